@@ -1,6 +1,6 @@
 import { badRequest } from '../world/refusal.js'
 
-/** A file as it came in a multipart body. */
+/** A file in a multipart body. */
 export interface Upload {
   readonly name: string
   readonly type: string
@@ -12,8 +12,8 @@ const LINE_BREAK = Buffer.from('\r\n')
 const HEADERS_END = Buffer.from('\r\n\r\n')
 
 /**
- * Reads multipart/form-data (RFC 7578). Written here because the platform's `formData()` wants the header spelled
- * `form-data; name="…"`, with the space, and grammY sends none.
+ * Parses multipart/form-data (RFC 7578). The platform's `formData()` cannot be used: it requires a space in `form-data;
+ * name="…"`, which grammY omits.
  */
 export function parseMultipart(body: Buffer, contentType: string): Map<string, string | Upload> {
   const boundary = /;\s*boundary=(?:"([^"]+)"|([^\s;]+))/i.exec(contentType)
@@ -54,8 +54,8 @@ function afterFirst(body: Buffer, separator: Buffer): number {
 }
 
 /**
- * Of the content disposition, as td/net/HttpReader.cpp reads them. Quoted or bare: grammY quotes the name and leaves the file name
- * bare. Escapes of URLs are read; `filename*` (RFC 5987) is not, so that a part with nothing else is a text.
+ * Parameters of the content disposition, read like td/net/HttpReader.cpp: quoted or bare (grammY quotes the name but not the file
+ * name), with URL escapes decoded. `filename*` (RFC 5987) is ignored, so a part with only that counts as text.
  */
 function parametersOf(headers: string): ReadonlyMap<string, string> {
   const disposition = /^content-disposition:(.*)$/im.exec(headers)?.[1] ?? ''

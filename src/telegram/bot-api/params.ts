@@ -5,7 +5,7 @@ import type { MethodName } from './schema/schema.js'
 
 type Value = unknown
 
-/** The parameters of one call. In forms and query strings all of them are texts, objects as JSON; both are read. */
+/** Parameters of a call. In forms and query strings every value is a string, with objects as JSON; values are converted when read. */
 export class Params {
   readonly #values: ReadonlyMap<string, Value>
 
@@ -25,7 +25,7 @@ export class Params {
     return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined
   }
 
-  /** Telegram takes what is no number as absent. */
+  /** Undefined if the value is not an integer, as in Telegram. */
   integer(name: string): number | undefined {
     if (!this.has(name)) return undefined
     const number = Number(this.text(name))
@@ -44,7 +44,7 @@ export class Params {
     return value === true || value === 1
   }
 
-  /** A boolean that may be absent. */
+  /** A boolean, or undefined if absent. */
   maybeFlag(name: string): boolean | undefined {
     return this.has(name) ? this.flag(name) : undefined
   }
@@ -77,7 +77,7 @@ export class Params {
     return isUpload(value) ? value : undefined
   }
 
-  /** For the record of calls: files are named where they belong instead of kept, and there is no webhook secret. */
+  /** Describes the parameters for the call log: files are replaced by descriptions, and the webhook secret is redacted. */
   describe(method: MethodName): Record<string, unknown> {
     const named = new Set<string>()
     const filesIn = (value: unknown, depth = 0): unknown => {
@@ -103,7 +103,7 @@ export class Params {
     return Object.fromEntries(described.filter(([name]) => !named.has(name)))
   }
 
-  /** An object or a list, read from JSON where it came as a text. */
+  /** An object or array, parsed if it came as a JSON string. */
   json(name: string): unknown {
     return this.#json(name)
   }
@@ -126,7 +126,7 @@ function isUpload(value: unknown): value is Upload {
 }
 
 const ATTACHED = 'attach://'
-/** No parameter of the Bot API nests that far, but a body may. */
+/** Maximum nesting; deeper than any parameter of the Bot API, but a request body may nest further. */
 const DEEPEST = 20
 
 function describeUpload({ name, type, bytes }: Upload): Record<string, unknown> {

@@ -8,13 +8,13 @@ const LONGEST_POLL = 50
 export interface Poll {
   readonly offset: number
   readonly limit: number
-  /** Seconds of real time. */
+  /** In seconds of real time. */
   readonly timeout: number
-  /** Aborted when the bot hangs up. */
+  /** Aborted when the bot closes the connection. */
   readonly signal: AbortSignal
 }
 
-/** The getUpdates calls of one bot. At most one waits at a time. */
+/** The long polls of one bot, of which at most one waits at a time. */
 export class Polling {
   #abortWaiting: ((reason: Refusal) => void) | undefined
   readonly #listeners = new Set<() => void>()
@@ -22,12 +22,12 @@ export class Polling {
 
   constructor(private readonly queue: UpdateQueue) {}
 
-  /** How often the bot has asked. */
+  /** Number of getUpdates calls so far. */
   get count(): number {
     return this.#count
   }
 
-  /** Calls back each time the bot asks, until the returned function is called. */
+  /** Calls the listener at each getUpdates call, until the returned function is called. */
   watch(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
@@ -45,7 +45,7 @@ export class Polling {
     return this.#wait(Math.min(timeout, LONGEST_POLL) * 1000, limit, signal)
   }
 
-  /** Ends the waiting poll, if any, with these words. */
+  /** Rejects the waiting poll, if any, with this error. */
   interrupt(words: string, code = 409): void {
     this.#abortWaiting?.(new Refusal(code, words))
   }
@@ -59,7 +59,7 @@ export class Polling {
         if (this.#abortWaiting === abort) this.#abortWaiting = undefined
         act()
       }
-      // After a hang-up nothing is handed out: what was not received is not lost.
+      // After the client closed the connection, nothing is handed out, so that no update is lost.
       const finish = () => settle(() => resolve(signal.aborted ? [] : this.queue.handOut(limit)))
       const abort = (reason: Refusal) => settle(() => reject(reason))
       const timer = setTimeout(finish, milliseconds)

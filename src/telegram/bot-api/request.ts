@@ -2,7 +2,7 @@ import { badRequest, Refusal } from '../world/refusal.js'
 import { parseMultipart } from './multipart.js'
 import { Params } from './params.js'
 
-/** The largest upload of the public Bot API (50 MB, "Sending files"), and room for the other fields. */
+/** The largest upload of the public Bot API (50 MB, "Sending files"), plus room for other fields. */
 export const MAX_BODY = 51 * 1024 * 1024
 
 export function paramsOf(body: Buffer, contentType: string, query: URLSearchParams): Params {
@@ -37,7 +37,7 @@ function parseJson(body: Buffer): Iterable<readonly [string, unknown]> {
   return Object.entries(value)
 }
 
-/** @throws Refusal 413 for more than Telegram takes. */
+/** @throws Refusal 413 if the body is larger than Telegram accepts. */
 export async function readBody(chunks: AsyncIterable<Uint8Array | string>): Promise<Buffer> {
   const read: Uint8Array[] = []
   let size = 0

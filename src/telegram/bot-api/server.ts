@@ -10,21 +10,21 @@ export interface RunningServer {
   close(): Promise<void>
 }
 
-/** How long a connection may lie idle, in milliseconds: as long as with nginx, its keepalive_timeout. */
+/** How long an idle connection stays open, in milliseconds: like keepalive_timeout of nginx. */
 const KEEP_ALIVE = 75_000
 
-/** Milliseconds that answers have to go out once everything ends. */
+/** Time for pending responses when the server closes, in milliseconds. */
 const LAST_CALL = 200
 
 export interface ServerOptions {
   readonly port: number
-  /** The address to listen on. */
+  /** Address to listen on. */
   readonly host: string
-  /** Names that `Host` may have, besides those of this machine for itself. */
+  /** Names allowed in `Host` besides the loopback names. */
   readonly names: readonly string[]
 }
 
-/** Answers what is not the Bot API's. */
+/** Handles requests outside the Bot API. */
 export interface Front {
   answer(asking: {
     readonly method: string
@@ -34,7 +34,7 @@ export interface Front {
   }): Promise<Answering>
 }
 
-/** Serves the Bot API. `front` is asked for once it is there, for all below `/control`. */
+/** Starts the HTTP server. `front()` returns the handler of everything below `/control`, once there is one. */
 export async function serve(
   api: BotApi,
   { port, host, names }: ServerOptions,
@@ -47,7 +47,8 @@ export async function serve(
       if (!server.listening) request.socket.end()
     })
     handle(api, front, isHere, request, response).catch((error: unknown) => {
-      // Broken off while it was read or written: there is nobody left to tell. Else a defect of ours, which the bot gets to see.
+      // If the connection broke, no response is possible. Otherwise this is a bug of the embedded Telegram, which the response
+      // shows.
       const broken = response.headersSent || request.socket.destroyed
       const words = error instanceof Error ? error.message : String(error)
       if (broken) response.destroy(error instanceof Error ? error : undefined)
@@ -55,11 +56,11 @@ export async function serve(
     })
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    // What is no HTTP, or comes too slowly, is told so in Telegram's shape; who has hung up is not.
+    // Malformed or slow requests get an error in Telegram's format, unless the client has closed the connection.
     if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy()
     else socket.end(refusalOf(error.code))
   })
-  // Node's five seconds end connections that clients have kept and are about to use: they see a reset now and then.
+  // Node's default of five seconds closes connections that clients are about to reuse, which they sometimes see as a reset.
   server.keepAliveTimeout = KEEP_ALIVE
   await listen(server, port, host)
   const { port: actual } = server.address() as AddressInfo
@@ -67,7 +68,7 @@ export async function serve(
     apiRoot: `http://${rootOf(host)}:${actual}`,
     close: () =>
       new Promise((resolve) => {
-        // Answers under way still go out (a polling bot must read its 409, or it would knock for ever), then all ends.
+        // Pending responses are still sent: a polling bot must get its 409, or it would retry for ever.
         const lastCall = setTimeout(() => server.closeAllConnections(), LAST_CALL)
         server.close(() => {
           clearTimeout(lastCall)
@@ -83,7 +84,7 @@ const MALFORMED = new Map([
   ['HPE_HEADER_OVERFLOW', [431, 'Request Header Fields Too Large']],
 ] as const)
 
-/** A whole answer, as it goes over the wire: there is no request to answer. */
+/** A complete HTTP response as text, because there is no response object for a malformed request. */
 function refusalOf(code: string | undefined): string {
   const [status, words] = MALFORMED.get(code as 'HPE_HEADER_OVERFLOW') ?? [400, 'Bad Request']
   const body = JSON.stringify(failure(status, words))
@@ -101,12 +102,12 @@ function listen(server: Server, port: number, host: string): Promise<void> {
   })
 }
 
-/** An address instead of a name; nobody can make a browser believe that theirs is ours. */
+/** Whether it is an IP address, which DNS rebinding cannot fake. */
 function isAddress(host: string): boolean {
   return isIP(host.replace(/^\[(.*)\]$/, '$1')) !== 0
 }
 
-/** Where this machine finds it; what listens everywhere is also here. */
+/** The host name for URLs on this machine; servers listening on all addresses are reached by loopback. */
 function rootOf(host: string): string {
   if (host === '0.0.0.0' || host === '::') return '127.0.0.1'
   return isIP(host) === 6 ? `[${host}]` : host
@@ -119,7 +120,7 @@ async function handle(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  // A page in a browser may reach a loopback port through a name of its own (DNS rebinding); Host gives it away.
+  // Protects against DNS rebinding: a web page could reach the loopback port through its own host name, which `Host` reveals.
   const host = /^(.*?)(?::\d+)?$/.exec(request.headers.host ?? '')?.[1] ?? ''
   if (!isHere(host.toLowerCase()))
     return answer(response, answering(failure(421, 'Misdirected Request: Host is not loopback')))
@@ -149,7 +150,8 @@ function answer(response: ServerResponse, { status, type, body, brokenOffAt, end
   if (response.destroyed) return
   response.writeHead(status, {
     'content-type': type,
-    // What breaks off goes in chunks: node-fetch 2, which grammY has on Node, waits for ever for the rest of a length told.
+    // Broken-off bodies are sent chunked: node-fetch 2, which grammY uses on Node, would wait for ever for the rest of a known
+    // length.
     ...(brokenOffAt === undefined && { 'content-length': body.length }),
     ...(ends === true && { connection: 'close' }),
   })

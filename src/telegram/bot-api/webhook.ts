@@ -12,18 +12,18 @@ export interface WebhookSettings {
 }
 
 export interface WebhookTiming {
-  /** Wait before the first redelivery; it doubles with each further one. */
+  /** Wait before the first redelivery; doubles with each further one. */
   readonly retry: Ms
-  /** How long the bot may take to answer. */
+  /** Time limit for the bot's response. */
   readonly timeout: Ms
 }
 
-/** However often a delivery failed, it is tried again after at most this many first waits. */
+/** Maximum wait between redeliveries, as a multiple of the first wait. */
 const LONGEST_BACKOFF = 64
 
 /**
- * Delivers one bot's updates by POST. Within a chat (or of a user, outside chats) they come in order, one after the
- * other; different chats go side by side over up to `max_connections`, as in Telegram.
+ * Delivers a bot's updates by POST. Updates of one chat (or of one user, outside chats) are delivered one after the other;
+ * different chats in parallel, up to `max_connections`, as in Telegram.
  */
 export class Webhook {
   readonly #lanes = new Map<string, { failures: number; timer?: NodeJS.Timeout }>()
@@ -38,11 +38,11 @@ export class Webhook {
     private readonly timing: WebhookTiming,
     private readonly addresses: Addresses,
     private readonly date: () => number,
-    /** Runs the method that a reply to a delivery may name. */
+    /** Executes the method call in a reply to a delivery. */
     private readonly perform: (reply: ReadonlyMap<string, unknown>) => void,
   ) {
     this.#unwatch = queue.watch(() => this.#deliver())
-    // Not at once: the answer to setWebhook goes out first.
+    // Deferred, so that the response to setWebhook is sent first.
     setImmediate(() => this.#deliver())
   }
 
@@ -115,7 +115,7 @@ export class Webhook {
     this.#deliver()
   }
 
-  /** Resolves with the method call in the reply, if there is one. */
+  /** Resolves with the method call in the reply, if any. */
   async #send(update: Update): Promise<ReadonlyMap<string, unknown> | undefined> {
     const { url, secretToken } = this.settings
     const { signal } = this.#abort
@@ -148,7 +148,7 @@ export class Webhook {
   }
 }
 
-/** A webhook that did not take its update, and may have said when to come back. */
+/** A failed delivery, with the delay that the webhook asked for (0 if none). */
 class Busy extends Error {
   override readonly name = 'Busy'
 
@@ -160,22 +160,22 @@ class Busy extends Error {
   }
 }
 
-/** The call in a reply, which may be written as any call. */
+/** Parses the method call in a reply, in any encoding allowed for calls. */
 function methodIn({ body, type }: Reply): ReadonlyMap<string, unknown> | undefined {
   if (body.length === 0) return undefined
   try {
-    // Many frameworks call JSON a text.
+    // Many frameworks send JSON as text/plain.
     const isJson = body[0] === 0x7b && !/form/.test(type)
     const reply = new Map(parseBody(body, isJson ? 'application/json' : type))
     return typeof reply.get('method') === 'string' ? reply : undefined
   } catch (error) {
-    // Telegram takes a reply that it cannot read for a plain "received".
+    // Telegram treats an unreadable reply as a plain confirmation.
     if (error instanceof Refusal) return undefined
     throw error
   }
 }
 
-/** Telegram orders by chat, and by user for what happens outside chats. */
+/** Key of updates delivered in order: the chat, or the user for updates outside chats. */
 function laneOf(update: Update): string {
   for (const [kind, payload] of Object.entries(update)) {
     if (kind === 'update_id' || typeof payload !== 'object' || payload === null) continue

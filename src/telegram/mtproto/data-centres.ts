@@ -8,12 +8,12 @@ import { Phones } from './logins/phones.js'
 import { Rpc } from './rpc.js'
 import type { MtprotoServer } from './server.js'
 
-/** How long somebody may take to another data centre; those who do, take less than a second. */
+/** How long an exported authorization is valid; clients import it within a second. */
 const EXPORT_HOLDS: Ms = 60_000
-/** Exports that nobody came to import. */
+/** Maximum number of exports waiting to be imported. */
 const MOST_EXPORTS = 1000
 
-/** Who may come to which data centre without logging in again. */
+/** Permission for an account to use another data centre without logging in. */
 interface Export {
   readonly account: Account
   readonly dc: number
@@ -22,14 +22,14 @@ interface Export {
 
 let key: ServerKey | undefined
 
-/** What all data centres of one world share; each is a {@link MtprotoServer}. */
+/** State shared by all data centres of one world; each of them is a {@link MtprotoServer}. */
 export class DataCentres {
   readonly face: Face
   readonly phones = new Phones()
   readonly rpc = new Rpc()
-  /** Drawn once a process: it takes long, and clients keep keys for the process as well. */
+  /** Generated once per process, because that is slow. */
   readonly key: ServerKey
-  /** Where whoever has no account yet belongs by their address; undefined: wherever they are. */
+  /** The data centre for phone numbers without an account; undefined: no redirection. */
   network: number | undefined
   readonly #servers = new Map<number, MtprotoServer>()
   readonly #homes = new Map<number, number>()
@@ -44,7 +44,7 @@ export class DataCentres {
 
   add(server: MtprotoServer): void {
     this.#servers.set(server.dc, server)
-    // Files are where the first is, unless they are moved.
+    // Files belong to the first data centre unless moved.
     this.face.locations.home ??= server.dc
   }
 
@@ -52,12 +52,12 @@ export class DataCentres {
     return this.#servers.get(dc)
   }
 
-  /** All, the first one first. */
+  /** All data centres, the first one first. */
   all(): readonly MtprotoServer[] {
     return [...this.#servers.values()]
   }
 
-  /** Where an account is kept: the first data centre, unless it was moved. */
+  /** The data centre of an account: the first one, unless it was moved. */
   homeOf(account: Account): number {
     return this.#homes.get(account.id) ?? (this.all()[0] as MtprotoServer).dc
   }
@@ -66,7 +66,7 @@ export class DataCentres {
     this.#homes.set(account.id, dc)
   }
 
-  /** What lets an account into another data centre, once (https://core.telegram.org/method/auth.exportAuthorization). */
+  /** Exports an authorization for another data centre, valid once (https://core.telegram.org/method/auth.exportAuthorization). */
   export(account: Account, dc: number): Buffer {
     const bytes = randomBytes(32)
     this.#exports.set(bytes.toString('hex'), { account, dc, until: this.world.clock.now() + EXPORT_HOLDS })
@@ -79,7 +79,7 @@ export class DataCentres {
     return bytes
   }
 
-  /** Whom those bytes let in; undefined if they do not, or not any longer. */
+  /** Imports an authorization; undefined if it is invalid or expired. */
   import(bytes: Uint8Array, accountId: bigint, dc: number): Account | undefined {
     const name = Buffer.from(bytes).toString('hex')
     const found = this.#exports.get(name)

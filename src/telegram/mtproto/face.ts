@@ -19,7 +19,7 @@ import { isNumberedByAccount } from './views/numbering.js'
 import { channelId, Peers } from './views/peers.js'
 import { Reading } from './views/reading.js'
 
-/** An account's messages of private chats and basic groups, numbered over all of them. */
+/** An account's messages in private chats and basic groups, which share one sequence of ids. */
 export class Mailbox {
   readonly journal = new Journal()
   readonly #ids = new WeakMap<StoredMessage, number>()
@@ -40,7 +40,7 @@ export class Mailbox {
     return this.#byId.get(id)
   }
 
-  /** Its number, if it is there. */
+  /** The id of a message that is still in the mailbox. */
   knownId(stored: StoredMessage): number | undefined {
     const id = this.#ids.get(stored)
     return id !== undefined && this.#byId.has(id) ? id : undefined
@@ -51,10 +51,10 @@ export class Mailbox {
   }
 }
 
-/** How updates reach clients: to test what they do when some do not. */
+/** Decides when and how often an update is sent, to test lost, repeated and delayed updates. */
 export type Delivery = (send: () => void) => void
 
-/** The world as MTProto clients see it: who is told of what, and in which order. */
+/** The world as MTProto clients see it: assigns ids and positions, and sends updates to sessions. */
 export class Face {
   readonly peers: Peers
   readonly describer: Describer
@@ -63,10 +63,10 @@ export class Face {
   readonly randomIds = new RandomIds()
   readonly locations: Locations
   readonly media: Media
-  /** Where files are that clients are sent elsewhere for. */
+  /** Set if a CDN serves files. */
   cdn: CdnRedirects | undefined
   readonly reading = new Reading()
-  /** Replaced by tests that lose, repeat or delay updates. */
+  /** Replaced by tests to lose, repeat or delay updates. */
   deliver: Delivery = (send) => send()
   readonly #mailboxes = new Map<number, Mailbox>()
   readonly #channels = new Map<number, Journal>()
@@ -133,7 +133,7 @@ export class Face {
     session.unsubscribe = () => own.delete(session)
   }
 
-  /** Tells the sessions of a key of nothing any longer. */
+  /** Stops sending updates to the sessions of a key. */
   unsubscribe(key: AuthKey, account: Account): void {
     for (const session of [...(this.#sessions.get(account.id) ?? [])]) {
       if (session.key.lasting !== key) continue
@@ -143,8 +143,8 @@ export class Face {
   }
 
   /**
-   * Whatever a session does is in the answer to its call: its account's other sessions are told of it. Only as long as `act` does not
-   * wait: who goes on later says so again.
+   * Runs `act` as the given session, which gets the changes in the answer to its call, while the account's other sessions get
+   * updates. Works only for synchronous code: call it again after each `await`.
    */
   during<T>(session: Session, act: () => T): T {
     const before = this.#acting
@@ -156,12 +156,12 @@ export class Face {
     }
   }
 
-  /** By which number an account knows a message. */
+  /** The id of a message for an account. */
   numberOf(viewer: Account, stored: StoredMessage): number {
     return isNumberedByAccount(stored.chat) ? this.mailbox(viewer.id).idOf(stored) : stored.message.message_id
   }
 
-  /** Tells of messages that are gone. */
+  /** Sends updates about messages deleted in a channel. */
   removed(chat: SharedChat, ids: readonly number[]): Entry {
     const entry = this.channel(chat).remove(ids)
     for (const account of this.world.membersOf(chat))
@@ -169,14 +169,14 @@ export class Face {
     return entry
   }
 
-  /** Messages of private chats that are gone, for the account that has them. */
+  /** Sends updates about messages deleted from an account's private chats and basic groups. */
   removedPrivately(account: Account, ids: readonly number[]): Entry {
     const entry = this.mailbox(account.id).journal.remove(ids)
     this.#tell(account, [this.updateOf(account, entry)])
     return entry
   }
 
-  /** An event as an update of one viewer; of a channel, if one is given. */
+  /** Converts a journal entry to an update for a viewer; `chat` is given for entries of a channel. */
   updateOf(viewer: Account, entry: Entry, chat?: SharedChat): TlObject {
     const state = { pts: entry.pts, pts_count: entry.count }
     if (entry.what === 'delete') {
@@ -188,7 +188,7 @@ export class Face {
     return { _: kind, message: this.describer.message(viewer, entry.stored), ...state }
   }
 
-  /** The users and chats that some messages mention, as every answer must bring them along. */
+  /** Users and chats that the messages refer to, which every answer must include. */
   mentioned(viewer: Account, messages: readonly StoredMessage[]): { users: TlObject[]; chats: TlObject[] } {
     const users = new Map<number, TlObject>()
     const chats = new Map<number, TlObject>()
@@ -214,7 +214,7 @@ export class Face {
 
   #happened(stored: StoredMessage): void {
     const { chat } = stored
-    // An ephemeral message has no number, and is in no journal.
+    // Ephemeral messages have no id, and are in no journal.
     if (stored.receiverId !== undefined) return
     const what = this.#seen.has(stored) ? 'edit' : 'new'
     this.#seen.add(stored)
@@ -238,7 +238,7 @@ export class Face {
     }
   }
 
-  /** Who has a message among their own: in a group, those who are in it, and who has just left. */
+  /** Accounts that have a copy of a message: in a group its members, and a member who has just left. */
   #readersOf({ chat, message }: StoredMessage): readonly Account[] {
     if (chat.kind === 'private') return [chat.person, chat.bot]
     const left = message.left_chat_member && this.world.accounts.find(message.left_chat_member.id)
@@ -246,7 +246,7 @@ export class Face {
     return left === undefined || members.includes(left) ? members : [...members, left]
   }
 
-  /** A message was deleted, on whichever face, or has expired. */
+  /** Handles a message that was deleted by either API, or has expired. */
   #gone(stored: StoredMessage): void {
     const { chat } = stored
     if (!this.#seen.has(stored)) return
@@ -258,7 +258,7 @@ export class Face {
         mailbox.remove(id)
         this.removedPrivately(account, [id])
       }
-      // Whoever deletes by a call of ours tells of all at once.
+      // Deletions by an MTProto call are reported together by that call.
     } else if (this.#acting === undefined) this.removed(chat, [stored.message.message_id])
   }
 

@@ -1,17 +1,18 @@
 import type { Account } from '../world/accounts.js'
 import type { StoredMessage } from '../world/chats.js'
 
-/** Whoever sends something again does so within minutes. */
+/** Maximum number of random ids kept; clients resend within minutes. */
 const MOST_REMEMBERED = 10_000
 
 /**
- * What was sent under which `random_id`, "a unique client message ID required to prevent message resending"
- * (https://core.telegram.org/method/messages.sendMedia): a client that got no answer asks again, and must not say twice what it said once.
+ * Messages by their `random_id`, "a unique client message ID required to prevent message resending"
+ * (https://core.telegram.org/method/messages.sendMedia): a client that got no answer repeats its request, which must not send the
+ * message twice.
  */
 export class RandomIds {
   readonly #sent = new Map<string, Promise<readonly StoredMessage[]>>()
 
-  /** Sends it, unless it was or is being sent: then that is what it was. */
+  /** Sends a message, unless the same id was used before: then returns the earlier message. */
   async once(
     account: Account,
     randomId: bigint,
@@ -21,7 +22,7 @@ export class RandomIds {
     return stored as StoredMessage
   }
 
-  /** The same for several that are sent as one. */
+  /** Like `once`, for several messages sent as one. */
   together(
     account: Account,
     randomIds: readonly bigint[],
@@ -32,7 +33,7 @@ export class RandomIds {
     if (before !== undefined) return before
     const sending = send()
     this.#sent.set(key, sending)
-    // What was refused may be tried again.
+    // A request that failed may be repeated.
     sending.catch(() => this.#sent.delete(key))
     this.#forgetOldest()
     return sending

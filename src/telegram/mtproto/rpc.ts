@@ -7,16 +7,16 @@ import type { MtprotoServer } from './server.js'
 import type { Device } from './sessions/auth-keys.js'
 import type { Session } from './sessions/session.js'
 
-/** What a method is asked with. */
+/** A call, as passed to the implementation of its method. */
 export interface Call {
   readonly server: MtprotoServer
   readonly session: Session
   readonly request: TlObject
-  /** Of the message that it came in. */
+  /** Id of the message that contained the request. */
   readonly messageId: bigint
 }
 
-/** A call of somebody who has logged in. */
+/** A call by a logged-in account. */
 export interface AccountCall extends Call {
   readonly account: Account
 }
@@ -24,20 +24,20 @@ export interface AccountCall extends Call {
 export type Method = (call: Call) => TlValue | Promise<TlValue>
 export type AccountMethod = (call: AccountCall) => TlValue | Promise<TlValue>
 
-/** What is to go wrong with a method, as often as told. */
+/** A planned failure of a method. */
 interface Fault {
   readonly method: string
   readonly error: RpcError
   times: number
 }
 
-/** Calls methods, and tells of what has gone wrong as Telegram does. */
+/** Runs methods, and converts errors to Telegram's format. */
 export class Rpc {
   readonly #faults: Fault[] = []
-  /** How often each was called. */
+  /** Number of calls by method. */
   readonly counts = new Map<string, number>()
 
-  /** The next calls of a method fail. */
+  /** Makes the next `times` calls of a method fail. */
   fail(method: string, error: RpcError, times = 1): void {
     this.#faults.push({ method, error, times })
   }
@@ -50,12 +50,12 @@ export class Rpc {
     } catch (error) {
       if (error instanceof RpcError) return rpcError(error.code, error.message)
       if (error instanceof TlError) return rpcError(400, `INPUT_REQUEST_INVALID: ${error.message}`)
-      // Never a hang: whoever asked is told that it is our fault, and where.
+      // Every request gets an answer: an internal error names its place instead of leaving the client waiting.
       return rpcError(500, `INTERNAL: ${asked._}: ${error instanceof Error ? error.message : 'unknown'}`)
     }
   }
 
-  /** The request itself, without what says how to call it, and which ones must have been done before. */
+  /** Unwraps the actual request, and collects the messages that must be handled before it. */
   #unwrap(
     session: Session,
     asked: TlObject,
@@ -110,7 +110,7 @@ export class Rpc {
     const open = METHODS.open.get(name)
     if (open !== undefined) return open(call)
     const known = METHODS.account.get(name)
-    // Named before anybody has logged in as well: a client that is told 401 gives up its login.
+    // Reported even without a log-in, because a client that gets 401 gives up its log-in.
     if (known === undefined) throw new RpcError(400, `METHOD_NOT_IMPLEMENTED: ${name}`)
     const { account } = key.lasting
     if (account === undefined) throw new RpcError(401, 'AUTH_KEY_UNREGISTERED')
@@ -122,10 +122,10 @@ export class Rpc {
   }
 }
 
-/** Waits for an earlier request (https://core.telegram.org/api/invoking#invokeaftermsg). */
+/** Waits until an earlier request is handled (https://core.telegram.org/api/invoking#invokeaftermsg). */
 async function settled(session: Session, own: bigint, id: bigint): Promise<void> {
   const outcome = id < own ? session.received.find(id)?.outcome : undefined
-  // Messages of a connection come in order: what is not there will not be.
+  // Messages arrive in order, so a request not known by now will not arrive.
   if (outcome === undefined) throw badRequest('MSG_WAIT_TIMEOUT')
   if (!(await outcome)) throw badRequest('MSG_WAIT_FAILED')
 }
@@ -139,12 +139,15 @@ function deviceOf(told: TlObject): Device {
   }
 }
 
-/** Files lie in any data centre, and whoever was let in may leave again; all else is at home. */
+/** Files and logging out are available in every data centre; other methods only in the account's own. */
 function isServedAnywhere(method: string): boolean {
   return isAboutFiles(method) || method === 'auth.logOut'
 }
 
-/** "Without subscribing to updates (this is enabled by default for file queries)" (https://core.telegram.org/method/invokeWithoutUpdates). */
+/**
+ * File methods do not subscribe to updates: "this is enabled by default for file queries"
+ * (https://core.telegram.org/method/invokeWithoutUpdates).
+ */
 function isAboutFiles(method: string): boolean {
   return method.startsWith('upload.')
 }

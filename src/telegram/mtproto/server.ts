@@ -17,13 +17,13 @@ import { KeyExchange } from './sessions/key-exchange.js'
 import { MessageIds } from './sessions/message-ids.js'
 import { Session } from './sessions/session.js'
 
-/** What clients may take of a data centre. */
+/** Limits on connections. */
 export interface Limits {
-  /** How long a connection may take for its first encrypted message. */
+  /** Time limit for the first encrypted message of a connection. */
   readonly handshake: Ms
-  /** How long one may say nothing; up to twice as long, since nobody looks more often. */
+  /** A connection is closed after this long without data; at most after twice as long, because of how it is checked. */
   readonly silence: Ms
-  /** Connections at once; more are told so (-429) and closed. */
+  /** Maximum number of connections; further ones get error -429 and are closed. */
   readonly connections: number
   readonly timers: Timers
 }
@@ -34,21 +34,21 @@ export const LIMITS: Limits = {
   connections: 10_000,
   timers: quietTimers,
 }
-/** Connections beyond {@link Limits} that wait to be told so, at most; more are closed as they come. */
+/** Maximum number of surplus connections that wait for their error; further ones are closed immediately. */
 const MOST_REFUSED = 100
-/** The sessions of one key: whoever opens more loses the oldest. */
+/** Maximum number of sessions per key; beyond it the oldest ends. */
 const MOST_SESSIONS = 100
-/** Of all keys together. */
+/** Maximum number of sessions over all keys. */
 const MOST_SESSIONS_IN_ALL = 20_000
 
-/** One data centre: its port, and the keys and sessions of those who came there. */
+/** A data centre: its port, and the keys and sessions of its clients. */
 export class MtprotoServer {
   readonly schema: Schema = layers().reading
   readonly keys = new AuthKeys()
   readonly messageIds: MessageIds
   port = 0
   readonly #sessions = new Map<AuthKey, Map<bigint, Session>>()
-  /** The oldest first. */
+  /** In order of creation, oldest first. */
   readonly #all = new Set<Session>()
   readonly #sockets = new Set<Socket>()
   readonly #refused = new Set<Socket>()
@@ -56,9 +56,9 @@ export class MtprotoServer {
 
   constructor(
     readonly world: World,
-    /** Its number; a client that was told another is sent away. */
+    /** Number of the data centre; clients that expect another one are refused. */
     readonly dc = 2,
-    /** All of them; those that share a world must share this. */
+    /** State shared by all data centres of the world. */
     readonly centres = new DataCentres(world),
     readonly limits = LIMITS,
   ) {
@@ -86,7 +86,7 @@ export class MtprotoServer {
     return this.world.clock.now()
   }
 
-  /** On 127.0.0.1; port 0 is any free one. */
+  /** Listens on 127.0.0.1; port 0 means any free port. */
   async listen(port = 0): Promise<void> {
     const server = createServer((socket) => this.#accept(socket))
     this.#server = server
@@ -105,7 +105,7 @@ export class MtprotoServer {
     return new KeyExchange(this.schema, this.key, this.dc, this.keys, () => this.now())
   }
 
-  /** The session a message belongs to: it begins with its first one. */
+  /** Returns the session of a message, creating it with its first message. */
   session(key: AuthKey, { sessionId, messageId }: Envelope): Session {
     const owner = key.lasting
     let own = this.#sessions.get(owner)
@@ -129,12 +129,12 @@ export class MtprotoServer {
     this.#all.add(session)
     session.startsWith = messageId
     own.set(sessionId, session)
-    // Where the oldest was its only one.
+    // Set again, because ending the oldest session may have removed this key's entry.
     this.#sessions.set(owner, own)
     return session
   }
 
-  /** A temporary key stands for a permanent one from now on, and so do its sessions. */
+  /** Binds a temporary key to a permanent one, which takes over its sessions. */
   bind(key: AuthKey, permanent: AuthKey): void {
     const own = this.#sessions.get(key)
     key.boundTo = permanent
@@ -155,16 +155,16 @@ export class MtprotoServer {
     return true
   }
 
-  /** A key that was destroyed: its sessions end, and whoever uses it is told that nobody knows it. */
+  /** Removes a key: its sessions end, and clients using it get error -404. */
   forget(key: AuthKey): void {
     this.keys.remove(key)
-    // A temporary key leaves the sessions to its successor.
+    // The sessions of a bound temporary key belong to the permanent key and survive.
     if (key.boundTo !== undefined) return
     for (const other of this.keys.all()) if (other.boundTo === key) this.keys.remove(other)
     for (const [id] of [...(this.#sessions.get(key) ?? [])]) this.endSession(key, id)
   }
 
-  /** Cuts all connections; the sessions stay. */
+  /** Cuts all connections; sessions survive. */
   cut(): void {
     for (const socket of [...this.#sockets, ...this.#refused]) socket.destroy()
   }
@@ -179,7 +179,7 @@ export class MtprotoServer {
     if (server !== undefined) await new Promise<void>((done) => server.close(() => done()))
   }
 
-  /** How many connections there are. */
+  /** Number of open connections. */
   get connections(): number {
     return this.#sockets.size
   }

@@ -6,7 +6,7 @@ import { assertMaySpeak, permissionFor } from '../world/speaking.js'
 import type { World } from '../world/world.js'
 import { RpcError } from './rpc-error.js'
 
-/** What is refused where a permission is missing (https://core.telegram.org/method/messages.sendMedia#possible-errors). */
+/** Errors for missing permissions (https://core.telegram.org/method/messages.sendMedia#possible-errors). */
 const FORBIDDEN: Partial<Record<ReturnType<typeof permissionFor>, string>> = {
   can_send_messages: 'CHAT_SEND_PLAIN_FORBIDDEN',
   can_send_photos: 'CHAT_SEND_PHOTOS_FORBIDDEN',
@@ -19,7 +19,7 @@ const FORBIDDEN: Partial<Record<ReturnType<typeof permissionFor>, string>> = {
   can_send_other_messages: 'CHAT_SEND_STICKERS_FORBIDDEN',
 }
 
-/** @throws RpcError for what somebody may not say in a chat, or not yet. */
+/** @throws RpcError if the author may not send this content, or not yet (slow mode). */
 export function assertMayWrite(world: World, chat: WorldChat, author: Account, content: Content): void {
   if (chat.kind === 'private') {
     if (chat.blocked) throw new RpcError(403, 'USER_IS_BLOCKED')
@@ -29,7 +29,7 @@ export function assertMayWrite(world: World, chat: WorldChat, author: Account, c
   try {
     assertMaySpeak(world, chat, author, { content })
   } catch (error) {
-    // The world refuses in the Bot API's words.
+    // The world's refusals are worded for the Bot API.
     if (!(error instanceof Refusal)) throw error
     const wait = error.parameters?.retry_after
     if (wait !== undefined) throw new RpcError(420, `SLOWMODE_WAIT_${wait}`)

@@ -16,29 +16,29 @@ export interface BotAccount {
   readonly me: UserFromGetMe
   readonly token: string
   readonly queue: UpdateQueue
-  /** By scope and language, as `setMyCommands` left them. */
+  /** Commands by scope and language. */
   readonly commands: Map<string, readonly BotCommand[]>
   readonly settings: BotSettings
-  /** Whether it is told which of its inline results somebody picked. */
+  /** Whether the bot is notified which of its inline results was picked. */
   readonly hasInlineFeedback: boolean
-  /** Whole milliseconds; `close` is refused for ten minutes after. */
+  /** In whole milliseconds; `close` is refused for ten minutes after this time. */
   launchedAt: number
-  /** Until then a bot that logged out is refused. */
+  /** Time until which a bot that has logged out is refused. */
   loggedOutUntil: number
 }
 
-/** What a bot says of itself and asks for. */
+/** Settings that a bot makes for itself. */
 export interface BotSettings {
-  /** By what it is and the language. */
+  /** By kind of text and language. */
   readonly texts: Map<string, string>
   readonly defaultRights: Map<'supergroup' | 'channel', ChatAdministratorRights>
-  /** By person; `undefined` is for all others. */
+  /** By person id; `undefined` is the key of the default. */
   readonly menuButtons: Map<number | undefined, MenuButton>
 }
 
 export type Account = PersonAccount | BotAccount
 
-/** The accounts Telegram itself posts with. Many people share them, so they name nobody. */
+/** Accounts used by Telegram itself. Many senders share them, so they do not identify anybody. */
 export const TELEGRAM_USER: User = { id: 777_000, is_bot: false, first_name: 'Telegram' }
 export const GROUP_ANONYMOUS_BOT: User = {
   id: 1_087_968_824,
@@ -169,7 +169,7 @@ export class Accounts {
     return [...this.#byToken.values()]
   }
 
-  /** One name, one owner, among users, groups and channels alike. */
+  /** Reserves a username; users, groups and channels share one namespace. */
   claimUsername(username: string | undefined, what: string): void {
     this.#claimUsername(username, what)
   }

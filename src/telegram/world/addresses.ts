@@ -2,12 +2,12 @@ import { isTopLevelDomain } from './top-level-domains.js'
 
 export interface FoundAddress {
   readonly type: 'url' | 'email'
-  /** UTF-16 units, as JavaScript counts. */
+  /** In UTF-16 code units, like JavaScript strings. */
   readonly offset: number
   readonly length: number
 }
 
-/** Spaces, control characters and punctuation of typographers end whatever stands in an address; joiners and dashes do not. */
+/** Characters that end an address: spaces, control characters and typographic punctuation, but not joiners and dashes. */
 const BREAK = '[\\p{Z}\\p{Cc}\\u2000-\\u200b\\u200e\\u200f\\u2016-\\u206f]'
 const DOMAIN = `(?:[A-Za-z0-9._~-]|(?!${BREAK})[\\u00c0-\\u{10ffff}])`
 const USER = `(?:(?!${BREAK})[^/[\\]{}()'\`<>"@«»])`
@@ -24,10 +24,10 @@ const PORT = /:0*([1-9]\d{0,4})(?!\d)/y
 const TAIL = new RegExp(`[/?#]${PATH}*`, 'uy')
 const APP_LINK = /(?:[tT][gG]|[tT][oO][nN]):\/\/[A-Za-z0-9_-]{1,253}/g
 
-/** A sentence ends with these, and not an address. */
+/** Trailing punctuation that belongs to the sentence, not to the address. */
 const ENDS_SENTENCE = ".:;,('?!`"
 
-/** What a link may begin with, and what ends so but is none. */
+/** Protocols that are recognized, with those that end the same way but are not. */
 const PROTOCOLS: readonly (readonly [string, readonly string[]])[] = [
   ['https', []],
   ['http', ['shttp']],
@@ -36,14 +36,14 @@ const PROTOCOLS: readonly (readonly [string, readonly string[]])[] = [
 ]
 
 /**
- * Links and e-mail addresses in plain text, by the rules of td/telegram/MessageEntity.cpp: whatever has a dot and ends as
- * names do, with or without a protocol, and links into Telegram's apps (tg://, ton://).
+ * Finds links and e-mail addresses in plain text by the rules of td/telegram/MessageEntity.cpp: names with a dot and a valid
+ * ending, with or without a protocol, and links to Telegram's apps (tg://, ton://).
  */
 export function findAddresses(text: string): FoundAddress[] {
   const found: FoundAddress[] = []
   let last = 0
   for (const { index, 0: link } of text.matchAll(APP_LINK)) {
-    // Part of what the one before goes on with.
+    // Inside the previous link.
     if (index < last) continue
     const end = endOfTail(text, index + link.length)
     last = end
@@ -61,7 +61,10 @@ export function findAddresses(text: string): FoundAddress[] {
   }
 }
 
-/** What may be an address around a dot, as far as nothing before `from` is needed; or what is none, up to where that is known. */
+/**
+ * The candidate address around a dot, not reaching back beyond `from`. If `isWhole` is false there is none, and `end` is where
+ * the search goes on.
+ */
 function addressAround(
   text: string,
   from: number,
@@ -89,7 +92,7 @@ function addressAround(
   return /[\p{L}\p{N}_/#@]$/u.test(text.slice(from, begin)) ? bad : { begin, end, isWhole: true }
 }
 
-/** Where the run of such characters begins that ends at `end`. */
+/** Start of the longest run of such characters that ends at `end`. */
 function beginOf(kind: RegExp, text: string, from: number, end: number): number {
   let begin = end
   while (begin > from) {
@@ -111,7 +114,7 @@ function endOfPort(text: string, index: number): number {
   return Number(port.slice(1)) <= 65_535 ? index + port.length : index
 }
 
-/** Path, query and fragment, without what ends the sentence around them. A lone ? or # is no part of an address. */
+/** End of path, query and fragment, without trailing punctuation. A lone `?` or `#` is not included. */
 function endOfTail(text: string, index: number): number {
   const tail = matchAt(TAIL, text, index)
   if (tail === '') return index
@@ -119,7 +122,7 @@ function endOfTail(text: string, index: number): number {
   return kept > 1 || tail[0] === '/' ? index + kept : index
 }
 
-/** Sign by sign from the end: as a regular expression this takes the square of the time where there are many. */
+/** A loop, because a regular expression would take quadratic time on many such characters. */
 function withoutSentenceEnd(text: string): string {
   let end = text.length
   while (end > 0 && ENDS_SENTENCE.includes(text[end - 1] as string)) end--
@@ -142,7 +145,7 @@ function isEmail(text: string): boolean {
   )
 }
 
-/** How much of it is a link; 0: it is none. */
+/** Length of the part that is a link; 0 if none. */
 function lengthOfLink(link: string): number {
   const protocol = /^(?:https?|ftp|tonsite):\/\//i.exec(link)?.[0] ?? ''
   const [host = ''] = /^[^/?#]*/.exec(link.slice(protocol.length)) ?? []
@@ -158,7 +161,7 @@ const CLOSED_BY = new Map([
   ['}', '{'],
 ])
 
-/** Up to a bracket that closes what the path has not opened: it belongs to the text around. */
+/** Cuts a path before a closing bracket that the path has not opened, which belongs to the surrounding text. */
 function balanced(path: string): string {
   const open = new Map<string, number>()
   for (const [index, sign] of [...path].entries()) {
@@ -172,9 +175,9 @@ function balanced(path: string): string {
 
 const LONGEST_LABEL = 63
 
-/** Whether this may be the name of a host. With a protocol any ending will do, without only those there are. */
+/** Whether this can be a host name. Without a protocol its ending must be a known top-level domain. */
 function isName(name: string, hasProtocol: boolean): boolean {
-  // Telegram's own name, misspelt by those who want to be taken for it.
+  // A misspelling of Telegram's own domain, used for phishing.
   if (name.toLowerCase() === 'teiegram.org') return false
   const labels = name.split('.')
   if (labels.some((label) => label === '' || label.endsWith('-') || Buffer.byteLength(label) > LONGEST_LABEL))
@@ -194,7 +197,7 @@ function isEnding(label: string, hasProtocol: boolean): boolean {
   if (label.startsWith('xn--')) return /^xn--[A-Za-z0-9]{2,}$/.test(label)
   if ([...label].length < 2 || /[_-]/.test(label)) return false
   const lower = label.toLowerCase()
-  // "telegram.Org" is the end of a sentence, and the beginning of the next.
+  // In "telegram.Org", the capital letter marks the start of a new sentence.
   const isSentence = lower !== label && lower.slice(1) === label.slice(1)
   return hasProtocol || (!isSentence && isTopLevelDomain(lower))
 }

@@ -4,7 +4,7 @@ import type { SharedChat, StoredMessage } from './chats.js'
 import { isAdministrator, type Membership } from './members.js'
 import type { World } from './world.js'
 
-/** What was done in a group or channel. */
+/** An action in a group or channel. */
 export type Deed =
   | {
       readonly what: 'membership'
@@ -15,13 +15,13 @@ export type Deed =
   | { readonly what: 'edited'; readonly before: Message; readonly stored: StoredMessage }
   | { readonly what: 'deleted' | 'pinned'; readonly stored: StoredMessage }
   | { readonly what: 'title' | 'about'; readonly before: string; readonly after: string }
-  /** Seconds. */
+  /** In seconds. */
   | { readonly what: 'slow mode' | 'auto-delete'; readonly before: number; readonly after: number }
 
 export interface LoggedDeed {
-  /** Rises over all chats. */
+  /** Increases over all chats. */
   readonly id: number
-  /** Unix seconds. */
+  /** Unix time in seconds. */
   readonly date: number
   readonly by: Account
   readonly deed: Deed
@@ -31,7 +31,7 @@ export interface LoggedDeed {
 const KEPT_FOR = 48 * 3600
 const MOST_OF_CHAT = 1000
 
-/** What administrators did, and who came and left, as administrators may read it. */
+/** The log of actions by administrators, and of joins and leaves. */
 export class AdminLog {
   readonly #byChat = new WeakMap<SharedChat, LoggedDeed[]>()
   #next = 1
@@ -48,14 +48,14 @@ export class AdminLog {
     if (deeds.length > MOST_OF_CHAT) deeds.shift()
   }
 
-  /** Latest first. */
+  /** The entries of a chat, latest first. */
   of(chat: SharedChat): readonly LoggedDeed[] {
     const from = this.date() - KEPT_FOR
     return (this.#byChat.get(chat) ?? []).filter(({ date }) => date >= from).reverse()
   }
 }
 
-/** Who deletes their own words is not told of; what administrators delete is. */
+/** Logs a deletion, only if an administrator made it. */
 export function noteDeleted(world: World, stored: StoredMessage, by: Account): void {
   const { chat } = stored
   if (chat.kind === 'private' || stored.receiverId !== undefined) return
@@ -63,7 +63,7 @@ export function noteDeleted(world: World, stored: StoredMessage, by: Account): v
     world.adminLog.note(chat, by, { what: 'deleted', stored })
 }
 
-/** Whoever changes a message is its author, or in a channel any administrator: Telegram tells of all. */
+/** Logs an edit, under the author of the message. */
 export function noteEdited(world: World, stored: StoredMessage, before: Message): void {
   const { chat, authorId } = stored
   const by = world.accounts.find(authorId)

@@ -6,25 +6,25 @@ interface Deed {
   readonly run: () => void
 }
 
-/** As long as a timer may be: beyond it Node makes it one millisecond. */
+/** The longest delay of a Node timer; longer ones fire after one millisecond. */
 const LONGEST = 2 ** 31 - 1
-/** As many as there are polls. Beyond it, by default, what was planned first is forgotten. */
+/** Default bound on scheduled actions, as for polls; beyond it the one scheduled first is dropped. */
 const MOST_DEEDS = 10_000
 
-/** What is to be done at times to come, with one timer for all. */
+/** Scheduled actions, which share one timer. */
 export class Agenda {
   readonly #deeds = new Set<Deed>()
   #armedFor = Number.POSITIVE_INFINITY
   #disarm: () => void = () => undefined
 
-  /** Without timers somebody calls {@link doWhatIsDue} whenever time has passed. */
+  /** Without timers, {@link doWhatIsDue} must be called whenever time has passed. */
   constructor(
     private readonly now: Clock,
     private readonly timers: Timers | undefined,
     private readonly most = MOST_DEEDS,
   ) {}
 
-  /** When the next is due. */
+  /** Time of the next action. */
   get next(): Ms {
     return this.#first()?.time ?? Number.POSITIVE_INFINITY
   }
@@ -38,7 +38,7 @@ export class Agenda {
     return () => this.#deeds.delete(deed)
   }
 
-  /** The first, whether it is due or not. */
+  /** Runs the next action, even if it is not due. */
   doFirst(): void {
     const deed = this.#first()
     if (deed === undefined) return
@@ -47,7 +47,7 @@ export class Agenda {
     deed.run()
   }
 
-  /** In the order of their times; those that a deed adds meanwhile, too. */
+  /** Runs all due actions in order of their times, including those added meanwhile. */
   doWhatIsDue(): void {
     for (let deed = this.#first(); deed !== undefined && deed.time <= this.now(); deed = this.#first()) {
       this.#deeds.delete(deed)

@@ -7,15 +7,18 @@ import { post } from './posting.js'
 import { badRequest } from './refusal.js'
 import type { World } from './world.js'
 
-/** Bot API, setChatTitle and setChatDescription. */
+/** In characters (Bot API, setChatTitle and setChatDescription). */
 const LONGEST_TITLE = 128
 const LONGEST_DESCRIPTION = 255
-/** Seconds that slow mode may take (td/telegram/ChatManager.cpp, set_channel_slow_mode_delay). */
+/** Delays of slow mode that Telegram allows, in seconds (set_channel_slow_mode_delay in td/telegram/ChatManager.cpp). */
 const SLOW_MODES: readonly number[] = [0, 5, 10, 30, 60, 300, 900, 3600]
-/** "Must be from 0 up to 365 * 86400 and be divisible by 86400", and what Telegram's apps offer beside. */
+/**
+ * In seconds. Any value up to this is accepted, although Telegram documents "must be from 0 up to 365 * 86400 and be divisible by
+ * 86400": its apps offer others, too.
+ */
 const LONGEST_LIFE = 365 * 86_400
 
-/** Names a chat anew; the chat is told, unless it is called so already. */
+/** Renames a chat, with a service message unless the title is unchanged. */
 export function setTitle(world: World, chat: SharedChat, author: Account, given: string): void {
   const title = given.trim().slice(0, LONGEST_TITLE)
   if (title === '') throw badRequest('title must be non-empty')
@@ -26,7 +29,7 @@ export function setTitle(world: World, chat: SharedChat, author: Account, given:
   post(world, chat, { author, content: { new_chat_title: title } })
 }
 
-/** What a chat says of itself; nobody is told. */
+/** Sets the description of a chat, without a service message. */
 export function setDescription(world: World, chat: SharedChat, author: Account, given: string): void {
   if (given.length > LONGEST_DESCRIPTION) throw badRequest('CHAT_ABOUT_TOO_LONG')
   if (!mayChangeInfo(world, chat, author)) throw badRequest('not enough rights to set chat description')
@@ -36,7 +39,7 @@ export function setDescription(world: World, chat: SharedChat, author: Account, 
   chat.description = description === '' ? undefined : description
 }
 
-/** Gives a chat a photo, or takes it away. */
+/** Sets or removes the photo of a chat, with a service message. */
 export function setPhoto(
   world: World,
   chat: SharedChat,
@@ -51,7 +54,7 @@ export function setPhoto(
   post(world, chat, { author, content })
 }
 
-/** What members may do who are no administrators. */
+/** Sets what ordinary members may do. */
 export function setPermissions(
   world: World,
   chat: SharedChat,
@@ -64,7 +67,7 @@ export function setPermissions(
   chat.permissions = permissions
 }
 
-/** How long members wait from one message to the next. */
+/** Sets how long members must wait between two messages. */
 export function setSlowMode(world: World, chat: SharedChat, author: Account, seconds: number): void {
   if (chat.kind !== 'supergroup') throw badRequest('chat is not a supergroup')
   if (!SLOW_MODES.includes(seconds)) throw badRequest('invalid new value for slow mode delay')
@@ -76,7 +79,7 @@ export function setSlowMode(world: World, chat: SharedChat, author: Account, sec
   chat.turns.clear()
 }
 
-/** How long new messages stay; the chat is told. */
+/** Sets how long new messages are kept, with a service message. */
 export function setAutoDelete(world: World, chat: SharedChat, author: Account, seconds: number): void {
   if (!Number.isInteger(seconds) || seconds < 0 || seconds > LONGEST_LIFE)
     throw badRequest('message auto-delete time must be from 0 to 365 days')
@@ -90,7 +93,7 @@ export function setAutoDelete(world: World, chat: SharedChat, author: Account, s
   post(world, chat, { author, content: { message_auto_delete_timer_changed: told } })
 }
 
-/** What a supergroup calls its own stickers. */
+/** Sets the sticker set of a supergroup. */
 export function setStickerSet(
   world: World,
   chat: SharedChat,
@@ -103,7 +106,7 @@ export function setStickerSet(
   chat.stickerSetName = name
 }
 
-/** A channel that may write in the chat no longer, or again. */
+/** Bans a channel from writing in the chat, or unbans it. */
 export function setSenderBanned(
   world: World,
   chat: SharedChat,

@@ -5,43 +5,43 @@ import type { StoredFile } from './files.js'
 import type { InviteLink } from './invite-link.js'
 import { type Membership, membershipAt, type Permissions } from './members.js'
 
-/** A message as the world keeps it: what everybody sees, and what Telegram alone knows. */
+/** A message as stored: the visible message, and what only Telegram knows about it. */
 export interface StoredMessage {
   readonly chat: WorldChat
-  /** Replaced as a whole by an edit, so that what was handed out earlier stays as it was. */
+  /** Replaced as a whole by an edit, so that objects handed out earlier do not change. */
   message: Message
-  /** Who really wrote it, also behind an anonymous admin or a channel. */
+  /** The real author, even of messages in the name of a group or channel. */
   readonly authorId: number
-  /** Set on an ephemeral message: nobody else sees it. */
+  /** Set for ephemeral messages: only the receiver can see them. */
   readonly receiverId?: number
   readonly reactions: Map<number, readonly ReactionType[]>
-  /** Rises over all chats with every message and every edit. */
+  /** Increases over all chats with every new or edited message. */
   order: number
-  /** What it was before any edit. */
+  /** The order before any edit. */
   readonly firstOrder: number
   readonly at: Ms
-  /** When the chat forgets it by itself. */
+  /** When auto-delete removes the message. */
   readonly expiresAt?: Ms | undefined
-  /** The automatic forward of a channel's post. */
+  /** The automatic forward of a channel post in the discussion group. */
   copy?: StoredMessage
-  /** The bot that sent it through a person, from an inline query; it may edit it. */
+  /** The bot whose inline result this is; it may edit the message. */
   readonly viaBotId?: number | undefined
-  /** It came with a reply keyboard, its removal or a forced reply, which are no part of it; such a message is never edited. */
+  /** The message changed the reply keyboard or forced a reply, which is not part of the message; such messages cannot be edited. */
   readonly changesScreen?: boolean
 }
 
-/** The messages of one chat. Ids start at 1 and are never used twice. */
+/** The messages of one chat. Ids start at 1 and are never reused. */
 export class History {
   readonly #messages = new Map<number, StoredMessage>()
   readonly #ephemeral = new Map<number, StoredMessage>()
-  /** By message id. */
+  /** Ids of pinned messages. */
   readonly pinned = new Set<number>()
   #nextId = 1
   #nextEphemeralId = 1
 
   constructor(
     private readonly now: () => Ms,
-    /** Told of each message that is deleted or has expired. */
+    /** Called for each message that is deleted or expires. */
     private readonly gone: (stored: StoredMessage) => void,
   ) {}
 
@@ -74,7 +74,7 @@ export class History {
     if (this.forget(stored)) this.gone(stored)
   }
 
-  /** Lets go of what there is no room for: nobody has deleted it. */
+  /** Drops a message to free memory; not reported as a deletion. */
   forget(stored: StoredMessage): boolean {
     const ephemeralId = stored.message.ephemeral_message_id
     this.pinned.delete(stored.message.message_id)
@@ -87,7 +87,7 @@ export class History {
     return [...this.#messages.values(), ...this.#ephemeral.values()].filter(kept)
   }
 
-  /** What has expired is gone once somebody looks. */
+  /** Expired messages are removed on access. */
   #kept(stored: StoredMessage | undefined): StoredMessage | undefined {
     if (stored?.expiresAt === undefined || this.now() < stored.expiresAt) return stored
     this.remove(stored)
@@ -95,7 +95,7 @@ export class History {
   }
 }
 
-/** A person and a bot. The bot knows it by the person's id. */
+/** The private chat of a person and a bot. Its id for the bot is the person's id. */
 export interface PrivateChat {
   readonly kind: 'private'
   readonly person: PersonAccount
@@ -110,14 +110,14 @@ export interface JoinRequest {
   readonly person: PersonAccount
   readonly bio?: string
   readonly at: Ms
-  /** The link they came by. */
+  /** The invite link that was used. */
   readonly invite?: InviteLink
 }
 
-/** A topic of a forum. Its id is that of the message that opened it. */
+/** A topic of a forum. Its id is the id of the message that opened it. */
 export interface Topic {
   readonly id: number
-  /** Nobody opened the General topic. */
+  /** Undefined for the General topic. */
   readonly creatorId: number | undefined
   name: string
   readonly color: number
@@ -131,17 +131,17 @@ export interface Forum {
   readonly general: Topic
 }
 
-/** When something was done to a member, in Unix seconds, and by whom. */
+/** Time (Unix seconds) and author of a change to a member. */
 export interface Deed {
   readonly date: number
   readonly by: number
 }
 
-/** A group of either kind, or a channel. */
+/** A basic group, supergroup or channel. */
 export interface SharedChat {
   readonly kind: 'group' | 'supergroup' | 'channel'
   readonly id: number
-  /** When it was made, in Unix seconds. */
+  /** Creation time, in Unix seconds. */
   readonly date: number
   title: string
   description?: string | undefined
@@ -149,41 +149,41 @@ export interface SharedChat {
   readonly username?: string
   permissions: Permissions
   readonly members: Map<number, Membership>
-  /** How members came in; who is not here was there from the start. */
+  /** How members joined; absent for members since the creation. */
   readonly joins: Map<number, Deed>
-  /** How members came to be restricted or banned. */
+  /** How members were restricted or banned. */
   readonly restrictions: Map<number, Deed>
   readonly joinRequests: Map<number, JoinRequest>
-  /** By their address, oldest first. */
+  /** By URL, oldest first. */
   readonly invites: Map<string, InviteLink>
   readonly history: History
-  /** Only a supergroup has topics. */
+  /** Only supergroups can have topics. */
   readonly forum: Forum | undefined
-  /** The bot that spoke last. */
+  /** The bot that wrote last. */
   lastBotId?: number
-  /** The channel's discussion group, or the group's channel. */
+  /** The discussion group of a channel, or the channel of a discussion group. */
   linkedId?: number
-  /** Seconds that members wait from one message to the next; 0: none. */
+  /** Seconds between two messages of a member; 0: slow mode is off. */
   slowModeDelay: number
-  /** When each member may write again; the rest of the album they are sending, at once. */
+  /** When each member may write again, and the album they are sending, whose remaining messages may follow at once. */
   readonly turns: Map<number, { readonly at: Ms; readonly album: string | undefined }>
   /** Seconds after which new messages are deleted; 0: never. */
   autoDeleteTime: number
-  /** Channels that may not write here. */
+  /** Ids of channels banned from writing here. */
   readonly bannedSenders: Set<number>
   stickerSetName?: string | undefined
-  /** The supergroup that a group has become. */
+  /** The supergroup that a basic group was upgraded to. */
   migratedTo?: SharedChat
 }
 
-/** Whether it is a group, basic or super. */
+/** Whether it is a basic group or a supergroup. */
 export function isGroup(chat: WorldChat): chat is SharedChat & { readonly kind: 'group' | 'supergroup' } {
   return chat.kind === 'group' || chat.kind === 'supergroup'
 }
 
 export type WorldChat = PrivateChat | SharedChat
 
-/** The Bot API's Chat. */
+/** Converts a chat to the Bot API's Chat. */
 export function describeChat(chat: WorldChat): Chat {
   if (chat.kind === 'private') {
     const { user } = chat.person
@@ -204,7 +204,7 @@ export function describeChat(chat: WorldChat): Chat {
   } as Chat
 }
 
-/** `now` in Unix seconds. */
+/** Membership of an account; `now` is in Unix seconds. */
 export function membershipOf(chat: SharedChat, accountId: number, now: number): Membership {
   const membership = chat.members.get(accountId)
   return membership === undefined ? { status: 'left' } : membershipAt(membership, now)

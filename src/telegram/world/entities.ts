@@ -1,11 +1,11 @@
 import type { MessageEntity } from 'grammy/types'
 import { type FoundAddress, findAddresses } from './addresses.js'
 
-/** What is found in words; {@link findAddresses} finds the rest. */
+/** Entities found by patterns of words; {@link findAddresses} finds the others. */
 type Word = 'bot_command' | 'mention' | 'hashtag' | 'cashtag'
 type Found = FoundAddress | { readonly type: Word; readonly offset: number; readonly length: number }
 
-/** What words are made of, and what hashtags are: the regular expressions in td/telegram/MessageEntity.cpp. */
+/** Characters of words and of hashtags, from the regular expressions in td/telegram/MessageEntity.cpp. */
 const WORD = '\\p{L}\\p{N}_'
 const TAG = '\\p{L}\\p{Nd}_\\u200c\\u00b7\\u0d80-\\u0dff'
 
@@ -14,7 +14,7 @@ const COMMAND = new RegExp(
   `(?<![${WORD}/<>])/[A-Za-z0-9_]{1,64}(?:@[A-Za-z0-9_]{3,32}(?![${WORD}/<>])|(?![${WORD}/<>@]))`,
   'gu',
 )
-/** A tag may be looked for in one chat only. */
+/** A tag may be limited to one chat: `#tag@chat`. */
 const THERE = '@[A-Za-z0-9_]{3,32}'
 const HASHTAG = new RegExp(`(?<![${TAG}])#[${TAG}]{1,256}(?![${TAG}]*#)(?:${THERE})?`, 'gu')
 const CASHTAG = new RegExp(
@@ -22,15 +22,15 @@ const CASHTAG = new RegExp(
   'gu',
 )
 
-/** Shorter than any other username. */
+/** Usernames shorter than the general minimum. */
 const SHORT_NAMES: ReadonlySet<string> = new Set(['gif', 'nft', 'pic', 'ufc', 'vid'])
 
 /**
- * Mentions, commands, hashtags, cashtags, links and e-mail addresses, where Telegram finds them. It finds telephone numbers,
- * too, by a rule that it has not published: they are not looked for.
+ * Finds mentions, commands, hashtags, cashtags, links and e-mail addresses like Telegram. Phone numbers are not detected, because
+ * Telegram has not published its rule for them.
  */
 export function findEntities(text: string): MessageEntity[] {
-  // Longer ones are refused anyway; the patterns need not prove themselves on megabytes.
+  // Longer texts are refused anyway, so the patterns need not run on them.
   if (text.length > 4096) return []
   const found: Found[] = [
     ...foundBy('mention', MENTION, text).filter(({ offset, length }) => {
@@ -44,7 +44,7 @@ export function findEntities(text: string): MessageEntity[] {
     ...foundBy('cashtag', CASHTAG, text),
     ...findAddresses(text),
   ]
-  // Of two that overlap, the one that begins first stays, and of those the longer one.
+  // Of overlapping entities the one that begins first is kept, and of those the longer one.
   const kept: Found[] = []
   for (const entity of found.sort((a, b) => a.offset - b.offset || b.length - a.length)) {
     const last = kept.at(-1)

@@ -1,22 +1,22 @@
 import { createHash, webcrypto } from 'node:crypto'
 
 export interface StoredFile {
-  /** As a plain document; see {@link fileIdOf} for all else. */
+  /** Id as a document; see {@link fileIdOf} for other kinds. */
   readonly id: string
   readonly uniqueId: string
   readonly hash: string
-  /** The hash of the bytes alone: the same under whichever name. */
+  /** Hash of the bytes alone, independent of the name. */
   readonly content: string
-  /** Counts files, from 1. */
+  /** Number of the file, counted from 1. */
   readonly number: number
   readonly name: string
   readonly type: string
   readonly bytes: Uint8Array
-  /** When it was first seen, in Unix seconds. */
+  /** When the file was first stored, in Unix seconds. */
   readonly date: number
 }
 
-/** What a file was sent as; of photos, in which size. */
+/** The kind a file was sent as, and for photos the size. */
 export type FileKind =
   | 'photo'
   | 'photo_small'
@@ -31,16 +31,16 @@ export type FileKind =
   | 'chat_photo'
 
 interface Kind {
-  /** What the id of each begins with. */
+  /** Beginning of file ids of this kind. */
   readonly prefix: string
-  /** What Telegram calls it (td/telegram/files/FileType.cpp). */
+  /** Telegram's name of the kind (td/telegram/files/FileType.cpp). */
   readonly called: string
   readonly folder: string
-  /** What it is named when it is downloaded, whatever it was named before. */
+  /** File extension in download paths, whatever the original name. */
   readonly ending?: string
-  /** The same where its own name says nothing. */
+  /** File extension in download paths if the original name has none. */
   readonly usual?: string
-  /** As much of the file as there is in this size. */
+  /** Fraction of the bytes in this photo size. */
   readonly share?: number
 }
 
@@ -60,10 +60,10 @@ const KINDS: Readonly<Record<FileKind, Kind>> = {
 const NAMES = Object.keys(KINDS) as readonly FileKind[]
 const HASH_LENGTH = 43
 
-/** All files together; beyond it the oldest are forgotten. */
+/** Maximum size of all files together; beyond it the oldest are dropped. */
 const KEPT_BYTES = 256 * 1024 * 1024
 
-/** Files by what they contain and are named: the same bytes under another name are another file, with the same unique id. */
+/** Stores files by content, name and type: the same bytes under another name are another file with the same unique id. */
 export class Files {
   readonly #files = new Map<string, StoredFile>()
   readonly #byNumber = new Map<bigint, StoredFile>()
@@ -77,7 +77,7 @@ export class Files {
     return this.#keep(hashOf(bytes), bytes, name, type)
   }
 
-  /** The same for what may be gigabytes: meanwhile others are served. */
+  /** Like `store`, for files of up to gigabytes: hashes without blocking. */
   async storeLarge(bytes: Uint8Array, name: string, type: string): Promise<StoredFile> {
     const digest = await webcrypto.subtle.digest('SHA-256', bytes)
     return this.#keep(Buffer.from(digest).toString('base64url'), bytes, name, type)
@@ -111,7 +111,7 @@ export class Files {
     return kindOf(id) === undefined ? undefined : this.#files.get(id.slice(-HASH_LENGTH))
   }
 
-  /** By its {@link pathOf}, and in which size. */
+  /** Finds a file by its {@link pathOf}, with its kind. */
   at(path: string): { readonly file: StoredFile; readonly kind: FileKind } | undefined {
     const place = Number(/\/file_(\d{1,15})(?:\.|$)/.exec(path)?.[1] ?? 0)
     const file = this.#counted.get(Math.floor(place / NAMES.length))
@@ -121,7 +121,7 @@ export class Files {
       : undefined
   }
 
-  /** By its {@link numberOf}. */
+  /** Finds a file by its {@link numberOf}. */
   byNumber(number: bigint): StoredFile | undefined {
     return this.#byNumber.get(number)
   }
@@ -131,35 +131,38 @@ function hashOf(bytes: Uint8Array | string): string {
   return createHash('sha256').update(bytes).digest('base64url')
 }
 
-/** What MTProto calls a file by, whatever it was sent as. */
+/** The id of a file in MTProto, independent of its kind. */
 export function numberOf({ hash }: StoredFile): bigint {
   return Buffer.from(hash, 'base64url').readBigInt64LE()
 }
 
-/** The same file has an id of its own as each kind. */
+/** The file id, which differs by kind. */
 export function fileIdOf({ hash }: StoredFile, kind: FileKind): string {
   return `${KINDS[kind].prefix}${hash}`
 }
 
-/** "Supposed to be the same over time and for different bots": it tells photos from other files, and content. */
+/** "Supposed to be the same over time and for different bots": depends on the content, and on whether it is a photo. */
 export function uniqueIdOf({ content, uniqueId }: StoredFile, kind: FileKind): string {
   if (!isPicture(kind)) return uniqueId
   const size = kind === 'photo_small' ? 'cw' : kind === 'photo_medium' ? 'bQ' : ''
   return `AQAD${content.slice(0, 12)}${size}`
 }
 
-/** Files of one of these kinds can be sent as another of them, and as no other. */
+/** Photos can be sent only as photos, other files only as other files. */
 export function isPicture(kind: FileKind): boolean {
   return kind === 'photo' || kind === 'photo_small' || kind === 'photo_medium' || kind === 'chat_photo'
 }
 
-/** Pictures are not opened: a smaller size is the beginning of the whole, so that nobody takes the one for the other. */
+/**
+ * The bytes of a file in this kind. Images are not decoded: a smaller size consists of the first bytes, so that tests can tell
+ * the sizes apart.
+ */
 export function bytesOf({ bytes }: StoredFile, kind: FileKind): Uint8Array {
   const { share } = KINDS[kind]
   return share === undefined ? bytes : bytes.subarray(0, Math.ceil(bytes.length * share))
 }
 
-/** Where it is downloaded from: named anew, with the ending that it had or that its kind has. */
+/** Download path: a generated name with the file's own extension or that of its kind. */
 export function pathOf({ name, number }: StoredFile, kind: FileKind): string {
   const { folder, ending, usual } = KINDS[kind]
   const own = ending ?? /[^.]\.([A-Za-z0-9]{1,16})$/.exec(name)?.[1] ?? usual
@@ -167,7 +170,7 @@ export function pathOf({ name, number }: StoredFile, kind: FileKind): string {
   return `${folder}/file_${place}${own === undefined ? '' : `.${own}`}`
 }
 
-/** What a file id says that its file was sent as. */
+/** The kind encoded in a file id. */
 export function kindOf(id: string): FileKind | undefined {
   const prefix = id.slice(0, -HASH_LENGTH)
   return NAMES.find((kind) => KINDS[kind].prefix === prefix)

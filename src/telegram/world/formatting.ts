@@ -6,22 +6,22 @@ import { type Parsed, parseMarkdown } from './markdown.js'
 import { parseMarkdownV2 } from './markdown-v2.js'
 import { badRequest } from './refusal.js'
 
-/** Styles may overlap and be cut into pieces; all else is whole or not there. */
+/** Styles may overlap and be split into pieces; other entities are kept whole or dropped. */
 const STYLES: ReadonlySet<string> = new Set(['bold', 'italic', 'underline', 'strikethrough', 'spoiler'])
 const QUOTATIONS: ReadonlySet<string> = new Set(['blockquote', 'expandable_blockquote'])
 const CODE: ReadonlySet<string> = new Set(['pre', 'code'])
 
 const end = (entity: MessageEntity) => entity.offset + entity.length
 const isOver = (a: MessageEntity, b: MessageEntity) => a.offset < end(b) && b.offset < end(a)
-/** `a` begins or ends amid `b`. */
+/** Whether `a` and `b` overlap without one containing the other. */
 const crosses = (a: MessageEntity, b: MessageEntity) =>
   isOver(a, b) && (a.offset < b.offset || end(a) > end(b)) && (b.offset < a.offset || end(b) > end(a))
 const byPlace = (a: MessageEntity, b: MessageEntity) => a.offset - b.offset || b.length - a.length
 
 /**
- * Reads a text in one of Telegram's formats; without one, with the entities given along.
+ * Parses a text in the given parse mode; without one, takes it as it is, with the given entities.
  *
- * @throws Refusal "can't parse entities: …", or that the mode is none.
+ * @throws Refusal "can't parse entities: …", or "unsupported parse_mode".
  */
 export function parseFormatted(
   source: string,
@@ -43,7 +43,7 @@ export function parseFormatted(
   }
 }
 
-/** Telegram cuts white space off both ends, sets entities right, and adds those it finds by itself. */
+/** Normalizes a text like Telegram: trims it, corrects its entities, and adds those found in the text. */
 export function settleText(parsed: Parsed): Parsed {
   const { text, entities } = withoutReturns(parsed)
   const start = text.length - text.trimStart().length
@@ -79,7 +79,7 @@ function withoutReturns({ text, entities }: Parsed): Parsed {
   }
 }
 
-/** Whatever lies over an earlier one is dropped. */
+/** Drops entities that overlap an earlier one. */
 function apart(entities: readonly MessageEntity[]): MessageEntity[] {
   const kept: MessageEntity[] = []
   for (const entity of [...entities].sort(byPlace)) {
@@ -89,7 +89,7 @@ function apart(entities: readonly MessageEntity[]): MessageEntity[] {
   return kept
 }
 
-/** Those of one style that overlap or touch are one. */
+/** Merges entities of one style that overlap or touch. */
 function joined(entities: readonly MessageEntity[]): MessageEntity[] {
   const result: MessageEntity[] = []
   for (const entity of [...entities].sort(byPlace)) {
@@ -100,7 +100,7 @@ function joined(entities: readonly MessageEntity[]): MessageEntity[] {
   return result
 }
 
-/** The pieces of a style that code leaves: code has no style. */
+/** Splits a style around code, which cannot have styles. */
 function without(entity: MessageEntity, code: readonly MessageEntity[]): MessageEntity[] {
   let pieces = [entity]
   for (const hole of code)

@@ -25,19 +25,19 @@ const NOT_CONTENT: ReadonlySet<string> = new Set([
   'author_signature',
 ] satisfies (keyof Message)[])
 
-/** What a message says, without who said it where, when, in answer to what and with which buttons. */
+/** The content of a message: all fields except sender, place, time, reply and buttons. */
 export function contentOf(message: Message): Content {
   return Object.fromEntries(Object.entries(message).filter(([name]) => !NOT_CONTENT.has(name)))
 }
 
-/** The rest of it: who said it where, when, and in answer to what. */
+/** The other fields of a message: sender, place, time, reply and buttons. */
 export function withoutContent(message: Message): Message {
   return Object.fromEntries(
     Object.entries(message).filter(([name]) => NOT_CONTENT.has(name)),
   ) as unknown as Message
 }
 
-/** Who said it first, also where it was forwarded before. */
+/** The original sender, even if the message was itself forwarded. */
 export function originOf({ chat, message }: StoredMessage): MessageOrigin {
   const { forward_origin, message_id, sender_chat, from, date } = message
   if (forward_origin !== undefined) return forward_origin

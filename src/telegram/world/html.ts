@@ -33,13 +33,13 @@ interface OpenTag {
   readonly offset: number
 }
 
-/** A code knows its language until it is clear whether a pre is around it. */
+/** A `code` entity keeps its language until it is clear whether it is inside a `pre`. */
 type Found = MessageEntity & { readonly codeLanguage?: string | undefined }
 
 /**
- * Reads Telegram's HTML into text and entities, as parse_html in td/telegram/MessageEntity.cpp does.
+ * Parses Telegram's HTML into text and entities, like parse_html in td/telegram/MessageEntity.cpp.
  *
- * @throws Refusal as Telegram puts it: "can't parse entities: …", with offsets in UTF-8 bytes.
+ * @throws Refusal in Telegram's words: "can't parse entities: …", with offsets in UTF-8 bytes.
  */
 export function parseHtml(source: string, findUser: FindUser): Parsed {
   return new Reader(source, findUser).read()
@@ -85,7 +85,7 @@ class Reader {
     return this.source.slice(start, this.#at)
   }
 
-  /** A character reference, if there is one: the four named ones, or a number. The semicolon may be missing. */
+  /** Reads a character reference, if there is one: one of the four named ones, or a number; the semicolon is optional. */
   #reference(): string | undefined {
     const rest = this.source.slice(this.#at, this.#at + 12)
     const [whole, hexadecimal, decimal, name] = /^&(?:#x([\da-f]*)|#(\d+)|([a-z]+));?/i.exec(rest) ?? []
@@ -95,7 +95,7 @@ class Reader {
     else {
       const code = hexadecimal === undefined ? Number(decimal) : Number.parseInt(hexadecimal || '0', 16)
       const digits = whole.replace(';', '').length
-      // Half a surrogate pair is no character; Telegram would not take the text.
+      // Surrogates are not characters; Telegram would refuse the text.
       const isCharacter = code > 0 && code < 0x10ffff && digits < 10 && (code < 0xd800 || code > 0xdfff)
       if (isCharacter) character = String.fromCodePoint(code)
     }
@@ -180,7 +180,7 @@ class Reader {
     }
     switch (name) {
       case 'a': {
-        // A link without an address leads where it says.
+        // Without `href`, the link's text is its address.
         const url = attributes.get('href') || this.#text.slice(place.offset)
         const link = linkEntity(place, url, this.findUser)
         if (link !== undefined) this.#found.push(link)
@@ -194,7 +194,7 @@ class Reader {
         return
       }
       case 'pre':
-        // A code with a language and nothing around it in a pre: both are one.
+        // A `code` with a language that fills the whole `pre` is merged with it.
         if (last?.type === 'code' && isSamePlace && last.codeLanguage !== undefined)
           this.#found[this.#found.length - 1] = { ...place, type: 'pre', language: last.codeLanguage }
         else this.#found.push({ ...place, type: 'pre' })

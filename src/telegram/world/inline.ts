@@ -8,14 +8,14 @@ import { badRequest } from './refusal.js'
 import { assertMaySpeak } from './speaking.js'
 import type { World } from './world.js'
 
-/** What a result of an inline query becomes once somebody picks it. */
+/** The message that a result of an inline query turns into when picked. */
 export interface InlineChoice {
   readonly id: string
   readonly content: Content
   readonly markup?: InlineKeyboardMarkup | undefined
 }
 
-/** Where and as whom somebody sends it. */
+/** Who picks a result, and where it is sent. */
 export interface Picking {
   readonly bot: BotAccount
   readonly person: PersonAccount
@@ -26,8 +26,8 @@ export interface Picking {
 }
 
 /**
- * Sends a result of an inline query in the name of the person, via the bot. The bot is told which was chosen, and may edit
- * the message if it has a keyboard: then it gets an `inline_message_id`.
+ * Sends a result of an inline query in the person's name, by way of the bot. The bot is notified of the choice; if the message
+ * has a keyboard, the bot gets an `inline_message_id` with which it can edit the message.
  */
 export function pickResult(world: World, picking: Picking, choice: InlineChoice): StoredMessage {
   const { bot, person, chat, query } = picking
@@ -56,7 +56,7 @@ export function pickResult(world: World, picking: Picking, choice: InlineChoice)
   return stored
 }
 
-/** The id by which the bot may edit a message that somebody sent via it. */
+/** The id with which the bot can edit a message sent by way of it. */
 export function inlineIdOf(world: World, stored: StoredMessage): string | undefined {
   return stored.viaBotId === undefined ? undefined : world.inlineMessages.idOf(stored)
 }

@@ -2,14 +2,14 @@ import type { ChatInviteLink } from 'grammy/types'
 import type { Account } from './accounts.js'
 import type { SharedChat } from './chats.js'
 
-/** What may be said of a link; the defaults are no name, no end, no limit, and no request. */
+/** Properties of an invite link. Defaults: no name, no expiry, no limit, no approval. */
 export interface InviteTerms {
   readonly name?: string | undefined
-  /** Unix seconds. */
+  /** Unix time in seconds. */
   readonly expireDate?: number | undefined
-  /** So many may come by it, 1 to 99,999. */
+  /** Maximum number of members joined by the link, 1 to 99,999. */
   readonly memberLimit?: number | undefined
-  /** Whoever comes by it has to be let in by an administrator. */
+  /** Joining by the link requires approval by an administrator. */
   readonly createsJoinRequest?: boolean | undefined
 }
 
@@ -19,11 +19,11 @@ export interface InviteLink {
   readonly isPrimary: boolean
   terms: InviteTerms
   isRevoked: boolean
-  /** Who came in by it. Whoever is gone makes room again. */
+  /** Ids of members who joined by the link; those who have left again do not count towards the limit. */
   readonly joined: Set<number>
 }
 
-/** The Bot API's ChatInviteLink, as `viewerId` sees it. */
+/** Converts a link to the Bot API's ChatInviteLink, as `viewerId` sees it. */
 export function describeInvite(chat: SharedChat, link: InviteLink, viewerId: number): ChatInviteLink {
   const { url, creator, isPrimary, isRevoked } = link
   const { name, expireDate, memberLimit, createsJoinRequest = false } = link.terms

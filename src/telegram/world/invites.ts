@@ -7,7 +7,7 @@ import { assertRight, changeMembership, requestToJoin } from './membership.js'
 import { badRequest } from './refusal.js'
 import type { World } from './world.js'
 
-/** A chat keeps its last ten thousand links. */
+/** Maximum number of links kept per chat; beyond it the oldest are dropped. */
 const KEPT_AT_MOST = 10_000
 
 export function createInvite(
@@ -35,7 +35,7 @@ export function createInvite(
   return link
 }
 
-/** A new primary link; the administrator's former one is no longer valid. */
+/** Creates a new primary link and revokes the administrator's previous one. */
 export function exportInvite(world: World, chat: SharedChat, creator: Account): InviteLink {
   assertMayInvite(world, chat, creator)
   const former = primaryInvite(chat, creator.id)
@@ -64,7 +64,7 @@ export function editInvite(
   return link
 }
 
-/** Whoever is left without a primary link gets a new one. */
+/** Revokes a link; a revoked primary link is replaced by a new one. */
 export function revokeInvite(world: World, chat: SharedChat, editor: Account, url: string): InviteLink {
   const link = ownInvite(world, chat, editor, url)
   if (link.isRevoked) throw badRequest('INVITE_HASH_EXPIRED')
@@ -73,7 +73,7 @@ export function revokeInvite(world: World, chat: SharedChat, editor: Account, ur
   return link
 }
 
-/** Each administrator has links of their own; of others' a bot knows only the beginning. */
+/** Finds a link of the editor. Administrators can change only their own links, and bots see only the beginning of others. */
 function ownInvite(world: World, chat: SharedChat, editor: Account, url: string): InviteLink {
   assertMayInvite(world, chat, editor)
   const link = chat.invites.get(url.trim())
@@ -95,9 +95,9 @@ function checkTerms(world: World, { name, expireDate, memberLimit, createsJoinRe
 }
 
 /**
- * Somebody follows a link: they are in, or have asked to be let in.
+ * Joins a chat by an invite link, or sends a join request if the link requires approval.
  *
- * @throws Refusal if the link leads nowhere, or not for them.
+ * @throws Refusal if the link is invalid, or the person may not join.
  */
 export function joinByInvite(
   world: World,

@@ -1,6 +1,6 @@
-/** The latest of what there are too many to keep, in order: whoever comes over the bound makes the oldest go. */
+/** A ring buffer of the latest items: an item beyond the bound replaces the oldest one. */
 export class Latest<Item> {
-  /** Grows to the bound, then goes round. */
+  /** Grows up to the bound, then is overwritten in a circle. */
   readonly #items: Item[] = []
   #oldest = 0
 

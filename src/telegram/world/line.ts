@@ -1,16 +1,16 @@
-/** The emptied front of a line that is worth moving the rest for. */
+/** Minimum number of empty places at the front before the array is compacted. */
 const EMPTIED = 1024
 
 /**
- * Who waits, in the order of arrival. Whoever it is leaves at once, however many wait: a Set would step over all that have
- * left from its front each time the first is asked for.
+ * A queue in order of arrival, with removal of any item in constant time. A Set would not do: finding its first item skips all
+ * entries deleted before it, every time.
  */
 export class Line<Item extends object> implements Iterable<Item> {
-  /** Left empty where somebody has gone. */
+  /** Undefined where an item was removed. */
   readonly #items: (Item | undefined)[] = []
-  /** Where everybody stands, counted from the first there ever was. */
+  /** Position of every item, counted from the first item ever added. */
   readonly #places = new Map<Item, number>()
-  /** How many stood before the first of `#items`. */
+  /** Number of positions before the start of `#items`. */
   #before = 0
   #head = 0
 
@@ -45,10 +45,10 @@ export class Line<Item extends object> implements Iterable<Item> {
     return true
   }
 
-  /** Whoever leaves meanwhile is passed over. */
+  /** Skips items removed during the iteration. */
   *[Symbol.iterator](): Iterator<Item> {
     for (let place = this.#before + this.#head; place - this.#before < this.#items.length; place++) {
-      // The line may have moved up since.
+      // The array may have been compacted meanwhile.
       if (place < this.#before) place = this.#before
       const item = this.#items[place - this.#before]
       if (item !== undefined) yield item

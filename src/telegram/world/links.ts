@@ -1,6 +1,6 @@
 import type { MessageEntity, User } from 'grammy/types'
 
-/** Who has this id, if anybody. */
+/** Returns the user with this id, if there is one. */
 export type FindUser = (id: number) => User | undefined
 
 interface Place {
@@ -10,7 +10,7 @@ interface Place {
 
 const USER_LINK = /^tg:(?:\/\/)?user\/?\?(?:[^#]*&)?id=(\d{1,16})(?:[&#]|$)/i
 
-/** A link's entity: a mention where it names a user who is there, nothing where it leads nowhere. */
+/** The entity for a link: a mention if it points to a known user, undefined if it is invalid. */
 export function linkEntity(place: Place, url: string, findUser: FindUser): MessageEntity | undefined {
   if (place.length === 0) return undefined
   const mentioned = USER_LINK.exec(url)
@@ -22,7 +22,10 @@ export function linkEntity(place: Place, url: string, findUser: FindUser): Messa
   return checked === undefined ? undefined : { ...place, type: 'text_link', url: checked }
 }
 
-/** What is wrong with the address of a button, in Telegram's words (check_link_impl in td/telegram/LinkManager.cpp). */
+/**
+ * Checks the URL of a button; returns Telegram's error text (check_link_impl in td/telegram/LinkManager.cpp), or undefined if the
+ * URL is valid.
+ */
 export function wrongUrl(url: string, isSecure = false): string | undefined {
   if (url.trim() === '') return 'URL host is empty'
   const scheme = /^([a-z][\w+.-]*):\/\//i.exec(url.trim())?.[1]?.toLowerCase()
@@ -32,7 +35,7 @@ export function wrongUrl(url: string, isSecure = false): string | undefined {
   return checkedLink(url) === undefined ? 'Wrong HTTP URL' : undefined
 }
 
-/** Telegram completes links: `example.com` leads to `http://example.com/`. What has no host of two parts is none. */
+/** Completes a link like Telegram: `example.com` becomes `http://example.com/`. Undefined unless the host has at least two labels. */
 function checkedLink(url: string): string | undefined {
   const trimmed = url.trim()
   if (/^(?:tg|ton|tonsite):\S+$/i.test(trimmed)) return trimmed
@@ -43,7 +46,7 @@ function checkedLink(url: string): string | undefined {
   return `${scheme.toLowerCase()}://${host.toLowerCase()}${path}${rest}`
 }
 
-/** What is wrong with a custom emoji's link, in Telegram's words; else the emoji's id. */
+/** Reads the URL of a custom emoji; returns its id, or Telegram's error text. */
 export function readEmojiLink(url: string): { readonly id: string } | { readonly wrong: string } {
   const parts = /^([a-z][\w+.-]*):(?:\/\/)?([^/?#]*)[^?#]*(?:\?([^#]*))?/i.exec(url)
   if (parts?.[1]?.toLowerCase() !== 'tg') return { wrong: 'Custom emoji URL must have scheme tg' }

@@ -3,7 +3,7 @@ import { type FindUser, linkEntity, readEmojiLink } from './links.js'
 import { byteOffset, codeHead, type Parsed } from './markdown.js'
 import { badRequest } from './refusal.js'
 
-/** As Telegram names them in its complaints. */
+/** The names used in Telegram's error texts. */
 type Kind =
   | 'Bold'
   | 'Italic'
@@ -19,13 +19,13 @@ type Kind =
 
 interface Open {
   readonly kind: Kind
-  /** Where it begins in the source, and in the text. */
+  /** Start position in the source, and in the resulting text. */
   readonly at: number
   readonly offset: number
   readonly language?: string
 }
 
-/** In the order they are looked for: `__` is never two italics. */
+/** In order of precedence: `__` is always an underline, never two italics. */
 const MARKS: readonly (readonly [string, Kind])[] = [
   ['```', 'Pre'],
   ['`', 'Code'],
@@ -52,9 +52,9 @@ const CLOSING: Readonly<Record<Exclude<Kind, 'BlockQuote'>, string>> = {
 const RESERVED = '_*[]()~`>#+-=|{}.!\n'
 
 /**
- * Reads MarkdownV2 into text and entities.
+ * Parses MarkdownV2 into text and entities.
  *
- * @throws Refusal as Telegram puts it: "can't parse entities: …", with offsets in UTF-8 bytes.
+ * @throws Refusal in Telegram's words: "can't parse entities: …", with offsets in UTF-8 bytes.
  */
 export function parseMarkdownV2(source: string, findUser: FindUser): Parsed {
   return new Reader(source, findUser).read()
@@ -65,7 +65,7 @@ class Reader {
   readonly #open: Open[] = []
   #text = ''
   #at = 0
-  /** Inside a block quotation, which goes on as long as lines begin with `>`. */
+  /** Inside a block quotation, which continues while lines begin with `>`. */
   #quoting = false
   #lineBegins = true
 
@@ -85,7 +85,7 @@ class Reader {
   #step(): void {
     const char = this.source[this.#at] as string
     const escaped = char === '\\' ? this.source[this.#at + 1] : undefined
-    // Any ASCII character may be escaped, reserved or not.
+    // Any ASCII character can be escaped, reserved or not.
     if (escaped !== undefined && escaped > '\0' && escaped <= '~') {
       this.#keep(escaped, 2)
       return
@@ -107,7 +107,7 @@ class Reader {
   #endsHere({ kind }: Open, char: string): boolean {
     if (this.#quoting && char === '\n' && this.source[this.#at + 1] !== '>') return true
     if (kind === 'BlockQuote') return false
-    // Two underscores are an underline, also inside italics.
+    // `__` is an underline even inside italics.
     if (kind === 'Italic' && this.source[this.#at + 1] === '_') return false
     return this.source.startsWith(CLOSING[kind], this.#at)
   }
@@ -174,7 +174,7 @@ class Reader {
     }
   }
 
-  /** What stands in brackets from here on; afterwards the reader is behind them. */
+  /** Reads the URL in parentheses at the current position and moves behind it. */
   #readUrl(what: string): string {
     const begin = ++this.#at
     let url = ''
@@ -189,7 +189,10 @@ class Reader {
     return url
   }
 
-  /** A line break that no `>` follows ends a quotation, and belongs to it. `||` right before makes it expandable. */
+  /**
+   * Ends a quotation at a line break that is not followed by `>`; the line break belongs to the quotation. `||` right before it
+   * makes the quotation expandable.
+   */
   #endQuotation(top: Open): void {
     const behind = this.#text.endsWith('\r') ? 3 : 2
     const isExpandable = top.kind === 'Spoiler' && [2, behind].includes(this.#at - top.at)

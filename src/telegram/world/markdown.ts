@@ -7,11 +7,11 @@ export interface Parsed {
   readonly entities: MessageEntity[]
 }
 
-/** A language right after three backquotes, then the line break that belongs to them. */
+/** The language directly after three backquotes; a line break following it is skipped. */
 const LANGUAGE = /[^ \t\r\n\0\v`]+(?=[ \t\r\n\v])/y
 const LINE_BREAK = /\n\r|\r\n|\n|\r/y
 
-/** What stands after the backquotes at `from`, and where the code itself begins. */
+/** The language after the backquotes that end at `from`, and the position where the code begins. */
 export function codeHead(
   source: string,
   from: number,
@@ -31,10 +31,10 @@ export function byteOffset(source: string, index: number): number {
 }
 
 /**
- * Reads the Markdown that Telegram had first (`parse_mode: 'Markdown'`). Entities do not nest, and only `_`, `*`,
- * backquote and `[` can be escaped, outside of them.
+ * Parses Telegram's original Markdown (`parse_mode: 'Markdown'`). Entities do not nest; only `_`, `*`, backquote and `[` can be
+ * escaped, and only outside of entities.
  *
- * @throws Refusal as Telegram puts it: "can't parse entities: …", with offsets in UTF-8 bytes.
+ * @throws Refusal in Telegram's words: "can't parse entities: …", with offsets in UTF-8 bytes.
  */
 export function parseMarkdown(source: string, findUser: FindUser): Parsed {
   let text = ''

@@ -2,28 +2,28 @@ import type { Document, PhotoSize, Sticker } from 'grammy/types'
 import { bytesOf, type FileKind, fileIdOf, type StoredFile, uniqueIdOf } from './files.js'
 import type { Content } from './posting.js'
 
-/** The kinds of files that a message can be of. */
+/** The kinds of files that messages can contain. */
 export type MediaKind = Exclude<FileKind, 'chat_photo' | 'photo_small' | 'photo_medium'>
 
-/** What is said about a file by whoever sends it: files are not opened. */
+/** Properties of a file as stated by the sender: files are not decoded. */
 export interface MediaDetails {
   readonly width?: number | undefined
   readonly height?: number | undefined
-  /** Seconds. */
+  /** In seconds. */
   readonly duration?: number | undefined
   readonly performer?: string | undefined
   readonly title?: string | undefined
-  /** Of a video note: its diameter. */
+  /** Diameter of a video note. */
   readonly length?: number | undefined
   readonly emoji?: string | undefined
   readonly startTimestamp?: number | undefined
   readonly thumbnail?: StoredFile | undefined
   readonly cover?: StoredFile | undefined
-  /** Of a sticker that belongs to a set. */
+  /** For a sticker that belongs to a set. */
   readonly sticker?: Partial<Sticker> | undefined
 }
 
-/** What a message with this file says. */
+/** The content of a message with this file. */
 export function mediaContent(kind: MediaKind, file: StoredFile, details: MediaDetails = {}): Content {
   switch (kind) {
     case 'photo':
@@ -71,14 +71,14 @@ export function mediaContent(kind: MediaKind, file: StoredFile, details: MediaDe
   }
 }
 
-/** Pictures are not opened: every photo measures the same, and so does what nobody gave the measure of. */
+/** Dimensions of all photos, and of other media without stated dimensions, because files are not decoded. */
 const USUAL = { width: 800, height: 600, length: 384, sticker: 512 }
 
 export function photoSize(file: StoredFile): PhotoSize {
   return { ...bare('photo', file), width: USUAL.width, height: USUAL.height }
 }
 
-/** The sizes that Telegram keeps a photo in, the smallest first: the photo itself is the last. */
+/** All sizes of a photo, smallest first; the last one is the photo itself. */
 export function photoSizes(file: StoredFile): PhotoSize[] {
   return [
     { ...bare('photo_small', file), width: 90, height: 67 },
@@ -87,7 +87,7 @@ export function photoSizes(file: StoredFile): PhotoSize[] {
   ]
 }
 
-/** A sticker by its format: .TGS are animated, .WEBM are videos, all else is a picture. */
+/** Describes a sticker; its format follows from the file: .TGS is animated, .WEBM is video, others are static. */
 export function stickerOf(file: StoredFile, { emoji, sticker = {} }: MediaDetails): Sticker {
   const format = stickerFormatOf(file)
   return {

@@ -1,15 +1,15 @@
 import type { ChatAdministratorRights, ChatMember, ChatPermissions, User } from 'grammy/types'
 
-/** Every permission, spelled out. */
+/** All permissions, none of them undefined. */
 export type Permissions = Required<ChatPermissions>
 
-/** Where somebody stands with a chat. */
+/** Membership of an account in a chat. */
 export type Membership =
   | { readonly status: 'creator'; readonly isAnonymous: boolean; readonly customTitle?: string }
   | {
       readonly status: 'administrator'
       readonly rights: ChatAdministratorRights
-      /** Only who promoted an administrator (or the owner) may edit them. */
+      /** Only this account and the owner may edit the administrator. */
       readonly promotedBy: number
       readonly customTitle?: string
     }
@@ -50,18 +50,18 @@ const MEDIA = PERMISSIONS.slice(0, 7)
 const KINDS_OF_MEDIA = PERMISSIONS.slice(1, 7)
 
 /**
- * Completes what the bot gave to all sixteen. Unless `independent`, sending "other messages" or previews implies
- * sending texts and media, and polls imply texts (Bot API, restrictChatMember).
+ * Fills in all sixteen permissions. Unless `independent`, "other messages" and previews imply texts and media, and polls imply
+ * texts (Bot API, restrictChatMember).
  */
 export function completePermissions(given: ChatPermissions, independent: boolean): Permissions {
   const complete = Object.fromEntries(PERMISSIONS.map((name) => [name, given[name] === true])) as Permissions
-  // What all six were in one until Bot API 6.5; Telegram still takes it.
+  // One permission for all six until Bot API 6.5, still accepted by Telegram.
   const { can_send_media_messages: all } = given as { readonly can_send_media_messages?: boolean }
   if (all === true && KINDS_OF_MEDIA.every((name) => given[name] === undefined)) {
     for (const name of KINDS_OF_MEDIA) complete[name] = true
     if (!independent) complete.can_send_messages = true
   }
-  // Left out, it follows can_send_messages (Bot API, ChatPermissions).
+  // If absent, follows can_send_messages (Bot API, ChatPermissions).
   if (given.can_react_to_messages === undefined) complete.can_react_to_messages = complete.can_send_messages
   if (given.can_edit_tag === undefined) complete.can_edit_tag = complete.can_pin_messages
   if (given.can_manage_topics === undefined) complete.can_manage_topics = complete.can_pin_messages
@@ -72,7 +72,7 @@ export function completePermissions(given: ChatPermissions, independent: boolean
   return complete
 }
 
-/** What members of a new chat may do. */
+/** Permissions of ordinary members in a new chat. */
 export function newPermissions(kind: 'group' | 'supergroup' | 'channel'): Permissions {
   const withheld = ['can_change_info', 'can_pin_messages', 'can_manage_topics', 'can_edit_tag']
   return Object.fromEntries(
@@ -80,7 +80,7 @@ export function newPermissions(kind: 'group' | 'supergroup' | 'channel'): Permis
   ) as Permissions
 }
 
-/** What somebody may do in a chat, as far as permissions go; administrators may do everything. */
+/** Whether a permission holds for an account, given the chat's permissions; always true for administrators. */
 export function isPermitted(
   { permissions }: { readonly permissions: Permissions },
   membership: Membership,
@@ -91,7 +91,7 @@ export function isPermitted(
   return membership.status !== 'restricted' || membership.permissions[permission]
 }
 
-/** A restriction that restricts nothing of what ordinary members may do is none. */
+/** Whether a restriction allows everything that can be sent, and therefore is none. */
 export function isUnrestricted(permissions: Permissions): boolean {
   return PERMISSIONS.slice(0, 10).every((name) => permissions[name])
 }
@@ -113,10 +113,10 @@ const RIGHTS = [
 const RIGHTS_IN_GROUPS = ['can_pin_messages', 'can_manage_topics'] as const
 const RIGHTS_IN_CHANNELS = ['can_post_messages', 'can_edit_messages', 'can_manage_direct_messages'] as const
 
-/** An administrator's right, by its Bot API name. */
+/** An administrator's right, by its name in the Bot API. */
 export type Right = Exclude<keyof ChatAdministratorRights, 'is_anonymous'>
 
-/** All rights that exist in this kind of chat: as given, the rest `otherwise`. */
+/** All rights that exist in this kind of chat; those not given are set to `otherwise`. */
 export function completeRights(
   kind: 'group' | 'supergroup' | 'channel',
   given: Partial<ChatAdministratorRights>,
@@ -127,19 +127,19 @@ export function completeRights(
   return { ...rights, is_anonymous: given.is_anonymous ?? false } as ChatAdministratorRights
 }
 
-/** Whether any right at all is granted; Telegram implies can_manage_chat with each of them. */
+/** Whether any right is granted. Telegram implies can_manage_chat with each of them. */
 export function grantsAnything(rights: Partial<ChatAdministratorRights>): boolean {
   return Object.values(rights).some((granted) => granted === true)
 }
 
-/** Lapsed bans and restrictions are gone, whoever looks. `now` in Unix seconds. */
+/** Applies the end date of bans and restrictions; `now` is in Unix seconds. */
 export function membershipAt(membership: Membership, now: number): Membership {
   if (membership.status !== 'restricted' && membership.status !== 'kicked') return membership
   if (membership.untilDate === 0 || now < membership.untilDate) return membership
   return membership.status === 'restricted' && membership.isMember ? MEMBER : LEFT
 }
 
-/** "More than 366 days or less than 30 seconds from the current time" is for ever, which is 0. */
+/** "More than 366 days or less than 30 seconds from the current time" means for ever, which is stored as 0. */
 export function untilDateAt(given: number | undefined, now: number): number {
   if (given === undefined || given - now < 30 || given - now > 366 * 86_400) return 0
   return given
@@ -150,7 +150,7 @@ export function isIn(membership: Membership): boolean {
   return membership.status !== 'left' && membership.status !== 'kicked'
 }
 
-/** Where somebody stands who is let in, whichever way: who was restricted stays so, also after leaving and coming back. */
+/** The membership of somebody who joins. A restriction survives leaving and rejoining. */
 export function enteringFrom(standing: Membership): Membership {
   return standing.status === 'restricted' ? { ...standing, isMember: true } : MEMBER
 }
@@ -164,19 +164,19 @@ export function hasRight(membership: Membership, right: Right): boolean {
   return membership.status === 'administrator' && membership.rights[right] === true
 }
 
-/** Whether they speak as the group. */
+/** Whether they write as the group. */
 export function isAnonymous(membership: Membership): boolean {
   if (membership.status === 'creator') return membership.isAnonymous
   return membership.status === 'administrator' && membership.rights.is_anonymous
 }
 
-/** What somebody is called in the chat: their tag, or their title as an administrator. */
+/** A member's tag, or an administrator's custom title. */
 export function calledIn(membership: Membership): string | undefined {
   if (membership.status === 'creator' || membership.status === 'administrator') return membership.customTitle
   return membership.status === 'member' || membership.status === 'restricted' ? membership.tag : undefined
 }
 
-/** The Bot API's ChatMember, as `viewerId` sees it. */
+/** Converts a membership to the Bot API's ChatMember, as `viewerId` sees it. */
 export function describeMember(user: User, membership: Membership, viewerId: number): ChatMember {
   switch (membership.status) {
     case 'creator':

@@ -21,16 +21,16 @@ export interface Change {
   readonly chat: SharedChat
   readonly target: Account
   readonly next: Membership
-  /** Who did it; the target themselves when they join or leave. */
+  /** Who made the change; the target itself when joining or leaving. */
   readonly performer: Account
   readonly viaJoinRequest?: boolean
   readonly invite?: InviteLink | undefined
 }
 
 /**
- * Changes where somebody stands, and tells the bots: my_chat_member, chat_member, then the service message.
+ * Changes a membership and queues updates for bots: my_chat_member, chat_member, then the service message.
  *
- * @throws Refusal in a group that has become a supergroup.
+ * @throws Refusal in a group that was upgraded to a supergroup.
  */
 export function changeMembership(world: World, change: Change): void {
   const { chat, target, next, performer, invite } = change
@@ -66,7 +66,7 @@ export function changeMembership(world: World, change: Change): void {
     })
 }
 
-/** A person blocks the bot or lets it write again. */
+/** Blocks or unblocks a bot for a person. */
 export function setBlocked(world: World, chat: PrivateChat, blocked: boolean): void {
   if (chat.blocked === blocked) return
   chat.blocked = blocked
@@ -115,7 +115,7 @@ export function requestToJoin(
       })
 }
 
-/** Lets somebody in who asked, or turns them away. */
+/** Approves or declines a join request. */
 export function decideJoinRequest(
   world: World,
   chat: SharedChat,
@@ -141,7 +141,7 @@ export function decideJoinRequest(
     })
 }
 
-/** What must hold before somebody may ban, unban or restrict somebody else. */
+/** Checks whether `performer` may ban, unban or restrict `target`. */
 export function assertMayRestrict(world: World, chat: SharedChat, performer: Account, target: Account): void {
   const standing = world.membership(chat, target.id)
   if (standing.status === 'creator') throw badRequest("can't remove chat owner")
@@ -157,7 +157,7 @@ export function assertMayRestrict(world: World, chat: SharedChat, performer: Acc
     throw badRequest('user is an administrator of the chat')
 }
 
-/** What must hold before somebody may promote or demote somebody else. */
+/** Checks whether `performer` may promote or demote `target`. */
 export function assertMayPromote(world: World, chat: SharedChat, performer: Account, target: Account): void {
   const standing = world.membership(chat, target.id)
   assertRight(world, chat, performer, 'can_promote_members', 'not enough rights')

@@ -7,10 +7,9 @@ import { assertNotUpgraded } from './speaking.js'
 import type { World } from './world.js'
 
 /**
- * A basic group becomes a supergroup: a new chat with a new id, the same people, and a history that starts anew. Each
- * chat is told of the other; nothing happens in the old one any more, and calls about it name the new one in
- * `migrate_to_chat_id`. Telegram documents nothing of invite links: here they lead into the supergroup, as do requests to
- * be let in.
+ * Upgrades a basic group to a supergroup: a new chat with a new id, the same members and an empty history. Both chats get a
+ * service message; the old chat is closed, and calls about it fail with the new id in `migrate_to_chat_id`. Telegram does not
+ * document what happens to invite links and join requests: here they move to the supergroup.
  */
 export function upgradeToSupergroup(world: World, group: SharedChat, owner: Account): SharedChat {
   if (group.kind !== 'group') throw badRequest('only a basic group can be upgraded to a supergroup')
@@ -32,7 +31,7 @@ export function upgradeToSupergroup(world: World, group: SharedChat, owner: Acco
   return supergroup
 }
 
-/** Rights that exist in supergroups alone come to whoever was an administrator. */
+/** Extends an administrator's rights by those that exist only in supergroups. */
 function carried(membership: Membership): Membership {
   if (membership.status !== 'administrator') return membership
   return { ...membership, rights: completeRights('supergroup', membership.rights, false) }

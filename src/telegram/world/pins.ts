@@ -6,7 +6,7 @@ import { badRequest } from './refusal.js'
 import { isService } from './service-messages.js'
 import type { World } from './world.js'
 
-/** Puts a message on top of its chat, and says so in it. */
+/** Pins a message, with a service message. */
 export function pin(world: World, stored: StoredMessage, author: Account): void {
   const { chat, message } = stored
   assertMayPin(world, chat, author)
@@ -20,7 +20,7 @@ export function pin(world: World, stored: StoredMessage, author: Account): void 
   post(world, chat, { author, content: { pinned_message: withoutReply(message) }, thread: topic })
 }
 
-/** Takes those of these down that are up there. */
+/** Unpins messages; those that are not pinned are ignored. */
 export function unpin(
   world: World,
   chat: WorldChat,
@@ -31,7 +31,7 @@ export function unpin(
   for (const { message } of messages) chat.history.pinned.delete(message.message_id)
 }
 
-/** Pinned messages, latest first by when they were sent. */
+/** Pinned messages, most recently sent first. */
 export function pinnedIn(chat: WorldChat): readonly StoredMessage[] {
   return [...chat.history.pinned]
     .sort((a, b) => b - a)

@@ -17,13 +17,13 @@ export interface PollTerms {
   readonly isAnonymous: boolean
   readonly isQuiz: boolean
   readonly allowsMultiple: boolean
-  /** Default: not in a quiz. */
+  /** Default: true, except in a quiz. */
   readonly allowsRevoting?: boolean | undefined
   readonly correctIds?: readonly number[] | undefined
   readonly explanation?: PollText | undefined
-  /** Seconds it is open. */
+  /** Time until the poll closes, in seconds. */
   readonly openPeriod?: number | undefined
-  /** Unix seconds. */
+  /** Unix time in seconds. */
   readonly closeDate?: number | undefined
   readonly isClosed?: boolean | undefined
 }
@@ -33,16 +33,16 @@ export interface WorldPoll {
   readonly terms: PollTerms
   readonly author: Account
   readonly closesAt: Ms | undefined
-  /** By voter; kept without those who took theirs back. */
+  /** Chosen options by voter id; without retracted votes. */
   readonly votes: Map<number, readonly number[]>
   isClosed: boolean
   callOffClosing?: () => void
 }
 
-/** Bot API, sendPoll. */
+/** Limits of sendPoll in the Bot API. */
 const LONGEST = { question: 300, option: 100, explanation: 200, options: 12, period: 2_628_000 }
 
-/** A poll, not yet said anywhere. */
+/** Creates a poll that is not in any message yet. */
 export function createPoll(world: World, author: Account, terms: PollTerms): WorldPoll {
   checkTerms(world, terms)
   const closes =
@@ -81,7 +81,7 @@ function checkText(what: 'question' | 'options', { text }: PollText, most: numbe
   if (text.length > most) throw badRequest(`poll ${what} length must not exceed ${most}`)
 }
 
-/** What a vote looks like from outside. None given: it is taken back. */
+/** Votes in a poll; no options retract the vote. */
 export function vote(
   world: World,
   stored: StoredMessage,
@@ -103,10 +103,10 @@ export function vote(
       voter.id,
       [...chosen].sort((a, b) => a - b),
     )
-  // Whoever votes in an old forward sees how the poll stands there.
+  // The message with which people vote is refreshed, even if it is an old forward.
   notePollIn(world, stored)
   refresh(world, poll)
-  // Bots learn of votes in their own polls only, and of who gave them where that is open.
+  // A bot gets updates only about its own polls, and about voters only if the poll is not anonymous.
   if (poll.author.kind !== 'bot') return
   world.emit(poll.author, 'poll', describePoll(world, poll, stored))
   if (terms.isAnonymous) return
@@ -119,7 +119,7 @@ export function vote(
   })
 }
 
-/** From now on a poll can be voted in where it was said, until its time is over: of that its author is told. */
+/** Stores a poll and schedules its closing, of which its author gets an update. */
 export function openPoll(world: World, stored: StoredMessage, poll: WorldPoll): void {
   world.polls.keep(poll.id, poll)
   if (poll.closesAt === undefined || poll.isClosed) return
@@ -130,7 +130,7 @@ export function openPoll(world: World, stored: StoredMessage, poll: WorldPoll): 
   })
 }
 
-/** Ends a poll; the bots that see it are told, whosever it is. */
+/** Stops a poll; all bots in the chat get an update, whoever its author is. */
 export function stopPoll(world: World, stored: StoredMessage, author: Account): Poll {
   const poll = pollOf(world, stored)
   if (poll === undefined) throw badRequest('message with poll to stop not found')
@@ -146,7 +146,7 @@ export function stopPoll(world: World, stored: StoredMessage, author: Account): 
   return described
 }
 
-/** A poll that came in raw, or was forgotten, is a picture of one. */
+/** Undefined for polls from raw updates, and for polls that were dropped. */
 function pollOf(world: World, { message }: StoredMessage): WorldPoll | undefined {
   return message.poll === undefined ? undefined : world.polls.get(message.poll.id)
 }
@@ -159,10 +159,10 @@ function allowsRevoting({ allowsRevoting, isQuiz }: PollTerms): boolean {
   return allowsRevoting ?? !isQuiz
 }
 
-/** Messages that show how a poll stands, of each: with all of them a vote in a poll that is forwarded day after day would take ever longer. */
+/** Maximum number of messages refreshed per poll; otherwise votes in a poll that is forwarded often would become ever slower. */
 const MOST_SHOWN = 500
 
-/** A message shows a poll from now on, as a forward of one does, too. Beyond the bound the oldest forwards stay as they are. */
+/** Notes that a message shows a poll, which forwards do, too. Beyond the bound the oldest forwards are no longer refreshed. */
 export function notePollIn(world: World, stored: StoredMessage): void {
   const id = stored.message.poll?.id
   if (id === undefined) return
@@ -170,12 +170,12 @@ export function notePollIn(world: World, stored: StoredMessage): void {
   if (messages === undefined) world.pollMessages.keep(id, new Set([stored]))
   else messages.add(stored)
   if (messages === undefined || messages.size <= MOST_SHOWN) return
-  // The first is the poll itself, and stays.
+  // The first one is the original message, which is always refreshed.
   const [, oldest] = messages
   if (oldest !== undefined) messages.delete(oldest)
 }
 
-/** All messages with the poll show how it stands; none of them was edited. */
+/** Updates the poll in all messages that show it; this does not count as an edit. */
 function refresh(world: World, poll: WorldPoll): void {
   const messages = world.pollMessages.get(poll.id)
   for (const stored of messages ?? []) {
@@ -189,7 +189,10 @@ function refresh(world: World, poll: WorldPoll): void {
   }
 }
 
-/** The Bot API's Poll. The answer of a quiz is for its author, for a private chat, and for all once it is closed. */
+/**
+ * Converts a poll to the Bot API's Poll. The correct answer of a quiz is shown in a bot's own poll, in private chats, and once
+ * the poll is closed.
+ */
 export function describePoll(world: World, poll: WorldPoll, where?: Pick<StoredMessage, 'chat'>): Poll {
   const { terms, votes } = poll
   const closed = isClosed(world, poll)

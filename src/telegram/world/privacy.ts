@@ -5,9 +5,9 @@ import { isAdministrator } from './members.js'
 import type { World } from './world.js'
 
 /**
- * Whether a bot in privacy mode is told of what was said in a group: commands for it, commands for nobody in particular if
- * it was the last bot to speak there, what was sent via it, and replies to it or to what was meant for it
- * (https://core.telegram.org/bots/features#privacy-mode). Administrators are told everything.
+ * Whether a bot in privacy mode gets a group message: commands addressed to it, commands without an addressee if it was the last
+ * bot to write there, messages sent by way of it, and replies to any of these or to the bot
+ * (https://core.telegram.org/bots/features#privacy-mode). Administrators get everything.
  */
 export function isMeantFor(world: World, bot: BotAccount, stored: StoredMessage): boolean {
   const { chat } = stored
@@ -23,7 +23,7 @@ function concerns(chat: SharedChat, bot: BotAccount, message: Message): boolean 
     if (addressee === bot.me.username.toLowerCase()) return true
     if (addressee === '' && asked === message && chat.lastBotId === bot.id) return true
     const replied: StoredMessage | undefined = chat.history.find(asked.reply_to_message?.message_id ?? 0)
-    // All that is said in a topic replies to what opened it; that is no answer to anybody.
+    // Every message in a topic formally replies to the one that opened the topic; that does not count as a reply.
     if (replied?.message.forum_topic_created !== undefined) return false
     if (replied?.authorId === bot.id) return true
     asked = replied?.message
@@ -31,7 +31,7 @@ function concerns(chat: SharedChat, bot: BotAccount, message: Message): boolean 
   return false
 }
 
-/** The bot a command names, in lower case; empty: it names none. */
+/** The bot named in a command, in lower case; empty if the command names none, undefined if there is no command. */
 function addresseeOf({ text, caption, entities, caption_entities }: Message): string | undefined {
   const command = (entities ?? caption_entities)?.find(
     ({ type, offset }) => type === 'bot_command' && offset === 0,

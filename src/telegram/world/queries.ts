@@ -11,7 +11,7 @@ interface OpenQuery<Answer> {
 
 const KEPT_AT_MOST = 10_000
 
-/** Queries of one kind that a bot was asked and may still answer. */
+/** Queries of one kind that bots may still answer. */
 export class OpenQueries<Answer> {
   readonly #open = new Map<string, OpenQuery<Answer>>()
 
@@ -20,15 +20,15 @@ export class OpenQueries<Answer> {
     private readonly lifetime: Ms,
   ) {}
 
-  /** `answered` is called once, with the first answer. */
+  /** Opens a query and returns its id. `answered` is called once, with the first answer. */
   open(botId: number, answered: (answer: Answer) => void): string {
-    // Ids are 64-bit in Telegram and say nothing; the bot must not be able to count on their order.
+    // Random, because Telegram's 64-bit ids have no order that bots could rely on.
     const id = `${randomInt(1, 2 ** 31)}${String(randomInt(0, 10 ** 9)).padStart(9, '0')}`
     this.#add({ id, botId, expiresAt: this.now() + this.lifetime, answered })
     return id
   }
 
-  /** A query that came from outside, under an id of its own; asked again, it stays as it is. */
+  /** Opens a query from a raw update, under its own id; does nothing if it is already open. */
   admit(id: string, botId: number): void {
     if (!this.#open.has(id))
       this.#add({ id, botId, expiresAt: this.now() + this.lifetime, answered: undefined })
@@ -43,7 +43,7 @@ export class OpenQueries<Answer> {
     const query = this.#open.get(id)
     if (query === undefined || !this.isOpen(id, botId))
       throw badRequest('query is too old and response timeout expired or query ID is invalid')
-    // A second answer is taken as well, but the person has long seen the first.
+    // A second answer is accepted but has no effect, because the person has already seen the first.
     const answered = query.answered
     query.answered = undefined
     answered?.(answer)

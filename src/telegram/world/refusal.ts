@@ -1,6 +1,6 @@
 import type { ResponseParameters } from 'grammy/types'
 
-/** Telegram says no. The Bot API face answers it as it is; simulated people turn it into a `SentinelError`. */
+/** A refusal by Telegram. The Bot API returns it as an error response; simulated people turn it into a `SentinelError`. */
 export class Refusal extends Error {
   override readonly name = 'Refusal'
 

@@ -1,6 +1,6 @@
 import type { Message } from 'grammy/types'
 
-/** What somebody says or sends. Everything else that a message may tell is an event: of the chat, of a payment, of a mini app. */
+/** Fields of ordinary content. All other fields of a message are service events: of the chat, a payment, a mini app. */
 type Said =
   | keyof Message.MediaMessage
   | 'text'
@@ -90,8 +90,8 @@ const EVENTS: ReadonlySet<string> = new Set(
 )
 
 /**
- * Whether a message tells of an event. Such service messages are neither forwarded, copied nor edited, are withheld from no bot, and do not
- * count as what somebody says. The compiler says so when the Bot API has new ones.
+ * Whether a message is a service message. These cannot be forwarded, copied or edited, reach every bot, and do not count for slow
+ * mode. Fields that the Bot API adds cause a compile error above until they are classified.
  */
 export function isService(message: Message): boolean {
   for (const name in message)

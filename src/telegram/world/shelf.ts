@@ -1,4 +1,4 @@
-/** The latest of a kind, by id; the oldest go. */
+/** The latest items by id; beyond the bound the oldest are dropped. */
 export class Shelf<Item extends object> {
   readonly #items = new Map<string, Item>()
   readonly #ids = new WeakMap<Item, string>()
@@ -9,7 +9,7 @@ export class Shelf<Item extends object> {
     return this.#items.get(id)
   }
 
-  /** The id that an item was last kept under. */
+  /** The id under which an item was last stored. */
   idOf(item: Item): string | undefined {
     return this.#ids.get(item)
   }

@@ -6,7 +6,7 @@ import { badRequest, Refusal } from './refusal.js'
 import type { World } from './world.js'
 
 /**
- * What each kind of message takes, and what Telegram calls it where it is not allowed (can_send_message_content in
+ * For each kind of content, the permission it requires and its name in Telegram's error text (can_send_message_content in
  * td/telegram/MessageContent.cpp).
  */
 const NEEDS = [
@@ -27,7 +27,7 @@ const NEEDS = [
   ['invoice', 'can_send_messages', 'invoice messages'],
 ] as const satisfies readonly (readonly [keyof Content, keyof Permissions, string])[]
 
-/** The permission that a message takes. */
+/** The permission that a message requires. */
 export function permissionFor(content: Content): keyof Permissions {
   return needOf(content).permission
 }
@@ -41,14 +41,14 @@ function needOf(content: Content): { readonly permission: keyof Permissions; rea
 
 export interface Speech {
   readonly content: Content
-  /** A channel that they speak for. */
+  /** The channel in whose name they write. */
   readonly voice?: SharedChat | undefined
 }
 
 /**
- * What must hold before somebody may say something in a group or channel.
+ * Checks whether somebody may write a message in a group or channel.
  *
- * @throws Refusal in Telegram's words: for a right that is missing, a banned sender, or slow mode (429).
+ * @throws Refusal in Telegram's words: for a missing right, a banned sender, or slow mode (429).
  */
 export function assertMaySpeak(world: World, chat: WorldChat, author: Account, speech: Speech): void {
   if (chat.kind === 'private') return
@@ -71,7 +71,7 @@ export function assertMaySpeak(world: World, chat: WorldChat, author: Account, s
   if (wait > 0) throw new Refusal(429, `Too Many Requests: retry after ${wait}`, { retry_after: wait })
 }
 
-/** @throws Refusal that names the supergroup which the group has become. */
+/** @throws Refusal naming the supergroup, if the basic group was upgraded. */
 export function assertNotUpgraded({ migratedTo }: SharedChat): void {
   if (migratedTo === undefined) return
   throw new Refusal(400, 'Bad Request: group chat was upgraded to a supergroup chat', {
@@ -79,7 +79,7 @@ export function assertNotUpgraded({ migratedTo }: SharedChat): void {
   })
 }
 
-/** Whoever has spoken under slow mode waits for their next turn. Those who may again need no memory. */
+/** Notes a message for slow mode. Entries that have expired are dropped once there are many. */
 export function noteTurn(world: World, chat: SharedChat, authorId: number, album: string | undefined): void {
   if (chat.slowModeDelay === 0 || isAdministrator(world.membership(chat, authorId))) return
   const now = world.clock.now()

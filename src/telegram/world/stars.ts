@@ -4,13 +4,13 @@ import { post } from './posting.js'
 import { badRequest } from './refusal.js'
 import type { World } from './world.js'
 
-/** What somebody paid a bot in Telegram Stars. */
+/** A payment to a bot in Telegram Stars. */
 export interface StarPayment {
   readonly chargeId: string
   readonly person: PersonAccount
   readonly amount: number
   readonly payload: string
-  /** Unix seconds. */
+  /** Unix time in seconds. */
   readonly date: number
   isRefunded: boolean
 }
@@ -21,10 +21,10 @@ interface Entry {
   readonly isRefund: boolean
 }
 
-/** A bot keeps its last ten thousand transactions. */
+/** Maximum number of transactions kept per bot. */
 const KEPT_AT_MOST = 10_000
 
-/** What bots earned in Stars, and gave back. */
+/** Payments to bots in Stars, and their refunds. */
 export class StarLedger {
   readonly #entries = new Map<number, Entry[]>()
 
@@ -46,7 +46,7 @@ export class StarLedger {
     return this.#of(botId).find(({ payment }) => payment.chargeId === chargeId)?.payment
   }
 
-  /** "In chronological order" (getStarTransactions). */
+  /** Transactions "in chronological order" (getStarTransactions). */
   list(botId: number, offset: number, limit: number): StarTransaction[] {
     return this.#of(botId)
       .slice(offset, offset + limit)
@@ -71,7 +71,7 @@ function partnerOf(user: User, invoice_payload: string): NonNullable<StarTransac
   return { type: 'user', transaction_type: 'invoice_payment', user, invoice_payload }
 }
 
-/** Notes that somebody paid a bot in Stars. */
+/** Records a payment to a bot in Stars. */
 export function creditStars(
   world: World,
   bot: BotAccount,
@@ -81,7 +81,7 @@ export function creditStars(
   world.stars.record(bot.id, { payment: { ...payment, date, isRefunded: false }, date, isRefund: false })
 }
 
-/** Gives Stars back; the person is told in the chat with the bot. */
+/** Refunds a payment, with a service message in the private chat. */
 export function refundStars(
   world: World,
   bot: BotAccount,

@@ -13,9 +13,9 @@ export interface NewSticker {
   readonly mask?: MaskPosition | undefined
 }
 
-/** One sticker of a set; it is found again by the hash of its file. */
+/** A sticker in a set. Stickers are identified by the hash of their file. */
 export interface KeptSticker extends NewSticker {
-  /** Of a custom emoji. */
+  /** Id as a custom emoji. */
   readonly emojiId: string
 }
 
@@ -34,11 +34,11 @@ const NAME = /^[a-z](?!\w*__)\w{0,62}[a-z0-9]$/i
 const LONGEST_TITLE = 64
 /** "Up to 120 stickers", emoji and masks; custom emoji up to 200 (addStickerToSet). */
 const MOST: Readonly<Record<StickerType, number>> = { regular: 120, mask: 120, custom_emoji: 200 }
-/** Sets there may be, so that a runaway bot does not eat the machine. */
+/** Maximum number of sets, so that memory stays bounded. */
 const MOST_SETS = 10_000
 const FIRST_EMOJI_ID = 5_368_324_170_671_202_286n
 
-/** Every sticker set, by its name. */
+/** All sticker sets, by name. */
 export class StickerSets {
   readonly #sets = new Map<string, WorldStickerSet>()
   #emoji = 0
@@ -70,7 +70,7 @@ export class StickerSets {
     this.#sets.delete(set.name.toLowerCase())
   }
 
-  /** The set that a file is a sticker of. */
+  /** The set that contains this file as a sticker, and its position. */
   holding({ content }: StoredFile): { readonly set: WorldStickerSet; readonly place: number } | undefined {
     for (const set of this.#sets.values()) {
       const place = set.stickers.findIndex(({ file }) => file.content === content)
@@ -92,7 +92,7 @@ export function checkTitle(title: string): void {
   if (title.trim() === '' || title.length > LONGEST_TITLE) throw badRequest('PACK_TITLE_INVALID')
 }
 
-/** What is known of a file that is a sticker of a set. */
+/** Properties of a file that is a sticker in a set. */
 export function knownSticker(world: World, file: StoredFile): Partial<Sticker> | undefined {
   const found = world.stickerSets.holding(file)
   const sticker = found?.set.stickers[found.place]

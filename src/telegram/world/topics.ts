@@ -7,16 +7,16 @@ import { type Content, post, remove } from './posting.js'
 import { badRequest } from './refusal.js'
 import type { World } from './world.js'
 
-/** The colors there are (Bot API, createForumTopic). */
+/** The icon colors that the Bot API allows (createForumTopic). */
 const COLORS = [0x6fb9f0, 0xffd67e, 0xcb86db, 0x8eee98, 0xff93b2, 0xfb6f5f] as const
 const LONGEST_NAME = 128
-/** A forum has ten thousand topics at most, so that a runaway bot does not eat the machine. */
+/** Maximum number of topics per forum, so that memory stays bounded. */
 const MOST_TOPICS = 10_000
 
 export interface TopicLook {
   readonly name?: string | undefined
   readonly iconColor?: number | undefined
-  /** Empty: no icon. */
+  /** An empty string means no icon. */
   readonly iconEmoji?: string | undefined
 }
 
@@ -31,7 +31,7 @@ export function topicOf(chat: SharedChat, threadId: number): Topic {
   return topic
 }
 
-/** Opens a topic with a service message, whose id is the topic's. */
+/** Creates a topic with a service message, whose id becomes the topic's id. */
 export function createTopic(world: World, chat: SharedChat, author: Account, look: TopicLook): Topic {
   const forum = forumOf(chat)
   if (!mayManage(world, chat, author)) throw badRequest('not enough rights to create a topic')
@@ -51,7 +51,7 @@ export function createTopic(world: World, chat: SharedChat, author: Account, loo
   return topic
 }
 
-/** @throws Refusal TOPIC_NOT_MODIFIED, if it looks so already. */
+/** @throws Refusal TOPIC_NOT_MODIFIED if nothing changes. */
 export function editTopic(
   world: World,
   chat: SharedChat,
@@ -60,7 +60,7 @@ export function editTopic(
   look: TopicLook,
 ): void {
   assertMayChange(world, chat, author, topic)
-  // An empty name leaves the name; an empty icon takes the icon away.
+  // An empty name keeps the name; an empty icon removes the icon.
   const name = look.name === undefined || look.name === '' ? topic.name : checkedName(look.name)
   const emoji = look.iconEmoji === undefined ? topic.emoji : look.iconEmoji || undefined
   const edited = {
@@ -86,7 +86,7 @@ export function closeTopic(
   tell(world, chat, author, topic, close ? { forum_topic_closed: {} } : { forum_topic_reopened: {} })
 }
 
-/** Hiding the General topic closes it; reopening it shows it again. */
+/** Hides or shows the General topic. Hiding also closes it. */
 export function hideGeneral(world: World, chat: SharedChat, author: Account, hide: boolean): void {
   const { general } = forumOf(chat)
   assertMayChange(world, chat, author, general)
@@ -97,7 +97,7 @@ export function hideGeneral(world: World, chat: SharedChat, author: Account, hid
   tell(world, chat, author, general, content)
 }
 
-/** A topic goes with all that was said in it. */
+/** Deletes a topic and all messages in it. */
 export function deleteTopic(world: World, chat: SharedChat, author: Account, topic: Topic): void {
   assertRight(world, chat, author, 'can_delete_messages', 'not enough rights to delete the topic')
   chat.forum?.topics.delete(topic.id)
@@ -109,7 +109,7 @@ export function messagesIn(chat: SharedChat, topic: Topic): readonly StoredMessa
   return chat.history.all().filter(({ message }) => topicIdOf(message) === id)
 }
 
-/** Whether somebody may write there. Closed ones are open to whoever manages topics. */
+/** Checks whether somebody may write in the topic. Closed topics are open to their creator and to those who can manage topics. */
 export function assertOpen(world: World, chat: SharedChat, author: Account, topic: Topic): void {
   if (topic.isClosed && topic.creatorId !== author.id && !mayManage(world, chat, author))
     throw badRequest('TOPIC_CLOSED')
@@ -135,7 +135,7 @@ export function isGeneral(topic: Topic): boolean {
   return topic.id === GENERAL_ID
 }
 
-/** The General topic's id inside Telegram; the Bot API does not take it. */
+/** The General topic's id inside Telegram; the Bot API does not accept it. */
 const GENERAL_ID = 1
 
 export function newForum(): Forum {
@@ -162,7 +162,7 @@ function checkedName(name: string): string {
   return trimmed
 }
 
-/** Who opened a topic may change it. */
+/** A topic can be changed by its creator and by those who can manage topics. */
 function assertMayChange(world: World, chat: SharedChat, author: Account, topic: Topic): void {
   if (topic.creatorId !== author.id && !mayManage(world, chat, author))
     throw badRequest('not enough rights to edit the topic')

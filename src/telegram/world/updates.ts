@@ -4,7 +4,7 @@ import { Line } from './line.js'
 
 export type UpdateKind = Exclude<keyof Update, 'update_id'>
 
-/** Telegram sends these only to bots that name them in `allowed_updates`. */
+/** Kinds of updates that Telegram sends only to bots that list them in `allowed_updates`. */
 const ONLY_WHEN_NAMED: ReadonlySet<string> = new Set([
   'chat_member',
   'message_reaction',
@@ -12,24 +12,24 @@ const ONLY_WHEN_NAMED: ReadonlySet<string> = new Set([
 ])
 /** Telegram keeps an update for a day. */
 const KEPT_FOR: Ms = 86_400_000
-/** A bot that never fetches must not eat the machine: the oldest go first. */
+/** Maximum number of updates per bot, for bots that never fetch them; beyond it the oldest are dropped. */
 const KEPT_AT_MOST = 100_000
-/** How far beyond the next id an offset may lie. */
+/** Maximum distance of a confirming offset beyond the next id. */
 const FARTHEST_AHEAD = 10
 const FIRST_UPDATE_ID = 100_000_001
 
 export interface PendingUpdate {
   readonly update: Update
   readonly at: Ms
-  /** Injected by the test, whatever offset the bot has reached; kept until it was handed out once. */
+  /** Injected by the test, so its id may be below the bot's offset; kept until it was handed out once. */
   readonly injected: boolean
   handedOut: boolean
 }
 
-/** What waits for one bot. Ids run sequentially; an update leaves when the bot confirms it. */
+/** The pending updates of one bot. Ids are sequential; an update is removed when the bot confirms it. */
 export class UpdateQueue {
   readonly #pending = new Line<PendingUpdate>()
-  /** How many of them a test has put in. */
+  /** Number of pending updates that were injected. */
   #injected = 0
   #nextId = FIRST_UPDATE_ID
   #allowed: ReadonlySet<UpdateKind> | undefined
@@ -38,7 +38,7 @@ export class UpdateQueue {
 
   constructor(private readonly now: () => Ms) {}
 
-  /** An empty list means Telegram's default; `undefined` leaves the earlier choice. */
+  /** Sets the wanted kinds. An empty list means Telegram's default; `undefined` keeps the previous choice. */
   allow(kinds: readonly UpdateKind[] | undefined): void {
     if (kinds !== undefined) this.#allowed = kinds.length === 0 ? undefined : new Set(kinds)
   }
@@ -55,7 +55,7 @@ export class UpdateQueue {
     if (this.wants(kind)) this.#add({ update_id: this.#nextId, [kind]: payload }, false)
   }
 
-  /** Puts an update in as it is, past `allowed_updates`. Without an id it gets the next one. */
+  /** Adds an update as it is, ignoring `allowed_updates`. Without an id it gets the next one. */
   inject(update: Omit<Update, 'update_id'> & { update_id?: number }): Update {
     const whole: Update = { ...update, update_id: update.update_id ?? this.#nextId }
     this.#add(whole, true)
@@ -64,7 +64,7 @@ export class UpdateQueue {
 
   #add(update: Update, injected: boolean): void {
     const { update_id } = update
-    // Beyond whole numbers there is no next one, and what a test sends may be anything.
+    // Injected updates may have any id, including unsafe integers, which have no successor.
     if (Number.isSafeInteger(update_id + 1) && update_id >= this.#nextId) this.#nextId = update_id + 1
     if (this.#pending.size >= KEPT_AT_MOST) this.#dropOldest(1)
     this.#pending.add({ update, at: this.now(), injected, handedOut: false })
@@ -73,20 +73,20 @@ export class UpdateQueue {
     this.#changed()
   }
 
-  /** Everything below `offset` is confirmed and forgotten; by one far in the future nothing is (TQueue::get in td/tddb/td/db/TQueue.cpp). */
+  /** Removes all updates below `offset`, unless the offset is far in the future (TQueue::get in td/tddb/td/db/TQueue.cpp). */
   confirm(offset: number): void {
     if (offset > this.#nextId + FARTHEST_AHEAD) return
     const before = this.#pending.size
     for (const entry of this.#pending) {
       const { update_id } = entry.update
-      // Ids rise in the order of arrival, but for those that a test has put in.
+      // Ids are in order of arrival, unless updates were injected.
       if (update_id >= offset && this.#injected === 0) break
       if (update_id < offset && (entry.handedOut || !entry.injected)) this.#forget(entry)
     }
     if (this.#pending.size !== before) this.#changed()
   }
 
-  /** A negative offset of getUpdates: only the last `count` stay. */
+  /** Drops all but the last `count` updates, for a negative offset of getUpdates. */
   forgetAllBut(count: number): void {
     if (this.#pending.size <= count) return
     this.#dropOldest(this.#pending.size - count)
@@ -97,7 +97,7 @@ export class UpdateQueue {
     if (this.#forget(entry)) this.#changed()
   }
 
-  /** By id, also where an older one was injected later: bots confirm with the last id they got. */
+  /** Returns updates sorted by id, even if an older one was injected later: bots confirm with the last id they got. */
   handOut(limit: number): Update[] {
     const updates: Update[] = []
     for (const entry of this.pending()) {
@@ -108,7 +108,7 @@ export class UpdateQueue {
     return updates.sort((a, b) => a.update_id - b.update_id)
   }
 
-  /** What has not lapsed, in the order of arrival. */
+  /** Updates that are not older than a day, in order of arrival. */
   pending(): Line<PendingUpdate> {
     const oldest = this.now() - KEPT_FOR
     for (let { first } = this.#pending; first !== undefined && first.at < oldest; first = this.#pending.first)
@@ -120,13 +120,13 @@ export class UpdateQueue {
     return this.pending().size
   }
 
-  /** Calls back whenever something came or went, until the returned function is called. */
+  /** Calls the listener whenever the queue changes, until the returned function is called. */
   watch(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
 
-  /** Calls back with each update from when it waits, until the returned function is called. */
+  /** Calls the listener with each update as it is queued, until the returned function is called. */
   watchNew(listener: (update: Update) => void): () => void {
     this.#newsListeners.add(listener)
     return () => this.#newsListeners.delete(listener)

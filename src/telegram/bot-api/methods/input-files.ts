@@ -3,17 +3,17 @@ import { badRequest } from '../../world/refusal.js'
 import type { Call } from '../call.js'
 import type { Upload } from '../multipart.js'
 
-/** What Telegram takes of each kind, in bytes: 10 MB of a photo, 50 MB of anything else ("Sending files"). */
+/** Largest upload of each kind, in bytes: 10 MB for photos, 50 MB for other files ("Sending files"). */
 const LARGEST_PHOTO = 10 * 1024 * 1024
 const LARGEST = 50 * 1024 * 1024
 
-/** A file that a call names: one that came along under this name, or is named by what stands there. */
+/** The file of a parameter: uploaded under the parameter's name, or named by its value. */
 export function fileOf(call: Call, name: string, kind: FileKind): StoredFile | undefined {
   const upload = call.params.upload(name)
   return upload === undefined ? fileNamed(call, call.params.text(name), kind) : keep(call, upload, kind)
 }
 
-/** A file by its id, or one that came along in the same request (`attach://part`); undefined: none is named. */
+/** The file of a value: a file id, an upload in the same request (`attach://part`) or a URL; undefined if there is none. */
 export function fileNamed(call: Call, given: string | undefined, kind: FileKind): StoredFile | undefined {
   if (given === undefined || given === '') return undefined
   if (given.startsWith('attach://')) {
@@ -29,7 +29,10 @@ export function fileNamed(call: Call, given: string | undefined, kind: FileKind)
   return file
 }
 
-/** The embedded Telegram never talks to the network: an address stands for what is there, and the same is the same file. */
+/**
+ * Creates a file for a URL. The embedded Telegram never uses the network, so the file contains the URL; the same URL gives the
+ * same file.
+ */
 function standIn({ world }: Call, address: string): StoredFile {
   if (!URL.canParse(address)) throw badRequest('wrong HTTP URL specified')
   const { hostname, pathname } = new URL(address)
@@ -53,14 +56,14 @@ const TYPES = new Map([
   ['zip', 'application/zip'],
 ])
 
-/** A file that must be there. */
+/** A required file. */
 export function neededFile(call: Call, name: string, kind: FileKind): StoredFile {
   const file = fileOf(call, name, kind)
   if (file === undefined) throw badRequest(`there is no ${name.replaceAll('_', ' ')} in the request`)
   return file
 }
 
-/** A file that must have come along: pictures of chats and bots are not taken by their id. */
+/** A required upload: photos of chats and bots cannot be given by file id. */
 export function uploadedPhoto(call: Call, name: string): StoredFile {
   const upload = call.params.upload(name)
   if (upload !== undefined) return keep(call, upload, 'chat_photo')

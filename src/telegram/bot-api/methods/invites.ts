@@ -42,7 +42,7 @@ function decide(call: Call, approve: boolean): true {
 }
 
 function termsOf(params: Params): InviteTerms {
-  // Zero is none, as in Telegram.
+  // Zero means none, as in Telegram.
   return {
     name: params.text('name'),
     expireDate: params.integer('expire_date') || undefined,

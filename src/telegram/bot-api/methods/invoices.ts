@@ -33,7 +33,7 @@ function termsOf(call: Call): { readonly invoice: Invoice; readonly payload: str
   const total = prices.reduce((sum, { amount }) => sum + Number(amount), 0)
   if (prices.length === 0 || !Number.isSafeInteger(total) || total <= 0)
     throw badRequest('CURRENCY_TOTAL_AMOUNT_INVALID')
-  // Stars go to Telegram itself, all else through a provider.
+  // Payments in Telegram Stars need no provider; others do.
   if (currency === 'XTR' && prices.length !== 1) throw badRequest('STARS_INVOICE_INVALID')
   if (currency !== 'XTR' && !params.has('provider_token')) throw badRequest('PAYMENT_PROVIDER_INVALID')
   const invoice = {

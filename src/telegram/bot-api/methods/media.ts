@@ -12,7 +12,7 @@ import { say } from './sending.js'
 
 /** "Maximum file size to download is 20 MB" (getFile). */
 const LARGEST_DOWNLOAD = 20 * 1024 * 1024
-/** MAX_LENGTH and MAX_DURATION of tdlib/telegram-bot-api: pixels, and a day in seconds. */
+/** MAX_LENGTH and MAX_DURATION of tdlib/telegram-bot-api: in pixels, and in seconds. */
 const MOST_PIXELS = 10_000
 const LONGEST = 86_400
 
@@ -40,7 +40,7 @@ export const mediaMethods: Methods = {
       throw badRequest('parameter show_caption_above_media must be the same for all messages')
     const album = items.length === 1 ? {} : { media_group_id: call.world.nextAlbumId() }
     const contents = items.map(({ content }): Content => ({ ...content, ...album }))
-    // All of them or none.
+    // Checked first, so that either all messages are sent or none.
     for (const content of contents) writableChat(call, content)
     return contents.map(
       (content) => say(call, content, { hasMarkup: false }).message,
@@ -70,7 +70,7 @@ function send(call: Call, kind: MediaKind, captioned = true): Message {
   return say(call, captioned ? { ...content, ...captionOf(call, call.params) } : content).message
 }
 
-/** What is said about a file, in the parameters of a call or in one of its InputMedia. */
+/** The content for a file, with the properties given in the call or in an InputMedia. */
 function contentOf(call: Call, params: Params, kind: MediaKind, file: StoredFile): Content {
   const isSticker = kind === 'sticker'
   const details = {
@@ -110,7 +110,7 @@ function within(given: number | undefined, most: number): number | undefined {
   return given === undefined ? undefined : Math.min(Math.max(given, 0), most)
 }
 
-/** "Thumbnails can't be reused and can be only uploaded as a new file"; whatever else is given is ignored. */
+/** "Thumbnails can't be reused and can be only uploaded as a new file"; other values are ignored. */
 function isUpload(call: Call, params: Params, name: string): boolean {
   return params.text(name)?.startsWith('attach://') === true || call.params.upload(name) !== undefined
 }
@@ -121,7 +121,7 @@ function attached(call: Call, params: Params, name: string): StoredFile | undefi
 
 const ITEMS: ReadonlySet<string> = new Set(['photo', 'video', 'animation', 'audio', 'document'])
 
-/** One InputMedia: of an album, or to put into a message in place of what is there. */
+/** Reads an InputMedia, for an album or for editing a message. */
 export function mediaItem(
   call: Call,
   entry: Readonly<Record<string, unknown>>,

@@ -20,7 +20,7 @@ import { type Call, type Methods, required, sharedChatOf } from '../call.js'
 
 export const memberMethods: Methods = {
   banChatMember: ban,
-  // Telegram still takes the name it had until Bot API 5.3.
+  // The name that banChatMember had until Bot API 5.3, still accepted by Telegram.
   kickChatMember: ban,
 
   unbanChatMember(call) {
@@ -93,9 +93,10 @@ export const memberMethods: Methods = {
     const asked: Partial<ChatAdministratorRights> = Object.fromEntries(
       names.map((name) => [name, params.flag(name)]),
     )
-    // Telegram still takes the name it had until Bot API 6.0.
+    // The name of this right until Bot API 6.0, still accepted by Telegram.
     if (params.flag('can_manage_voice_chats')) asked.can_manage_video_chats = true
-    // Into a channel nobody is promoted without it, unless the call says so (process_promote_chat_member_query in Client.cpp).
+    // In channels this right is granted along with others, unless the call names it (process_promote_chat_member_query in
+    // Client.cpp).
     if (chat.kind === 'channel' && !params.has('can_restrict_members') && grantsAnything(asked))
       asked.can_restrict_members = true
     const rights = completeRights(chat.kind, asked, false)
@@ -119,13 +120,13 @@ export const memberMethods: Methods = {
   },
 }
 
-/** What they wrote stays: `revoke_messages` is about what the banned person still sees, and that is nothing. */
+/** Bans a user. `revoke_messages` has no effect: it concerns what the banned user still sees, which is nothing here. */
 function ban(call: Call): true {
   const { world, bot, params } = call
   const { chat, target } = chatAndTarget(call)
   assertMayRestrict(world, chat, bot, target)
   const untilDate = untilDateAt(params.integer('until_date'), world.date())
-  // A basic group keeps no list of the banned: whoever was removed may come back.
+  // A basic group has no list of banned users: a removed user can rejoin.
   const next: Membership = chat.kind === 'group' ? LEFT : { status: 'kicked', untilDate }
   changeMembership(world, { chat, target, next, performer: bot })
   return true

@@ -20,7 +20,7 @@ const ACTIONS = new Set([
   'find_location',
   'record_video_note',
   'upload_video_note',
-  // Telegram takes these as well, by which some were called before, in any case of letters (process_send_chat_action_query in Client.cpp).
+  // Also accepted, partly as former names of actions, in upper or lower case (process_send_chat_action_query in Client.cpp).
   'cancel',
   'record_audio',
   'upload_audio',

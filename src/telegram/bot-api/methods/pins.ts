@@ -14,7 +14,7 @@ export const pinMethods: Methods = {
     return true
   },
 
-  /** Without a message: the latest. */
+  /** Without a message id, unpins the latest pinned message. */
   unpinChatMessage(call) {
     const chat = presentChat(call)
     const id = call.params.integer('message_id')

@@ -17,7 +17,7 @@ import { buttonsFor } from './editing.js'
 import { presentChat } from './messages.js'
 import { say } from './sending.js'
 
-/** Longer texts are measured by the poll, which knows the limits. */
+/** Upper bound for parsing; the actual limits are checked when the poll is created. */
 const UNMEASURED = 4096
 
 export const pollMethods: Methods = {
@@ -47,7 +47,7 @@ export const pollMethods: Methods = {
 function termsOf({ world, params }: Call): PollTerms {
   const type = params.text('type') ?? 'regular'
   if (type !== 'regular' && type !== 'quiz') throw badRequest('unsupported poll type specified')
-  // The single id is the name it had until Bot API 9.6.
+  // The single id was used until Bot API 9.6.
   const correct = params.list('correct_option_ids') ?? [params.integer('correct_option_id')]
   const explanation = formatted(world, params, 'explanation')
   return {
@@ -71,14 +71,14 @@ function optionOf(world: World, given: unknown): PollText {
   return formatted(world, new Params(new Map(Object.entries({ ...given }))), 'text')
 }
 
-/** Of a text's own entities Telegram looks for none in polls; an explanation has them. */
+/** Keeps all entities in explanations, but only custom emoji in questions and options. */
 function formatted(world: World, params: Params, name: 'question' | 'text' | 'explanation'): PollText {
   const { text, entities } = formattedText(world, fieldsOf(params, name), name, UNMEASURED)
   const kept = name === 'explanation' ? entities : entities.filter(({ type }) => type === 'custom_emoji')
   return { text, entities: kept }
 }
 
-/** An option's mode and entities are called after its text; a message's are not. */
+/** Maps an option's `text_parse_mode` and `text_entities` to the names used for a message. */
 function fieldsOf(params: Params, name: string): Params {
   if (name !== 'text') return params
   const named = [

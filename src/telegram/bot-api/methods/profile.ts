@@ -6,10 +6,10 @@ import { type Call, chatOf, languageIn, type Methods, required } from '../call.j
 import { Params } from '../params.js'
 import { fileNamed } from './input-files.js'
 
-/** A profile keeps its last hundred photos. */
+/** Maximum number of profile photos kept. */
 const MOST_PHOTOS = 100
 
-/** How a bot presents itself, by language; what is not set in one is told in the bot's own. */
+/** Methods for a bot's profile. Texts are stored by language; a language without a text uses the default text. */
 export const profileMethods: Methods = {
   setMyName: (call) => setText(call, 'name', 64),
   getMyName: (call) => ({ name: getText(call, 'name') || call.bot.me.first_name }),
@@ -56,7 +56,7 @@ export const profileMethods: Methods = {
     return { total_count: photos.length, photos: shown.map(photoSizes) }
   },
 
-  /** The new photo stands before those there were. */
+  /** Puts the new photo in front of the earlier ones. */
   setMyProfilePhoto(call) {
     const given = new Params(new Map(Object.entries(call.params.object('photo') ?? {})))
     const type = given.text('type') ?? ''
@@ -94,7 +94,7 @@ function getText(call: Call, what: Text): string {
   return texts.get(`${what} ${languageIn(call)}`) ?? texts.get(`${what} `) ?? ''
 }
 
-/** The person whose private chat is meant; without one, the bot's own button is. */
+/** The person whose private chat is meant; undefined for the bot's default button. */
 function menuOwner(call: Call): number | undefined {
   if (!call.params.has('chat_id')) return undefined
   const chat = chatOf(call)

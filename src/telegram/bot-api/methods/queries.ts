@@ -59,7 +59,7 @@ export const queryMethods: Methods = {
   },
 }
 
-/** Without a game a tap opens nothing but the bot itself: "you may use links like t.me/your_bot?start=XXXX". */
+/** Without a game, only links to the bot itself are allowed: "you may use links like t.me/your_bot?start=XXXX". */
 function leadsTo(username: string, url: string): boolean {
   const link =
     /^(?:https?:\/\/)?(?:t|telegram)\.me\/(\w+)\/?(?:\?|$)/i.exec(url) ??

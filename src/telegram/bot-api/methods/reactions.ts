@@ -6,7 +6,7 @@ import { fieldsOf, literalsOf, typeNamed } from '../schema/schema.js'
 import { presentChat } from './messages.js'
 
 export const reactionMethods: Methods = {
-  /** Bots set one at most, and nobody is told of it. */
+  /** A bot can set one reaction per message, which causes no update. */
   setMessageReaction(call) {
     const chat = presentChat(call)
     const stored = chat.history.find(required(call, 'message_id', 'message identifier is not specified'))
@@ -35,7 +35,7 @@ export const reactionMethods: Methods = {
   },
 }
 
-/** The emoji there are: those that the Bot API lists (ReactionTypeEmoji). */
+/** Valid emoji: those listed in the Bot API (ReactionTypeEmoji). */
 const emoji = literalsOf(fieldsOf(typeNamed('ReactionTypeEmoji'))?.get('emoji')?.type ?? { kind: 'never' })
 
 /** "Bots can't use paid reactions." */

@@ -7,7 +7,7 @@ import { assertPresent, type Call, chatOf } from '../call.js'
 import { Params } from '../params.js'
 import { formattedText } from './content.js'
 
-/** What a message answers: one of its chat, or one of another, which it then shows; perhaps a part of it. */
+/** The reply of a message: to a message of the same chat (`replyTo`) or of another (in `content`), and a quote if any. */
 export interface Answered {
   readonly replyTo?: StoredMessage | undefined
   readonly content: Content
@@ -52,7 +52,7 @@ const NOT_SHOWN: ReadonlySet<string> = new Set([
   'media_group_id',
 ])
 
-/** Of a message of another chat, who said it where, and what it shows besides words. */
+/** Describes a message of another chat: its origin, and its content except the text. */
 function externally(stored: StoredMessage): NonNullable<Message['external_reply']> {
   const shown = Object.entries(contentOf(stored.message)).filter(([name]) => !NOT_SHOWN.has(name))
   const chat = describeChat(stored.chat)
@@ -63,7 +63,7 @@ function externally(stored: StoredMessage): NonNullable<Message['external_reply'
   }
 }
 
-/** A quote must be a part of what it quotes, where it says or somewhere. */
+/** The quote, which must occur in the message, preferably at the given position. */
 function quoteOf({ world }: Call, parameters: Params, { text, caption }: Message): Pick<Content, 'quote'> {
   if (!parameters.has('quote')) return {}
   const quote = formattedText(world, parameters, 'quote', LONGEST_QUOTE)

@@ -8,7 +8,7 @@ import { markupOf } from './buttons.js'
 import { ephemeralReceiver, writableChat } from './content.js'
 import { answeredBy } from './replying.js'
 
-/** Says something where the call wants it: in its chat and topic, in reply to a message, with buttons unless the method has none. */
+/** Sends a message as the call asks: to its chat and topic, as a reply, and with buttons unless the method has none. */
 export function say(call: Call, content: Content, { hasMarkup = true } = {}): StoredMessage {
   const chat = writableChat(call, content)
   const isInvoice = content.invoice !== undefined
@@ -29,16 +29,16 @@ export function say(call: Call, content: Content, { hasMarkup = true } = {}): St
   })
 }
 
-/** The topic a call names, or that of the message it replies to. */
+/** The topic given in the call, or that of the message replied to. */
 export function threadOf(
   { world, bot, params }: Call,
   chat: WorldChat,
   replyTo?: StoredMessage,
 ): Topic | undefined {
-  // Zero is none, as everywhere in Telegram.
+  // Zero means none, as everywhere in Telegram.
   const named = params.integer('message_thread_id') || undefined
   if (chat.kind === 'private' || chat.forum === undefined) {
-    // In groups without topics Telegram ignores it (check_message_topic in tdlib/telegram-bot-api).
+    // In groups without topics the parameter is ignored (check_message_topic in tdlib/telegram-bot-api).
     if (named !== undefined && chat.kind === 'private') throw badRequest('message thread not found')
     return undefined
   }

@@ -2,7 +2,7 @@ import { badRequest } from '../../world/refusal.js'
 import { refundStars } from '../../world/stars.js'
 import { type Methods, required } from '../call.js'
 
-/** What the bot earned in Telegram Stars. */
+/** Methods for the bot's earnings in Telegram Stars. */
 export const starMethods: Methods = {
   getMyStarBalance: ({ world, bot }) => ({ amount: world.stars.balanceOf(bot.id) }),
 

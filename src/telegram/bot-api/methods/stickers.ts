@@ -18,7 +18,7 @@ import { fileNamed, fileOf, neededFile } from './input-files.js'
 const FORMATS = ['static', 'animated', 'video']
 const TYPES: readonly string[] = ['regular', 'mask', 'custom_emoji'] satisfies StickerType[]
 
-/** Sets of stickers. Pictures are not opened, so a sticker of any size is taken. */
+/** Methods for sticker sets. Images are not decoded, so stickers of any size are accepted. */
 export const stickerMethods: Methods = {
   uploadStickerFile(call) {
     person(call)
@@ -121,7 +121,7 @@ export const stickerMethods: Methods = {
     return ids.flatMap((id) => world.stickerSets.withEmojiId(String(id)) ?? [])
   },
 
-  /** Nobody made any here. */
+  /** There are none in the embedded Telegram. */
   getForumTopicIconStickers: () => [],
 }
 
@@ -143,14 +143,14 @@ function namedSet({ world, params }: Call): WorldStickerSet {
   return set
 }
 
-/** Bots change only sets that they made. */
+/** Bots can change only sets that they created. */
 function ownSet(call: Call): WorldStickerSet {
   const set = namedSet(call)
   if (set.botId !== call.bot.id) throw badRequest('STICKERSET_INVALID')
   return set
 }
 
-/** Some ask for whom the bot made it. */
+/** Some methods also check the user for whom the set was created. */
 function ownedSet(call: Call): WorldStickerSet {
   const userId = person(call)
   const set = ownSet(call)
@@ -186,7 +186,7 @@ function readSticker(call: Call, given: Record<string, unknown> | undefined): Ne
   return { file, emoji: emojiIn(params), keywords: keywordsIn(params), mask: maskIn(params) }
 }
 
-/** What a file is named tells what it is. */
+/** Checks the format by the file's name, because files are not decoded. */
 function checkSort(file: StoredFile, format: string): void {
   const actual = stickerFormatOf(file)
   if (actual !== 'static' && actual !== format) throw badRequest('STICKER_FILE_INVALID')

@@ -5,7 +5,7 @@ import type { Methods } from '../call.js'
 import type { Params } from '../params.js'
 import { say } from './sending.js'
 
-/** The emoji that are thrown, and how many ways they fall. */
+/** The emoji of dice, with their number of values. */
 const DICE = new Map([
   ['🎲', 6],
   ['🎯', 6],
@@ -59,7 +59,7 @@ const FULL_CIRCLE = 360
 const FARTHEST_ALERT = 100_000
 const COARSEST = 1500
 
-/** A point. */
+/** Reads a location without live properties. */
 export function pointOf(params: Params): Location {
   const latitude = params.number('latitude')
   const longitude = params.number('longitude')
@@ -70,7 +70,10 @@ export function pointOf(params: Params): Location {
   return { latitude, longitude, ...(accuracy > 0 && { horizontal_accuracy: Math.min(accuracy, COARSEST) }) }
 }
 
-/** A point, perhaps a live one; edited, it goes on for as long as it did (process_live_location in td/telegram/Location.cpp). */
+/**
+ * Reads a location, possibly a live one; when editing, the live period may be absent and then stays as it is
+ * (process_live_location in td/telegram/Location.cpp).
+ */
 export function locationOf(params: Params, isEdit = false): Location {
   const point = pointOf(params)
   const period = params.integer('live_period') ?? 0

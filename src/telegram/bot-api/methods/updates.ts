@@ -79,8 +79,8 @@ export const updateMethods: Methods = {
 }
 
 /**
- * As get_allowed_update_types of tdlib/telegram-bot-api (Client.cpp): names in any case, unknown ones passed over; undefined
- * (nothing changes) for what is no list of texts.
+ * Like get_allowed_update_types of tdlib/telegram-bot-api (Client.cpp): names in any case, unknown names are ignored; undefined
+ * (no change) unless the value is an array of strings.
  */
 function allowedUpdates(params: Call['params']): readonly UpdateKind[] | undefined {
   const given = readable(params, 'allowed_updates')
@@ -89,7 +89,7 @@ function allowedUpdates(params: Call['params']): readonly UpdateKind[] | undefin
   return updateKinds().filter((kind) => named.has(kind))
 }
 
-/** What is no JSON is as good as absent. */
+/** Treats invalid JSON as absent. */
 function readable(params: Call['params'], name: string): unknown {
   try {
     return params.json(name)
@@ -101,7 +101,7 @@ function readable(params: Call['params'], name: string): unknown {
 
 let kinds: readonly UpdateKind[] | undefined
 
-/** Read when first asked for. */
+/** Computed on first use. */
 function updateKinds(): readonly UpdateKind[] {
   kinds ??= [...(fieldsOf(typeNamed('Update'))?.keys() ?? [])].filter(
     (name): name is UpdateKind => name !== 'update_id',
@@ -122,14 +122,17 @@ function readCommand(given: Record<string, unknown>): BotCommand {
   }
 }
 
-/** Of a chat that it sees the members of, by whichever name (check_bot_command_scope in Client.cpp). */
+/**
+ * Storage key of a command scope. For chat scopes the bot must be in the chat; a username and an id of the same chat give the
+ * same key (check_bot_command_scope in Client.cpp).
+ */
 function scopeKey(call: Call): string {
   const language = languageIn(call)
   const { type = 'default', ...rest } = call.params.object('scope') ?? {}
   if (!String(type).startsWith('chat')) return `${type} ${language}`
   const named = { ...call, params: new Params(new Map(Object.entries(rest))) }
   const chat = chatOf(named)
-  // Commands may wait for a person who has not written yet.
+  // Commands can be set for a person who has not written to the bot yet.
   if (chat.kind !== 'private') assertPresent(named, chat)
   return `${type} ${describeChat(chat).id} ${rest.user_id ?? ''} ${language}`
 }

@@ -1,4 +1,4 @@
-/** A type, as the generated files write it: in TypeScript's notation, of which they use this much. */
+/** A type in the generated files, which use this subset of TypeScript's notation. */
 export type Expression =
   | { readonly kind: 'string' | 'number' | 'boolean' | 'file' | 'never' }
   | { readonly kind: 'literal'; readonly value: string | number | boolean }
@@ -24,7 +24,7 @@ const SIMPLE = new Map<string, Expression>([
   ['false', { kind: 'literal', value: false }],
 ])
 
-/** Reads what the generator wrote, such as `User & { is_bot: true; names?: string[] }`. */
+/** Parses a generated type, such as `User & { is_bot: true; names?: string[] }`. */
 export function parseExpression(text: string): Expression {
   const tokens = [...text.matchAll(TOKEN)].map(([token]) => token.trim())
   let at = 0

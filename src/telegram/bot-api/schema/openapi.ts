@@ -10,7 +10,7 @@ import {
   typeNamed,
 } from './schema.js'
 
-/** A JSON Schema of draft 2020-12, which is what OpenAPI 3.1 speaks. */
+/** A JSON Schema of draft 2020-12, the dialect of OpenAPI 3.1. */
 export type JsonSchema = { readonly [Keyword: string]: unknown }
 
 export interface OpenApiDocument {
@@ -31,8 +31,8 @@ const CONTENT_TYPES = [
 ] as const
 
 /**
- * The whole Bot API as an OpenAPI 3.1 document. Methods that the embedded Telegram does not serve say so with
- * `x-embedded: false`.
+ * Describes the whole Bot API as an OpenAPI 3.1 document. Methods that the embedded Telegram does not implement have `x-embedded:
+ * false`.
  */
 export function describeBotApi(server: string, isServed: (method: MethodName) => boolean): OpenApiDocument {
   const paths = Object.fromEntries(
@@ -82,7 +82,7 @@ function pathOf(method: MethodName, served: boolean): JsonSchema {
   const { parameters, result } = signatureOf(method)
   const taken = schemaOfFields(parameters)
   const isRequired = [...parameters.values()].some(({ optional }) => !optional)
-  // What is no plain value is written as JSON into a field of a form.
+  // Objects and arrays are encoded as JSON in form fields.
   const encoding = Object.fromEntries(
     [...parameters.values()]
       .filter(({ type }) =>
@@ -119,7 +119,7 @@ function answerOf(description: string, schema: JsonSchema): JsonSchema {
   return { description, content: { 'application/json': { schema } } }
 }
 
-/** Those that something refers to: what others merely inherit from is spelled out in them. */
+/** The types that are referenced; base types that are only inherited from are inlined. */
 function namedSchemas(paths: Record<string, JsonSchema>): Record<string, JsonSchema> {
   const all = Object.fromEntries(TYPE_NAMES.map((name) => [name, schemaOf(typeNamed(name))]))
   const used = new Set(JSON.stringify([paths, all, API_ERROR]).match(/(?<=#\/components\/schemas\/)[\w.]+/g))
@@ -158,7 +158,7 @@ function schemaOf(expression: Expression): JsonSchema {
   }
 }
 
-/** Fields are not closed: Telegram adds to its types, and clients have to live with that. */
+/** Additional properties are allowed, because Telegram adds fields over time. */
 function schemaOfFields(fields: ReadonlyMap<string, Field>): JsonSchema {
   const present = [...fields.values()].filter(({ type }) => type.kind !== 'never')
   const required = present.filter(({ optional }) => !optional).map(({ name }) => name)

@@ -10,17 +10,17 @@ import {
 } from './schema.js'
 
 /**
- * Whether parameters are what a method takes, as lenient as Telegram is: what is unknown is ignored, numbers may be texts
- * and texts numbers, and values out of a list are for the method to judge. The words are those of tdlib/telegram-bot-api
- * (Client.cpp) and of the JSON reader it uses (tdutils/td/utils/JsonBuilder.cpp).
+ * Checks parameters as leniently as Telegram: unknown fields are ignored, numbers may be strings and vice versa, and enumerated
+ * values are left to the method. The error texts are those of tdlib/telegram-bot-api (Client.cpp) and of its JSON reader
+ * (tdutils/td/utils/JsonBuilder.cpp).
  */
 export interface GivenParameters {
   has(name: string): boolean
-  /** The parameter as an object or a list, read from JSON where it came as a text. */
+  /** The parameter as an object or array, parsed if it came as a JSON string. */
   json(name: string): unknown
 }
 
-/** What objects are called in complaints; others by their own name. */
+/** Names of types in error texts; other types appear under their own name. */
 const CALLED = new Map([
   ['InlineKeyboardMarkup', 'reply markup'],
   ['ReplyKeyboardMarkup', 'reply markup'],
@@ -34,10 +34,10 @@ const CALLED = new Map([
   ['LinkPreviewOptions', 'link preview options'],
 ])
 
-/** Nothing is wrong with these, whatever they are: Telegram goes on without what it cannot read. */
+/** Never checked, because Telegram ignores invalid values of these. */
 const UNCHECKED: ReadonlySet<string> = new Set(['allowed_updates'])
 
-/** Read where they are used: of their fields Telegram needs fewer than it gives. */
+/** Checked where they are used: Telegram requires fewer of their fields than the type has. */
 const READ_LATER: ReadonlySet<string> = new Set(['MessageEntity'])
 
 type Complaint = string | undefined
@@ -46,7 +46,7 @@ type Check = (value: unknown) => Complaint
 const byMethod = new Map<MethodName, readonly (readonly [string, Check])[]>()
 const byName = new Map<string, Check>()
 
-/** In Telegram's words, beginning with a small letter; undefined: nothing is wrong. */
+/** Returns Telegram's error text, beginning in lower case; undefined if the parameters are valid. */
 export function complaintAbout(method: MethodName, given: GivenParameters): string | undefined {
   for (const [name, check] of checksOf(method)) {
     if (!given.has(name)) continue
@@ -56,7 +56,7 @@ export function complaintAbout(method: MethodName, given: GivenParameters): stri
   return undefined
 }
 
-/** The parameters that are objects or lists: of all others Telegram takes whatever comes. */
+/** Checks for the parameters that are objects or arrays; Telegram accepts any value of the others. */
 function checksOf(method: MethodName): readonly (readonly [string, Check])[] {
   let checks = byMethod.get(method)
   if (checks === undefined) {
@@ -155,7 +155,7 @@ function checkOfUnion(expression: Expression): Check {
   }
 }
 
-/** Of objects that differ in what they have, Telegram reads what is there; which of them is meant, the method judges. */
+/** For objects that have no discriminator, Telegram checks the fields that are present; the method decides which object is meant. */
 function anyOf(alternatives: readonly Expression[]): Check {
   const [only] = alternatives
   if (alternatives.length === 1 && only !== undefined) return checkOf(only)
@@ -172,7 +172,7 @@ function anyOf(alternatives: readonly Expression[]): Check {
   }
 }
 
-/** All fields of several objects; demanded is what each of them demands. */
+/** Merges the fields of several objects; a field is required only if every object requires it. */
 function inCommon(objects: readonly ReadonlyMap<string, Field>[]): ReadonlyMap<string, Field> {
   const names = new Set(objects.flatMap((fields) => [...fields.keys()]))
   return new Map(
@@ -201,7 +201,7 @@ function checkOfFields(fields: ReadonlyMap<string, Field>): Check {
     .map((field) => [field, checkOfField(field)] as const)
   return (value) => {
     if (!isObject(value)) return 'expected an Object'
-    // A flag that is missing is off: JsonObject::get_optional_bool_field.
+    // A missing boolean counts as false (JsonObject::get_optional_bool_field).
     for (const [{ name, optional, type }, check] of checks) {
       const given = value[name]
       if (given !== undefined && given !== null) {
@@ -213,7 +213,7 @@ function checkOfFields(fields: ReadonlyMap<string, Field>): Check {
   }
 }
 
-/** Telegram names the field if it is a plain value, and what is wrong within if it is none. */
+/** For plain values Telegram's error names the field; for objects and arrays it names the problem inside. */
 function checkOfField({ name, type }: Field): Check {
   const alternatives = alternativesOf(type)
   if (!alternatives.some((one) => fits(one, undefined) !== undefined)) return checkOf(type)
@@ -223,7 +223,7 @@ function checkOfField({ name, type }: Field): Check {
       : `Field "${name}" must be ${nounOf(alternatives[0] as Expression)}`
 }
 
-/** Whether a plain value is taken for one of this type; undefined: it is no type of plain values. */
+/** Whether a plain value is accepted for this type; undefined if the type is not plain. */
 function fits(expression: Expression, value: unknown): boolean | undefined {
   switch (expression.kind) {
     case 'string':
@@ -234,7 +234,7 @@ function fits(expression: Expression, value: unknown): boolean | undefined {
     case 'boolean':
       return typeof value === 'boolean'
     case 'literal':
-      // Which of them, is for the method to judge.
+      // Which literal it is, is left to the method.
       return (
         typeof value === typeof expression.value || (typeof expression.value === 'number' && isNumber(value))
       )

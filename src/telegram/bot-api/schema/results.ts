@@ -9,9 +9,9 @@ import {
   typeNamed,
 } from './schema.js'
 
-/** What is wrong with a value: where, and what should be there. */
+/** A mismatch between a value and its type: the place and the expected type. */
 export interface Problem {
-  /** Such as `.chat.type` or `[2].text`; empty: the value itself. */
+  /** For example `.chat.type` or `[2].text`; empty for the value itself. */
   readonly path: string
   readonly expected: string
 }
@@ -21,7 +21,7 @@ type Check = (value: unknown) => Problem | undefined
 const byMethod = new Map<MethodName, Check>()
 const byName = new Map<string, Check>()
 
-/** Whether an answer is what the types of @grammyjs/types say that the method answers. */
+/** Checks the result of a method against its type in @grammyjs/types. */
 export function problemOfResult(method: MethodName, result: unknown): Problem | undefined {
   let check = byMethod.get(method)
   if (check === undefined) {
@@ -31,12 +31,12 @@ export function problemOfResult(method: MethodName, result: unknown): Problem | 
   return check(result)
 }
 
-/** Whether a value is of the type of this name. */
+/** Checks a value against a named type. */
 export function problemOfType(name: string, value: unknown): Problem | undefined {
   return checkNamed(name)(value)
 }
 
-/** Whether what an update of this kind carries is what it should. */
+/** Checks the content of an update of this kind. */
 export function problemOfUpdate(kind: string, payload: unknown): Problem | undefined {
   let check = byName.get(`Update ${kind}`)
   if (check === undefined) {
@@ -48,7 +48,7 @@ export function problemOfUpdate(kind: string, payload: unknown): Problem | undef
   return check(payload)
 }
 
-/** Compiled when first used: types refer to each other in circles. */
+/** Compiled on first use, because types refer to each other in cycles. */
 function checkNamed(name: string): Check {
   let check = byName.get(name)
   if (check === undefined) {
@@ -74,7 +74,7 @@ function checkOf(expression: Expression, name?: string): Check {
       const { value: wanted } = expression
       return (value) => (value === wanted ? undefined : wrong(JSON.stringify(wanted)))
     }
-    // A file is what comes in; nothing goes out as one.
+    // `InputFile` occurs only in parameters, never in results.
     case 'file':
     case 'never':
       return () => wrong('nothing')
@@ -125,7 +125,7 @@ function checkOfUnion(expression: Expression): Check {
   return anyOf(alternatives.map((one) => checkOf(one)))
 }
 
-/** When none fits, the complaint of the one that got furthest is the most telling. */
+/** If no alternative fits, reports the problem at the longest path, which is the most informative one. */
 function anyOf(checks: readonly Check[]): Check {
   const [only] = checks
   if (checks.length === 1 && only !== undefined) return only
@@ -145,11 +145,11 @@ function checkOfObject(expression: Expression, name: string | undefined): Check 
   if (fields === undefined) throw new Error(`no object: ${name ?? JSON.stringify(expression).slice(0, 80)}`)
   const demanded = [...fields.values()].filter(({ optional, type }) => !optional && type.kind !== 'never')
   const types = new Map([...fields].map(([field, { type }]) => [field, type]))
-  // The type of a certain message names what is certain in it; a message may hold more.
+  // Types of specific messages list only their own fields, but such a message may have any field of Message.
   if (types.has('message_id') && types.has('date') && types.has('chat') && name !== 'Message')
     for (const [field, { type }] of fieldsOf(typeNamed('Message')) ?? [])
       if (!types.has(field)) types.set(field, type)
-  // Compiled when first met: of a hundred fields a message has ten.
+  // Compiled on first use: most of a message's hundred fields never occur.
   const checks = new Map<string, Check>()
   const compiled = (field: string): Check | undefined => {
     const type = types.get(field)
@@ -163,7 +163,7 @@ function checkOfObject(expression: Expression, name: string | undefined): Check 
     const object = value as Record<string, unknown>
     for (const key in object) {
       const given = object[key]
-      // JSON leaves it out.
+      // JSON omits undefined values.
       if (given === undefined) continue
       const check = checks.get(key) ?? compiled(key)
       if (check === undefined) return { path: `.${key}`, expected: 'nothing: there is no such field' }

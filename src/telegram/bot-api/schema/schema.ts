@@ -4,10 +4,10 @@ import { hintAt } from '../../../core/nearest.js'
 import { type Expression, type Field, parseExpression } from './expression.js'
 import { METHODS, TYPES } from './generated/index.js'
 
-/** A method of the Bot API, as Telegram spells it. */
+/** A method of the Bot API, in Telegram's spelling. */
 export type MethodName = keyof typeof METHODS
 
-/** Fails to compile when grammY knows a method that the generated files lack. */
+/** Causes a compile error if grammY has a method that the generated files lack. */
 type Missing = Exclude<keyof ApiMethods, MethodName>
 const nothingIsMissing: [Missing] extends [never] ? true : Missing = true
 
@@ -16,7 +16,7 @@ export const TYPE_NAMES: readonly string[] = Object.keys(TYPES)
 
 const BY_LOWER_CASE = new Map(METHOD_NAMES.map((name) => [name.toLowerCase(), name]))
 
-/** Methods are case-insensitive. */
+/** Looks a method up; names are case-insensitive. */
 export function methodNamed(name: string): MethodName | undefined {
   return BY_LOWER_CASE.get(name.toLowerCase())
 }
@@ -24,7 +24,7 @@ export function methodNamed(name: string): MethodName | undefined {
 const sources = new Map<string, string>(Object.entries(TYPES))
 const parsed = new Map<string, Expression>()
 
-/** The type of this name. They are read when first asked for: few tests need all of them. */
+/** Returns a named type. Parsed on first use, because few tests need all types. */
 export function typeNamed(name: string): Expression {
   let expression = parsed.get(name)
   if (expression === undefined) {
@@ -36,7 +36,7 @@ export function typeNamed(name: string): Expression {
   return expression
 }
 
-/** @throws SentinelError `telegram.invalid` for one that Telegram does not have, with the one that was meant. */
+/** @throws SentinelError `telegram.invalid` for an unknown method, suggesting a similar name. */
 export function knownMethod(name: string, asker: string): MethodName {
   const method = methodNamed(name)
   if (method !== undefined) return method
@@ -66,7 +66,7 @@ export function signatureOf(method: MethodName): Signature {
   return signature
 }
 
-/** The fields of an object, inherited ones too; undefined for what is none, or may be several. */
+/** The fields of an object, including inherited ones; undefined for other types and for unions. */
 export function fieldsOf(expression: Expression): ReadonlyMap<string, Field> | undefined {
   switch (expression.kind) {
     case 'object':
@@ -78,7 +78,7 @@ export function fieldsOf(expression: Expression): ReadonlyMap<string, Field> | u
       for (const part of expression.of) {
         const fields = fieldsOf(part)
         if (fields === undefined) return undefined
-        // The later says it more exactly; what one part demands is demanded.
+        // A later declaration is more specific; a field is required if any part requires it.
         for (const [name, field] of fields) {
           const optional = field.optional && (merged.get(name)?.optional ?? true)
           merged.set(name, { ...field, optional })
@@ -91,7 +91,7 @@ export function fieldsOf(expression: Expression): ReadonlyMap<string, Field> | u
   }
 }
 
-/** The alternatives of a type, down to those that are no unions themselves. */
+/** The alternatives of a union, flattened; a single one for other types. */
 export function alternativesOf(expression: Expression): readonly Expression[] {
   if (expression.kind === 'union') return expression.of.flatMap(alternativesOf)
   if (expression.kind !== 'name') return [expression]
@@ -99,14 +99,14 @@ export function alternativesOf(expression: Expression): readonly Expression[] {
   return named.kind === 'union' ? alternativesOf(named) : [expression]
 }
 
-/** The values that a type lists, if it is nothing but a list of values. */
+/** The literals of a type that consists only of literals; otherwise undefined. */
 export function literalsOf(expression: Expression): ReadonlySet<string | number | boolean> | undefined {
   const literals = alternativesOf(expression).map((one) => (one.kind === 'name' ? typeNamed(one.name) : one))
   const values = literals.flatMap((one) => (one.kind === 'literal' ? [one.value] : []))
   return values.length === literals.length ? new Set(values) : undefined
 }
 
-/** The field by which the alternatives of a union are told apart, with the alternative of each of its values. */
+/** The field that distinguishes the alternatives of a union, with the alternatives for each of its values. */
 export function discriminatorOf(
   alternatives: readonly Expression[],
 ): { readonly field: string; readonly byValue: ReadonlyMap<unknown, readonly Expression[]> } | undefined {

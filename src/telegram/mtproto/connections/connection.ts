@@ -19,32 +19,32 @@ import { type TransportCode, TransportError } from '../sessions/transport-error.
 import type { Wire } from '../sessions/wire.js'
 import { goodbye, isHttp, policy, WebSocketEnd, WebSocketError } from './websocket.js'
 
-/** What waits for a client that does not read. */
+/** Maximum number of bytes buffered for a client that does not read. */
 const MOST_UNREAD = 16 * 1024 * 1024
 
-/** A client's bytes: their framing, the exchange of a key, and then encrypted messages. */
+/** A client's connection: detects the framing, exchanges a key, and passes on encrypted messages. */
 export class Connection implements Wire {
   readonly #buffered = new Buffered()
   readonly #exchange: KeyExchange
-  /** Inside of which the rest is, where the client came by HTTP. */
+  /** The WebSocket layer, if the client connected by HTTP. */
   #web: WebSocketEnd | undefined
   #opening: Opening | undefined
-  /** Ends those that have not sent a single message yet. */
+  /** Cancels the time limit for the first encrypted message. */
   #callOffHandshake: (() => void) | undefined
   #callOff: (() => void) | undefined
   #callOffWatch: (() => void) | undefined
-  /** Whether anything came since somebody last looked. */
+  /** Whether data arrived since the last check for silence. */
   #heard = false
 
   constructor(
     private readonly server: MtprotoServer,
     private readonly socket: Socket,
-    /** It is one too many: it is told so as soon as it has said how it speaks. */
+    /** Too many connections: this one gets an error as soon as its framing is known. */
     private readonly refused = false,
   ) {
     this.#exchange = server.newKeyExchange()
     socket.on('data', (chunk) => this.#receive(chunk))
-    // Whatever is wrong with a connection, it ends.
+    // Any error ends the connection.
     socket.on('error', () => socket.destroy())
     socket.on('close', () => {
       this.#callOff?.()
@@ -71,7 +71,7 @@ export class Connection implements Wire {
     else this.#leave(goodbye())
   }
 
-  /** Lets go who says nothing. */
+  /** Closes the connection after a period of silence. */
   #watch(): void {
     const { timers, silence } = this.server.limits
     this.#callOffWatch = timers.after(silence, () => {
@@ -99,7 +99,7 @@ export class Connection implements Wire {
       }
       if (this.#buffered.length > MOST_FRAME * 2) throw new FramingError('too much at once')
     } catch (error) {
-      // Those who do not follow the protocol are not spoken to, but WebSocket has a word for it.
+      // Clients that violate the protocol get no error message, except over WebSocket, which has close codes.
       if (error instanceof WebSocketError) this.#leave(error.farewell)
       else if (error instanceof TransportError) this.#end(error.code)
       else if (error instanceof FramingError || error instanceof TlError) this.close()
@@ -140,7 +140,7 @@ export class Connection implements Wire {
       this.#fail(-404)
       return
     }
-    // Padding of the transport is behind what is encrypted.
+    // Bytes after the last full block are padding of the transport.
     const encrypted = payload.subarray(0, payload.length - ((payload.length - 24) % 16))
     const envelope = decrypt(key.key, encrypted, 'client')
     if (envelope === undefined) {
@@ -176,7 +176,7 @@ export class Connection implements Wire {
     if (bytes.length > 0) this.#out(bytes)
   }
 
-  /** The last that it is told. */
+  /** Sends a final transport error and closes the connection. */
   #end(code: TransportCode): void {
     this.#fail(code)
     this.#leave(this.#web === undefined ? Buffer.alloc(0) : goodbye())
@@ -190,7 +190,7 @@ export class Connection implements Wire {
 
   #write(payload: Buffer): void {
     if (this.socket.destroyed || this.socket.writableEnded) return
-    // Who does not read is let go: nothing here may grow without end.
+    // A client that does not read is disconnected, so that memory stays bounded.
     if (this.socket.writableLength > MOST_UNREAD) {
       this.close()
       return

@@ -1,50 +1,53 @@
 import { createHash } from 'node:crypto'
 import { Buffered, FramingError, MOST_FRAME } from '../../../mtproto/protocol/framing.js'
 
-/** Where Telegram takes WebSockets: of users, of those who pay, and of the test world (https://core.telegram.org/mtproto/transports#uri-format). */
+/**
+ * WebSocket paths of Telegram: for users, Premium users, and the test servers
+ * (https://core.telegram.org/mtproto/transports#uri-format).
+ */
 const PATHS: ReadonlySet<string> = new Set(['/apiws', '/apiws_premium', '/apiws_test', '/apiws_test_premium'])
-/** RFC 6455, 1.3. */
+/** GUID of the handshake (RFC 6455, 1.3). */
 const ACCEPTS = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
-/** What a browser sends when it asks for an upgrade is a tenth of it. */
+/** Maximum size of the request head, about ten times what browsers send. */
 const LONGEST_HEAD = 8192
 /** "All control frames MUST have a payload length of 125 bytes or less" (RFC 6455, 5.5). */
 const LONGEST_CONTROL = 125
-/** Frames of a message; MTProto needs one. */
+/** Maximum number of frames per message; MTProto needs one. */
 const MOST_FRAGMENTS = 1024
 
 const [CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG] = [0, 1, 2, 8, 9, 10] as const
-/** RFC 6455, 7.4.1. */
+/** Close codes (RFC 6455, 7.4.1). */
 const [NORMAL, PROTOCOL_ERROR, UNSUPPORTED, POLICY, TOO_BIG] = [1000, 1002, 1003, 1008, 1009] as const
 
-/** What a connection that speaks HTTP begins with; MTProto's own never begin so. */
+/** Whether a connection begins with an HTTP method; MTProto transports never do. */
 export function isHttp(start: Buffer): boolean {
   const method = start.toString('latin1', 0, 4)
   return method === 'GET ' || method === 'POST' || method === 'HEAD' || method === 'OPTI'
 }
 
-/** Asked in HTTP for something else than a WebSocket; or its rules were broken. It is told why, and then the connection ends. */
+/** An HTTP request other than a WebSocket upgrade, or a violation of RFC 6455. The client gets `farewell`, and the connection ends. */
 export class WebSocketError extends FramingError {
   constructor(
     message: string,
-    /** What is still said. */
+    /** Last bytes to send to the client. */
     readonly farewell: Buffer,
   ) {
     super(message)
   }
 }
 
-/** The end of a connection that carries MTProto inside of WebSocket (RFC 6455), which browsers speak. */
+/** The server side of a WebSocket (RFC 6455) that carries MTProto, for browsers. */
 export class WebSocketEnd {
   readonly #buffered = new Buffered()
   #isOpen = false
-  /** Frames since the message began, and bytes. */
+  /** Number of frames and bytes of the current message. */
   #fragments = 0
   #length = 0
 
-  /** `answer`: sends to the client as it is. */
+  /** `answer` sends bytes to the client unchanged. */
   constructor(private readonly answer: (bytes: Buffer) => void) {}
 
-  /** What messages are made of. Throws {@link WebSocketError} for what breaks the rules. */
+  /** Decodes received bytes into message payloads. Throws {@link WebSocketError} for violations of the protocol. */
   incoming(chunk: Buffer): Buffer {
     this.#buffered.push(chunk)
     if (!this.#isOpen && !this.#upgrade()) return Buffer.alloc(0)
@@ -57,7 +60,7 @@ export class WebSocketEnd {
     return Buffer.concat(parts)
   }
 
-  /** One message of binary data. */
+  /** Encodes data as one binary message. */
   outgoing(data: Buffer): Buffer {
     return frame(BINARY, data)
   }
@@ -86,7 +89,7 @@ export class WebSocketEnd {
     return true
   }
 
-  /** The payload of the next frame with data, if all of it is there. */
+  /** Returns the payload of the next data frame once it is complete. */
   #next(): Buffer | undefined {
     for (;;) {
       const head = this.#buffered.peek(14)
@@ -94,7 +97,7 @@ export class WebSocketEnd {
       const [first, second] = [head[0] as number, head[1] as number]
       const code = first & 15
       const short = second & 127
-      // No extension was agreed on, so none may use the three bits for it; and clients must mask.
+      // The reserved bits must be zero, because no extension was negotiated, and client frames must be masked.
       if ((first & 0x70) !== 0 || (second & 128) === 0) throw closing(PROTOCOL_ERROR, 'bits that may not be')
       const size = short === 127 ? 8 : short === 126 ? 2 : 0
       if (head.length < 2 + size + 4) return undefined
@@ -121,7 +124,7 @@ export class WebSocketEnd {
     }
     if (code === TEXT) throw closing(UNSUPPORTED, 'text')
     const isWithin = this.#fragments > 0
-    // A message goes on by continuations, and by nothing else.
+    // A message can only be continued by continuation frames.
     if ((code !== BINARY && code !== CONTINUATION) || isWithin !== (code === CONTINUATION)) {
       throw closing(PROTOCOL_ERROR, `a frame of kind ${code} where none may be`)
     }
@@ -136,12 +139,12 @@ export class WebSocketEnd {
   }
 }
 
-/** What says that a connection ends as it should. */
+/** The frame that closes a connection normally. */
 export function goodbye(): Buffer {
   return closingFrame(NORMAL)
 }
 
-/** What is inside is not as it must be. */
+/** The error for payloads that violate MTProto's rules. */
 export function policy(message: string): WebSocketError {
   return closing(POLICY, message)
 }
@@ -193,7 +196,7 @@ function closingFrame(code: number): Buffer {
   return frame(CLOSE, payload)
 }
 
-/** Of a server: whole, and not masked. */
+/** Builds a server frame: unfragmented and unmasked. */
 function frame(code: number, payload: Buffer): Buffer {
   const { length } = payload
   const size = length < 126 ? 0 : length < 65_536 ? 2 : 8

@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { StoredFile } from '../../world/files.js'
 
-/** Each hash is of so many bytes, but the last (https://core.telegram.org/constructor/fileHash). */
+/** Number of bytes per hash; the last hash of a file may cover fewer (https://core.telegram.org/constructor/fileHash). */
 const HASHED = 128 * 1024
-/** So many are told at once. */
+/** Maximum number of hashes in an answer. */
 const MOST_HASHES = 10
 
-/** Hashes of what lies at an offset and behind it; each is of the file as it is, not as it is served. */
+/** Hashes of the file's pieces from an offset on, computed over the plain content. */
 export function hashesOf({ bytes }: StoredFile, from: number): TlObject[] {
   const hashes: TlObject[] = []
   const first = Math.max(0, Math.floor(from / HASHED)) * HASHED

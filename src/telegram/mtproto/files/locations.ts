@@ -5,31 +5,31 @@ import { bytesOf, type FileKind, numberOf, type StoredFile } from '../../world/f
 import type { World } from '../../world/world.js'
 import { badRequest } from '../rpc-error.js'
 
-/** How many bytes of a reference are its signature; a byte for the epoch's length and four for the epoch come before. */
+/** Bytes of a file reference used by its signature, after a constant byte and four bytes for the epoch. */
 const SIGNATURE = 16
-/** "0: the photo or document itself"; any other is the size of one. */
+/** `thumb_size` of the document itself; other values denote a thumbnail. */
 const WHOLE = ''
-/** The smaller sizes of a photo; any other is the photo itself. */
+/** The smaller sizes of a photo; any other value denotes the photo itself. */
 const SMALLER: ReadonlyMap<string, FileKind> = new Map([
   ['s', 'photo_small'],
   ['m', 'photo_medium'],
 ])
 
 /**
- * Where files lie, as clients are told (https://core.telegram.org/api/file-references): by a number, a hash that is worth nothing to other
- * accounts, and a reference that ends.
+ * File locations as given to clients (https://core.telegram.org/api/file-references): an id, an access hash valid for one
+ * account, and a file reference that expires.
  */
 export class Locations {
   readonly #secret = randomBytes(32)
   readonly #thumbnails = new WeakMap<StoredFile, StoredFile>()
-  /** References of an earlier one have expired. */
+  /** File references of earlier epochs have expired. */
   #epoch = 1
-  /** The data centre that has the files. */
+  /** The data centre that stores the files. */
   home: number | undefined
 
   constructor(private readonly world: World) {}
 
-  /** Every reference that was handed out is worth nothing from now on. */
+  /** Invalidates all file references. */
   expire(): void {
     this.#epoch++
   }
@@ -45,12 +45,12 @@ export class Locations {
     return Buffer.concat([head, this.#signature(viewer, file, this.#epoch)])
   }
 
-  /** The picture that stands for a document. */
+  /** Sets the thumbnail of a document. */
   setThumbnail(file: StoredFile, thumbnail: StoredFile): void {
     this.#thumbnails.set(file, thumbnail)
   }
 
-  /** By an `InputFileLocation`. */
+  /** Finds a file by an `InputFileLocation`. */
   atLocation(viewer: Account, location: TlObject): StoredFile {
     switch (location._) {
       case 'inputDocumentFileLocation': {
@@ -66,14 +66,14 @@ export class Locations {
         return smaller === undefined ? file : { ...file, bytes: bytesOf(file, smaller) }
       }
       case 'inputPeerPhotoFileLocation':
-        // No hash and no reference: whoever sees the peer sees its photo.
+        // Needs no access hash and file reference: the photo is visible to everybody who can see the peer.
         return this.#known(location.photo_id as bigint, 'LOCATION_INVALID')
       default:
         throw badRequest('LOCATION_INVALID')
     }
   }
 
-  /** By an `InputDocument` or `InputPhoto`. */
+  /** Finds a file by an `InputDocument` or `InputPhoto`. */
   named(viewer: Account, input: TlObject): StoredFile {
     const isPhoto = input._ === 'inputPhoto'
     if (!isPhoto && input._ !== 'inputDocument') throw badRequest('MEDIA_INVALID')

@@ -9,10 +9,10 @@ import { badRequest } from '../rpc-error.js'
 import { thingOf } from '../views/things.js'
 import type { Locations } from './locations.js'
 
-/** What the sizes of a photo are called, the smallest first (https://core.telegram.org/api/files#image-thumbnail-types). */
+/** Types of photo sizes, smallest first (https://core.telegram.org/api/files#image-thumbnail-types). */
 const PHOTO_SIZES = ['s', 'm', 'x']
 const THUMBNAIL_SIZE = 'm'
-/** A photo of a message is larger than no other ("Sending files"). */
+/** Maximum size of a photo in a message, in bytes ("Sending files"). */
 const LARGEST_PHOTO = 10 * 1024 * 1024
 
 interface Shown {
@@ -22,9 +22,9 @@ interface Shown {
   readonly type: string
 }
 
-/** Files of messages, in MTProto's words and out of them. */
+/** Converts files of messages between the Bot API and MTProto. */
 export class Media {
-  /** As what documents were uploaded: whoever names one later means the same. */
+  /** How documents were described when uploaded; sending one again by id keeps the description. */
   readonly #shown = new WeakMap<StoredFile, Shown>()
 
   constructor(
@@ -32,7 +32,7 @@ export class Media {
     private readonly locations: Locations,
   ) {}
 
-  /** What a message shows besides its text; undefined where it is text alone. */
+  /** The media of a message; undefined for a plain text. */
   ofMessage(viewer: Account, message: Content): TlObject | undefined {
     const spoiler = message.has_media_spoiler === true
     const largest = message.photo?.at(-1)
@@ -101,7 +101,7 @@ export class Media {
     }
   }
 
-  /** What an `InputMedia` would say in a message. `take` puts together what was uploaded. */
+  /** Converts an `InputMedia` to the content of a message. `take` assembles an uploaded file. */
   async content(
     viewer: Account,
     media: TlObject,
@@ -111,7 +111,7 @@ export class Media {
     const store = async (input: TlObject, type: string, called?: string) => {
       const { bytes, name: given } = take(input)
       const name = called ?? (given === '' ? 'unnamed' : given)
-      // The same bytes are the same file; what they are called is each message's own.
+      // The same bytes are stored once; name and type belong to the message.
       return { ...(await this.world.files.storeLarge(bytes, name, type)), name, type }
     }
     switch (media._) {
@@ -164,7 +164,7 @@ export class Media {
 
 const EMPTY_PHOTO: TlObject = { _: 'photoEmpty', id: 0n }
 
-/** What the Bot API says of a file, as attributes (https://core.telegram.org/type/DocumentAttribute). */
+/** Converts a file's description to attributes (https://core.telegram.org/type/DocumentAttribute). */
 function attributesOf(message: Content): TlObject[] {
   const { video, video_note: round, animation, audio, voice, sticker, document } = message
   const named = [video, animation, audio, document].find((each) => each?.file_name !== undefined)
@@ -200,7 +200,7 @@ function attributesOf(message: Content): TlObject[] {
   return attributes
 }
 
-/** What attributes make of a file. Without any it is a document. */
+/** Derives the kind and description of a file from its attributes; without any it is a document. */
 function readAttributes(attributes: readonly TlObject[]): {
   readonly kind: MediaKind
   readonly details: MediaDetails

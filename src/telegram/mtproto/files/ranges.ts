@@ -3,7 +3,7 @@ import { badRequest } from '../rpc-error.js'
 
 const MEGABYTE = 1024 * 1024
 
-/** Where to begin and how much, by the rules of https://core.telegram.org/api/files#downloading-files. */
+/** Reads and checks offset and limit by the rules of https://core.telegram.org/api/files#downloading-files. */
 export function rangeOf(request: TlObject): { readonly offset: number; readonly limit: number } {
   const offset = Number(request.offset as bigint)
   const limit = request.limit as number

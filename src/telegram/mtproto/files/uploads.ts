@@ -7,37 +7,37 @@ export const LARGEST_PART = 512 * 1024
 /** `upload_max_fileparts_default` and `upload_max_fileparts_premium` of the client configuration. */
 const MOST_PARTS = 4000
 const MOST_PARTS_PREMIUM = 8000
-/** Whoever sends more than this with `upload.saveFilePart` should have used the other. */
+/** Maximum size of a file sent by `upload.saveFilePart`, in bytes; larger ones must use `upload.saveBigFilePart`. */
 const MOST_OF_SMALL = 10 * 1024 * 1024
-/** All that is not put together yet; Telegram gives it up after some hours, we when it is too much: the oldest first. */
+/** Maximum size of all unfinished uploads together; beyond it the oldest are dropped. Telegram drops them after some hours. */
 const KEPT_BYTES = MOST_PARTS * LARGEST_PART
 
 interface Upload {
   readonly parts: Map<number, Buffer>
   bytes: number
-  /** What every part but the last measures. */
+  /** Size of every part except the last. */
   partSize: number
-  /** Sent by `upload.saveBigFilePart`. */
+  /** Whether the parts are sent by `upload.saveBigFilePart`. */
   readonly isBig: boolean
-  /** As a big one was announced; undefined while nobody knows. */
+  /** Number of parts, as announced for a big file; undefined until known. */
   total?: number
 }
 
-/** A part of a file, as it came. */
+/** An uploaded part of a file. */
 export interface Part {
   readonly fileId: bigint
   readonly number: number
   readonly bytes: Buffer
-  /** Of a big file: how many there will be, or -1. */
+  /** For a big file: its number of parts, or -1 if unknown. */
   readonly total?: number
 }
 
-/** What clients send in parts, until they say what it is (https://core.telegram.org/api/files#uploading-files). */
+/** Parts of unfinished uploads (https://core.telegram.org/api/files#uploading-files). */
 export class Uploads {
   readonly #uploads = new Map<string, Upload>()
   #bytes = 0
 
-  /** Keeps a part of an account's file; the same again replaces it. */
+  /** Stores a part; a part sent again replaces the earlier one. */
   save(account: number, { fileId, number, bytes, total }: Part, isPremium: boolean): void {
     const most = isPremium ? MOST_PARTS_PREMIUM : MOST_PARTS
     const isBig = total !== undefined
@@ -50,14 +50,14 @@ export class Uploads {
     if (upload.isBig !== isBig) throw badRequest('FILE_PART_INVALID')
     this.#measure(upload, number, bytes.length, total)
     const before = upload.parts.get(number)?.length ?? 0
-    // A part lies in the frame it came in, which is not much larger: nothing is copied.
+    // Not copied: the part is a slice of the received frame, which is not much larger.
     upload.parts.set(number, bytes)
     upload.bytes += bytes.length - before
     this.#bytes += bytes.length - before
     this.#makeRoom(upload)
   }
 
-  /** Puts an `InputFile` together: after that its parts are gone. */
+  /** Assembles an `InputFile`, and drops its parts. */
   take(account: number, input: TlObject): { readonly bytes: Buffer; readonly name: string } {
     if (input._ !== 'inputFile' && input._ !== 'inputFileBig') throw badRequest('FILE_PARTS_INVALID')
     const key = `${account} ${input.id as bigint}`
@@ -82,7 +82,7 @@ export class Uploads {
     return { bytes, name: input.name as string }
   }
 
-  /** Parts that wait, of all accounts. */
+  /** Number of stored parts, over all accounts. */
   get waiting(): number {
     let waiting = 0
     for (const { parts } of this.#uploads.values()) waiting += parts.size
@@ -99,7 +99,7 @@ export class Uploads {
     return upload
   }
 
-  /** Parts come in any order, and the last may be short: all others tell the size. */
+  /** Checks a part's size. Parts arrive in any order and the last one may be shorter, so the size comes from the others. */
   #measure(upload: Upload, number: number, length: number, total: number | undefined): void {
     if (total !== undefined && total > 0) {
       if (upload.total !== undefined && upload.total !== total) throw badRequest('FILE_PARTS_INVALID')
@@ -109,7 +109,7 @@ export class Uploads {
     if (isLast) return
     const isSize = length % 1024 === 0 && LARGEST_PART % length === 0
     if (!isSize) {
-      // Of a small file nobody knows yet which part is the last.
+      // In a small file the last part is not known yet.
       if (total === undefined) return
       throw badRequest('FILE_PART_SIZE_INVALID')
     }

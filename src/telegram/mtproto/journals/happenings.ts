@@ -10,21 +10,21 @@ import { participantOf } from '../views/participants.js'
 import { channelId, peerOf } from '../views/peers.js'
 import { pollOf, resultsOf } from '../views/polls.js'
 
-/** What happened besides messages, as one bot is told of it. */
+/** An event other than a message, as sent to one bot. */
 export interface Happening {
-  /** Its number among those that a bot can ask for later; undefined for what is over when nobody listens. */
+  /** Number of the event, for bots that fetch it later; undefined for events that are useless once missed. */
   readonly qts: number | undefined
   readonly update: TlObject
   readonly users: readonly TlObject[]
   readonly chats: readonly TlObject[]
 }
 
-/** Events that are kept for bots that do not listen. */
+/** Maximum number of events kept per bot. */
 const KEPT = 10_000
 
 /**
- * What bots are told of besides messages: taps, inline queries, who comes and goes, reactions, polls. Most of it is numbered (`qts`), and can be
- * asked for later (https://core.telegram.org/api/updates#update-handling).
+ * Events for bots other than messages: callback and inline queries, membership changes, reactions, polls. Most are numbered
+ * (`qts`) and can be fetched later (https://core.telegram.org/api/updates#update-handling).
  */
 export class Happenings {
   readonly #kept = new Map<number, { qts: number; readonly list: Happening[] }>()
@@ -33,7 +33,7 @@ export class Happenings {
   constructor(
     private readonly world: World,
     private readonly describer: Describer,
-    /** By which number an account knows a message. */
+    /** Returns the id of a message for an account. */
     private readonly numberOf: (viewer: Account, stored: StoredMessage) => number,
     private readonly tell: (bot: BotAccount, happening: Happening) => void,
   ) {
@@ -50,7 +50,7 @@ export class Happenings {
     return this.#kept.get(account)?.qts ?? 0
   }
 
-  /** What came after a number. */
+  /** Returns the kept events after a number. */
   since(account: number, qts: number): readonly Happening[] {
     return (this.#kept.get(account)?.list ?? []).filter((each) => (each.qts ?? 0) > qts)
   }
@@ -208,7 +208,7 @@ export class Happenings {
         return { numbered: true, fields, people: [user.id], places: [] }
       }
       default:
-        // Messages have journals of their own.
+        // Messages are in journals.
         return undefined
     }
   }
@@ -245,7 +245,7 @@ export class Happenings {
     return { numbered: true, fields, people, places: [chat.id] }
   }
 
-  /** Private messages are numbered by account here, over all its chats. */
+  /** The MTProto id of a message; in private chats ids are per account, over all its chats. */
   #numberIn(bot: BotAccount, chat: number, message: number): number {
     const person = this.world.accounts.find(chat)
     const stored =
@@ -261,12 +261,12 @@ export class Happenings {
 interface Told {
   readonly numbered: boolean
   readonly fields: TlObject
-  /** Whom it mentions, by their numbers in the Bot API. */
+  /** Ids of users and chats that the event refers to, as in the Bot API. */
   readonly people: readonly number[]
   readonly places: readonly number[]
 }
 
-/** Where somebody stood, out of how the Bot API tells it. */
+/** Converts a ChatMember of the Bot API back to a membership. */
 function membershipOf(member: ChatMember): Membership {
   switch (member.status) {
     case 'creator':
@@ -296,7 +296,7 @@ function membershipOf(member: ChatMember): Membership {
   }
 }
 
-/** The Bot API calls it a text, here it is a number. */
+/** Converts a `chat_instance`, which is a string in the Bot API and a number in MTProto. */
 function instanceOf(text: string): bigint {
   const number = /^-?\d+$/.test(text)
     ? BigInt(text)

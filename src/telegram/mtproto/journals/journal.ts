@@ -1,6 +1,6 @@
 import type { StoredMessage } from '../../world/chats.js'
 
-/** What happened to messages, and the state after it. */
+/** An event of one or several messages, with the position (`pts`) after it. */
 export type Entry =
   | {
       readonly pts: number
@@ -10,14 +10,17 @@ export type Entry =
     }
   | { readonly pts: number; readonly count: number; readonly what: 'delete'; readonly ids: readonly number[] }
 
-/** Whoever missed more than this is told that it is too long, and begins anew. */
+/** Maximum number of entries kept; a client that missed more is told that the gap is too long. */
 const KEPT_AT_MOST = 10_000
 
-/** The events of an account's own messages, or of a channel, in order (https://core.telegram.org/api/updates#message-related-event-sequences). */
+/**
+ * The events of an account's own messages or of a channel, in order
+ * (https://core.telegram.org/api/updates#message-related-event-sequences).
+ */
 export class Journal {
   pts = 1
   readonly #entries: Entry[] = []
-  /** All up to it is forgotten. */
+  /** Position up to which entries were dropped. */
   #forgotten = 1
 
   add(what: 'new' | 'edit', stored: StoredMessage): Entry {
@@ -30,12 +33,12 @@ export class Journal {
     return this.#keep({ pts: this.pts, count: ids.length, what: 'delete', ids })
   }
 
-  /** The latest event of a message. */
+  /** Returns the latest event of a message. */
   entryOf(stored: StoredMessage): Entry | undefined {
     return this.#entries.findLast((entry) => entry.what !== 'delete' && entry.stored === stored)
   }
 
-  /** What came after a state; undefined if not all of it is known any longer. */
+  /** Returns the entries after a position; undefined if some of them were dropped. */
   since(
     pts: number,
     most: number,
@@ -47,7 +50,7 @@ export class Journal {
     return { entries, more: from + most < this.#entries.length }
   }
 
-  /** As if all up to now had happened too long ago. */
+  /** Drops all entries, as if they were too long ago. */
   forget(): void {
     this.#entries.length = 0
     this.#forgotten = this.pts

@@ -3,12 +3,13 @@ import type { Account } from '../../world/accounts.js'
 import type { MtprotoServer } from '../server.js'
 
 /**
- * Nothing is counted by `seq`. What a difference counts it must hold, and no difference holds a tap or an inline query: a client that
- * fetched one while a tap came would take the tap for one that it has had (https://core.telegram.org/api/updates).
+ * Updates are not numbered by `seq`. A difference would have to contain everything that `seq` counts, but callback and inline
+ * queries are never part of a difference: a client that fetches one while such a query arrives would take the query for already
+ * seen (https://core.telegram.org/api/updates).
  */
 export const NO_SEQ = 0
 
-/** Up to where an account's events have come (https://core.telegram.org/constructor/updates.state). */
+/** An account's current position in its updates (https://core.telegram.org/constructor/updates.state). */
 export function stateOf(server: MtprotoServer, account: Account): TlObject {
   const { pts } = server.face.mailbox(account.id).journal
   const qts = server.face.happenings.qtsOf(account.id)

@@ -1,16 +1,16 @@
 import { TlError, type TlObject, type TlValue } from '../../../mtproto/protocol/tl/object.js'
 import type { Combinator, Field, Schema } from '../../../mtproto/protocol/tl/schema.js'
 
-/** What stands for a constructor that a client does not know, if something else tells the same or that there is something. */
+/** Replacements for constructors that an older layer lacks. */
 const STANDS_FOR: ReadonlyMap<string, (object: TlObject) => TlObject> = new Map([
   ['messageMediaVideoStream', () => ({ _: 'messageMediaUnsupported' })],
 ])
 
 /**
- * What a client of an older layer can be told of a value: fields it does not know are left out as it is written; what is asked for
- * no longer is said to be nothing; what is new stands in no list and no field that need not be there.
+ * Converts a value to what a client of an older layer understands: unknown fields are omitted, required fields that no longer
+ * exist are filled with empty values, and new constructors are dropped from lists and optional fields.
  *
- * @throws TlError where nothing would be left of it.
+ * @throws TlError if nothing can be left of the value.
  */
 export function fitted(schema: Schema, value: TlValue): TlValue {
   const found = tried(schema, value)
@@ -41,7 +41,7 @@ function fittedFields(schema: Schema, combinator: Combinator, object: TlObject):
     if (found !== undefined) result[field.name] = found
     else if (!isOptional) {
       const nothing = nothingOf(field)
-      // Without what it must have there is nothing to tell of it.
+      // A required field that cannot be expressed makes the whole object inexpressible.
       if (nothing === undefined) return undefined
       result[field.name] = nothing
     }
@@ -49,7 +49,7 @@ function fittedFields(schema: Schema, combinator: Combinator, object: TlObject):
   return result as TlObject
 }
 
-/** Texts became texts with entities; they were texts before. */
+/** Converts to the field's former type: texts with entities were plain strings, some longs were ints. */
 function asAsked({ type, typeModifiers }: Field, value: TlValue | undefined): TlValue | undefined {
   if (typeModifiers?.isVector === true || value === undefined) return value
   const isObject = typeof value === 'object' && '_' in value
@@ -58,7 +58,7 @@ function asAsked({ type, typeModifiers }: Field, value: TlValue | undefined): Tl
   return value
 }
 
-/** What a field was given that nobody has anything for any longer. */
+/** An empty value for a required field that no longer exists. */
 function nothingOf({ type, typeModifiers }: Field): TlValue | undefined {
   if (typeModifiers?.isVector === true || typeModifiers?.isBareVector === true) return []
   switch (type) {

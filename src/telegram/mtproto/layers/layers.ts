@@ -2,15 +2,15 @@ import { parseCombinator } from '../../../mtproto/protocol/tl/parse.js'
 import { type Combinator, currentSchema, Schema } from '../../../mtproto/protocol/tl/schema.js'
 import { CHANGED, OLDEST, SINCE } from './table.js'
 
-/** A constructor or method as it was, up to a layer. */
+/** A former version of a constructor or method, valid up to a layer. */
 interface Was {
   readonly until: number
   readonly combinator: Combinator
 }
 
-/** What clients of every layer say, and what each may be told (https://core.telegram.org/api/invoking#layers). */
+/** Reads requests of all layers, and provides the schemas for answers (https://core.telegram.org/api/invoking#layers). */
 export class Layers {
-  /** Reads all of them: numbers of constructors are never used twice. */
+  /** A schema of all layers together, for reading; possible because constructor ids are never reused. */
   readonly reading: Schema
   readonly #current = currentSchema()
   readonly #was: readonly Was[]
@@ -23,14 +23,14 @@ export class Layers {
       SINCE.split('\n').map((line) => [line.split(' ')[1] as string, Number.parseInt(line, 10)]),
     )
     const all = this.#was.map(({ combinator }) => combinator)
-    // The current ones last: where a name is asked for, it is theirs.
+    // The current combinators come last, so that they win lookups by name.
     this.reading = new Schema([...all, ...this.#current.combinators()], this.#current.layer)
   }
 
-  /** What a client of that layer knows; {@link reading} itself for those of today, and of a later one. */
+  /** Returns the schema of a layer; {@link reading} itself for the current and later layers. */
   schema(layer: number): Schema {
     if (layer >= this.#current.layer) return this.reading
-    // What is older than the table is told what its oldest layer knows.
+    // Layers older than the table are treated like its oldest one.
     const known = Math.max(OLDEST, Math.trunc(layer) || 0)
     let schema = this.#schemas.get(known)
     if (schema === undefined) {
@@ -45,7 +45,7 @@ export class Layers {
     for (const combinator of this.#current.combinators()) {
       if ((this.#since.get(combinator.name) ?? 0) <= layer) combinators.set(combinator.name, combinator)
     }
-    // The nearest later change says how it was: the table goes from the latest down.
+    // The table runs from the latest layer down, so the nearest change after `layer` wins.
     for (const { until, combinator } of this.#was) {
       if (until >= layer) combinators.set(combinator.name, combinator)
     }
@@ -67,7 +67,7 @@ function* readChanges(): Generator<Was> {
 
 let shared: Layers | undefined
 
-/** Read on first use, as the schema is. */
+/** Created on first use, like the schema. */
 export function layers(): Layers {
   shared ??= new Layers()
   return shared

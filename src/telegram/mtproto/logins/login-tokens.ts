@@ -6,23 +6,23 @@ import type { Session } from '../sessions/session.js'
 
 /** "will expire in 30 seconds" (https://core.telegram.org/api/qr-login). */
 const HOLDS: Ms = 30_000
-/** Tokens of clients that show one and go away. */
+/** Maximum number of tokens, for clients that show one and disappear. */
 const MOST = 1000
 
-/** What a client shows as a QR code. */
+/** The content of a login QR code. */
 export interface LoginToken {
   readonly token: Buffer
   readonly session: Session
   readonly until: Ms
-  /** Whoever scanned it. */
+  /** The account that scanned the code; undefined until then. */
   account: Account | undefined
 }
 
-/** Logins by QR code (https://core.telegram.org/api/qr-login), of all data centres. */
+/** Log-ins by QR code (https://core.telegram.org/api/qr-login), shared by all data centres. */
 export class LoginTokens {
   readonly #tokens = new Map<string, LoginToken>()
 
-  /** A new one for a client that waits; those it had before hold until they expire. */
+  /** Creates a token for a client; its earlier tokens remain valid until they expire. */
   export(session: Session, now: Ms): LoginToken {
     const made: LoginToken = { token: randomBytes(24), session, until: now + HOLDS, account: undefined }
     this.#tokens.set(made.token.toString('hex'), made)
@@ -35,7 +35,7 @@ export class LoginTokens {
     return made
   }
 
-  /** The one of a client that was scanned. */
+  /** Returns the client's token that was scanned, if any. */
   accepted(session: Session): LoginToken | undefined {
     const key = session.key.lasting
     for (const each of this.#tokens.values()) {
@@ -44,14 +44,14 @@ export class LoginTokens {
     return undefined
   }
 
-  /** Takes one for a client in another data centre, to which it was sent. */
+  /** Finds a token for a client that was redirected to another data centre. */
   import(bytes: Uint8Array, now: Ms): LoginToken {
     const found = this.#find(bytes)
     if (found.account === undefined && found.until <= now) throw badRequest('AUTH_TOKEN_EXPIRED')
     return found
   }
 
-  /** Somebody scanned it: the client that shows it is told to ask again. */
+  /** Accepts a token for the account that scanned it, and notifies the client that shows it. */
   accept(bytes: Uint8Array, account: Account, now: Ms): LoginToken {
     const found = this.#find(bytes)
     if (found.account !== undefined) throw badRequest('AUTH_TOKEN_ALREADY_ACCEPTED')
@@ -62,7 +62,7 @@ export class LoginTokens {
     return found
   }
 
-  /** One that has let somebody in lets nobody in again. */
+  /** Removes a token that was used. */
   spend({ token }: LoginToken): void {
     this.#tokens.delete(token.toString('hex'))
   }

@@ -4,7 +4,7 @@ import type { Account } from '../../world/accounts.js'
 import { badRequest } from '../rpc-error.js'
 import { LoginTokens } from './login-tokens.js'
 
-/** The safe prime and generator of https://core.telegram.org/api/srp, the same as of the key exchange. */
+/** Prime and generator of https://core.telegram.org/api/srp, the same as in the key exchange. */
 const PRIME = BigInt(
   '0xc71caeb9c6b1c9048e6c522f70f13f73980d40238e3e21c14934d037563d930f48198a0aa7c14058229493d22530f4dbfa336f6e0ac925139543aed44cce7c3720fd51f69458705ac68cd4fe6b6b13abdc9746512969328454f18faf8c595f642477fe96bb2a941d5bcd1d4ac8cc49880708fa9b378e3c4f3a9060bee67cf9a4a4a695811051907e162753b56b0f6b410dba74d8a84b2a14b3144e0ef1284754fd17ed950d5965b4b9dd46582db1178d169c6bc465b0d6ff9ca3928fef5b9ae4e418fc15e83ebea0f87fa9ff5eed70050ded2849f47bf959d956850ce929851f0d8115f635b105ee2e4e15d04b2454bf6f4fadf034b10403119cd8e3b92fcc5b',
 )
@@ -12,7 +12,7 @@ const GENERATOR = 3n
 
 interface Password {
   readonly salts: readonly [Buffer, Buffer]
-  /** g^x: what proves a password without keeping it. */
+  /** g^x, with which a password can be verified without storing it. */
   readonly verifier: bigint
   readonly hint: string
 }
@@ -23,9 +23,9 @@ interface Challenge {
   readonly gB: bigint
 }
 
-/** Phone numbers, the codes that were sent to them, and second passwords. */
+/** Phone numbers, login codes, and passwords for two-step verification. */
 export class Phones {
-  /** Codes that they scan. */
+  /** Tokens for log-ins by QR code. */
   readonly tokens = new LoginTokens()
   readonly #accounts = new Map<string, Account>()
   readonly #numbers = new Map<Account, string>()
@@ -51,7 +51,7 @@ export class Phones {
     this.#codes.set(phone, code)
   }
 
-  /** What the person reads on their phone. */
+  /** The code that was sent to a phone. */
   codeOf(phone: string): string | undefined {
     return this.#codes.get(phone.replace(/\D/g, ''))
   }
@@ -66,7 +66,7 @@ export class Phones {
     return this.#passwords.get(account)
   }
 
-  /** `account.getPassword`: what a client computes its proof from. */
+  /** Starts an SRP check: the answer of `account.getPassword`, from which the client computes its proof. */
   challenge(account: Account): TlObject {
     const known = this.#passwords.get(account)
     const common = {
@@ -90,7 +90,7 @@ export class Phones {
     }
   }
 
-  /** Proves that the client knows the password (https://core.telegram.org/api/srp). */
+  /** Verifies the client's proof of the password (https://core.telegram.org/api/srp). */
   check(account: Account, proof: TlObject): void {
     const known = this.#passwords.get(account)
     const challenge = this.#challenges.get(account)
@@ -98,7 +98,7 @@ export class Phones {
       throw badRequest('PASSWORD_HASH_INVALID')
     }
     if (proof.srp_id !== challenge.id) throw badRequest('SRP_ID_INVALID')
-    // One challenge, one try.
+    // Each challenge allows one attempt.
     this.#challenges.delete(account)
     const a = number(proof.A as Buffer)
     if (a % PRIME === 0n) throw badRequest('SRP_A_INVALID')
@@ -155,7 +155,7 @@ function number(data: Uint8Array): bigint {
   return BigInt(`0x${Buffer.from(data).toString('hex') || '0'}`)
 }
 
-/** In 256 bytes, as everything here is hashed. */
+/** Encodes a number in 256 bytes, the form in which SRP hashes it. */
 function bytes(value: bigint): Buffer {
   return Buffer.from(value.toString(16).padStart(512, '0'), 'hex')
 }

@@ -8,7 +8,7 @@ import { badRequest } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
 import { participantOf } from '../views/participants.js'
 
-/** "Maximum number of results to return": a hundred at most (https://core.telegram.org/method/channels.getAdminLog). */
+/** Maximum number of events in an answer (https://core.telegram.org/method/channels.getAdminLog). */
 const MOST_EVENTS = 100
 
 export const ADMIN_LOG = {
@@ -45,7 +45,7 @@ export const ADMIN_LOG = {
   },
 } as const satisfies Record<string, AccountMethod>
 
-/** Which flag of `channelAdminLogEventsFilter` asks for it. */
+/** The flag of `channelAdminLogEventsFilter` that selects the entry. */
 function flagOf({ by, deed }: LoggedDeed): string {
   switch (deed.what) {
     case 'membership': {

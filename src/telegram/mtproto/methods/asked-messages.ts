@@ -2,13 +2,13 @@ import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import { badRequest } from '../rpc-error.js'
 
-/** A message that was asked for: by its number, or by what it is to another (https://core.telegram.org/type/InputMessage). */
+/** A requested message, which is given by id or by its relation to another (https://core.telegram.org/type/InputMessage). */
 export interface Asked {
   readonly id: number
   readonly stored: StoredMessage | undefined
 }
 
-/** Finds what is asked for. `chat` is where the pinned one is looked for: only a channel is named by whoever asks for it. */
+/** Finds requested messages. `chat` is where the pinned message is looked for; only requests to a channel have it. */
 export function askedMessages(
   inputs: readonly TlObject[],
   find: (id: number) => StoredMessage | undefined,

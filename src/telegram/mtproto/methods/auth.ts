@@ -8,12 +8,12 @@ import type { AccountMethod, Call, Method } from '../rpc.js'
 import { badRequest, migrate, RpcError } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
 
-/** How long a code may be entered. */
+/** How long a login code is valid. */
 const CODE_HOLDS: Ms = 5 * 60_000
-/** Logins that one key has begun. */
+/** Maximum number of log-ins in progress per key. */
 const MOST_PENDING = 20
 
-/** A code that was sent, and to whom. */
+/** A code that was sent, and the account of the phone number. */
 interface SentCode {
   readonly account: Account | undefined
   readonly phone: string
@@ -62,7 +62,7 @@ export const AUTH = {
     const sent: SentCode = { account, phone, code, until: server.now() + CODE_HOLDS }
     const { pending } = session.key.lasting
     pending.set(hash, sent)
-    // Whoever asks again and again has use for the last ones only.
+    // Only the latest ones are kept if a client asks again and again.
     for (const [first] of pending) if (pending.size > MOST_PENDING) pending.delete(first)
     server.phones.sent(phone, code)
     return {
@@ -76,7 +76,7 @@ export const AUTH = {
     const sent = pending.get(call.request.phone_code_hash as string) as SentCode | undefined
     const { phone_code: code = '' } = call.request as { readonly phone_code?: string }
     const phone = (call.request.phone_number as string).replace(/\D/g, '')
-    // It is for the number it was sent to.
+    // A code is valid only for the number that it was sent to.
     if (sent === undefined || sent.phone !== phone || call.server.now() >= sent.until)
       throw badRequest('PHONE_CODE_EXPIRED')
     if (code === '') throw badRequest('PHONE_CODE_EMPTY')
@@ -113,7 +113,10 @@ export const LOGGED_IN = {
   },
 } as const satisfies Record<string, AccountMethod>
 
-/** Accounts log in where they are kept, and new ones where their network is (https://core.telegram.org/api/datacenter). */
+/**
+ * Redirects log-ins to the account's data centre, and new accounts to that of their network
+ * (https://core.telegram.org/api/datacenter).
+ */
 function atHome(server: MtprotoServer, account: Account | undefined, what: 'PHONE' | 'USER'): void {
   const { centres, dc } = server
   if (account === undefined) {
@@ -124,7 +127,7 @@ function atHome(server: MtprotoServer, account: Account | undefined, what: 'PHON
   if (home !== dc) throw migrate(what, home)
 }
 
-/** Whoever has the key is somebody from now on. */
+/** Logs the account in with the session's key. */
 export function logIn({ server, session }: Call, account: Account): TlObject {
   const { lasting } = session.key
   lasting.pending.clear()

@@ -5,7 +5,7 @@ import { badRequest } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
 import type { AuthKey } from '../sessions/auth-keys.js'
 
-/** "Account self-destruct" and the like count days; nobody here stays away for so long. */
+/** Days until inactive sessions end; reported to clients, but without effect here. */
 const SESSIONS_END_AFTER = 180
 
 export const AUTHORIZATIONS = {
@@ -27,7 +27,7 @@ export const AUTHORIZATIONS = {
     end(call, found)
     return true
   },
-  /** All but the one that asks. */
+  /** Ends all sessions except the current one. */
   'auth.resetAuthorizations': (call) => {
     ofPerson(call)
     const own = call.session.key.lasting
@@ -46,19 +46,19 @@ function ofPerson(call: AccountCall): AccountCall {
   return call
 }
 
-/** Where the account has logged in: its own data centre, for others are only let in from there. */
+/** The account's log-ins. They are all in its own data centre, from where other data centres are authorized. */
 function keysOf({ server, account }: AccountCall): readonly Held[] {
   return [...server.keys.all()]
     .filter((key) => key.account === account && key.expiresAt === undefined)
     .map((key) => ({ server, key }))
 }
 
-/** "0 for the current session": it cannot be ended from itself but by logging out. */
+/** Id of a session. The current one is described with 0, and can only be ended by logging out. */
 function hashOf(key: AuthKey): bigint {
   return BigInt.asIntN(64, key.id)
 }
 
-/** Whoever held it is told that nobody knows them: AUTH_KEY_UNREGISTERED. */
+/** Ends a session: its client gets AUTH_KEY_UNREGISTERED. */
 function end({ account }: AccountCall, { server, key }: Held): void {
   key.account = undefined
   server.face.unsubscribe(key, account)

@@ -35,7 +35,7 @@ export const BASIC_GROUPS = {
   },
 } as const satisfies Record<string, AccountMethod>
 
-/** Who is in a basic group, and since when; whoever is not learns nothing. */
+/** The members of a basic group with their join dates; forbidden for non-members. */
 function participantsOf({ face, world }: MtprotoServer, viewer: Account, group: BasicGroup): TlObject {
   const chat_id = BigInt(-group.id)
   if (!isIn(world.membership(group, viewer.id))) return { _: 'chatParticipantsForbidden', chat_id }

@@ -1,7 +1,7 @@
 import type { AccountMethod, Method } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
 
-/** To other data centres without logging in again (https://core.telegram.org/api/datacenter#authorization-transfer). */
+/** Transfers authorizations to other data centres (https://core.telegram.org/api/datacenter#authorization-transfer). */
 export const LET_IN = {
   'auth.importAuthorization': ({ server, session, request }) => {
     const account = server.centres.import(request.bytes as Buffer, request.id as bigint, server.dc)
@@ -14,7 +14,7 @@ export const LET_IN = {
 export const LEAVING = {
   'auth.exportAuthorization': ({ server, account, request }) => {
     const dc = request.dc_id as number
-    // Whoever is there already needs none.
+    // Not needed for the client's own data centre.
     if (dc === server.dc || server.centres.find(dc) === undefined) throw badRequest('DC_ID_INVALID')
     const bytes = server.centres.export(account, dc)
     return { _: 'auth.exportedAuthorization', id: BigInt(account.id), bytes }

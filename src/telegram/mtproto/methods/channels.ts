@@ -12,7 +12,7 @@ import { participantOf } from '../views/participants.js'
 import { channelId } from '../views/peers.js'
 import { askedMessages } from './asked-messages.js'
 
-/** "Number of results to return": more is not given (https://core.telegram.org/method/channels.getParticipants). */
+/** Maximum number of participants in an answer (https://core.telegram.org/method/channels.getParticipants). */
 const MOST_PARTICIPANTS = 200
 const FOR_ADMINISTRATORS: ReadonlySet<string> = new Set([
   'channelParticipantsKicked',
@@ -40,7 +40,7 @@ export const CHANNELS = {
         about: chat.description ?? '',
         participants_count: members.length,
         admins_count: members.filter(({ id }) => isAdministrator(world.membership(chat, id))).length,
-        // Who was thrown out, and who may do less, is for administrators to know.
+        // Numbers of banned and restricted users are shown to administrators only.
         ...(isAdministrator(membership) && {
           kicked_count: standing(world, chat, 'kicked'),
           banned_count: standing(world, chat, 'restricted'),
@@ -63,7 +63,7 @@ export const CHANNELS = {
           }),
         ...(chat.linkedId !== undefined && { linked_chat_id: linkedId(call.server, chat.linkedId) }),
       },
-      // The linked one is named, and so brought along.
+      // The linked chat must be described, because its id is in the answer.
       chats: [chat, world.sharedChat(chat.linkedId ?? 0)]
         .filter((each) => each !== undefined)
         .map((each) => face.describer.chat(call.account, each)),
@@ -75,7 +75,7 @@ export const CHANNELS = {
     const chat = visible(call)
     const { world } = server
     const filter = request.filter as TlObject
-    // Who is in a channel, and who was thrown out of a group, is for administrators to know.
+    // Members of a channel, and banned users of a group, are shown to administrators only.
     const isSecret = chat.kind === 'channel' || FOR_ADMINISTRATORS.has(filter._)
     if (isSecret && !isAdministrator(world.membership(chat, call.account.id))) {
       throw badRequest('CHAT_ADMIN_REQUIRED')
@@ -174,7 +174,7 @@ function affected(
   return { _: 'messages.affectedMessages', pts, pts_count: count }
 }
 
-/** The channel of a request, if its sender may look at it. */
+/** The channel of a request, if the account may see it. */
 function visible({ server, account, request }: AccountCall): SharedChat {
   const chat = server.face.peers.channel(account, request.channel as TlObject)
   const membership = server.world.membership(chat, account.id)
@@ -198,7 +198,7 @@ function linkedId(server: MtprotoServer, id: number): bigint {
 
 function matching(server: MtprotoServer, chat: SharedChat, filter: TlObject): readonly Account[] {
   const { world } = server
-  // Those who came last come first; who was there from the start came before all of them.
+  // Most recent joins first; members since the creation come last.
   const all = [...chat.members.keys()]
     .reverse()
     .sort((one, other) => (chat.joins.get(other)?.date ?? 0) - (chat.joins.get(one)?.date ?? 0))
@@ -221,7 +221,7 @@ function matching(server: MtprotoServer, chat: SharedChat, filter: TlObject): re
       return all.filter((account) => standing(account).status === 'kicked').filter(named(filter.q))
     case 'channelParticipantsBanned':
       return all.filter((account) => standing(account).status === 'restricted').filter(named(filter.q))
-    // Nobody here keeps contacts.
+    // The embedded Telegram has no contacts.
     case 'channelParticipantsContacts':
       return []
     case 'channelParticipantsSearch':

@@ -11,12 +11,12 @@ import { chatIdOf, peerOf } from '../views/peers.js'
 import { historyOf } from './history.js'
 import { chatOf } from './messages.js'
 
-/** "Number of list elements to be returned" is a hundred at most (https://core.telegram.org/method/messages.getDialogs). */
+/** Maximum number of dialogs in an answer (https://core.telegram.org/method/messages.getDialogs). */
 const MOST_DIALOGS = 100
-/** Chats are put away into the archive by people, and here nobody does. */
+/** The folder of all chats that are not archived; archiving is not supported here. */
 const ALL_CHATS = 0
 
-/** A chat in somebody's list. */
+/** A chat in an account's chat list. */
 interface Dialog {
   readonly chat: WorldChat
   readonly top: StoredMessage | undefined
@@ -45,13 +45,13 @@ export const DIALOGS = {
     const state = stateOf(server, account)
     return { _: 'messages.peerDialogs', ...contentOf(server.face, account, asked), state }
   },
-  /** Nobody has pinned any. */
+  /** Always empty: pinning chats is not supported here. */
   'messages.getPinnedDialogs': (call) => {
     const { server, account } = ofPerson(call)
     const state = stateOf(server, account)
     return { _: 'messages.peerDialogs', ...contentOf(server.face, account, []), state }
   },
-  /** The one that everybody has: all chats. */
+  /** Only the default filter, which shows all chats. */
   'messages.getDialogFilters': (call) => {
     ofPerson(call)
     return { _: 'messages.dialogFilters', filters: [{ _: 'dialogFilterDefault' }] }
@@ -63,7 +63,7 @@ function ofPerson(call: AccountCall): AccountCall {
   return call
 }
 
-/** The chats somebody has, the one with the latest message first. */
+/** The account's chats, those with the latest messages first. */
 function dialogsOf(face: Face, account: Account): readonly Dialog[] {
   const own = face.world.chats().filter((chat) => {
     if (chat.kind === 'private') return chat.person.id === account.id && chat.history.all().length > 0
@@ -73,7 +73,7 @@ function dialogsOf(face: Face, account: Account): readonly Dialog[] {
   return own.map((chat) => dialogOf(face, account, chat)).sort((one, other) => order(other) - order(one))
 }
 
-/** As it stands in somebody's list. */
+/** Describes a chat as an entry of the account's chat list. */
 export function dialogOf(face: Face, account: Account, chat: WorldChat): Dialog {
   const history = historyOf(face, account, chat)
   const top = history[0]
@@ -95,10 +95,10 @@ export function dialogOf(face: Face, account: Account, chat: WorldChat): Dialog 
   return { chat, top: top?.stored, described }
 }
 
-/** Behind the dialog that was the last of the page before (https://core.telegram.org/api/offsets). */
+/** Index after the last dialog of the previous page (https://core.telegram.org/api/offsets). */
 function startOf(all: readonly Dialog[], request: TlObject): number {
   const date = request.offset_date as number
-  // Only a place in the list: TDLib gives no hash with it.
+  // The peer only marks a position, so its hash is not checked: TDLib sends none.
   const id = markedId(request.offset_peer as TlObject)
   if (id !== undefined) {
     const found = all.findIndex(({ chat }) => (chat.kind === 'private' ? chat.bot.id : chat.id) === id)
@@ -109,7 +109,7 @@ function startOf(all: readonly Dialog[], request: TlObject): number {
   return found < 0 ? all.length : found
 }
 
-/** As the Bot API numbers it. */
+/** Converts an input peer to its id in the Bot API. */
 function markedId({ user_id: user, chat_id: group, channel_id: channel }: TlObject): number | undefined {
   if (channel !== undefined) return chatIdOf(channel as bigint)
   if (group !== undefined) return -Number(group)
@@ -119,7 +119,7 @@ function markedId({ user_id: user, chat_id: group, channel_id: channel }: TlObje
 function contentOf(face: Face, account: Account, dialogs: readonly Dialog[]) {
   const tops = dialogs.map(({ top }) => top).filter((top): top is StoredMessage => top !== undefined)
   const { users, chats } = face.mentioned(account, tops)
-  // A chat without messages is described all the same.
+  // Chats without messages are not covered by `mentioned`.
   for (const { chat, top } of dialogs) {
     if (top !== undefined) continue
     if (chat.kind === 'private') users.push(face.describer.user(account, chat.bot.user))

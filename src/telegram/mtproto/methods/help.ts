@@ -2,7 +2,7 @@ import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Method } from '../rpc.js'
 import type { MtprotoServer } from '../server.js'
 
-/** An hour: nothing in it changes while a test runs. */
+/** In seconds. The configuration does not change during a test. */
 const VALID_FOR = 3600
 
 export const HELP = {
@@ -13,7 +13,7 @@ export const HELP = {
       date,
       expires: date + VALID_FOR,
       test_mode: false,
-      // The one the client has dialled, or TDLib asks again without end.
+      // Must be the data centre that the client connected to, or TDLib asks again endlessly.
       this_dc: server.dc,
       dc_options: [...server.centres.all().map(optionOf), ...cdnOptions(server)],
       dc_txt_domain_name: 'apv3.stel.com',

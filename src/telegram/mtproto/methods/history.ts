@@ -8,7 +8,7 @@ import { isNumberedByAccount } from '../views/numbering.js'
 import { pageOf } from '../views/pages.js'
 import { chatOf } from './messages.js'
 
-/** "Maximum number of results to return" of a history is a hundred, whatever is asked. */
+/** Maximum number of messages in an answer. */
 const MOST_OF_HISTORY = 100
 
 export const HISTORY = {
@@ -59,7 +59,7 @@ interface Numbered {
   readonly date: number
 }
 
-/** What an account sees of a chat, by its own numbers, latest first. */
+/** The messages of a chat that an account sees, with its own ids, latest first. */
 export function historyOf(face: Face, account: Account, chat: WorldChat): readonly Numbered[] {
   return chat.history
     .all()
@@ -68,7 +68,7 @@ export function historyOf(face: Face, account: Account, chat: WorldChat): readon
     .sort((one, other) => other.id - one.id)
 }
 
-/** 0: all there is. */
+/** Marks messages as read up to `maxId`; 0 means all of them. */
 function read(face: Face, account: Account, chat: WorldChat, maxId: number): boolean {
   const latest = historyOf(face, account, chat)[0]?.id ?? 0
   return face.reading.reach(account, chat, maxId === 0 ? latest : Math.min(maxId, latest))

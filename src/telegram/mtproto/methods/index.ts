@@ -19,9 +19,9 @@ import { UPDATES } from './updates.js'
 import { UPLOAD } from './upload.js'
 import { USERS } from './users.js'
 
-/** All that is served, by name: a map, for names come from clients. */
+/** All implemented methods by name. Maps, because names come from clients and must not reach prototypes. */
 export const METHODS: {
-  /** What may be asked before somebody has logged in. */
+  /** Methods available without a log-in. */
   readonly open: ReadonlyMap<string, Method>
   readonly account: ReadonlyMap<string, AccountMethod>
 } = {

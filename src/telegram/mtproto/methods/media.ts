@@ -59,7 +59,7 @@ export const MEDIA = {
   },
 } as const satisfies Record<string, AccountMethod>
 
-/** Sounds and documents stand among their own. */
+/** Audio files and documents can only be combined with their own kind. */
 function sortOf({ audio, document, animation }: Content): 'sound' | 'document' | 'sight' {
   if (audio !== undefined) return 'sound'
   return document !== undefined && animation === undefined ? 'document' : 'sight'

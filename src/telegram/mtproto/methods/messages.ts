@@ -54,7 +54,7 @@ export const MESSAGES = {
   },
 } as const satisfies Record<string, AccountMethod>
 
-/** Messages that somebody has just sent, and by which numbers they know them. */
+/** The answer for messages just sent, with their ids by random id. */
 export function sentAs(
   server: MtprotoServer,
   account: Account,
@@ -94,7 +94,7 @@ export function chatOf(server: MtprotoServer, account: Account, peer: TlObject):
     return group
   }
   const other = server.face.peers.user(account, peer)
-  // People here talk to bots only.
+  // People can only chat with bots here.
   if (account.kind === 'person' && other.kind === 'bot') return server.world.privateChat(account, other)
   if (account.kind === 'bot' && other.kind === 'person') {
     const chat = server.world.privateChat(other, account)
@@ -104,7 +104,7 @@ export function chatOf(server: MtprotoServer, account: Account, peer: TlObject):
   throw badRequest('PEER_ID_INVALID')
 }
 
-/** In private either may take back what was said; in a group its author, and whoever may delete. */
+/** In private chats both sides can delete any message for both; in a group its author and administrators with the right to delete. */
 function mayRevoke(server: MtprotoServer, account: Account, { chat, authorId }: StoredMessage): boolean {
   if (chat.kind === 'private' || authorId === account.id) return true
   return hasRight(server.world.membership(chat, account.id), 'can_delete_messages')

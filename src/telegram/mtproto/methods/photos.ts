@@ -5,7 +5,7 @@ import type { AccountCall, AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
 
-/** A hundred at most are given at once, and kept. */
+/** Maximum number of photos in an answer, and kept per account. */
 const MOST_PHOTOS = 100
 
 export const PHOTOS = {
@@ -14,7 +14,7 @@ export const PHOTOS = {
     const shown = face.peers.user(account, request.user_id as TlObject)
     const all = world.profilePhotos.get(shown.id) ?? []
     const maxId = request.max_id as bigint
-    // "Only photos with ids below it": those after it, for the latest come first.
+    // "Only photos with ids below it": those after it in the list, because the latest come first.
     const below = maxId === 0n ? -1 : all.findIndex((file) => numberOf(file) === maxId)
     const offset = Math.max(0, (request.offset as number) + below + 1)
     const page = all.slice(offset, offset + Math.max(0, Math.min(MOST_PHOTOS, request.limit as number)))
@@ -54,7 +54,7 @@ export const PHOTOS = {
   },
 } as const satisfies Record<string, AccountMethod>
 
-/** The new photo stands before those there were. */
+/** Puts a photo in front of the earlier ones. */
 function shown({ server, account }: AccountCall, file: StoredFile): TlObject {
   const former = server.world.profilePhotos.get(account.id) ?? []
   const all = [file, ...former.filter((other) => other !== file)].slice(0, MOST_PHOTOS)

@@ -4,7 +4,7 @@ import type { AccountMethod, Call, Method } from '../rpc.js'
 import { badRequest, RpcError } from '../rpc-error.js'
 import { logIn } from './auth.js'
 
-/** Logins by QR code, before somebody has logged in (https://core.telegram.org/api/qr-login). */
+/** Methods for log-ins by QR code, available without a log-in (https://core.telegram.org/api/qr-login). */
 export const QR = {
   'auth.exportLoginToken': (call) => {
     const { server, session } = call
@@ -20,7 +20,7 @@ export const QR = {
   },
 } as const satisfies Record<string, Method>
 
-/** What the phone calls that scans it. */
+/** The method called by the phone that scans the code. */
 export const SCAN = {
   'auth.acceptLoginToken': ({ server, account, request }) => {
     if (account.user.is_bot) throw badRequest('BOT_METHOD_INVALID')
@@ -48,7 +48,7 @@ function shown({ token, until }: LoginToken): TlObject {
   return { _: 'auth.loginToken', expires: Math.floor(until / 1000), token }
 }
 
-/** Whoever scanned it is let in: at home, and with their second password if they have one. */
+/** Logs in the account that scanned the code, redirecting to its data centre, and asking for its password if it has one. */
 function letIn(call: Call, accepted: LoginToken): TlObject {
   const { server, session } = call
   const { account } = accepted

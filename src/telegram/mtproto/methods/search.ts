@@ -11,7 +11,7 @@ import { pageOf } from '../views/pages.js'
 import { historyOf } from './history.js'
 import { chatOf } from './messages.js'
 
-/** "Number of results to return": a hundred at most (https://core.telegram.org/method/messages.search). */
+/** Maximum number of messages in an answer (https://core.telegram.org/method/messages.search). */
 const MOST_FOUND = 100
 
 export const SEARCH = {
@@ -56,7 +56,7 @@ export const SEARCH = {
         return historyOf(face, account, chat).filter(({ stored }) => matches(stored))
       })
       .sort((one, other) => other.date - one.date || other.stored.order - one.stored.order)
-    // "offset_rate: next_rate of the last page", which is where it ended, by our own count.
+    // "offset_rate: next_rate of the last page". Here it is the `order` of the last message on that page.
     const from = all.findIndex(({ stored }) => stored.order === (request.offset_rate as number)) + 1
     const page = all.slice(from, from + limitOf(request))
     const content = described(
@@ -103,7 +103,7 @@ function wanted(request: TlObject): (chat: WorldChat) => boolean {
   return ({ kind }) => isAll || only[kind] === true
 }
 
-/** Whether a message shows what is looked for. */
+/** Whether a message has the wanted kind of content. */
 type Shows = (message: Message) => boolean
 
 const FILTERS: ReadonlyMap<string, Shows> = new Map<string, Shows>([
@@ -142,7 +142,7 @@ function matcherOf(chat: WorldChat, viewer: Account, request: TlObject): (stored
   return ({ message }) => {
     if (since > 0 && message.date <= since) return false
     if (until > 0 && message.date >= until) return false
-    // Words are looked for in messages, and events are none.
+    // Service messages contain no searchable words.
     if (words !== '' && (isService(message) || !textOf(message).toLowerCase().includes(words))) return false
     return shows(message)
   }

@@ -3,10 +3,10 @@ import type { AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
 import { chatOf } from './messages.js'
 
-/** When to ask again whether there is something to promote: there never is. */
+/** In seconds, until the client asks again for promoted content, of which there is none. */
 const PROMO_HOLDS = 3600
 
-/** What people may set, and here is as Telegram has it for a new account. */
+/** Settings of an account, with Telegram's values for a new account. */
 export const SETTINGS = {
   'account.getNotifySettings': ({ account }) => {
     if (account.kind === 'bot') throw badRequest('BOT_METHOD_INVALID')
@@ -20,7 +20,7 @@ export const SETTINGS = {
     if (account.kind === 'bot') throw badRequest('BOT_METHOD_INVALID')
     return true
   },
-  /** What a client offers to do about a chat: nothing. */
+  /** Suggested actions for a chat: none. */
   'messages.getPeerSettings': ({ server, account, request }) => {
     if (account.kind === 'bot') throw badRequest('BOT_METHOD_INVALID')
     const chat = chatOf(server, account, request.peer as TlObject)
@@ -32,7 +32,7 @@ export const SETTINGS = {
       users: chat.kind === 'private' ? [describer.user(account, chat.bot.user)] : [],
     }
   },
-  /** Of Telegram's own sets, such as for dice, there is none. */
+  /** Telegram's own sets, such as that for dice, do not exist here. */
   'messages.getStickerSet': ({ server, request }) => {
     const { short_name: name } = request.stickerset as TlObject
     if (typeof name !== 'string' || server.world.stickerSets.find(name) === undefined)

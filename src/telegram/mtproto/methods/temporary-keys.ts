@@ -1,7 +1,7 @@
 import type { Method } from '../rpc.js'
 
 export const TEMPORARY_KEYS = {
-  /** All that are bound to the same permanent key; the one that asks is still needed for the answer. */
+  /** Drops the temporary keys of the same permanent key, except the current one, which is needed for the answer. */
   'auth.dropTempAuthKeys': ({ server, session, request }) => {
     const kept = new Set((request.except_auth_keys as readonly bigint[]).map((id) => BigInt.asUintN(64, id)))
     const { lasting } = session.key

@@ -10,9 +10,9 @@ import type { MtprotoServer } from '../server.js'
 import { dialogOf } from './dialogs.js'
 import { historyOf } from './history.js'
 
-/** So many events are in one answer; the rest is asked for again. */
+/** Maximum number of events in an answer; clients ask again for the rest. */
 const MOST_IN_SLICE = 1000
-/** So many messages are given in place of a difference that is too long. */
+/** Number of messages returned in place of a difference that is too long. */
 const LATEST = 20
 
 export const UPDATES = {
@@ -87,7 +87,10 @@ function differenceOf(server: MtprotoServer, account: Account, entries: readonly
   }
 }
 
-/** What is known no longer; the last messages instead (https://core.telegram.org/constructor/updates.channelDifferenceTooLong). */
+/**
+ * The answer if events were dropped: the latest messages instead
+ * (https://core.telegram.org/constructor/updates.channelDifferenceTooLong).
+ */
 function tooLong(server: MtprotoServer, account: Account, chat: SharedChat): TlObject {
   const { face } = server
   const latest = historyOf(face, account, chat).slice(0, LATEST)

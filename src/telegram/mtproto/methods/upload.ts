@@ -50,7 +50,7 @@ function partOf(request: TlObject): Part {
   }
 }
 
-/** The file of a request, if it lies here. */
+/** The file of a request, if it is stored in this data centre. */
 function located({ server, account, request }: AccountCall): StoredFile {
   const { locations } = server.face
   const file = locations.atLocation(account, request.location as TlObject)
@@ -58,7 +58,7 @@ function located({ server, account, request }: AccountCall): StoredFile {
   return file
 }
 
-/** What lies there; nothing, behind the end. */
+/** The bytes at an offset; empty beyond the end. */
 function piece({ bytes }: StoredFile, offset: number, limit: number): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).subarray(offset, offset + limit)
 }

@@ -5,7 +5,7 @@ import type { World } from '../../world/world.js'
 import type { AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
 
-/** What the world takes for a username: a few are as short as three. */
+/** Usernames valid in the embedded Telegram, some of which have only three characters. */
 const NAME = /^\w{3,32}$/
 const NOTIFY: TlObject = { _: 'peerNotifySettings' }
 
@@ -55,6 +55,6 @@ export const USERS = {
 
 function commonChats(world: World, one: number, other: number): number {
   const isThere = (chat: SharedChat, id: number) => isIn(world.membership(chat, id))
-  // Only groups count.
+  // Only groups count, not channels.
   return world.chats().filter((chat) => isGroup(chat) && isThere(chat, one) && isThere(chat, other)).length
 }

@@ -3,9 +3,9 @@ import type { Ms } from '../../../core/duration.js'
 import { authKeyId } from '../../../mtproto/protocol/message.js'
 import type { Account } from '../../world/accounts.js'
 
-/** A salt holds for so long, and the one before it as long again. */
+/** How long a salt is current; it is accepted for as long again afterwards. */
 const SALT_LIFETIME: Ms = 30 * 60_000
-/** Handshakes cost whoever makes them nothing: the oldest keys that nobody logged in with go first. */
+/** Maximum number of keys. Key exchanges cost clients nothing, so beyond it the oldest key without a log-in is dropped. */
 const MOST_KEYS = 100_000
 
 export interface Salt {
@@ -14,7 +14,7 @@ export interface Salt {
   readonly value: bigint
 }
 
-/** What a client says it runs on (https://core.telegram.org/method/initConnection). */
+/** The device a client reports (https://core.telegram.org/method/initConnection). */
 export interface Device {
   readonly apiId: number
   readonly model: string
@@ -22,19 +22,19 @@ export interface Device {
   readonly app: string
 }
 
-/** Who holds a key, and who has logged in with it. */
+/** An authorization key, with the account logged in and the state of its client. */
 export class AuthKey {
   readonly id: bigint
   account: Account | undefined
   loggedInAt: Ms | undefined
-  /** The latest call. */
+  /** Time of the latest call. */
   heardAt: Ms | undefined
   device: Device | undefined
-  /** Which constructors its client knows; undefined until it has told. */
+  /** Layer of the client; undefined until reported. */
   layer: number | undefined
-  /** What a login waits for, such as a code. */
+  /** State of log-ins in progress, such as sent codes. */
   readonly pending = new Map<string, unknown>()
-  /** Of a temporary key: the permanent one it stands for. */
+  /** For a temporary key: the permanent key that it is bound to. */
   boundTo: AuthKey | undefined
   #salts: Salt[]
 
@@ -42,14 +42,14 @@ export class AuthKey {
     readonly key: Buffer,
     salt: bigint,
     now: Ms,
-    /** When a temporary key ends. */
+    /** Expiry of a temporary key. */
     readonly expiresAt?: Ms,
   ) {
     this.id = authKeyId(key)
     this.#salts = [{ since: now, until: now + SALT_LIFETIME, value: salt }]
   }
 
-  /** The key that accounts and sessions belong to. */
+  /** The key that log-ins and sessions belong to. */
   get lasting(): AuthKey {
     return this.boundTo ?? this
   }
@@ -58,9 +58,9 @@ export class AuthKey {
     return (this.salts(now, 1)[0] as Salt).value
   }
 
-  /** The salt of now, and those to come. */
+  /** Returns the current salt and the following ones. */
   salts(now: Ms, count: number): readonly Salt[] {
-    // One that has ended is taken for as long again, for what was under way.
+    // An ended salt stays valid for as long again, for messages on their way.
     this.#salts = this.#salts.filter(({ until }) => until + SALT_LIFETIME > now)
     const from = () => this.#salts.findIndex(({ until }) => until > now)
     while (from() < 0 || this.#salts.length - from() < count) {
@@ -70,14 +70,14 @@ export class AuthKey {
     return this.#salts.slice(from(), from() + count)
   }
 
-  /** Whether a message may carry it. */
+  /** Whether a message may use this salt. */
   accepts(salt: bigint, now: Ms): boolean {
     return this.#salts.some(
       ({ since, until, value }) => value === salt && since <= now && now < until + SALT_LIFETIME,
     )
   }
 
-  /** Makes all that clients know worthless. */
+  /** Invalidates all salts. */
   rotate(now: Ms): void {
     this.#salts = [{ since: now, until: now + SALT_LIFETIME, value: randomBytes(8).readBigInt64LE() }]
   }

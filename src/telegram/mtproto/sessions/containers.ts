@@ -2,22 +2,28 @@ import { CONTAINER } from '../../../mtproto/protocol/tl/object.js'
 import type { TlReader } from '../../../mtproto/protocol/tl/reader.js'
 import { TransportError } from './transport-error.js'
 
-/** A container's own number and count, then each message's id, number and length (https://core.telegram.org/mtproto/service_messages#containers). */
+/**
+ * Size of a container's header (constructor id and count), and of each message's header (id, sequence number, length)
+ * (https://core.telegram.org/mtproto/service_messages#containers).
+ */
 const HEAD = 8
 export const PART = 16
-/** Messages in one, at most. */
+/** Maximum number of messages in a container. */
 export const MOST_CONTAINED = 1020
-/** `message#5bb8e511`, by which a message in a copy may begin. It is no number of one, for those are divisible by four. */
+/**
+ * `message#5bb8e511`, which some clients put before the message in a copy. It cannot be the start of a message id, because those
+ * of clients are divisible by four.
+ */
 const MESSAGE = 0x5bb8e511
 
-/** A message within another. */
+/** A message inside a container or a copy. */
 export interface Part {
   readonly id: bigint
   readonly seqNo: number
   readonly body: Buffer
 }
 
-/** What is in a container; undefined if it is none. Throws a {@link TransportError} where it is too much. */
+/** Reads the messages of a container; undefined if it is malformed. Throws a {@link TransportError} if there are too many. */
 export function partsOf(reader: TlReader): readonly Part[] | undefined {
   const count = reader.uint()
   if (count > MOST_CONTAINED) throw new TransportError(-429)
@@ -30,7 +36,7 @@ export function partsOf(reader: TlReader): readonly Part[] | undefined {
   return parts
 }
 
-/** What a copy is of; undefined if it is none. */
+/** Reads the message of a copy; undefined if it is malformed. */
 export function originalOf(reader: TlReader): Part | undefined {
   if (reader.left >= 4 && reader.peek() === MESSAGE) reader.uint()
   return partOf(reader)
@@ -46,15 +52,15 @@ function partOf(reader: TlReader): Part | undefined {
 }
 
 /**
- * The least id among a message and those in it. Whoever is told that a session begins with a message sends again all that came
- * before it, and what is in a container comes before the container.
+ * Returns the lowest id among a message and its contents. A client that is told with which message a session begins resends all
+ * earlier ones, and the contents of a container have lower ids than the container.
  */
 export function leastIdOf(id: bigint, body: Uint8Array): bigint {
   const data = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
   if (data.length < HEAD || data.readUInt32LE(0) !== CONTAINER) return id
   let least = id
   let left = data.readUInt32LE(4)
-  // What is malformed is complained of when it is read.
+  // Malformed containers are reported when they are read.
   for (let at = HEAD; left > 0 && at + PART <= data.length; left--) {
     const inner = data.readBigUInt64LE(at)
     if (inner < least) least = inner
@@ -63,7 +69,7 @@ export function leastIdOf(id: bigint, body: Uint8Array): bigint {
   return least
 }
 
-/** The body of a container of these, in order. */
+/** Builds the body of a container. */
 export function contained(messages: readonly Part[]): Buffer {
   const body = Buffer.allocUnsafe(messages.reduce((size, each) => size + PART + each.body.length, HEAD))
   body.writeUInt32LE(CONTAINER, 0)

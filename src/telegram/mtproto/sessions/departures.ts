@@ -3,9 +3,9 @@ import { MOST_CONTAINED, PART } from './containers.js'
 import type { Sent } from './outbox.js'
 import type { Wire } from './wire.js'
 
-/** What is longer goes by itself: to be in a container it would be copied, and those behind it would wait for it. */
+/** Longer messages are sent on their own: a container would copy them, and delay those behind them. */
 const LONG = 16 * 1024
-/** Of all in one container. */
+/** Maximum size of a container's content, in bytes. */
 const MOST_BYTES = 64 * 1024
 const RPC_ERROR = 0x2144ca19
 
@@ -15,19 +15,19 @@ interface Leaving {
 }
 
 /**
- * What a session says in one turn of the event loop goes together: encrypted once and written once, as Telegram does it. A client
- * that asks much at once is answered so, and then asks again at once, too.
+ * Combines what a session sends in one turn of the event loop into one container, which is encrypted and written once, as
+ * Telegram does. A client that sends many requests at once thus gets its answers together.
  */
 export class Departures {
   #leaving: Leaving[] = []
 
   constructor(
-    /** Sends one message, or several of them as the body of another. */
+    /** Sends one message, or several in a container. */
     private readonly depart: (wire: Wire, messages: readonly Sent[]) => void,
   ) {}
 
   add(wire: Wire, sent: Sent): void {
-    // After all that came along was handled as far as it can be without waiting.
+    // Runs after all received messages were handled as far as possible without waiting.
     if (this.#leaving.push({ wire, sent }) === 1) setImmediate(this.#flush)
   }
 
@@ -56,7 +56,7 @@ export class Departures {
   }
 }
 
-/** GramJS throws at a refusal, and reads nothing of what stands behind it in a container. */
+/** GramJS throws on an error, and then ignores the rest of the container. */
 function isRefusal(body: Buffer): boolean {
   return body.length >= 16 && body.readUInt32LE(0) === RPC_RESULT && body.readUInt32LE(12) === RPC_ERROR
 }

@@ -10,23 +10,23 @@ import { encodeObject } from '../../../mtproto/protocol/tl/writer.js'
 import { AuthKey, type AuthKeys } from './auth-keys.js'
 import { TransportError } from './transport-error.js'
 
-/** The prime Telegram uses: clients know it, and need not test it (https://core.telegram.org/mtproto/auth_key). */
+/** Telegram's prime, which clients know and need not test (https://core.telegram.org/mtproto/auth_key). */
 const PRIME = Buffer.from(
   'c71caeb9c6b1c9048e6c522f70f13f73980d40238e3e21c14934d037563d930f48198a0aa7c14058229493d22530f4dbfa336f6e0ac925139543aed44cce7c3720fd51f69458705ac68cd4fe6b6b13abdc9746512969328454f18faf8c595f642477fe96bb2a941d5bcd1d4ac8cc49880708fa9b378e3c4f3a9060bee67cf9a4a4a695811051907e162753b56b0f6b410dba74d8a84b2a14b3144e0ef1284754fd17ed950d5965b4b9dd46582db1178d169c6bc465b0d6ff9ca3928fef5b9ae4e418fc15e83ebea0f87fa9ff5eed70050ded2849f47bf959d956850ce929851f0d8115f635b105ee2e4e15d04b2454bf6f4fadf034b10403119cd8e3b92fcc5b',
   'hex',
 )
 const GENERATOR = 3
-/** g_b must lie between these, so that it tells nothing (https://core.telegram.org/mtproto/security_guidelines). */
+/** Bounds of g_b, which prevent leaking information (https://core.telegram.org/mtproto/security_guidelines). */
 const SAFE_FROM = 2n ** (2048n - 64n)
 const SAFE_TO = BigInt(`0x${PRIME.toString('hex')}`) - SAFE_FROM
 
-/** Two primes whose product a client must take apart, to show that it is in earnest. */
+/** Two primes; clients must factorize their product as a proof of work. */
 const [P, Q] = [Buffer.from('494c553b', 'hex'), Buffer.from('53911073', 'hex')]
 const PQ = Buffer.from('17ed48941a08f981', 'hex')
 
 let shared: DiffieHellman | undefined
 
-/** Making one takes 200 ms, since it tests the prime: once will do, for the private key is set each time. */
+/** Created once, because that tests the prime and takes 200 ms; every use sets a new private key. */
 function diffieHellman(): DiffieHellman {
   shared ??= createDiffieHellman(PRIME, GENERATOR)
   shared.setPrivateKey(randomBytes(256))
@@ -34,21 +34,21 @@ function diffieHellman(): DiffieHellman {
   return shared
 }
 
-/** Which data centre the client may mean: ours, as media, in test mode. */
+/** Whether the client's number denotes this data centre; negative for media, plus 10,000 in test mode. */
 function isMeant(dc: number, own: number): boolean {
   return Math.abs(dc) === own || Math.abs(dc) === own + 10_000
 }
 
-/** Where one exchange of a connection stands. */
+/** State of one key exchange. */
 interface Progress {
   readonly nonce: Buffer
   readonly serverNonce: Buffer
   inner?: { readonly newNonce: Buffer; readonly expiresIn?: number }
-  /** Our half. */
+  /** Private key of our half. */
   privateKey?: Buffer
 }
 
-/** A client and we agree on a key (https://core.telegram.org/mtproto/auth_key). One for each connection. */
+/** The server side of a key exchange (https://core.telegram.org/mtproto/auth_key). One for each connection. */
 export class KeyExchange {
   #progress: Progress | undefined
 
@@ -60,7 +60,10 @@ export class KeyExchange {
     private readonly now: () => Ms,
   ) {}
 
-  /** The answer; throws {@link TlError} for whatever does not follow the protocol, and a {@link TransportError} for another data centre. */
+  /**
+   * Returns the answer to a step; throws {@link TlError} for protocol violations, and a {@link TransportError} for another data
+   * centre.
+   */
   answer(request: TlObject): TlObject {
     switch (request._) {
       case 'mt_req_pq':
@@ -145,7 +148,7 @@ export class KeyExchange {
     const exchange = diffieHellman()
     exchange.setPrivateKey(privateKey)
     const secret = exchange.computeSecret(gB)
-    // Leading zeros are left out of what it computes.
+    // computeSecret() omits leading zeros.
     const authKey = Buffer.concat([Buffer.alloc(256 - secret.length), secret])
     const salt = Buffer.alloc(8)
     for (let i = 0; i < 8; i++) salt[i] = (newNonce[i] as number) ^ (progress.serverNonce[i] as number)
@@ -156,7 +159,7 @@ export class KeyExchange {
       now,
       expiresIn === undefined ? undefined : now + expiresIn * 1000,
     )
-    // Two keys of one number could not be told apart: the client draws another.
+    // If the key's id is already taken, the client must generate another key.
     const isTaken = this.keys.find(made.id, now) !== undefined
     if (!isTaken) this.keys.add(made)
     const auxiliary = sha1(authKey).subarray(0, 8)
@@ -180,7 +183,7 @@ export class KeyExchange {
   }
 }
 
-/** What the rest of the exchange is encrypted with (https://core.telegram.org/mtproto/auth_key, 5). */
+/** Key and IV for the rest of the exchange (https://core.telegram.org/mtproto/auth_key, 5). */
 function temporaryKey(serverNonce: Buffer, newNonce: Buffer): readonly [Buffer, Buffer] {
   const first = sha1(newNonce, serverNonce)
   const second = sha1(serverNonce, newNonce)

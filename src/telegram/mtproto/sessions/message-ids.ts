@@ -1,8 +1,8 @@
 import type { Ms } from '../../../core/duration.js'
 
 /**
- * Numbers messages: Unix time in its upper half, ever greater, and what is left after division by four says of what kind it is:
- * 1 answers a client's message, 3 is sent unasked (https://core.telegram.org/mtproto/description#message-identifier-msg-id).
+ * Generates message ids: Unix time in the upper half, strictly increasing; modulo four they are 1 for answers to a client's
+ * message and 3 for other messages (https://core.telegram.org/mtproto/description#message-identifier-msg-id).
  */
 export class MessageIds {
   #last = 0n
@@ -20,13 +20,16 @@ export class MessageIds {
   }
 }
 
-/** What is wrong with a client's message (https://core.telegram.org/mtproto/service_messages_about_messages#notice-of-ignored-error-message). */
+/**
+ * Error codes for a client's message
+ * (https://core.telegram.org/mtproto/service_messages_about_messages#notice-of-ignored-error-message).
+ */
 export type BadMessage = 16 | 17 | 18 | 19 | 20 | 32 | 33 | 34 | 35 | 48 | 64
 
-/** A client's clock may be so much behind, and so much ahead, in seconds. */
+/** How far a client's clock may be behind and ahead, in seconds. */
 const [MOST_BEHIND, MOST_AHEAD] = [300, 30]
 
-/** What is wrong with the number itself. */
+/** Checks the id of a client's message. */
 export function badIdOf(id: bigint, now: Ms): BadMessage | undefined {
   if ((id & 3n) !== 0n) return 18
   const second = Number(id >> 32n)
@@ -35,20 +38,23 @@ export function badIdOf(id: bigint, now: Ms): BadMessage | undefined {
   return second > current + MOST_AHEAD ? 17 : undefined
 }
 
-/** How far a message has come. */
+/** State of a received message. */
 export interface Note {
   readonly seqNo: number
-  /** Whether the client was told that it came, by an answer or otherwise. */
+  /** Whether the client was told that the message arrived, by an answer or an acknowledgement. */
   acknowledged: boolean
-  /** Of a request: whether it went well, once it is done. */
+  /** For a request: whether it succeeded, once handled. */
   outcome?: Promise<boolean>
-  /** Of a request: an answer was made. */
+  /** For a request: whether an answer was generated. */
   answered: boolean
-  /** Of a request: the client has said that it has the answer. */
+  /** For a request: whether the client has acknowledged the answer. */
   known: boolean
 }
 
-/** What a session has received, so that nothing is done twice; bounded, and what is older than all it keeps is refused. */
+/**
+ * The messages that a session has received, so that none is handled twice. Bounded; messages older than the oldest kept are
+ * refused.
+ */
 export class Received {
   readonly #notes = new Map<bigint, Note>()
   #floor = 0n
@@ -57,13 +63,13 @@ export class Received {
 
   constructor(private readonly most = 1200) {}
 
-  /** Whether it came before. `old`: too old to tell. */
+  /** Whether a message was received before; `old` means that it is too old to know. */
   status(id: bigint): 'new' | 'seen' | 'old' {
     if (this.#notes.has(id)) return 'seen'
     return id <= this.#floor ? 'old' : 'new'
   }
 
-  /** What is wrong with where it stands among others: numbers of later messages are never lower, and those with content differ. */
+  /** Checks the sequence number: it must not decrease over time, and content-related messages must have distinct ones. */
   misplaced(id: bigint, seqNo: number): 32 | 33 | undefined {
     const isOdd = (seqNo & 1) === 1
     if (id > this.#highest) {
@@ -82,12 +88,12 @@ export class Received {
     this.#notes.set(id, note)
     if (id > this.#highest) this.#highest = id
     if (seqNo > this.#greatest) this.#greatest = seqNo
-    // Half at a time, or every message would be compared with all.
+    // Removes half of them at a time, so that sorting is rare.
     if (this.#notes.size > this.most * 2) {
       const ids = [...this.#notes.keys()].sort((a, b) => (a < b ? -1 : 1))
       for (const least of ids.slice(0, ids.length - this.most)) {
         this.#notes.delete(least)
-        // What came as a copy may be older than all that is kept.
+        // Copies may have ids below the floor.
         if (least > this.#floor) this.#floor = least
       }
     }
@@ -98,7 +104,10 @@ export class Received {
     return this.#notes.get(id)
   }
 
-  /** As it is told (https://core.telegram.org/mtproto/service_messages_about_messages#informational-message-regarding-status-of-messages). */
+  /**
+   * State of a message in Telegram's encoding
+   * (https://core.telegram.org/mtproto/service_messages_about_messages#informational-message-regarding-status-of-messages).
+   */
   stateOf(id: bigint): number {
     const note = this.#notes.get(id)
     if (note === undefined) return id <= this.#floor ? 1 : id > this.#highest ? 3 : 2

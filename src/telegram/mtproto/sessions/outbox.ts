@@ -1,28 +1,28 @@
-/** What a client never acknowledges; it will ask for the difference. */
+/** Maximum number of unacknowledged messages kept; a client that misses more asks for the difference. */
 const MOST_UNACKNOWLEDGED = 1000
-/** How many answers are kept for a client that asks again. */
+/** Maximum number of answers kept for requests that are repeated. */
 const MOST_ANSWERS = 200
-/** The same in bytes: who asks for much and acknowledges nothing is not kept it all. */
+/** Maximum size of unacknowledged messages, in bytes, for clients that request much and acknowledge nothing. */
 const MOST_BYTES = 16 * 1024 * 1024
 
-/** A message as it went out. */
+/** A message as it was sent. */
 export interface Sent {
   readonly id: bigint
   readonly seqNo: number
   readonly body: Buffer
-  /** Of an answer: to which message. */
+  /** For an answer: the id of the request. */
   readonly answers?: bigint
 }
 
-/** What a session has sent and its client has not acknowledged, and what it was answered. */
+/** The messages that a session has sent and the client has not acknowledged, including answers. */
 export class Outbox {
   readonly #unacknowledged = new Map<bigint, Sent>()
-  /** By request: the answer, even if it was acknowledged. */
+  /** Id of the answer by request id, even if it was acknowledged. */
   readonly #answers = new Map<bigint, bigint>()
   #bytes = 0
   #sequence = 0
 
-  /** Numbers it; what has content is kept until it is acknowledged. */
+  /** Assigns a sequence number; content-related messages are kept until acknowledged. */
   add(id: bigint, body: Buffer, isContent: boolean, answers?: bigint): Sent {
     const seqNo = this.#sequence * 2 + (isContent ? 1 : 0)
     const sent: Sent = { id, seqNo, body, ...(answers !== undefined && { answers }) }
@@ -41,7 +41,7 @@ export class Outbox {
     return sent
   }
 
-  /** It came: what it was, if that is known. */
+  /** Removes an acknowledged message and returns it, if it was kept. */
   acknowledge(id: bigint): Sent | undefined {
     const sent = this.#unacknowledged.get(id)
     if (sent === undefined) return undefined
@@ -54,7 +54,7 @@ export class Outbox {
     return this.#unacknowledged.get(id)
   }
 
-  /** What a request was answered, unless the answer was acknowledged or is forgotten. */
+  /** Returns the answer to a request, unless it was acknowledged or dropped. */
   answerTo(request: bigint): Sent | undefined {
     const id = this.#answers.get(request)
     return id === undefined ? undefined : this.#unacknowledged.get(id)

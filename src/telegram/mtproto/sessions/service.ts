@@ -3,18 +3,18 @@ import type { Session } from './session.js'
 import { TransportError } from './transport-error.js'
 import type { Wire } from './wire.js'
 
-/** How many salts a client may ask for (https://core.telegram.org/mtproto/service_messages#request-for-several-future-salts). */
+/** Maximum number of salts in an answer (https://core.telegram.org/mtproto/service_messages#request-for-several-future-salts). */
 const MOST_SALTS = 64
-/** As many messages may be named in one (https://core.telegram.org/mtproto/service_messages_about_messages). */
+/** Maximum number of message ids in a request (https://core.telegram.org/mtproto/service_messages_about_messages). */
 const MOST_IDS = 8192
-/** The longest a timer can wait; nobody means more by a delay. */
+/** The longest delay that a timer allows, in seconds. */
 const LONGEST_DELAY = 2_147_483
 
-/** What was taken of a message: how it was answered, if it was a service message. */
+/** How a service message was handled; undefined if the message is not one. */
 export type Served = 'answered' | 'taken' | undefined
 
 /**
- * What is about messages and the session itself: https://core.telegram.org/mtproto/service_messages and
+ * Handles messages about messages and the session: https://core.telegram.org/mtproto/service_messages and
  * https://core.telegram.org/mtproto/service_messages_about_messages.
  */
 export function serve(session: Session, id: bigint, request: TlObject, wire: Wire): Served {
@@ -36,7 +36,7 @@ export function serve(session: Session, id: bigint, request: TlObject, wire: Wir
       return states(session, id, request.msg_ids as readonly bigint[])
     case 'mt_msg_resend_req': {
       const ids = request.msg_ids as readonly bigint[]
-      // Had it asked for the states of all, if one cannot be sent again.
+      // If one of the messages cannot be resent, answers with the states of all.
       if (ids.map((each) => session.resend(each)).includes(false)) return states(session, id, ids)
       return 'taken'
     }
@@ -55,11 +55,11 @@ export function serve(session: Session, id: bigint, request: TlObject, wire: Wir
       session.answer(id, session.drop(unsigned(request.req_msg_id as bigint)))
       return 'answered'
     case 'mt_destroy_auth_key':
-      // First the answer: without the key nobody could read it.
+      // Replies first: without the key the answer could not be sent.
       session.reply({ _: 'mt_destroy_auth_key_ok' }, true)
       session.server.forget(session.key)
       return 'answered'
-    // Over TCP nobody waits for what is to be fetched; and we never ask for the states of what the client was sent.
+    // No effect over TCP, where nothing has to be polled; and the server never asks for states of its messages.
     case 'mt_http_wait':
     case 'mt_msgs_state_info':
     case 'mt_msg_detailed_info':
@@ -71,8 +71,8 @@ export function serve(session: Session, id: bigint, request: TlObject, wire: Wir
 }
 
 /**
- * Whatever has nothing that must be acknowledged has an even number. Clients number acknowledgements as they number requests
- * (mtcute does), and Telegram takes them.
+ * Whether a message must have an even sequence number, because it needs no acknowledgement. Acknowledgements are exempt: clients
+ * such as mtcute number them like requests, and Telegram accepts that.
  */
 export function isNeverContent(name: string): boolean {
   return name === 'mt_http_wait'
@@ -103,7 +103,7 @@ function states(session: Session, id: bigint, ids: readonly bigint[]): Served {
   return 'answered'
 }
 
-/** Told unasked what came of ours: 4 and more did, and what did not goes out again. */
+/** Handles states reported by the client: 4 and above acknowledge a message, 2 and 3 cause it to be resent. */
 function informed(session: Session, request: TlObject): void {
   const info = request.info as Buffer
   for (const [nth, id] of (request.msg_ids as readonly bigint[]).entries()) {
@@ -114,7 +114,7 @@ function informed(session: Session, request: TlObject): void {
 }
 
 function destroySession(session: Session, id: bigint): Served {
-  // "A session cannot destroy itself": it would have nothing to answer by.
+  // "A session cannot destroy itself": it could not send the answer.
   const isGone = id !== session.id && session.server.endSession(session.key.lasting, id)
   session.reply({ _: isGone ? 'mt_destroy_session_ok' : 'mt_destroy_session_none', session_id: id }, true)
   return 'answered'

@@ -25,27 +25,27 @@ import { Outbox, type Sent } from './outbox.js'
 import { isNeverContent, type Served, serve } from './service.js'
 import type { Wire } from './wire.js'
 
-/** Below this many bytes packing does not pay. */
+/** Minimum size, in bytes, of answers that are compressed. */
 const WORTH_PACKING = 1024
-/** Answers that are longer are told of, and sent again only if the client has not got them. */
+/** Answers above this size, in bytes, are only announced when a request is repeated, and resent if the client asks for them. */
 const LONG_ANSWER = 1024
 
-/** What a client and we say to each other under one key (https://core.telegram.org/mtproto/description#session). */
+/** A session of a client under one key (https://core.telegram.org/mtproto/description#session). */
 export class Session {
-  /** Whether it is told of updates. */
+  /** Whether the session gets updates. */
   wantsUpdates = true
-  /** Ends the session's part in updates. */
+  /** Unsubscribes the session from updates. */
   unsubscribe: (() => void) | undefined
   wire: Wire | undefined
-  /** Its first message, until the client was told that it has begun. */
+  /** Id of the session's first message, until the client was told that the session has begun. */
   startsWith: bigint | undefined
-  /** The key it was last heard under: temporary ones change. */
+  /** The key of the latest message; temporary keys change. */
   key: AuthKey
   readonly received = new Received()
   readonly #outbox = new Outbox()
   readonly #departures = new Departures((wire, messages) => this.#depart(wire, messages))
   readonly #running = new Set<bigint>()
-  /** Requests that run, and whose sender was not told yet that they came. */
+  /** Running requests that were not acknowledged yet. */
   readonly #toAcknowledge = new Set<bigint>()
 
   constructor(
@@ -56,7 +56,7 @@ export class Session {
     this.key = key
   }
 
-  /** What came in under a key of its owner. */
+  /** Handles a message received under a key of the session's owner. */
   receive(envelope: Envelope, wire: Wire): void {
     const now = this.server.now()
     const { messageId, seqNo, body } = envelope
@@ -65,22 +65,22 @@ export class Session {
       this.#complain(messageId, seqNo, bad, wire)
       return
     }
-    // What was said before may be said again by somebody who only listened: it moves the session nowhere.
+    // A repeated message may be a replay by an attacker, so it does not move the session to another connection.
     if (this.received.status(messageId) === 'new') this.#moveTo(wire, messageId, body)
     this.#take(messageId, seqNo, body, wire)
   }
 
-  /** Sends something unasked. */
+  /** Sends a message that is not an answer. */
   send(object: TlObject): void {
     try {
       this.#send(this.#encoded(object), true, false)
     } catch (error) {
-      // Nothing of it is known in the client's layer: it would not know what to do with it.
+      // The client's layer cannot express the object, so the client could not use it.
       if (!(error instanceof TlError)) throw error
     }
   }
 
-  /** Answers something that is about messages. */
+  /** Answers a service message. */
   reply(object: TlObject, isContent: boolean, wire?: Wire): void {
     this.#send(this.#encoded(object), isContent, true, undefined, wire)
   }
@@ -100,7 +100,7 @@ export class Session {
     this.#send(writer.result(), true, true, id)
   }
 
-  /** The client has them. */
+  /** Notes that the client has received these messages. */
   acknowledge(ids: readonly bigint[]): void {
     for (const id of ids) {
       const { answers } = this.#outbox.acknowledge(BigInt.asUintN(64, id)) ?? {}
@@ -109,7 +109,7 @@ export class Session {
     }
   }
 
-  /** Whether it could be. */
+  /** Resends a message; returns false if it is not kept. */
   resend(id: bigint): boolean {
     return this.#resent(this.#outbox.find(BigInt.asUintN(64, id)))
   }
@@ -118,7 +118,7 @@ export class Session {
     return this.#resent(this.#outbox.answerTo(request))
   }
 
-  /** The client wants no answer to a request any longer (https://core.telegram.org/mtproto/service_messages#cancellation-of-an-rpc-query). */
+  /** Cancels the answer to a request (https://core.telegram.org/mtproto/service_messages#cancellation-of-an-rpc-query). */
   drop(request: bigint): TlObject {
     if (this.#running.delete(request)) return { _: 'mt_rpc_answer_dropped_running' }
     const answer = this.#outbox.answerTo(request)
@@ -134,7 +134,7 @@ export class Session {
     this.wire = undefined
   }
 
-  /** What the client knows. */
+  /** Schema of the client's layer. */
   get #schema(): Schema {
     const { layer } = this.key.lasting
     return layer === undefined ? this.server.schema : layers().schema(layer)
@@ -147,12 +147,12 @@ export class Session {
       this.#begin(this.startsWith < messageId ? this.startsWith : leastIdOf(messageId, body))
       this.startsWith = undefined
     } else if (moved) {
-      // What was sent to a connection that is gone may not have come.
+      // Messages sent to a lost connection may not have arrived.
       for (const sent of this.#outbox.unacknowledged()) this.#transmit(sent)
     }
   }
 
-  /** Tells the client that there was none such as its own yet: what it was not told before, it must ask for. */
+  /** Tells the client that a new session has begun, so that it asks for updates it may have missed. */
   #begin(first: bigint): void {
     this.send({
       _: 'mt_new_session_created',
@@ -162,7 +162,7 @@ export class Session {
     })
   }
 
-  /** `inside` of what it came: a copy may stand where no new message could. */
+  /** Handles one message. `inside` is what contained it: a copy is exempt from the checks of id and sequence number. */
   #take(id: bigint, seqNo: number, body: Uint8Array, wire: Wire, inside?: 'container' | 'copy'): void {
     const reader = new TlReader(this.server.schema, body)
     const kind = reader.left < 4 ? 0 : reader.peek()
@@ -193,7 +193,7 @@ export class Session {
       request = this.#read(reader, kind)
     } catch (error) {
       if (!(error instanceof TlError)) throw error
-      // What nobody can read cannot be done; its sender waits for an answer all the same.
+      // An unreadable request still gets an answer, because the client waits for one.
       if (isContent) this.answer(id, rpcError(400, `INPUT_FETCH_ERROR: ${error.message}`))
       return
     }
@@ -204,7 +204,7 @@ export class Session {
     const served: Served = serve(this, id, request, wire)
     if (served !== undefined) {
       note.acknowledged = served === 'answered'
-      // Some clients number acknowledgements as if they had content. To acknowledge those would go on for ever.
+      // Some clients give acknowledgements an odd sequence number; acknowledging these would never end.
       if (served === 'taken' && isContent && request._ !== 'mt_msgs_ack') this.#acknowledgeSoon(id)
       return
     }
@@ -215,13 +215,16 @@ export class Session {
     this.#running.add(id)
     this.#acknowledgeSoon(id)
     note.outcome = this.server.rpc.run(this, request, id).then((result) => {
-      // Whoever has dropped it in the meantime wants no answer.
+      // No answer if the client has cancelled the request meanwhile.
       if (this.#running.delete(id)) this.answer(id, result)
       return !isError(result)
     })
   }
 
-  /** What is wrong with where a message stands (https://core.telegram.org/mtproto/service_messages_about_messages#notice-of-ignored-error-message). */
+  /**
+   * Checks id and sequence number
+   * (https://core.telegram.org/mtproto/service_messages_about_messages#notice-of-ignored-error-message).
+   */
   #misfit(id: bigint, seqNo: number, kind: number): BadMessage | undefined {
     const isContainer = kind === CONTAINER
     if (isContainer && (seqNo & 1) === 1) return 34
@@ -254,13 +257,13 @@ export class Session {
       if (bad === undefined) this.#take(part.id, part.seqNo, part.body, wire, 'container')
       else this.#complain(part.id, part.seqNo, bad, wire)
     }
-    // After what is in it, for they are earlier.
+    // Added after its contents, whose ids are lower.
     this.received.add(id, seqNo).acknowledged = true
   }
 
   /**
-   * An earlier message under a new number, for its own is too old by now: taken as if it had come by itself, unless it did
-   * (https://core.telegram.org/mtproto/service_messages#message-copies).
+   * Handles a copy: an earlier message under a new id, because its own has become too old. The original is handled as if it had
+   * arrived directly, unless it did (https://core.telegram.org/mtproto/service_messages#message-copies).
    */
   #takeCopy(id: bigint, seqNo: number, reader: TlReader, wire: Wire): void {
     const original = originalOf(reader)
@@ -284,20 +287,20 @@ export class Session {
     this.reply({ _: 'mt_bad_server_salt', ...about, new_server_salt: salt }, false, wire)
   }
 
-  /** Asked again: what was answered is said again, or where that is long, told of; what runs will be. */
+  /** Handles a repeated request: resends its answer, or announces it if it is long; a running request will be answered anyway. */
   #again(id: bigint, wire: Wire): void {
     const answer = this.#outbox.answerTo(id)
     if (answer === undefined) {
       if (!this.#running.has(id)) this.reply({ _: 'mt_msgs_ack', msg_ids: [id] }, false, wire)
     } else if (answer.body.length > LONG_ANSWER) {
       const { id: answer_msg_id, body } = answer
-      // "Received": the page says zero for now, which clients take for lost.
+      // 4 means "received"; Telegram's page says 0 for now, which clients take for lost.
       const info = { msg_id: id, answer_msg_id, bytes: body.length, status: 4 }
       this.reply({ _: 'mt_msg_detailed_info', ...info }, false, wire)
     } else this.#transmit(answer, wire)
   }
 
-  /** Unless it is answered at once, which says the same. */
+  /** Acknowledges a message at the end of this turn, unless it was answered by then, which has the same effect. */
   #acknowledgeSoon(id: bigint): void {
     this.#toAcknowledge.add(id)
     if (this.#toAcknowledge.size === 1) setImmediate(() => this.#acknowledgeReceived())
@@ -323,7 +326,7 @@ export class Session {
     try {
       return this.#encoded(result)
     } catch (error) {
-      // Never a hang: whoever asked is told that it is our fault, and where.
+      // Every request gets an answer: an internal error names its place instead of leaving the client waiting.
       return this.#encoded(rpcError(500, `INTERNAL: ${error instanceof Error ? error.message : 'unknown'}`))
     }
   }
@@ -352,14 +355,14 @@ export class Session {
     wire.send(this.key, { salt, sessionId: this.id, messageId, seqNo, body })
   }
 
-  /** Numbered after all that is in it; it is never sent again, but what is in it may be. */
+  /** Builds a container, with an id above those of its contents. It is never resent itself, but its contents may be. */
   #container(messages: readonly Sent[]): Sent {
     const isAnswer = messages.some(({ answers }) => answers !== undefined)
     return this.#outbox.add(this.server.messageIds.next(isAnswer), contained(messages), false)
   }
 }
 
-/** Pieces of files are packed by whoever made the files, if at all. */
+/** Parts of files are not compressed: files usually are compressed already. */
 function isFile(result: TlValue): boolean {
   return typeof result === 'object' && '_' in result && /^upload\.(?:cdnF|f)ile$/.test(result._ as string)
 }

@@ -1,11 +1,10 @@
 /**
- * What ends a connection with four bytes in place of a message
- * (https://core.telegram.org/mtproto/mtproto-transports#transport-errors): -404, a key that is not known; -429, too much at once, of
- * connections or of what one message may hold; -444, a data centre that this is not.
+ * Error codes of four bytes that end a connection (https://core.telegram.org/mtproto/mtproto-transports#transport-errors): -404,
+ * unknown key; -429, too many connections, or too much in a message; -444, wrong data centre.
  */
 export type TransportCode = -404 | -429 | -444
 
-/** Thrown by whatever reads a message that is to be answered so. */
+/** Thrown while reading a message that must be answered with a transport error. */
 export class TransportError extends Error {
   override readonly name = 'TransportError'
 

@@ -2,10 +2,10 @@ import type { Ms } from '../../../core/duration.js'
 import type { Envelope } from '../../../mtproto/protocol/message.js'
 import type { AuthKey } from './auth-keys.js'
 
-/** Where a session's messages go: a connection it was heard on. */
+/** The connection on which a session sends its messages. */
 export interface Wire {
   send(key: AuthKey, envelope: Envelope): void
-  /** Closes it after so long, unless it is asked again before. */
+  /** Closes the connection after this time, unless called again before. */
   closeAfter(ms: Ms): void
   close(): void
 }

@@ -4,7 +4,7 @@ import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import { isService } from '../../world/service-messages.js'
 import { peerOf } from './peers.js'
 
-/** What a service message tells (https://core.telegram.org/type/MessageAction); undefined: it is none. */
+/** Converts a service message to an action (https://core.telegram.org/type/MessageAction); undefined for other messages. */
 export function actionOf(message: Message): TlObject | undefined {
   const { new_chat_members: joined, left_chat_member: left, from } = message
   if (joined !== undefined)
@@ -25,7 +25,7 @@ export function actionOf(message: Message): TlObject | undefined {
   }
   const timer = message.message_auto_delete_timer_changed
   if (timer !== undefined) return { _: 'messageActionSetMessagesTTL', period: timer.message_auto_delete_time }
-  // Whatever else there is has no words here, yet it is no message of anybody.
+  // Other service messages have no action here, but must not appear as ordinary messages.
   return (
     paymentAction(message) ??
     topicAction(message) ??
@@ -81,7 +81,7 @@ function topicAction(message: Message): TlObject | undefined {
   return undefined
 }
 
-/** No icon is 0. */
+/** An empty id means no icon, which is 0 in MTProto. */
 function iconOf(id: string | undefined): { readonly icon_emoji_id?: bigint } {
   return id === undefined ? {} : { icon_emoji_id: id === '' ? 0n : BigInt(id) }
 }

@@ -13,11 +13,11 @@ import { channelId, type Peers, peerOf } from './peers.js'
 import { Reputations } from './reputation.js'
 import { adminRights, bannedRights } from './rights.js'
 
-/** What a viewer sees of the world, in MTProto's words. */
+/** Converts users, chats and messages to MTProto, as a viewer sees them. */
 export class Describer {
   readonly reputations = new Reputations()
 
-  /** An account's number, without the plus. */
+  /** Phone number of an account, without the plus. */
   phoneOf: (account: Account) => string | undefined = () => undefined
   readonly #versions = new WeakMap<SharedChat, number>()
 
@@ -25,7 +25,7 @@ export class Describer {
     private readonly world: World,
     private readonly peers: Peers,
     private readonly media: Media,
-    /** By which number an account knows a message of a private chat. */
+    /** Returns the id of a message in a private chat or basic group for an account. */
     private readonly privateId: (viewer: Account, stored: StoredMessage) => number,
   ) {}
 
@@ -42,7 +42,7 @@ export class Describer {
       first_name: user.first_name,
       ...(user.last_name !== undefined && { last_name: user.last_name }),
       ...(user.username !== undefined && { username: user.username }),
-      // Bots are told which language somebody uses, and everybody their own number.
+      // Bots see the language of users, and everybody sees their own phone number.
       ...(viewer.kind === 'bot' && user.language_code !== undefined && { lang_code: user.language_code }),
       ...(viewer.id === user.id && { phone: this.phoneOf(viewer) }),
     }
@@ -68,7 +68,7 @@ export class Describer {
     }
   }
 
-  /** Of a basic group: it rises with every change of its members. */
+  /** Version of a basic group, which increases with every change of its members. */
   versionOf(chat: SharedChat): number {
     return this.#versions.get(chat) ?? 1
   }

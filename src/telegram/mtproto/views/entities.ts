@@ -1,7 +1,7 @@
 import type { MessageEntity } from 'grammy/types'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 
-/** Of what MTProto has a word for (https://core.telegram.org/type/MessageEntity). */
+/** Converts entities; drops those that MTProto does not have (https://core.telegram.org/type/MessageEntity). */
 export function entitiesOf(entities: readonly MessageEntity[] = []): readonly TlObject[] {
   return entities.map(entityOf).filter((entity) => entity !== undefined)
 }

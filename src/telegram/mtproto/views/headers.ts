@@ -4,7 +4,10 @@ import type { StoredMessage } from '../../world/chats.js'
 import { entitiesOf } from './entities.js'
 import { peerOf } from './peers.js'
 
-/** In answer to what a message is (https://core.telegram.org/constructor/messageReplyHeader); `numberOf` as the viewer has them. */
+/**
+ * The header of a reply (https://core.telegram.org/constructor/messageReplyHeader). `numberOf` returns the viewer's id of a
+ * message.
+ */
 export function replyHeader(
   { chat, message }: StoredMessage,
   numberOf: (stored: StoredMessage) => number,
@@ -19,7 +22,7 @@ export function replyHeader(
       _: 'messageReplyHeader',
       reply_to_msg_id: target === undefined ? answered : numberOf(target),
       ...(thread !== undefined && { forum_topic: true }),
-      // What only belongs to a topic answers the message that opened it.
+      // A message in a topic that is not a reply refers to the message that opened the topic.
       ...(thread !== undefined && thread !== answered && { reply_to_top_id: thread }),
       ...(quote !== undefined && {
         quote: quote.is_manual === true,
@@ -31,7 +34,7 @@ export function replyHeader(
   }
 }
 
-/** Who said it first, and where (https://core.telegram.org/constructor/messageFwdHeader). */
+/** The header of a forwarded message (https://core.telegram.org/constructor/messageFwdHeader). */
 export function forwardHeader({ forward_origin: origin, is_automatic_forward: automatic }: Message): {
   readonly fwd_from?: TlObject
 } {
@@ -66,7 +69,7 @@ function signed(signature: string | undefined): { readonly post_author?: string 
   return signature === undefined ? {} : { post_author: signature }
 }
 
-/** Whom a message names besides those who wrote it, by the Bot API's numbers. */
+/** Ids of users and chats that a message refers to besides its sender, as in the Bot API. */
 export function* namedIn(message: Message): Generator<number> {
   const { via_bot: via, forward_origin: origin } = message
   if (via !== undefined) yield via.id

@@ -1,14 +1,14 @@
-/** What a client asks for of a list, latest first (https://core.telegram.org/api/offsets). */
+/** The part of a list that a client requests, latest first (https://core.telegram.org/api/offsets). */
 export interface Page {
   readonly offsetId: number
-  /** Unix seconds. */
+  /** Unix time in seconds. */
   readonly offsetDate: number
-  /** Positive: so many further back. Negative: so many that are later than the offset. */
+  /** Positive: skips this many entries after the offset. Negative: includes this many entries before it. */
   readonly addOffset: number
   readonly limit: number
-  /** Only below it, if it is not 0. */
+  /** Only ids below this one; 0: no bound. */
   readonly maxId: number
-  /** Only above it. */
+  /** Only ids above this one. */
   readonly minId: number
 }
 
@@ -17,7 +17,7 @@ interface Numbered {
   readonly date: number
 }
 
-/** The page of a list that is sorted by id, latest first. */
+/** Returns a page of a list that is sorted by id, latest first. */
 export function pageOf<T extends Numbered>(all: readonly T[], page: Page): readonly T[] {
   const { offsetId, offsetDate, addOffset, limit, maxId, minId } = page
   const isPast = ({ id, date }: T) => {

@@ -5,18 +5,18 @@ import { calledIn, isIn, type Membership } from '../../world/members.js'
 import type { World } from '../../world/world.js'
 import { adminRights, bannedRights, expelled } from './rights.js'
 
-/** Where somebody stands in a supergroup or channel, as another sees it (https://core.telegram.org/type/ChannelParticipant). */
+/** Describes a membership in a supergroup or channel, as `viewer` sees it (https://core.telegram.org/type/ChannelParticipant). */
 export function participantOf(
   world: World,
   viewer: Account,
   chat: SharedChat,
   account: Account,
-  /** Where they stood then; by default where they stand now. */
+  /** The membership to describe. Default: the current one. */
   membership: Membership = world.membership(chat, account.id),
 ): TlObject {
   const user_id = BigInt(account.id)
   const joined = chat.joins.get(account.id)
-  // Who is not listed was there from the start.
+  // Members since the creation have no entry in `joins`.
   const date = joined?.date ?? chat.date
   const inviter = joined !== undefined && joined.by !== account.id ? joined.by : undefined
   const called = calledIn(membership)
@@ -34,7 +34,7 @@ export function participantOf(
         promoted_by: BigInt(membership.promotedBy),
         date,
         admin_rights: adminRights(membership),
-        // The owner's promotion counts as the invitation of whoever was there from the start.
+        // Administrators since the creation have no inviter, so the one who promoted them is used.
         ...(account.id === viewer.id && { inviter_id: BigInt(inviter ?? membership.promotedBy) }),
         ...rank,
       }
@@ -61,7 +61,7 @@ export function participantOf(
   }
 }
 
-/** Restrictions that a test gave at the start are the owner's. */
+/** The owner counts as the author of restrictions without a record. */
 function ownerOf(chat: SharedChat): number {
   for (const [id, { status }] of chat.members) if (status === 'creator') return id
   return 0

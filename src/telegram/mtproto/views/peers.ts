@@ -7,12 +7,12 @@ import type { World } from '../../world/world.js'
 import { badRequest } from '../rpc-error.js'
 import type { BasicGroup } from './numbering.js'
 
-/** The number MTProto has for a supergroup or channel of the world. */
+/** The MTProto id of a supergroup or channel. */
 export function channelId(chat: SharedChat): bigint {
   return BigInt(-chat.id - CHANNEL_MARK)
 }
 
-/** A peer by the number the Bot API has for it. */
+/** Converts an id of the Bot API to a peer. */
 export function peerOf(id: number): TlObject {
   if (id > 0) return { _: 'peerUser', user_id: BigInt(id) }
   if (id > -CHANNEL_MARK) return { _: 'peerChat', chat_id: BigInt(-id) }
@@ -23,18 +23,18 @@ export function chatIdOf(channel: bigint): number {
   return -Number(channel) - CHANNEL_MARK
 }
 
-/** Finds accounts and chats by what clients call them, and hands out the hashes without which they may not. */
+/** Finds accounts and chats by clients' input objects, and generates their access hashes. */
 export class Peers {
   readonly #secret = randomBytes(32)
 
   constructor(private readonly world: World) {}
 
-  /** Says that `viewer` has met it; another account's is worth nothing (https://core.telegram.org/api/peers#access-hash). */
+  /** The hash by which `viewer` proves to know the peer; it differs by account (https://core.telegram.org/api/peers#access-hash). */
   accessHash(viewer: Account, kind: 'user' | 'channel', id: bigint): bigint {
     return createHmac('sha256', this.#secret).update(`${viewer.id} ${kind} ${id}`).digest().readBigInt64LE()
   }
 
-  /** Of an `InputUser` or the user in an `InputPeer`. */
+  /** Finds the account of an `InputUser` or `InputPeer`. */
   user(viewer: Account, input: TlObject): Account {
     switch (input._) {
       case 'inputUserSelf':
@@ -55,14 +55,14 @@ export class Peers {
     }
   }
 
-  /** Basic groups need no hash: whoever was never in one is told that there is none. */
+  /** Finds a basic group, which needs no hash; unknown to accounts that were never in it. */
   group(viewer: Account, id: bigint): BasicGroup {
     const chat = this.world.sharedChat(-Number(id))
     if (chat?.kind !== 'group' || !chat.members.has(viewer.id)) throw badRequest('CHAT_ID_INVALID')
     return chat as BasicGroup
   }
 
-  /** Of an `InputChannel` or the channel in an `InputPeer`. */
+  /** Finds the chat of an `InputChannel` or `InputPeer`. */
   channel(viewer: Account, input: TlObject): SharedChat {
     if (input._ !== 'inputChannel' && input._ !== 'inputPeerChannel') throw badRequest('CHANNEL_INVALID')
     const id = input.channel_id as bigint

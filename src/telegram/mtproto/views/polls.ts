@@ -2,7 +2,7 @@ import type { MessageEntity, Poll } from 'grammy/types'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import { entitiesOf } from './entities.js'
 
-/** What is asked (https://core.telegram.org/constructor/poll). */
+/** Converts a poll's question and options (https://core.telegram.org/constructor/poll). */
 export function pollOf(poll: Poll): TlObject {
   return {
     _: 'poll',
@@ -24,7 +24,7 @@ export function pollOf(poll: Poll): TlObject {
   }
 }
 
-/** What was answered, and in a quiz what is right, as far as the Bot API tells of it. */
+/** Converts a poll's results, including a quiz's correct answers if the Bot API shows them. */
 export function resultsOf(poll: Poll): TlObject {
   return {
     _: 'pollResults',
@@ -34,7 +34,7 @@ export function resultsOf(poll: Poll): TlObject {
       correct: poll.correct_option_ids?.includes(nth) === true,
       option: Buffer.from(String(nth)),
       voters: voter_count,
-      // There if the number is: one flag says so for both.
+      // Required together with `voters`, because both depend on one flag.
       recent_voters: [],
     })),
     ...(poll.explanation !== undefined && {

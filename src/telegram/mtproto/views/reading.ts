@@ -1,16 +1,16 @@
 import type { Account } from '../../world/accounts.js'
 import type { WorldChat } from '../../world/chats.js'
 
-/** How far accounts have read; the world itself knows nothing of it. */
+/** Read positions of accounts, which exist only in MTProto. */
 export class Reading {
   readonly #marks = new WeakMap<WorldChat, Map<number, number>>()
 
-  /** The last message an account has read, by its own numbers; 0: none yet. */
+  /** The last message read, by the account's own ids; 0 if none. */
   reached(account: Account, chat: WorldChat): number {
     return this.#marks.get(chat)?.get(account.id) ?? 0
   }
 
-  /** It never goes back. Whether it went on. */
+  /** Moves the position forward, never back; returns whether it has moved. */
   reach(account: Account, chat: WorldChat, id: number): boolean {
     if (id <= this.reached(account, chat)) return false
     let marks = this.#marks.get(chat)

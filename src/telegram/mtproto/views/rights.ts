@@ -1,7 +1,7 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import { isAdministrator, isAnonymous, type Membership, type Permissions } from '../../world/members.js'
 
-/** What the Bot API calls each right of an administrator (https://core.telegram.org/constructor/chatAdminRights). */
+/** MTProto's flags of administrators' rights, with the names in the Bot API (https://core.telegram.org/constructor/chatAdminRights). */
 const RIGHTS = {
   change_info: 'can_change_info',
   post_messages: 'can_post_messages',
@@ -20,7 +20,10 @@ const RIGHTS = {
   manage_ranks: 'can_manage_tags',
 } as const
 
-/** What each ban takes away (https://core.telegram.org/constructor/chatBannedRights). */
+/**
+ * MTProto's flags of forbidden actions, with the permissions they take away
+ * (https://core.telegram.org/constructor/chatBannedRights).
+ */
 const BANS = {
   send_plain: ['can_send_messages'],
   send_photos: ['can_send_photos'],
@@ -52,10 +55,10 @@ const MEDIA = [
   'send_docs',
 ] as const
 
-/** "For ever" in Telegram's words: 0 in the Bot API, the last second of a signed integer here. */
+/** MTProto's end date of permanent bans, which is 0 in the Bot API: the largest signed 32-bit integer. */
 const FOR_EVER = 2_147_483_647
 
-/** What an administrator may do; the owner may do everything. */
+/** Converts an administrator's rights; the owner has all of them. */
 export function adminRights(membership: Membership): TlObject {
   const granted = (right: string) => {
     if (membership.status === 'creator') return true
@@ -65,13 +68,13 @@ export function adminRights(membership: Membership): TlObject {
   return {
     _: 'chatAdminRights',
     ...Object.fromEntries(rights),
-    // Speaking as the group is a wish, not a right.
+    // Anonymity is a setting, not a right, so the owner does not have it automatically.
     anonymous: isAnonymous(membership),
     other: isAdministrator(membership),
   }
 }
 
-/** What a chat keeps its members from, or an administrator one of them. `untilDate` in Unix seconds; 0: for ever. */
+/** Converts permissions to what they forbid, for a chat or a restricted member. `untilDate` is in Unix seconds; 0: for ever. */
 export function bannedRights(permissions: Permissions, untilDate = 0): TlObject {
   const banned = Object.entries(BANS).map(
     ([name, needed]) => [name, needed.some((permission) => !permissions[permission])] as const,
@@ -81,14 +84,14 @@ export function bannedRights(permissions: Permissions, untilDate = 0): TlObject 
   return {
     _: 'chatBannedRights',
     ...Object.fromEntries(banned),
-    // Both are told for clients that know of nothing finer: all of it must be forbidden.
+    // For clients that know no finer flags; set only if everything is forbidden.
     send_media: MEDIA.every(mayNot),
     send_messages: mayNot('send_plain') && MEDIA.every(mayNot),
     until_date: untilDate === 0 ? FOR_EVER : untilDate,
   }
 }
 
-/** Of somebody who may not even look. */
+/** The rights of a banned user, who may not even view messages. */
 export function expelled(untilDate: number): TlObject {
   const names = [...Object.keys(BANS), 'view_messages', 'send_media', 'send_messages']
   return {

@@ -3,9 +3,9 @@ import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Content } from '../../world/posting.js'
 import { pollOf, resultsOf } from './polls.js'
 
-/** What a message shows that is neither a text nor a file: places, contacts, dice, polls, invoices. */
+/** Converts content that is neither a text nor a file: locations, contacts, dice, polls, invoices. */
 export function thingOf({ venue, location, contact, dice, poll, invoice }: Content): TlObject | undefined {
-  // A venue has its place among its own, and beside it.
+  // Checked first, because a venue also has `location`.
   if (venue !== undefined) return venueOf(venue)
   if (location !== undefined) return placeOf(location)
   if (contact !== undefined) return contactOf(contact)
