@@ -127,6 +127,6 @@ function giveBack(services: Services, ctx: Context & Partial<SentinelFlavor>): v
   const { sentinel } = ctx
   if (sentinel === undefined) return
   const refunding = (): Promise<void> => sentinel.refund()
-  // If too much is under way in the background, it runs without being waited for. It reports its errors itself.
+  // If too much is running in the background, it runs detached instead. It reports its errors itself.
   if (!services.background.run('exempt', refunding)) void refunding()
 }

@@ -6,13 +6,13 @@ import type { Services } from '../services.js'
 import { SUSPECT, VETTED } from './vetted.js'
 import type { DossierFacts, VettingRules } from './vetting.js'
 
-/** Users asked about at the same time, and those who wait for it. Whoever finds no place is asked about with a later update. */
+/** Most dossiers requested at the same time, and most that wait. Further users are looked up with a later update. */
 const AT_ONCE = 4
 const MOST_WAITING = 1000
-/** After a failure nobody is asked about for so long, and twice as long after the next one in a row. */
+/** Pause after a failure; doubles with each further failure in a row, up to the longest. */
 const FIRST_REST: Ms = 5000
 const LONGEST_REST: Ms = 600_000
-/** Of whom nothing is told it is not asked again for so long, at most. */
+/** The longest time for which a user is remembered whose dossier Telegram refused to give. */
 const UNKNOWN_FOR: Ms = 3_600_000
 
 interface Question {
@@ -22,7 +22,7 @@ interface Question {
   readonly answer: (why: string | undefined) => void
 }
 
-/** Asks for dossiers, each user's once for all updates that come meanwhile, and keeps what they say as marks. */
+/** Requests dossiers, once for all updates of a user that come meanwhile, and stores the results as marks. */
 export class Dossiers {
   readonly #asked = new Map<string, Promise<string | undefined>>()
   readonly #line: Question[] = []
@@ -36,7 +36,7 @@ export class Dossiers {
     private readonly rules: VettingRules,
   ) {}
 
-  /** Why a user is suspect, once that is known; undefined where it is not, and where it cannot be asked now. Never rejects. */
+  /** Resolves to why a user is suspect, or undefined if they are not. Undefined if no request is possible now. Never rejects. */
   ask(bot: number, key: Key, user: number): Promise<string | undefined> | undefined {
     const name = `${bot} ${keyText(key)}`
     const asked = this.#asked.get(name)
@@ -52,7 +52,7 @@ export class Dossiers {
         this.#line.push(question)
         return
       }
-      // Counted now and not when it runs: all of a burst come here before the first one runs.
+      // Counted here and not when it runs: otherwise all of a burst would start before the first is counted.
       this.#running++
       queueMicrotask(() => this.#go(question))
     })
@@ -60,7 +60,7 @@ export class Dossiers {
     return done
   }
 
-  /** Those who wait are asked about with a later update. */
+  /** Answers the waiting questions with undefined; their users are looked up with a later update. */
   end(): void {
     this.#ended = true
     for (const { answer } of this.#line.splice(0)) answer(undefined)
@@ -70,7 +70,7 @@ export class Dossiers {
     return this.services.clock() < this.#restUntil
   }
 
-  /** In a place that is taken. */
+  /** Runs a question in a slot that was counted for it. */
   #go(question: Question): void {
     const ran = this.services.background.run('auth.dossier', async () => {
       let why: string | undefined
@@ -98,7 +98,7 @@ export class Dossiers {
       const late = (): Error => new Error(`a dossier took longer than ${rules.timeout} ms`)
       facts = await inTime(rules.dossier.dossier(user), rules.timeout, services.timers, late)
     } catch (error) {
-      // This is Telegram's answer about the user, so it is kept. Any other error is about the client.
+      // `mtproto.refused` is Telegram's answer about this user, so it is stored. Any other error concerns the client.
       if (error instanceof SentinelError && error.code === 'mtproto.refused')
         await this.#keep(bot, VETTED, key, Math.min(UNKNOWN_FOR, rules.dossierFor))
       else this.#failed(error)
@@ -113,7 +113,7 @@ export class Dossiers {
     const { why, ends = rules.dossierFor } = suspicion
     const span = Math.max(1, Math.min(ends, rules.dossierFor))
     await this.#keep(bot, SUSPECT, key, span, why)
-    // In shadow they pass all the same, and are not asked about with each update.
+    // In shadow mode suspects pass, and must not be looked up with each update.
     await this.#keep(bot, VETTED, key, span)
     services.events.tell('suspected', { bot, key, reason: why })
     return why
@@ -125,7 +125,7 @@ export class Dossiers {
     await this.services.storage.marks.put(bot, name, [{ key, mark }])
   }
 
-  /** The source is down, or tells us to wait: it is left alone for a while. */
+  /** Pauses requests: the source is down, or has asked to wait. */
   #failed(error: unknown): void {
     this.#rest = Math.min(LONGEST_REST, Math.max(FIRST_REST, this.#rest * 2))
     this.#restUntil = this.services.clock() + this.#rest
@@ -133,14 +133,14 @@ export class Dossiers {
   }
 }
 
-/** Why somebody is suspect, and for how long at most; undefined where nothing says so. */
+/** Returns why a user is suspect, and for how long at most; undefined if nothing speaks against them. */
 export function suspicionOf(
   { profile, age }: DossierFacts,
   { denyScam, denyFake, minAccountAge }: Omit<VettingRules, 'dossier' | 'dossierFor' | 'timeout'>,
 ): { readonly why: string; readonly ends?: Ms } | undefined {
   if (denyScam && profile?.isScam === true) return { why: 'scam' }
   if (denyFake && profile?.isFake === true) return { why: 'fake' }
-  // That an account is so old at least says nothing of youth: only that it is so old at most does.
+  // Only an upper bound of the age shows that an account is young.
   const atMost = age?.atMost
   if (minAccountAge === undefined || atMost === undefined || !(atMost < minAccountAge)) return undefined
   return { why: 'young', ends: minAccountAge - atMost }

@@ -1,4 +1,4 @@
-/** The mark that keeps a resolver's yes, with what it brought. */
+/** The mark that stores a resolver's yes, with its value. */
 export const RESOLVED = 'resolved'
-/** The mark that keeps a resolver's no. */
+/** The mark that stores a resolver's no. */
 export const VETOED = 'vetoed'

@@ -13,7 +13,7 @@ import { RESOLVED, VETOED } from './resolved.js'
 
 type ResolverSettings = z.output<typeof authOptions>
 
-/** Asks a developer's resolver, once for all updates of an actor that come meanwhile. */
+/** Calls a developer's resolver, once for all updates of an actor that come meanwhile. */
 export class Resolver {
   private readonly asking = new Map<string, Promise<Admission>>()
   private readonly holdsFor: Ms
@@ -30,7 +30,7 @@ export class Resolver {
     this.open = onFailure === 'open'
   }
 
-  /** What an earlier yes brought. */
+  /** Returns the identity from an earlier yes. */
   remembered(bot: number, key: Key): MaybePromise<Admission | undefined> {
     try {
       const mark = this.services.storage.marks.get(bot, key, RESOLVED)
@@ -46,10 +46,10 @@ export class Resolver {
     }
   }
 
-  /** The storage failed: those who are let in all the same come without the value of an earlier yes. */
+  /** Handles a failed storage: with `open`, actors are admitted without the value of an earlier yes. */
   private forgotten(error: unknown): undefined {
     if (!this.open) throw error
-    // That the storage is down was told already.
+    // A storage that is down has already been reported.
     if (!isUnavailable(error)) this.services.events.tell('error', { error, during: 'auth.resolve' })
   }
 
@@ -67,7 +67,7 @@ export class Resolver {
     const { services } = this
     let resolution: Resolution
     try {
-      // It may throw at once, too.
+      // Wrapped, since the resolver may also throw synchronously.
       const asked = (async () => this.resolve(facts, ctx))()
       const late = (): Error => new Error(`the resolver took longer than ${this.timeout} ms`)
       resolution = await inTime(asked, this.timeout, services.timers, late)
@@ -92,7 +92,7 @@ export class Resolver {
     try {
       await services.storage.marks.put(ctx.me.id, allow ? RESOLVED : VETOED, [{ key, mark }])
     } catch (error) {
-      // It will be asked again.
+      // Without the mark, the resolver is asked again.
       services.events.tell('error', { error, during: 'auth.resolve' })
     }
     return allow ? { identity: value } : { veto: 'vetoed', note }
@@ -104,6 +104,6 @@ function isUnavailable(error: unknown): boolean {
 }
 
 function answerOf(resolution: Exclude<Resolution, boolean>): Exclude<Resolution, boolean> {
-  // From a developer's untyped code: nothing is no.
+  // Untyped code may return nothing, which counts as a no.
   return resolution ?? { allow: false }
 }

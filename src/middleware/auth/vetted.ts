@@ -1,4 +1,4 @@
-/** The mark of whose dossier was read of late. */
+/** The mark of users whose dossier was read recently. */
 export const VETTED = 'vetted'
-/** The mark of whose dossier speaks against them; its reason says what. */
+/** The mark of users whose dossier speaks against them; its reason says what. */
 export const SUSPECT = 'suspect'

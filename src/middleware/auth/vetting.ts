@@ -10,7 +10,7 @@ import type { Dossiers } from './dossiers.js'
 import { SUSPECT, VETTED } from './vetted.js'
 
 /**
- * What of a dossier {@link auth} reads. Whatever is absent is unknown, and denies nobody.
+ * The part of a dossier that {@link auth} reads. Absent fields are unknown, and deny nobody.
  *
  * @example
  * ```ts
@@ -22,19 +22,19 @@ import { SUSPECT, VETTED } from './vetted.js'
  */
 export interface DossierFacts {
   readonly profile?: {
-    /** Telegram has marked them as a fraud. */
+    /** Whether Telegram has marked the account as a fraud. */
     readonly isScam?: boolean
-    /** Telegram has marked them as somebody who pretends to be another. */
+    /** Whether Telegram has marked the account as impersonating somebody. */
     readonly isFake?: boolean
   }
   readonly age?: {
-    /** How old the account is at most, in milliseconds, where something says so. */
+    /** Upper bound of the account's age in milliseconds, if known. */
     readonly atMost?: Ms
   }
 }
 
 /**
- * Who tells what is known of users: a client that `mtproto()` made, or anything alike. What it rejects with denies nobody.
+ * A source of what is known of users: a client from `mtproto()`, or any object with this method. If it rejects, nobody is denied.
  *
  * @example
  * ```ts
@@ -51,7 +51,7 @@ export interface DossierSource {
   dossier(user: number): Promise<DossierFacts>
 }
 
-/** What dossiers are asked for, with defaults filled in. */
+/** The rules for dossiers, with defaults filled in. */
 export interface VettingRules {
   readonly dossier: DossierSource
   readonly minAccountAge: Ms | undefined
@@ -61,7 +61,7 @@ export interface VettingRules {
   readonly timeout: Ms
 }
 
-/** The rules as options give them. */
+/** The rules as given in the options. */
 export interface VettingOptions {
   readonly dossier?: DossierSource | undefined
   readonly minAccountAge?: Ms | undefined
@@ -74,7 +74,7 @@ export interface VettingOptions {
 
 const DAY: Ms = 86_400_000
 
-/** Undefined where nothing is asked for. */
+/** Returns the rules; undefined if the options ask for no dossiers. */
 function rulesOf(options: VettingOptions): VettingRules | undefined {
   const { dossier, minAccountAge, denyScam = false, denyFake = false } = options
   const asks = minAccountAge !== undefined || denyScam || denyFake
@@ -95,14 +95,14 @@ function rulesOf(options: VettingOptions): VettingRules | undefined {
   return { dossier, minAccountAge, denyScam, denyFake, dossierFor, timeout }
 }
 
-/** What all questions of `auth` have in common. */
+/** The fields that all questions of `auth` share. */
 type Common = Omit<Question<Context>, 'check' | 'name' | 'reason'>
 type Refusing = Pick<Question<Context>['check'], 'guard' | 'subject'> &
   Partial<Pick<Question<Context>['check'], 'shadow' | 'onRefusal' | 'whenDown'>>
 
 /**
- * Looks whoever was admitted up: what their dossier says is a mark, which the plan reads with all the rest. The update that finds no such
- * mark has it asked for, and goes on, at once or after a wait that is bounded.
+ * Looks up the dossiers of admitted users. The result is stored as a mark, which the plan reads together with everything else. An update
+ * that finds no such mark requests the dossier and continues, at once or after a bounded wait.
  */
 export class Vetting {
   readonly #wait: Ms
@@ -120,7 +120,7 @@ export class Vetting {
     refusing: Refusing,
   ) {
     this.#wait = dossierWait
-    // Who is suspect is not known while the storage is away: that denies nobody.
+    // While the storage is down, suspects are unknown, which denies nobody.
     const check = { ...refusing, whenDown: 'open', anyOf: [SUSPECT] } as const
     wiring.ask({
       ...common,
@@ -146,7 +146,7 @@ export class Vetting {
     })
   }
 
-  /** Undefined where options ask for no dossiers. */
+  /** Creates the lookup; undefined if the options ask for no dossiers. */
   static of(
     options: VettingOptions,
     wiring: Wiring<Context>,
@@ -158,7 +158,7 @@ export class Vetting {
     return new Vetting(wiring.services, rules, common.denial === 'silent', options, wiring, common, refusing)
   }
 
-  /** Has whoever is not known yet asked about. */
+  /** Requests the dossier of a user who has not been looked up yet. */
   admit(facts: Facts, ctx: Context, probed: readonly number[]): MaybePromise<Admission | undefined> {
     const { actor, actorId, actorKind } = facts
     if (!probed.includes(this.#probe) || actor === undefined || actorId === undefined) return undefined
@@ -185,7 +185,7 @@ export class Vetting {
       : desk.ask(bot, key, user)
   }
 
-  /** Loaded with the first who is not known: most bots never need it. */
+  /** Loads the module with the first unknown user, since most bots never need it. */
   #open(): Promise<Dossiers> {
     const opening = import('./dossiers.js').then(({ Dossiers }) => {
       const desk = new Dossiers(this.services, this.rules)
@@ -218,7 +218,7 @@ export class Vetting {
     return { veto: 'suspect', by }
   }
 
-  /** Where the storage tells at once, as memory does. */
+  /** Returns the reason if the storage is synchronous, as memory is. */
   #noteOf(bot: number, key: Key | undefined): string | undefined {
     const mark = key === undefined ? undefined : this.services.storage.marks.get(bot, key, SUSPECT)
     if (!isPromise(mark)) return mark?.reason

@@ -14,7 +14,7 @@ import type { Services } from '../services.js'
 import { blockedOf, isTime, lapsed } from './blocked.js'
 
 /**
- * Options of `guard.block()`. Neither `for` nor `until`: for good. Both: `option.invalid`.
+ * Options of `guard.block()`. Without `for` and `until` the block is permanent; giving both throws `option.invalid`.
  *
  * @example
  * ```ts
@@ -25,16 +25,16 @@ import { blockedOf, isTime, lapsed } from './blocked.js'
  * ```
  */
 export interface BlockingOptions {
-  /** For so long. Neither this nor `until`: for good. */
+  /** The duration of the block. Without it and `until`, the block is permanent. */
   readonly for?: Duration
-  /** Until then: a date, or milliseconds since 1970. */
+  /** The end of the block: a date, or milliseconds since 1970. */
   readonly until?: Date | number
-  /** Why, for people; kept with the mark. */
+  /** The reason, for people; stored with the block. */
   readonly reason?: string
 }
 
 /**
- * Somebody on the block list.
+ * An entry of the block list.
  *
  * @example
  * ```ts
@@ -46,15 +46,15 @@ export interface BlockingOptions {
  */
 export interface Blocked {
   readonly subject: SubjectRef
-  /** Milliseconds since 1970. */
+  /** Start of the block, in milliseconds since 1970. */
   readonly since: number
-  /** Absent: for good. */
+  /** End of the block, in milliseconds since 1970; absent for a permanent block. */
   readonly until?: number
   readonly reason?: string
 }
 
 /**
- * The block list as plain JSON: what `guard.export()` gives and `guard.import()` takes.
+ * The block list as plain JSON: what `guard.export()` returns and `guard.import()` takes.
  *
  * @example
  * ```ts
@@ -70,7 +70,7 @@ export interface Blocked {
 export interface BlockListExport {
   readonly version: 1
   readonly blocked: readonly {
-    /** Such as `u1234567`, `c-100123`, `s-100123`. */
+    /** The subject as text, such as `u1234567`, `c-100123`, `s-100123`. */
     readonly subject: string
     readonly since: number
     readonly until?: number
@@ -80,29 +80,29 @@ export interface BlockListExport {
 
 const listing = later('guard.blocked', () => import('./block-list.js'))
 
-/** Which there are; `for` and `until` are read, and refused, by parsers of their own. */
+/** Checks the names of options; the values of `for` and `until` are checked by their own parsers. */
 const blockingOptions = z.strictObject({
   for: option(z.unknown(), 'For so long.'),
   until: option(z.unknown(), 'Until then.'),
   reason: option(z.string(), 'Why, for people.'),
 })
 
-/** Marks and entries written at once. */
+/** Most marks written in one call. */
 const BATCH = 1000
 
-/** What is told when a mark is put on somebody. */
+/** The event for each mark that is put on a subject. */
 const EVENTS = new Map<string, 'blocked' | 'registered'>([
   [BLOCKED, 'blocked'],
   [REGISTERED, 'registered'],
 ])
 
-/** What is told when a mark is taken from somebody. */
+/** The event for each mark that is removed from a subject. */
 const TAKEN = new Map<string, 'unblocked' | 'unregistered'>([
   [BLOCKED, 'unblocked'],
   [REGISTERED, 'unregistered'],
 ])
 
-/** Puts marks on subjects and takes them away, for the bots that are known (or, before any is, for those to come). */
+/** Puts marks on subjects and removes them, for all known bots, or while none is known for the bots that are met later. */
 export class Administration {
   constructor(private readonly services: Services) {
     services.forEveryBot('marks', (bot) => this.catchUp(bot))
@@ -152,12 +152,12 @@ export class Administration {
     return this.take(REGISTERED, keysOf(whom), 'unregistered')
   }
 
-  /** Takes a mark from a subject, telling what listeners are told when it is taken in any other way. */
+  /** Removes a mark from a subject and raises the usual event for that. */
   async takeAway(name: string, key: Key): Promise<void> {
     await this.take(name, [key], TAKEN.get(name))
   }
 
-  /** The mark of whoever is blocked by any bot; undefined if they are not. */
+  /** Returns the block of a subject with any of the bots; undefined if it is not blocked. */
   async blockOf(whom: Subject): Promise<Blocked | undefined> {
     const key = subjectKey(whom)
     const mark = await this.markOf(BLOCKED, key)
@@ -168,7 +168,7 @@ export class Administration {
     return (await this.markOf(REGISTERED, subjectKey(whom))) !== undefined
   }
 
-  /** Everybody who is blocked, each once, a page of the storage at a time. */
+  /** Lists every blocked subject once, reading the storage page by page. */
   async *blocked(): AsyncGenerator<Blocked, void, undefined> {
     const { blockedIn } = await listing.load()
     yield* blockedIn(this.services, () => this.stagedBlocks())
@@ -179,9 +179,9 @@ export class Administration {
     return exported(this.blocked())
   }
 
-  /** Adds an exported list to this one; how many were added, or hold for longer than before. What has lapsed is left out. */
+  /** Merges an exported list into this one. Returns how many blocks were added or lengthened. Expired entries are skipped. */
   async import(list: BlockListExport): Promise<number> {
-    // Whether a block lengthens another depends on what was asked before it; what is asked of somebody later counts.
+    // Earlier writes must finish first, since they decide whether a block lengthens another. Later requests for a subject win.
     const earlier = [...this.running].flatMap(({ name, done }) => (name === BLOCKED ? [done] : []))
     const later = new Set<Key>()
     return this.many(BLOCKED, { delete: (key) => later.add(key) }, ({ importInto }) =>
@@ -192,12 +192,12 @@ export class Administration {
   }
 
   /**
-   * What was asked before any bot was met, by mark; undefined: taken away. Seen at once, and written for every bot as
-   * it comes.
+   * Marks that were requested before any bot was met, by name; undefined stands for a removed mark. They take effect at once and are
+   * written for every bot when it is met.
    */
   private readonly staged = new Map<string, Map<Key, Mark | undefined>>()
 
-  /** Writes of many that are under way. */
+  /** Writes of large batches that are in progress. */
   private readonly running = new Set<Running>()
 
   private get waits(): boolean {
@@ -209,7 +209,7 @@ export class Administration {
     return mark === undefined || lapsed(mark, this.services.clock()) ? undefined : mark
   }
 
-  /** Marks that wait for a bot, of subjects and of what they act as. */
+  /** Returns the marks that wait for a bot, of these subjects and of all subjects in which they act. */
   stagedOf(keys: readonly Key[]): readonly MarkedSubject[] {
     const found: [Key, string][] = []
     for (const [name, staged] of this.staged) {
@@ -219,13 +219,13 @@ export class Administration {
     return markedSubjects(found)
   }
 
-  /** The marks of a subject that wait for a bot, by name. */
+  /** Returns the names of a subject's marks that wait for a bot. */
   stagedMarks(key: Key): readonly string[] {
     return [...this.staged.keys()].filter((name) => this.stagedMark(name, key) !== undefined)
   }
 
   private stage(name: string, key: Key, mark: Mark | undefined): void {
-    // What is asked of somebody while others are seen to was asked later, and counts.
+    // A large batch in progress was requested earlier, so it must not overwrite this subject any more.
     for (const { name: other, left } of this.running) if (other === name) left.delete(key)
     this.keep(name, key, mark)
   }
@@ -233,11 +233,11 @@ export class Administration {
   private keep(name: string, key: Key, mark: Mark | undefined): void {
     const staged = this.staged.get(name) ?? new Map<Key, Mark | undefined>()
     this.staged.set(name, staged)
-    // Once a bot is known, only what was asked for before that is kept up to date, for bots that are still to come.
+    // Once a bot is known, only marks that were requested before that are kept up to date, for bots that are met later.
     if (this.waits || staged.has(key)) staged.set(key, mark)
   }
 
-  /** All writes begin before the first is awaited: a storage that answers at once has them before the bot's update. */
+  /** Starts all writes before awaiting the first, so that a synchronous storage has them before the bot's first update is decided. */
   private async catchUp(bot: KnownBot): Promise<void> {
     const { marks } = this.services.storage
     const writes: MaybePromise<unknown>[] = []
@@ -247,7 +247,7 @@ export class Administration {
         const mark = this.stagedMark(name, key)
         return mark === undefined ? [] : [{ key, mark }]
       })
-      // There are additions only where import() was loaded.
+      // Only import() creates additions, so there are none unless its module is loaded.
       const held = all.filter(({ mark }) => listing.now?.additions.has(mark) !== true)
       if (held.length < all.length) writes.push(listing.now?.add(this.services, bot.id, all))
       const gone = [...staged.keys()].filter((key) => staged.get(key) === undefined)
@@ -271,7 +271,7 @@ export class Administration {
     return this.waits ? this.stagedMark(name, key) : undefined
   }
 
-  /** Blocks that wait for a bot. */
+  /** Returns the blocks that wait for a bot. */
   private stagedBlocks(): readonly MarkEntry[] {
     if (!this.waits) return []
     return [...(this.staged.get(BLOCKED)?.keys() ?? [])].flatMap((key) => {
@@ -280,7 +280,7 @@ export class Administration {
     })
   }
 
-  /** Puts a mark, for the bots that are known, or those to come. */
+  /** Puts marks, for all known bots or for those met later. */
   async put(name: string, entries: readonly MarkEntry[]): Promise<void> {
     const event = EVENTS.get(name)
     for (const { key, mark } of entries) this.stage(name, key, mark)
@@ -298,7 +298,7 @@ export class Administration {
     })
   }
 
-  /** Takes a mark; how many held it. */
+  /** Removes a mark from subjects. Returns how many held it. */
   async take(
     name: string,
     keys: readonly Key[],
@@ -309,7 +309,7 @@ export class Administration {
     if (this.waits) return held
     const { storage, events } = this.services
     await this.services.forEachBot(name, async ({ id }) => {
-      // Where it is told, it is first asked who of several has it.
+      // Several subjects whose removal raises events are first asked for the mark, so that only holders are reported.
       if (event === undefined ? !this.fits(keys) : keys.length !== 1) {
         const left = new Set(keys)
         const count = await this.many(name, left, ({ takeAll }) =>
@@ -325,12 +325,12 @@ export class Administration {
     return held
   }
 
-  /** Whether they are written in one go, before the call returns: a storage in this process has no time-out to keep. */
+  /** Whether marks are written in one call, before the method returns: always for a storage in this process, which has no time-out. */
   private fits({ length }: readonly unknown[]): boolean {
     return length <= BATCH || this.services.storage.remote !== true
   }
 
-  /** Sees to many: from `left` whoever something else is asked of meanwhile is taken. */
+  /** Runs the write of a large batch. Subjects for which something else is requested meanwhile are deleted from `left`. */
   private async many<T>(
     name: string,
     left: Running['left'],
@@ -347,7 +347,7 @@ export class Administration {
   }
 }
 
-/** A write of many that is under way, and those of them who are still to come. */
+/** The write of a large batch in progress, and the subjects not written yet. */
 interface Running {
   readonly name: string
   readonly left: { delete(key: Key): unknown }
@@ -358,7 +358,7 @@ export function keysOf(whom: Subject | readonly Subject[]): readonly Key[] {
   return Array.isArray(whom) ? whom.map(subjectKey) : [subjectKey(whom as Subject)]
 }
 
-/** When a span or a moment that was given ends; undefined: never. */
+/** Returns the end of a duration or the given moment; undefined for a permanent mark. */
 export function untilOf(
   { for: span, until }: Pick<BlockingOptions, 'for' | 'until'>,
   now: number,

@@ -7,13 +7,13 @@ import type { Services } from '../services.js'
 import type { Blocked, BlockListExport } from './administration.js'
 import { blockedOf, isTime, lapsed } from './blocked.js'
 
-/** Everybody who is blocked, each once, a page of the storage at a time; then those whose block waits for a bot. */
+/** Lists every blocked subject once, reading the storage page by page, then the blocks that wait for a bot. */
 export async function* blockedIn(
   services: Services,
   staged: () => readonly MarkEntry[],
 ): AsyncGenerator<Blocked, void, undefined> {
   const { marks } = services.storage
-  // One bot after the other. Those who are blocked for an earlier bot were listed already.
+  // Goes through the bots one by one. Subjects blocked for an earlier bot were listed already.
   const earlier: number[] = []
   for (const bot of services.bots.all()) {
     let from: string | undefined
@@ -40,7 +40,7 @@ async function heldByAny(
   return false
 }
 
-/** A block list as plain JSON. */
+/** Converts a block list to plain JSON. */
 export async function exported(all: AsyncIterable<Blocked>): Promise<BlockListExport> {
   const blocked: BlockListExport['blocked'][number][] = []
   for await (const { subject, ...rest } of all) {
@@ -49,21 +49,21 @@ export async function exported(all: AsyncIterable<Blocked>): Promise<BlockListEx
   return { version: 1, blocked }
 }
 
-/** Marks asked for and written at once. */
+/** Most marks that are read and then written in one call. */
 const AT_ONCE = 100
-/** Marks that are put at once, where nobody is asked for before. */
+/** Most marks that are written in one call without being read before. */
 const PUT_AT_ONCE = 1000
 
-/** Imported marks that wait for a bot: they take no longer ones away. */
+/** Imported marks that wait for a bot. They never replace a longer block. */
 export const additions = new WeakSet<Mark>()
 
 /**
- * Adds an exported list to what waits for bots, or to what those have that are known; how many changed.
+ * Adds an exported list to the blocks that wait for bots and to those of the known bots. Returns how many subjects changed.
  *
- * @param earlier What was asked of many before this, and is awaited.
- * @param later Those of whom something else was asked meanwhile: that counts.
- * @param staged What waits.
- * @param stage Has a mark wait, too.
+ * @param earlier Earlier large writes, which are awaited first.
+ * @param later Subjects for which something else has been requested since; that request wins.
+ * @param staged The blocks that wait for bots.
+ * @param stage Adds a block to those.
  */
 export async function importInto(
   services: Services,
@@ -81,7 +81,7 @@ export async function importInto(
   for (const { key, mark } of entries) {
     const known = staged.get(key)
     if (known !== undefined && !lapsed(known, now) && !outlasts(mark, known)) continue
-    // Whether it is an addition depends on what was asked before, not on what the storage has.
+    // Whether it is an addition depends on earlier requests, not on the content of the storage.
     if (known === undefined ? !staged.has(key) : additions.has(known)) additions.add(mark)
     stage(key, mark)
     if (waits) changed.add(key)
@@ -94,7 +94,7 @@ export async function importInto(
   return changed.size
 }
 
-/** Puts those of what waited for a bot that were imported. */
+/** Writes for a newly met bot those of the waiting blocks that were imported. */
 export async function add(services: Services, bot: number, entries: readonly MarkEntry[]): Promise<void> {
   await lengthen(
     services,
@@ -104,8 +104,8 @@ export async function add(services: Services, bot: number, entries: readonly Mar
 }
 
 /**
- * Puts the blocks that hold for longer than what is there, and tells of them; whose they were. Where the storage answers at once, so
- * is this done at once.
+ * Writes the blocks that last longer than the existing ones, raises their events and returns the subjects. Runs synchronously up to
+ * its result if the storage is synchronous.
  */
 async function lengthen(
   { storage: { marks }, events }: Services,
@@ -129,12 +129,12 @@ async function lengthen(
   return changed
 }
 
-/** Whether a block ends after another; any does after none. */
+/** Whether a block ends after another one; true if there is no other. */
 export function outlasts({ until = Number.POSITIVE_INFINITY }: Mark, other: Mark | undefined): boolean {
   return other === undefined || until > (other.until ?? Number.POSITIVE_INFINITY)
 }
 
-/** Those of some who hold a mark. */
+/** Returns those of the subjects that hold a mark. */
 async function heldAmong(
   marks: Marks,
   bot: number,
@@ -150,7 +150,7 @@ async function heldAmong(
   return held
 }
 
-/** Puts many marks, so many at once. */
+/** Writes many marks in portions. */
 export async function putAll(
   entries: readonly MarkEntry[],
   left: ReadonlySet<Key>,
@@ -160,7 +160,7 @@ export async function putAll(
   await inPortions(left, PUT_AT_ONCE, (keys) => put(keys.map((key) => marks.get(key) as MarkEntry)))
 }
 
-/** Takes a mark from many, and tells of those who held it; how many these were. */
+/** Removes a mark from many subjects and raises events for those who held it. Returns how many held it. */
 export async function takeAll(
   { storage: { marks }, events }: Services,
   bot: number,
@@ -171,7 +171,7 @@ export async function takeAll(
   let count = 0
   const isLeft = (key: Key): boolean => left.has(key)
   await inPortions(left, AT_ONCE, async (some) => {
-    // It is taken from all in any case: while the storage is down nobody knows who holds it.
+    // Removed from all of them in any case: while the storage is down, the holders are unknown.
     const held = event === undefined ? [] : await heldAmong(marks, bot, name, some).catch(() => some)
     const holders = held.filter(isLeft)
     const taken = await marks.remove(bot, name, some.filter(isLeft))
@@ -182,12 +182,12 @@ export async function takeAll(
   return count
 }
 
-/** Portions that are under way at once, after one has failed. */
+/** Portions in progress at the same time after one has failed. */
 const PORTIONS = 10
 
 /**
- * Sees to a portion after the other, each with a time-out of its own, and, once one has failed, to several at once; rejects as the last
- * that failed.
+ * Processes portions one after another, each with a time-out of its own. Once a portion has failed, processes several at a time.
+ * Rejects with the last error.
  */
 async function inPortions(
   left: ReadonlySet<Key>,
@@ -205,15 +205,15 @@ async function inPortions(
         failures.push(error)
       }),
     )
-    // A storage that is away is not waited for portion by portion. Nor is all asked at once of one that may only be slow.
+    // A storage that is down must not cost a time-out per portion; one that is only slow must not get all portions at once.
     if (failures.length === 0 || under.length === PORTIONS) await Promise.all(under.splice(0))
   }
   await Promise.all(under)
-  // Only so much of what a storage misses is kept for it. Where the room ran out, the last of them says so.
+  // While a storage is down, a limited number of writes is kept for it. If that number was exceeded, the last error says so.
   if (failures.length > 0) throw failures.at(-1)
 }
 
-/** The entries of an exported list that hold still; of several of one subject, the one that ends last. */
+/** Returns the entries of an exported list that have not expired; for a subject with several, the one that ends last. */
 function readExport(list: BlockListExport, now: number): MarkEntry[] {
   if (typeof list !== 'object' || list === null || list.version !== 1 || !Array.isArray(list.blocked)) {
     throw new SentinelError(

@@ -2,7 +2,7 @@ import { keySubject } from '../../core/subject.js'
 import type { Mark, MarkEntry } from '../../storage/storage.js'
 import type { Blocked } from './administration.js'
 
-/** A block, as people see it. */
+/** Converts a mark to an entry of the block list. */
 export function blockedOf({ key, mark: { since, until, reason } }: MarkEntry): Blocked {
   return {
     subject: keySubject(key),
@@ -12,7 +12,7 @@ export function blockedOf({ key, mark: { since, until, reason } }: MarkEntry): B
   }
 }
 
-/** Whether a mark holds no longer. */
+/** Whether a mark has expired. */
 export function lapsed({ until }: Mark, now: number): boolean {
   return until !== undefined && until <= now
 }

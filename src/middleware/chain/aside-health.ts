@@ -6,7 +6,7 @@ interface Counts {
   readonly dropped: number
 }
 
-/** How what no update waits for fares, and whether updates are let in at all. */
+/** Returns the state of background work, and whether the sentinel or all of its webhooks are draining. */
 export function asideHealth(
   services: Services,
   webhooks: ReadonlySet<{ readonly isDraining: boolean }>,
@@ -17,7 +17,7 @@ export function asideHealth(
   readonly draining?: boolean
 } {
   const { background, hooksAside, notices } = services
-  // Where one of several bots is taken out, the others go on.
+  // With several webhooks, a single drained one does not stop the others.
   const hooked = [...webhooks]
   const draining = isClosing(services) || (hooked.length > 0 && hooked.every(({ isDraining }) => isDraining))
   return {

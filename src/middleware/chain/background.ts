@@ -2,7 +2,7 @@ import { unawaited } from '../../core/unawaited.js'
 import { type Probe, stepped } from './probe.js'
 
 /**
- * Keeps a platform from ending before work is done that nobody waits for, as `waitUntil` of Cloudflare Workers and Vercel does.
+ * Keeps a platform from ending before background work is done, like `waitUntil` of Cloudflare Workers and Vercel.
  *
  * @example
  * ```ts
@@ -18,15 +18,15 @@ export type WaitUntil = (work: Promise<unknown>) => void
 /** Work that no update waits for: notices, answers, marks. Bounded, and drained by `close()`. */
 export class Background {
   private readonly running = new Set<Promise<void>>()
-  /** Work refused because too much was under way. */
+  /** Amount of work refused because too much was running. */
   dropped = 0
-  /** Watches it. */
+  /** Watches the work. */
   probe: Probe | undefined
 
   constructor(
     private readonly failed: (error: unknown, what: string) => void,
     private readonly most = 256,
-    /** Other options may bring another. */
+    /** Public, since other options may set another function. */
     public waitUntil?: WaitUntil,
   ) {}
 
@@ -34,7 +34,7 @@ export class Background {
     return this.running.size
   }
 
-  /** Runs it aside; false if there is too much already. What it throws is told, with `what` it was. */
+  /** Runs work in the background; false if too much is running. Exceptions are reported under the name `what`. */
   run(what: string, work: () => Promise<unknown>): boolean {
     if (this.running.size >= this.most) {
       this.dropped++
@@ -55,7 +55,7 @@ export class Background {
     }
   }
 
-  /** Waits until nothing is under way; or, in so many rounds, for what is, for what that has begun, and so on. */
+  /** Waits until nothing is running. With `rounds`, waits that many times for what is running, including work started meanwhile. */
   async drain(rounds = Number.POSITIVE_INFINITY): Promise<void> {
     for (let left = rounds; left > 0 && this.running.size > 0; left--) await Promise.all(this.running)
   }

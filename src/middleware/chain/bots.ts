@@ -3,18 +3,18 @@ import type { UserFromGetMe } from 'grammy/types'
 import { Digest } from '../../core/digest.js'
 import type { Reading } from '../../core/facts.js'
 
-/** A bot that this chain has met. */
+/** A bot that this sentinel has met. */
 export interface KnownBot {
   readonly id: number
   readonly me: UserFromGetMe
   readonly api: Api
-  /** How its updates are read: its name, and its key for fingerprints, the same in every worker. */
+  /** How its updates are read: the bot's name, and the digest for fingerprints, which is the same in every worker. */
   readonly reading: Reading
 }
 
 /**
- * The same connection, for calls that never go out as the answer to a webhook: what is said aside comes too late for that and would be
- * lost, and what asks would learn nothing. Itself where the bot answers with no calls.
+ * Returns an API client whose calls are never sent as the reply to a webhook: background calls come too late for that and would be lost,
+ * and a reply returns no result. Returns the same client if the bot does not use webhook replies.
  */
 export function ownWay(api: Api): Api {
   if (api.options?.canUseWebhookReply === undefined) return api
@@ -26,19 +26,19 @@ export function ownWay(api: Api): Api {
 
 type Staged = (bot: KnownBot) => void
 
-/** Staged operations kept at most. */
+/** Most operations kept for later. */
 const MOST_STAGED = 10_000
 
 /**
- * The bots that a chain stands in front of. They show themselves with their first update (or `install()`); what
- * is asked before that is staged and done for each bot as it comes.
+ * The bots that a sentinel protects. A bot becomes known with its first update (or `install()`); operations
+ * requested before that are staged and run for each bot when it is met.
  */
 export class Bots {
   private readonly known = new Map<number, KnownBot>()
   private readonly staged: Staged[] = []
   private last: KnownBot | undefined
 
-  /** The bot of a context; on first sight, what was staged is done. */
+  /** Returns the bot of a context. The first time, runs the staged operations. */
   of(ctx: Context): KnownBot {
     const id = ctx.me.id
     if (this.last?.id === id) return this.last
@@ -52,7 +52,7 @@ export class Bots {
       id: me.id,
       me,
       api,
-      // The token is the one secret that all workers share. Only its digest is kept.
+      // The token is the one secret that all workers share. Only a digest of it is kept.
       reading: { username: me.username, digest: Digest.keyed(`fingerprint ${api.token}`) },
     }
     this.known.set(me.id, bot)
@@ -68,7 +68,7 @@ export class Bots {
     return this.known.get(id)
   }
 
-  /** Does it for every bot as it is first met from now on; false if too much is staged. */
+  /** Runs an operation for every bot that is met from now on; false if too many are staged. */
   stage(operation: Staged): boolean {
     if (this.staged.length >= MOST_STAGED) return false
     this.staged.push(operation)

@@ -5,37 +5,37 @@ import { beginClosing, stragglersOf } from '../concurrency/stragglers.js'
 import type { Chain } from '../pipeline.js'
 import type { Services } from '../services.js'
 
-/** A place at work is given up after so long, too. */
+/** The default time for closing; an update also waits at most this long for a place by default. */
 const WITHIN: Duration = '30s'
 
-/** What is finished before a sentinel is closed. */
+/** What has to be finished before a sentinel is closed. */
 export interface Unfinished {
   readonly services: Services
   readonly chain: Pick<Chain<Context>, 'drain' | 'unfinished' | 'waiting' | 'within'>
-  /** Chains that others have taken the place of, by what they end with. */
+  /** Chains that other options have replaced, by the promise of their drain. */
   readonly draining: ReadonlyMap<Promise<void>, Pick<Chain<Context>, 'waiting'>>
 }
 
-/** Updates that guards hold back now, by guard: those of earlier options, too. */
+/** Returns how many updates guards hold back now, by guard, including guards of replaced options. */
 export function heldIn({ chain, draining }: Unfinished): Readonly<Record<string, number>> {
   const held = new Map<string, number>()
   for (const each of [chain, ...draining.values()]) each.waiting(held)
   return Object.fromEntries(held)
 }
 
-/** Finishes what no update waits for. */
+/** Finishes all background work. */
 async function finish({ services, chain, draining }: Unfinished): Promise<void> {
   beginClosing(services)
   await chain.drain()
   await Promise.all([...draining.keys(), ...[...stragglersOf(services)].map((each) => each.drain())])
   await services.background.drain()
-  // Last, since a failure above is told as an event, for which more hooks may run.
+  // Last, since a failure above raises an event, which may run more hooks.
   await services.hooksAside.drain()
 }
 
 /**
- * Finishes all that a sentinel has begun, but no longer than so long: a handler that hangs must not keep a process alive. Then a warning
- * tells what was left.
+ * Finishes everything that a sentinel has begun, but within a bounded time: a handler that hangs must not keep a process alive. When the
+ * time is up, a warning lists what is left.
  *
  * @throws SentinelError `duration.invalid`.
  */
@@ -50,13 +50,13 @@ export async function finishInTime(
     await Promise.all([...webhooks].map((webhook) => webhook.drain(span)))
     beginClosing(left.services)
     await left.chain.drain()
-    // Notices that wait for a chat are not worth waiting for.
+    // Ends the waits of calls behind a 429: their notices are not worth waiting for.
     await calls.close()
     await finish(left)
   }
   if (await ended(work(), span, left.services.timers)) return
   await calls.close()
-  // Where webhooks took all of the time.
+  // The webhooks may have taken all of the time, so the rest is begun here.
   beginClosing(left.services)
   left.chain.drain().catch((error: unknown) => left.services.events.tell('error', { error, during: 'close' }))
   left.services.warn(

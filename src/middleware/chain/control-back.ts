@@ -8,7 +8,7 @@ import type { ControlBack, DenyOptions, LimitView, SentinelControl } from './con
 
 const permitting = later('permissions', () => import('../roles/permissions.js'))
 
-/** What a chain does for the controls that it gives to handlers. */
+/** What a chain does on behalf of the controls that handlers get. */
 export class ChainBack<C extends Context> implements ControlBack {
   private permissions: ActorPermissions | undefined
 
@@ -43,7 +43,7 @@ export class ChainBack<C extends Context> implements ControlBack {
     try {
       await this.chain.prepared.judge?.settle(receipt, 'refund', limit === undefined ? undefined : index)
     } catch (error) {
-      // A handler calls this. It can do nothing about a storage that fails, so nothing is thrown.
+      // Called by a handler, which can do nothing about a failing storage, so nothing is thrown.
       this.chain.failed(error, 'storage.settle')
     }
     return true
@@ -53,7 +53,7 @@ export class ChainBack<C extends Context> implements ControlBack {
     if (!this.chain.inner || decision.receipt === undefined) return
     this.chain.redone.note(ctx)
     const refunding = (): Promise<unknown> => this.refund(decision, undefined)
-    // If too much is under way in the background, it runs without being waited for. It reports its errors itself.
+    // If too much is running in the background, it runs detached instead. It reports its errors itself.
     if (!this.chain.services.background.run('refund', refunding)) void refunding()
   }
 
@@ -62,7 +62,7 @@ export class ChainBack<C extends Context> implements ControlBack {
     const isThere = root.within.some(({ questions }) =>
       questions.questions.some(({ check, name }) => name === limit && 'limit' in check),
     )
-    // A policy is wired with the first update that comes to a handler of it; it gives its limits its name.
+    // A policy is wired with the first update of a handler that uses it; its limits bear the policy's name.
     return isThere || services.policies?.names.includes(limit.replace(/\.(inline|edits|joins)$/, '')) === true
   }
 
@@ -112,7 +112,7 @@ export class ChainBack<C extends Context> implements ControlBack {
     return (await this.asked())?.hasRole(control, role) ?? false
   }
 
-  /** Undefined where they cannot be loaded: that is told, and is no. */
+  /** Loads the permissions; undefined if that fails, which is reported and counts as a no. */
   private async asked(): Promise<ActorPermissions | undefined> {
     if (this.permissions !== undefined) return this.permissions
     const { services, exemptions } = this.chain

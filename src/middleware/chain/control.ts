@@ -204,8 +204,8 @@ export class SentinelControl<C extends Context = Context> {
 
   /**
    * Tells whether the actor has a permission, such as `orders.refund`, by roles granted everywhere or in this chat, or assigned by
-   * Telegram; see `roles` of `sentinel()`. The owner and the users listed in `exempt` have every permission that some role
-   * allows. False for an invalid permission, and if the storage fails (reported as an `error` event).
+   * Telegram; see `roles` of `sentinel()`. The owner and the users listed in `exempt` have every permission. False for an invalid
+   * permission name, and if the storage fails (reported as an `error` event).
    */
   async can(permission: string): Promise<boolean> {
     return (await this.back.can(this, permission)) || (await this.outer?.can(permission)) === true

@@ -14,12 +14,12 @@ import { type Step, stepped } from './probe.js'
 import type { Settling } from './settling.js'
 import type { Tally } from './tally.js'
 
-/** From the last word of the guards to the handlers: hooks, places at work, what is held back, and how it all ends. */
+/** Brings an admitted update to its handlers: runs the last hooks, takes places, lets guards hold it back, and handles how it ends. */
 export class Entrance<C extends Context> {
   private readonly diverters: readonly Wired<C>[]
-  /** Undefined where nobody counts who is at work. */
+  /** Undefined if no guard counts running handlers. */
   private readonly seating: Seating<C> | undefined
-  /** What may be held back takes its place when its time has come. */
+  /** Whether places are taken late, because an update may be held back first and then takes its place when it is handled. */
   private readonly late: boolean
 
   constructor(
@@ -29,7 +29,7 @@ export class Entrance<C extends Context> {
     private readonly settling: Settling,
     private readonly steps: Steps,
     private readonly back: ControlBack,
-    /** A sentinel upstream has let the update in, and counted it. */
+    /** True for guards in front of a handler: the sentinel upstream has already admitted and counted the update. */
     private readonly inner: boolean,
     wired: readonly Wired<C>[],
   ) {
@@ -58,7 +58,7 @@ export class Entrance<C extends Context> {
       : this.enterWith(taken, facts, ctx, next, decision, identity)
   }
 
-  /** A guard has said no, with the last word: what was charged is given back, but for a resolver of `auth`. */
+  /** Handles a veto by a guard's last word. Charges are given back, except for a veto by the resolver of `auth`. */
   veto(
     { veto = 'vetoed', note, by }: Admission,
     facts: Facts,
@@ -68,7 +68,7 @@ export class Entrance<C extends Context> {
     late = false,
     wasAllowed = false,
   ): MaybePromise<void> {
-    // What was vetoed was not handled: the same update may come again, and pays no second time.
+    // The update was not handled: if it is redelivered, it may be handled, and is not charged again.
     this.settling.settle(decision, 'release')
     if (by === undefined) return this.refusals.deny(facts, ctx, veto, 'auth', note, denial, wasAllowed)
     this.uncharge(facts, decision)
@@ -76,25 +76,25 @@ export class Entrance<C extends Context> {
   }
 
   /**
-   * As if a limit of the plan had refused: then nothing is charged. But the first of an album has paid for all that come after it:
-   * given back, albums would cost nothing as long as their first is vetoed.
+   * Gives the charges back, as if a limit of the plan had refused. Except for the first part of an album, which pays for the later parts:
+   * otherwise albums would cost nothing as long as their first part is vetoed.
    */
   private uncharge({ album, activity }: Facts, decision: Decision | undefined): void {
     if (album === undefined || activity !== 'message') this.settling.settle(decision, 'refund')
   }
 
-  /** Who is let off spends nothing. */
+  /** Gives back the charges of an exempt actor. */
   giveBack(decision: Decision | undefined): void {
     this.settling.settle(decision, 'refund')
   }
 
-  /** In shadow a veto is told, and stops nothing. */
+  /** Reports a veto in shadow mode, which stops nothing. */
   shadow(facts: Facts, ctx: C, { veto = 'vetoed', by }: Admission): void {
     const { guard, limit } = by ?? { guard: 'auth', limit: 'resolver' }
     this.refusals.shadow(facts, ctx, guard, limit, veto)
   }
 
-  /** Whether a hook has stopped the update. */
+  /** Whether a hook has stopped the update. In shadow mode the veto is only reported. */
   isStopped(facts: Facts, ctx: C, veto: HookVeto | undefined): veto is HookVeto {
     if (veto === undefined || !this.services.shadow) return veto !== undefined
     this.refusals.shadow(facts, ctx, 'hook', veto.hook, 'vetoed')
@@ -129,7 +129,7 @@ export class Entrance<C extends Context> {
       : this.unlessStopped(veto, place, facts, ctx, next, decision, identity)
   }
 
-  /** Those after the guards, and those that are asked last; synchronously as long as they answer so. */
+  /** Runs the hooks after the guards and at `allowed`; stays synchronous as long as they answer synchronously. */
   private lastHooks(facts: Facts, ctx: C): MaybePromise<HookVeto | undefined> {
     const veto = this.steps.after(facts, ctx, this.late)
     if (this.inner) return veto
@@ -151,7 +151,7 @@ export class Entrance<C extends Context> {
       : this.letIn(place, facts, ctx, next, decision, identity)
   }
 
-  /** A hook has said no to what was admitted. */
+  /** Handles a veto by a hook after the guards admitted the update. */
   private stopped(
     place: Place | undefined,
     facts: Facts,
@@ -166,7 +166,7 @@ export class Entrance<C extends Context> {
     return this.refusals.hooked(facts, ctx, veto, wasAllowed)
   }
 
-  /** Lets the update in, and sees how its handlers end. */
+  /** Admits the update, and runs its handlers or lets a guard take it over. */
   private letIn(
     place: Place | undefined,
     facts: Facts,
@@ -193,14 +193,14 @@ export class Entrance<C extends Context> {
       : seated(place, this.settling, next, decision, ctx)
   }
 
-  /** What a sentinel has let in is let in once. */
+  /** Counts an admitted update, unless a sentinel upstream has counted it. */
   private count(facts: Facts, ctx: C): void {
     if (this.inner) return
     this.tally.allowed++
     if (this.services.events.wanted('allowed')) this.services.events.tell('allowed', { facts, ctx })
   }
 
-  /** What is held back is let in, and takes its place when its time has come; else there must be one now. */
+  /** Admits an update of a chain with late places: if it is held back, it takes its place when it is handled, otherwise now. */
   private async letInLate(
     control: SentinelControl,
     facts: Facts,
@@ -228,10 +228,10 @@ export class Entrance<C extends Context> {
   }
 
   /**
-   * A place for an update that has come so far. Where there is none, or a hook says no, it is refused, and so are those it was
-   * gathered with: without a word, for it has it.
+   * Takes a place for an update that is about to be handled. If there is none, or a hook vetoes, the update is refused, and so are those
+   * that were gathered with it; these get no notice, since this update gets one.
    *
-   * @param held Its control, where it was held back: then it was counted as allowed.
+   * @param held The control of an update that was held back, and so was counted as allowed.
    */
   private async placeFor(
     facts: Facts,
@@ -262,7 +262,7 @@ export class Entrance<C extends Context> {
   }
 }
 
-/** What does not reach its handlers has nothing to say to those around them. */
+/** Restores the outer control, or none, for an update that does not reach the handlers behind this guard. */
 function outOfReach(ctx: Context & Partial<SentinelFlavor>): void {
   const outer = ctx.sentinel?.outer
   if (outer === undefined) delete ctx.sentinel

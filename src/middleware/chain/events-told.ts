@@ -1,6 +1,6 @@
 import type { SentinelEvents } from '../events.js'
 
-/** All of them: the compiler sees to it that none is left out. */
+/** All events. The type makes the compiler check that the list is complete. */
 const TOLD: Readonly<Record<keyof SentinelEvents, true>> = {
   allowed: true,
   denied: true,
@@ -24,5 +24,5 @@ const TOLD: Readonly<Record<keyof SentinelEvents, true>> = {
   warning: true,
 }
 
-/** Every event of a sentinel. */
+/** The names of all events of a sentinel. */
 export const EVENTS: readonly string[] = Object.keys(TOLD)

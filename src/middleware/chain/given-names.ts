@@ -3,9 +3,9 @@ import { hintAt } from '../../core/nearest.js'
 import { shown } from '../../core/show.js'
 import { EVENTS } from './events-told.js'
 
-/* What is given to a sentinel by code that no compiler has checked. */
+/* Checks values that untyped code may pass to a sentinel. */
 
-/** Refuses what is no event, since nobody would ever be told, and what is no function. */
+/** Rejects an unknown event, which would never be raised, and a listener that is not a function. */
 export function checkListening(event: unknown, listener: unknown): void {
   if (typeof event !== 'string' || !EVENTS.includes(event)) throw unknownEvent(event)
   if (typeof listener === 'function') return
@@ -19,7 +19,7 @@ function unknownEvent(event: unknown): SentinelError {
   )
 }
 
-/** Refuses what is no bot of grammY's. */
+/** Rejects a value that is not a grammY bot. */
 export function checkBot(bot: unknown, what: string): void {
   const { api, use } = Object(bot) as {
     readonly api?: { config?: { use?: unknown } }

@@ -4,12 +4,12 @@ import { NOT_EXEMPT } from '../exempt/exemptions.js'
 import type { GuardStep } from '../hooking/steps.js'
 import type { Services } from '../services.js'
 
-/** So many updates in a row, of people who are let off nothing, that guards asked nothing about. */
+/** Number of updates in a row, from actors who are not exempt, that guards may ask nothing about before a warning. */
 const MANY = 20
 
 /**
- * Notices guards that stand in front of a handler whose updates they do not count, such as a limit on messages in front of
- * a handler of those who join: they do nothing, and nobody would know.
+ * Warns about guards in front of a handler whose updates they do not count, such as a limit on messages in front of
+ * a handler for joins: they have no effect, which nobody would notice.
  */
 export class IdleWatch {
   private idle = 0
@@ -19,7 +19,7 @@ export class IdleWatch {
     private readonly guards: readonly GuardStep[],
   ) {}
 
-  /** Sees what an update asks. Itself, as long as it watches. */
+  /** Reads what an update asks. Returns itself as long as it keeps watching, then undefined. */
   see(ask: Ask | undefined, { activity }: Facts, level: number): IdleWatch | undefined {
     if (ask !== undefined) return undefined
     if (level !== NOT_EXEMPT || ++this.idle < MANY) return this

@@ -3,26 +3,26 @@ import type { Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 
-/** A function of a developer's that others wait for, or that takes a place of few, may take so long. */
+/** The longest wait for a developer's function that others wait for, or that takes one of few slots. */
 const MOST: Ms = 10_000
 
 /**
- * Waits for work of others, but no longer than so long: then it rejects with the error. What comes of the work after that is no news.
+ * Waits for foreign work, but rejects with an error after `ms` milliseconds. What becomes of the work after that is ignored.
  *
- * @param late The error, made when the time is up.
+ * @param late Creates the error when the time is up.
  */
 export function inTime<T>(work: Promise<T>, ms: Ms, timers: Timers, late: () => Error): Promise<T> {
   return new Promise((fulfil, reject) => {
     const callOff = timers.after(ms, () => reject(late()))
-    // A promise of somebody's own may settle as it likes.
+    // Wrapped, since a foreign promise may not follow the standard.
     Promise.resolve(work).then(fulfil, reject).finally(callOff)
   })
 }
 
 /**
- * Waits for what a function of a developer's gave, for ten seconds at most.
+ * Waits at most ten seconds for the result of a developer's function.
  *
- * @param what It, as options name it.
+ * @param what The function's name in the options.
  * @throws SentinelError `callback.timeout`, and whatever the function rejects with.
  */
 export async function callbackEnded(given: unknown, what: string, timers: Timers): Promise<void> {

@@ -3,7 +3,7 @@ import { isPromise, type MaybePromise } from '../../core/check.js'
 import type { Facts } from '../../core/facts.js'
 import type { Wired } from '../guard.js'
 
-/** Shows an update to the guards that see all of them, one after the other; synchronously as long as nobody takes time. Never throws or rejects. */
+/** Calls the observers of guards one after another; synchronously as long as they are synchronous. Never throws or rejects. */
 export function observe<C extends Context>(
   observers: readonly Wired<C>[],
   facts: Facts,
@@ -19,12 +19,12 @@ export function observe<C extends Context>(
       failed(error, 'observe')
       continue
     }
-    // Observers return a promise only where somebody listens. The rest then wait, so that the order is kept.
+    // Observers return a promise only if handlers are registered. The other observers then wait, to keep the order.
     if (isPromise(observed)) return observeRest(observed, observers, facts, ctx, failed, i + 1)
   }
 }
 
-/* In a function of its own: a closure in the ordinary way would cost every update the allocation of what it captures. */
+/* A function of its own: a closure in the synchronous path would make every update allocate what the closure captures. */
 async function observeRest<C extends Context>(
   observed: Promise<void>,
   observers: readonly Wired<C>[],

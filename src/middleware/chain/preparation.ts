@@ -5,29 +5,29 @@ import { boundedJudge, boundedPrepare } from '../../storage/bounded.js'
 import type { Services } from '../services.js'
 import { type Probe, probedJudge } from './probe.js'
 
-/** How long after a storage failed to take the plan it is asked again. */
+/** How long to wait before handing over the plan again after a storage failed to take it. */
 const PREPARE_AGAIN: Ms = 5000
 
-/** The plan of a chain in the hands of its storage, and the judge made of it. */
+/** Hands the plan of a chain to its storage, and keeps the judge compiled from it. */
 export class Preparation {
-  /** By the latest plan that the storage has taken. */
+  /** The judge of the latest plan that the storage has taken. */
   judge: Judge | undefined
-  /** The storage has taken the first plan, or failed to. */
+  /** Whether the storage has taken the first plan, or failed to. */
   private answered = false
   private preparing: Promise<void> | undefined
   private readonly lease: Lease
   private again: Ms = 0
-  /** Plans that were handed over: of two under way the later holds. */
+  /** Number of plans handed over. If two are pending, the later one wins. */
   private turn = 0
   private taken = 0
-  /** As the storage gave it, where a probe watches it. */
+  /** The judge as the storage returned it, without the probe. */
   private bare: { readonly judge: Judge; readonly plan: Plan } | undefined
   private watched: Probe | undefined
   private readonly unlisten: (() => void) | undefined
   private callOff: (() => void) | undefined
   private stopped = false
 
-  /** @param late It is made while an update waits: a storage that throws must not stop it. */
+  /** @param late True if it is created while an update waits: then a storage that throws must not stop the update. */
   constructor(
     private readonly services: Services,
     private readonly planOf: () => Plan,
@@ -44,45 +44,45 @@ export class Preparation {
     this.unlisten = services.runtime?.onChange(() => this.renew())
   }
 
-  /** Set while the storage takes the first plan. Whoever asks meanwhile waits; while it is tried again nobody does. */
+  /** Pending while the storage takes the first plan; updates wait for that. During later attempts updates do not wait. */
   get first(): Promise<void> | undefined {
     const under = this.underWay
     return this.answered ? undefined : under
   }
 
-  /** The judge, once the storage has taken the plan. */
+  /** Resolves to the judge once the storage has taken the plan. */
   async ready(): Promise<Judge | undefined> {
     await this.underWay
     return this.judge
   }
 
-  /** Set while the storage takes a plan, the first or a later one. */
+  /** Pending while the storage takes a plan, the first or a later one. */
   private get underWay(): Promise<void> | undefined {
-    // The request that it was handed over in has ended, so nobody will hear of it.
+    // The request in which the plan was handed over has ended, so the answer will never arrive.
     if (this.preparing !== undefined && this.lease.isLost) this.renew()
     return this.preparing
   }
 
-  /** There is no judge yet: the storage is asked again, though not all the time. */
+  /** Hands the plan over again while there is no judge, but not too often. */
   retry(): void {
     if (this.preparing !== undefined || this.services.clock() < this.again) return
     this.renew()
   }
 
-  /** Nothing that changes from now on concerns it. */
+  /** Ignores all later changes of limits. */
   stop(): void {
     this.stopped = true
     this.unlisten?.()
     this.callOff?.()
   }
 
-  /** Lets a probe see what the judge is asked; nobody, when undefined. */
+  /** Sets the probe that sees what the judge is asked; undefined removes it. */
   probe(probe: Probe | undefined): void {
     this.watched = probe
     if (this.bare !== undefined) this.judge = probedJudge(this.bare.judge, this.bare.plan, probe)
   }
 
-  /** Hands the plan over as it is now; until the storage has taken it the one before holds. */
+  /** Hands the present plan over. Until the storage has taken it, the previous one applies. */
   private renew(): void {
     if (this.stopped) return
     try {
@@ -127,7 +127,7 @@ export class Preparation {
     this.answered = true
     this.again = this.services.clock() + PREPARE_AGAIN
     this.failed(error, 'storage.prepare')
-    // With a judge of an earlier plan updates are decided, and nobody asks again.
+    // With the judge of an earlier plan updates are decided and never retry, so a timer does.
     if (this.judge === undefined || this.stopped) return
     this.callOff?.()
     this.callOff = this.services.timers.after(PREPARE_AGAIN, () => this.renew())

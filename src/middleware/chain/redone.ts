@@ -3,10 +3,10 @@ import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { Recent } from '../recent.js'
 
-/** Telegram delivers for so long what is not taken (https://core.telegram.org/bots/api#getting-updates). */
+/** Telegram redelivers unconfirmed updates for this long (https://core.telegram.org/bots/api#getting-updates). */
 const REDELIVERED_WITHIN: Ms = 86_400_000
 
-/** Updates whose handlers failed in this process, as long as they may come again. */
+/** Updates whose handlers failed in this process, as long as they may be redelivered. */
 export class Redone {
   private readonly updates = new Recent<true>(REDELIVERED_WITHIN)
 
@@ -21,7 +21,7 @@ export class Redone {
   }
 }
 
-/** Numbers of updates are a bot's own. */
+/** Identifies an update; update ids are unique per bot only. */
 function nameOf({ me, update }: Context): string {
   return `${me.id} ${update.update_id}`
 }

@@ -2,21 +2,22 @@ import type { Context, NextFunction } from 'grammy'
 import { type Decision, isPromise, type MaybePromise, type Settlement } from '../../core/check.js'
 import type { Preparation } from './preparation.js'
 
-/** Tells the storage how admissions ended. */
+/** Reports to the storage how admissions ended. */
 export class Settling {
   constructor(
     private readonly prepared: Preparation,
-    /** Whether any check wants to know that handlers threw; that they did not. */
+    /** Whether any check needs to know that handlers threw (`released`) or that they finished (`leased`). */
     private readonly released: boolean,
     private readonly leased: boolean,
     private readonly failed: (error: unknown, during: string) => void,
-    /** Told of updates whose handlers threw, and which may come again. */
+    /** Called with updates whose handlers threw, and which may be redelivered. */
     private readonly unhandled: (ctx: Context) => void,
   ) {}
 
   /**
-   * Runs the handlers, and settles by how they end. Whoever waits for the handlers waits for them alone; but what they threw comes after
-   * the release, or the update would come again while its claim is held, and be lost. Storages answer in time, or are given up.
+   * Runs the handlers, and settles the admission by how they end. The caller only waits for the handlers. But an exception is passed on
+   * after the release: otherwise the update could be redelivered while its claim is still held, and would be lost. That wait is bounded,
+   * since storages have time-outs.
    */
   run(next: NextFunction, decision: Decision | undefined, ctx: Context): MaybePromise<void> {
     return decision !== undefined && (this.released || this.leased)
@@ -36,7 +37,7 @@ export class Settling {
   }
 
   private watched(next: NextFunction, decision: Decision, ctx: Context): MaybePromise<void> {
-    // A handler that is wrapped need not be asynchronous.
+    // A wrapped handler may be synchronous.
     let handled: MaybePromise<void>
     try {
       handled = next()
@@ -47,7 +48,7 @@ export class Settling {
       this.settle(decision, 'complete')
       return handled
     }
-    // Nobody waits for it to be known that it is done.
+    // Nobody waits for the settlement.
     const completed = this.leased ? (): void => void this.settle(decision, 'complete') : undefined
     return handled.then(completed, (error) => this.release(decision, ctx, error))
   }

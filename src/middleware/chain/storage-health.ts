@@ -1,7 +1,7 @@
 import type { StorageHealth } from '../../storage/storage.js'
 import type { Services } from '../services.js'
 
-/** How the storage is. Does not reject: one that fails to tell is not well. */
+/** Returns the health of the storage. Never rejects: a storage that fails to report is not ok. */
 export async function storageHealth({ storage, events }: Services): Promise<StorageHealth> {
   try {
     return await storage.health()

@@ -1,5 +1,5 @@
 /**
- * How many updates went which way in this process, since it was made.
+ * How many updates were allowed, denied and so on in this process, since the sentinel was created.
  *
  * @example
  * ```ts
@@ -12,22 +12,22 @@
 export interface Tally {
   allowed: number
   denied: number
-  /** Of a kind this version does not know: passed, undecided. */
+  /** Updates of a kind this version does not know; they passed undecided. */
   unknown: number
-  /** Would have been stopped by a limit in shadow. */
+  /** Updates that a limit in shadow mode would have stopped. */
   shadow: number
-  /** By guard and reason, such as `throttle.limited`. In JSON an object. */
+  /** Denials by guard and reason, such as `throttle.limited`. An object in JSON. */
   readonly denials: Map<string, number>
 }
 
-/** JSON knows no maps: it would show every count as none. */
+/** A map that becomes an object in JSON, where a plain map would be empty. */
 class Denials extends Map<string, number> {
   toJSON(): Readonly<Record<string, number>> {
     return Object.fromEntries(this)
   }
 }
 
-/** Nothing counted yet. */
+/** Creates a tally with all counts at zero. */
 export function newTally(): Tally {
   return { allowed: 0, denied: 0, unknown: 0, shadow: 0, denials: new Denials() }
 }

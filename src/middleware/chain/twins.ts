@@ -2,7 +2,7 @@ import type { Context } from 'grammy'
 import type { Chain } from '../pipeline.js'
 import type { Services } from '../services.js'
 
-/** Warns where an update comes from a sentinel that keeps its state where this one does: to each, the other's updates are its own. */
+/** Warns if an update already passed another sentinel that keeps its state under the same name in the same storage. */
 export function warnOfTwin(root: Chain<Context> | undefined, name: string, services: Services): void {
   if (root === undefined || root.name !== name || root.services.storage !== services.storage) return
   services.warn(

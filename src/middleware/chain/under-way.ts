@@ -5,24 +5,24 @@ import { hasPassed } from './control.js'
 const noOther = (): void => undefined
 
 /**
- * Updates that a sentinel is at. Where it stands on two branches (`fork()`) and its storage answers later, the second use comes while the
- * first has not decided: it waits for that, or it would take the update for a duplicate of itself.
+ * Updates that a sentinel is deciding. If the sentinel stands on two branches (`fork()`) and its storage is asynchronous, the second pass
+ * of an update comes before the first is decided. It waits for the first, which it would otherwise take for a duplicate.
  */
 export class UnderWay {
   /**
-   * Where a context keeps what the first use of it gave: null once it goes its way without a decision. In the context, since a map of all
-   * that is under way would cost each update of a storage elsewhere a tenth of its time.
+   * The context's property for the promise of the first pass; null if the update passes without a decision. Stored in the context because
+   * a map of all updates being decided would cost each update of a remote storage a tenth of its time.
    */
   private readonly entered = Symbol('first use')
-  /** Told when the update is let in. */
+  /** Callbacks for when the update is admitted. */
   private readonly waiting = new Map<Context, (() => void)[]>()
 
-  /** Whether anybody waits. */
+  /** Whether any pass waits. */
   get isAwaited(): boolean {
     return this.waiting.size > 0
   }
 
-  /** What the first use of the sentinel that keeps this tally gave: noted unless it has let the update in by now, or stopped it. */
+  /** Stores the promise of the first pass, unless that pass has already admitted or stopped the update. `tally` identifies the sentinel. */
   noted(ctx: Context, entered: MaybePromise<void>, tally: object): MaybePromise<void> {
     const noting = ctx as Noting
     if (isPromise(entered) && noting[this.entered] !== null && !hasPassed(ctx, tally, noOther))
@@ -30,14 +30,14 @@ export class UnderWay {
     return entered
   }
 
-  /** Nothing is decided about it: whoever waits, or comes after it, need not. */
+  /** Called for an update that passes without a decision: present and later passes need not wait. */
   passes(ctx: Context): void {
     const noting = ctx as Noting
     noting[this.entered] = null
     this.letIn(ctx)
   }
 
-  /** Fulfilled when the update has been let in, or the first use is through with it; undefined where there is none. */
+  /** Fulfilled when the update was admitted, or when its first pass has ended; undefined if no pass is under way. */
   decided(ctx: Context): Promise<void> | undefined {
     const noting = ctx as Noting
     const first = noting[this.entered]

@@ -19,8 +19,8 @@ interface Scope<C extends Context> {
 }
 
 /*
- * Scopes that nearly all chains have, by name: a name stands for the same subject wherever it is asked for, and reading it
- * here costs no call of a function that V8 cannot know beforehand.
+ * Scopes that nearly all chains have. A scope's name always stands for the same subject, so these are read directly, which avoids a call
+ * of a function that V8 cannot inline.
  */
 const OTHER = 0
 const ACTOR = 1
@@ -34,36 +34,36 @@ const SOURCES: ReadonlyMap<string, number> = new Map([
 
 /** What updates of one activity ask, as far as it is known at wiring. */
 interface Route {
-  /** By check; shared by all asks that need no other. */
+  /** Costs by check, shared by all asks that need no other costs. */
   readonly costs: readonly number[]
-  /** Scopes that its checks name. */
+  /** Scopes that the route's checks use. */
   readonly scopes: readonly number[]
-  /** Claims that only need a token. */
+  /** Claims whose only dynamic part is the token. */
   readonly tokens: readonly number[]
-  /** Checks that look at the update in any other way. */
+  /** Checks that depend on the update in any other way. */
   readonly dynamic: readonly number[]
   /** Whether anything is asked at all. */
   readonly asks: boolean
 }
 
 /**
- * What a chain of guards asks, compiled: a plan for the storage, and the way from the facts of an update to an
- * ask. Most of an ask is the same for all updates of an activity, so it is made once and shared.
+ * The questions of a chain of guards, compiled: a plan for the storage, and the conversion of an update's facts to an
+ * ask. Most of an ask is the same for all updates of an activity, so it is created once and shared.
  */
 export class Questions<C extends Context> implements Wiring<C> {
   readonly questions: Question<C>[] = []
   readonly wired: Wired<C>[] = []
-  /** By wired: the guard. */
+  /** The guard names of `wired`, by index. */
   readonly names: string[] = []
-  /** The guards in order, each once, as hooks know them. */
+  /** The guards in order, each once, as hooks see them. */
   readonly steps: GuardStep[] = []
-  /** Limits of a handler that were given no name, by guard. */
+  /** Number of limits without a name in front of a handler, by guard. */
   private readonly unnamed = new Map<string, number>()
   private readonly excuses: Excuse<C>[] = []
   private readonly scopes: Scope<C>[] = []
   private claims = 0
   private readonly claimOf: number[] = []
-  /** By level of exemption and activity, made when first asked for: most bots see few of them. */
+  /** Routes by level of exemption and activity, created on first use, since most bots see few of them. */
   private readonly routes: readonly (Route | undefined)[][] = LEVELS.map(() => [])
   private readonly lists = new Map<readonly number[], Map<number, readonly number[]>>()
   private noSubjects: readonly (Key | undefined)[] = []
@@ -71,7 +71,7 @@ export class Questions<C extends Context> implements Wiring<C> {
   constructor(
     readonly services: Services,
     guards: readonly GuardDefinition<C>[],
-    /** The handler that the guards stand in front of. */
+    /** The handler that the guards protect. */
     readonly place: string | undefined = undefined,
   ) {
     for (const guard of guards) {
@@ -85,7 +85,7 @@ export class Questions<C extends Context> implements Wiring<C> {
     this.noSubjects = this.scopes.map(() => undefined)
   }
 
-  /** Notes which guards a definition was: those it asked for (of a policy, several), or itself. */
+  /** Records the guards of a definition: those of its checks (several for a policy), or the definition itself. */
   private step(name: string, from: number, wired: Wired<C> | undefined): void {
     const asked = this.questions.slice(from)
     for (const guard of new Set(asked.map(({ check }) => check.guard))) {
@@ -137,7 +137,7 @@ export class Questions<C extends Context> implements Wiring<C> {
     return this.questions.length - 1
   }
 
-  /** Roles that are let off are marks, so the plan itself reads them. */
+  /** Exempts holders of exempt roles by their marks, so that the plan itself reads them. */
   private withExemptions(question: Question<C>): Question<C> {
     const { exemptMarks } = this.services
     if (exemptMarks.length === 0 || (question.excused !== 'everybody' && question.excused !== 'roles')) {
@@ -154,12 +154,12 @@ export class Questions<C extends Context> implements Wiring<C> {
     this.excuses.push(excuse)
   }
 
-  /** The question that refuses what nobody decides about, since the storage threw. */
+  /** Returns the question that refuses an update after the storage threw; undefined if none does. */
   closedIn(ask: Ask): Question<C> | undefined {
     return this.questions.find(
       ({ check }, index) =>
         check.shadow !== true &&
-        // Where no marks are known, nobody holds one.
+        // Without a storage no marks are known, so a required mark counts as missing.
         (check.whenDown === 'closed' || (check.whenDown !== 'open' && check.kind === 'present')) &&
         (ask.costs[index] as number) > 0 &&
         ask.subjects[check.subject] !== undefined,
@@ -170,7 +170,7 @@ export class Questions<C extends Context> implements Wiring<C> {
     return this.questions.some(({ check }) => check.slot === slot)
   }
 
-  /** Whether what updates of an activity ask is known from their facts alone: no function of a developer's is called. */
+  /** Whether the ask for an activity depends on facts alone, so that no developer's function is called. */
   isPlain(activity: Activity, exempt: number): boolean {
     const route = this.route(activity, exempt)
     return (
@@ -187,12 +187,12 @@ export class Questions<C extends Context> implements Wiring<C> {
     return number === 1 ? this.place : `${this.place}~${number}`
   }
 
-  /** Scopes by name, for whoever asks about one subject only. */
+  /** Returns the scopes by name, for asks about a single subject. */
   scopeNames(): readonly string[] {
     return this.scopes.map(({ name }) => name)
   }
 
-  /** What an update asks; undefined when nothing. `failed` is told what developers' own functions throw. */
+  /** Returns what an update asks; undefined if nothing. Exceptions of developers' functions go to `failed`. */
   askFor(
     facts: Facts,
     ctx: C,
@@ -202,7 +202,7 @@ export class Questions<C extends Context> implements Wiring<C> {
   ): Ask | undefined {
     const route = this.route(facts.activity, exempt)
     if (!route.asks) return undefined
-    // Copied rather than grown: a list that grows is given room for more than it needs.
+    // Copied from a list of the right length: a list that grows is allocated larger than needed.
     const subjects = this.noSubjects.slice()
     for (let i = 0; i < route.scopes.length; i++) {
       const index = route.scopes[i] as number
@@ -227,12 +227,12 @@ export class Questions<C extends Context> implements Wiring<C> {
     return this.withDynamics({ bot, subjects, costs, tokens }, route, facts, ctx, failed)
   }
 
-  /** An ask without its claims, which are taken already; undefined where it asks nothing else. */
+  /** Returns an ask without its claims, which have already been taken; undefined if nothing else is asked. */
   unclaimed(ask: Ask): Ask | undefined {
     return this.only(({ kind }) => kind !== 'claim', ask)
   }
 
-  /** An ask that takes and charges nothing, and only asks for marks; undefined where there are none. */
+  /** Returns an ask that only checks marks and takes or charges nothing; undefined if it checks none. */
   demanded(ask: Ask): Ask | undefined {
     return this.only(({ kind }) => kind === 'absent' || kind === 'present', ask)
   }
@@ -257,8 +257,8 @@ export class Questions<C extends Context> implements Wiring<C> {
   }
 
   /**
-   * A list with one other cost. Where that is 0 or 1, as of a claim that is asked or not, the list is made once and
-   * shared: storages may go by which list it is.
+   * Returns the list with one cost replaced. For the costs 0 and 1, as for a claim that is asked or not, the list is created once and
+   * shared, since storages may cache by list identity.
    */
   private withCost(costs: readonly number[], index: number, cost: number): readonly number[] {
     const shared = cost === 0 || cost === 1
@@ -273,7 +273,7 @@ export class Questions<C extends Context> implements Wiring<C> {
   private remember(costs: readonly number[], name: number, own: readonly number[]): void {
     let others = this.lists.get(costs)
     if (others === undefined) {
-      // Costs that are fractions give a new list each time, which is never found again. So what is remembered is bounded.
+      // With fractional costs, each list is new and never found again, so the number of remembered lists is bounded.
       if (this.lists.size >= MOST_LISTS) this.lists.clear()
       others = new Map()
       this.lists.set(costs, others)
@@ -337,7 +337,7 @@ export class Questions<C extends Context> implements Wiring<C> {
           }
         }
       } catch (error) {
-        // A developer's function that throws leaves its check out: it must not stop the bot.
+        // A developer's function that throws disables its check for this update; it must not stop the bot.
         failed(error, question.check.slot)
         cost = 0
       }
@@ -382,7 +382,7 @@ export class Questions<C extends Context> implements Wiring<C> {
       if (applies[index]) for (const scope of scopesOf(check)) scopes.add(scope)
     })
     return {
-      // A token decides for itself whether its claim is asked; most updates of an activity have none.
+      // A claim is asked only if the update has a token, which for most activities is rare.
       costs: this.questions.map(({ token, usual }, index) =>
         applies[index] && (token === undefined || usual === true) ? 1 : 0,
       ),
@@ -401,7 +401,7 @@ export class Questions<C extends Context> implements Wiring<C> {
 const INDEX_OF = Object.fromEntries(ACTIVITIES.map((activity, index) => [activity, index])) as Readonly<
   Record<Activity, number>
 >
-/** Lists of costs that others were made from, remembered at most. */
+/** Most lists of costs whose derived lists are remembered. */
 const MOST_LISTS = 256
 const NO_TOKENS: readonly number[] = Object.freeze([])
 

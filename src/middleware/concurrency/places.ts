@@ -3,39 +3,39 @@ import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
 
-/** How many may be at work at once, and how long others wait for them. */
+/** The bounds of places, and how long updates wait for them. */
 export interface PlacesOptions<T> {
   readonly clock: Clock
   readonly timers: Timers
-  /** At work at once for one subject. */
+  /** Most holders of one subject at the same time. */
   readonly most: number
-  /** That wait, for one subject. */
+  /** Most waiters of one subject. */
   readonly queue: number
-  /** How long one waits. */
+  /** The longest wait. */
   readonly wait: Ms
-  /** How long one holds its place while others wait for it. */
+  /** How long a holder keeps its place while others wait for it. */
   readonly deadline: Ms
-  /** That wait, for all subjects together. */
+  /** Most waiters of all subjects together. */
   readonly maxWaiting: number
-  /** Subjects that somebody is at work for. */
+  /** Most subjects with holders. */
   readonly maxSubjects: number
-  /** Told of whoever held a place for too long. */
+  /** Called with a holder that kept its place for too long. */
   readonly overdue: (holder: T, ms: Ms) => void
 }
 
-/** A place at work; to be left once. */
+/** A place, to be left exactly once. */
 export interface Place {
   leave(): void
 }
 
-/** No place, and none in time: how long it takes until there is one for certain. */
+/** The result if no place became free in time; `wait` is how long it takes at most until one is. */
 export interface NoPlace {
   readonly wait: Ms
 }
 
-/** Somebody at work. */
+/** A running handler that holds a place. */
 class Holder<T> implements Place {
-  /** Told when a second one comes; undefined as long as nobody else has. */
+  /** The lane of the subject; undefined while this is its only holder and no second update has come. */
   lane: Lane<T> | undefined = undefined
 
   constructor(
@@ -53,39 +53,39 @@ class Holder<T> implements Place {
 
 interface Waiter<T> {
   readonly told: T
-  /** Called with a place, or with none. */
+  /** Called with a place, or with the reason that there is none. */
   readonly end: (place: Holder<T> | NoPlace) => void
   readonly callOff: () => void
 }
 
-/** The places of one subject: there from the second comer on, as long as somebody is at work. */
+/** The places of one subject. Created with the second update, and kept while there are holders. */
 interface Lane<T> {
   readonly bot: number
   readonly key: Key
-  /** Whoever began first is first. */
+  /** Holders, in the order in which they began. */
   readonly holders: Set<Holder<T>>
-  /** Whoever came first is first. */
+  /** Waiters, in the order in which they came. */
   readonly waiting: Waiter<T>[]
   disarm: (() => void) | undefined
 }
 
 type Lanes<T> = Map<Key, Holder<T> | Lane<T>>
 
-/** Subjects looked through for one whose handlers hang. */
+/** Most subjects that are searched for one whose handlers hang. */
 const LOOKED_THROUGH = 64
 
 const NOWHERE: Place = { leave: () => undefined }
 
 /**
- * Places at work, so many for each subject, given to whoever came first. A subject that is alone costs one entry in a map, and no
- * timer: deadlines are looked at only when somebody waits.
+ * A bounded number of places per subject, given in the order of arrival. A subject with a single holder costs one map entry and no
+ * timer: deadlines are checked only while somebody waits.
  */
 export class Places<T> {
-  /** Of each bot. */
+  /** Lanes by bot. */
   private readonly bots = new Map<number, Lanes<T>>()
   private subjects = 0
   waiting = 0
-  /** Let in beside the count, since handlers of too many subjects hang. */
+  /** Number of updates let in without being counted, because there were too many subjects. */
   uncounted = 0
   private closed = false
   private idle: (() => void)[] = []
@@ -120,7 +120,7 @@ export class Places<T> {
     return this.wait(lane, told)
   }
 
-  /** Whether there is a place now, as there is where somebody has held one for too long; takes none. */
+  /** Whether a place is free, or would be taken from a holder past its deadline. Takes none. */
   isFree(bot: number, key: Key): boolean {
     const known = this.bots.get(bot)?.get(key)
     if (known === undefined) return true
@@ -131,7 +131,7 @@ export class Places<T> {
     return known.holders.size < most || (oldest !== undefined && this.isOverdue(oldest))
   }
 
-  /** Somebody is through. To be called by holders alone. */
+  /** Frees the place of a holder. Called by {@link Holder.leave} only. */
   left(holder: Holder<T>): void {
     const { lane, bot, key } = holder
     if (lane !== undefined) {
@@ -139,7 +139,7 @@ export class Places<T> {
     } else if (this.bots.get(bot)?.get(key) === holder) this.forget(bot, key)
   }
 
-  /** Nobody waits any more: those who do get no place. */
+  /** Refuses all waiters, and lets no later update wait. */
   turnAway(): void {
     this.closed = true
     for (const lanes of this.bots.values()) {
@@ -151,12 +151,12 @@ export class Places<T> {
     }
   }
 
-  /** Nobody who comes waits any more; those who do go on. */
+  /** Lets no later update wait; present waiters continue to wait. */
   close(): void {
     this.closed = true
   }
 
-  /** Fulfilled as soon as nobody waits. */
+  /** Fulfilled as soon as there are no waiters. */
   async settled(): Promise<void> {
     if (this.waiting > 0) await new Promise<void>((done) => this.idle.push(done))
   }
@@ -213,7 +213,7 @@ export class Places<T> {
     })
   }
 
-  /** Gives free places to those who wait, in order. */
+  /** Gives free places to waiters, in order. */
   private advance(lane: Lane<T>): void {
     while (lane.holders.size < this.options.most) {
       const next = lane.waiting.shift()
@@ -224,7 +224,7 @@ export class Places<T> {
     if (lane.holders.size === 0) this.forget(lane.bot, lane.key)
   }
 
-  /** While somebody waits, a timer watches who has been at work for longest. */
+  /** Sets the timer for the oldest holder's deadline while somebody waits. */
   private arm(lane: Lane<T>): void {
     lane.disarm?.()
     lane.disarm = undefined
@@ -242,7 +242,7 @@ export class Places<T> {
     return oldest === undefined ? 0 : Math.max(0, this.options.deadline - this.ageOf(oldest))
   }
 
-  /** Takes their place from those who have held it for too long. Whatever they do, they do beside the others now. */
+  /** Takes the places of holders past their deadline; these continue to run beside the others. */
   private turnOut(lane: Lane<T>): void {
     for (const holder of [...lane.holders]) {
       const age = this.ageOf(holder)
@@ -257,12 +257,12 @@ export class Places<T> {
     return this.ageOf(holder) >= this.options.deadline
   }
 
-  /** A clock that was put back makes nobody younger than new. */
+  /** Returns how long a holder has had its place; never negative, even if the clock was set back. */
   private ageOf({ since }: Holder<T>): Ms {
     return Math.max(0, this.options.clock() - since)
   }
 
-  /** Forgets a subject nobody waits for and whose handlers hang, among those that began first. */
+  /** Drops a subject without waiters all of whose holders are past their deadline, if there is one among the oldest subjects. */
   private makeRoom(): boolean {
     let looked = 0
     for (const lanes of this.bots.values()) {

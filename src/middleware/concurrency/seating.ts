@@ -5,25 +5,25 @@ import type { Settling } from '../chain/settling.js'
 import type { Admission, Seat, Wired } from '../guard.js'
 import type { Place } from './places.js'
 
-/** The guard that had no place, and how it says so. */
+/** A refusal, with the guard that had no place. */
 export interface Unseated<C extends Context> {
   readonly refusal: Admission
   readonly by: Wired<C>
 }
 
-/** A place in all that count, or a refusal; undefined where no place is needed. */
+/** Places of all guards that count the update, or a refusal; undefined if no place is needed. */
 export type Taken<C extends Context> = Place | Unseated<C> | undefined
 
-/** Whether there was no place. */
+/** Whether the update was refused a place. */
 export function isUnseated<C extends Context>(taken: Taken<C>): taken is Unseated<C> {
   return taken !== undefined && 'refusal' in taken
 }
 
-/** Takes places for updates, one guard after the other; synchronously as long as there are any. */
+/** Takes places for an update from one guard after another; synchronously as long as places are free. */
 export class Seating<C extends Context> {
   constructor(
     private readonly guards: readonly Wired<C>[],
-    /** Told what a guard in shadow would have refused. */
+    /** Called with what a guard in shadow mode would have refused. */
     private readonly shadow: (facts: Facts, ctx: C, refusal: Admission) => void,
   ) {}
 
@@ -82,7 +82,7 @@ function both(one: Place, other: Place): Place {
   }
 }
 
-/** Runs handlers, and leaves the place when they have ended. Nobody waits for that but whoever waits for the handlers. */
+/** Runs the handlers, and leaves the place when they have ended. Returns what the handlers return. */
 export function seated(
   place: Place | undefined,
   settling: Settling,

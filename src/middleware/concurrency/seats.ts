@@ -19,31 +19,31 @@ const NOTICE_EVERY = parseDuration('1m')
 
 type SeatsSettings = z.output<typeof concurrencyOptions>
 
-/** Who is at work. */
+/** An update whose handlers hold a place. */
 interface Working {
   readonly facts: Facts
   readonly ctx: Context
 }
 
-/** A place of an update, however often it comes to the guard: left when the last of its handlers have ended. */
+/** The place of an update, shared by all passes of the update through the guard; left when the last of its handlers have ended. */
 interface Held {
   readonly bot: number
   readonly key: Key
-  /** At work under it, or waiting with it. */
+  /** Number of passes that run handlers or wait for the place. */
   handlers: number
-  /** Awaited once, however many come while it waits. */
+  /** The place, or a promise that all passes share while it is pending. */
   place: MaybePromise<Place | NoPlace>
 }
 
-/** The places of one guard, as its chain asks for them. */
+/** The places of one guard, as its chain uses them. */
 export class Seats {
   private readonly places: Places<Working>
   private readonly noticed: Recent<true>
   private readonly on: ReadonlySet<Activity>
   private readonly name: string
-  /** What each update holds: it never waits for itself. Of one key nearly always. */
+  /** Places by update, so that an update never waits for itself. Nearly always there is one key. */
   private readonly held = new WeakMap<Update, Held[]>()
-  /** Whether other options hold by now. */
+  /** Whether other options have replaced this guard. */
   private superseded = false
   private readonly turnAway = (): void => this.places.turnAway()
 
@@ -65,7 +65,7 @@ export class Seats {
     })
   }
 
-  /** Updates that wait for a place. */
+  /** Number of updates that wait for a place. */
   get waiting(): number {
     return this.places.waiting
   }
@@ -83,7 +83,7 @@ export class Seats {
     const bot = ctx.me.id
     const known = this.held.get(ctx.update)?.find((held) => held.bot === bot && held.key === key)
     if (known !== undefined) return this.share(known, ctx)
-    // In shadow nobody waits, and no update takes a place beyond the count.
+    // In shadow mode no update waits or takes a place beyond the limit.
     if (shadow && !this.places.isFree(bot, key)) return this.refusal(bot, key, 0)
     if (this.superseded && isClosing(this.services)) this.places.close()
     const place = this.places.take(bot, key, { facts, ctx })
@@ -95,7 +95,7 @@ export class Seats {
     return this.share(held, ctx)
   }
 
-  /** Other options hold from now on, or none. With the former those who are on their way here may still wait. */
+  /** Called when other options have replaced this guard, or the sentinel closes. In the first case, updates on their way may still wait. */
   async drain(): Promise<void> {
     if (isClosing(this.services)) this.places.close()
     else this.superseded = true
@@ -103,7 +103,7 @@ export class Seats {
     this.rest()
   }
 
-  /** Somebody waits though other options hold, and this was drained: it must be known as long as that. */
+  /** Registers a wait in a guard that was replaced and drained, so that close() knows of it while it lasts. */
   private straggle(waiting: Promise<unknown>): void {
     this.begin()
     stragglersOf(this.services).add(this)
@@ -162,7 +162,7 @@ export class Seats {
     try {
       return this.subjectOf(facts, ctx)
     } catch (error) {
-      // A developer's function that throws leaves its limit out: it must not stop the bot.
+      // A developer's function that throws disables its limit for this update; it must not stop the bot.
       this.services.events.tell('error', { error, during: `${GUARD}.${this.name}` })
       return undefined
     }

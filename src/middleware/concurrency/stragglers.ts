@@ -1,19 +1,19 @@
 import type { Services } from '../services.js'
 
-/** A guard of options that hold no longer, with updates that wait there. */
+/** A replaced guard in which updates still wait. */
 export interface Straggler {
-  /** Lets nobody wait any more, and waits for those who do. */
+  /** Lets no further update wait, and waits for those that do. */
   drain(): Promise<void>
 }
 
 /*
- * An update goes by the options that held when it came. Those that came before `guard.reconfigure()` may reach their guards long
- * after it, when the chain was drained once: nobody would know of them. All by events, which the chains of a sentinel share.
+ * An update is decided by the options in force when it came. An update from before `guard.reconfigure()` may reach its guards after
+ * their chain was drained, so those guards register here. Keyed by the events object, which the chains of a sentinel share.
  */
 const closing = new WeakSet<object>()
 const stragglers = new WeakMap<object, Set<Straggler>>()
 
-/** From now on nobody waits, whichever options held when they came. */
+/** Lets no update wait from now on, whichever options it is decided by. */
 export function beginClosing({ events }: Pick<Services, 'events'>): void {
   closing.add(events)
 }
@@ -22,7 +22,7 @@ export function isClosing({ events }: Pick<Services, 'events'>): boolean {
   return closing.has(events)
 }
 
-/** Those where somebody waits now. They come and go by themselves. */
+/** Returns the replaced guards in which updates wait now. They add and remove themselves. */
 export function stragglersOf({ events }: Pick<Services, 'events'>): Set<Straggler> {
   let all = stragglers.get(events)
   if (all === undefined) {

@@ -1,14 +1,14 @@
 import type { Ms } from '../../core/duration.js'
 
-/** By context: in the module that all of this process share, since whoever measures is loaded by itself. */
+/** Waiting times by context. In a module of its own, so that metrics and guards, which are loaded separately, share it. */
 const waits = new WeakMap<object, Ms>()
 
-/** An update has waited for a place so long, once more perhaps. */
+/** Adds to the time that an update has waited for places. */
 export function noteWait(ctx: object, ms: Ms): void {
   waits.set(ctx, waitOf(ctx) + ms)
 }
 
-/** How long an update has waited for places, which is no time that guards took. */
+/** Returns how long an update has waited for places; metrics do not count that as time taken by guards. */
 export function waitOf(ctx: object): Ms {
   return waits.get(ctx) ?? 0
 }

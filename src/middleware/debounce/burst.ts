@@ -5,40 +5,40 @@ import type { SentinelControl } from '../chain/control.js'
 import type { Onward } from '../guard.js'
 import type { Elder } from './elders.js'
 
-/** A message that is held back, with the way on to its handlers. */
+/** A message that is held back, and the way to its handlers. */
 export interface Part<C extends Context> {
   readonly ctx: C
   readonly next: Onward
   readonly control: SentinelControl
-  /** It may wait for a place first, and says when it has one. */
+  /** Whether `next` may wait for a place first and calls back when it has one. */
   readonly seated?: boolean
 }
 
 /** How long a burst may wait. */
 export interface Patience {
-  /** Without another message. */
+  /** Longest time without another message. */
   readonly quiet: Ms
-  /** From its first message, whatever comes. */
+  /** Longest time from the first message on, whatever follows. */
   readonly most: Ms
 }
 
 const AT_ONCE: Patience = { quiet: 0, most: 0 }
 
-/** What bursts are made of, and their bounds. */
+/** What bursts need from their guard, and their bounds. */
 export interface BurstsOptions<C extends Context> {
   readonly clock: Clock
   readonly timers: Timers
-  /** Messages of one burst. */
+  /** Most messages of one burst. */
   readonly maxSize: number
-  /** Bursts that wait. */
+  /** Most bursts that wait. */
   readonly maxKeys: number
-  /** How long the handlers of one keep the next of its key waiting. */
+  /** How long the handlers of a burst keep the next one with the same key waiting. */
   readonly deadline: Ms
-  /** Told of those that took longer, by the last message of theirs. */
+  /** Called with the last message of a burst whose handlers took longer. */
   readonly overdue: (part: Part<C>, ms: Ms) => void
-  /** Told what handlers threw. Must neither throw nor reject. */
+  /** Called with an exception of handlers. Must neither throw nor reject. */
   readonly failed: (error: unknown, ctx: C) => Promise<void>
-  /** Of options before these. It joins them when it is drained. */
+  /** Bursts that were wired with earlier options. These bursts join the set when they are drained. */
   readonly elders: Set<Elder>
 }
 
@@ -46,69 +46,69 @@ interface Burst<C extends Context> {
   readonly lane: Lane<C>
   /** Oldest first. */
   readonly parts: Part<C>[]
-  /** Whether its handlers are told of the parts; a command that only waits for its turn is no burst. */
+  /** Whether handlers see the parts as a burst; false for a command that only waits for its turn. */
   readonly gathered: boolean
-  /** Takes no more, and waits for nothing but its turn. */
+  /** Whether it takes no further parts and waits only for its turn. */
   sealed: boolean
   quietAt: Ms
   endAt: Ms
-  /** When the clock was last looked at. */
+  /** The time at which the clock was last read. */
   seenAt: Ms
   disarm: (() => void) | undefined
 }
 
-/** Handlers at a burst. */
+/** A running call of handlers for a burst. */
 interface Run<C extends Context> {
   readonly part: Part<C>
-  /** When they began; undefined while what is of earlier options goes before, or there is no place for them: that wait has bounds of its own. */
+  /** When the handlers began; undefined while they wait for bursts of earlier options or for a place, which have bounds of their own. */
   since: Ms | undefined
 }
 
-/** The bursts of one key: there is one as long as something waits or runs. */
+/** The bursts of one key. A lane exists as long as something waits or runs. */
 interface Lane<C extends Context> {
   readonly key: string
   /** All but the last are sealed. */
   readonly waiting: Burst<C>[]
-  /** But for those past their deadline. */
+  /** Running handlers, without those past their deadline. */
   readonly runs: Set<Run<C>>
-  /** Told when nothing waits or runs any more. */
+  /** Called when nothing waits or runs any more. */
   readonly ended: (() => void)[]
-  /** Set while something waits for those that run. */
+  /** Cancels the timer for the deadline; set while something waits for running handlers. */
   disarm: (() => void) | undefined
 }
 
 /**
- * Gathers messages into bursts, and runs the handlers of each once, with its last message, apart from the update
+ * Gathers messages into bursts, and runs the handlers of each burst once, with its last message, detached from the update
  * that brought it.
  *
- * Bursts of one key run one after the other, in order. Only what does not fit in runs beside its forerunner: when
- * more than `maxKeys` wait, the oldest fires at once; and handlers that run for longer than `deadline` keep nobody waiting any
- * more. One timer a key, not moved by each message: when it goes off it looks at what is due.
+ * Bursts of one key run one after another, in order, with two exceptions: when more than `maxKeys` wait, the oldest runs at once; and
+ * handlers that run for longer than `deadline` keep nobody waiting any more. Each key has one timer, which is not moved by each message:
+ * when it fires, it checks what is due.
  *
- * What waits under other options, since `reconfigure()`, goes before: its lane must be empty before a burst of the key is handled.
+ * After `reconfigure()`, bursts of earlier options go first: their lane must be empty before a burst of the same key is handled.
  */
 export class Bursts<C extends Context> implements Elder {
   private readonly lanes = new Map<string, Lane<C>>()
-  /** All that wait, oldest first. */
+  /** All waiting bursts, oldest first. */
   private readonly held = new Set<Burst<C>>()
   private readonly running = new Set<Promise<void>>()
   private closed = false
 
   constructor(private readonly options: BurstsOptions<C>) {}
 
-  /** Bursts that wait. */
+  /** Number of waiting bursts. */
   get size(): number {
     return this.held.size
   }
 
-  /** Bursts that handlers are at. */
+  /** Number of bursts being handled. */
   get handled(): number {
     return this.running.size
   }
 
   /**
-   * Adds a message to the burst of its key. When nothing is held any more it waits for its turn alone: false when its key holds and
-   * runs nothing, so that it may pass by itself.
+   * Adds a message to the burst of its key. After {@link drain}, the message only waits for its turn; returns false if nothing of the key
+   * waits or runs, so that the message may pass directly.
    */
   hold(key: string, part: Part<C>, patience: Patience): boolean {
     if (this.closed && !this.isBusy(key)) return false
@@ -126,8 +126,8 @@ export class Bursts<C extends Context> implements Elder {
   }
 
   /**
-   * Lets a message follow what its key holds, which fires now: false when the key holds and runs nothing, so that it
-   * may pass by itself.
+   * Queues a message behind what its key holds, which is handled now. Returns false if nothing of the key waits or runs, so that the
+   * message may pass directly.
    */
   follow(key: string, part: Part<C>): boolean {
     if (!this.isBusy(key)) return false
@@ -142,7 +142,7 @@ export class Bursts<C extends Context> implements Elder {
     return true
   }
 
-  /** Fires all that waits, has nothing wait but for its turn from now on, and waits for the handlers. */
+  /** Handles everything that waits, lets later messages wait for their turn only, and waits for the handlers. */
   async drain(): Promise<void> {
     this.closed = true
     this.options.elders.add(this)
@@ -151,7 +151,7 @@ export class Bursts<C extends Context> implements Elder {
     this.options.elders.delete(this)
   }
 
-  /** Fires all that waits, and waits for the handlers; undefined where nothing waits or runs. What comes is held as before. */
+  /** Handles everything that waits, and waits for the handlers; undefined if nothing waits or runs. Later messages are held as before. */
   fire(): Promise<unknown> | undefined {
     if (this.lanes.size === 0) return undefined
     this.seal()
@@ -176,7 +176,7 @@ export class Bursts<C extends Context> implements Elder {
     })
   }
 
-  /** Whether something of a key is here, or goes before whatever is. */
+  /** Whether something of a key waits or runs, here or in bursts of earlier options. */
   private isBusy(key: string): boolean {
     if (this.has(key)) return true
     for (const elder of this.options.elders) {
@@ -222,7 +222,7 @@ export class Bursts<C extends Context> implements Elder {
     return burst
   }
 
-  /** A clock that was put back takes the deadlines with it, or a burst would wait for the difference. */
+  /** Moves the deadlines of a burst with a clock that was set back; otherwise the burst would wait longer by the difference. */
   private look(burst: Burst<C>, now: Ms): void {
     const back = burst.seenAt - now
     if (back > 0) {
@@ -232,10 +232,10 @@ export class Bursts<C extends Context> implements Elder {
     burst.seenAt = now
   }
 
-  /** Starts what is first in the lane if it is time, or sees to it that this is asked again. */
+  /** Starts the first burst of the lane if it is due; otherwise arranges to be called again. */
   private advance(lane: Lane<C>): void {
     this.turnOut(lane)
-    // Asked again when what runs has ended, or has run for too long.
+    // Called again when the running handlers have ended, or have run for too long.
     if (lane.runs.size > 0) {
       this.watch(lane)
       return
@@ -258,7 +258,7 @@ export class Bursts<C extends Context> implements Elder {
     }
   }
 
-  /** Waits no longer for handlers that hang. Whatever they do, they do beside the next. */
+  /** Stops waiting for handlers past their deadline; the next burst runs beside them. */
   private turnOut(lane: Lane<C>): void {
     if (!isWaitedFor(lane)) return
     for (const run of [...lane.runs]) {
@@ -279,11 +279,11 @@ export class Bursts<C extends Context> implements Elder {
     })
   }
 
-  /** Below zero where they have not begun. */
+  /** Returns how long handlers have been running; negative if they have not begun. */
   private ageOf(run: Run<C>): Ms {
     if (run.since === undefined) return -1
     const now = this.options.clock()
-    // If the clock was put back, the age would be below zero.
+    // After the clock was set back, the age would be negative.
     run.since = Math.min(run.since, now)
     return now - run.since
   }
@@ -295,14 +295,14 @@ export class Bursts<C extends Context> implements Elder {
     return Math.min(burst.quietAt, burst.endAt) - now
   }
 
-  /** @param beside Whatever runs: what waits is bounded. */
+  /** @param beside Whether to start beside running handlers, since the number of waiting bursts is bounded. */
   private start(lane: Lane<C>, beside = false): void {
     const burst = lane.waiting.shift()
     const last = burst?.parts.at(-1)
     if (burst === undefined || last === undefined) return
     burst.disarm?.()
     this.held.delete(burst)
-    // What each brings may have been gathered further up already.
+    // A part may itself be a burst that was gathered further up.
     if (burst.gathered) last.control.burst = burst.parts.flatMap(({ ctx, control }) => control.burst ?? [ctx])
     const run: Run<C> = { part: last, since: undefined }
     lane.runs.add(run)
@@ -319,7 +319,7 @@ export class Bursts<C extends Context> implements Elder {
       run.since = this.options.clock()
       this.watch(lane)
     }
-    // The middleware that brought the last message returns first: handlers may call the bot again at once.
+    // Lets the middleware that brought the last message return first: handlers may call the bot again synchronously.
     await undefined
     if (!beside && this.options.elders.size > 0) await this.waitBehind(lane.key)
     if (seated !== true) begun()
@@ -335,7 +335,7 @@ function isWaitedFor<C extends Context>({ waiting, ended }: Lane<C>): boolean {
   return waiting.length > 0 || ended.length > 0
 }
 
-/** Under webhooks updates overtake each other: the ids tell their order. */
+/** Inserts a part by its update id: webhook requests may overtake each other. */
 function insert<C extends Context>(parts: Part<C>[], part: Part<C>): void {
   let at = parts.length
   const id = part.control.facts.updateId

@@ -1,23 +1,23 @@
 import type { Context } from 'grammy'
 import type { Wiring } from '../guard.js'
 
-/** Bursts of options that hold no longer, of which some still wait or run. */
+/** Bursts of replaced options, some of which still wait or run. */
 export interface Elder {
-  /** Whether anything of a key does. */
+  /** Whether anything of a key waits or runs. */
   has(key: string): boolean
-  /** Fulfilled as soon as nothing of a key does. */
+  /** Fulfilled as soon as nothing of a key waits or runs. */
   ended(key: string): Promise<void>
 }
 
 /*
- * Each `guard.reconfigure()` makes bursts anew. Whoever talks to the bot does not know: what they say after it still follows what they
- * said before. By events, which the chains of a sentinel share, as stragglers of concurrency are.
+ * Each `guard.reconfigure()` creates new bursts, but the messages of a user must still be handled in order. The sets are kept by
+ * events object, which the chains of a sentinel share, as for the stragglers of concurrency.
  */
 const elders = new WeakMap<object, Map<string, Set<Elder>>>()
 
 /**
- * In the order in which other options took their place: each waits for those before it alone, so that none wait for each other. Those
- * in front of one handler, or of the whole bot: what is held in front of another is nobody's forerunner.
+ * Returns the replaced bursts of one place (in front of one handler, or of the whole bot), in the order in which they were replaced.
+ * Each waits only for those before it, so that none wait for each other. Bursts in front of other handlers are independent.
  */
 export function eldersOf({
   services: { events },

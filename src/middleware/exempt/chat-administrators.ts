@@ -8,24 +8,24 @@ import type { Facts } from '../../core/facts.js'
 import { CHAT_ADMINISTRATOR, CHAT_CREATOR, CHAT_RIGHTS } from '../../core/roles.js'
 import { inTime } from '../chain/in-time.js'
 
-/** How long Telegram's answer is believed. Promotions that are seen as updates end it at once. */
+/** How long Telegram's answer is used. An update about a promotion invalidates it earlier. */
 const BELIEVED_FOR: Ms = 600_000
-/** How long a failure to ask is believed, so that a flood does not ask for each of its messages. */
+/** How long a failed request is remembered, so that a flood does not cause a request per message. */
 const FAILURE_FOR: Ms = 30_000
-/** Updates wait for Telegram's answer so long at most: a bot that polls handles nothing else meanwhile. */
+/** The longest an update waits for Telegram's answer: under polling the bot handles nothing else meanwhile. */
 const PATIENCE: Ms = 2000
-/** Chats remembered. */
+/** Most chats whose administrators are remembered. */
 const MOST_CHATS = 10_000
 
 interface Answer {
-  /** The roles of each, by id. */
+  /** Roles by user id. */
   readonly roles: ReadonlyMap<number, readonly string[]>
   readonly until: Ms
 }
 
 const NOBODY: ReadonlyMap<number, readonly string[]> = new Map()
 const NONE: readonly string[] = Object.freeze([])
-/** Of somebody anonymous no more is known. */
+/** The rights of an anonymous administrator are unknown. */
 const ANONYMOUS: readonly string[] = Object.freeze([CHAT_ADMINISTRATOR])
 const OF_CREATORS: readonly string[] = Object.freeze([
   CHAT_CREATOR,
@@ -33,11 +33,11 @@ const OF_CREATORS: readonly string[] = Object.freeze([
   ...CHAT_RIGHTS.map((right) => `chat:${right}`),
 ])
 
-/** Who administers which chat, as Telegram tells, remembered. */
+/** The administrators of chats as reported by Telegram, with a cache. */
 export class ChatAdministrators {
   private readonly answers = new Map<string, Answer>()
   private readonly asking = new Map<string, Promise<Answer>>()
-  /** What nobody waits for any longer. */
+  /** Requests that ran into the time-out and are no longer awaited. */
   private readonly late = new Map<string, Promise<Answer>>()
 
   constructor(
@@ -46,7 +46,7 @@ export class ChatAdministrators {
     private readonly failed: (error: unknown) => void,
   ) {}
 
-  /** Whether the actor is known to be one, without asking anybody. */
+  /** Whether the actor is known to be an administrator, without a request. */
   known(facts: Facts, bot: number): boolean {
     // Only administrators can be anonymous.
     if (facts.actorKind === 'anonymous') return true
@@ -55,7 +55,7 @@ export class ChatAdministrators {
     return answer !== undefined && answer.until > this.clock() && answer.roles.has(facts.actorId)
   }
 
-  /** Whether the actor is one; asks Telegram if need be, once for all who wait. */
+  /** Whether the actor is an administrator. Asks Telegram if necessary, once for all updates that wait. */
   includes(facts: Facts, ctx: Context): MaybePromise<boolean> {
     if (facts.actorKind === 'anonymous') return true
     const { actorId, chatId } = facts
@@ -64,10 +64,10 @@ export class ChatAdministrators {
     return isPromise(answer) ? answer.then(({ roles }) => roles.has(actorId)) : answer.roles.has(actorId)
   }
 
-  /** What is known of whoever is anonymous in a group. */
+  /** The roles of an anonymous administrator. */
   readonly anonymous: readonly string[] = ANONYMOUS
 
-  /** The roles that Telegram gives the actor of an update, in its chat; asks Telegram as {@link includes} does. */
+  /** Returns the roles that Telegram assigns to the actor of an update in its chat; asks Telegram like {@link includes}. */
   rolesOf(facts: Facts, ctx: Context): MaybePromise<readonly string[]> {
     const { actorId, chatId } = facts
     if (chatId === undefined || !facts.inGroup) return NONE
@@ -76,7 +76,7 @@ export class ChatAdministrators {
     return this.rolesIn(ctx.me.id, chatId, actorId, ctx.api)
   }
 
-  /** The roles that Telegram gives a user in a group or channel. */
+  /** Returns the roles that Telegram assigns to a user in a group or channel. */
   rolesIn(bot: number, chat: number, user: number, api: Api): MaybePromise<readonly string[]> {
     const answer = this.answerOf(bot, chat, api)
     return isPromise(answer)
@@ -84,21 +84,21 @@ export class ChatAdministrators {
       : (answer.roles.get(user) ?? NONE)
   }
 
-  /** Looks at an update of a membership: where it changes who may do what, what is remembered of that chat is void. */
+  /** Reads a membership update: if it changes an administrator, drops what is remembered of the chat. */
   observe({ chatId }: Facts, { update, me }: Context): void {
     const { my_chat_member: own, chat_member: other } = update
     if (chatId === undefined) return
-    // The bot may see the chat differently now. Rights change without anybody being promoted.
+    // A change of the bot's own status may change what it can see; rights may change without a promotion.
     if (own !== undefined || administers(other?.old_chat_member) || administers(other?.new_chat_member)) {
       this.forget(me.id, chatId)
     }
   }
 
-  /** What is remembered of a chat is void. */
+  /** Drops what is remembered of a chat. */
   forget(bot: number, chat: number): void {
     const name = `${bot} ${chat}`
     this.answers.delete(name)
-    // An answer that is under way may be the one from before.
+    // An answer that is on its way may predate the change.
     this.asking.delete(name)
     this.late.delete(name)
   }
@@ -125,7 +125,7 @@ export class ChatAdministrators {
   }
 
   private async ask(name: string, chat: number, api: Api): Promise<Answer> {
-    // Asked before, and not answered yet: another call would only hang beside it.
+    // The previous request is still unanswered; another one would most likely hang as well.
     if (this.late.has(name)) return this.nobody()
     const told = this.told(chat, api)
     try {
@@ -137,7 +137,7 @@ export class ChatAdministrators {
     }
   }
 
-  /** An answer that comes late holds, unless something has happened since. That it fails late is no news. */
+  /** Keeps a late answer unless the chat was forgotten meanwhile. A late failure is ignored: the time-out has been reported. */
   private expectLate(name: string, told: Promise<Answer>): void {
     this.late.set(name, told)
     const settled = (answer?: Answer): void => {
@@ -169,12 +169,12 @@ function tooLate(): SentinelError {
   return new SentinelError('callback.timeout', `getChatAdministrators: no answer within ${PATIENCE} ms.`)
 }
 
-/** This comes from outside, so it may not have the types that it should have. */
+/** Whether a member is an administrator. The value comes from outside, so its types are not certain. */
 function administers(member: { readonly status?: unknown } | undefined): boolean {
   return member?.status === 'administrator' || member?.status === 'creator'
 }
 
-/** Whoever created a chat has every right, though Telegram lists none. */
+/** Returns a member's roles. The creator has every right, although Telegram lists none. */
 function rolesOf(member: ChatMemberAdministrator | ChatMemberOwner): readonly string[] {
   if (member.status === 'creator') return OF_CREATORS
   const rights = CHAT_RIGHTS.filter((right) => member[right] === true)

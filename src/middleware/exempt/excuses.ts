@@ -4,17 +4,17 @@ import type { Facts } from '../../core/facts.js'
 import type { Question } from '../guard.js'
 import { NOT_EXEMPT, spares } from './exemptions.js'
 
-/** Lets some off what is asked after it, in one plan. */
+/** Exempts some actors from the checks that follow it in one plan. */
 export interface Excuse<C extends Context> {
-  /** How far an actor is let off, as far as it is known without asking anybody. */
+  /** Returns the actor's exemption level as far as it is known without asking anybody. */
   levelOf(facts: Facts, ctx: C): number
-  /** Whoever holds one of these is let off; the plan reads them. */
+  /** Marks whose holders are exempt; read by the plan. */
   readonly marks: readonly string[]
-  /** Whether whoever was refused is let off after all; from then on {@link levelOf} knows. */
+  /** Whether a refused actor is exempt after all; {@link levelOf} knows the answer from then on. */
   rescues?(facts: Facts, ctx: C): MaybePromise<boolean>
 }
 
-/** A question that is not asked of those whom an excuse lets off it. */
+/** Returns the question so that it is not asked about actors whom the excuse exempts. */
 export function excused<C extends Context>(
   question: Question<C>,
   excuse: Excuse<C>,
@@ -34,7 +34,7 @@ export function excused<C extends Context>(
   }
 }
 
-/** The same question, left out for the holders of some marks. */
+/** Returns the question so that it skips holders of some marks. */
 export function withMarks<C extends Context>(
   question: Question<C>,
   marks: readonly string[],
@@ -49,29 +49,29 @@ export function withMarks<C extends Context>(
     const anyOf = [...new Set([...check.unless.anyOf, ...marks])]
     return { ...question, check: { ...check, unless: { subject: actor, anyOf } } }
   }
-  // A check has one `unless`, and this one needs it for others, such as the holders of a role in one chat. But a check that asks for
-  // marks of the actor can accept those of the exempt as well.
+  // A check has one `unless`, and this one already uses it for other subjects, such as holders of a role in one chat. But a check that
+  // requires marks of the actor can accept the exempt marks as well.
   if (check.kind !== 'present' || check.subject !== actor) return question
   return { ...question, check: { ...check, anyOf: [...new Set([...check.anyOf, ...marks])] } }
 }
 
-/** Contexts that were let off what comes after. */
+/** Contexts that are exempt from the guards that follow, with their level. */
 const letOff = new WeakMap<Context, number>()
-/** Nobody looks them up where nobody is ever let off like that. */
+/** Whether any context was ever exempted; if not, lookups are skipped. */
 let inUse = false
 
-/** Lets an update off all guards that it comes to from now on. */
+/** Exempts an update from all guards that it reaches from now on. */
 export function letOffFrom(ctx: Context, level: number): void {
   inUse = true
   if (level > levelIn(ctx)) letOff.set(ctx, level)
 }
 
-/** Whether guards further up let anybody off, which is known of an update only when it gets here. */
+/** Whether any guard has exempted an update this way. For a single update that is known only once it arrives. */
 export function isLettingOff(): boolean {
   return inUse
 }
 
-/** How far an update was let off by guards further up. */
+/** Returns the exemption level that guards further up gave an update. */
 export function levelIn(ctx: Context): number {
   return inUse ? (letOff.get(ctx) ?? NOT_EXEMPT) : NOT_EXEMPT
 }

@@ -2,7 +2,7 @@ import { API_CONSTANTS, type Api } from 'grammy'
 import type { Services } from '../services.js'
 
 const BY_DEFAULT: readonly string[] = API_CONSTANTS.DEFAULT_UPDATE_TYPES
-/** What Telegram leaves out unless it is named. */
+/** Update kinds that Telegram delivers only on request. */
 const NOT_BY_DEFAULT: ReadonlySet<string> = new Set([
   'chat_member',
   'message_reaction',
@@ -10,8 +10,8 @@ const NOT_BY_DEFAULT: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Compares what Telegram delivers with what is needed. `getWebhookInfo` tells it for polling, too: the setting
- * is one, whoever made it.
+ * Compares what Telegram delivers with what is needed, and warns about missing kinds. `getWebhookInfo` works for polling, too, since
+ * Telegram keeps one setting for both.
  */
 export async function compareDelivery(
   api: Pick<Api, 'getWebhookInfo'>,
@@ -21,7 +21,7 @@ export async function compareDelivery(
 ): Promise<void> {
   const { url, allowed_updates: allowed = [] } = await api.getWebhookInfo()
   const comes = (kind: string): boolean =>
-    // An empty list, or none, is Telegram's default.
+    // An empty or absent list stands for Telegram's default.
     allowed.length === 0 ? !NOT_BY_DEFAULT.has(kind) : (allowed as readonly string[]).includes(kind)
   const missing = needs.filter((kind) => !comes(kind))
   if (missing.length === 0) return

@@ -6,7 +6,7 @@ import type { Services } from '../services.js'
 
 const comparing = later('delivery', () => import('./delivered.js'))
 
-/** As far as updates are delivered to it, this is a bot. */
+/** The part of a bot that concerns the delivery of updates. */
 export interface DeliveredBot {
   readonly api: Pick<Api, 'config' | 'token'>
   isRunning(): boolean
@@ -14,33 +14,33 @@ export interface DeliveredBot {
 
 type Kind = Exclude<keyof Update, 'update_id'>
 
-/** What Telegram delivers when nothing is named, as grammY's version knows it. */
+/** What Telegram delivers by default, as known to grammY's version. */
 const BY_DEFAULT: readonly string[] = API_CONSTANTS.DEFAULT_UPDATE_TYPES
-/** How a bot's updates come, as far as it has shown. */
+/** How a bot's updates are requested, as far as calls have shown. */
 interface Route {
   /**
-   * What the developer asked for when last asked: Telegram keeps it where `allowed_updates` is left out, which is what
-   * `bot.start()` does from its second call on. Undefined: the default.
+   * The developer's last list. Telegram keeps it when `allowed_updates` is omitted, which is what
+   * `bot.start()` does from its second call on. Undefined for the default.
    */
   chosen: readonly string[] | undefined
-  /** Telegram has taken a list of ours. */
+  /** Whether Telegram has accepted a list with the needed kinds. */
   asked: boolean
 }
 
 /**
- * Sees to it that Telegram delivers the update kinds that guards need: `chat_member` comes only to bots that name
+ * Ensures that Telegram delivers the update kinds that guards need: `chat_member` comes only to bots that list
  * it in `allowed_updates`.
  */
 export class Delivery {
   private readonly installed = new WeakSet<object>()
-  /** By token: contexts have an api of their own. */
+  /** Routes by token, since contexts have an api object of their own. */
   private readonly routes = new Map<string, Route>()
   private readonly settled = new Set<string>()
   private last: string | undefined
 
   /**
-   * @param needs Update kinds that the guards need. Asked anew each time: guards may change.
-   * @param wanted Whether somebody would miss them: handlers are registered.
+   * @param needs Update kinds that the guards need. Called anew each time, since guards may change.
+   * @param wanted Whether handlers are registered that would miss these updates.
    */
   constructor(
     private readonly needs: () => readonly string[],
@@ -49,9 +49,9 @@ export class Delivery {
   ) {}
 
   /**
-   * Adds what is needed to every `getUpdates` and `setWebhook` of the bot. Idempotent.
+   * Adds the needed kinds to every `getUpdates` and `setWebhook` call of the bot. Idempotent.
    *
-   * @throws SentinelError `bot.started` when the bot polls already: it told Telegram what it wants.
+   * @throws SentinelError `bot.started` if the bot is already polling, as it has then already requested its updates.
    */
   install(bot: DeliveredBot): void {
     const { api } = bot
@@ -70,7 +70,7 @@ export class Delivery {
     api.config.use(deliver(this.needs, route))
   }
 
-  /** To be called with every update; at the first of each bot it finds out, aside, whether all that is needed comes. */
+  /** To be called with every update. With the first of each bot, checks in the background whether all needed kinds are delivered. */
   seen(ctx: Context): void {
     const { token } = ctx.api
     if (token === this.last) return
@@ -93,7 +93,7 @@ export class Delivery {
   }
 }
 
-/** The transformer that {@link Delivery.install} installs. Payloads are handed on as copies. */
+/** The transformer that {@link Delivery.install} installs. It passes on copies of payloads. */
 function deliver(needs: () => readonly string[], route: Route): Transformer {
   return async (prev, method, payload, signal) => {
     if (method !== 'getUpdates' && method !== 'setWebhook') return prev(method, payload, signal)

@@ -8,32 +8,32 @@ import { TRANSITION_EVENTS } from './transition-events.js'
 import { type Transition, type TransitionEvent, transitionsOf } from './transitions.js'
 
 /**
- * The durable mark of whoever blocked the bot. Not `blocked`, which is our own doing: with one mark for both,
- * whoever is banned could unban themselves by blocking the bot and letting it write again.
+ * The durable mark of users who blocked the bot. Not the mark `blocked` of the block list: with one mark for both,
+ * a banned user could unban themselves by blocking the bot and letting it write again.
  */
 export const UNREACHABLE = 'unreachable'
 
 const keeping = later('membership.roster', () => import('./roster.js'))
 
-/** Of the bot itself: these come wherever it is. */
+/** Events about the bot itself, which arrive from every chat. */
 const OF_THE_BOT: ReadonlySet<TransitionEvent> = new Set(
   TRANSITION_EVENTS.filter((event) => event.startsWith('bot')),
 )
 
-/** A handler, and what it asked to be told. */
+/** A handler and the events it is registered for. */
 export interface Registration {
   readonly events: ReadonlySet<TransitionEvent>
   readonly handler: (transition: Transition) => unknown
 }
 
-/** What is done with news of members. */
+/** What to do with membership updates. */
 export interface NewsSettings {
   readonly unreachable: boolean
   readonly roster: boolean
   readonly registrations: ReadonlySet<Registration>
 }
 
-/** Reads who came and went out of updates, keeps it where that is asked for, and tells it. */
+/** Reads transitions from updates, records them in the roster if asked to, and calls handlers. */
 export class MemberNews {
   constructor(
     readonly services: Services,
@@ -46,7 +46,7 @@ export class MemberNews {
     return this.settings.roster ? this.note(transitions, ctx.me.id) : this.tell(transitions, ctx.me.id)
   }
 
-  /** One handler after another; what one throws stops nothing. */
+  /** Calls handlers one after another; an exception of one stops nothing. */
   readonly tell = async (transitions: readonly Transition[], bot: number): Promise<void> => {
     const { services } = this
     const { unreachable, registrations } = this.settings
@@ -85,7 +85,7 @@ export class MemberNews {
     )
   }
 
-  /** Marks who can no longer be written to. The update itself says so: no message costs a trip. */
+  /** Marks users who can no longer be written to. The update itself tells, so that no failed message is needed to find out. */
   private async markReach(bot: number, transitions: readonly Transition[]): Promise<void> {
     const { marks } = this.services.storage
     for (const { event, member, at } of transitions) {
@@ -105,7 +105,7 @@ export class MemberNews {
   }
 }
 
-/** Whether the bot came to a chat, or stays in it, as an ordinary member. */
+/** Whether the bot is in a chat as an ordinary member from now on, so that it gets no `chat_member` updates. */
 function losesSight({ event, after }: Transition): boolean {
   return (event === 'botAdded' || event === 'botDemoted') && after?.status !== 'administrator'
 }

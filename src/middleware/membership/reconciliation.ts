@@ -11,7 +11,7 @@ import { Roster, type Standing } from './roster.js'
 import { type Transition, transitionsOf } from './transitions.js'
 
 /**
- * A member as {@link MemberSource} tells of one.
+ * A member as listed by a {@link MemberSource}.
  *
  * @example
  * ```ts
@@ -33,13 +33,13 @@ export interface ListedMember {
     readonly username?: string
   }
   readonly status: 'creator' | 'administrator' | 'member' | 'restricted' | 'banned' | 'left'
-  /** In milliseconds since 1970, where it is known. */
+  /** In milliseconds since 1970, if known. */
   readonly joinedAt?: Ms
   readonly bannedBy?: number
 }
 
 /**
- * Who lists the members of a chat: a client that `mtproto()` made, or anything alike.
+ * A source for the members of a chat: a client from `mtproto()`, or any object with these methods.
  *
  * @example
  * ```ts
@@ -60,7 +60,7 @@ export interface MemberSource {
       readonly signal?: AbortSignal
     },
   ): AsyncIterable<ListedMember>
-  /** One member; undefined for whoever never was one. */
+  /** Returns one member; undefined for users who never were members. */
   member(chat: number, user: number): Promise<ListedMember | undefined>
 }
 
@@ -75,13 +75,13 @@ export interface MemberSource {
  * ```
  */
 export interface ReconcileOptions {
-  /** Of whom it is asked one by one whether they left, at most; who is more waits for the next time. @default 500 */
+  /** Most users who are looked up one by one to see whether they left; the others wait for the next call. @default 500 */
   readonly lookups?: number
   readonly signal?: AbortSignal
 }
 
 /**
- * What `reconcile()` found.
+ * The result of `reconcile()`.
  *
  * @example
  * ```ts
@@ -91,28 +91,28 @@ export interface ReconcileOptions {
  * ```
  */
 export interface Reconciliation {
-  /** Transitions that were told. */
+  /** Number of transitions that were reported to handlers. */
   readonly told: number
-  /** Whether it was the first time: then everybody is noted and nobody told of. */
+  /** Whether this was the first call, which records the members and reports nothing. */
   readonly first: boolean
-  /** Members that were listed, and how many there are as Telegram counts. */
+  /** Number of members that were listed, and their total as counted by Telegram. */
   readonly listed: number
   readonly total: number
-  /** Whether all were: Telegram lists ten thousand at most, and fewer of channels. Whoever is not listed may have come unseen. */
+  /** Whether all members were listed. Telegram lists at most ten thousand, fewer for channels; others may have joined unnoticed. */
   readonly complete: boolean
-  /** Who may have left, and was not asked about for being too many. */
+  /** Number of users who may have left but were not looked up because of `lookups`. */
   readonly unlooked: number
-  /** Whether another worker was at it: then nothing was done. */
+  /** True if another worker was reconciling the chat; nothing was done then. */
   readonly busy: boolean
 }
 
-/** Runs what listens to members. */
+/** Reports transitions to handlers and listeners. */
 export type Tell = (transitions: readonly Transition[], bot: number) => MaybePromise<void>
 
 const LOOKUPS = 500
-/** Telegram's clock and ours differ, and it tells whole seconds. */
+/** Allows for the difference between Telegram's clock and ours, and for its whole seconds. */
 const SLACK: Ms = 60_000
-/** A worker that dies leaves a chat to the others after so long. */
+/** How long a worker that dies keeps the others from reconciling the chat. */
 const LEASE: Ms = 600_000
 
 const PLAN: Plan = {
@@ -142,7 +142,7 @@ const BUSY: Reconciliation = {
   busy: true,
 }
 
-/** Compares who is in a chat with who is known to be, and tells what was missed; one worker at a time. */
+/** Compares the members of a chat with the recorded ones and reports what was missed. Only one worker at a time reconciles a chat. */
 export async function reconcile(
   services: Services,
   tell: Tell,
@@ -212,7 +212,7 @@ class Comparison {
     return { told: this.#told, first, listed, total, complete: listed >= total, unlooked, busy: false }
   }
 
-  /** Only administrators are told who is banned. */
+  /** Lists banned users, which Telegram shows to administrators only. */
   async *#banned(): AsyncGenerator<ListedMember, void, undefined> {
     const { signal } = this.options
     try {
@@ -222,7 +222,7 @@ class Comparison {
     }
   }
 
-  /** Those who are not listed any longer: lists shift while they are read, and end early, so each is asked about. */
+  /** Looks up recorded members who are not listed. Lists shift while they are read, and may be incomplete, so each user is asked about. */
   async #lookUp(gone: readonly number[]): Promise<number> {
     let unlooked = 0
     for (const user of gone) {
@@ -243,11 +243,11 @@ class Comparison {
     const { user, joinedAt } = member
     const is = standingOf(member)
     if (user.id === this.bot.id || was === is) return
-    // Meanwhile an update may have told of it.
+    // An update may have reported the change meanwhile.
     const before = await this.#roster.standingOf(user.id)
     if (before === is) return
     const isNews = lastAt !== undefined && (joinedAt === undefined || joinedAt >= lastAt - SLACK)
-    // A member who is listed for the first time may have been there all along, and is no news. A change of a known member is.
+    // A member who is listed for the first time may have been there all along, so that is not reported. A change of a known member is.
     if (before !== undefined || isNews) {
       await this.#tellOf(member, before, is)
       this.#told++
@@ -255,7 +255,7 @@ class Comparison {
     await this.#roster.note(user.id, is, this.services.clock())
   }
 
-  /** As the update would have told it, had it come. */
+  /** Reports a change in the form of the update that was missed. */
   async #tellOf(member: ListedMember, before: Standing | undefined, is: Standing | undefined): Promise<void> {
     this.#about ??= (await this.bot.api.getChat(this.chat)) as Chat
     const user = userOf(member)
@@ -297,7 +297,7 @@ function userOf({ user }: ListedMember): User {
   }
 }
 
-/** Of rights and dates nothing is known: only how somebody stands. */
+/** Creates a chat member from a status; rights and dates are unknown. */
 function memberAs(user: User, standing: Standing | undefined): ChatMember {
   const status = standing ?? 'left'
   const more = status === 'restricted' ? { is_member: true } : status === 'kicked' ? { until_date: 0 } : {}

@@ -3,15 +3,15 @@ import { chatKey, keySubject, userKey } from '../../core/subject.js'
 import type { Mark, Marks } from '../../storage/storage.js'
 import type { Transition } from './transitions.js'
 
-/** The mark of whoever belongs to a chat, or is banned there; its value says which. */
+/** The mark of users who belong to a chat or are banned there; its value is their status. */
 const rosterOf = (chat: number): string => `member@${chat}`
-/** The mark of a chat whose roster is whole, and since when. */
+/** The mark of a chat whose roster is complete; it holds since when. */
 const RECONCILED = 'reconciled'
 
-/** How somebody stands in a chat; undefined: not at all. */
+/** A user's status in a chat; undefined stands for no relation. */
 export type Standing = Exclude<ChatMember['status'], 'left'>
 
-/** Who is known to belong to a chat, as marks: so that what was missed shows by comparison. */
+/** The recorded members of a chat, stored as marks, so that a comparison shows what was missed. */
 export class Roster {
   constructor(
     private readonly marks: Marks,
@@ -19,7 +19,7 @@ export class Roster {
     private readonly chat: number,
   ) {}
 
-  /** When it was last brought up to date as a whole, in milliseconds since 1970. */
+  /** When the whole roster was last updated, in milliseconds since 1970. */
   async reconciledAt(): Promise<number | undefined> {
     return (await this.marks.get(this.bot, chatKey(this.chat), RECONCILED))?.since
   }
@@ -52,13 +52,13 @@ export class Roster {
   }
 }
 
-/** Notes what was told of members as it happens. */
+/** Records transitions as they are reported by updates. */
 export async function noteTransitions(
   marks: Marks,
   bot: number,
   transitions: readonly Transition[],
 ): Promise<void> {
-  // All transitions of one update have the same end, so the last one tells it.
+  // All transitions of one update have the same result, so the last one suffices.
   const last = transitions.at(-1)
   if (last?.after === undefined || last.chat.type === 'private' || last.after.user.id === bot) return
   await new Roster(marks, bot, last.chat.id).note(last.member.id, standingOf(last.after), last.at)
@@ -77,7 +77,7 @@ const STANDINGS: ReadonlySet<unknown> = new Set<Standing>([
   'kicked',
 ])
 
-/** Somebody else's storage: the value of a mark may be anything. */
+/** Reads a status from a mark. Storages hold foreign data, so the value may be anything. */
 function standingIn(mark: Mark | undefined): Standing | undefined {
   return STANDINGS.has(mark?.value) ? (mark?.value as Standing) : undefined
 }

@@ -1,4 +1,4 @@
-/** What may happen to somebody's membership; what each is, `TransitionEvent` tells. */
+/** All membership events; `TransitionEvent` describes each. */
 export const TRANSITION_EVENTS = [
   'joined',
   'left',

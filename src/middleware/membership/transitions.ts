@@ -4,20 +4,21 @@ import type { Facts } from '../../core/facts.js'
 import type { TRANSITION_EVENTS } from './transition-events.js'
 
 /**
- * What happened to somebody's membership.
+ * What happened to a membership.
  *
- * - `joined`: is in now, by themselves, added or approved; `left`: went by themselves
- * - `kicked`: put out by somebody else, free to return; `banned`: put out for good or a time, or kept out
+ * - `joined`: became a member, by themselves, added or approved; `left`: left by themselves
+ * - `kicked`: removed by somebody else, free to return; `banned`: removed permanently or for a time, or barred from joining
  * - `unbanned`: free to return
- * - `promoted`: became an administrator or the owner; `demoted`: is no longer that. A chat that changes hands
- *   promotes one and demotes another
- * - `restricted`, `unrestricted`: may say less than others, may speak again
- * - `requested`: asks to be let in
- * - `botAdded` to `botUnrestricted`: the same of the bot itself; `botRemoved` is left, kicked or banned
+ * - `promoted`: became an administrator or the owner; `demoted`: lost that status. When a chat changes its owner,
+ *   one is promoted and the other demoted
+ * - `restricted`, `unrestricted`: has fewer permissions than others, has full permissions again
+ * - `requested`: asks to join
+ * - `botAdded` to `botUnrestricted`: the same for the bot itself; `botRemoved` is left, kicked or banned
  * - `botBlocked`, `botUnblocked`: a user blocked the bot, or let it write again
  *
- * Whoever goes is not demoted or unrestricted besides. What stays what it was is no transition: other rights of an
- * administrator, another title, other permissions of the restricted, a longer ban.
+ * A member who goes is not reported as demoted or unrestricted in addition. Changes within a status are not reported: other rights of
+ * an administrator, another title, other permissions of a restricted member, a longer ban.
+ *
  *
  * @example
  * ```ts
@@ -29,7 +30,7 @@ import type { TRANSITION_EVENTS } from './transition-events.js'
 export type TransitionEvent = (typeof TRANSITION_EVENTS)[number]
 
 /**
- * One change of one membership. An update may tell several: a bot that is added as administrator is `botAdded` and
+ * One change of one membership. An update may contain several: a bot that is added as administrator causes `botAdded` and
  * `botPromoted`.
  *
  * @example
@@ -43,28 +44,28 @@ export interface Transition<E extends TransitionEvent = TransitionEvent, C exten
   readonly event: E
   readonly ctx: C
   readonly chat: Chat
-  /** Whose membership it is; the bot itself in the `bot…` events of groups, the user in `botBlocked`. */
+  /** The user whose membership changed; the bot itself in the `bot…` events of groups, the user in `botBlocked` and `botUnblocked`. */
   readonly member: User
   /**
-   * Who did it: the member, or an administrator. GroupAnonymousBot (`ANONYMOUS_ADMIN_ID`) stands for all
-   * administrators that are anonymous.
+   * The user who made the change: the member, or an administrator. GroupAnonymousBot (`ANONYMOUS_ADMIN_ID`) stands for all
+   * anonymous administrators.
    */
   readonly actor: User
-  /** As it was; absent for join requests. */
+  /** The member before the change; absent for join requests. */
   readonly before: E extends 'requested' ? undefined : ChatMember
-  /** As it is; absent for join requests. */
+  /** The member after the change; absent for join requests. */
   readonly after: E extends 'requested' ? undefined : ChatMember
-  /** When, in milliseconds since 1970; Telegram tells whole seconds. */
+  /** Time of the change in milliseconds since 1970, in whole seconds. */
   readonly at: number
-  /** It was missed, and found later by `reconcile()`: who did it is not known, and of whoever left not when. */
+  /** True if `reconcile()` found the change afterwards. The actor is then unknown, and so is the time if the member left. */
   readonly reconciled?: true
-  /** The link by which they came, or ask to. */
+  /** The invite link that was used to join or to ask to join. */
   readonly inviteLink?: ChatInviteLink | undefined
-  /** Of a join request: what the requester says of themselves. */
+  /** For a join request: the requester's bio. */
   readonly bio?: string | undefined
 }
 
-/** What a user's transition is called when it is the bot's own. */
+/** The events for the bot's own membership, by the corresponding event for a user. */
 const OF_THE_BOT: Readonly<Partial<Record<TransitionEvent, TransitionEvent>>> = {
   joined: 'botAdded',
   left: 'botRemoved',
@@ -76,13 +77,13 @@ const OF_THE_BOT: Readonly<Partial<Record<TransitionEvent, TransitionEvent>>> = 
 }
 
 /**
- * The transitions that a `chat_member`, `my_chat_member` or `chat_join_request` tells, in order: what ended, then
- * what began. Any other update tells none, and neither does one that is malformed.
+ * Returns the transitions in a `chat_member`, `my_chat_member` or `chat_join_request`, in order: first what ended, then
+ * what began. Empty for any other update and for malformed ones.
  */
 export function transitionsOf<C extends Context>(facts: Facts, ctx: C): Transition<TransitionEvent, C>[] {
   const { kind } = facts
   if (kind !== 'chat_member' && kind !== 'my_chat_member' && kind !== 'chat_join_request') return []
-  // This comes from outside, so it may not have the types that it should have.
+  // The update comes from outside, so its types are not certain.
   const update = fieldsOf(ctx.update[kind])
   const chat = chatOf(update.chat)
   const actor = userOf(update.from)
@@ -143,7 +144,7 @@ function changesOf(before: ChatMember, after: ChatMember, bySelf: boolean): Tran
   return events
 }
 
-/** Whoever is restricted may have left since. */
+/** Whether a member is in the chat. Restricted members may have left. */
 function isIn(member: ChatMember): boolean {
   switch (member.status) {
     case 'restricted':
@@ -156,7 +157,7 @@ function isIn(member: ChatMember): boolean {
   }
 }
 
-/** Owners above administrators above the rest. */
+/** Ranks owners above administrators above all others. */
 function rankOf({ status }: ChatMember): number {
   return status === 'creator' ? 2 : status === 'administrator' ? 1 : 0
 }

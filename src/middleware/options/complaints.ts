@@ -5,7 +5,7 @@ import { shown } from '../../core/show.js'
 import { bare, formsOf, namesIn, type Part, partOf, type Schema, within } from './forms.js'
 
 /*
- * How wrong options are reported: the option, its value and how to mend it, in words of ours.
+ * Creates the errors for wrong options: they name the option and its value, and say how to mend it.
  */
 
 /**
@@ -20,13 +20,13 @@ export function parseOptions<S extends z.ZodType>(what: string, schema: S, input
   throw told(result.error, schema, input, what)[0]
 }
 
-/** Everything that is wrong with options, each told once. */
+/** Returns every problem of options, each once. */
 export function problemsOf(what: string, schema: z.ZodType, input: unknown): SentinelError[] {
   const result = schema.safeParse(input)
   return result.success ? [] : told(result.error, schema, input, what)
 }
 
-/** What other limiters call it, by their name. */
+/** Names of options in other rate limiters, with the corresponding names here. */
 const ELSEWHERE: Readonly<Record<string, string>> = {
   timeFrame: 'limit',
   points: 'limit',
@@ -35,7 +35,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   onLimitExceeded: 'deny',
 }
 
-/** The error for a name that there is not. */
+/** Creates the error for an unknown option. */
 export function unknownOption(path: string, name: string, known: readonly string[]): SentinelError {
   const list = known.length === 0 ? '' : ` Options: ${known.join(', ')}.`
   const other = ELSEWHERE[name]
@@ -43,7 +43,7 @@ export function unknownOption(path: string, name: string, known: readonly string
   return new SentinelError('option.unknown', `${path}: there is no such option.${hint}${list}`)
 }
 
-/** How an error points at something inside: `throttle[1].limit`. */
+/** Returns the path of something inside an option, such as `throttle[1].limit`. */
 export function inside(path: string, key: PropertyKey): string {
   if (typeof key === 'number') return `${path}[${key}]`
   return path === '' ? String(key) : `${path}.${String(key)}`
@@ -53,12 +53,12 @@ type Issue = z.core.$ZodIssue
 
 function told(error: z.ZodError, schema: Schema, input: unknown, what: string): SentinelError[] {
   const all = error.issues.flatMap((issue) => tell(schema, issue, issue.path, input, what))
-  // What is unknown comes first: it is why something else is missing.
+  // Unknown names come first: a mistyped name is often why another option is missing.
   all.sort((a, b) => Number(b.code === 'option.unknown') - Number(a.code === 'option.unknown'))
   return [...new Map(all.map((problem) => [problem.message, problem])).values()]
 }
 
-/** An issue, in our words. Goes down its path with the schema, since zod tells neither of the part that is wrong. */
+/** Converts an issue to errors. Follows its path through the schema, since zod does not report which part is wrong. */
 function tell(
   schema: Schema,
   issue: Issue,
@@ -75,7 +75,7 @@ function tell(
     if (error instanceof SentinelError) return [error]
     throw error
   }
-  // The parser takes it, the schema does not: a bound of this option's own.
+  // The parser accepts the value but the schema does not: the option has a bound of its own.
   const { code = 'option.invalid' } = part
   return problems.map(({ message }) => new SentinelError(code, message))
 }
@@ -88,7 +88,7 @@ function tellPlainly(
   value: unknown,
   path: string,
 ): SentinelError[] {
-  // Whatever zod made of it: it takes the first form that fails late for the one that was meant.
+  // zod assumes the first form that fails late; here the form that was most likely meant is determined instead.
   const form = formMeant(schema, value)
   if (form !== undefined) {
     return form.issues.flatMap((inner) => tell(form.schema, inner, inner.path, value, path))
@@ -125,8 +125,8 @@ interface Form {
 }
 
 /**
- * The form of a union that was meant: of those that take such a value at all, the one with least to complain of.
- * Undefined where there is no choice, or nothing to complain of.
+ * Returns the form of a union that was most likely meant: among those that accept this type of value, the one with the fewest problems.
+ * Undefined if the schema is not a union, or the value fits.
  */
 function formMeant(schema: Schema, value: unknown): Form | undefined {
   const { def } = (bare(schema) as z.core.$ZodTypes)._zod
@@ -141,7 +141,7 @@ function formMeant(schema: Schema, value: unknown): Form | undefined {
 function complaintOf(schema: Schema, value: unknown): Form {
   const issues = z.safeParse(schema, value).error?.issues ?? []
   const inner = formMeant(schema, value)
-  // A name that is unknown here may be known in another form.
+  // A name that is unknown in this form may be known in another.
   const weights = issues.map((issue) => (issue.code === 'unrecognized_keys' ? 1.5 * issue.keys.length : 1))
   return { schema, issues, weight: inner?.weight ?? weights.reduce((sum, weight) => sum + weight, 0) }
 }
@@ -159,20 +159,20 @@ function takes(form: Schema, value: unknown): boolean {
     case 'number':
       return typeof value === 'number'
     case 'custom':
-      // What a function says of itself, an async one say, is more to the point than what else there might be.
+      // For a function, the complaint of its own schema (such as for an async one) is more helpful than a list of other forms.
       return typeof value === 'function' && partOf(form)?.read !== undefined
     default:
       return false
   }
 }
 
-/** Whether it would be right as a list of this alone. */
+/** Whether the value would be valid as a list with this single item. */
 function isListOf(schema: Schema, item: unknown): boolean {
   const core = bare(schema) as z.core.$ZodTypes
   return core._zod.def.type === 'array' && z.safeParse(core, [item]).success
 }
 
-/** The code to give where no form takes such a value, but one has a code of its own. */
+/** Returns the error code if exactly one form of a union has a code of its own. */
 function onlyCodeOf(schema: Schema): SentinelErrorCode | undefined {
   const { def } = (bare(schema) as z.core.$ZodTypes)._zod
   if (def.type !== 'union') return undefined
@@ -181,7 +181,7 @@ function onlyCodeOf(schema: Schema): SentinelErrorCode | undefined {
   return codes.size === 1 ? [...codes][0] : undefined
 }
 
-/** What a value must be, in words. */
+/** Describes what a value must be. */
 function wordsOf(schema: Schema): string {
   const part = partOf(schema)
   if (part !== undefined) return part.words
@@ -210,7 +210,7 @@ function wordsOf(schema: Schema): string {
   }
 }
 
-/** Words to choose from. */
+/** Lists words to choose from. */
 export function oneOf(words: readonly string[]): string {
   return listed(words.map((word) => JSON.stringify(word)))
 }

@@ -2,23 +2,23 @@ import { z } from 'zod'
 import type { SentinelErrorCode } from '../../core/errors.js'
 
 /*
- * Finding one's way through schemas: what an option holds within, in all the forms it may have.
+ * Navigates schemas: what an option contains, in all the forms it may have.
  */
 
 export type Schema = z.core.$ZodType
 
-/** What is known of a part beside its schema. Those made from it by `.meta()`, `.refine()` and so on inherit it. */
+/** Additional information about a part of a schema. Schemas derived with `.meta()`, `.refine()` and so on inherit it. */
 export interface Part {
-  /** After "must be". */
+  /** Completes the phrase "must be …" in errors. */
   readonly words: string
   readonly code?: SentinelErrorCode
-  /** Throws for a wrong value, in the words of the parser that knows best. */
+  /** Throws for an invalid value, with the message of the parser for this kind of value. */
   readonly read?: (value: unknown, what: string) => unknown
 }
 
 export const parts = z.registry<Part>()
 
-/** The schemas of what an option holds under a name or index: none if there is no such thing. */
+/** Returns the schemas of what an option contains under a name or index; empty if there is none. */
 export function within(schema: Schema, key: string): readonly Schema[] {
   return formsOf(schema).flatMap((branch) => {
     const { def } = (branch as z.core.$ZodTypes)._zod
@@ -28,7 +28,7 @@ export function within(schema: Schema, key: string): readonly Schema[] {
   })
 }
 
-/** The names that an option has within, of all its forms; not those that are for editors. */
+/** Returns the names of an option's inner options in all its forms, without those for editors, such as `$schema`. */
 export function namesIn(schema: Schema): string[] {
   const names = formsOf(schema).flatMap((branch) => {
     const { def } = (branch as z.core.$ZodTypes)._zod
@@ -37,19 +37,19 @@ export function namesIn(schema: Schema): string[] {
   return [...new Set(names)].filter((name) => !name.startsWith('$'))
 }
 
-/** Every form an option may have. */
+/** Returns every form that an option may have. */
 export function formsOf(schema: Schema): readonly Schema[] {
   const core = bare(schema)
   const { def } = (core as z.core.$ZodTypes)._zod
   return def.type === 'union' ? def.options.flatMap(formsOf) : [core]
 }
 
-/** Whether only code can give an option: no file and no variable. */
+/** Whether an option can only be given in code, not in a file or an environment variable. */
 export function isCodeOnly(schemas: readonly Schema[]): boolean {
   return schemas.flatMap(formsOf).every(({ _zod }) => _zod.def.type === 'custom')
 }
 
-/** The schema inside all that wraps it. */
+/** Returns the schema without its wrappers (optional, readonly, pipe). */
 export function bare(schema: Schema): Schema {
   const inner = innerOf(schema)
   return inner === undefined ? schema : bare(inner)
@@ -68,7 +68,7 @@ function innerOf(schema: Schema): Schema | undefined {
   }
 }
 
-/** What is known of the part that an option is made of. */
+/** Returns the additional information about an option's schema. */
 export function partOf(schema: Schema): Part | undefined {
   const part = parts.get(schema as z.ZodType)
   if (part !== undefined) return part

@@ -6,14 +6,14 @@ import { shownAnswer } from '../../core/unawaited.js'
 import type { Wiring } from '../guard.js'
 
 /**
- * Whom a limit counts: the actor (`user`; a channel or a group's anonymous administrators are actors too), the
- * `chat` as a place, the actor inside one chat (`member`), the actor's use of each `command`, or all together
+ * The scopes of a limit: the actor (`user`, which includes channels and a group's anonymous administrators), the
+ * `chat` as a place, the actor inside one chat (`member`), the actor's use of each `command`, or the whole bot
  * (`global`).
  */
 export const SCOPES = ['user', 'chat', 'member', 'command', 'global'] as const
 
 /**
- * Whom a limit counts: `user`, `chat`, `member`, `command` or `global`; see `scope` of {@link ThrottleOptions}.
+ * The subject that a limit counts: `user`, `chat`, `member`, `command` or `global`; see `scope` of {@link ThrottleOptions}.
  *
  * @example
  * ```ts
@@ -25,10 +25,10 @@ export const SCOPES = ['user', 'chat', 'member', 'command', 'global'] as const
  */
 export type ScopeName = (typeof SCOPES)[number]
 
-/** The part of a limit that is for joins. */
+/** The suffix of the part of a limit that counts joins. */
 export const JOINS = '.joins'
 
-/** The scope of a limit, by name or by a developer's own key; `part`, such as `.edits`, gives it records of its own. */
+/** Returns the scope of a limit, by name or by a developer's own key. With `part`, such as `.edits`, it has separate records. */
 export function scopeOf(
   wiring: Pick<Wiring<Context>, 'scope'>,
   name: ScopeName,
@@ -64,15 +64,15 @@ export function scopeOf(
 
 type KeyOf = (facts: Facts, ctx: Context) => string | number | undefined
 
-/** Keys of which it was told that they give none. */
+/** Key functions whose invalid results have been reported. */
 const wrong = new WeakSet<KeyOf>()
 
 /**
- * What a developer's key says of an update, as text; undefined leaves the update out. Whatever is neither text nor finite number would be the
- * same text for everybody, and so one bucket for all: a promise, say, of code that no compiler has seen, or the NaN of a failed
- * `Number()`. It leaves the update out as well.
+ * Returns a developer's key for an update as text; undefined skips the update. Values that are neither text nor finite numbers (a promise
+ * from untyped code, or the NaN of a failed `Number()`) would be the same text for everybody, and so one bucket for all; they skip the
+ * update as well.
  *
- * @throws SentinelError `subject.invalid`, of each key once.
+ * @throws SentinelError `subject.invalid`, once per key function.
  */
 export function readKey(key: KeyOf, facts: Facts, ctx: Context, limit: string): string | undefined {
   const own: unknown = key(facts, ctx)
@@ -89,8 +89,8 @@ export function readKey(key: KeyOf, facts: Facts, ctx: Context, limit: string): 
 }
 
 /**
- * Who comes or goes, rather than who lets them: an administrator who adds a hundred people is no flood. What befalls
- * the bot itself is counted by who does it, or all who block it would share one bucket.
+ * Returns the user who joins or leaves rather than the one who lets them: an administrator who adds a hundred people is no flood.
+ * Changes to the bot itself count for the actor; otherwise all users who block the bot would share one bucket.
  */
 function joinerOf(facts: Facts): Key | undefined {
   const member = facts.kind === 'chat_member' ? facts.target?.id : undefined
@@ -98,7 +98,7 @@ function joinerOf(facts: Facts): Key | undefined {
 }
 
 /**
- * Refuses a key of one's own without a name, which its state needs, and beside a scope.
+ * Rejects an own key without a name, which its state needs, or together with a scope.
  *
  * @throws SentinelError `option.invalid`.
  */

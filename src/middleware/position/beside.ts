@@ -6,7 +6,7 @@ import { type Step, standingOf, walk } from './standing.js'
 
 const joining = later('fuse', () => import('./neighbours.js'))
 
-/** What stands in one call, with neighbours that are guards made one, which asks them together. */
+/** Returns the arguments of one registration with adjacent guards joined into one step, which asks them together. */
 export function withNeighboursJoined(given: readonly unknown[]): unknown[] {
   const joined: unknown[] = []
   let beside: Guard[] = []
@@ -28,9 +28,9 @@ export function withNeighboursJoined(given: readonly unknown[]): unknown[] {
   return joined
 }
 
-/** Alone they keep their state in memory, each its own: nothing is to be saved. Behind a sentinel they are neighbours. */
+/** Joins guards. Without a sentinel each keeps its own state in memory, so there is nothing to save and they run one after another. */
 function joinedOf(guards: readonly Guard[]): Step {
-  // Now rather than with the first update, which would wait for it. Who fails here is told then.
+  // Loads now, so that the first update need not wait for it. A failure is reported when an update needs the module.
   joining.load().catch(() => undefined)
   let neighbours: Neighbours | undefined
   return (ctx, next) => {

@@ -4,7 +4,7 @@ import { memberName, nameOfKey } from './place.js'
 
 type Key = string | symbol
 
-/** Guards on a field of a class. Every instance holds a function of its own in it; all of them share the guards' state. */
+/** Guards on a field of a class. Each instance has its own function in the field, and all instances share the guards' state. */
 export class FieldGuard {
   private made: { readonly inner: Layer | undefined; readonly layer: Layer } | undefined
 
@@ -13,7 +13,7 @@ export class FieldGuard {
     private readonly key: Key,
   ) {}
 
-  /** @param owner The class that declares the field, as far as it is known. */
+  /** @param owner The class that declares the field, if known. */
   around(given: unknown, owner: unknown): AnyHandler {
     const name = memberName(owner, this.key)
     const handler = checkedHandler(given, `${this.guards.label} on ${name}`)
@@ -26,13 +26,13 @@ export class FieldGuard {
     return around(layer, handler)
   }
 
-  /** Whether these are the guards nearest to a function. */
+  /** Whether these guards are the innermost or latest ones applied to a function. */
   isAround(handler: AnyHandler): boolean {
     return this.made !== undefined && guardsOf(handler) === this.made.layer
   }
 }
 
-/** Fields that guards of the standard stand on, by instance; by class for what is static. */
+/** Fields with standard decorators, by instance; static fields by class. */
 const guardedFields = new WeakMap<object, Set<Key>>()
 
 export function noteGuardedField(owner: object, key: Key): void {
@@ -40,20 +40,20 @@ export function noteGuardedField(owner: object, key: Key): void {
   guardedFields.set(owner, keys.add(key))
 }
 
-/** Whether guards stood on a field of an instance, whatever it holds by now. */
+/** Whether guards were put on a field of an instance, whatever the field holds now. */
 export function isGuardedField(instance: object, key: Key): boolean {
   return guardedFields.get(instance)?.has(key) === true
 }
 
-/** Fields under `experimentalDecorators`, by the prototype of their class: a decorator is told of them, but not what they hold. */
+/** Fields under `experimentalDecorators`, by the prototype of their class: such a decorator does not see the field's value. */
 const waiting = new WeakMap<object, Map<Key, FieldGuard[]>>()
 
 /**
- * A decorator as `experimentalDecorators` calls it: with the prototype, or the class for what is static. What it gives is defined
- * in place of what there was.
+ * Applies guards as a decorator under `experimentalDecorators`: `target` is the prototype, or the class for static members. The result
+ * replaces the existing property descriptor.
  *
- * A field has no value yet. Where fields are assigned (`useDefineForClassFields: false`), a setter on the prototype sees it come;
- * where they are defined, nothing does, and {@link guardFields} sees to it.
+ * A field has no value yet at that time. If fields are assigned (`useDefineForClassFields: false`), a setter on the prototype receives
+ * the value; if they are defined, no setter is called, and {@link guardFields} applies the guards later.
  */
 export function legacyDecorated(
   guards: Guards,
@@ -68,7 +68,7 @@ export function legacyDecorated(
   }
   const owner = ownerOf(target)
   const what = `${guards.label} on ${memberName(owner, key)}`
-  // A static field has its value by now.
+  // A static field already has its value.
   const held = given ?? Object.getOwnPropertyDescriptor(target, key)
   if (held === undefined) return fieldOf(new FieldGuard(guards, key), target, key)
   if ('initializer' in held) return withInitializer(held, new FieldGuard(guards, key), owner)
@@ -86,7 +86,7 @@ function fieldOf(guard: FieldGuard, target: object, key: Key): PropertyDescripto
     configurable: true,
     set(this: object, value: unknown) {
       let held = guarded(value, guards, ownerOf(target))
-      // A class that extends this one, and the class itself, may assign again.
+      // A subclass or the class itself may assign the field again.
       Object.defineProperty(this, key, {
         enumerable: true,
         configurable: true,
@@ -99,7 +99,7 @@ function fieldOf(guard: FieldGuard, target: object, key: Key): PropertyDescripto
   }
 }
 
-/** Babel's own form of it: what a field will hold comes from a function of the descriptor. */
+/** Babel's variant of these decorators: the descriptor has a function that returns the field's initial value. */
 function withInitializer(held: PropertyDescriptor, guard: FieldGuard, owner: unknown): PropertyDescriptor {
   const { initializer } = held as { initializer?: (this: unknown) => unknown }
   const own = {
@@ -110,16 +110,16 @@ function withInitializer(held: PropertyDescriptor, guard: FieldGuard, owner: unk
   return { ...held, ...own }
 }
 
-/** Puts the guards of decorated fields around what an instance holds in them, where that could not be done before. Twice is as once. */
+/** Applies the guards of decorated fields to the values of an instance where that was not possible before. Idempotent. */
 export function guardFields(instance: object): void {
   const done = new Set<Key>()
   for (let at = Object.getPrototypeOf(instance); at !== null; at = Object.getPrototypeOf(at)) {
     for (const [key, guards] of waiting.get(at) ?? []) {
       const held = Object.getOwnPropertyDescriptor(instance, key)
-      // A field that overrides another has guards of its own.
+      // A field that overrides another one has guards of its own.
       if (done.has(key)) continue
       done.add(key)
-      // What has a setter is guarded by it.
+      // A field with a setter was guarded by the setter.
       if (held?.value === undefined || isAroundAlready(guards, held.value)) continue
       Object.defineProperty(instance, key, { ...held, value: guarded(held.value, guards, ownerOf(at)) })
     }
@@ -130,16 +130,16 @@ function isAroundAlready(guards: readonly FieldGuard[], value: unknown): boolean
   return typeof value === 'function' && guards.at(-1)?.isAround(value as AnyHandler) === true
 }
 
-/** The guards nearest to the field were applied first. */
+/** Applies guards to a value, beginning with the guard nearest to the field. */
 function guarded(value: unknown, guards: readonly FieldGuard[], owner: unknown): unknown {
   return guards.reduce((held, guard) => guard.around(held, owner), value)
 }
 
-/** Names the place of a method after the class that declares it, when an instance of it, or of a class that extends it, is made. */
+/** Names a method's place after the class that declares it, when an instance of that class or of a subclass is created. */
 export function settleMember(layer: Layer, self: unknown, key: Key, isStatic: boolean): void {
   const { place } = layer
   if (place === undefined || place.isSettled) return
-  // Some compilers give a class its name after its static members.
+  // Some compilers set the name of a class after its static members.
   if (isStatic) place.suggest(() => memberName(self, key))
   else place.settle(memberName(declaring(self, key, layer), key))
 }
@@ -152,7 +152,7 @@ function declaring(self: unknown, key: Key, { place }: Layer): unknown {
     last = at.constructor
     if (guardsOf(held as AnyHandler)?.place === place) return last
   }
-  // A decorator of others stands around ours: the first to declare a method of that name.
+  // Another decorator wraps the guarded method, so the topmost class that declares a method of that name is used.
   return last
 }
 

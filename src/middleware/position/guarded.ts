@@ -8,36 +8,36 @@ import { POLICIES_TO_COME } from '../throttle/runtime-limits.js'
 import { Layer, type OwnServices } from './layer.js'
 import { Place } from './place.js'
 
-/** A function as it is called: with an update, maybe with more, as a method or not. */
+/** A handler as it is called: with a context, possibly more arguments, as a method or not. */
 // biome-ignore lint/suspicious/noExplicitAny: whatever the developer's function takes is handed on to it.
 export type AnyHandler = (this: any, ...args: any[]) => any
 
-/** A handler behind guards. */
+/** A handler with guards. */
 interface Guarded {
   /** The developer's own function. */
   readonly handler: AnyHandler
-  /** What the guards were put around: the handler, or one that is guarded already. */
+  /** What the guards were applied to: the handler, or a function that is already guarded. */
   readonly inner: AnyHandler
   readonly layer: Layer
 }
 
-/** Guards that are to be put around something, and how they are called together where nothing else has a name. */
+/** Guards to be applied to a function, and their common name if nothing else has one. */
 export interface Guards {
   readonly definitions: readonly GuardDefinition[]
   readonly own: OwnServices | undefined
   readonly label: string
-  /** What the developer calls them: goes before what the handler is called. */
+  /** The developer's name for them, which is put before the handler's name. */
   readonly name: string | undefined
 }
 
 const guarded = new WeakMap<AnyHandler, Guarded>()
 
-/** The guards nearest to a function that is guarded. */
+/** Returns the outermost guards of a guarded function. */
 export function guardsOf(handler: AnyHandler): Layer | undefined {
   return guarded.get(handler)?.layer
 }
 
-/** What guards were put around, from the outside in: each function, down to the developer's own. */
+/** Returns the functions that guards were applied to, from the outside in, down to the developer's own. */
 export function layersOf(handler: AnyHandler): readonly AnyHandler[] {
   const all = [handler]
   for (let each = guarded.get(handler); each !== undefined; each = guarded.get(each.inner))
@@ -46,26 +46,26 @@ export function layersOf(handler: AnyHandler): readonly AnyHandler[] {
 }
 
 /**
- * Puts guards around a handler: a function of the same name and arity that calls it with the same `this`, if they let the
- * update pass. Guards that are around it already become one plan with these, asked after them.
+ * Applies guards to a handler. Returns a function of the same name and arity that calls the handler with the same `this` if the guards
+ * admit the update. Guards that the handler already has are joined into one plan with these, after them.
  *
- * @param usual Of a member of a class, whose full name is not known yet: what it is called if it never is.
+ * @param usual For a class member whose full name is not known yet: the name if it never becomes known.
  */
 export function guardHandler(guards: Guards, inner: AnyHandler, usual?: string): AnyHandler {
   return around(layerAround(guards, inner, usual), inner)
 }
 
-/** The layer that guards make around a handler. */
+/** Creates the layer of guards around a handler. */
 export function layerAround(guards: Guards, inner: AnyHandler, usual?: string): Layer {
   const known = guarded.get(inner)?.layer
-  // One that counts in a storage of its own cannot be asked together with others.
+  // Guards with a storage of their own cannot be asked together with others.
   const joined = known?.own === guards.own ? known : undefined
   const definitions = [...guards.definitions, ...(joined?.definitions ?? [])]
   checkTogether(definitions, 'handler')
   const place = placeAround(joined, inner, guards, usual)
   const depth = ++place.depth
-  // A layer that an outer one has taken over is hardly ever called by itself. If it is, it must not share state with other checks, so its
-  // name differs.
+  // A layer that was joined into an outer one is hardly ever called directly. If it is, it must not share state with the outer layer, so
+  // its name differs.
   const layer: Layer = new Layer(
     definitions,
     () => (place.top === layer ? place.name : `${place.name}/${depth}`),
@@ -76,7 +76,7 @@ export function layerAround(guards: Guards, inner: AnyHandler, usual?: string): 
   return layer
 }
 
-/** Puts a layer around a handler; the handler inside its own guards is what it calls. */
+/** Puts a layer around a handler. It calls the function inside the handler's previous guards, which the layer has taken over. */
 export function around(layer: Layer, inner: AnyHandler): AnyHandler {
   const known = guarded.get(inner)
   const handler = known !== undefined && known.layer.own === layer.own ? known.handler : inner
@@ -87,7 +87,7 @@ export function around(layer: Layer, inner: AnyHandler): AnyHandler {
   return disguised(run, inner)
 }
 
-/** The same function to whoever looks at it: name, arity, and a `bind` whose result is known to be guarded. */
+/** Makes the guarded function look like the original: same name and arity, and a `bind` whose result is known to be guarded. */
 function disguised(run: AnyHandler, inner: AnyHandler): AnyHandler {
   return Object.defineProperties(run, {
     name: { value: inner.name, configurable: true },
@@ -99,21 +99,21 @@ function disguised(run: AnyHandler, inner: AnyHandler): AnyHandler {
 function bind(this: AnyHandler, self: unknown, ...args: unknown[]): AnyHandler {
   const bound: AnyHandler = Function.prototype.bind.call(this, self, ...args)
   const known = guarded.get(this)
-  // A function with bound arguments is no handler any more, though it is guarded as before.
+  // With bound arguments the function is no longer a handler, but it is still guarded.
   if (known === undefined || args.length > 0) return bound
   const handler: AnyHandler = known.handler.bind(self)
   guarded.set(bound, { handler, inner: this, layer: known.layer })
   return Object.defineProperty(bound, 'bind', { value: bind, configurable: true, writable: true })
 }
 
-/** The place of the guards that are joined, unless it is called otherwise now, others have taken it over, or it has been used. */
+/** Returns the place of the joined guards, unless it has a new name, belongs to other guards by now, or has been used. */
 function placeAround(
   joined: Layer | undefined,
   inner: AnyHandler,
   { label, name }: Guards,
   usual: string | undefined,
 ): Place {
-  // At once: in the order of wiring, not in the order in which people come.
+  // Claims the name at once, so that names follow the order of wiring and not that of updates.
   if (name !== undefined) return settled(name)
   const place = joined?.place
   if (joined !== undefined && place !== undefined && place.top === joined && !joined.isUsed) return place
@@ -127,7 +127,7 @@ function settled(name: string): Place {
   return place
 }
 
-/** Wired once for nothing: what does not fit together is told where it is written, and not by the first update. */
+/** Wires definitions once as a test, so that guards that do not fit together throw where they are written and not at the first update. */
 export function checkTogether(definitions: readonly GuardDefinition[], place?: string): void {
   new Questions({ ...createServices({}), policies: POLICIES_TO_COME }, definitions, place)
 }

@@ -9,39 +9,39 @@ import { Refusals } from '../refusing/refusals.js'
 import { createServices, type Services, type ServicesOptions } from '../services.js'
 import type { Place } from './place.js'
 
-/** Services of one's own, in place of those of the sentinel upstream. */
+/** Own services of guards, in place of those of the sentinel upstream. */
 export interface OwnServices extends Pick<ServicesOptions, 'storage' | 'clock' | 'timers'> {
   readonly name: string
 }
 
 /**
- * Guards in one place. Their chain is made when the first update comes, behind the sentinel that let it in: with its storage,
- * clock, listeners, notices and exemptions, and a plan of its own. Where there is none they keep their state in memory.
+ * Guards in one position. Their chain is created with the first update, behind the sentinel that admitted it: with its storage, clock,
+ * listeners, notices and exemptions, and a plan of its own. Without a sentinel they keep their state in memory.
  */
 export class Layer<C extends Context = Context> {
   private chain: Chain<C> | undefined
   private root: Chain<Context> | undefined
-  /** By sentinel: two bots may share a handler. */
+  /** Chains by sentinel: two bots may share a handler. */
   readonly behind = new WeakMap<Chain<Context>, Chain<C>>()
   private alone: Chain<C> | undefined
-  /** Sentinels behind which these guards do not fit, which is told once, and what stops updates there. */
+  /** Refusals by sentinel behind which these guards do not fit; the error was reported once, and updates are refused there. */
   private readonly unfit = new WeakMap<object, Refusals<C>>()
   private services: Services | undefined
 
   /**
-   * @param named Names the plan.
-   * @param place The handler they are around; names the limits that have no name. Without one the plan's name does, behind a sentinel.
+   * @param named Returns the name of the plan.
+   * @param place The handler they protect, which names limits without a name. Without a place, the plan's name does that behind a sentinel.
    */
   constructor(
     readonly definitions: readonly GuardDefinition<C>[],
     private readonly named: (root: Chain<Context> | undefined) => string,
     readonly place?: Place,
     readonly own?: OwnServices,
-    /** Without a handler: whether it is one of very many that are alike. */
+    /** Without a place: whether very many guards of this name exist. */
     private readonly crowded = false,
   ) {}
 
-  /** Whether an update has come. */
+  /** Whether an update has reached these guards. */
   get isUsed(): boolean {
     return this.chain !== undefined
   }
@@ -52,7 +52,7 @@ export class Layer<C extends Context = Context> {
     return chain === undefined ? this.refuse(root, ctx) : chain.run(ctx, next)
   }
 
-  /** Nobody passes, and nobody is counted as if they had. */
+  /** Refuses an update because the guards do not fit together; the refusal is not counted as an update that passed before. */
   private refuse(root: Chain<Context> | undefined, ctx: C): MaybePromise<void> {
     const { bots } = root?.services ?? this.ownServices()
     const facts =
@@ -74,7 +74,7 @@ export class Layer<C extends Context = Context> {
     return chain
   }
 
-  /** What does not fit together is told, and lets nobody pass: an error here would stop the bot. */
+  /** Creates the chain. Guards that do not fit together are reported and refuse every update: throwing here would stop the bot. */
   private made(root: Chain<Context> | undefined): Chain<C> | undefined {
     const services = root?.services ?? this.ownServices()
     try {
@@ -89,7 +89,7 @@ export class Layer<C extends Context = Context> {
       const name = many && place !== undefined ? `${place} ${labelOf(this.definitions)}` : this.named(root)
       if (root !== undefined) {
         const definitions = this.definitions as unknown as readonly GuardDefinition[]
-        // Beside a handler limits are called after their guards: what the sentinel's own are called is theirs alone.
+        // Without a place, limits are named after their guards, so that they do not get the names of the sentinel's own limits.
         return root.layer(definitions, name, place ?? name, many) as unknown as Chain<C>
       }
       const nobody = new Exemptions({}, undefined)
@@ -107,7 +107,7 @@ export class Layer<C extends Context = Context> {
   }
 }
 
-/** What guards are called together: `throttle 3/1m + debounce leading 1000`. */
+/** Returns the common label of guards, such as `throttle 3/1m + debounce leading 1000`. */
 export function labelOf<C extends Context>(definitions: readonly GuardDefinition<C>[]): string {
   return definitions.map(({ name, label }) => (label === undefined ? name : `${name} ${label}`)).join(' + ')
 }

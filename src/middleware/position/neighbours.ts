@@ -8,15 +8,15 @@ import { Layer } from './layer.js'
 import { type Step, standingOf, walk } from './standing.js'
 
 /**
- * Guards that stand side by side in one call. Behind a sentinel, those that can be asked together are: in one plan, each with the
- * name it has by itself.
+ * Guards registered next to each other in one call. Behind a sentinel, those that can be asked together share one plan, in which each
+ * keeps the name it has on its own.
  */
 export class Neighbours {
   private root: Chain<Context> | undefined
   private steps: readonly Step[] = []
   /** By sentinel: two bots may share a composer. */
   private readonly behind = new WeakMap<Chain<Context>, readonly Joined[]>()
-  /** All groups so far, each made once: after reconfigure() what a group has counted is found by the very definitions that it was made with. */
+  /** All groups so far, each created once: after reconfigure(), a group's state is found by the identity of its definitions. */
   private readonly made: Joined[] = []
 
   constructor(private readonly guards: readonly Guard[]) {}
@@ -51,11 +51,11 @@ export class Neighbours {
     }
   }
 
-  /** One of them stands somewhere by itself, too. Whoever was asked with it is asked without it from now on. */
+  /** Called when one of the guards is also used on its own elsewhere: the guards that were asked with it are asked without it from now on. */
   private part(guard: Guard, root: Chain<Context>): void {
     const joined = this.behind.get(root)
     if (joined?.some((each) => each.joins(guard)) !== true) {
-      // Groups of earlier options that the guard was in are not asked again.
+      // Groups of earlier options that included the guard are dropped.
       for (const each of this.made) if (each.joins(guard)) this.leave(root, each)
       return
     }
@@ -68,7 +68,7 @@ export class Neighbours {
     this.place(root, anew)
   }
 
-  /** A group is asked no longer, be it in use or known from earlier options. */
+  /** Drops a group that is in use or known from earlier options. */
   private leave(root: Chain<Context>, { layer }: Joined): void {
     if (layer === undefined) return
     root.former.forget(layer.definitions)
@@ -79,7 +79,7 @@ export class Neighbours {
   }
 }
 
-/** Guards behind a sentinel are asked otherwise from now on: others may take their name, and what they hold back is handled. */
+/** Removes a chain of guards that are asked differently from now on: frees its name, and handles what it holds back. */
 function drop(root: Chain<Context>, chain: Chain<Context>): Promise<void> {
   root.layers.delete(chain)
   root.names.taken.delete(chain.name.slice(root.name.length + 1))
@@ -87,8 +87,8 @@ function drop(root: Chain<Context>, chain: Chain<Context>): Promise<void> {
 }
 
 /**
- * Guards that may be asked together without anybody noticing but by the trips: none sees what another has not let pass yet, or
- * counts what another holds back. They fit into one plan.
+ * Splits guards into groups that can be asked together with no visible difference except the saved round trips: no guard sees an update
+ * that another one still has to admit, or counts an update that another one holds back. The guards of a group fit into one plan.
  */
 function groupsOf(guards: readonly Guard[], services: Services): readonly Group[] {
   const { policies, roles } = services
@@ -116,20 +116,20 @@ function groupsOf(guards: readonly Guard[], services: Services): readonly Group[
   return groups
 }
 
-/** An album is paid for by its first part, and then whatever counts in the same plan is waived: not whether an update came before. */
+/** Whether guards include `once`. It must not follow an album's claim in one plan, which would waive it for the later parts of an album. */
 function countsOnce({ questions }: Questions<Context>): boolean {
   return questions.some(({ check }) => check.kind === 'claim' && check.tokens === 'sequence')
 }
 
 interface Group {
   readonly guards: readonly Guard[]
-  /** Of the first that counts anything: what joins it or leaves it again does not make it begin anew. */
+  /** The name of the first guard that counts, so that guards without state may join or leave without resetting the group's state. */
   readonly name: string | undefined
 }
 
 const COUNTED: readonly Check['kind'][] = ['claim', 'bucket', 'window']
 
-/** One guard in front of two handlers is one limit, whoever its neighbours are. */
+/** Whether a guard has a single position. One in front of two handlers is one limit, and must be asked alone. */
 function standsOnce(guard: Guard): boolean {
   const standing = standingOf(guard)
   return standing?.places === 1 && !standing.alone
@@ -139,7 +139,7 @@ function nameOf(guard: Guard): string {
   return standingOf(guard)?.name ?? guard.name
 }
 
-/** What guards ask in one plan; undefined where they do not fit, which by themselves they may. */
+/** Wires guards as one plan; undefined if they do not fit together. */
 function together(guards: readonly Guard[], services: Services): Questions<Context> | undefined {
   try {
     return new Questions(services, guards.flatMap(placed))
@@ -149,10 +149,10 @@ function together(guards: readonly Guard[], services: Services): Questions<Conte
   }
 }
 
-/** A group in its place. */
+/** A group of guards, ready to run. */
 class Joined {
   readonly guards: readonly Guard[]
-  /** Of several. */
+  /** The layer of several guards; undefined for a single one. */
   readonly layer: Layer | undefined
   readonly step: Step
   private readonly name: string | undefined
@@ -170,7 +170,7 @@ class Joined {
     this.step = (ctx, next) => layer.run(ctx, next)
   }
 
-  /** Whether a guard is asked with others here. */
+  /** Whether the group asks this guard together with others. */
   joins(guard: Guard): boolean {
     return this.layer !== undefined && this.guards.includes(guard)
   }
@@ -185,14 +185,14 @@ class Joined {
   }
 }
 
-/** What a guard is made of, its limits without a name called as they are where it stands alone. */
+/** Returns the definitions of a guard such that limits without a name get the names they have where the guard stands alone. */
 function placed(guard: Guard): readonly GuardDefinition[] {
   const name = nameOf(guard)
   const numbers = new Map<string, number>()
   return guard.definitions.map((definition, index) => ({
     ...definition,
     wire(wiring) {
-      // Definitions are wired in order. With new options all are wired again, beginning with the first.
+      // Definitions are wired in order. New options wire all of them again, beginning with the first.
       if (index === 0) numbers.clear()
       const named: Partial<Wiring<Context>> = {
         nameFor(unnamed) {

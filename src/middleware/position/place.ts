@@ -1,22 +1,22 @@
-/** How many of one name were claimed since wiring began. Names are written in code, so there are few. */
+/** How often each name was claimed since wiring began. Names are written in code, so there are few. */
 let claimed = new Map<string, number>()
 const claimedOn = new WeakMap<object, Map<string, number>>()
-/** So many of one name come of guards that are applied while updates are handled: more share one state, and memory stays bounded. */
+/** Guards created while updates are handled may claim a name without end: beyond this number they share one state, which bounds memory. */
 const MOST_OF_ONE_NAME = 1000
 
 /**
- * The wiring of another sentinel begins: numbers start anew, so that a bot that is wired twice in one process, as tests of a
- * restart do it, finds the same names.
+ * Restarts the numbering for another sentinel, so that a bot that is wired twice in one process, as in tests of a
+ * restart, gets the same names.
  */
 export function beginWiring(): void {
   claimed = new Map()
 }
 
 /**
- * A name that nobody else has: the name itself, then `name~2` and so on, in the order of wiring, which is the same in every
+ * Returns a unique name: the name itself, then `name~2` and so on, in the order of wiring, which is the same in every
  * worker that runs the same code.
  *
- * @param scope Where nobody else has it; by default among all that are wired.
+ * @param scope Where the name must be unique; by default among all wired guards.
  */
 export function claim(base: string, scope?: object): string {
   let names = claimed
@@ -29,7 +29,7 @@ export function claim(base: string, scope?: object): string {
   return number === 1 ? base : `${base}~${number}`
 }
 
-/** Makes guards of options and policies, which no developer wires: they take no name away from guards that are wired. */
+/** Creates guards for options and policies without claiming names that guards wired by the developer would otherwise get. */
 export function unclaimed<T>(make: () => T): T {
   const before = claimed
   claimed = new Map()
@@ -40,11 +40,11 @@ export function unclaimed<T>(make: () => T): T {
   }
 }
 
-/** The names of the handlers behind one sentinel. Two of one name would share their state. */
+/** The names of the handlers behind one sentinel. Two handlers with the same name would share their state. */
 export class Names {
   readonly taken = new Set<string>()
 
-  /** The name, or one like it that nobody has, which is told. */
+  /** Returns the name, or a similar free one after a warning. */
   take(name: string, warn: (message: string) => void): string {
     if (!this.taken.has(name)) {
       this.taken.add(name)
@@ -58,24 +58,24 @@ export class Names {
 }
 
 /**
- * Where guards stand: in front of which handler. Its name names their state, so it has to be the same after a restart and in
+ * The position of guards: in front of which handler. Its name identifies their state, so it has to be the same after a restart and in
  * workers of another version: the name of the method with its class, of the function, or of what the handler was registered for.
  */
 export class Place {
   private settled: string | undefined
   private stale = false
   private usual: () => string
-  /** How many layers of guards are around the handler. */
+  /** The number of guard layers around the handler. */
   depth = 0
-  /** The outermost of them, which bears the name. */
+  /** The outermost layer, which bears the name. */
   top: object | undefined
 
-  /** @param usual What it is called if nobody knows better by the time it is needed. */
+  /** @param usual The name if none is suggested or settled before it is needed. */
   constructor(usual: string) {
     this.usual = () => usual
   }
 
-  /** Settles the name: the first who knows it is right. */
+  /** Fixes the name; later calls have no effect. */
   settle(base = this.usual()): void {
     if (this.settled !== undefined) return
     const name = claim(base)
@@ -83,7 +83,7 @@ export class Place {
     this.settled = this.stale ? base : name
   }
 
-  /** Knows what it is called, but not before it is needed. */
+  /** Sets a function that computes the name when it is needed. */
   suggest(name: () => string): void {
     this.usual = name
   }
@@ -97,23 +97,23 @@ export class Place {
     return this.settled !== undefined
   }
 
-  /** Whether it is one of very many of its name, so that it has none of its own. */
+  /** Whether very many places have this name, so that they share it. */
   get crowded(): boolean {
     return this.stale
   }
 }
 
-/** Whether a name that was claimed is one of very many that are alike. */
+/** Whether a claimed name is one of very many that are alike. */
 export function tooMany(name: string): boolean {
   return Number(name.slice(name.lastIndexOf('~') + 1)) > MOST_OF_ONE_NAME
 }
 
-/** What a key of a class is called: `buy`, `#buy`, and `[buy]` for a symbol. */
+/** Returns the name of a class key: `buy`, `#buy`, and `[buy]` for a symbol. */
 export function nameOfKey(key: string | symbol): string {
   return typeof key === 'symbol' ? `[${key.description ?? ''}]` : key
 }
 
-/** What a member of a class is called: `Shop.buy`, `Shop[buy]`, or `buy` where the class has no name. */
+/** Returns the name of a class member: `Shop.buy`, `Shop[buy]`, or `buy` if the class has no name. */
 export function memberName(owner: unknown, key: string | symbol): string {
   const name = typeof owner === 'function' && typeof owner.name === 'string' ? owner.name : ''
   const member = nameOfKey(key)

@@ -5,10 +5,10 @@ import { type AnyHandler, around, checkedHandler, type Guards, guardHandler, lay
 import { nameOfKey } from './place.js'
 
 /**
- * What a guard does where it is not middleware: put around a handler, or standing on a member of a class as a decorator, by the
- * standard or as `experimentalDecorators` has it. Told apart by what it is called with.
+ * Applies a guard in a position other than middleware: around a handler, or as a decorator of a class member, standard or under
+ * `experimentalDecorators`. The position is recognised by the arguments.
  *
- * @throws SentinelError `handler.invalid` where no guard can stand.
+ * @throws SentinelError `handler.invalid` where a guard cannot be applied.
  */
 export function positioned(guards: Guards, first: unknown, second: unknown, third: unknown): unknown {
   if (typeof second === 'string' || typeof second === 'symbol') {
@@ -45,7 +45,7 @@ function decorated(guards: Guards, value: unknown, context: Decoration): unknown
   }
   const method = checkedHandler(value, what)
   const layer = layerAround(guards, method, nameOfKey(name))
-  // Of which class a private method is nobody can look up.
+  // The class of a private method cannot be found out, so its place is named now.
   if (context.private === true) layer.place?.settle()
   else {
     context.addInitializer(function () {

@@ -2,31 +2,31 @@ import type { Context, NextFunction } from 'grammy'
 import type { MaybePromise } from '../../core/check.js'
 import type { Chain } from '../pipeline.js'
 
-/** A guard where it stands in a chain, as nobody but its maker knows it. */
+/** What is known of a guard's positions in fused composers. */
 interface Standing {
-  /** Names its state there. */
+  /** Names the guard's state. */
   readonly name: string
-  /** In how many places of fused composers it stands. */
+  /** The number of its positions in fused composers. */
   places: number
-  /** Whether updates came to it by itself: outside fused composers it stands where nobody has counted. */
+  /** Whether updates reached it on its own: it then also stands outside of fused composers, where positions are not counted. */
   alone: boolean
-  /** Has those that are asked together with it go on without it. */
+  /** Separates the guard from those that are asked together with it. */
   leave: ((root: Chain<Context>) => void) | undefined
 }
 
 const standings = new WeakMap<object, Standing>()
 
-/** Notes a guard that keeps its state in no services of its own, and which has been given no name that holds for what is beside it. */
+/** Registers a guard without services and without an explicit name, so that it may be asked together with its neighbours. */
 export function noteStanding(guard: object, name: string): void {
   standings.set(guard, { name, places: 0, alone: false, leave: undefined })
 }
 
-/** How a guard stands; undefined for what is none, or is known by another name. */
+/** Returns the positions of a guard; undefined if the value is not a registered guard. */
 export function standingOf(given: unknown): Standing | undefined {
   return typeof given === 'function' ? standings.get(given) : undefined
 }
 
-/** An update comes to a guard by itself, behind a sentinel. It is one limit wherever it stands, so from now on nobody is asked with it. */
+/** Called when an update reaches a guard on its own behind a sentinel. The guard is one limit everywhere, so it is asked alone from now on. */
 export function standsAlone(guard: object, root: Chain<Context> | undefined): void {
   const standing = standings.get(guard)
   if (standing === undefined || root === undefined) return
@@ -36,7 +36,7 @@ export function standsAlone(guard: object, root: Chain<Context> | undefined): vo
 
 export type Step = (ctx: Context, next: NextFunction) => unknown
 
-/** One after the other. */
+/** Runs steps one after another. */
 export function walk(
   steps: readonly Step[],
   from: number,

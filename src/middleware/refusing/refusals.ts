@@ -10,13 +10,13 @@ import type { HookVeto, Steps } from '../hooking/steps.js'
 import type { Services } from '../services.js'
 import type { Denial } from './denial.js'
 
-/** Where it is not the question's own rule that refuses. */
+/** Denial reasons for causes other than the question's own rule. */
 const REASONS: Readonly<Partial<Record<RefusalCause, DenialReason>>> = {
   penalty: 'penalised',
   unavailable: 'unavailable',
 }
 
-/** What a refusal by a question is called. */
+/** Returns the verdict for a refusal by a question. */
 export function verdictOf<C extends Context>(question: Question<C>, decision: Decision): Denied {
   return {
     allowed: false,
@@ -32,26 +32,26 @@ export function verdictOf<C extends Context>(question: Question<C>, decision: De
 export interface UnreadUpdate {
   readonly facts: Facts
   readonly bot: { readonly id: number }
-  /** Parsed once somebody looks at its update: whose bot it is it knows without. */
+  /** A context whose update is parsed when it is first read; the bot is known without parsing. */
   readonly ctx: Context
 }
 
-/** What follows when an update is stopped: it is counted, told to listeners and answered. */
+/** Handles stopped updates: counts them, tells listeners and sends answers. */
 export class Refusals<C extends Context> {
   constructor(
     private readonly services: Services,
     private readonly tally: Tally,
-    /** In front of one handler: a sentinel has let the update in and counted it. */
+    /** True for guards in front of a handler: the sentinel has already admitted and counted the update. */
     private readonly inner = false,
-    /** Of the same chain, for hooks after its guards. */
+    /** The hook steps of the same chain, for hooks after its guards. */
     private readonly steps?: Steps,
   ) {}
 
-  /** Stopped by the plan. */
+  /** Handles a refusal by the plan. */
   stop(facts: Facts, ctx: C, question: Question<C>, decision: Decision): MaybePromise<void> {
     const verdict = verdictOf(question, decision)
     const { denial } = question
-    // A block's reason is looked up only where somebody reads it: a flood from blocked users must not cost a lookup each.
+    // The reason of a block is looked up only if somebody reads it: a flood from blocked users must not cost a lookup each.
     const read = typeof denial === 'function' || this.services.events.heard('denied')
     const note = read && decision.cause === 'check' ? this.noteOf(question, facts, ctx) : undefined
     return this.follow(
@@ -63,7 +63,7 @@ export class Refusals<C extends Context> {
     )
   }
 
-  /** Stopped by what no plan knows: a resolver, a handler, a storage that is away. */
+  /** Handles a denial from outside the plan: by a resolver, a handler, or because the storage is down. */
   deny(
     facts: Facts,
     ctx: C,
@@ -78,14 +78,14 @@ export class Refusals<C extends Context> {
     return this.follow(facts, ctx, verdict, denial, true, false, wasAllowed)
   }
 
-  /** Stopped by a limit that no plan knows. */
+  /** Handles a refusal by a limit that is not part of the plan. */
   veto(
     facts: Facts,
     ctx: C,
     reason: DenialReason,
     by: Vetoer,
     denial: Denial<C> = 'notice',
-    /** The guards before have been heard. */
+    /** Whether the hooks of the other guards have already run. */
     late = false,
     wasAllowed = false,
   ): MaybePromise<void> {
@@ -103,13 +103,13 @@ export class Refusals<C extends Context> {
     )
   }
 
-  /** Stopped by a hook. */
+  /** Handles a veto by a hook. */
   hooked(facts: Facts, ctx: C, veto: HookVeto, wasAllowed = false): MaybePromise<void> {
     const notice = this.steps?.isNotice(veto, facts, ctx) === true
     return this.follow(facts, ctx, vetoVerdict(veto.hook, veto.note), 'notice', notice, false, wasAllowed)
   }
 
-  /** Would have been stopped, were it not in shadow. */
+  /** Reports an update that would have been stopped without shadow mode. */
   shadow(facts: Facts, ctx: C, guard: string, limit: string, reason: DenialReason): void {
     this.tally.shadow++
     this.services.events.tell('shadow', {
@@ -132,8 +132,8 @@ export class Refusals<C extends Context> {
   }
 
   /**
-   * Stops what is not parsed: counts it, and tells bystanders, who find the context made when they look. False, and nothing is
-   * done, where more follows than that: somebody listens, something is said, a function of the developer's is called.
+   * Counts a refused update without parsing it. Passive listeners get a context that is created only when they read it. Returns
+   * false and does nothing if more has to follow: a listener, a hook, a notice, or a `deny` function.
    */
   count(question: Question<C>, decision: Decision, unread: UnreadUpdate): boolean {
     const { check, denial, name } = question

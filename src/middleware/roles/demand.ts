@@ -1,7 +1,7 @@
 import type { WhenDown } from '../../core/check.js'
 import { ACTIVITIES, type Activity } from '../../core/kinds.js'
 
-/** How much somebody asks who asks for a role or a permission. */
+/** The conditions under which a role or a permission is required. */
 export interface Demanded {
   readonly on?: readonly Activity[] | undefined
   readonly shadow?: boolean | undefined
@@ -9,8 +9,8 @@ export interface Demanded {
 }
 
 /**
- * The slot of a demand. What asks for the same under other conditions has another: of two that are asked together the weaker
- * must never stand for the other.
+ * Returns the slot of a demand. The same demand under other conditions has another slot: of two demands that are checked together, the
+ * weaker one must never replace the other.
  */
 export function demandSlot(
   base: string,

@@ -7,7 +7,7 @@ import type { GrantOptions, RoleAdministration, RoleScope } from './role-adminis
 
 const giving = later('guard.grant', () => import('./role-administration.js'))
 
-/** Roles, given and asked for; loaded with the first word about them. From then on what is said is begun at once. */
+/** Grants and queries roles. Its module is loaded on first use; later calls begin synchronously. */
 export class LaterRoles {
   private made: RoleAdministration | undefined
 

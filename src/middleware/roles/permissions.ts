@@ -11,20 +11,20 @@ import type { Services } from '../services.js'
 
 const NONE: readonly string[] = Object.freeze([])
 
-/** Whom it is about, and where: the chat counts where roles are held in one chat only. */
+/** The subject of a question about roles, and the chat, which matters for roles held in one chat only. */
 export interface Asker {
   readonly bot: Pick<KnownBot, 'id' | 'api'>
   readonly key: Key
   readonly chat: number | undefined
-  /** Whether this is how anonymous administrators write: such a subject is the chat itself. */
+  /** Whether the actor writes as an anonymous administrator; the subject is then the chat itself. */
   readonly anonymous?: boolean
 }
 
 /**
- * The roles that somebody holds: everywhere, in the chat, and by Telegram's leave. Asks the storage once or twice, at the same
- * time, and Telegram where roles of its own matter and it was not asked lately.
+ * Returns the roles that a subject holds: everywhere, in the chat, and as assigned by Telegram. Asks the storage once or twice, in
+ * parallel, and Telegram if its roles matter and were not asked for recently.
  *
- * @param role Asked about alone: Telegram's matter where they count as it, whether options name them or not.
+ * @param role The only role of interest. Telegram is then asked if one of its roles counts as this role, even if no options name it.
  */
 export function heldRoles(services: Services, asker: Asker, role?: string): MaybePromise<readonly string[]> {
   const { marks } = services.storage
@@ -42,17 +42,17 @@ export function heldRoles(services: Services, asker: Asker, role?: string): Mayb
   return Promise.all([...held, given]).then((all) => all.flat())
 }
 
-/** Whether somebody may do something here. */
+/** Whether a subject has a permission in a chat. */
 export function mayDo(services: Services, asker: Asker, permission: string): MaybePromise<boolean> {
   return asked(heldRoles(services, asker), (held) => allows(services.roles, held, permission))
 }
 
-/** Whether somebody holds a role here, or one that counts as it. */
+/** Whether a subject holds a role, or one that extends it, in a chat. */
 export function holdsRole(services: Services, asker: Asker, role: string): MaybePromise<boolean> {
   return asked(heldRoles(services, asker, role), (held) => services.roles.expanded(held).has(role))
 }
 
-/** What handlers ask of whoever acts in their update. What fails is told, and is no. */
+/** Answers questions of handlers about the actor of their update. A failure is reported, and the answer is no. */
 export class ActorPermissions {
   constructor(
     private readonly services: Services,
@@ -102,7 +102,7 @@ function chatRolesOf(
   { chatRoles }: Services,
   { bot, key, chat, anonymous = false }: Asker,
 ): MaybePromise<readonly string[]> {
-  // Chats of people and bots have no administrators.
+  // Private chats, which have positive ids, have no administrators.
   if (chat === undefined || chat > 0) return NONE
   if (anonymous) return chatRoles.anonymous
   const { kind, id } = keySubject(key)

@@ -14,7 +14,7 @@ import type { Services } from '../services.js'
 import { type Asker, heldRoles } from './permissions.js'
 
 /**
- * Where a role is held, or a permission is asked for.
+ * Where a role is held, or a permission applies.
  *
  * @example
  * ```ts
@@ -25,12 +25,12 @@ import { type Asker, heldRoles } from './permissions.js'
  * ```
  */
 export interface RoleScope {
-  /** In this chat, by its id. @default everywhere */
+  /** The id of the chat. @default everywhere */
   readonly chat?: number
 }
 
 /**
- * Options of `guard.grant()`. Neither `for` nor `until`: for good.
+ * Options of `guard.grant()`. Without `for` and `until` the role is granted permanently.
  *
  * @example
  * ```ts
@@ -41,15 +41,15 @@ export interface RoleScope {
  * ```
  */
 export interface GrantOptions extends RoleScope {
-  /** For so long. Neither this nor `until`: for good. */
+  /** How long the role is granted. Without it and `until`, permanently. */
   readonly for?: Duration
-  /** Until then: a date, or milliseconds since 1970. */
+  /** The end of the grant: a date, or milliseconds since 1970. */
   readonly until?: Date | number
-  /** Why, for people; kept with the role. */
+  /** The reason, for people; stored with the role. */
   readonly reason?: string
 }
 
-/** Which there are; `for` and `until` are read, and refused, by parsers of their own. */
+/** Checks the names of options; the values of `for` and `until` are checked by their own parsers. */
 const scopeOptions = { chat: option(z.number().int(), 'In this chat only.') }
 const grantOptions = z.strictObject({
   ...scopeOptions,
@@ -59,7 +59,7 @@ const grantOptions = z.strictObject({
 })
 const scopeSchema = z.strictObject(scopeOptions)
 
-/** Gives roles and takes them, everywhere or in one chat, and tells who holds what. */
+/** Grants and revokes roles, everywhere or in one chat, and answers who holds which. */
 export class RoleAdministration {
   constructor(
     private readonly services: () => Services,
@@ -87,7 +87,7 @@ export class RoleAdministration {
     }
     for (const key of keysOf(whom)) {
       const { kind, actor } = keySubject(key)
-      // A role may be held in one chat: there it is the member that is looked up.
+      // A role granted in one chat is looked up by the member, so a member subject may act there.
       acting(
         kind === 'member' && actor !== undefined && options.chat === undefined ? subjectKey(actor) : key,
         'grant',
@@ -125,14 +125,14 @@ export class RoleAdministration {
     if (this.exemptions().trusts(subjectKey(whom))) return isPermission(permission)
     const unknown = unknownPermission(services.roles, permission, 'can')
     if (unknown !== undefined) {
-      // The name may come from a user: no reason to throw, nor to log whatever they wrote; but it may be a slip of the developer's.
+      // The name may come from a user, so it is neither thrown nor logged; but a name close to a known one may be a developer's typing error.
       if (meantBy(services.roles, permission) !== undefined) services.warn('permission.slip', unknown.message)
       return false
     }
     return (await this.heldBy(whom, scope)).some((held) => allows(services.roles, held, permission))
   }
 
-  /** By bot: what one bot denies, another may allow. Before any is met, what waits for them. */
+  /** Returns the roles by bot, since the bots may differ. Before any bot is met, returns what waits for them. */
   private async heldBy(
     whom: Subject,
     { chat }: RoleScope,
@@ -151,7 +151,7 @@ export class RoleAdministration {
   }
 }
 
-/** A member of a chat is asked about there, whichever way that is said. */
+/** Splits a member into the actor and the chat; for other subjects the chat is the given one. */
 function placeOf(key: Key, chat: number | undefined): Omit<Asker, 'bot'> {
   const { kind, id, actor } = keySubject(key)
   const inside = kind === 'member' && actor !== undefined ? subjectKey(actor) : key

@@ -4,14 +4,14 @@ import type { Services } from '../services.js'
 import { type Adaptation, limitAt } from './adapt.js'
 import { ADAPTED_MARK, storedLimit } from './runtime-limits.js'
 
-/** Whose limit changes, and which way. */
+/** Whose limit changes, and in which direction. */
 export interface Change {
   readonly bot: number
   readonly key: Key
   readonly how: 'earn' | 'lose'
 }
 
-/** Changes the limit of one, which is a mark of theirs. */
+/** Changes the adapted limit of an actor, which is stored as a mark. */
 export async function adaptLimit(
   { storage, clock, events }: Services,
   slot: string,
@@ -26,7 +26,7 @@ export async function adaptLimit(
   const amount = nextAmount(adaptation, before?.amount ?? base.amount, how)
   const after = amount === base.amount ? undefined : limitAt(base, amount)
   if (after === undefined && held === undefined) return
-  // At a bound nothing is written until half of the time has passed.
+  // At a bound, the mark is renewed only once half of its time has passed.
   const isSame = stored?.amount === amount && stored.burst === after?.burst && stored.per === base.per
   if (isSame && (held?.until ?? Number.POSITIVE_INFINITY) - now > holdFor / 2) return
   if (after === undefined) await storage.marks.remove(bot, mark, [key])
@@ -40,7 +40,7 @@ function spelled(limit: Limit | undefined): string | undefined {
   return limit && formatLimit(limit)
 }
 
-/** The amount that follows, never out of bounds. Whatever was stored under other options is brought within them first. */
+/** Returns the next amount within the bounds. An amount stored under other options is clamped to them first. */
 function nextAmount(adaptation: Adaptation, from: number, how: 'earn' | 'lose'): number {
   const { least, most, earnBy, loseTo } = adaptation
   const now = Math.min(most, Math.max(least, from))

@@ -9,25 +9,25 @@ import type { Adaptation } from './adapt.js'
 
 const changing = later('throttle.adapt', () => import('./adapted.js'))
 
-/** Actors whose conduct is remembered at most; whoever was seen longest ago is forgotten. */
+/** Most actors whose conduct is remembered; the one seen longest ago is forgotten first. */
 export const MOST_ACTORS = 10_000
 
 interface Record {
-  /** Updates that passed since the last refusal, or the last that was earned. */
+  /** Updates that passed since the last refusal, or since the last reward. */
   good: number
   /** Refusals since `from`. */
   refusals: number
   from: Ms
-  /** A change is being written: what happens meanwhile counts for the next. Fulfilled when it is. */
+  /** Pending while a change is written; another change only begins after that. */
   changing: Promise<void> | undefined
 }
 
 /**
- * Counts how actors fare with one limit and moves theirs when a threshold is reached. It counts in this process and writes nothing
- * until then; what it writes is a mark, which the plan of every process reads.
+ * Counts how actors fare with one limit, and adapts their limit when a threshold is reached. It counts in this process and writes
+ * nothing until then; the adapted limit is a mark, which the plan of every process reads.
  */
 export class Conduct {
-  /** Whoever was seen last is last. */
+  /** Records by actor, the most recently seen last. */
   private readonly records = new Map<string, Record>()
   private users = 0
   private readonly stops: (() => void)[] = []
@@ -39,12 +39,12 @@ export class Conduct {
     private adaptation: Adaptation,
   ) {}
 
-  /** Other options hold from now on. */
+  /** Applies changed options. */
   turn(adaptation: Adaptation): void {
     this.adaptation = adaptation
   }
 
-  /** Several chains may have the same limit: each refusal counts once. */
+  /** Starts listening. Several chains may have the same limit, so only the first call adds listeners: each refusal counts once. */
   begin(): void {
     if (this.users++ > 0) return
     const { events } = this.services
@@ -66,7 +66,7 @@ export class Conduct {
     for (const stop of this.stops.splice(0)) stop()
   }
 
-  /** An update passed. */
+  /** Counts an update that passed. */
   passed(facts: Facts, ctx: Context): void {
     const { actor } = facts
     if (actor === undefined) return
@@ -76,7 +76,7 @@ export class Conduct {
     this.change(ctx.me.id, actor, record, 'earn')
   }
 
-  /** How they fared counts no more; what is being written of it is waited for. */
+  /** Forgets an actor's conduct, and waits for a change that is being written. */
   async forget(bot: number, actor: Key): Promise<void> {
     const name = nameOf(bot, actor)
     const record = this.records.get(name)
@@ -137,16 +137,16 @@ function nameOf(bot: number, actor: Key): string {
   return `${bot} ${keyText(actor)}`
 }
 
-/** By events, which all chains of a sentinel share, and slot. */
+/** By events object, which all chains of a sentinel share, and slot. */
 const conducts = new WeakMap<object, Map<string, Conduct>>()
 
-/** Whoever is erased has not fared with any limit. Settled when nothing of it is being written. */
+/** Forgets a subject's conduct with every limit, for an erasure. Settled when no change of it is being written. */
 export async function forgetConduct({ events }: Services, bot: number, actor: Key): Promise<void> {
   const all = [...(conducts.get(events)?.values() ?? [])]
   await Promise.all(all.map((conduct) => conduct.forget(bot, actor)))
 }
 
-/** What a limit that adapts does beside its check. */
+/** Returns what an adapting limit does besides its check. */
 export function watchConduct(
   services: Services,
   slot: string,

@@ -4,14 +4,14 @@ import { type Limit, type LimitInput, parseLimit } from '../../core/limit.js'
 import { promised, unawaited } from '../../core/unawaited.js'
 import type { Question } from '../guard.js'
 
-/** Texts that are remembered with what they mean. */
+/** Most texts whose parsed limits are cached. */
 const MOST_TEXTS = 1000
 
 /**
- * The limits that a developer's function gives, read once each: they are few, and texts. Where it gives nothing, or what is no limit,
- * `otherwise` holds: a slip must not leave everybody without a limit.
+ * Wraps a developer's limit function so that each text it returns is parsed once. If it returns nothing or something that is not a
+ * limit, `otherwise` applies: a mistake must not leave everybody without a limit.
  *
- * @param failed Told what is no limit, once for each kind of value.
+ * @param failed Called for values that are not limits, once per type of value.
  */
 export function limitOf(
   limit: (facts: Facts, ctx: Context) => LimitInput | undefined,
@@ -23,7 +23,7 @@ export function limitOf(
   const told = new Set<string>()
   return (facts, ctx) => {
     const given: unknown = limit(facts, ctx)
-    // Databases say null of what they do not have.
+    // Databases represent missing values as null.
     if (given === undefined || given === null) return otherwise
     const known = read.get(given)
     if (known !== undefined) return known

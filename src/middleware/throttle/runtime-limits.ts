@@ -8,37 +8,37 @@ import type { Mark } from '../../storage/storage.js'
 import type { GuardDefinition, Wiring } from '../guard.js'
 import type { ScopeName } from '../options/scopes.js'
 
-/** The durable mark of whoever has a limit of their own: `limit:throttle.user`. Its value is the limit. */
+/** Prefix of the durable mark for a subject's own limit, such as `limit:throttle.user`. The mark's value is the limit. */
 export const LIMIT_MARK = 'limit:'
-/** The same, put on a chat by its administrators. */
+/** Prefix of the mark for a limit that a chat's administrators set. */
 export const SETTING_MARK = 'setting:'
-/** The same, earned or lost by conduct. */
+/** Prefix of the mark for a limit that was earned or lost by conduct. */
 export const ADAPTED_MARK = 'adapted:'
 export const ROLE_MARK = 'role:'
 
-/** A limit that may be changed while the bot runs. */
+/** A limit that may be changed at run time. */
 export interface Changeable {
-  /** Such as `throttle.user`. */
+  /** The slot, such as `throttle.user`. */
   readonly slot: string
-  /** Its name within the guard, such as `user`. */
+  /** The limit's name within the guard, such as `user`. */
   readonly name: string
-  /** What the plan says. */
+  /** The limit in the plan. */
   readonly limit: Limit
-  /** What it says of the holders of roles. */
+  /** The plan's limits for holders of roles. */
   readonly roles: readonly (readonly [role: string, limit: Limit])[]
-  /** Whom it may be changed for. */
+  /** Whether it may be changed for users, and for chats. */
   readonly users: boolean
   readonly chats: boolean
-  /** An exact window keeps so many time stamps and no more. */
+  /** Most time stamps of an exact window, and so its largest amount. */
   readonly most?: number | undefined
-  /** What each update costs; absent where a function says it. */
+  /** The cost of each update; absent if a function computes it. */
   readonly cost?: number | undefined
 }
 
-/** Between what a stored limit is to be; both are per the same span. */
+/** The bounds of a stored limit; both have the same span. */
 export type Bounds = NonNullable<Variant['within']>
 
-/** Why a limit could not take the place of another; undefined where it could. */
+/** Returns why a limit cannot replace another; undefined if it can. */
 export function misfit({ name, most, cost = 1 }: Changeable, limit: Limit): string | undefined {
   if (most !== undefined && limit.amount > most) {
     return `${name} keeps a time stamp of each of ${most} at most, so it cannot be ${formatLimit(limit)}. Use algorithm: 'bucket' or 'sliding-counters'.`
@@ -48,40 +48,40 @@ export function misfit({ name, most, cost = 1 }: Changeable, limit: Limit): stri
     : undefined
 }
 
-/** Limits that are changed while the bot runs: kept as marks, which the plan reads in the step in which it decides. */
+/** Limits that are changed at run time. They are stored as marks, which the plan reads in the same call in which it decides. */
 export interface RuntimeLimits {
-  /** Notes a limit that is wired; whose marks its check is to read. */
+  /** Registers a wired limit. Returns which marks its check has to read. */
   wire(limit: Changeable): { readonly limits: boolean; readonly settings: Bounds | undefined }
-  /** A plan with the limits of roles that hold now. */
+  /** Returns the plan with the present limits of roles. */
   planned(plan: Plan): Plan
-  /** Runs when plans are to be prepared again; the returned function stops that. */
+  /** Adds a listener for changes after which plans must be prepared again; the returned function removes it. */
   onChange(listener: () => void): () => void
 }
 
-/** The limit that a mark carries, cut to the bounds. Undefined for anything else that was stored there. */
+/** Returns the limit that a mark carries, clamped to the bounds; undefined if the mark holds anything else. */
 export function storedLimit(mark: Mark | undefined, within?: Bounds): Limit | undefined {
   const limit = mark?.value as Limit | null | undefined
   const isLimit = typeof limit === 'object' && limit !== null && isSoundLimit(limit)
   return isLimit ? limitWithin(limit, within) : undefined
 }
 
-/** Policies that a sentinel was given by name. */
+/** The named policies of a sentinel. */
 export interface PolicyNames {
   readonly names: readonly string[]
   /**
-   * What a policy is made of, with what a handler has of its own laid over.
+   * Returns the definitions of a policy, with a handler's overrides laid over them.
    *
    * @throws SentinelError `policy.unknown`.
    */
   definitionsOf(name: string, own: object | undefined): readonly GuardDefinition[]
 }
 
-/** While guards are wired for nothing, to see whether they fit together: which policies there are is not known yet. */
+/** Used while guards are wired only to check that they fit together: the policies are not known yet then. */
 export const POLICIES_TO_COME: PolicyNames = { names: [], definitionsOf: () => [] }
 
 /**
- * What the check of a limit reads before its roles, in the order of precedence: what was set for the user, for the chat, and
- * by the administrators of the chat. None where the chain knows no limits that change.
+ * Returns the stored limits that a check reads before those of roles, in order of precedence: the limit set for the user, for the
+ * chat, and by the chat's administrators. Empty if limits cannot be changed at run time.
  */
 export function storedVariants(
   wiring: Pick<Wiring<Context>, 'services' | 'scope'>,
@@ -90,7 +90,7 @@ export function storedVariants(
 ): readonly Variant[] {
   const runtime = wiring.services.runtime
   if (runtime === undefined) return []
-  // A limit that many users or chats share cannot be set for one of them.
+  // A limit that counts several users or chats together cannot be changed for one of them.
   const users = scope === 'user' || scope === 'member' || scope === 'command'
   const chats = users || scope === 'chat'
   const { limits, settings } = runtime.wire({ ...limit, users, chats })
@@ -109,8 +109,8 @@ export function storedVariants(
 }
 
 /**
- * Limits of roles as a plan reads them: each by its own mark, then by those of the roles that count as it, so that a limit of
- * one's own goes before one that is inherited.
+ * Returns the limits of roles as a plan reads them: first by each role's own mark, then by the marks of roles that extend it, so that a
+ * role's own limit wins over an inherited one.
  */
 export function roleVariants(
   limits: readonly (readonly [role: string, limit: Limit])[],
