@@ -26,7 +26,7 @@ export interface Bench {
   readonly counts: { instead: number }
 }
 
-/** Decides by a storage within a time limit, and by the fallback if the storage does not answer. Never rejects. */
+/** Decides by a storage within a time limit, and by the fallback if the storage does not answer. Only `settle()` may reject. */
 export class ResilientJudge implements Judge {
   /** The storage's judge, once it has compiled the plan. Until then, the judge of the previous plan if that is alike. */
   remote: Judge | undefined = undefined

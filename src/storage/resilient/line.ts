@@ -20,8 +20,8 @@ export interface LineOptions {
   readonly remote: boolean
   readonly timeout: Ms
   /**
-   * How long the first call to a storage may take, which has to connect and to create its schema. Absent: no longer than other
-   * calls.
+   * How long calls may take until the storage has first answered: it may have to connect and create its schema. Absent: no longer
+   * than later calls.
    */
   readonly firstTimeout?: Ms
   readonly breaker: IBreaker
