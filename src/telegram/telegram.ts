@@ -215,7 +215,7 @@ export class Telegram {
 
   /**
    * Queues a raw update for the bot, regardless of its `allowed_updates`. Delivering the same `update_id` twice simulates a
-   * redelivery. If the update holds a query, the bot can answer it; `called` returns that answer.
+   * redelivery. If the update holds a query, the bot can answer it, and `called` finds that call.
    */
   deliver(bot: TelegramBot, update: RawUpdate): Update {
     return this.#world.inject(bot.account, update)

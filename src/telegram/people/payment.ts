@@ -8,7 +8,7 @@ import type { CheckoutAnswer, World } from '../world/world.js'
 import { AwaitedAnswer, type Patience } from './waiting.js'
 
 /**
- * What somebody pays for.
+ * A purchase that a person pays for.
  *
  * @example
  * ```ts

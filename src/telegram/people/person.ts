@@ -16,7 +16,7 @@ import { Presence } from './presence.js'
 import { AwaitedAnswer, Given, type Patience } from './waiting.js'
 
 /**
- * Where and how long to listen.
+ * Options of {@link Person.hears}.
  *
  * @example
  * ```ts

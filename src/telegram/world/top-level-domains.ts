@@ -1,4 +1,4 @@
-/** Where names end: the root zone of IANA (https://data.iana.org/TLD/tlds-alpha-by-domain.txt), in lower case, none in Punycode. */
+/** Top-level domains in the root zone (https://data.iana.org/TLD/tlds-alpha-by-domain.txt), in lower case, without Punycode. */
 const ROOT_ZONE = `
 aaa aarp abb abbott abbvie abc able abogado abudhabi ac academy accenture accountant accountants aco actor
 ad ads adult ae aeg aero aetna af afl africa ag agakhan agency ai aig airbus airforce airtel akdn al alibaba
@@ -80,12 +80,12 @@ zw ελ ευ бг бел дети ею католик ком мкд мон мо�
 電訊盈科 飞利浦 食品 餐厅 香格里拉 香港 닷넷 닷컴 삼성 한국
 `
 
-/** What Telegram takes besides: names of Tor and of TON (td/telegram/MessageEntity.cpp). */
+/** Also accepted by Telegram: names of Tor and TON (td/telegram/MessageEntity.cpp). */
 const BESIDES = ['onion', 'ton']
 
 let known: ReadonlySet<string> | undefined
 
-/** Read when first asked for. */
+/** Whether a name in lower case is a top-level domain. The list is parsed on first use. */
 export function isTopLevelDomain(name: string): boolean {
   known ??= new Set([...ROOT_ZONE.trim().split(/\s+/), ...BESIDES])
   return known.has(name)

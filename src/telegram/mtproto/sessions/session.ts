@@ -294,7 +294,7 @@ export class Session {
       if (!this.#running.has(id)) this.reply({ _: 'mt_msgs_ack', msg_ids: [id] }, false, wire)
     } else if (answer.body.length > LONG_ANSWER) {
       const { id: answer_msg_id, body } = answer
-      // 4 means "received"; Telegram's page says 0 for now, which clients take for lost.
+      // 4 means "received". Telegram's documentation has 0 here, which clients would take for lost.
       const info = { msg_id: id, answer_msg_id, bytes: body.length, status: 4 }
       this.reply({ _: 'mt_msg_detailed_info', ...info }, false, wire)
     } else this.#transmit(answer, wire)

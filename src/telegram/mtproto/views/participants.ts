@@ -34,7 +34,7 @@ export function participantOf(
         promoted_by: BigInt(membership.promotedBy),
         date,
         admin_rights: adminRights(membership),
-        // Administrators since the creation have no inviter, so the one who promoted them is used.
+        // Without a known inviter, the one who promoted the administrator counts as inviter.
         ...(account.id === viewer.id && { inviter_id: BigInt(inviter ?? membership.promotedBy) }),
         ...rank,
       }
