@@ -1,27 +1,27 @@
 import { writeFileSync } from 'node:fs'
 
-/** A comparison of a measured value with what was asked of it. */
+/** A measured value and its target. */
 export interface Finding {
   readonly what: string
   readonly measured: number
   readonly unit: string
-  /** Asked: at most, or at least. */
+  /** The target: an upper or a lower bound. */
   readonly most?: number
   readonly least?: number
-  /** The plot it is drawn in, beside the others of that name, as it is. */
+  /** The plot in which the value is drawn next to others of the same name. */
   readonly plot?: string
 }
 
 /**
- * How many of so many: all, but where `BENCH_SHARE` says which part. `npm run bench` asks for parts, since it has many benches to run;
- * a hundredth shows whether a bench works.
+ * Scales a number of rounds. `BENCH_SHARE` sets the fraction; without it all rounds are run. `npm run bench` uses fractions
+ * because it runs many benches; a hundredth suffices to see whether a bench works.
  */
 export function part(of: number, least = 2): number {
   const share = Number(process.env.BENCH_SHARE ?? 1)
   return Math.max(least, Math.round(of * (share > 0 && share <= 1 ? share : 1)))
 }
 
-/** Prints what was found; whether anything was missed. */
+/** Prints the findings; returns whether any target was missed. */
 export async function run(findings: readonly Finding[]): Promise<boolean> {
   let missed = false
   console.log('\n| what | measured | asked | |\n|---|---:|---:|---|')
@@ -38,13 +38,13 @@ export async function run(findings: readonly Finding[]): Promise<boolean> {
   return missed
 }
 
-/** For `npm run bench`, which gathers what all benches found: it names a file. */
+/** Writes the findings to the file that `npm run bench` names, which collects those of all benches. */
 export function record(findings: readonly Finding[]): void {
   const { BENCH_FINDINGS: file } = process.env
   if (file !== undefined) writeFileSync(file, JSON.stringify(findings))
 }
 
-/** Whether it is what was asked; undefined where nothing was. */
+/** Whether the target was met; undefined without a target. */
 export function isMet({ measured, most, least }: Finding): boolean | undefined {
   if (most === undefined && least === undefined) return undefined
   return (most === undefined || measured <= most) && (least === undefined || measured >= least)
@@ -58,14 +58,14 @@ export function median(values: readonly number[]): number {
     : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
 }
 
-/** Nanoseconds a call of something that is called so often. */
+/** Measures the nanoseconds per call, over this many calls. */
 export async function nanoseconds(times: number, work: () => Promise<void> | void): Promise<number> {
   const start = process.hrtime.bigint()
   await work()
   return Number(process.hrtime.bigint() - start) / times
 }
 
-/** The same in processor time: what others on the machine take is not counted. */
+/** The same in processor time, which excludes other processes on the machine. */
 export async function processorTime(times: number, work: () => Promise<void> | void): Promise<number> {
   const start = process.cpuUsage()
   await work()

@@ -5,8 +5,8 @@ import rateLimiterFlexible from 'rate-limiter-flexible'
 import { type Finding, median, part, processorTime, run } from './compare.js'
 
 /*
- * What a decorator on a handler costs over memory, beside `consume` of rate-limiter-flexible's memory limiter and in the same run: paired
- * rounds, since machines are noisy. Exits 1 when the decorator costs more.
+ * Compares a decorator on a handler, with the memory storage, to `consume` of rate-limiter-flexible's memory limiter. Rounds are paired in
+ * one run, since machines are noisy. Exits with 1 if the decorator costs more.
  */
 
 const ROUNDS = part(20)
@@ -19,13 +19,13 @@ let handled = 0
 type Limiter = InstanceType<typeof rateLimiterFlexible.RateLimiterMemory>
 
 class Shop {
-  /** A limit that nobody reaches in this run. */
+  /** A limit that is never reached in this run. */
   @throttle({ limit: { amount: 100_000, per: '1d', burst: 100_000 } })
   async buy(_ctx: Context): Promise<void> {
     handled++
   }
 
-  /** The same by hand. */
+  /** The same, written by hand with the rival. */
   async consume(limiter: Limiter, id: string): Promise<void> {
     await limiter.consume(id)
     handled++
@@ -36,7 +36,7 @@ class Shop {
   }
 }
 
-/** Contexts of plain private messages; behind a sentinel, as it leaves them. */
+/** Contexts of plain private messages; if `guarded`, in the state in which a sentinel passes them on. */
 async function contexts(guarded: boolean): Promise<Context[]> {
   const bot = new Bot('42:token', { botInfo: me })
   const seen: Context[] = []
@@ -56,7 +56,7 @@ function messageFrom(id: number, update_id: number): Update {
 
 type Times = readonly [decorated: number, consumed: number, plain: number]
 
-/** Nanoseconds a call of each, in rounds in turn; the first round warms up. */
+/** Runs all contenders in turn, in rounds, and returns nanoseconds per call. The first round is a warm-up. */
 async function rounds(...works: readonly (() => Promise<void>)[]): Promise<Times[]> {
   const all: Times[] = []
   for (let round = 0; round <= ROUNDS; round++) {
@@ -74,7 +74,7 @@ const findings: Finding[] = []
 for (const guarded of [false, true]) {
   const shop = new Shop()
   const all: (Context & { sentinel?: unknown })[] = await contexts(guarded)
-  // What the guard of one round leaves there must not be found by the next.
+  // State that the guard leaves on a context in one round must not be found by the next.
   const before = all.map((ctx) => ctx.sentinel)
   const limiter = new rateLimiterFlexible.RateLimiterMemory({ points: 1_000_000, duration: 86_400 })
   const ids = all.map((ctx) => String(ctx.from?.id))
@@ -91,7 +91,7 @@ for (const guarded of [false, true]) {
     calls((_ctx, nth) => shop.consume(limiter, ids[nth] as string)),
     calls((ctx) => shop.plain(ctx)),
   )
-  // What a handler costs that nothing guards is neither's.
+  // Subtracts the cost of an unguarded handler from both.
   const ours = times.map(([decorated, , plain]) => decorated - plain)
   const rival = times.map(([, consumed, plain]) => consumed - plain)
   const where = guarded ? 'behind a sentinel' : 'alone'

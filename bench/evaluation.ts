@@ -6,7 +6,7 @@ import { type Finding, median, nanoseconds, part } from './compare.js'
 const ROUNDS = part(20)
 const CALLS = 200_000
 
-/** The plan that `sentinel()` asks by default: whatever it is, as it is given to the storage. */
+/** Returns the plan that `sentinel()` uses by default, as it is passed to the storage. */
 function defaultPlan(): Plan {
   let plan: Plan | undefined
   const inner = memory()
@@ -28,7 +28,7 @@ function defaultPlan(): Plan {
   return plan as Plan
 }
 
-/** The ask of a plain private message. */
+/** Makes asks as for a plain private message. */
 function asker(plan: Plan): (user: number, update: number) => Ask {
   const actor = plan.scopes.indexOf('actor')
   const chat = plan.scopes.indexOf('chat')
@@ -37,7 +37,7 @@ function asker(plan: Plan): (user: number, update: number) => Ask {
   const blank: readonly (Key | undefined)[] = plan.scopes.map(() => undefined)
   const global = plan.scopes.indexOf('global')
   return (user, update) => {
-    // As the chain makes it: a copy, and only the scopes that are asked about.
+    // As the chain does it: a copy with only the scopes that are needed.
     const subjects = blank.slice()
     subjects[actor] = userKey(user)
     subjects[chat] = userKey(user)
@@ -56,7 +56,7 @@ interface Measured {
 }
 
 async function measure(users: number, plan: Plan): Promise<Measured> {
-  // A limit that nobody reaches in this run, with state that lives as long as it.
+  // A limit that is never reached in this run, whose state lives as long as the run.
   const roomy: Plan = {
     ...plan,
     checks: plan.checks.map((check) =>
@@ -100,7 +100,7 @@ async function measure(users: number, plan: Plan): Promise<Measured> {
             number,
             number,
           ])
-    // The first round warms both up.
+    // The first round is a warm-up for both.
     if (round === 0) continue
     ours.push(pair[0])
     rival.push(pair[1])
@@ -110,7 +110,7 @@ async function measure(users: number, plan: Plan): Promise<Measured> {
   return { ours, rival, bytes, slowest }
 }
 
-/** `evaluate` of the default chain against the rival's `consume`, with a thousand and with a million users. */
+/** Compares `evaluate` of the default chain to the rival's `consume`, with a thousand and with a million users. */
 export async function evaluation(): Promise<Finding[]> {
   const plan = defaultPlan()
   const few = await measure(1_000, plan)

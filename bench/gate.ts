@@ -1,7 +1,7 @@
 /*
- * npm run bench:gate: whether we have become slower. Times are compared with a rival's in the same moment, never with those of another day;
- * what came out is compared with bench/baseline.json, and a loss of more than 15 % fails. `--rebaseline` writes a new one: on purpose,
- * with the change that is the reason.
+ * npm run bench:gate: fails if the package has become slower. Times are only compared to those of a rival at the same moment, never to those
+ * of another day. The resulting ratios are compared with bench/baseline.json; a loss of more than 15 % fails. `--rebaseline` writes a new
+ * baseline: use it deliberately, together with the change that is the reason.
  */
 import { fork } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -10,14 +10,14 @@ import { median } from './compare.js'
 import { CONTESTS, type ContestName } from './gate/contests.js'
 
 const MOST_LOSS = 0.15
-/** What has lost is measured anew before it is believed: a noisy neighbour stays for seconds, a slower program for good. */
+/** A contest that has lost is repeated: noise from other processes passes within seconds, a slower program stays slow. */
 const TRIES = 4
 const RUNS = 3
 const BASELINE = fileURLToPath(new URL('../../../bench/baseline.json', import.meta.url))
 
 type Baseline = Readonly<Record<string, number>>
 
-/** What a contest costs, as a ratio to its rival: lower is better. In a process of its own, so that nobody pays for a neighbour's garbage. */
+/** Runs a contest and returns its cost as a ratio to the rival; lower is better. Runs in its own process, to keep garbage apart. */
 function contend(name: ContestName): Promise<number> {
   return new Promise((done, fail) => {
     const program = fileURLToPath(new URL('./gate/contests.js', import.meta.url))
@@ -38,7 +38,7 @@ const names = Object.keys(CONTESTS) as ContestName[]
 if (process.argv.includes('--rebaseline')) {
   const baseline: Record<string, number> = {}
   for (const name of names) {
-    // The middle of several, so that one lucky run does not become what all are held to.
+    // The median of several runs, so that one lucky run does not become the baseline.
     const tries: number[] = []
     for (let n = 0; n < TRIES; n++) tries.push(await measure(name))
     baseline[name] = Number(median(tries).toFixed(4))

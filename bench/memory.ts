@@ -3,8 +3,8 @@ import { evaluation } from './evaluation.js'
 import { wholePath } from './whole-path.js'
 
 /*
- * What the memory storage costs, beside its rivals and in the same run: every figure is a ratio of paired rounds,
- * since machines are noisy and noise comes in stretches that hit neighbours alike. Exits 1 when a target is missed.
+ * Compares the memory storage to its rivals in one run. All figures are ratios of paired rounds, since machines are noisy, and noise
+ * comes in stretches that affect neighbouring rounds alike. Exits with 1 if a target is missed.
  */
 
 const failed = await run([...(await wholePath()), ...(await evaluation())])

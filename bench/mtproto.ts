@@ -1,4 +1,4 @@
-// npm run bench:mtproto: how fast AES-IGE is beside mtcute's WASM and GramJS' way, and what a client of ours costs against our server.
+// npm run bench:mtproto: speed of AES-IGE compared to mtcute's WASM and to GramJS, and the cost of our client against our server.
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -19,7 +19,7 @@ interface Address extends MtprotoServerAddress {
 
 const findings: Finding[] = []
 
-/** Megabytes a second, of 20 ms a round. */
+/** Megabytes per second, in rounds of 20 ms. */
 function rate(size: number, encrypt: (data: Uint8Array) => unknown): number {
   const data = randomBytes(size)
   const from = performance.now()
@@ -37,7 +37,7 @@ interface GramIge {
   readonly IGE: new (key: Buffer, iv: Buffer) => { encryptIge(data: Buffer): Buffer }
 }
 
-/** GramJS, which is in interop/ with the other clients that we did not write; undefined where these are not installed. */
+/** GramJS, which is installed in interop/ with other foreign clients; undefined if it is not installed. */
 function gramjs(): { readonly name: string; readonly encrypt: Encrypt } | undefined {
   const require = createRequire(join(process.cwd(), 'interop', 'package.json'))
   let path: string
@@ -121,7 +121,7 @@ async function calls(address: Address): Promise<void> {
     )
     rates.push((made * 1000) / (performance.now() - from))
   }
-  // The first round is for the compiler.
+  // The first round is a warm-up.
   console.log(
     `\n${IN_FLIGHT} calls in flight, client and server each a process: ${median(rates.slice(1)).toFixed(0)} calls/s`,
   )

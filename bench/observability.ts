@@ -11,7 +11,7 @@ import { type Finding, median, part, processorTime, run } from './compare.js'
 
 const ROUNDS = part(41)
 const UPDATES = 4000
-/** So many that nobody uses up the default burst. */
+/** Enough users that none exhausts the default burst. */
 const USERS = 20_000
 
 const me = { id: 42, is_bot: true, first_name: 'bench', username: 'bench_bot' } as UserFromGetMe
@@ -43,7 +43,7 @@ function guarded(see: (guard: Sentinel) => void, options = {}): Bot {
   return bot
 }
 
-/** Bytes that are allocated for an update: nothing is collected meanwhile (the young generation is that large). */
+/** Bytes allocated for an update. Nothing is collected meanwhile, because the young generation is large enough. */
 async function bytes(bot: Bot): Promise<number> {
   globalThis.gc?.()
   const before = process.memoryUsage().heapUsed
@@ -52,7 +52,7 @@ async function bytes(bot: Bot): Promise<number> {
 }
 
 const plain = guarded(() => undefined)
-// The same once more: what two runs of one thing differ by is what the others may.
+// The same once more: the difference between two equal contenders is the error of measurement.
 const again = guarded(() => undefined)
 const rivals = new Map([
   ['the same, seen by nobody', again],
@@ -75,7 +75,7 @@ async function compare(name: string, bot: Bot, most?: number): Promise<Finding[]
   await feed(plain)
   await feed(bot)
   for (let round = 0; round < ROUNDS; round++) {
-    // Who goes first takes turns: the second finds the caches warm.
+    // The order alternates, because the second contender finds warm caches.
     const order = round % 2 === 0 ? [plain, bot] : [bot, plain]
     const times = new Map<Bot, number>()
     for (const each of order) times.set(each, await processorTime(UPDATES, () => feed(each)))
@@ -102,5 +102,5 @@ findings.push(
   ...(await compare('tracing(), every update recorded', rivals.get('tracing(), no SDK registered') as Bot)),
 )
 if (await run(findings)) process.exitCode = 1
-// The looks of health() at the event loop keep no process alive, but other things may.
+// The timers of health() do not keep the process alive, but something else might.
 process.exit()

@@ -1,6 +1,6 @@
 /*
- * npm run bench:scale: what a decision takes with a thousand users and with five million, how evenly, and how much room users take.
- * Beside rate-limiter-flexible's memory limiter, in the same process; each size has one of its own.
+ * npm run bench:scale: the time of a decision with a thousand to five million users, its distribution, and the memory that users take.
+ * Compared to rate-limiter-flexible's memory limiter in the same process; each size runs in its own process.
  */
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
@@ -10,16 +10,16 @@ import { type Finding, median, part, processorTime, run } from './compare.js'
 
 const LEAST = 1000
 const SIZES = [LEAST, 10_000, 100_000, 1_000_000, 5_000_000]
-/** A timer and half a kilobyte a user: of more the rival takes minutes, and gigabytes. */
+/** Most users for the rival, which uses a timer and half a kilobyte for each: more would take minutes and gigabytes. */
 const MOST_FOR_RIVAL = 1_000_000
-/** Users whose room tells from what else comes and goes in a process: of a smaller size there are several storages. */
+/** Users needed to tell their memory from other allocations of the process; for smaller sizes several storages are filled. */
 const ENOUGH = 100_000
 const ROUNDS = part(9)
 const CALLS = 50_000
 
 /**
- * Nobody is refused, and nobody is forgotten meanwhile: a bucket that is full again is no longer kept, so a unit is to come back later
- * than millions of users take.
+ * Refuses nobody, and forgets nobody during the run: a bucket is dropped when it is full again, so a unit has to return later
+ * than it takes to go through millions of users.
  */
 const LIMIT: Limit = { amount: 100, per: 86_400_000, burst: 100_000 }
 
@@ -50,7 +50,7 @@ const PLAN: Plan = {
 const COSTS = [1, 1, 1]
 const collect = globalThis.gc as () => void
 
-/** What a size takes; `rival` where it was measured. */
+/** The measurements of one size; `rival` if it was measured. */
 interface Taken {
   readonly ours: number
   readonly rival: number | undefined
@@ -60,7 +60,7 @@ interface Taken {
   readonly bytes: number
 }
 
-/** What was let go is collected in a turn of its own. */
+/** Waits a turn before collecting, since released memory is only collected then. */
 async function used(): Promise<number> {
   collect()
   await new Promise((done) => setTimeout(done, 50))
@@ -69,7 +69,7 @@ async function used(): Promise<number> {
   return heapUsed + arrayBuffers
 }
 
-/** Nanoseconds of single calls, sorted. The clock itself takes some forty of them. */
+/** Nanoseconds of single calls, sorted. Reading the clock takes some forty of them. */
 function spread(once: () => void): number[] {
   const taken: number[] = []
   for (let i = 0; i < CALLS; i++) {
@@ -82,7 +82,7 @@ function spread(once: () => void): number[] {
 
 const at = (sorted: readonly number[], share: number) => sorted[Math.floor(sorted.length * share)] as number
 
-/** A storage that so many have used, and what asks it for a user. */
+/** A storage that this many users have used, and a function that asks it for a user. */
 function usedBy(users: number) {
   const storage = memory({ maxSubjects: users * 2 })
   const judge = storage.prepare(PLAN) as Judge
@@ -100,7 +100,7 @@ function usedBy(users: number) {
 type Storing = ReturnType<typeof usedBy>
 
 async function measure(users: number): Promise<Taken> {
-  // What the first users of all bring with them, compiled code above all, is nobody's room.
+  // The very first users also cause allocations of the process, mostly compiled code, which are not counted.
   await usedBy(LEAST).storage.close()
   const before = await used()
   const copies = Array.from({ length: Math.max(1, ENOUGH / users) }, () => usedBy(users))
@@ -142,7 +142,7 @@ async function measure(users: number): Promise<Taken> {
   }
 }
 
-/** In a process of its own: what the size before has left is neither in the room of this one nor in its way. */
+/** Runs a size in its own process, so that it is not affected by the memory of the previous size. */
 function inProcess(users: number): Promise<Taken> {
   return new Promise((done, fail) => {
     const child = fork(fileURLToPath(import.meta.url), [String(users)])

@@ -1,6 +1,6 @@
 /*
- * npm run bench:soak: a guarded bot over Redis under a steady load, whose Redis goes away in the middle and comes back. Its heap must stay
- * flat, listeners must not become more, and every update must have a verdict. Arguments: seconds (600), updates a second (5000).
+ * npm run bench:soak: a guarded bot over Redis under steady load; in the middle Redis goes away and comes back. The heap must stay flat, the
+ * number of listeners must not grow, and every update must get a verdict. Arguments: seconds (600), updates per second (5000).
  */
 import { Bot } from 'grammy'
 import type { Update, UserFromGetMe } from 'grammy/types'
@@ -12,7 +12,7 @@ import { type Finding, median, run } from './compare.js'
 const [seconds = 600, rate = 5000] = process.argv.slice(2).map(Number)
 const USERS = 20_000
 const TICK_MS = 20
-/** The heap is looked at so often, after a collection. */
+/** Time between two measurements of the heap, each after a collection. */
 const LOOK_MS = Math.max(1000, (seconds * 1000) / 60)
 
 const me = { id: 42, is_bot: true, first_name: 'soak', username: 'soak_bot' } as UserFromGetMe
@@ -70,7 +70,7 @@ let restarted = false
 let looked = start
 while (performance.now() - start < seconds * 1000) {
   const now = performance.now()
-  // What the machine could not send in time is sent late, not left out.
+  // Updates that the machine could not send in time are sent late rather than skipped.
   const due = ((now - start) / 1000) * rate - update
   for (let n = 0; n < due; n++) send()
   if (!restarted && now - start > seconds * 500) {
@@ -102,7 +102,7 @@ await guard.close()
 await storage.close()
 await server.stop()
 
-// The first fifth fills caches and tables.
+// The first fifth is skipped, because caches and tables fill up.
 const settled = heaps.slice(Math.ceil(heaps.length / 5))
 const half = Math.floor(settled.length / 2)
 const growth = median(settled.slice(half)) / median(settled.slice(0, half)) - 1

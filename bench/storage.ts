@@ -1,6 +1,6 @@
 /*
- * npm run bench:storage: storages on real servers beside what one would do without them. All in one run, in turn and round
- * after round; what is compared is the middle of each. Exits with 1 where less came out than was asked.
+ * npm run bench:storage: compares storages on real servers to what one would write without them. All contenders run in turn, round after
+ * round, and their medians are compared. Exits with 1 if a target is missed.
  */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'

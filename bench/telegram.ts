@@ -3,10 +3,10 @@ import { type Finding, part, run } from './compare.js'
 import { underLoad } from './telegram/load.js'
 import { starts, typicalTest } from './telegram/small.js'
 
-// Arguments: how many seconds the load lasts, and how many updates a second it has.
+// Arguments: duration of the load in seconds, and updates per second.
 const [seconds = part(60, 3), rate = 5000] = process.argv.slice(2).map(Number)
 
-/** So many seconds it takes twice over until all that is bounded is full, with a margin. */
+/** Twice the seconds until all bounded tables are full, with a margin. */
 const FILLED = 50
 
 const start = await starts(30)
@@ -31,7 +31,7 @@ const findings: Finding[] = [
     least: rate * 0.99,
   },
   { what: 'updates left behind at the end', measured: load.behind, unit: '', most: 0 },
-  // In less time what is bounded is not yet full by half of it, and fills up.
+  // In a shorter run the bounded tables are still filling in its second half.
   ...(seconds < FILLED
     ? []
     : [{ what: 'growth of memory over the load', measured: load.growth * 100, unit: '%', most: 5 }]),

@@ -6,20 +6,20 @@ import type { Attack, Outcome } from './webhook/load.js'
 import type { Contender } from './webhook/server.js'
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? part(30))
-/** A round of one contender: short, so that rounds that are compared lie close together. */
+/** Requests in a round of one contender. Rounds are short, so that compared rounds are close together in time. */
 const REQUESTS = Number(process.env.BENCH_REQUESTS ?? part(5000, 200))
-/** Before anything is measured, so that V8 has compiled what runs. */
+/** Requests before anything is measured, so that V8 has compiled the code. */
 const WARM_UP = 10 * REQUESTS
 const CONNECTIONS = 64
 const FLOOD = 99
-/** V8 tenures on a guess, anew in every run: see bench/whole-path.ts. */
+/** Turns off a V8 heuristic that varies between runs: see bench/whole-path.ts. */
 const NODE_FLAGS = ['--no-allocation-site-pretenuring']
 const QUIET: readonly Contender[] = ['http', 'parse', 'callback', 'ours', 'gateless']
 const FLOODED: readonly Contender[] = ['callback', 'ours', 'gateless']
 
 interface Measured {
   readonly perSecond: number
-  /** Microseconds of processor time a request. */
+  /** Microseconds of processor time per request. */
   readonly cpu: number
 }
 
@@ -59,7 +59,7 @@ async function measure(
   }
 }
 
-/** All contenders in turn, in another order each round, so that what the machine does besides hits all alike. */
+/** Runs all contenders in turn, in another order each round, so that noise affects all alike. */
 async function compete(names: readonly Contender[], flood: number): Promise<Map<Contender, Measured[]>> {
   const servers = new Map<Contender, { child: ChildProcess; port: number }>()
   for (const name of names) {
@@ -89,7 +89,7 @@ function tell(title: string, measured: Map<Contender, Measured[]>): void {
   }
 }
 
-/** Round by round, and the median of those. */
+/** Returns the median of the ratios of the rounds. */
 function ratio(
   measured: Map<Contender, Measured[]>,
   one: Contender,

@@ -10,15 +10,15 @@ import { type Finding, median, part, processorTime } from './compare.js'
 
 const PAIRS = part(20)
 /**
- * V8 tenures whole allocation sites on a guess, and guesses anew in every run: with it on, any contender (the bare bot
- * too) now and then takes a microsecond more for garbage that is kept too long. Off for all, runs agree within a
- * few percent.
+ * V8 decides heuristically, anew in every run, whether to allocate objects of a site directly in the old generation. With this
+ * on, any contender (even the bare bot) now and then takes a microsecond more, for garbage that is kept too long. With it off for
+ * all contenders, runs agree within a few percent.
  */
 const NODE_FLAGS = ['--no-allocation-site-pretenuring']
-/** Feeds in a run, after one that warms up. */
+/** Feeds in a run, after one warm-up feed. */
 const FEEDS = part(15, 3)
 const UPDATES = 20_000
-/** So many that nobody uses up the default burst of 30 within the run: refusals are not what is compared. */
+/** Enough users that none exhausts the default burst of 30 in the run, since refusals are not compared here. */
 const USERS = 50_000
 
 const me = {
@@ -33,10 +33,10 @@ const me = {
 
 let updateId = 1
 
-/** One update after the other, as the polling loop does; ids rise, users come in turn. */
+/** Feeds updates one after the other, as the polling loop does; ids increase, users take turns. */
 async function feed(bot: Bot, tell?: (ns: number) => void): Promise<void> {
   for (let i = 0; i < UPDATES; i++) {
-    // A bot lives in an event loop: between updates there is air.
+    // Yields to the event loop now and then, as a real bot does.
     if (i % 100 === 0) await new Promise(setImmediate)
     const id = 1_000_000 + (updateId % USERS) * 7
     const update: Update = {
@@ -65,7 +65,7 @@ function botWith(install: (bot: Bot) => void): Bot {
   return bot
 }
 
-/** What developers write by hand: a block list, redelivery, a token bucket, a debounce; four middlewares. */
+/** A typical hand-written guard: block list, redelivery, token bucket and debounce, as four middlewares. */
 function byHand(bot: Bot): void {
   const blocked = new Set<number>([1, 2, 3])
   bot.use(async (ctx, next) => {
@@ -76,7 +76,7 @@ function byHand(bot: Bot): void {
   bot.use(async (ctx, next) => {
     if (seen.has(ctx.update.update_id)) return
     seen.add(ctx.update.update_id)
-    // Deleting the oldest of a large Set one by one is slow in V8; starting afresh is what a hurried hand writes.
+    // Deleting the oldest entry of a large Set is slow in V8; clearing all of it is what simple code does.
     if (seen.size > 10_000) seen.clear()
     await next()
   })
@@ -119,17 +119,17 @@ function limiterAlone(bot: Bot): void {
   })
 }
 
-/** grammY's own plugin, as its page has it. */
+/** grammY's own plugin, as in its documentation. */
 function plugin(bot: Bot): void {
   bot.use(limit({ timeFrame: 60_000, limit: 1_000_000 }))
 }
 
-/** The runner's: one after the other for each chat, which is what `concurrency` does here. */
+/** The runner's `sequentialize`: updates of one chat run one after the other, as with `concurrency` here. */
 function inSequence(bot: Bot): void {
   bot.use(sequentialize((ctx) => ctx.chat?.id.toString()))
 }
 
-/** `passing` is a middleware that does nothing: what any middleware costs, for whoever wants to tell it apart. */
+/** The contenders. `passing` is a middleware that does nothing, to show the cost of any middleware. */
 const CONTENDERS = {
   bare: () => botWith(() => undefined),
   passing: () => botWith((bot) => bot.use((_, next) => next())),
@@ -153,17 +153,17 @@ const NAMES: Readonly<Record<Contender, string>> = {
   byHand: 'four middlewares by hand',
 }
 
-/** What one update takes, and what it leaves behind. */
+/** Measurements of single updates. */
 interface Single {
-  /** Nanoseconds by the clock: half of all take no longer, 99 of 100, 999 of 1000. */
+  /** Percentiles of the duration in nanoseconds: 50, 99 and 99.9. */
   readonly p50: number
   readonly p99: number
   readonly p999: number
-  /** Bytes that are allocated for an update, that of the update itself included. */
+  /** Bytes allocated for an update, including the update itself. */
   readonly bytes: number
 }
 
-/** One update at a time, timed each by itself; then so many that nothing is collected between two looks at the heap. */
+/** Times updates one by one; then measures the heap over a number of updates without a collection in between. */
 async function single(name: Contender): Promise<Single> {
   const bot = CONTENDERS[name]()
   await feed(bot)
@@ -180,17 +180,17 @@ async function single(name: Contender): Promise<Single> {
   return { p50: at(0.5), p99: at(0.99), p999: at(0.999), bytes }
 }
 
-/** In a process of its own: nobody pays for a neighbour's garbage. Answers with nanoseconds an update. */
+/** Measures a contender in its own process, so that garbage of others does not matter. Returns nanoseconds per update. */
 async function contend(name: Contender): Promise<number> {
   const bot = CONTENDERS[name]()
   await feed(bot)
-  // The quietest feed of a run: what a neighbour on the machine adds is never less than nothing.
+  // The fastest feed of a run counts, because noise only ever adds time.
   let quietest = Number.POSITIVE_INFINITY
   for (let i = 0; i < FEEDS; i++) quietest = Math.min(quietest, await processorTime(UPDATES, () => feed(bot)))
   return quietest
 }
 
-/** A young generation that holds all that a feed allocates. */
+/** Makes the young generation large enough for all allocations of a feed. */
 const ROOMY = ['--expose-gc', '--min-semi-space-size=256', '--max-semi-space-size=256']
 
 function inProcess<T>(
@@ -212,7 +212,7 @@ if (process.send !== undefined && process.argv[2] !== undefined && process.argv[
   process.send(found, () => process.exit(0))
 }
 
-/** Three times each, and the middle of them. */
+/** Runs each contender three times and takes the median. */
 async function singles(): Promise<Finding[]> {
   const findings: Finding[] = []
   const names = Object.keys(CONTENDERS) as Contender[]
@@ -237,7 +237,7 @@ async function singles(): Promise<Finding[]> {
   return findings
 }
 
-/** What each adds to a bare update: pairs of runs, one process each, in another order each time. */
+/** What each contender adds to a bare update: pairs of runs, one process each, in another order each time. */
 export async function wholePath(): Promise<Finding[]> {
   const names = Object.keys(CONTENDERS) as Contender[]
   const took = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Contender, number[]>

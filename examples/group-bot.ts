@@ -1,6 +1,6 @@
-// A bot for groups. Everybody may /quote, though not all the time; helpers more often; moderators, and administrators, may
-// /announce. Administrators make moderators by answering a message of theirs with /trust, and tune the limits of their own group
-// with /sentinel. Who keeps to the limit earns a little more of it; /why tells which limits apply, and where they come from.
+// A bot for groups. Everybody may use /quote at a limited rate, helpers at a higher rate; moderators and administrators may use
+// /announce. Administrators appoint a moderator by replying to one of their messages with /trust, and tune the limits of their
+// group with /sentinel. Users who stay within the limit earn a higher one. /why shows which limits apply and where they come from.
 import { fileURLToPath } from 'node:url'
 import { Bot, type BotConfig, type Context } from 'grammy'
 import { policy, type Sentinel, type SentinelFlavor, sentinel, subject } from 'grammy-sentinel'
@@ -17,20 +17,20 @@ export function groupBot(
   const guard = sentinel<GuardedContext>({
     throttle: [
       { limit: '40/1m', adapt: { min: '10/1m', max: '80/1m' } },
-      // In each chat apart: what a strict group counts uses nothing up elsewhere.
+      // Counted in each chat separately: what is sent in one group uses up nothing in another.
       { scope: 'member', limit: '20/1m' },
     ],
     roles: {
       helper: {},
       moderator: { extends: ['helper'] },
-      // Whoever administers a group is a moderator in it, and makes others so.
+      // Administrators of a group are moderators there, and may appoint others.
       'chat:administrator': { extends: ['moderator'], allow: ['moderators.appoint'] },
     },
     policies: {
       calm: { throttle: { limit: '2/1m', roles: { helper: '4/1m' } } },
       announcing: { extends: 'calm', throttle: '1/1m', roles: ['moderator'] },
     },
-    // Changed while the bot runs: by administrators for their group, by code for anybody.
+    // Limits may be changed while the bot runs: by administrators for their group, by code for anybody.
     limits: true,
     settings: {
       limits: { member: { min: '2/1m', max: '60/1m', choices: ['2/1m', '20/1m', '60/1m'] } },
@@ -38,7 +38,7 @@ export function groupBot(
     },
   })
   guard.install(bot)
-  // What is changed for all, all may know.
+  // Changes that affect the whole group are announced in it.
   guard.on('settings.changed', ({ chat, setting, after }) =>
     bot.api.sendMessage(chat, `From now on here: ${setting} ${after ?? 'as usual'}.`),
   )
@@ -47,7 +47,7 @@ export function groupBot(
   groups.command('quote', policy('calm'), (ctx) =>
     ctx.reply(QUOTES[ctx.msg.message_id % QUOTES.length] as string),
   )
-  // The same policy, tighter for this one handler; a name that there is not would throw here and now.
+  // The same policy with a lower limit for this handler. guard.policy() would throw here for an unknown name.
   groups.command('pun', guard.policy('calm', { throttle: '1/1m' }), (ctx) => ctx.reply('No pun intended.'))
   groups.command('announce', policy('announcing'), (ctx) => ctx.reply(`📣 ${ctx.match || 'Something!'}`))
 

@@ -1,5 +1,5 @@
-// The smallest guarded bot. Defaults protect at once: floods are slowed down, repeated deliveries and double taps are
-// handled once.
+// The smallest guarded bot. The defaults protect it already: floods are slowed down, and repeated deliveries and double taps are
+// handled only once.
 import { fileURLToPath } from 'node:url'
 import { Bot, type BotConfig, type Context } from 'grammy'
 import { type Sentinel, type SentinelFlavor, sentinel } from 'grammy-sentinel'

@@ -1,5 +1,5 @@
-// A bot that keeps a group in order: it greets who joins, and administrators block people by answering a message of
-// theirs with /block, for a time if they say how long: /block 1h
+// A bot that moderates a group: it greets new members, and administrators block users by replying to a message of theirs with
+// /block, optionally with a duration: /block 1h
 import { fileURLToPath } from 'node:url'
 import { Bot, type BotConfig, type Context } from 'grammy'
 import {
@@ -16,12 +16,12 @@ type GuardedContext = Context & SentinelFlavor
 
 export function moderationBot(
   token: string,
-  /** The one group whose administrators may block: a block holds for the whole bot, and anybody can own a group. */
+  /** The only group whose administrators may block, since a block applies to the whole bot and anybody can create a group. */
   home: number,
   options?: BotConfig<GuardedContext>,
 ): { readonly bot: Bot<GuardedContext>; readonly guard: Sentinel<GuardedContext> } {
   const bot = new Bot<GuardedContext>(token, options)
-  // Who administers a chat is never slowed down in it.
+  // Administrators are exempt from limits in their chat.
   const guard = sentinel<GuardedContext>({ throttle: '20/1m', exempt: { chatAdmins: true } })
   guard.install(bot)
 
@@ -52,22 +52,22 @@ export function moderationBot(
 
 async function isAdministrator(ctx: GuardedContext): Promise<boolean> {
   const { actorKind, actorId } = ctx.sentinel.facts
-  // They speak as the group itself, which nobody else can.
+  // Only administrators can write as the group itself.
   if (actorKind === 'anonymous') return true
   if (actorKind !== 'user' || actorId === undefined) return false
   const { status } = await ctx.getChatMember(actorId)
   return status === 'creator' || status === 'administrator'
 }
 
-/** Who wrote the message that is answered, be it a user, a channel or an anonymous administrator. */
+/** Returns the author of the message that is replied to: a user, a channel or an anonymous administrator. */
 function authorOf(ctx: GuardedContext): SubjectRef | undefined {
   const { sender_chat: chat, from } = ctx.msg?.reply_to_message ?? {}
-  // First of all the chat: all channels, and all anonymous administrators, share one user.
+  // The chat comes first: all channels, and all anonymous administrators, share one user.
   if (chat !== undefined) return subject.sender(chat.id)
   return from === undefined ? undefined : subject.user(from.id)
 }
 
-/** Undefined: for good. Null: no span of time. */
+/** Returns undefined for a permanent block, and null if the text is not a duration. */
 function spanOf(text: string): Duration | undefined | null {
   if (text.trim() === '') return undefined
   try {

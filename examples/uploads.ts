@@ -1,11 +1,11 @@
-// Several limits at once: messages are counted, files are weighed. What the bot cannot use costs nothing.
+// Several limits at once: messages are counted by number, files by size. Files that the bot cannot use cost nothing.
 import { fileURLToPath } from 'node:url'
 import { Bot, type BotConfig, type Context } from 'grammy'
 import { keySubject, type Sentinel, type SentinelFlavor, sentinel } from 'grammy-sentinel'
 
 type GuardedContext = Context & SentinelFlavor
 
-/** A file costs its size in megabytes: a small one at least this, as each is work. */
+/** A file costs its size in megabytes, but at least this much, since every file causes some work. */
 const LEAST_MEGABYTES = 0.25
 
 export function uploadsBot(
@@ -21,7 +21,7 @@ export function uploadsBot(
         limit: '20/1h',
         on: ['message'],
         cost: (_, ctx) => megabytes(ctx),
-        // Whoever keeps on trying is not looked at for a while.
+        // Users who keep exceeding the limit are ignored for a while.
         penalty: { after: 5, within: '1m', bans: ['10m', '1h'] },
       },
     ],
@@ -39,7 +39,7 @@ export function uploadsBot(
     if (ctx.msg.document.mime_type === 'application/pdf') {
       return ctx.reply(`Thank you. ${await left(ctx)}`)
     }
-    // As if it had not come; that it was a message still counts.
+    // Takes back the charge for the file; the message itself still counts.
     await ctx.sentinel.refund('megabytes')
     return ctx.reply(`Only PDF, please. ${await left(ctx)}`)
   })
@@ -47,7 +47,7 @@ export function uploadsBot(
   return { bot, guard }
 }
 
-/** Zero asks nothing of the limit: it is for files alone. */
+/** Returns the cost of an update. 0 means that this limit does not apply, since it is for files only. */
 function megabytes(ctx: Context): number {
   const document = ctx.msg?.document
   if (document === undefined) return 0

@@ -1,5 +1,5 @@
-// Writes what the package exports into api-report/, one file an entry point; with --check, fails where a
-// written report is stale. Reads dist: build first.
+// Writes the API report of each entry point to api-report/. With --check, fails if a written report is outdated. Reads dist: build
+// first.
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { CompilerState, Extractor, ExtractorConfig } from '@microsoft/api-extractor'
@@ -8,7 +8,7 @@ import { root } from './run.mjs'
 
 const check = process.argv.includes('--check')
 const configPath = join(root, 'api-extractor.json')
-/** One compilation for all entries: each would take as long as all together. */
+/** One compilation for all entry points: one for each would take as long each. */
 let compiled
 let failed = false
 
@@ -36,13 +36,13 @@ for (const [name, entry] of Object.entries(ENTRIES)) {
       localBuild: !check,
       printApiReportDiff: check,
       messageCallback: (message) => {
-        // Said below in our words, and the version of its compiler is nobody's worry.
+        // Reported below in our own words; the version of the bundled compiler does not matter.
         const quiet = ['console-preamble', 'console-compiler-version-notice', 'console-api-report-not-copied']
         if (quiet.includes(message.messageId) || message.logLevel === 'verbose') message.handled = true
       },
     })
   } catch (error) {
-    // Thrown at what tsc has refused already, or at syntax that its older compiler cannot read.
+    // Thrown for code that tsc has rejected already, or for syntax that the bundled older compiler does not know.
     console.error(`${report}: ${error.message}`)
     failed = true
     continue

@@ -1,4 +1,4 @@
-// npm run bench:decorators: what a decorator on a handler costs beside rate-limiter-flexible.
+// npm run bench:decorators: the cost of a decorator on a handler, compared to rate-limiter-flexible.
 import { runCompiled } from './compiled.mjs'
 
 await runCompiled({

@@ -1,4 +1,4 @@
-// npm run bench:gate: fails where we have become more than 15 % slower, beside rivals. "--rebaseline" writes what is measured now.
+// npm run bench:gate: fails if the package has become more than 15 % slower relative to rivals. "--rebaseline" writes a new baseline.
 import { runCompiled } from './compiled.mjs'
 
 await runCompiled({

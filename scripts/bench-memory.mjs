@@ -1,4 +1,4 @@
-// npm run bench:memory: how much memory subjects take. Needs the garbage collector in hand.
+// npm run bench:memory: the cost of the memory storage, compared to rivals. Needs access to the garbage collector.
 import { runCompiled } from './compiled.mjs'
 
 await runCompiled({

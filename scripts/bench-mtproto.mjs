@@ -1,4 +1,4 @@
-// npm run bench:mtproto: encryption, calls, logins and idle clients of MTProto. Needs the garbage collector in hand.
+// npm run bench:mtproto: encryption, calls, logins and idle clients of MTProto. Needs access to the garbage collector.
 import { runCompiled } from './compiled.mjs'
 
 await runCompiled({

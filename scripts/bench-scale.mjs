@@ -1,4 +1,4 @@
-// npm run bench:scale: from a thousand users to five million. Needs the garbage collector in hand.
+// npm run bench:scale: from a thousand to five million users. Needs access to the garbage collector.
 import { runCompiled } from './compiled.mjs'
 
 await runCompiled({

@@ -1,4 +1,5 @@
-// npm run bench:soak: ten minutes at 5,000 updates a second, with a Redis that goes away in the middle. Arguments: seconds, updates a second.
+// npm run bench:soak: ten minutes at 5,000 updates per second, with an outage of Redis in the middle. Arguments: seconds, updates
+// per second.
 import { runCompiled } from './compiled.mjs'
 
 await runCompiled({

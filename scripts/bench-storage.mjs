@@ -1,4 +1,4 @@
-// npm run bench:storage: what storages on servers cost beside their rivals. "redis" or "postgres" asks for one alone.
+// npm run bench:storage: the cost of storages on servers, compared to rivals. "redis" or "postgres" runs only that one.
 import { runCompiled } from './compiled.mjs'
 
 await runCompiled({

@@ -1,5 +1,5 @@
-// npm run bench:telegram: how much the embedded Telegram bears, how fast it starts, and what a test costs. Arguments: seconds
-// of load (60), updates a second (5000). Needs the garbage collector in hand.
+// npm run bench:telegram: the load that the embedded Telegram can take, its start time, and the cost of a test. Arguments: seconds
+// of load (60), updates per second (5000). Needs access to the garbage collector.
 import { runCompiled } from './compiled.mjs'
 
 await runCompiled({

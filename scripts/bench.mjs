@@ -1,6 +1,6 @@
-// npm run bench: all benches in one go, each in turn. Writes bench/results.json, docs/benchmark-results.md and the plots in docs/plots.
-// Names of benches as arguments run these alone, and keep what is known of the others. "--try" only shows that they run: a hundredth of the
-// rounds, and nothing is written.
+// npm run bench: runs all benches in turn. Writes bench/results.json, docs/benchmark-results.md and the plots in docs/plots. Names of
+// benches as arguments run only these and keep the results of the others. "--try" only checks that they run: it does a hundredth of the
+// rounds and writes nothing.
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,11 +17,11 @@ const BENCHES = {
   telegram: 'The embedded Telegram',
   mtproto: 'MTProto',
 }
-/** Which part of its rounds a bench takes here, where it takes longer by itself than all of them should. */
+/** Fraction of its rounds that a bench runs here, for benches that would take too long otherwise. */
 const SHARES = { memory: 0.5, storage: 0.7, telegram: 0.85 }
 const RESULTS = join(root, 'bench', 'results.json')
 const wanted = process.argv.slice(2).filter((name) => name !== '--try')
-/** Only to see whether all of them run: nothing is written. */
+/** Whether to check only that the benches run, without writing results. */
 const tried = process.argv.includes('--try')
 const unknown = wanted.filter((name) => !(name in BENCHES))
 if (unknown.length > 0) {

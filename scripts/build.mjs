@@ -1,4 +1,4 @@
-// Compiles src into dist, writes the JSON schema of the options beside it, and removes what earlier builds left.
+// Compiles src into dist, writes the JSON Schema of the options, and removes files of earlier builds.
 import { spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
@@ -22,7 +22,7 @@ const fresh = new Set(
 )
 if (fresh.size === 0) throw new Error('tsc named no file that it wrote')
 
-// Editors complete and check a file of options by this schema.
+// Editors use this schema to complete and check files of options.
 const options = join(dist, 'options.js')
 if (existsSync(options)) {
   const { optionsSchema } = await import(pathToFileURL(options))

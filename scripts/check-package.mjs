@@ -1,5 +1,5 @@
-// Packs the package and looks at it as those who install it will: what is in it, whether everything it promises
-// is there, and whether its types resolve. Reads dist: build first.
+// Packs the package and checks it from the point of view of a user: its files, whether everything that the manifest promises is there,
+// and whether its types resolve. Reads dist: build first.
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,7 +9,7 @@ import { formatMessage } from 'publint/utils'
 import { problemsOfFiles, problemsOfLinks } from './packed-files.mjs'
 import { programOf, root } from './run.mjs'
 
-// The schema is data for editors; nobody imports its types.
+// The schema is data for editors, and its types are never imported.
 const ATTW = ['--no-emoji', '--exclude-entrypoints', 'options.schema.json']
 
 const folder = mkdtempSync(join(tmpdir(), 'package-'))
@@ -56,7 +56,7 @@ try {
   rmSync(folder, { recursive: true, force: true })
 }
 
-/** npm itself, by the path npm gives to what it starts, else by name. */
+/** Runs npm, by the path that npm passes to its scripts, otherwise by name. */
 function npm(args) {
   const cli = process.env.npm_execpath
   const options = { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 2 ** 26 }

@@ -1,9 +1,9 @@
-// npm run demo: the example bot, compiled against the built package as a user's own would be.
+// npm run demo: runs the example bot, compiled against the built package as in a user's project.
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { node, programOf, root } from './run.mjs'
 
-/** When something in a folder was last written, added or removed, in milliseconds. */
+/** Returns when something in a folder was last written, added or removed, in milliseconds. */
 function changedAt(path) {
   const { mtimeMs } = statSync(path)
   const entries = readdirSync(path, { recursive: true }).map((entry) => statSync(join(path, entry)).mtimeMs)
@@ -11,8 +11,7 @@ function changedAt(path) {
 }
 
 /**
- * Whether the package was built from the sources as they are. The schema of the options is written last, and only by a
- * build without errors.
+ * Whether the build is newer than the sources. The schema of the options is written last, and only by a build without errors.
  */
 function isBuilt() {
   const built = statSync(join(root, 'dist', 'options.schema.json'), { throwIfNoEntry: false })
@@ -20,7 +19,7 @@ function isBuilt() {
 }
 
 const steps = [
-  // Others may be reading the package: what is as it should be is left alone.
+  // An up-to-date build is left alone, because other processes may be reading it.
   ...(isBuilt() ? [] : [[join(root, 'scripts', 'build.mjs')]]),
   [programOf('typescript', 'tsc'), '-p', 'tsconfig.examples.json'],
   ['--enable-source-maps', join(root, '.cache/examples/demo/main.js'), ...process.argv.slice(2)],

@@ -1,4 +1,4 @@
-// Installs what `npm run interop` needs, and no more: npm test does so beside its tests.
+// Only installs what `npm run interop` needs; npm test does this in parallel with its tests.
 import { installed } from './installed.mjs'
 
 await installed('interop')

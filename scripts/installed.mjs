@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from './run.mjs'
 
-/** Installs the packages of a folder that is a package of its own, when its lock file has changed since. */
+/** Installs the dependencies of a folder with its own package, if its lock file has changed since the last time. */
 export async function installed(name) {
   const folder = join(root, name)
   const stamp = join(folder, 'node_modules', '.installed')

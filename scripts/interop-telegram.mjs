@@ -1,5 +1,5 @@
-// npm run interop:telegram: telegraf, node-telegram-bot-api and GramIO hold a conversation with the embedded Telegram. Installs what
-// the private package in interop/ locks, if it is not there yet. Arguments name the clients that are wanted.
+// npm run interop:telegram: telegraf, node-telegram-bot-api and GramIO hold a conversation with the embedded Telegram. Installs the
+// private package in interop/ first, if it is missing. Arguments select clients by name.
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,7 +18,7 @@ for (const step of [
   if (code !== 0) process.exit(code)
 }
 
-/** Whether what lies there is what the lock file says. */
+/** Whether the installed packages match the lock file. */
 function isInstalled() {
   const installed = join(folder, 'node_modules', '.package-lock.json')
   if (!existsSync(installed)) return false
@@ -30,7 +30,7 @@ function isInstalled() {
   })
 }
 
-/** npm itself, by the path npm gives to what it starts, else by name. */
+/** Runs npm, by the path that npm passes to its scripts, otherwise by name. */
 function npm(args) {
   const cli = process.env.npm_execpath
   const options = { cwd: folder, stdio: 'inherit' }

@@ -1,5 +1,5 @@
-// npm run interop: runs the built package on runtimes and beside clients that others wrote. They live in interop/, a package of its
-// own, which is installed here when its lock file has changed. A name or two run only the suites whose names contain one:
+// npm run interop: tests the built package on several runtimes and with foreign clients. They are in interop/, a package of its own,
+// which is installed here if its lock file has changed. Arguments run only the suites whose names contain one of them:
 // npm run interop -- deno workerd
 import { spawn } from 'node:child_process'
 import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { node, root } from './run.mjs'
 
 const folder = join(root, 'interop')
 const modules = join(folder, 'node_modules')
-/** Longer than this no suite takes. */
+/** Time-out for a suite. */
 const MOST_MS = 300_000
 
 if (!existsSync(join(root, 'dist', 'index.js'))) {
@@ -22,7 +22,7 @@ const node22 = binary('node22', 'node22-linux-x64/bin/node', 'node22-linux-arm64
 const node24 = binary('node24', 'node24-linux-x64/bin/node', 'node24-linux-arm64/bin/node', 'node24/bin/node')
 const bun = binary('bun', ...platform('@oven', 'bun-', 'bin/bun'), 'bun/bin/bun.exe')
 const deno = binary('deno', ...platform('@deno', '', 'deno'), 'deno/deno')
-/** Deno asks the registry for nothing: what it imports is installed. */
+/** Deno uses only installed packages and fetches nothing. */
 const DENO = ['run', '--allow-all', '--no-lock', '--no-prompt', '--node-modules-dir=manual', '--cached-only']
 const runtimes = (name) => join(folder, 'runtimes', name)
 const runners = (name) => join(folder, 'runners', name)
@@ -58,7 +58,7 @@ for (const [name, program, ...args] of chosen) {
   const start = performance.now()
   let { problems, told } = program === undefined ? missing(name) : await run(program, args)
   if (problems.length > 0 && program !== undefined) {
-    // They are processes beside processes, on a machine that sometimes stands still: what is wrong fails twice.
+    // Suites start many processes, which may time out on a busy machine, so a failed suite is tried once more.
     for (const problem of problems) console.error(`${name}, tried again: ${problem}`)
     ;({ problems, told } = await run(program, args))
   }
@@ -72,7 +72,7 @@ for (const [name, program, ...args] of chosen) {
 console.log(`\n${chosen.length - failed} of ${chosen.length} suites passed`)
 process.exitCode = failed > 0 ? 1 : 0
 
-/** The first of some files that is there and may be run. */
+/** Returns the first executable file of a list. */
 function binary(_name, ...candidates) {
   for (const candidate of candidates) {
     const path = join(modules, candidate)
@@ -81,13 +81,13 @@ function binary(_name, ...candidates) {
     } catch {
       continue
     }
-    // In place of what an install script would have put there stands a text that says so.
+    // Without its install script the package contains only a small placeholder text.
     if (statSync(path).size > 1_000_000) return path
   }
   return undefined
 }
 
-/** Binaries for this machine among the packages of a scope. */
+/** Returns the binaries for this platform among the packages of a scope. */
 function platform(scope, prefix, inside) {
   const path = join(modules, scope)
   if (!existsSync(path)) return []
@@ -98,7 +98,7 @@ function platform(scope, prefix, inside) {
     .map((name) => `${scope}/${name}/${inside}`)
 }
 
-/** Whatever else in interop/ has a `run.mjs`: clients that others wrote, against the embedded Telegram. */
+/** Returns all other suites in interop/ with a `run.mjs`: foreign clients against the embedded Telegram. */
 function others() {
   return readdirSync(folder)
     .filter((name) => name !== 'node_modules' && existsSync(join(folder, name, 'run.mjs')))
@@ -112,7 +112,7 @@ function missing(name) {
   }
 }
 
-/** Runs a suite; if its last line is JSON, it tells of its checks. */
+/** Runs a suite; if its last line is JSON, reads the number of checks from it. */
 async function run(program, args) {
   const { code, output, late } = await execute(program, args, MOST_MS)
   const problems = []
@@ -154,7 +154,7 @@ function execute(program, args, mostMs) {
   })
 }
 
-/** Miniflare looks for it where an install script would have noted it. */
+/** Returns the path of workerd, which Miniflare otherwise learns from an install script. */
 function workerd() {
   const [found] = platform('@cloudflare', 'workerd-', 'bin/workerd')
   const path =

@@ -1,12 +1,12 @@
-// Takes out of the built files what only editors read: what options are for, what is usual, and how a schema of a file puts it. All of it
-// is in options.schema.json by then. It is a thirtieth of what every bot would load.
+// Removes from the built files what only editors need: descriptions and defaults of options, and annotations for the JSON Schema.
+// All of them are in options.schema.json by then. They are a thirtieth of the code that every bot would load.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseSync } from '@swc/core'
 
 /**
- * Takes the descriptions of options out of the files that a build wrote; how many there were.
+ * Removes the descriptions of options from the files of a build; returns how many were removed.
  *
- * @param files Paths of all of them.
+ * @param files Paths of all files.
  */
 export function leaveOutDescriptions(files) {
   let found = 0
@@ -30,10 +30,10 @@ export function leaveOutDescriptions(files) {
   return found
 }
 
-/** Where they are, in bytes, in order: `.meta(…)` of a schema, and all but the first of what `option()` is given. */
+/** Returns the byte ranges of descriptions in order: `.meta(…)` of a schema, and all arguments of `option()` but the first. */
 function descriptionsIn(text) {
   const { body, span } = parseSync(text, { syntax: 'ecmascript', target: 'es2023' })
-  // swc counts from where the program begins, in bytes; what stands before the first statement is not in its span.
+  // swc counts in bytes from the start of the program, and its span excludes what precedes the first statement.
   const offset = span.start - (Buffer.byteLength(text) - Buffer.byteLength(text.trimStart()))
   const options = body.some(isOption)
   const cuts = []
@@ -62,7 +62,7 @@ function descriptionsIn(text) {
   return cuts.sort(([one], [other]) => one - other)
 }
 
-/** Whether a statement brings or makes `option()`. */
+/** Whether a statement imports or declares `option()`. */
 function isOption({ type, source, specifiers, declaration }) {
   if (type === 'ExportDeclaration') return declaration.identifier?.value === 'option'
   return (

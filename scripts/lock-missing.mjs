@@ -1,7 +1,7 @@
 const OS = /(?:^|-)(aix|android|darwin|freebsd|linux|netbsd|openbsd|openharmony|sunos|win32)(?:-|$)/
 const CPU = /-(arm64|arm|ia32|loong64|mips64el|ppc64|riscv64|s390x|x64)(?:-|$)/
 
-/** The platform binaries that a lock file asks for and does not list, with the entries it should have. */
+/** Returns the platform binaries that a lock file requires but does not list, with the missing entries. */
 export function missingPlatforms(lock) {
   const found = []
   for (const [path, entry] of Object.entries(lock.packages)) {
@@ -10,7 +10,7 @@ export function missingPlatforms(lock) {
       const tail = name.slice(name.indexOf('/') + 1)
       const [, os] = OS.exec(tail) ?? []
       const [, cpu] = CPU.exec(tail) ?? []
-      // Other optional dependencies are looked up by npm, and no name tells their platform.
+      // The names of other optional dependencies do not tell their platform; npm looks these up itself.
       if (os === undefined || cpu === undefined) continue
       const libc = os === 'linux' ? libcOf(tail) : undefined
       const flags = { ...(entry.dev && { dev: true }), ...(libc && { libc: [libc] }), optional: true }
@@ -24,7 +24,7 @@ function libcOf(tail) {
   return /musl/.test(tail) ? 'musl' : 'glibc'
 }
 
-/** As Node looks for it: beside whoever asks, then a level up, to the root. */
+/** Looks for a package as Node does: next to the dependent package, then level by level up to the root. */
 function isListed(packages, from, name) {
   const parts = from.split('/node_modules/')
   for (let depth = parts.length; depth >= 0; depth--) {

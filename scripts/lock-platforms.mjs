@@ -1,6 +1,6 @@
-// Run after npm install, where a registry serves only some platforms: npm then leaves the binaries of the others
-// out of the lock file, and "npm ci" refuses it as incomplete, everywhere. Writes in what it left out, and strikes out where
-// packages were downloaded from. For a lock file elsewhere name its folder: node scripts/lock-platforms.mjs interop
+// Run this after npm install if the package source serves only some platforms: npm then omits the binaries of other platforms from the
+// lock file, and "npm ci" rejects it as incomplete everywhere. Adds the missing entries, and removes the addresses that packages were
+// downloaded from. For another lock file, name its folder: node scripts/lock-platforms.mjs interop
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { missingPlatforms } from './lock-missing.mjs'
@@ -10,7 +10,7 @@ const path = join(root, process.argv[2] ?? '.', 'package-lock.json')
 const lock = JSON.parse(readFileSync(path, 'utf8'))
 const missing = missingPlatforms(lock)
 for (const [name, entry] of missing) {
-  // No integrity: npm adds it when it first downloads the package.
+  // Without integrity, which npm adds when it first downloads the package.
   lock.packages[`node_modules/${name}`] = entry
   console.log(`added ${name}@${entry.version}`)
 }

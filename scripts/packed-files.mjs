@@ -8,7 +8,7 @@ const BELONGS = [
 ]
 const REQUIRED = ['README.md', 'LICENSE', 'CHANGELOG.md', 'package.json']
 
-/** What is wrong with a list of packed files, by what the manifest promises; one line each. */
+/** Checks a list of packed files against the manifest; returns one line per problem. */
 export function problemsOfFiles(files, manifest) {
   const packed = new Set(files)
   const problems = files
@@ -27,8 +27,8 @@ export function problemsOfFiles(files, manifest) {
 }
 
 /**
- * What packed pages, and alerts, send their readers to that is not packed. No repository is named to which a link could go instead, so that
- * whoever has the package has to have the pages. `textOf` reads a packed file.
+ * Finds links in packed pages and alerts to files that are not packed. The package names no repository that links could lead to
+ * instead, so the linked pages must be in the package. `textOf` reads a packed file.
  */
 export function problemsOfLinks(files, textOf) {
   const packed = new Set(files)

@@ -1,5 +1,5 @@
-// Writes down who may call each method of the API, as mtcute's schema and Telegram's own list of errors tell that it installed:
-// src/mtproto/client/calls/permission-table.ts. Run it after an update of mtcute: node scripts/permissions.mjs
+// Writes src/mtproto/client/calls/permission-table.ts: who may call each API method, according to mtcute's schema and Telegram's
+// list of errors, as installed with mtcute. Run it after an update of mtcute: node scripts/permissions.mjs
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -8,20 +8,20 @@ import { root } from './run.mjs'
 const TABLE = join(root, 'src/mtproto/client/calls/permission-table.ts')
 const read = (path) => JSON.parse(readFileSync(join(root, 'node_modules/@mtcute/core', path), 'utf8'))
 
-/** All methods, and the layer they are of. */
+/** Returns all methods and the layer they belong to. */
 export function methodsOfLayer() {
   const { l: layer, e: entries } = read('tl/api-schema.json')
   const methods = entries.filter(({ kind, name }) => kind === 'method' && !name.startsWith('mtcute.'))
   return { layer, methods }
 }
 
-/** The table, as it is to stand in its file. */
+/** Returns the table as source code. */
 export function permissionTable() {
   const { layer, methods } = methodsOfLayer()
   const { userOnly, botOnly } = read('tl/raw-errors.json')
   const { version } = read('package.json')
   const who = ({ name, throws = [] }) => {
-    // What people are answered; it is documented of more methods than the list of errors names.
+    // This error is returned to users. The schema documents it for more methods than the list of errors.
     if (Object.hasOwn(botOnly, name) || throws.some((error) => error.name === 'USER_BOT_REQUIRED'))
       return 'bots'
     return Object.hasOwn(userOnly, name) ? 'people' : 'unknown'
@@ -54,7 +54,7 @@ function grouped(methods, who) {
   return groups
 }
 
-/** `account: a b c`, in order; what has no namespace stands under none. */
+/** Formats lines such as `account: a b c`, sorted; methods without a namespace have an empty one. */
 function lines(names) {
   const spaces = new Map()
   for (const name of names.toSorted()) {

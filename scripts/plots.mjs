@@ -1,11 +1,11 @@
-// Draws what benches found as SVG: bars of what was measured against what was asked, and a curve where a size grows.
+// Draws the findings of benches as SVG: bars of measured values against their targets, and curves where a size grows.
 const WIDTH = 760
 const BAR = 26
 const LEFT = 380
 
 const escaped = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 
-/** The plots of a bench, by name. */
+/** Returns the plots of a bench, by name. */
 export function plotsOf(name, findings) {
   const plots = []
   const asked = findings.filter(({ most, least }) => most !== undefined || least !== undefined)
@@ -17,7 +17,7 @@ export function plotsOf(name, findings) {
   return plots.map(([plot, drawn]) => [plot, titled(plot, drawn)])
 }
 
-/** How well each target is met: at 1 it is just so, to the right of it better. */
+/** How well each target is met: 1 is exactly on target, more is better. */
 function bars(findings) {
   const shares = findings.map(({ measured, most, least }) =>
     least !== undefined ? measured / least : most / measured,
@@ -44,7 +44,7 @@ function bars(findings) {
   ])
 }
 
-/** What each came to, side by side: the shorter the better. */
+/** Measured values side by side: shorter is better. */
 function lengths(findings) {
   const longest = Math.max(...findings.map(({ measured }) => measured))
   const scale = (WIDTH - LEFT - 110) / longest
@@ -60,7 +60,7 @@ function lengths(findings) {
   return svg(findings.length * (BAR + 8) + 32, rows)
 }
 
-/** Findings such as "evaluate, 10,000 users", by what comes before the comma. */
+/** Groups findings such as "evaluate, 10,000 users" by the text before the comma. */
 function curvesOf(findings) {
   const curves = new Map()
   for (const { what, measured, unit } of findings) {
@@ -118,7 +118,7 @@ function svg(height, parts) {
   ].join('\n')
 }
 
-/** For those who have it read to them. */
+/** Adds a title for screen readers. */
 function titled(name, drawn) {
   return drawn.replace('\n', `\n<title>${escaped(name.replaceAll('-', ' '))}</title>\n`)
 }

@@ -1,11 +1,11 @@
-// Makes pages of the docstrings: a page an entry point, a section a symbol, with its signature, what it says, and its example.
+// Makes reference pages from docstrings: a page for each entry point, a section for each symbol, with signature, text and example.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Extractor, ExtractorConfig } from '@microsoft/api-extractor'
 import { ENTRIES } from './entries.mjs'
 import { root } from './run.mjs'
 
-/** Writes the pages into a folder; their titles and links, for a sidebar. */
+/** Writes the pages to a folder; returns their titles and links, for a sidebar. */
 export function writeReference(folder) {
   mkdirSync(folder, { recursive: true })
   const model = join(root, '.cache', 'api-model')
@@ -67,7 +67,7 @@ function sectionOf(member) {
   return parts.filter((part) => part !== '').join('\n\n')
 }
 
-/** A docstring as Markdown: its tags as headings, its links as code. */
+/** Converts a docstring to Markdown: tags become headings, links become code. */
 function textOf(comment) {
   if (comment === undefined || comment === '') return ''
   const text = comment
@@ -83,7 +83,7 @@ function textOf(comment) {
     .replaceAll(/^@returns?/gm, '\n**Returns**')
     .replaceAll(/^@(internal|packageDocumentation)\s*$/gm, '')
     .trim()
-  // Vue reads what is in angle brackets as its own, but in code.
+  // Outside of code, Vue would interpret angle brackets.
   return text
     .split(/(```[\s\S]*?```|`[^`]*`)/)
     .map((part, nth) =>

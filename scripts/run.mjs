@@ -5,25 +5,25 @@ import { constants } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** The root of the repository; scripts may be started from anywhere. */
+/** The root of the repository; scripts may be started from any directory. */
 export const root = fileURLToPath(new URL('..', import.meta.url))
 
 const require = createRequire(import.meta.url)
 
-/** The path of a program that a dependency brings, so that no shell and no PATH is needed to start it. */
+/** Returns the path of a dependency's program, so that it can be started without a shell or PATH. */
 export function programOf(dependency, name = dependency) {
   const manifest = join(root, 'node_modules', dependency, 'package.json')
   const { bin } = require(manifest)
   return join(dirname(manifest), typeof bin === 'string' ? bin : bin[name])
 }
 
-/** How long a program that has said all may take to end. */
+/** How long a program may take to end after it has written its results. */
 const LAST_WORDS_MS = 60_000
 
 /**
- * Runs a Node program in the foreground and returns its exit code. It shares our terminal and gets our signals;
- * killed by one, it counts as 128 and the signal's number, as in a shell. One that has written the file `done` and does not end
- * is ended: what it left open is told, and what it found stands in the file.
+ * Runs a Node program in the foreground and returns its exit code. The program shares the terminal and gets our signals; if a
+ * signal kills it, the code is 128 plus the number of the signal, as in a shell. If it has written the file `done` but does not
+ * end, it is killed: a message says so, and its results are in the file.
  */
 export function node(args, { done, ...options } = {}) {
   return new Promise((resolve, reject) => {
@@ -42,8 +42,8 @@ export function node(args, { done, ...options } = {}) {
       end()
       resolve(0)
     }, 1000)
-    // Ctrl-C reaches the whole group by itself: what is left to us is not to die before the child has.
-    // Signals sent to us alone are passed on.
+    // Ctrl-C reaches the whole process group, so it is enough not to end before the child does.
+    // Signals sent only to this process are passed on.
     const handlers = ['SIGINT', 'SIGTERM', 'SIGHUP'].map((signal) => {
       const handler = () => {
         if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal)

@@ -1,5 +1,5 @@
-// npm run site: the documentation as a site in site/.cache/out, with a reference made of the docstrings. "--check" also looks at it in a
-// real Chromium: every page, every link, the search; screenshots are left in site/.cache/shots.
+// npm run site: builds the documentation site in site/.cache/out, with a reference made from docstrings. "--check" also tests it in a
+// real Chromium: every page, every link, the search. Screenshots are written to site/.cache/shots.
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { installed } from './installed.mjs'
@@ -33,7 +33,7 @@ writeFileSync(
     .map((file) => `- [${/^# (.*)$/m.exec(readFileSync(join(source, 'adr', file), 'utf8'))?.[1]}](${file})`)
     .join('\n')}\n`,
 )
-// Links that leave the pages lead to the files beside them in the repository.
+// Links to files outside of the pages lead to the files in the repository.
 for (const file of readdirSync(source, { recursive: true }).filter((name) => name.endsWith('.md'))) {
   const path = join(source, file)
   const text = readFileSync(path, 'utf8')
@@ -49,7 +49,7 @@ writeFileSync(
   join(source, 'repository.md'),
   '# In the repository\n\nThis link leads to a file of the repository, beside the folder `docs`: the examples, the code, the changelog.\n',
 )
-// JSON is YAML as well.
+// JSON is valid YAML.
 writeFileSync(join(source, 'index.md'), `---\n${readFileSync(join(folder, 'home.json'), 'utf8')}---\n`)
 mkdirSync(join(source, '.vitepress'), { recursive: true })
 cpSync(join(folder, 'config.mjs'), join(source, '.vitepress', 'config.mjs'))

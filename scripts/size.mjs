@@ -1,14 +1,14 @@
-// npm run size: how much a bot carries that uses the package: minified and gzipped, zod and grammy apart, as a bundler packs the
-// built package. Fails when a part has outgrown its budget. Reads dist: build first. With --parts it says what takes how much.
+// npm run size: the size that the package adds to a bot, minified and gzipped, without zod and grammy, bundled from the built package.
+// Fails if a part exceeds its budget. Reads dist: build first. With --parts it lists the sizes of the parts.
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 import { root } from './run.mjs'
 
-/** What all of it is to come to one day. */
+/** The long-term goal for the whole core. */
 const GOAL = 40_000
 /**
- * Bytes that are loaded at once. Budgets lie a little above what was measured. Whoever adds what not every bot needs loads it by
- * import() when it is used; where a mend needs more all the same, ADR 30 says by how much and why.
+ * Budgets in bytes for code that is loaded at once, a little above the measured sizes. Code that not every bot needs should be
+ * loaded with import() when it is used. ADR 30 records which fixes needed more, and why.
  */
 const CORES = [
   { what: 'memory() and facts', code: `export { describe, memory } from './dist/index.js'`, budget: 21_000 },
@@ -20,7 +20,7 @@ const CORES = [
   { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 80_000 },
 ]
 
-/** What is loaded by import() is left where it is: it is counted apart. */
+/** Excludes code that is loaded with import(), which is counted separately. */
 const apart = {
   name: 'apart',
   setup(bundler) {
@@ -30,7 +30,7 @@ const apart = {
   },
 }
 
-/** What a bot loads at once, packed into one file; and all that it may load, too. */
+/** Sizes of the code that a bot loads at once, bundled into one file, and of all code that it may load. */
 async function sizeOf(contents) {
   const bundled = (options) =>
     build({

@@ -1,4 +1,4 @@
-// npm test: every check, cheapest first, stopping at the first that fails. Arguments go to jest.
+// npm test: runs every check, cheapest first, and stops at the first that fails. Arguments are passed to jest.
 import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { node, programOf, root } from './run.mjs'
@@ -23,7 +23,7 @@ const steps = [
   ['size', script('size.mjs')],
   // With --json jest prints its results to stdout too; people read stderr.
   ['unit', jest, { stdio: ['inherit', 'ignore', 'inherit'], done: report }],
-  // Last, since it may have to install first.
+  // Last, because it may have to install packages first.
   ['interop', script('interop.mjs')],
 ]
 
@@ -31,7 +31,7 @@ mkdirSync(join(root, '.cache'), { recursive: true })
 rmSync(report, { force: true })
 const times = []
 let stopped
-// What `interop` needs is fetched while tests wait for servers. If that fails, the step itself tries again and says why.
+// Packages for `interop` are fetched while tests wait for servers. If that fails, the step itself tries again and reports why.
 let fetching
 for (const [name, args, options] of steps) {
   if (name === 'unit') fetching = node(script('fetch-interop.mjs')).catch(console.error)
@@ -57,16 +57,16 @@ if (stopped !== undefined) console.log(`${stopped.name} failed with exit code ${
 if (complaint !== undefined) console.log(complaint)
 if (repeated.length > 0)
   console.log(`passed only when repeated:\n${repeated.map((name) => `  ${name}`).join('\n')}`)
-// What failed after the tests is one failure more.
+// A failure after the tests counts as one more.
 console.log(`${passed} passed, ${failed + (stopped?.name === 'interop' ? 1 : 0)} failed`)
 process.exitCode = stopped?.code ?? (failed > 0 ? 1 : 0)
 
-/** A check that fails before any test has run is one failure. */
+/** A check that fails before any test has run counts as one failure. */
 function unstarted() {
   return { passed: 0, failed: 1 }
 }
 
-/** What jest counted; a file that would not run, a test that was skipped, and no test at all are failures. */
+/** Reads jest's counts. A file that does not run, a skipped test, and no tests at all are failures. */
 function counted() {
   let result
   try {

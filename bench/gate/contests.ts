@@ -4,7 +4,7 @@ import type { Update, UserFromGetMe } from 'grammy/types'
 import { type Ask, describe, type Judge, memory, type Plan, sentinel, userKey } from 'grammy-sentinel'
 import rateLimiterFlexible from 'rate-limiter-flexible'
 
-/** Rounds of each, in turn; of each the quietest counts, since what neighbours add is never less than nothing. */
+/** Rounds of each contender, in turn. The fastest counts, because noise only ever adds time. */
 const ROUNDS = 15
 
 const me = { id: 42, is_bot: true, first_name: 'gate', username: 'gate_bot' } as UserFromGetMe
@@ -23,7 +23,7 @@ function messageOf(nth: number): Update {
   }
 }
 
-/** Ours against a rival, as a ratio of the quietest rounds in processor time. */
+/** Compares the package to a rival: the ratio of the fastest rounds, in processor time. */
 async function ratioOf(ours: () => Promise<void> | void, rival: () => Promise<void> | void): Promise<number> {
   const time = async (work: () => Promise<void> | void) => {
     const start = process.cpuUsage()
@@ -71,7 +71,7 @@ async function evaluating(users: number, calls: number): Promise<number> {
   const costs = [1, 1, 1]
   let update = 1
   let who = 1
-  // The same users for both, in an order that no cache foresees.
+  // The same users for both, in an order that caches cannot predict.
   const next = () => {
     who = (who * 48_271) % 2_147_483_647
     return who % users
@@ -128,7 +128,7 @@ async function describing(): Promise<number> {
   ).then((ratio) => (sum === 0 ? Number.NaN : ratio))
 }
 
-/** Bytes that a guarded update leaves behind, to those of a bare one. */
+/** Ratio of the bytes allocated for a guarded update to those for an unguarded one. */
 async function garbage(): Promise<number> {
   const collect = globalThis.gc as () => void
   const bytes = async (bot: Bot) => {
@@ -139,7 +139,7 @@ async function garbage(): Promise<number> {
     await feed(20_000)
     collect()
     const before = process.memoryUsage().heapUsed
-    // So few that the young generation does not fill up.
+    // Few enough that the young generation is not collected.
     await feed(300)
     return process.memoryUsage().heapUsed - before
   }
@@ -151,7 +151,7 @@ async function garbage(): Promise<number> {
   return (await bytes(guarded)) / (await bytes(bare))
 }
 
-/** Each a ratio to a rival, in the same process and at the same time: lower is better. */
+/** Each contest returns a ratio to a rival in the same process at the same time; lower is better. */
 export const CONTESTS = {
   'evaluate, 1,000 users / rate-limiter-flexible': () => evaluating(1000, 20_000),
   'evaluate, 200,000 users / rate-limiter-flexible': () => evaluating(200_000, 20_000),

@@ -1,4 +1,4 @@
-// A data centre in a process of its own. Tells its parent where it is.
+// A data centre in its own process. Sends its address to the parent process.
 import { startTelegram } from '../../src/telegram/index.js'
 
 const telegram = await startTelegram()

@@ -2,7 +2,7 @@ import { type Ask, type Check, type Key, type Plan, subject, subjectKey, userKey
 
 const GLOBAL_KEY = subjectKey(subject.global())
 
-/** Users that updates come from, in turn. */
+/** Number of users that updates come from, in turn. */
 export const USERS = 50_000
 export const BOT = 42
 
@@ -11,7 +11,7 @@ const user = (slot: string): Check => ({
   guard: 'throttle',
   slot,
   subject: 0,
-  // So wide that nobody is refused: a refusal is cheaper than an admission.
+  // So high that nobody is refused, because a refusal is cheaper than an admission.
   limit: { amount: 100_000, per: 1000 },
 })
 
@@ -45,14 +45,14 @@ export const CHAIN: Plan = {
   ],
 }
 
-/** The same, with a bucket for the chat and one for the whole bot. */
+/** The same with further buckets for the chat and the whole bot. */
 export const WIDE: Plan = {
   name: 'wide',
   scopes: ['actor', 'global', 'chat'],
   checks: [...CHAIN.checks, { ...user('chat'), subject: 2 }, { ...user('global'), subject: 1 }],
 }
 
-/** So many buckets on one user. */
+/** A plan with this many buckets on one user. */
 export function buckets(count: number): Plan {
   return {
     name: `buckets${count}`,
@@ -63,7 +63,7 @@ export function buckets(count: number): Plan {
 
 const ONES: readonly number[] = Object.freeze(Array.from({ length: 31 }, () => 1))
 
-/** The question that the nth update asks. */
+/** The ask of the nth update. */
 export function askOf(plan: Plan, nth: number): Ask {
   const key = userOf(nth)
   const subjects: Key[] = plan.scopes.map((scope) =>

@@ -1,12 +1,12 @@
 import { median } from '../compare.js'
 
-/** One of those compared: does its work once. The number rises by one with each call. */
+/** A contender: performs its work once per call. The number grows by one with each call. */
 export interface Contender {
   readonly name: string
   readonly once: (nth: number) => Promise<unknown>
 }
 
-/** Keeps so many at work for so long; how many were done a second. */
+/** Keeps this many calls under way for a time; returns how many were completed per second. */
 export async function rate(
   contender: Contender,
   inFlight: number,
@@ -27,7 +27,7 @@ export async function rate(
   return (done * 1000) / (performance.now() - start)
 }
 
-/** How long each of so many took, one after another, in microseconds: the middle one. */
+/** Calls one after another; returns the median latency in microseconds. */
 export async function latency(contender: Contender, times: number, from: number): Promise<number> {
   const taken: number[] = []
   for (let i = 0; i < times; i++) {
@@ -38,7 +38,7 @@ export async function latency(contender: Contender, times: number, from: number)
   return median(taken)
 }
 
-/** Rates of all, in turn and round after round, so that what else the machine does hits all alike: the medians by name. */
+/** Rates of all contenders, in turn and in rounds, so that noise affects all alike; returns the medians by name. */
 export async function rates(
   contenders: readonly Contender[],
   inFlight: number,
@@ -56,7 +56,7 @@ export async function rates(
 
 let last = 0
 
-/** Numbers that nobody has used yet. */
+/** Returns the first of `count` unused numbers. */
 export function next(count: number): number {
   last += count
   return last - count

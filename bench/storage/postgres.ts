@@ -20,7 +20,7 @@ async function ours(storage: Storage, name: string, plan: Plan): Promise<Contend
   }
 }
 
-/** The chain as one would write it by hand: four prepared queries, one after another. The tables are as ours: counters unlogged. */
+/** The chain written by hand: four prepared queries in sequence. As in our storage, tables of counters are unlogged. */
 async function naive(pool: Pool): Promise<Contender> {
   await pool.query(`
     CREATE SCHEMA ${SCHEMA}_naive;
@@ -77,7 +77,7 @@ function flexible(pool: Pool): Promise<Contender> {
   })
 }
 
-/** Compares with what one would do without us, each in turn and many times over. */
+/** Compares the storage to hand-written solutions, in turn and in many rounds. */
 export async function benchPostgres(
   url: string,
   rounds: { readonly rounds: number; readonly ms: number },

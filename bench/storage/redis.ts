@@ -25,7 +25,7 @@ const ours = async (storage: Storage, name: string, plan: Plan): Promise<Contend
   }
 }
 
-/** The chain as one would write it by hand: four commands, one after another. */
+/** The chain written by hand: four commands in sequence. */
 function naive(client: Redis): Contender {
   return {
     name: 'naive chain of four commands',
@@ -39,7 +39,7 @@ function naive(client: Redis): Contender {
   }
 }
 
-/** The chain as one script by hand: no more than it needs, and for nothing else. */
+/** The chain written by hand as one script, with nothing more than it needs. */
 const BY_HAND = `
 if redis.call('GET', KEYS[1]) then return 1 end
 if redis.call('SISMEMBER', KEYS[2], ARGV[1]) == 0 then return 2 end
@@ -67,7 +67,7 @@ async function byHand(client: Redis): Promise<Contender> {
   }
 }
 
-/** Processor time of the server for each of so many updates, in microseconds. */
+/** Processor time of the server per update, in microseconds. */
 async function serverTime(
   client: Redis,
   contender: Contender,
@@ -93,7 +93,7 @@ async function processorTime(client: Redis): Promise<number> {
   return seconds.reduce((a, b) => a + b, 0) * 1_000_000
 }
 
-/** Compares with what one would do without us, each in turn and many times over. */
+/** Compares the storage to hand-written solutions, in turn and in many rounds. */
 export async function benchRedis(
   url: string,
   rounds: { readonly rounds: number; readonly ms: number },

@@ -1,7 +1,7 @@
 import { Bot } from 'grammy'
 
-// The bot under load, in a process of its own as bots are: it looks at everything, answers in private, and tells its parent how
-// much it has seen.
+// The bot under load, in its own process as in reality: it looks at every update, answers in private chats, and tells its parent how
+// many updates it has seen.
 const [token = '', apiRoot = ''] = process.argv.slice(2)
 
 const bot = new Bot(token, { client: { apiRoot } })

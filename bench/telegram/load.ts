@@ -9,26 +9,26 @@ interface Load {
   readonly rate: number
   readonly users: number
   readonly groups: number
-  /** The bot's program. */
+  /** Path of the bot's program. */
   readonly program: string
 }
 
 interface Outcome {
   readonly handledPerSecond: number
-  /** Updates that the bot had not handled a while after the last one. */
+  /** Updates that the bot had not handled some time after the last one was sent. */
   readonly behind: number
-  /** By which part the heap grew over the second half of the time. */
+  /** Relative growth of the heap over the second half of the run. */
   readonly growth: number
 }
 
-/** One message in ten goes to the bot in private, which it answers; the others are said in groups. */
+/** One message in ten is sent to the bot in private, which answers it; the others are sent in groups. */
 const PRIVATE_EVERY = 10
-/** How often what is due is sent, in milliseconds. */
+/** Time between two batches of updates, in milliseconds. */
 const TICK = 5
 
 /**
- * People write at a steady pace, while a bot of grammY's in another process polls over HTTP and answers. The Telegram has one
- * core, the bot the other.
+ * Sends messages at a steady rate while a grammY bot in another process polls over HTTP and answers. The embedded Telegram has
+ * one core, the bot the other.
  */
 export async function underLoad({ seconds, rate, users, groups, program }: Load): Promise<Outcome> {
   const telegram = await startTelegram({ patience: '60s' })
@@ -73,7 +73,7 @@ export async function underLoad({ seconds, rate, users, groups, program }: Load)
   bot.disconnect()
   await once(bot, 'exit')
   await telegram.close()
-  // By half of the time all that is bounded is full: 100,000 messages take 20 seconds.
+  // By half of the run all bounded tables are full: 100,000 messages take 20 seconds.
   const [before = 0, after = 0] = [heap[2], heap[5]]
   return { handledPerSecond: handled / took, behind: sent - handled, growth: after / before - 1 }
 
@@ -89,7 +89,7 @@ export async function underLoad({ seconds, rate, users, groups, program }: Load)
     for (;;) {
       const elapsed = Math.min((performance.now() - since) / 1000, untilSecond)
       for (const due = Math.floor(elapsed * perSecond); nth < due; nth++) {
-        // A prime step: neighbours in time are not neighbours in a group.
+        // A prime step, so that consecutive messages come from different groups.
         const place = (nth * 7919) % who.length
         const person = who[place] as Person
         if (nth % PRIVATE_EVERY === 0) await person.to(account).sends(`message ${nth}`)
@@ -108,7 +108,7 @@ async function handledBy(bot: ChildProcess): Promise<number> {
   return handled
 }
 
-/** What is still held after the garbage is gone. */
+/** Heap in use after a garbage collection. */
 function memory(): number {
   globalThis.gc?.()
   return process.memoryUsage().heapUsed

@@ -2,7 +2,7 @@ import { Bot } from 'grammy'
 import { createTelegram, startTelegram } from 'grammy-sentinel/testing'
 import { median } from '../compare.js'
 
-/** How long it takes until a server listens, in milliseconds. */
+/** Time until a server listens, in milliseconds. */
 export async function starts(times: number): Promise<{ middle: number; slowest: number }> {
   const taken: number[] = []
   for (let i = 0; i < times; i++) {
@@ -14,7 +14,7 @@ export async function starts(times: number): Promise<{ middle: number; slowest: 
   return { middle: median(taken), slowest: Math.max(...taken) }
 }
 
-/** A test as people write them, from nothing to closed: a bot, a group, a greeting, a ban. */
+/** A typical test, from creation to closing: a bot, a group, a greeting, a ban. */
 export async function typicalTest(times: number): Promise<{ middle: number; late: number; busy: number }> {
   const taken: number[] = []
   const cpu = process.cpuUsage()

@@ -1,17 +1,17 @@
 import { connect, type Socket } from 'node:net'
 import { SECRET } from './secret.js'
 
-/** What is sent to a server. */
+/** The load that is sent to a server. */
 export interface Attack {
   readonly port: number
   readonly connections: number
-  /** So many requests; what is under way then is waited for. */
+  /** Number of requests to start; those under way at the end are awaited. */
   readonly requests: number
-  /** Of a hundred requests so many are from a few who have long been refused. */
+  /** Percentage of requests that come from a few users who are refused already. */
   readonly flood: number
 }
 
-/** What came back. */
+/** The result of a load. */
 export interface Outcome {
   readonly requests: number
   readonly ms: number
@@ -24,7 +24,7 @@ const FLOODERS = 8
 let updateId = 1
 let turn = 0
 
-/** A message as Telegram sends them, with what nearly all of them carry. */
+/** Returns a request with a typical message and its usual fields. */
 function requestOf(flood: number): string {
   turn = (turn + 1) % 100
   const flooding = turn < flood
@@ -35,7 +35,7 @@ function requestOf(flood: number): string {
   return `POST /hook HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Telegram-Bot-Api-Secret-Token: ${SECRET}\r\nContent-Length: ${body.length}\r\nConnection: keep-alive\r\nAccept-Encoding: gzip, deflate\r\n\r\n${body}`
 }
 
-/** Keeps so many connections busy: each sends its next update when the last is answered. */
+/** Keeps this many connections busy: each sends its next update when the previous one is answered. */
 function attack({ port, connections, requests: most, flood }: Attack): Promise<Outcome> {
   return new Promise((done, fail) => {
     let requests = 0
@@ -56,7 +56,7 @@ function attack({ port, connections, requests: most, flood }: Attack): Promise<O
       socket.setNoDelay(true)
       socket.on('connect', () => next(socket))
       socket.on('data', (chunk) => {
-        // Answers are so short that each comes in one piece.
+        // Answers are short enough that each comes in one chunk.
         requests++
         if (chunk[9] !== 50) failures++
         next(socket)

@@ -1,2 +1,2 @@
-/** What servers of the benchmark expect, and its load sends. */
+/** The secret that servers of the benchmark expect and its load sends. */
 export const SECRET = 'a-secret-of-the-benchmark'

@@ -15,7 +15,7 @@ const me = {
   supports_inline_queries: false,
 } as UserFromGetMe
 
-/** A bot whose handler does nothing. Its calls (notices to those who flood) go nowhere. */
+/** A bot whose handler does nothing. Its calls (notices to flooding users) are discarded. */
 function botWith(install: (bot: Bot) => void): Bot {
   const bot = new Bot('42:token', { botInfo: me })
   bot.api.config.use(async () => ({ ok: true, result: true }) as never)
@@ -26,7 +26,7 @@ function botWith(install: (bot: Bot) => void): Bot {
 
 const plain = (): Bot => botWith(() => undefined)
 
-/** Reads a body as simply as can be. */
+/** Reads a body as simply as possible. */
 function reading(then: (text: string, response: ServerResponse) => void): RequestListener {
   return (request: IncomingMessage, response) => {
     let text = ''
@@ -45,20 +45,20 @@ function guarded(gate: boolean): RequestListener {
 }
 
 export const CONTENDERS = {
-  /** node:http alone: a body is read and answered. */
+  /** node:http alone: reads the body and answers. */
   http: () => reading((_text, response) => response.end()),
-  /** What a careful hand writes, without guards. */
+  /** Hand-written code without guards. */
   parse: () => {
     const bot = plain()
     return reading((text, response) => {
       bot.handleUpdate(JSON.parse(text) as Update).then(() => response.end(), console.error)
     })
   },
-  /** grammY's own, without guards. */
+  /** grammY's own adapter, without guards. */
   callback: () => webhookCallback(plain(), 'http', { secretToken: SECRET }) as RequestListener,
-  /** Ours, with all guards that are on by default. */
+  /** Our webhook with all default guards. */
   ours: () => guarded(true),
-  /** The same, parsing everything. */
+  /** The same without the gate, so that it parses every update. */
   gateless: () => guarded(false),
 } satisfies Record<string, () => RequestListener>
 export type Contender = keyof typeof CONTENDERS

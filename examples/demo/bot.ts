@@ -12,10 +12,10 @@ import { RaidWatch } from './raid.js'
 
 export type GuardedContext = Context & SentinelFlavor
 
-/** Messages that may come at once. The cast counts on it. */
+/** Messages that may come at once. The cast relies on this number. */
 export const BURST = 8
 
-/** What the guard is told; the block list, `once` and membership need no telling. */
+/** Options of the guard; the block list, `once` and membership are on by default. */
 export const OPTIONS: SentinelOptions = {
   throttle: { limit: { amount: 30, per: '1m', burst: BURST } },
   debounce: { window: '2s', on: ['tap'] },
@@ -27,13 +27,13 @@ export interface GuardedBot {
   readonly guard: Sentinel<GuardedContext>
 }
 
-/** Does something to the bot before the guard is installed. */
+/** Changes the bot before the guard is installed. */
 export type Preparation = (bot: Bot<GuardedContext>) => void
 
 export interface BotOptions {
-  /** Where its Telegram is, if it is not the real one. */
+  /** Address of the Bot API, if it is not the real one. */
   readonly apiRoot?: string
-  /** Layered over the demo's own. */
+  /** Options merged over those of the demo. */
   readonly options?: SentinelOptions
   readonly prepare?: Preparation
 }
@@ -44,7 +44,7 @@ const HELP = [
   '/vip is for the registered, /register makes you one of them.',
 ].join('\n')
 
-/** The bot of the demo, the same here and on the real Telegram. */
+/** The bot of the demo, the same for the embedded and the real Telegram. */
 export function guardedBot(
   token: string,
   ledger: Ledger,
@@ -79,7 +79,7 @@ export function guardedBot(
   return { bot, guard }
 }
 
-/** Who joined with many others and writes at once is blocked, and what they wrote is deleted. */
+/** Blocks accounts that join in a raid and write soon after, and deletes what they wrote. */
 function watchForRaids(bot: Bot<GuardedContext>, guard: Sentinel<GuardedContext>): void {
   const watch = new RaidWatch()
   guard.on('membership', ({ event, chat, member, at }) => {
@@ -87,7 +87,7 @@ function watchForRaids(bot: Bot<GuardedContext>, guard: Sentinel<GuardedContext>
   })
   bot.chatType(['group', 'supergroup']).on('message', async (ctx, next) => {
     const { actor, actorId, actorKind, activity } = ctx.sentinel.facts
-    // Not the service message that tells of the join itself.
+    // Skips service messages, such as the one that announces the join itself.
     if (activity !== 'message' || actorKind !== 'user' || actor === undefined || actorId === undefined)
       return next()
     if (!watch.came(ctx.chat.id, actorId, ctx.msg.date * 1000)) return next()

@@ -5,34 +5,34 @@ import type { Person, Telegram, TelegramBot, TelegramGroup } from 'grammy-sentin
 import { BURST, type GuardedContext } from './bot.js'
 import { type Account, type Ledger, stoppedBy } from './ledger.js'
 
-/** What the cast plays on. */
+/** The environment of the actors. */
 export interface Scene {
   readonly telegram: Telegram
   readonly account: TelegramBot
   readonly guard: Sentinel<GuardedContext>
   readonly ledger: Ledger
-  /** The next sentence to say. */
+  /** Returns the next sentence to say. */
   readonly says: () => string
 }
 
-/** Something that should hold in the end, in words that tell how it is. */
+/** A check at the end, with a description of the result. */
 export interface Fact {
   readonly ok: boolean
   readonly says: string
 }
 
-/** Somebody who plays a role. */
+/** A scripted participant. */
 export interface Actor {
   readonly name: string
   readonly role: string
-  /** How whoever plays the role is to be treated. */
+  /** The treatment that this role should get. */
   readonly expected: string
-  /** Whom the guard takes them for, and what to call each. */
+  /** The keys by which the guard knows the actor's accounts, with a name for each. */
   readonly keys: ReadonlyMap<Key, string>
-  /** Updates they caused so far: each must have passed or been stopped. */
+  /** Updates caused so far; each must have been admitted or stopped. */
   sent: number
   plays(): Promise<void>
-  /** How they were treated, once all is over. */
+  /** Checks how the actor was treated, at the end. */
   facts(seen: Account): readonly Fact[]
 }
 
@@ -42,7 +42,7 @@ const RAID_OF = 6
 const ALBUM_OF = 10
 const TALK_AFTER_ALBUM = BURST - 1
 
-/** Everybody who is on, in the order of the programme. */
+/** All actors, in the order of the program. */
 export function castOf(scene: Scene): Actor[] {
   const { telegram, account } = scene
   const person = (firstName: string): Person => telegram.createUser({ firstName })
@@ -70,7 +70,7 @@ export function castOf(scene: Scene): Actor[] {
   ]
 }
 
-/** Talks at the pace of people. */
+/** Writes at a normal pace. */
 function chatter({ account, says }: Scene, who: Person, group: TelegramGroup | undefined): Actor {
   const chat = group === undefined ? who.to(account) : who.in(group)
   return {
@@ -87,7 +87,7 @@ function chatter({ account, says }: Scene, who: Person, group: TelegramGroup | u
   }
 }
 
-/** Says everything at once. */
+/** Sends all messages at once. */
 function flooder({ account, says }: Scene, who: Person): Actor {
   return {
     ...introduced(who, 'flooder'),
@@ -102,7 +102,7 @@ function flooder({ account, says }: Scene, who: Person): Actor {
       return [
         { ok: seen.passed >= BURST, says: `${seen.passed} passed` },
         stopped(seen, FLOOD_OF - seen.passed, 'throttle'),
-        // The bucket fills again while the flood is worked off; on no machine does that take so long.
+        // The bucket refills while the flood is handled; no machine is so slow that this makes up for half of the flood.
         { ok: floods >= FLOOD_OF / 2, says: `${floods} of ${FLOOD_OF} held back` },
         { ok: notices === 1, says: `told ${times(notices)}` },
       ]
@@ -110,7 +110,7 @@ function flooder({ account, says }: Scene, who: Person): Actor {
   }
 }
 
-/** Taps a button twice, as nervous people do. */
+/** Taps a button twice in quick succession. */
 function doubleTapper({ account }: Scene, who: Person): Actor {
   const answers: (string | undefined)[] = []
   return {
@@ -167,7 +167,7 @@ function blocked({ account, guard, says }: Scene, who: Person, group: TelegramGr
   }
 }
 
-/** Wants in where only members may, and then becomes one. */
+/** Is not registered at first, and registers later. */
 function unregistered({ account }: Scene, who: Person): Actor {
   return {
     ...introduced(who, 'unregistered'),
@@ -198,7 +198,7 @@ function unregistered({ account }: Scene, who: Person): Actor {
   }
 }
 
-/** Sends more photos at once than anybody may send messages. */
+/** Sends an album with more photos than the number of messages allowed at once. */
 function albumSender({ account, says }: Scene, who: Person): Actor {
   const all = ALBUM_OF + TALK_AFTER_ALBUM
   return {
@@ -216,8 +216,8 @@ function albumSender({ account, says }: Scene, who: Person): Actor {
 }
 
 /**
- * Speaks as the group. All anonymous administrators of the world come from one user, GroupAnonymousBot: two groups
- * together say more than one of them might, so both pass only if each has a budget of its own.
+ * Writes as the group itself. Telegram uses one user, GroupAnonymousBot, for the anonymous administrators of all groups. Two
+ * groups together send more than one actor may, so both are admitted only if each group has a budget of its own.
  */
 function anonymousAdmin({ says }: Scene, who: Person, group: TelegramGroup, first: readonly string[]): Actor {
   return {
@@ -236,10 +236,10 @@ function anonymousAdmin({ says }: Scene, who: Person, group: TelegramGroup, firs
   }
 }
 
-/** Several accounts that join at once, until one of them writes. */
+/** Several accounts that join at once; then one of them writes. */
 function raid({ ledger, says }: Scene, raiders: readonly Person[], group: TelegramGroup): Actor {
   const [speaker] = raiders as readonly [Person, ...Person[]]
-  // The service message that tells of a join is an update beside chat_member.
+  // Each join causes two updates: chat_member and a service message.
   const ofJoins = 2 * raiders.length
   return {
     ...introduced(speaker, 'raid'),
@@ -267,7 +267,7 @@ function raid({ ledger, says }: Scene, raiders: readonly Person[], group: Telegr
   }
 }
 
-/** Somebody whose message Telegram delivers three times. */
+/** An actor whose message Telegram delivers three times. */
 function redelivered({ telegram, account, ledger, says }: Scene, who: Person): Actor {
   let update: Update | undefined
   return {
@@ -300,7 +300,7 @@ function passed(seen: Account, wanted: number): Fact {
   return { ok: seen.passed === wanted, says: `${seen.passed} passed` }
 }
 
-/** So many were stopped by a guard, and none by any other. */
+/** Checks that this many updates were stopped, all of them by the given guard. */
 function stopped(seen: Account, wanted: number, guard?: string): Fact {
   const by = [...seen.stopped].map(([name, count]) => `${count} by ${name}`).join(', ')
   const right =
@@ -312,7 +312,7 @@ function times(count: number): string {
   return count === 0 ? 'never' : count === 1 ? 'once' : `${count} times`
 }
 
-/** Whether a block was told of by now. */
+/** Returns a function that tells whether a block has been reported. */
 function told(ledger: Ledger, who: Key): () => boolean {
   let yes = false
   ledger.listen((happening) => {

@@ -3,7 +3,7 @@ import type { Chat } from 'grammy/types'
 import type { AllowedEvent, Key, Sentinel, SentinelFlavor, TransitionEvent, Verdict } from 'grammy-sentinel'
 import { userKey } from 'grammy-sentinel'
 
-/** Something that the guard told of. */
+/** Something that the guard reported. */
 export type Happening =
   | {
       readonly type: 'decided'
@@ -22,27 +22,27 @@ export type Happening =
   | { readonly type: 'blocked'; readonly who: Key; readonly reason: string | undefined }
   | { readonly type: 'failed'; readonly during: string; readonly error: unknown }
 
-/** What became of one actor, who may have several accounts. */
+/** What became of the updates of one actor, who may have several accounts. */
 export interface Account {
-  /** What the guard says it let pass. */
+  /** Updates that the guard reports as admitted. */
   passed: number
-  /** What really came out behind the guard: the demo does not take the guard's word for it. */
+  /** Updates that actually arrived behind the guard, to verify its reports. */
   reached: number
-  /** By guard and reason, such as `throttle.limited`. */
+  /** Stopped updates by guard and reason, such as `throttle.limited`. */
   readonly stopped: Map<string, number>
   joined: number
   /** The last verdict. */
   last: Verdict | undefined
 }
 
-/** A live bot may run for months: only so many of the last latencies are kept. */
+/** Most latencies to keep, as a live bot may run for months. */
 const MOST_SAMPLES = 10_000
 
-/** Writes down what the guard does to every update, and how long it takes for it. */
+/** Records what the guard does with every update, and how long it takes. */
 export class Ledger {
   passed = 0
   failures = 0
-  /** By guard and reason, such as `throttle.limited`. */
+  /** Stopped updates by guard and reason, such as `throttle.limited`. */
   readonly stopped = new Map<string, number>()
   private readonly accounts = new Map<Key, Account>()
   private readonly listeners = new Set<(happening: Happening) => void>()
@@ -50,25 +50,25 @@ export class Ledger {
   private readonly samples: number[] = []
   private sampled = 0
 
-  /** Goes before the guard. */
+  /** Middleware to place before the guard. */
   readonly before: MiddlewareFn<Context> = (ctx, next) => {
     this.begun.set(ctx, performance.now())
     return next()
   }
 
-  /** Goes right behind the guard. */
+  /** Middleware to place right behind the guard. */
   readonly after: MiddlewareFn<Context & Partial<SentinelFlavor>> = (ctx, next) => {
     this.sample(ctx)
-    // There is no `ctx.sentinel` for update kinds that the guard does not know.
+    // `ctx.sentinel` is undefined for kinds of updates that the guard does not know.
     const account = this.accountOf(ctx.sentinel?.facts.actor)
     if (account !== undefined) account.reached++
     return next()
   }
 
-  /** Listens to a guard from now on. */
+  /** Starts to listen to a guard. */
   watch<C extends Context>(guard: Sentinel<C>): void {
     const pass = ({ facts, ctx }: AllowedEvent): void => {
-      // Here and not only behind the guard: what we do about the event is no work of the guard.
+      // Sampled here as well, so that the work of this listener is not measured as the guard's.
       this.sample(ctx)
       this.passed++
       const account = this.accountOf(facts.actor)
@@ -76,7 +76,7 @@ export class Ledger {
       this.decided(ctx, { who: facts.actor, updateId: facts.updateId, kind: kindOf(ctx) }, { allowed: true })
     }
     guard.on('allowed', pass)
-    // Of a kind that the guard does not know: it lets it pass.
+    // The guard admits updates of unknown kinds.
     guard.on('unknown', pass)
     guard.on('denied', ({ facts, ctx, verdict }) => {
       this.sample(ctx)
@@ -97,20 +97,20 @@ export class Ledger {
     guard.on('warning', ({ code, message }) => this.failed(code, new Error(message)))
   }
 
-  /** Keeps an account of whoever has one of these keys. */
+  /** Opens an account for an actor with these keys. */
   follow(keys: Iterable<Key>): Account {
     const account: Account = { passed: 0, reached: 0, stopped: new Map(), joined: 0, last: undefined }
     for (const key of keys) this.accounts.set(key, account)
     return account
   }
 
-  /** Something went wrong that is no verdict. */
+  /** Records a failure that is not a verdict. */
   failed(during: string, error: unknown): void {
     this.failures++
     this.tell({ type: 'failed', during, error })
   }
 
-  /** Told of everything from now on; the returned function ends it. */
+  /** Adds a listener for everything that happens; the returned function removes it. */
   listen(listener: (happening: Happening) => void): () => void {
     this.listeners.add(listener)
     return () => {
@@ -118,7 +118,7 @@ export class Ledger {
     }
   }
 
-  /** Waits until something holds, which is looked at again after everything that happens. */
+  /** Waits until a condition holds; checks it after everything that happens. */
   until(what: string, holds: () => boolean, patienceMs = 8000): Promise<void> {
     if (holds()) return Promise.resolve()
     return new Promise((resolve, reject) => {
@@ -138,7 +138,7 @@ export class Ledger {
     })
   }
 
-  /** Microseconds that the guard added, at a quantile of the updates measured; undefined if there was none. */
+  /** Returns the latency that the guard added, in microseconds, at a quantile; undefined without samples. */
   addedLatency(quantile: number): number | undefined {
     const sorted = this.samples.toSorted((a, b) => a - b)
     return sorted[Math.min(sorted.length - 1, Math.floor(quantile * sorted.length))]
@@ -154,7 +154,7 @@ export class Ledger {
     this.tell({ type: 'decided', ...told, verdict, ctx })
   }
 
-  /** The first time only: a handler may have an update denied that had passed. */
+  /** Takes a sample only the first time: a handler may later have an admitted update denied. */
   private sample(ctx: Context): void {
     const begun = this.begun.get(ctx)
     if (begun === undefined) return
@@ -171,7 +171,7 @@ export class Ledger {
   }
 }
 
-/** How many were stopped: by some guard, or by any. */
+/** How many updates were stopped, by one guard or by all. */
 export function stoppedBy(stopped: ReadonlyMap<string, number>, guard?: string): number {
   let count = 0
   for (const [name, times] of stopped) {

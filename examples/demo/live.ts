@@ -8,17 +8,17 @@ import { counts } from './summary.js'
 import { type Screen, show } from './table.js'
 import { errorInWords } from './words.js'
 
-/** How often Telegram is looked for before we give up, and how long we wait in between. */
+/** Attempts to reach Telegram at the start, and the delay between them. */
 const TRIES = 3
 const RETRY_MS = 1000
 
-/** A Telegram that is out of reach must not keep us from ending. */
+/** Longest time to wait for Telegram when the bot ends. */
 const FAREWELL_MS = 3000
 
 /**
  * Runs the bot on the real Telegram until SIGINT or SIGTERM.
  *
- * @returns The exit code: 0 if it was asked to end, 1 if Telegram would not have it, or is out of reach when we begin.
+ * @returns The exit code: 0 after a signal, 1 if Telegram rejects the bot or cannot be reached at the start.
  */
 export async function live(
   token: string,
@@ -28,16 +28,16 @@ export async function live(
 ): Promise<number> {
   const ledger = new Ledger()
   const { bot, guard } = guardedBot(token, ledger, { ...(apiRoot && { apiRoot }), options })
-  // Names and texts are those of real people: ids will do.
+  // The names and texts are those of real people, so only ids are shown.
   show(ledger, { write: (told) => screen.write(told) }, { token })
 
   const end = new AbortController()
-  // Once it runs, grammY tries again and again without a word.
+  // While running, grammY retries failed calls silently, so they are reported here.
   bot.api.config.use(async (previous, method, payload, signal) => {
     try {
       return await previous(method, payload, signal)
     } catch (error) {
-      // The first of them is told by whoever asks.
+      // The first call, getMe, is reported by its caller.
       if (!end.signal.aborted && method !== 'getMe') ledger.failed(method, error)
       throw error
     }
@@ -46,18 +46,18 @@ export async function live(
     end.abort()
     void bot.stop().catch(() => undefined)
   }
-  // Only once: whoever asks again while we are at it means it.
+  // Only once, so that a second signal ends the process at once.
   process.once('SIGINT', asked)
   process.once('SIGTERM', asked)
   try {
-    // grammY would look for it for ever.
+    // Without this, grammY would retry for ever.
     bot.botInfo = await found(bot, end.signal, (error) =>
       screen.write(`Telegram is out of reach: ${errorInWords(causeOf(error), token)}\n`),
     )
     const running = bot.start({
       onStart: ({ username }) => {
         screen.write(`@${username} is on, behind its guard. Ctrl-C ends it.\n`)
-        // Asked before there was anything to stop.
+        // The signal may have come before there was anything to stop.
         if (end.signal.aborted) void bot.stop().catch(() => undefined)
       },
     })
@@ -76,7 +76,7 @@ export async function live(
   return 0
 }
 
-/** Who the bot is; the first failure is told, the last one thrown. Telegram's own no is not asked for twice. */
+/** Fetches the bot's user. Reports the first failure and throws the last one; does not retry if Telegram rejects the token. */
 async function found(
   { api }: Bot<GuardedContext>,
   signal: AbortSignal,
@@ -84,7 +84,7 @@ async function found(
 ): Promise<UserFromGetMe> {
   for (let attempt = 1; ; attempt++) {
     try {
-      // grammY's type of a signal is that of a polyfill; what it takes is what there is.
+      // grammY's type of a signal comes from a polyfill; a native signal works.
       return await api.getMe(signal as unknown as Parameters<typeof api.getMe>[0])
     } catch (error) {
       if (!(error instanceof HttpError)) throw error
@@ -95,13 +95,13 @@ async function found(
   }
 }
 
-/** What lies at the bottom: errors of networks come wrapped, and the outer ones say little. */
+/** Returns the innermost cause: network errors are wrapped, and the outer ones say little. */
 function causeOf(error: unknown): unknown {
   if (error instanceof HttpError) return causeOf(error.error)
   return error instanceof Error && error.cause !== undefined ? causeOf(error.cause) : error
 }
 
-/** Some time after it was asked for. */
+/** Resolves some time after the signal. */
 async function over(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve))
   await pause(FAREWELL_MS, undefined, { ref: false })

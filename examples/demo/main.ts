@@ -23,10 +23,10 @@ With BOT_TOKEN in the environment, and neither FILE, the same bot runs on the re
 one with TELEGRAM_API_ROOT). Options of the guard are taken from variables such as SENTINEL__THROTTLE=5/10s.
 `
 
-/** Whatever happens, the demo of the cast ends. */
+/** The demo ends after this time in any case. */
 const DEADLINE_MS = 25_000
 
-/** Something that whoever called can mend. */
+/** An error that the user can correct. */
 class UsageError extends Error {}
 
 async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
@@ -43,7 +43,7 @@ async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<nu
   if (sentences.length === 0) throw new UsageError(`--lines ${given.lines}: there is no sentence in it`)
   const token = env.BOT_TOKEN ?? ''
   if (token !== '' && given.lines === undefined) {
-    // Not what it is: it may be a real one with a character too many.
+    // Does not show the value: it may be a real token with a typing error.
     if (!/^\d+:[\w-]{30,}$/.test(token)) {
       throw new UsageError(
         'BOT_TOKEN: this is no token of a bot. @BotFather gives one, such as 123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11',
@@ -80,10 +80,10 @@ async function textOf(flag: string, path: string): Promise<string> {
   }
 }
 
-/** Lets everybody play at once, and looks how they were treated. */
+/** Lets all actors play at once and checks how they were treated. */
 async function playCast(sentences: readonly string[], options: SentinelOptions): Promise<number> {
   const begun = performance.now()
-  // Does not keep us alive, but ends us if anything else does.
+  // unref() lets the process end earlier; the timer ends it if something else keeps it alive.
   setTimeout(() => {
     process.stderr.write(`the demo did not end within ${DEADLINE_MS / 1000} s\n`)
     process.exit(1)
@@ -126,7 +126,7 @@ async function playCast(sentences: readonly string[], options: SentinelOptions):
 try {
   process.exitCode = await main(process.argv.slice(2), process.env)
 } catch (error) {
-  // Errors of the library name the option, the value and the mend; stacks help nobody here.
+  // Errors of the library say which option is wrong and how to fix it, so a stack would not help.
   const mendable = error instanceof UsageError || error instanceof SentinelError
   process.stderr.write(
     `${mendable ? (error as Error).message : errorInWords(error, process.env.BOT_TOKEN ?? '')}\n`,

@@ -6,12 +6,12 @@ import { counts } from './summary.js'
 import { type Screen, show } from './table.js'
 import { errorInWords } from './words.js'
 
-/** A line of a recording: an update, or what is wrong with it. */
+/** A line of a recording: an update, or an error. */
 export type RecordedLine =
   | { readonly number: number; readonly update: Update }
   | { readonly number: number; readonly problem: string }
 
-/** Reads a recording, an update a line. Empty lines are left out. */
+/** Reads a recording with one update per line. Empty lines are skipped. */
 export function readRecording(text: string): RecordedLine[] {
   return text.split('\n').flatMap((line, index): RecordedLine[] => {
     if (line.trim() === '') return []
@@ -37,14 +37,14 @@ function updateOf(value: unknown): Update {
 
 /** Telegram's ids are 32-bit numbers. */
 const MOST_ID = 2 ** 31 - 2
-/** Delivered before the bot is waited for: what waits is kept in memory. */
+/** Most updates to deliver before waiting for the bot, because pending updates are kept in memory. */
 const BATCH = 1000
 
 /**
- * Plays a recording to the guarded bot, in the order of its lines and in its own time: the guard's clock follows the
- * dates in it, so that verdicts are those of the day. Whatever the bot says goes nowhere.
+ * Replays a recording to the guarded bot, in the order of its lines. The guard's clock follows the dates in the recording, so
+ * that verdicts are those of that time. Calls of the bot are discarded.
  *
- * @returns The exit code: 1 if a line could not be fed.
+ * @returns The exit code: 1 if a line could not be delivered.
  */
 export async function playRecording(text: string, options: SentinelOptions, screen: Screen): Promise<number> {
   const lines = readRecording(text)
@@ -58,7 +58,7 @@ export async function playRecording(text: string, options: SentinelOptions, scre
   })
   const { telegram, account, ledger } = stage
   try {
-    // The texts are somebody's: they are not shown.
+    // The texts may be those of real people, so they are not shown.
     show(ledger, { write: (told) => screen.write(told) }, { token: account.token })
     const settled = (): Promise<void> => telegram.settled({ timeout: '1m' })
     let broken = 0
@@ -73,7 +73,7 @@ export async function playRecording(text: string, options: SentinelOptions, scre
         reject(line.number, line.problem)
         continue
       }
-      // What waits is handed out by id: what goes back in order, or repeats, must not wait with the rest.
+      // Pending updates are delivered by ascending id, so a lower or repeated id must wait until none is pending.
       if (line.update.update_id <= last || waiting >= BATCH) {
         await settled()
         waiting = 0
@@ -95,7 +95,7 @@ export async function playRecording(text: string, options: SentinelOptions, scre
   }
 }
 
-/** Goes on from the last date that was seen, at the pace of the machine: many kinds of updates have no date. */
+/** Starts at the last date seen and advances with real time, because many kinds of updates have no date. */
 class RecordedClock {
   private base = 0
   private since = performance.now()
@@ -105,7 +105,7 @@ class RecordedClock {
   follow(update: Update): void {
     const { update_id: _, ...payloads } = update
     const dates = Object.values(payloads).map((payload: unknown) => dateOf(payload))
-    // Never back: an old message may be delivered late.
+    // Never goes back: an old message may be delivered late.
     const at = Math.max(this.now(), ...dates)
     this.base = at
     this.since = performance.now()
@@ -121,7 +121,7 @@ function dateOf(payload: unknown): number {
   return typeof edited === 'number' && Number.isSafeInteger(edited) ? edited * 1000 : 0
 }
 
-/** Answers for Telegram, where chats are those of another world: nobody is there to hear. */
+/** Answers calls in place of Telegram, because the recorded chats do not exist here. */
 const mute: Transformer = (previous, method, payload, signal) => {
   if (method.startsWith('get') || method === 'deleteWebhook') return previous(method, payload, signal)
   return Promise.resolve({ ok: true, result: true } as Awaited<ReturnType<typeof previous>>) as never

@@ -1,4 +1,4 @@
-/** What the cast says unless it is told otherwise. */
+/** The default sentences of the cast. */
 export const SENTENCES: readonly string[] = [
   'Good morning everybody',
   'Has anyone seen my umbrella?',
@@ -12,19 +12,19 @@ export const SENTENCES: readonly string[] = [
   'Which of them is yours?',
 ]
 
-/** Telegram takes no longer texts. */
+/** Longest text that Telegram accepts. */
 const LONGEST = 4096
 
-/** Sentences, one a line, as people may send them. */
+/** Splits a text into sentences, one per line, in a form that people could send. */
 export function linesOf(text: string): string[] {
   return text
     .split(/\r?\n/)
     .map((line) =>
       line
-        // A command is no sentence: whoever says it asks the bot for something.
+        // Leading slashes are removed, since a command would call a handler of the bot.
         .replace(/^[\s/]+/, '')
         .slice(0, LONGEST)
-        // Half a character, if the cut went through one.
+        // Removes half of a surrogate pair, if the cut went through one.
         .replace(/\p{Surrogate}$/u, '')
         .trim(),
     )

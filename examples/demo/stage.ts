@@ -3,24 +3,24 @@ import { startTelegram, type Telegram, type TelegramBot } from 'grammy-sentinel/
 import { type GuardedContext, guardedBot, type Preparation } from './bot.js'
 import { Ledger } from './ledger.js'
 
-/** An embedded Telegram, and the guarded bot that polls it over HTTP. */
+/** An embedded Telegram, and a guarded bot that polls it over HTTP. */
 export interface Stage {
   readonly telegram: Telegram
   readonly account: TelegramBot
   readonly guard: Sentinel<GuardedContext>
   readonly ledger: Ledger
-  /** Waits until the bot has handled all there is and said all it has to say, and stops it. */
+  /** Waits until the bot has handled all updates and sent everything, and stops it. */
   settles(): Promise<void>
   close(): Promise<void>
 }
 
 /**
- * Builds the stage and starts the bot.
+ * Sets up the stage and starts the bot.
  *
- * @param prepare Has a hand in the bot before the guard has.
+ * @param prepare Changes the bot before the guard is installed.
  */
 export async function openStage(options: SentinelOptions, prepare?: Preparation): Promise<Stage> {
-  // Patient with slow machines; nobody waits as long elsewhere.
+  // A long patience for slow machines; it costs nothing on others.
   const telegram = await startTelegram({ patience: '8s' })
   try {
     const account = telegram.createBot({ username: 'guarded_demo_bot' })

@@ -10,7 +10,7 @@ export interface Treatment {
   readonly happened: string
 }
 
-/** Holds what became of an actor against what the role demands; `trouble` is what went wrong while playing. */
+/** Compares what happened to an actor with what the role expects; `trouble` is an error during play. */
 export function treatmentOf(actor: Actor, seen: Account, trouble: string | undefined): Treatment {
   const decided = seen.passed + stoppedBy(seen.stopped)
   const facts: Fact[] = [...actor.facts(seen)]
@@ -27,7 +27,7 @@ export function treatmentOf(actor: Actor, seen: Account, trouble: string | undef
   }
 }
 
-/** Who was treated how, line by line. */
+/** Lists how each actor was treated, one per line. */
 export function treatments(all: readonly Treatment[]): string[] {
   const wrong = all.filter(({ ok }) => !ok).map(({ name, role }) => `${name} (${role})`)
   return [
@@ -42,7 +42,7 @@ export function treatments(all: readonly Treatment[]): string[] {
   ]
 }
 
-/** Counts by guard, and what the guard cost. */
+/** Counts by guard, and the latency that the guard added. */
 export function counts(ledger: Ledger): string[] {
   const by = [...ledger.stopped].sort(([, a], [, b]) => b - a).map(([name, count]) => `${name} ${count}`)
   const [p50, p99] = [ledger.addedLatency(0.5), ledger.addedLatency(0.99)]

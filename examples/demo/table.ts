@@ -2,7 +2,7 @@ import { type Key, keyText } from 'grammy-sentinel'
 import { type Account, type Happening, type Ledger, stoppedBy } from './ledger.js'
 import { errorInWords, oneLine, verdictInWords } from './words.js'
 
-/** Somebody whom the table has a row for. */
+/** A row of the table. */
 export interface Row {
   readonly name: string
   readonly role: string
@@ -11,7 +11,7 @@ export interface Row {
 
 const HEAD = ['who', 'role', 'passed', 'stopped', 'last verdict'] as const
 
-/** The table as it stands, no line of it wider than the terminal. */
+/** Returns the lines of the table, none wider than the terminal. */
 export function frame(rows: readonly Row[], columns: number): string[] {
   const cells = rows.map(({ name, role, account }) => [
     name,
@@ -25,20 +25,20 @@ export function frame(rows: readonly Row[], columns: number): string[] {
   return all.map((line) => {
     const padded = line.map((cell, column) => {
       const width = widths[column] as number
-      // Counts are read from the right.
+      // Counts are right-aligned.
       return column === 2 || column === 3 ? cell.padStart(width) : cell.padEnd(width)
     })
     return padded.join('  ').trimEnd().slice(0, columns)
   })
 }
 
-/** What draws a frame over the one before, of so many lines. */
+/** Returns the control text that draws a frame over the previous one, which had `before` lines. */
 export function redraw(lines: readonly string[], before: number): string {
   const up = before === 0 ? '' : `\x1b[${before}A`
   return `${up}${lines.map((line) => `\r\x1b[2K${line}\n`).join('')}`
 }
 
-/** As much of a stream as the views need. */
+/** The part of a stream that the views use. */
 export interface Screen {
   readonly isTTY?: boolean
   readonly columns?: number
@@ -46,17 +46,17 @@ export interface Screen {
   write(text: string): unknown
 }
 
-/** How much is told of what happened. */
+/** What may be shown of events. */
 export interface Telling {
-  /** Names by key; whoever has none is called by the key. */
+  /** Names by key; without a name the key is shown. */
   readonly names?: ReadonlyMap<Key, string>
-  /** Whether texts and titles may be shown, shortened: only if nobody real wrote them. */
+  /** Whether texts and titles are shown, shortened. Only for texts that are not from real people. */
   readonly texts?: boolean
-  /** Not to be shown, whatever goes wrong. */
+  /** The token of the bot, which must never be shown. */
   readonly token: string
 }
 
-/** A line for everything that happens. */
+/** Describes an event in one line. */
 export function line(happening: Happening, { names, texts, token }: Telling): string {
   const nameOf = (key: Key | undefined): string =>
     key === undefined ? 'nobody' : (names?.get(key) ?? keyText(key))
@@ -80,17 +80,17 @@ export function line(happening: Happening, { names, texts, token }: Telling): st
   }
 }
 
-/** Frames a second are for people. */
+/** Time between two frames. */
 const FRAME_MS = 80
 
-/** Shows a ledger as it is written, on a terminal by a table that is drawn over and over, else line by line. */
+/** Shows a ledger while it is written: as a table in a terminal, otherwise line by line. */
 export function show(
   ledger: Ledger,
   screen: Screen,
   telling: Telling,
   rows: readonly Row[] = [],
 ): () => void {
-  // A table higher than the screen cannot be drawn over: what has scrolled away is out of reach.
+  // A table higher than the screen cannot be redrawn, because its upper lines have scrolled away.
   if (screen.isTTY !== true || rows.length === 0 || (screen.rows ?? 24) < rows.length + 3) {
     return showLines(ledger, screen, telling)
   }
@@ -105,7 +105,7 @@ export function show(
   draw()
   const stop = ledger.listen((happening) => {
     if (happening.type === 'failed') {
-      // Takes the place of the table, which goes on below.
+      // Replaces the table, which is drawn again below.
       screen.write(`${redraw([line(happening, telling)], drawn)}\x1b[J`)
       drawn = 0
     }
@@ -125,7 +125,7 @@ function showLines(ledger: Ledger, screen: Screen, telling: Telling): () => void
     lines = []
   }
   const stop = ledger.listen((happening) => {
-    // Later: the update goes on meanwhile, and the latency that is measured is the guard's and not the terminal's.
+    // Written later, so that the measured latency is the guard's and not the terminal's.
     if (lines.push(line(happening, telling)) === 1) setImmediate(flush)
   })
   return () => {

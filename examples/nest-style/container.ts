@@ -1,16 +1,16 @@
-// As much of a container as the example needs: it makes providers in order, each with those that its constructor asks for by position.
+// A minimal dependency container: it creates providers in order and passes the dependencies of each constructor by position.
 type Provider<T = unknown> = new (...dependencies: never[]) => T
 
 export class Container {
   private readonly made = new Map<unknown, unknown>()
 
-  /** Hands a value out under the class it stands for. */
+  /** Registers a value under the class it stands for. */
   provide<T>(token: abstract new (...given: never[]) => T, value: T): this {
     this.made.set(token, value)
     return this
   }
 
-  /** Makes a provider, once. */
+  /** Creates a provider, once. */
   make<T>(provider: Provider<T>, ...dependencies: readonly unknown[]): T {
     const known = this.made.get(provider)
     if (known !== undefined) return known as T

@@ -1,4 +1,4 @@
-// A module in the style of NestJS: a service, the class that is told of updates, and the bot that they are wired to.
+// A module in the style of NestJS: a service, a class that handles updates, and the bot that they are wired to.
 import { fileURLToPath } from 'node:url'
 import { Bot, type BotConfig, type Context } from 'grammy'
 import { Sentinel, type SentinelFlavor, sentinel } from 'grammy-sentinel'

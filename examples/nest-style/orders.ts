@@ -1,4 +1,4 @@
-// A service, and the updates it is told of. Compiled with `experimentalDecorators`, as NestJS has it; no reflect-metadata.
+// A service, and a class that handles updates. Compiled with `experimentalDecorators`, as NestJS requires; without reflect-metadata.
 import type { CommandContext, Context, HearsContext } from 'grammy'
 import { rateLimit, requireRole } from 'grammy-sentinel'
 import { command, hears } from 'grammy-sentinel/decorators'

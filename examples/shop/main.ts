@@ -1,4 +1,4 @@
-// A shop whose handlers are methods of a class, each with guards of its own.
+// A shop whose handlers are methods of a class, each with its own guards.
 import { fileURLToPath } from 'node:url'
 import { Bot, type BotConfig, type Context } from 'grammy'
 import { type Sentinel, type SentinelFlavor, sentinel } from 'grammy-sentinel'

@@ -1,4 +1,4 @@
-// What the shop handles. Limits stand on the handlers that they are for, and count with the sentinel in front of the bot.
+// The handlers of the shop. Each limit stands at the handler it belongs to, and is counted by the sentinel in front of the bot.
 import type { CallbackQueryContext, CommandContext, Context, Filter } from 'grammy'
 import { InlineKeyboard } from 'grammy'
 import { debounce, exempt, requireRegistered, requireRole, type Sentinel, throttle } from 'grammy-sentinel'
@@ -9,7 +9,7 @@ export class Shop {
 
   constructor(private readonly guard: Sentinel) {}
 
-  // Whoever looks around uses nothing up.
+  // Looking around does not count against any limit.
   @command(['start', 'help'])
   @exempt()
   async help(ctx: CommandContext<Context>): Promise<void> {
@@ -33,7 +33,7 @@ export class Shop {
     })
   }
 
-  // Two taps within two seconds are one; ten payments an hour are plenty.
+  // Two taps within two seconds count as one. Ten payments an hour are allowed.
   @callbackQuery('pay')
   @debounce('2s')
   @throttle({ name: 'payments', limit: '10/1h', penalty: { after: 3, bans: ['1h'] } })
