@@ -56,37 +56,41 @@ export type Resolve<C extends Context> = (facts: Facts, ctx: C) => MaybePromise<
 export const authOptions = z.strictObject({
   registration: option(
     z.enum(['auto', 'explicit']),
-    'auto registers whoever comes; explicit waits for guard.register().',
+    'auto registers every user at their first update; explicit waits for guard.register().',
     'explicit',
   ),
   gate: option(
     z.union([z.literal('all'), commandNames.min(1, 'must name at least one').readonly()]),
-    'What only the registered may do: all, or these commands.',
+    'What needs registration: all, or these commands.',
     'all',
   ),
-  open: option(commandNames.readonly(), 'Commands that stay open to everybody where the gate is all.', [
-    'start',
-  ]),
-  on: option(activities, 'Activities that the gate is for. Default: all that people do but join and pay.'),
+  open: option(commandNames.readonly(), 'Commands that everybody may use although gate is all.', ['start']),
+  on: option(
+    activities,
+    'Activities that need registration. Default: all activities of people except joining and paying.',
+  ),
   roles: option(
     z.array(z.string().min(1, 'must be the name of a role')).min(1, 'must name at least one').readonly(),
-    'Asks for one of these roles instead of registration.',
+    'Demands one of these roles instead of registration.',
   ),
-  resolve: option(callable<Resolve<Context>>(), 'Has the last word on whoever is admitted. In code only.'),
-  resolveFor: option(duration, 'How long an answer of resolve holds.', '5m'),
-  timeout: option(duration, 'How long resolve, and a dossier, may take.', '5s'),
+  resolve: option(
+    callable<Resolve<Context>>(),
+    'A function with the final say on admitted users. In code only.',
+  ),
+  resolveFor: option(duration, 'How long an answer of resolve is valid.', '5m'),
+  timeout: option(duration, 'How long resolve or a dossier may take.', '5s'),
   dossier: option(
     given<DossierSource>(
       'a source of dossiers, such as mtproto({ … })',
       (value) => typeof Reflect.get(Object(value), 'dossier') === 'function',
     ),
-    'Tells what Telegram knows of users. In code only.',
+    "Source of Telegram's information about users. In code only.",
   ),
   minAccountAge: option(duration, 'Refuses accounts that are known to be younger.'),
-  denyScam: option(z.boolean(), 'Refuses whom Telegram has marked as a fraud.', false),
-  denyFake: option(z.boolean(), 'Refuses whom Telegram has marked as pretending to be another.', false),
-  dossierFor: option(duration, 'How long a dossier holds.', '1d'),
-  dossierWait: option(duration, 'How long the first update of somebody waits for their dossier.', 0),
+  denyScam: option(z.boolean(), 'Refuses users whom Telegram has marked as frauds.', false),
+  denyFake: option(z.boolean(), 'Refuses users whom Telegram has marked as impersonators.', false),
+  dossierFor: option(duration, 'How long a dossier is valid.', '1d'),
+  dossierWait: option(duration, "How long a user's first update waits for the dossier.", 0),
   ...refusal,
   onFailure: onFailure('closed'),
 })
@@ -142,8 +146,8 @@ export interface AuthOptions<C extends Context = Context> {
   /** Evaluates and counts updates and tells listeners, but never refuses. @default false */
   readonly shadow?: boolean
   /**
-   * What happens while the storage does not answer: `closed` refuses (`unavailable`), `local` uses the last known copy of registrations
-   * and of the resolver's answers, `open` lets everybody in. @default 'closed'
+   * What happens while the storage does not answer: `closed` refuses (`unavailable`), `local` uses the last known copy of
+   * registrations and of the resolver's answers, `open` lets everybody in. @default 'closed'
    */
   readonly onFailure?: WhenDown
 }
@@ -151,7 +155,8 @@ export interface AuthOptions<C extends Context = Context> {
 type Settings = z.output<typeof authOptions>
 
 /**
- * Admits only actors who are registered (or hold a role), for everything or for some commands, and asks an optional resolver of yours.
+ * Admits only actors who are registered (or hold a role), for everything or for some commands, and asks an optional resolver of
+ * yours.
  *
  * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`.
  *

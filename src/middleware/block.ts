@@ -19,15 +19,15 @@ export const ALLOWED = 'allowed'
 const subjects = z.array(subject).readonly()
 
 export const blockOptions = z.strictObject({
-  list: option(subjects, 'Blocked from the start, beside those that guard.block() marks.'),
-  allow: option(subjects, 'Never refused by this guard, blocked or not.'),
-  only: option(z.boolean(), 'Lets only those pass who are allowed.', false),
+  list: option(subjects, 'Subjects that are blocked in addition to those blocked by guard.block().'),
+  allow: option(subjects, 'Subjects that this guard never refuses, even if they are blocked.'),
+  only: option(z.boolean(), 'Admits only subjects in allow.', false),
   deny: option(
     z.union([z.literal('silent'), callable<Denial<Context>>()]),
-    'How whoever is blocked is answered: with no message, unless you do.',
+    'What blocked users are told: nothing, or what your function sends.',
     'silent',
   ),
-  noticeEvery: option(duration, 'Where deny is a function: its notice is true once in so long.', '1m'),
+  noticeEvery: option(duration, 'If deny is a function: how often its argument notice is true.', '1m'),
   shadow: refusal.shadow,
   onFailure: onFailure('local'),
 })
@@ -57,8 +57,8 @@ export interface BlockOptions<C extends Context = Context> {
   /** Evaluates and counts updates and tells listeners, but never refuses. @default false */
   readonly shadow?: boolean
   /**
-   * What happens while the storage does not answer: `local` uses the last known copy of the lists, `open` lets updates pass, `closed`
-   * refuses them (`unavailable`). @default 'local'
+   * What happens while the storage does not answer: `local` uses the last known copy of the lists, `open` lets updates pass,
+   * `closed` refuses them (`unavailable`). @default 'local'
    */
   readonly onFailure?: WhenDown
 }

@@ -36,26 +36,30 @@ const span = duration.refine((ms) => ms >= 1, 'must be 1 ms or more')
 export const concurrencyOptions = z.strictObject({
   per: option(word(SCOPES, 'scope.unknown'), 'Whose updates are counted together.', 'user'),
   key: option(prompt<Own>(), 'Counts by a key of your own. In code only.'),
-  name: option(named('orders'), 'Names the limit in verdicts.'),
-  most: option(z.int(WHOLE).min(1, WHOLE), 'So many are handled at once.', 1),
+  name: option(named('orders'), 'Name of the limit in verdicts.'),
+  most: option(z.int(WHOLE).min(1, WHOLE), 'How many are handled at once.', 1),
   queue: option(
     z.int(COUNT).min(0, COUNT),
-    'So many wait for their turn; one more is refused. 0: none waits.',
+    'How many may wait for their turn. Further ones are refused. 0: none may wait.',
     10,
   ),
-  wait: option(span, 'How long one waits; then it is refused.', '30s'),
-  deadline: option(span, 'How long handlers keep others waiting; then the next is let in beside them.', '1m'),
-  maxWaiting: option(z.int(COUNT).min(0, COUNT), 'So many wait in all, in this process.', 10_000),
+  wait: option(span, 'How long an update waits before it is refused.', '30s'),
+  deadline: option(
+    span,
+    'How long handlers may keep others waiting. Then the next update is let in beside them.',
+    '1m',
+  ),
+  maxWaiting: option(z.int(COUNT).min(0, COUNT), 'How many may wait in total, in this process.', 10_000),
   maxSubjects: option(
     z.int(WHOLE).min(1, WHOLE),
-    'So many subjects are counted at once, in this process.',
+    'How many subjects may be counted at once, in this process.',
     100_000,
   ),
-  on: option(activities, 'What it is for. Default: all that people say and do, and channel posts.'),
+  on: option(activities, 'Activities that it counts. Default: all activities of people, and channel posts.'),
   ...refusal,
   signal: option(
     given<AbortSignal>('an AbortSignal', (value) => value instanceof AbortSignal),
-    'Refuses all who wait, once it is aborted. In code only.',
+    'An abort signal that refuses all waiting updates. In code only.',
   ),
 })
 
@@ -71,7 +75,10 @@ export const concurrencyOptions = z.strictObject({
  * ```
  */
 export interface ConcurrencyOptions<C extends Context = Context> {
-  /** The subject whose updates are counted together: the actor, the chat, the actor in one chat, a command's use, or the bot. @default 'user' */
+  /**
+   * The subject whose updates are counted together: the actor, the chat, the actor in one chat, a command's use, or the bot.
+   * @default 'user'
+   */
   readonly per?: ScopeName
   /** Counts by a key of your own instead; updates with an undefined key are not counted. Needs a `name`. */
   readonly key?: (facts: Facts, ctx: C) => string | number | undefined
@@ -82,18 +89,20 @@ export interface ConcurrencyOptions<C extends Context = Context> {
   /** Most updates of a subject that wait for their turn; further ones are refused. With 0 none waits. @default 10 */
   readonly queue?: number
   /**
-   * The longest wait of an update, after which it is refused. Behind a webhook, keep it plus the run time of your handlers below the
-   * 10 seconds after which grammY gives up on an answer. @default '30s'
+   * The longest wait of an update, after which it is refused. Behind a webhook, keep it plus the run time of your handlers below
+   * the 10 seconds after which grammY gives up on an answer. @default '30s'
    */
   readonly wait?: Duration
   /**
-   * How long handlers may keep others waiting. After that the event `overdue` is raised and the next update is let in beside them, so
-   * that a handler that hangs locks nobody out. Only checked while an update waits. @default '1m'
+   * How long handlers may keep others waiting. After that the event `overdue` is raised and the next update is let in beside
+   * them, so that a handler that hangs locks nobody out. Only checked while an update waits. @default '1m'
    */
   readonly deadline?: Duration
   /** Most updates that wait in this process altogether; further ones are refused. @default 10,000 */
   readonly maxWaiting?: number
-  /** Most subjects counted at the same time in this process; updates of further subjects are let in uncounted. @default 100,000 */
+  /**
+   * Most subjects counted at the same time in this process; updates of further subjects are let in uncounted. @default 100,000
+   */
   readonly maxSubjects?: number
   /** The activities it covers. @default messages, edits, taps, inline queries, reactions, votes and channel posts */
   readonly on?: readonly Activity[]
@@ -111,16 +120,16 @@ export interface ConcurrencyOptions<C extends Context = Context> {
  * Limits how many updates of one actor or chat are handled at the same time. Further updates wait in the order they came, up to a
  * bound, or are refused (`busy`).
  *
- * It is decided last: an update that another guard refuses never waits, and an update refused here gets its charges back. An update
- * holds its place until its handlers have ended. Places are counted per process, since they protect this process's handlers: if
- * several workers share the updates, route all updates of a chat to the same worker.
+ * It is decided last: an update that another guard refuses never waits, and an update refused here gets its charges back. An
+ * update holds its place until its handlers have ended. Places are counted per process, since they protect this process's
+ * handlers: if several workers share the updates, route all updates of a chat to the same worker.
  *
- * A waiting update occupies whatever delivered it: a place of the runner, or a webhook request. Under `bot.start()` updates come one
- * after another anyway, so they only wait for handlers that run aside (a burst, a handler past its deadline), and never longer than
- * `wait`. Nobody is exempt, because the guard is about order and not about trust.
+ * A waiting update occupies whatever delivered it: a place of the runner, or a webhook request. Under `bot.start()` updates come
+ * one after another anyway, so they only wait for handlers that run aside (a burst, a handler past its deadline), and never
+ * longer than `wait`. Nobody is exempt, because the guard is about order and not about trust.
  *
- * In contrast to the runner's `sequentialize()`, its queues are bounded in length and time, users who wait too long are told, and a
- * handler that hangs locks nobody out.
+ * In contrast to the runner's `sequentialize()`, its queues are bounded in length and time, users who wait too long get a notice,
+ * and a handler that hangs locks nobody out.
  *
  * @throws SentinelError `option.invalid`, `option.unknown`, `scope.unknown`, `duration.invalid`.
  *

@@ -27,39 +27,43 @@ const WHOLE = 'must be a whole number of 1 or more'
 const count = z.int(WHOLE).min(1, WHOLE)
 
 export const debounceOptions = z.strictObject({
-  window: option(span, 'leading: how long a repetition is refused. trailing: the pause that ends a burst.'),
+  window: option(span, 'leading: how long repetitions are refused. trailing: the pause that ends a burst.'),
   mode: option(
     z.enum(['leading', 'trailing']),
-    'leading handles the first and refuses its repetitions; trailing waits for quiet and handles the messages together.',
+    'leading handles the first update and refuses repetitions; trailing waits for a pause and handles all messages together.',
     'leading',
   ),
-  albums: option(span, 'Gathers the photos of an album into one call, after so long without another one.'),
+  albums: option(span, 'Collects an album into one call, once no further part has come for this time.'),
   on: option(
     z
       .array(z.enum(['message', 'tap', 'inline', 'post']))
       .min(1, 'must name at least one')
       .readonly(),
-    'leading: what is compared.',
+    'leading: the activities that are compared.',
     ['message', 'tap'],
   ),
-  name: option(named('taps'), 'leading: names the claim in verdicts, and its state.', 'leading'),
+  name: option(named('taps'), 'leading: name of the claim in verdicts, and of its state.', 'leading'),
   ...refusal,
-  deny: option(refusal.deny, 'How whoever is stopped is answered.', 'silent'),
+  deny: option(refusal.deny, 'What users are told when an update of theirs is stopped.', 'silent'),
   onFailure: onFailure('local'),
-  maxWait: option(span, 'The most a burst waits from its first message on. Default: ten times the quiet.'),
-  maxSize: option(count, 'Messages of a burst at most: then it fires at once.', 50),
-  maxKeys: option(count, 'Bursts that wait at most: for one more, the oldest fires at once.', 10_000),
+  maxWait: option(span, 'How long a burst may wait, from its first message. Default: ten times window.'),
+  maxSize: option(count, 'Largest burst: with this many messages it is handled at once.', 50),
+  maxKeys: option(
+    count,
+    'How many bursts may wait. If there is one more, the oldest is handled at once.',
+    10_000,
+  ),
   deadline: option(
     span,
-    'How long the handlers of a burst keep the next one waiting; then it is handled beside them.',
+    'How long the next burst waits for the handlers of the previous one. Then it is handled beside them.',
     '1m',
   ),
   commands: option(
     z.enum(['pass', 'collect']),
-    'pass: a command waits for no quiet. collect: it is a message like any other.',
+    'pass: a command is handled at once. collect: it waits like any other message.',
     'pass',
   ),
-  onError: option(callable<Failed<Context>>(), 'Told what handlers of a burst threw. In code only.'),
+  onError: option(callable<Failed<Context>>(), "Called with errors of a burst's handlers. In code only."),
 })
 
 /**
@@ -76,7 +80,10 @@ export const debounceOptions = z.strictObject({
  * ```
  */
 export interface DebounceOptions<C extends Context = Context> {
-  /** `leading`: how long a repetition is refused. `trailing`: the quiet after which a burst is handled. Optional only if `albums` is set. */
+  /**
+   * `leading`: how long a repetition is refused. `trailing`: the quiet after which a burst is handled. Optional only if `albums`
+   * is set.
+   */
   readonly window?: Duration
   /**
    * `leading` handles the first update and refuses its repetitions. `trailing` waits until the actor is quiet and handles
@@ -84,9 +91,9 @@ export interface DebounceOptions<C extends Context = Context> {
    */
   readonly mode?: 'leading' | 'trailing'
   /**
-   * Gathers the photos of an album (messages of one `media_group_id`, including channel posts) into one call, when this span has passed
-   * without another photo. With `trailing`, albums are part of the burst, which then waits at least this long for the
-   * next photo. @default none: each photo is a call
+   * Gathers the photos of an album (messages of one `media_group_id`, including channel posts) into one call, when this span has
+   * passed without another photo. With `trailing`, albums are part of the burst, which then waits at least this long for the next
+   * photo. @default none: each photo is a call
    */
   readonly albums?: Duration
   /** `leading`: which updates are compared. `trailing` always gathers messages. @default ['message', 'tap'] */
@@ -100,8 +107,8 @@ export interface DebounceOptions<C extends Context = Context> {
   /** `leading`: evaluates and counts updates and tells listeners, but never refuses. @default false */
   readonly shadow?: boolean
   /**
-   * `leading`: what happens while the storage does not answer. `local` compares in this process's memory until it is back, `open` lets
-   * updates pass, `closed` refuses them (`unavailable`). @default 'local'
+   * `leading`: what happens while the storage does not answer. `local` compares in this process's memory until it is back, `open`
+   * lets updates pass, `closed` refuses them (`unavailable`). @default 'local'
    */
   readonly onFailure?: WhenDown
   /** The longest wait of a burst from its first message on, however many follow. @default ten times the quiet it waits for */
@@ -111,19 +118,19 @@ export interface DebounceOptions<C extends Context = Context> {
   /** Most bursts that wait at the same time; if there are more, the oldest is handled at once. @default 10,000 */
   readonly maxKeys?: number
   /**
-   * How long the handlers of a burst keep the same actor's next messages waiting. After that the event `overdue` is raised and the next
-   * burst is handled beside the first, so that a handler that hangs locks nobody out. @default '1m'
+   * How long the handlers of a burst keep the same actor's next messages waiting. After that the event `overdue` is raised and
+   * the next burst is handled beside the first, so that a handler that hangs locks nobody out. @default '1m'
    */
   readonly deadline?: Duration
   /**
    * `pass`: a command does not wait for quiet. Messages held for the same actor in the same chat are handled at once, and the
-   * command right after them. Without held messages a command passes as if there were no debounce; so do the photos of an album whose
-   * caption is a command. `collect`: a command is treated as any other message. @default 'pass'
+   * command right after them. Without held messages a command passes as if there were no debounce; so do the photos of an album
+   * whose caption is a command. `collect`: a command is treated as any other message. @default 'pass'
    */
   readonly commands?: 'pass' | 'collect'
   /**
-   * Called with an exception of a burst's handlers and the burst's last context; `bot.catch` is not called. A promise it returns is
-   * awaited for at most ten seconds. @default the `error` event, or the console
+   * Called with an exception of a burst's handlers and the burst's last context; `bot.catch` is not called. A promise it returns
+   * is awaited for at most ten seconds. @default the `error` event, or the console
    */
   readonly onError?: Failed<C>
 }
@@ -131,9 +138,9 @@ export interface DebounceOptions<C extends Context = Context> {
 /**
  * Merges repeated taps or messages into one call of the handlers.
  *
- * **`leading`**, the default: the same content from the same actor in the same chat, or the same button on the same
- * message, is handled once per `window` and refused (`repeated`) until then. The window begins when an update is admitted, even if a
- * veto or `busy` stops it later or its handler throws; refusals do not extend it. Edits, photos of an album, and updates without
+ * **`leading`**, the default: the same content from the same actor in the same chat, or the same button on the same message, is
+ * handled once per `window` and refused (`repeated`) until then. The window begins when an update is admitted, even if a veto or
+ * `busy` stops it later or its handler throws; refusals do not extend it. Edits, photos of an album, and updates without
  * comparable content never count as repetitions.
  *
  * **`trailing`**: the messages of one actor in one chat become one call of your handlers, with the last of them, after
@@ -147,8 +154,8 @@ export interface DebounceOptions<C extends Context = Context> {
  *   `bot.catch`; nothing is delivered again, and held updates are lost if the process dies. `close()` handles them.
  * - Install it before `session()` and other middleware that finishes with the update, and turn webhook replies off.
  * - Handlers of one actor and chat never run at the same time: new messages form the next burst, which is not handled before the
- *   handlers of the previous one have ended, even across a `reconfigure()`. Exceptions: the oldest burst when `maxKeys` bursts wait,
- *   and handlers past their `deadline`. Bursts of different actors or chats run at the same time.
+ *   handlers of the previous one have ended, even across a `reconfigure()`. Exceptions: the oldest burst when `maxKeys` bursts
+ *   wait, and handlers past their `deadline`. Bursts of different actors or chats run at the same time.
  * - Put limits in front, and `once()` where webhooks redeliver: a repeated delivery repeats its content.
  *
  * @param options A window such as `'1s'`, or {@link DebounceOptions}.

@@ -22,10 +22,10 @@ const comparing = later('membership.reconcile', () => import('./membership/recon
 const KINDS = ['chat_member', 'my_chat_member', 'chat_join_request'] as const
 
 export const membershipOptions = z.strictObject({
-  unreachable: option(z.boolean(), 'Marks who blocks the bot.', true),
+  unreachable: option(z.boolean(), 'Marks users who block the bot.', true),
   roster: option(
     z.boolean(),
-    'Keeps who belongs to which chat, so that reconcile() can tell what was missed.',
+    'Stores who belongs to which chat, so that reconcile() can find what was missed.',
     false,
   ),
 })
@@ -43,12 +43,13 @@ export const membershipOptions = z.strictObject({
  */
 export interface MembershipOptions {
   /**
-   * Whether a user who blocks the bot is marked `unreachable` until they let it write again. The mark is durable and independent of
-   * `blocked`: it refuses nothing. @default true
+   * Whether a user who blocks the bot is marked `unreachable` until they let it write again. The mark is durable and independent
+   * of `blocked`: it refuses nothing. @default true
    */
   readonly unreachable?: boolean
   /**
-   * Whether to keep marks of who belongs to which chat, which costs a write per transition. Needed for `reconcile()`. @default false
+   * Whether to keep marks of who belongs to which chat, which costs a write per transition. Needed for `reconcile()`. @default
+   * false
    */
   readonly roster?: boolean
 }
@@ -76,10 +77,10 @@ export interface MembershipGuard<C extends Context = Context> extends Guard<C> {
     handler: (transition: Transition<E, C>) => unknown,
   ): () => void
   /**
-   * Finds out who came and went while the bot was down: compares the members of a supergroup or channel with the recorded ones, and
-   * calls handlers for the transitions that were missed, marked as `reconciled`. The first call only records all members. It may be
-   * interrupted and started again, since each member is recorded one by one. Of a big channel Telegram lists only a part of the
-   * members, see {@link Reconciliation}.
+   * Finds out who came and went while the bot was down: compares the members of a supergroup or channel with the recorded ones,
+   * and calls handlers for the transitions that were missed, marked as `reconciled`. The first call only records all members. It
+   * may be interrupted and started again, since each member is recorded one by one. Of a big channel Telegram lists only a part
+   * of the members, see {@link Reconciliation}.
    *
    * @throws SentinelError `option.invalid` without `roster: true`; `bot.unknown` before a bot was met; `mtproto.refused`.
    */
@@ -91,9 +92,9 @@ export interface MembershipGuard<C extends Context = Context> extends Guard<C> {
 /**
  * Reports who joins, leaves, is banned, promoted, restricted or asks to join, and what happens to the bot itself.
  *
- * It refuses nobody, and sees every update before the other guards of its chain decide, so that it also reports blocked
- * members. The handlers for an update run one after another in the order they were added, and the update waits for them. An exception
- * is reported as an `error` event and stops nothing. An update that Telegram delivers twice is reported twice. Handlers run before
+ * It refuses nobody, and sees every update before the other guards of its chain decide, so that it also reports blocked members.
+ * The handlers for an update run one after another in the order they were added, and the update waits for them. An exception is
+ * reported as an `error` event and stops nothing. An update that Telegram delivers twice is reported twice. Handlers run before
  * `ctx.sentinel` is set.
  *
  * A user who blocks the bot holds the mark `unreachable` until they let it write again.

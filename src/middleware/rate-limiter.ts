@@ -32,8 +32,8 @@ const ALBUM_FOR = parseDuration('1m')
 const POINTS = 'must be a whole number of at least 1'
 
 /**
- * What {@link fromRateLimiter} requires of a limiter; all limiters of rate-limiter-flexible qualify. `consume()` resolves if there were
- * enough points, rejects with `{ msBeforeNext }` if not, and with an `Error` if it failed.
+ * What {@link fromRateLimiter} requires of a limiter; all limiters of rate-limiter-flexible qualify. `consume()` resolves if
+ * there were enough points, rejects with `{ msBeforeNext }` if not, and with an `Error` if it failed.
  *
  * @example
  * ```ts
@@ -47,8 +47,8 @@ export interface PointsLimiter {
 }
 
 const options = z.strictObject({
-  name: option(named('uploads'), 'Names the limit in verdicts.'),
-  scope: option(word(SCOPES, 'scope.unknown'), 'Whom it counts.', 'user'),
+  name: option(named('uploads'), 'Name of the limit in verdicts.'),
+  scope: option(word(SCOPES, 'scope.unknown'), 'What it counts by.', 'user'),
   key: option(
     prompt<(facts: Facts, ctx: Context) => string | number | undefined>(),
     'Counts by a key of your own.',
@@ -85,7 +85,10 @@ const options = z.strictObject({
 export interface RateLimiterOptions<C extends Context = Context> {
   /** Name of the limit in verdicts and events. @default the scope, such as `user`; for a handler, its place */
   readonly name?: string
-  /** The subject whose updates are counted together. The limiter's key is the bot's id and the subject, such as `42:u7`. @default 'user' */
+  /**
+   * The subject whose updates are counted together. The limiter's key is the bot's id and the subject, such as `42:u7`. @default
+   * 'user'
+   */
   readonly scope?: ScopeName
   /** Counts by a key of your own instead, passed on unchanged; updates with an undefined key are not limited. Needs a `name`. */
   readonly key?: (facts: Facts, ctx: C) => string | number | undefined
@@ -112,9 +115,9 @@ export interface RateLimiterOptions<C extends Context = Context> {
  * with such a `consume()`, into a guard.
  *
  * The limiter is asked last, after all other guards of its chain have admitted the update, so that updates they refuse consume no
- * points. If the limiter refuses, the charges of the other guards are given back. The parts of an album consume once, and share the
- * first one's outcome, within each process. An error of the limiter is reported to `error` listeners, and the update passes unless
- * `onFailure` says otherwise.
+ * points. If the limiter refuses, the charges of the other guards are given back. The parts of an album consume once, and share
+ * the first one's outcome, within each process. An error of the limiter is reported to `error` listeners, and the update passes
+ * unless `onFailure` says otherwise.
  *
  * rate-limiter-flexible counts in fixed windows, in whole points and whole seconds, and a refusal may consume, too. Where
  * one of this package's storages is available, `throttle()` is more exact and costs no round trip of its own.
@@ -168,7 +171,8 @@ function wire(wiring: Wiring<Context>, limiter: PointsLimiter, settings: Setting
     settings.key,
     name,
   )
-  // The plan decides which updates are covered and who is exempt; the limiter is asked once the whole plan has admitted the update.
+  // The plan decides which updates are covered and who is exempt; the limiter is asked once the whole plan has admitted the
+  // update.
   const probe = wiring.ask({
     check: {
       kind: 'present',
@@ -317,7 +321,10 @@ class Consumer {
   }
 }
 
-/** How deep a rejection is searched: a union of limiters may contain another union. Bounded, as other objects may contain themselves. */
+/**
+ * How deep a rejection is searched: a union of limiters may contain another union. Bounded, as other objects may contain
+ * themselves.
+ */
 const DEEPEST = 2
 
 /** Returns how long a rejection says to wait; undefined if it is not a refusal. */

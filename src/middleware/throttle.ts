@@ -51,14 +51,14 @@ const REFUSALS = 'must be a whole number of at least 1'
 export const throttleOptions = z.strictObject({
   name: option(
     named('uploads'),
-    'Names the limit in verdicts, peek() and reset(), and its state. Default: the scope.',
+    'Name of the limit in verdicts, peek() and reset(), and of its state. Default: the scope.',
   ),
   limit: z
     .union([prompt<LimitOf<Context>>(), limitSchema])
-    .meta({ description: 'So much per so long, such as "20/1m".' }),
+    .meta({ description: 'The limit, such as "20/1m".' }),
   otherwise: option(
     limitSchema,
-    'Where limit is a function: what holds where it gives nothing. No ceiling.',
+    'If limit is a function: the limit for users for whom it returns nothing. It does not cap the others.',
     '60/1m',
   ),
   algorithm: option(
@@ -66,11 +66,11 @@ export const throttleOptions = z.strictObject({
     'How it counts.',
     'bucket',
   ),
-  scope: option(word(SCOPES, 'scope.unknown'), 'Whom it counts.', 'user'),
+  scope: option(word(SCOPES, 'scope.unknown'), 'What it counts by.', 'user'),
   key: option(prompt<KeyOf<Context>>(), 'Counts by a key of your own instead of a scope. In code only.'),
   on: option(
     activities,
-    'What it is for. Default: messages, taps, reactions and votes together; edits, joins and inline queries apart.',
+    'Activities that it counts. Default: messages, taps, reactions and votes together; edits, joins and inline queries separately.',
   ),
   commands: option(
     z.array(commandNamed('buy')).min(1, 'must name at least one').readonly(),
@@ -81,24 +81,24 @@ export const throttleOptions = z.strictObject({
     'What an update costs.',
     1,
   ),
-  inline: option(limitSchema, 'The bucket of inline queries. Default: five times limit.'),
+  inline: option(limitSchema, 'The limit of inline queries. Default: five times limit.'),
   roles: option(
     z.record(z.string(), limitSchema),
-    'Other limits for the holders of a role; the first that is held wins.',
+    'Other limits for holders of a role. The first role that the user holds counts.',
   ),
   penalty: option(
     z.strictObject({
-      after: option(z.number(REFUSALS).int(REFUSALS).min(1, REFUSALS), 'Refusals that earn a ban.', 5),
-      within: option(duration, 'Within so long.', '1m'),
+      after: option(z.number(REFUSALS).int(REFUSALS).min(1, REFUSALS), 'How many refusals lead to a ban.', 5),
+      within: option(duration, 'Within this time.', '1m'),
       bans: z
         .array(duration)
         .min(1, 'must name at least one')
         .readonly()
-        .meta({ description: 'Bans one after the other, the last again and again.' }),
+        .meta({ description: 'Lengths of the bans, one after another. The last one is repeated.' }),
     }),
-    'Bans from this limit after so many refusals.',
+    'Temporary bans after repeated refusals by this limit.',
   ),
-  adapt: option(adaptOptions, 'Lets conduct move the limit of a user, within bounds.'),
+  adapt: option(adaptOptions, "Adapts a user's limit to their conduct, within bounds."),
   ...refusal,
   onFailure: onFailure('local'),
 })
@@ -121,7 +121,10 @@ export const throttleOptions = z.strictObject({
  * ```
  */
 export interface ThrottleOptions<C extends Context = Context> {
-  /** Name of the limit in verdicts, `peek()` and `reset()`, and of its state. @default the scope, such as `user`; for a handler, its place */
+  /**
+   * Name of the limit in verdicts, `peek()` and `reset()`, and of its state. @default the scope, such as `user`; for a handler,
+   * its place
+   */
   readonly name?: string
   /** The amount per span: `'20/1m'`, an object with `burst`, or a function of the update. */
   readonly limit: LimitInput | LimitOf<C>
@@ -132,9 +135,10 @@ export interface ThrottleOptions<C extends Context = Context> {
    */
   readonly otherwise?: LimitInput
   /**
-   * `bucket`: a token bucket, which allows `burst` at once and refills steadily. `sliding`: at most the amount within any span of that
-   * length; exact up to 64 (`sliding-log`), with two counters above (`sliding-counters`), which hold steady traffic to the limit but may
-   * let nearly twice as much pass in the worst case. `fixed`: spans that begin with their first charge. @default 'bucket'
+   * `bucket`: a token bucket, which allows `burst` at once and refills steadily. `sliding`: at most the amount within any span of
+   * that length; exact up to 64 (`sliding-log`), with two counters above (`sliding-counters`), which hold steady traffic to the
+   * limit but may let nearly twice as much pass in the worst case. `fixed`: spans that begin with their first charge. @default
+   * 'bucket'
    */
   readonly algorithm?: 'bucket' | 'sliding' | 'sliding-log' | 'sliding-counters' | 'fixed'
   /** The subject whose updates are counted together. @default 'user' */
@@ -142,8 +146,8 @@ export interface ThrottleOptions<C extends Context = Context> {
   /** Counts by a key of your own instead of a scope; updates with an undefined key are not limited. Needs a `name`. */
   readonly key?: KeyOf<C>
   /**
-   * The activities to limit. By default, messages, taps, reactions and votes share the bucket, while edits, joins and
-   * inline queries have separate buckets of the same limit (inline queries: `inline`). Joins are counted for the user who joins or
+   * The activities to limit. By default, messages, taps, reactions and votes share the bucket, while edits, joins and inline
+   * queries have separate buckets of the same limit (inline queries: `inline`). Joins are counted for the user who joins or
    * leaves, even if someone else adds or removes them. Activities that are not listed are not limited.
    */
   readonly on?: readonly Activity[]
@@ -156,8 +160,8 @@ export interface ThrottleOptions<C extends Context = Context> {
   /** Other limits for holders of a role (the mark `role:<name>`); the first role that the user holds applies. */
   readonly roles?: Readonly<Record<string, LimitInput>>
   /**
-   * Bans from this limit after repeated refusals. Each further ban takes the next duration of `bans`, then the last one again and again;
-   * the sequence starts anew after the longest ban has passed once more without a new ban.
+   * Bans from this limit after repeated refusals. Each further ban takes the next duration of `bans`, then the last one again and
+   * again; the sequence starts anew after the longest ban has passed once more without a new ban.
    */
   readonly penalty?: {
     /** Number of refusals that lead to a ban. @default 5 */
@@ -176,8 +180,8 @@ export interface ThrottleOptions<C extends Context = Context> {
   /** Evaluates and counts updates and tells listeners, but never refuses. @default false */
   readonly shadow?: boolean
   /**
-   * What happens while the storage does not answer: `local` decides in this process's memory until it is back, `open` lets updates
-   * pass, `closed` refuses them (`unavailable`). @default 'local'
+   * What happens while the storage does not answer: `local` decides in this process's memory until it is back, `open` lets
+   * updates pass, `closed` refuses them (`unavailable`). @default 'local'
    */
   readonly onFailure?: WhenDown
 }

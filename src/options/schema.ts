@@ -34,9 +34,9 @@ const hooks = given<HookOptions>('hooks by point, such as { denied: fn }', isHoo
 const names = z.array(z.string()).readonly()
 
 const roleOptions = z.strictObject({
-  extends: option(names, 'Roles that its holders count as, too.'),
+  extends: option(names, 'Roles that holders of this role have as well.'),
   allow: option(names, 'Permissions, such as "orders.*".'),
-  deny: option(names, 'Permissions that its holders never have.'),
+  deny: option(names, 'Permissions that its holders never have, whatever else allows them.'),
 })
 
 /** The defaults of `sentinel()`. */
@@ -68,50 +68,61 @@ const throttles = [
 /** Schema of every option of `sentinel()`. Published as JSON Schema for the files that `fromJson()` reads. */
 export const optionsSchema = z.strictObject({
   $schema: option(z.string(), 'Where an editor finds the schema of a file. Ignored.'),
-  name: option(z.string().min(1, 'must be a name'), 'Names the state. Default: by order of making.'),
-  storage: option(storage, 'Keeps the state. In code only. Default: memory.'),
+  name: option(
+    z.string().min(1, 'must be a name'),
+    'Name under which state is stored. Default: by order of creation.',
+  ),
+  storage: option(storage, 'Where state is stored. In code only. Default: memory.'),
   block: option(z.union([off, blockOptions]), 'The block list.', DEFAULTS.block),
   once: option(z.union([off, onceOptions]), 'Handles a redelivered update once.', DEFAULTS.once),
-  auth: option(z.union([off, authOptions]), 'Lets in only the registered, or holders of a role.', false),
-  throttle: option(z.union([off, limit, ...throttles]), 'How much may come from whom.', DEFAULTS.throttle),
-  debounce: option(z.union([off, duration, debounceOptions]), 'Makes one of many.', DEFAULTS.debounce),
+  auth: option(z.union([off, authOptions]), 'Admits only registered users, or holders of a role.', false),
+  throttle: option(
+    z.union([off, limit, ...throttles]),
+    'Limits: how much may come from whom.',
+    DEFAULTS.throttle,
+  ),
+  debounce: option(
+    z.union([off, duration, debounceOptions]),
+    'Merges repeated or rapid updates into one.',
+    DEFAULTS.debounce,
+  ),
   concurrency: option(
     z.union([
       off,
       concurrencyOptions,
       z.array(concurrencyOptions).min(1, 'must name at least one').readonly(),
     ]),
-    'How much of whom is handled at once.',
+    'How many updates of whom are handled at once.',
     false,
   ),
-  membership: option(z.union([z.boolean(), membershipOptions]), 'Observes who comes and goes.', true),
-  users: option(z.boolean(), 'Notes when users were seen, and counts what they did.', false),
-  limits: option(z.boolean(), 'Limits can be changed while the bot runs: guard.limits.', false),
+  membership: option(
+    z.union([z.boolean(), membershipOptions]),
+    'Observes who joins, leaves, is banned and so on.',
+    true,
+  ),
+  users: option(z.boolean(), 'Records when users were seen, and counts what they did.', false),
+  limits: option(z.boolean(), 'Allows limits to be changed at run time, by guard.limits.', false),
   policies: option(
     z.record(z.string(), policyOptions),
-    'Bundles of limits and demands for handlers, by name.',
+    'Sets of limits and requirements for handlers, by name.',
   ),
   outgoing: option(
     z.union([off, outgoingOptions]),
-    "Waits out Telegram's 429, for bots it is installed on.",
+    'Repeats calls that Telegram answered with 429, for bots it is installed on.',
     false,
   ),
-  hooks: option(hooks, 'Functions at points on the way of an update. In code only.'),
-  stats: option(
-    callable<StatsPlugin>(),
-    'Counts what comes: stats() of grammy-sentinel/stats. In code only.',
+  hooks: option(hooks, 'Functions that run at certain points while an update is processed. In code only.'),
+  stats: option(callable<StatsPlugin>(), 'Statistics: pass stats() of grammy-sentinel/stats. In code only.'),
+  settings: option(z.union([off, settingsOptions]), 'What administrators may change for their chat.', false),
+  exempt: option(exemptOptions, 'Who is exempt.'),
+  roles: option(z.record(z.string(), roleOptions), 'The roles, and what their holders may do.'),
+  notices: option(noticeOptions, 'Texts and budget of notices to users whose updates are stopped.'),
+  shadow: option(z.boolean(), 'Everything is judged, counted and reported, and nothing is refused.', false),
+  waitUntil: option(
+    callable<WaitUntil>(),
+    'Receives promises of background work, for platforms that end with the request. In code only.',
   ),
-  settings: option(
-    z.union([off, settingsOptions]),
-    'What the administrators of a chat may tune for it.',
-    false,
-  ),
-  exempt: option(exemptOptions, 'Who is let off.'),
-  roles: option(z.record(z.string(), roleOptions), 'What roles there are, and what they may do.'),
-  notices: option(noticeOptions, 'What is said to whoever is stopped, and how often.'),
-  shadow: option(z.boolean(), 'All is judged, counted and told, and nothing refused.', false),
-  waitUntil: option(callable<WaitUntil>(), 'Keeps a platform waiting for work aside. In code only.'),
-  clock: option(callable<Clock>(), 'Tells the time in milliseconds since 1970. In code only.'),
+  clock: option(callable<Clock>(), 'A clock in milliseconds since 1970. In code only.'),
   timers: option(timers, 'Schedules delayed work. In code only.'),
 })
 

@@ -11,29 +11,29 @@ const REASONS = ['flood', 'server', 'network'] as const
 export const outgoingOptions = z.strictObject({
   attempts: option(
     z.int(ATTEMPTS).min(1, ATTEMPTS).max(100, ATTEMPTS),
-    'How often a call is made at most, the first time included, refusals to the bot as a whole aside.',
+    'How often a call is made at most, including the first time. Refusals of the bot as a whole do not count.',
     4,
   ),
-  maxWait: option(duration, 'How long a call may wait in all; then its caller gets the error.', '1m'),
+  maxWait: option(duration, 'How long a call may wait in total. Then its caller gets the error.', '1m'),
   maxWaiting: option(
     z.int(CALLS).min(0, CALLS).max(1_000_000, CALLS),
-    'Calls that wait at most; the error of one more is handed on at once.',
+    'How many calls may wait. Further ones fail at once with their error.',
     1000,
   ),
-  jitter: option(duration, 'A wait is longer by a random part of this.', '250ms'),
+  jitter: option(duration, 'Each wait is extended by a random part of this time.', '250ms'),
   order: option(
     z.enum(['flood', 'chat']),
-    'flood: behind a 429 the calls to its chat go in order. chat: calls to one chat always do.',
+    'flood: after a 429, calls to that chat are made in order. chat: calls to one chat are always made in order.',
     'flood',
   ),
   retry: option(
     z.array(z.enum(REASONS)).min(1, 'must name at least one').readonly(),
-    'What is tried again: flood, a 429; server, a 5xx; network, no answer.',
+    'What is repeated after: flood, a 429; server, a 5xx; network, no answer.',
     ['flood'],
   ),
   repeat: option(
     z.enum(['safe', 'all']),
-    'safe: after a 5xx or no answer only what may be done twice is tried again. all: messages too.',
+    'safe: after a 5xx or no answer, only calls that may be made twice are repeated. all: messages, too.',
     'safe',
   ),
   ignore: option(
@@ -41,15 +41,18 @@ export const outgoingOptions = z.strictObject({
       .array(z.string().regex(/^[a-z]\w{1,63}$/i, 'must be a method such as "sendMessage"'))
       .min(1, 'must name at least one')
       .readonly(),
-    'Methods that are left alone, as getUpdates always is.',
+    'Methods that are never delayed or repeated, like getUpdates.',
   ),
   share: option(z.boolean(), 'Tells other workers on the same storage which chats to wait for.', true),
-  onLimited: option(callable<(told: OutgoingLimitedEvent) => void>(), 'Told of every 429. In code only.'),
+  onLimited: option(callable<(told: OutgoingLimitedEvent) => void>(), 'Called for every 429. In code only.'),
   onMigrated: option(
     callable<(told: ChatMigratedEvent) => void>(),
-    'Told when a chat has another id now. In code only.',
+    'Called when a chat has got another id. In code only.',
   ),
-  onError: option(callable<(told: FailureEvent) => void>(), 'Told what the storage threw. In code only.'),
+  onError: option(
+    callable<(told: FailureEvent) => void>(),
+    'Called with errors of the storage. In code only.',
+  ),
 })
 
 /**

@@ -86,13 +86,16 @@ export const policyName = z.string().regex(NAME, A_NAME)
 
 /** Options of one policy, as `policies` of `sentinel()` takes them. */
 export const policyOptions = z.strictObject({
-  name: option(policyName, 'Its name, where it was made by definePolicy(): the one it is given under.'),
+  name: option(
+    policyName,
+    'Its name. If it was made by definePolicy(), it must be the key under which it is listed.',
+  ),
   extends: option(
     z.union([
       policyName,
       given<Policy>('a policy made by definePolicy()', (value) => typeof Object(value).name === 'string'),
     ]),
-    'The policy that it changes.',
+    'The policy that this one changes.',
   ),
   throttle: option(
     z.union([
@@ -104,7 +107,7 @@ export const policyOptions = z.strictObject({
         .min(1, 'must name at least one; throttle: false turns limits off')
         .readonly(),
     ]),
-    'How much may come from whom. A limit that is not named is named after the policy.',
+    'Limits: how much may come from whom. An unnamed limit is named after the policy.',
   ),
   debounce: option(
     z.union([off, duration, debounceOptions]),
@@ -118,9 +121,9 @@ export const policyOptions = z.strictObject({
         .min(1, 'must name at least one; roles: false asks for none')
         .readonly(),
     ]),
-    'Asks for one of these roles.',
+    'Demands one of these roles.',
   ),
-  registered: option(z.boolean(), 'Asks for registration.', false),
+  registered: option(z.boolean(), 'Demands registration.', false),
   ...refusal,
 })
 

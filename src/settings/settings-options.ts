@@ -11,24 +11,26 @@ const MOST_CHOICES = 8
 const FOUND_CHOICES = 6
 
 const bounds = z.strictObject({
-  min: limitSchema.meta({ description: 'The least that administrators may choose.' }),
-  max: limitSchema.meta({ description: 'The most that administrators may choose, per the same span.' }),
+  min: limitSchema.meta({ description: 'The lowest limit that administrators may choose.' }),
+  max: limitSchema.meta({
+    description: 'The highest limit that administrators may choose, per the same time span.',
+  }),
   choices: option(
     z
       .array(limitSchema)
       .min(1, 'must name at least one')
       .max(MOST_CHOICES, `must name ${MOST_CHOICES} at most`)
       .readonly(),
-    'What they may choose from. Default: round numbers between min and max.',
+    'The choices offered. Default: round numbers between min and max.',
   ),
 })
 
 const words = z.string().min(1, 'must say something').optional()
 
 export const settingsOptions = z.strictObject({
-  throttle: option(bounds, 'Bounds for the limit of users: short for limits.user.'),
-  limits: option(z.record(z.string(), bounds), 'Bounds for limits by name: those of throttle, or policies.'),
-  notices: option(z.boolean(), 'Whether they may turn notices in their chat off.', false),
+  throttle: option(bounds, 'Bounds for the limit of users. Short for limits.user.'),
+  limits: option(z.record(z.string(), bounds), 'Bounds for limits of throttle or of policies, by name.'),
+  notices: option(z.boolean(), 'Whether administrators may turn notices off in their chat.', false),
   command: option(
     z.string().regex(/^[a-z0-9_]{1,32}$/, 'must be a command such as "sentinel", without its slash'),
     'The command that shows the menu.',
@@ -46,11 +48,11 @@ export const settingsOptions = z.strictObject({
         >,
       ),
     ),
-    'Your words of the menu by language; {name} and {limit} stand for those of a limit.',
+    'Texts of the menu by language. {name} and {limit} stand for the name and value of a limit.',
   ),
   t: option(
     prompt<TranslateSetting>(),
-    'Your translation of the menu; undefined falls back to the texts. In code only.',
+    'A translation function for the menu. If it returns undefined, texts are used. In code only.',
   ),
 })
 

@@ -7,15 +7,15 @@ import type { Excused } from '../guard.js'
 import { option, subject } from '../options/schema.js'
 import type { ChatAdministrators } from './chat-administrators.js'
 
-/** How far an actor is let off: see `Excused`. */
+/** Exemption levels of an actor: see `Excused`. */
 export const NOT_EXEMPT = 0
 export const ADMINISTRATOR = 1
-/** Whoever holds a role that is let off, where no plan reads it. */
+/** Holds an exempt role; used where no plan reads the role's mark. */
 export const HOLDER = 2
 export const TRUSTED = 3
 export const LEVELS = [NOT_EXEMPT, ADMINISTRATOR, HOLDER, TRUSTED] as const
 
-/** Whether somebody who is let off so far is let off a question that some are let off. */
+/** Whether an actor of a level is exempt from a question. */
 export function spares(level: number, whom: Excused): boolean {
   switch (whom) {
     case 'nobody':
@@ -30,21 +30,21 @@ export function spares(level: number, whom: Excused): boolean {
 }
 
 export const exemptOptions = z.strictObject({
-  owner: option(subject, "The bot's owner: let off everything but once."),
-  users: option(z.array(subject).readonly(), 'More of the same.'),
+  owner: option(subject, "The bot's owner: exempt from everything except once."),
+  users: option(z.array(subject).readonly(), 'Further users with the same exemption.'),
   chatAdmins: option(
     z.boolean(),
-    'Administrators of the chat, in that chat: let off all but block, once and auth.',
+    'Exempts administrators, in their chat, from everything except block, once and auth.',
     false,
   ),
   roles: option(
     z.array(z.string()).readonly(),
-    'Holders of one of these roles: let off all but block and once.',
+    'Holders of one of these roles are exempt from everything except block and once.',
   ),
 })
 
 /**
- * Who is let off.
+ * Options that say who is exempt.
  *
  * @example
  * ```ts
@@ -55,20 +55,23 @@ export const exemptOptions = z.strictObject({
  * ```
  */
 export interface ExemptOptions {
-  /** The bot's owner: let off everything but `once`. */
+  /** The bot's owner: exempt from everything but `once`. */
   readonly owner?: Subject
-  /** More of the same. */
+  /** More users who are exempt from everything but `once`. */
   readonly users?: readonly Subject[]
-  /** Administrators of the chat (anonymous ones too), in that chat: let off all but `block`, `once` and `auth`. @default false */
+  /**
+   * Administrators of the chat, including anonymous ones, in that chat: exempt from all but `block`, `once` and `auth`. @default
+   * false
+   */
   readonly chatAdmins?: boolean
-  /** Holders of one of these roles: let off all but `block` and `once`. */
+  /** Holders of one of these roles: exempt from all but `block` and `once`. */
   readonly roles?: readonly string[]
 }
 
-/** Tells how far an actor is let off. Roles are not asked here: they are marks, read by the plan itself. */
+/** Determines an actor's exemption level. Roles are not part of it: the plan itself reads their marks. */
 export class Exemptions {
   private readonly trusted: ReadonlySet<number | string>
-  /** Whether there is nobody who may be. */
+  /** Whether nobody can be exempt. */
   private readonly none: boolean
 
   constructor(
@@ -79,12 +82,12 @@ export class Exemptions {
     this.none = this.trusted.size === 0 && administrators === undefined
   }
 
-  /** Whether it is the owner, or a listed user. */
+  /** Whether a key is that of the owner or a listed user. */
   trusts(key: Key): boolean {
     return this.trusted.has(key)
   }
 
-  /** What is known without asking anybody. */
+  /** Returns the level as far as it is known without asking anybody. */
   levelOf(facts: Facts, bot: number): number {
     if (this.none) return NOT_EXEMPT
     const { actor } = facts
@@ -94,8 +97,8 @@ export class Exemptions {
   }
 
   /**
-   * Whether whoever was just refused is an administrator after all. Asked only then, so that nobody waits for
-   * Telegram in the ordinary course.
+   * Whether an actor who was just refused is an administrator. Called only after a refusal, so that admitted updates never
+   * wait for Telegram.
    */
   rescues(facts: Facts, ctx: Context): MaybePromise<boolean> {
     if (this.administrators === undefined || !facts.inGroup) return false

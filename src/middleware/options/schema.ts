@@ -15,10 +15,10 @@ export { inside, parseOptions, problemsOf, unknownOption } from './complaints.js
 export { formsOf, isCodeOnly, namesIn, type Schema, within } from './forms.js'
 
 /*
- * The parts that options are made of. Options are checked once, when a guard is made.
+ * The building blocks of option schemas. Options are checked once, when a guard is created.
  */
 
-/** An option that may be left out, with what an editor shows of it. */
+/** An optional option, with the description and default that editors show. */
 export function option<S extends z.ZodType>(
   schema: S,
   description: string,
@@ -27,22 +27,22 @@ export function option<S extends z.ZodType>(
   return schema.optional().meta(shownAs(description, usual))
 }
 
-/** `default` would be dropped beside a part that is transformed; this is where zod itself keeps those of inputs. */
+/** Uses `_prefault`, where zod keeps defaults of inputs: `default` would be dropped for a part with a transformation. */
 function shownAs(description: string, usual: unknown): Record<string, unknown> {
   return usual === undefined ? { description } : { description, _prefault: usual }
 }
 
-/** A function of the developer's. What it takes and returns is the type's business. */
+/** A developer's function. Its parameters and result are checked by the type only. */
 export function callable<F>(): z.ZodType<F, F> {
   return given<F>('a function', (value) => typeof value === 'function')
 }
 
-/** A function whose answer is used at once. */
+/** A function whose result is used synchronously; async functions are rejected. */
 export function prompt<F>(): z.ZodType<F, F> {
   return given<F>('a function', (value) => typeof value === 'function' && !isAsync(value), refuseAsync)
 }
 
-/** Something that only code can give: a schema of a file admits nothing in its place. */
+/** A value that can only be given in code: the JSON schema accepts nothing in its place. */
 export function given<T>(
   words: string,
   test: (value: unknown) => boolean,
@@ -65,7 +65,7 @@ const span = z
   .union([spanText, z.number().min(0)])
   .register(parts, { ...SPAN, read: (value, what) => parseDuration(value as Duration, what) })
 
-/** A span of time, read into milliseconds. */
+/** A span of time, converted to milliseconds. */
 export const duration: z.ZodType<Ms, Duration> = transformed(span, (value) => parseDuration(value, ''), {
   ...SPAN,
   read: (value, what) => parseDuration(value as Duration, what),
@@ -80,11 +80,11 @@ const limitText = z.string().meta({
 }) as unknown as z.ZodType<`${number}/${string}`, `${number}/${string}`>
 const limitObject = z.strictObject({
   amount: whole.meta({ description: 'How much.' }),
-  per: span.meta({ description: 'Per how long: a duration such as "1m", up to 366 days.' }),
-  burst: option(whole, 'How much may come at once. Default: as much as amount.'),
+  per: span.meta({ description: 'The time span: a duration such as "1m", up to 366 days.' }),
+  burst: option(whole, 'How much may come at once. Default: amount.'),
 })
 
-/** A limit, read into amount, span and burst. */
+/** A limit, converted to amount, span and burst. */
 export const limit: z.ZodType<Limit, LimitInput> = transformed(
   z.union([limitText, limitObject]),
   (value) => parseLimit(value, ''),
@@ -111,50 +111,50 @@ const SUBJECT: Part = {
     try {
       return subjectKey(value as Subject)
     } catch (error) {
-      // It does not know which option it was given to.
+      // The parser does not know the option's name, so it is put in place of the error's prefix.
       const message = (error as Error).message.replace(/^[^:]*/, what)
       throw new SentinelError('subject.invalid', message, { cause: error })
     }
   },
 }
 
-/** Whom an option names, read into a key. */
+/** A subject, converted to its key. */
 export const subject: z.ZodType<Key, Subject> = transformed(subjectParts, subjectKey, SUBJECT)
 
 export const activities = z.array(z.enum(ACTIVITIES)).min(1, 'must name at least one').readonly()
 
-/** One of a few words, for which there is a code of its own. */
+/** One of several words, with its own error code. */
 export function word<const W extends readonly string[]>(words: W, code: SentinelErrorCode) {
   return z.enum(words).register(parts, { words: oneOf(words), code })
 }
 
-/** What a limit of a developer's is called. */
+/** The name of a developer's limit. */
 export function named(example: string) {
   const words = `must be a name of 1 to 64 letters, digits, - and _, such as "${example}"`
   return z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, words)
 }
 
-/** A command, with its slash or without. */
+/** A command name, with or without the slash. */
 export function commandNamed(example: string) {
   return z.string().regex(/^\/?\w{1,64}$/, `must be a command such as "${example}"`)
 }
 
-/** What holds while the storage does not answer. */
+/** What happens while the storage does not answer. */
 export function onFailure(usual: WhenDown) {
-  const text = 'While the storage does not answer: open lets pass, closed refuses, local decides in memory.'
+  const text = 'While the storage does not answer: open admits, closed refuses, local decides in memory.'
   return option(z.enum(['open', 'closed', 'local']), text, usual)
 }
 
 const DENY = 'must be "silent", "notice" or a function'
-/** What all guards that refuse may be told. */
+/** Options that all refusing guards share. */
 export const refusal = {
   deny: option(
     z.union([z.enum(['silent', 'notice'], DENY), callable<Denial<Context>>()]),
-    'How whoever is stopped is answered.',
+    'What users are told when an update of theirs is stopped.',
     'notice',
   ),
-  noticeEvery: option(duration, 'One notice in so long.', '1m'),
-  shadow: option(z.boolean(), 'Judged, counted and told to listeners, never refusing.', false),
+  noticeEvery: option(duration, 'At most one notice per this time.', '1m'),
+  shadow: option(z.boolean(), 'Judges, counts and reports, but never refuses.', false),
 }
 
 function transformed<S extends z.ZodType, O>(

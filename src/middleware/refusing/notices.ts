@@ -15,7 +15,7 @@ import { OwedNotices } from './owed-notices.js'
 import { tapAnswer } from './tap-answer.js'
 import { type Texts, type Translate, Wording } from './texts.js'
 
-/** Any other would be said as it stands. */
+/** Any placeholder other than `{wait}`, which would be sent literally. */
 const PLACEHOLDER = /\{\s*(?!wait\})\w+\s*\}/
 const words = z
   .string()
@@ -43,18 +43,21 @@ export const noticeOptions = z.strictObject({
         unavailable: words,
       } satisfies Record<DenialReason, z.ZodType>),
     ),
-    'Your words by language and reason; {wait} stands for how long to wait.',
+    'Texts by language and reason. {wait} stands for the time to wait.',
   ),
-  t: option(prompt<Translate>(), 'Your translation; undefined falls back to the texts. In code only.'),
+  t: option(
+    prompt<Translate>(),
+    'A translation function. If it returns undefined, texts are used. In code only.',
+  ),
   budget: option(
     limitSchema,
-    'Notices of this worker at most, or a flood of many makes the bot run into 429.',
+    'At most this many notices from this process, so that a flood does not cause 429s.',
     '20/1s',
   ),
 })
 
 /**
- * What is said, and how often.
+ * Options for notices: their texts, and how many are sent.
  *
  * @example
  * ```ts
@@ -68,23 +71,23 @@ export const noticeOptions = z.strictObject({
  * ```
  */
 export interface NoticeOptions {
-  /** Your words by language and reason, such as `{ de: { limited: 'Langsam! Wieder in {wait}.' } }`. */
+  /** Your texts by language and reason, such as `{ de: { limited: 'Langsam! Wieder in {wait}.' } }`. */
   readonly texts?: Readonly<Record<string, Texts>> | undefined
-  /** Your translation; undefined falls back to the texts. */
+  /** Your translation function; if it returns undefined, the texts are used. */
   readonly t?: Translate | undefined
-  /** Notices of this worker at most, or a flood of many makes the bot run into 429. @default '20/1s' */
+  /** Most notices of this worker, so that a flood from many users does not make the bot run into 429. @default '20/1s' */
   readonly budget?: Limit | undefined
 }
 
 const BUDGET: Limit = { amount: 20, per: 1000 }
 
-/** How a denial is answered, for all guards of a chain. */
+/** Answers denials, for all guards of a chain. */
 export class Notices {
-  /** Notices not sent, since the budget was spent or too much was under way. */
+  /** Number of notices not sent because the budget was spent or too much ran in the background. */
   unsaid = 0
-  /** Whether a group wants none; undefined where no group is asked. */
+  /** Whether a group wants no notices; undefined if groups have no such setting. */
   quiet: ((bot: number, chat: number) => MaybePromise<boolean>) | undefined
-  /** Due where nothing may be said. */
+  /** Notices that came due where none may be sent. */
   owed = new OwedNotices()
   private budgetFullAt = 0
   private readonly wording: Wording
@@ -102,14 +105,14 @@ export class Notices {
   }
 
   /**
-   * Answers whoever was stopped, aside: the update does not wait for it.
+   * Answers a stopped update in the background; the update does not wait for it.
    *
-   * A tapped button is always answered, or clients spin and send again; a checkout is declined. A notice in a group
-   * disturbs others, so it is given for commands only, and where Telegram lets it, for the offender's eyes alone.
-   * What is no id is not sent back: an object that somebody made up may be endless.
+   * A tapped button is always answered, otherwise the client shows a spinner and sends again; a checkout is declined. A notice in
+   * a group disturbs others, so it is sent for commands only, and visible to the sender only where Telegram supports it. Query
+   * ids that are not strings are not sent back, since a forged object may be arbitrarily large.
    */
   answer<C extends Context>(ctx: C, facts: Facts, verdict: Denied, denial: Denial<C>, notice: boolean): void {
-    // The first of the pair is being handled, or was: it answers.
+    // The first of the two updates is answered instead.
     if (verdict.reason === 'duplicate') return
     const { guard, limit } = verdict
     const bot = ctx.me.id
@@ -137,7 +140,7 @@ export class Notices {
     const say = (words = text): void => {
       if (!isOpen) return
       isOpen = false
-      // The budget was charged when the function was called; what is sent is charged by itself.
+      // The budget was charged when the function was called. The actual notice is charged separately, so this charge is returned.
       this.budgetFullAt -= this.each
       if (!this.isDue(bot, facts, verdict, true)) return
       if (tapped) this.answerTap(ctx, verdict, words)
@@ -148,37 +151,37 @@ export class Notices {
       try {
         await callbackEnded(denial({ ctx, facts, verdict, notice: said, text, say }), 'deny', this.timers)
       } finally {
-        // Afterwards, so that the function may answer with a text: the first answer is the one that is seen.
+        // Only after the function, so that it may answer with a text: clients show the first answer.
         if (spins) this.aside(ctx, 'answer', () => unlessAnswered(() => ctx.answerCallbackQuery()))
       }
     })
   }
 
-  /** What would be said, in the actor's language. Where something has to be, what is built in says it in place of an empty text. */
+  /** Returns the notice's text in the actor's language. With `must`, the built-in text replaces an empty one. */
   text(facts: Facts, verdict: Denied, must = false): string {
     return this.wording.say(facts.languageCode, verdict, must)
   }
 
-  /** Goes on from those that were in force before. */
+  /** Takes over the state of the notices that reconfigure() replaces. */
   follow(before: Notices): void {
     this.unsaid = before.unsaid
     this.owed = before.owed
     this.budgetFullAt = before.budgetFullAt
   }
 
-  /** Whether somebody may be told now what they could not be told when it was due. */
+  /** Whether a notice is owed to the actor and may be sent now. */
   owes(bot: number, facts: Facts, guard: string, limit: string): boolean {
     return this.owed.owes(bot, facts, guard, limit, this.clock()) && this.mayBeSaid(facts)
   }
 
-  /** A notice that is due, or was where nothing may be said. What is due here and may not be said is owed. */
+  /** Whether to send a notice: it is due or owed, and may be sent here. A due notice that may not be sent here becomes owed. */
   private isDue(bot: number, facts: Facts, { guard, limit }: Denied, notice: boolean): boolean {
     if (this.mayBeSaid(facts)) {
       const due = notice || this.owed.owes(bot, facts, guard, limit, this.clock())
       if (due) this.owed.given(bot, facts, guard, limit)
       return due
     }
-    // A checkout is declined in words, whatever is due.
+    // A checkout is always declined with a text, so nothing is owed for it.
     if (notice && facts.activity !== 'checkout') this.owed.owe(bot, facts, guard, limit, this.clock())
     return false
   }
@@ -189,13 +192,13 @@ export class Notices {
     return facts.chatType === 'private' || (facts.inGroup && facts.command !== undefined)
   }
 
-  /** With a text, if there is one and it may be said. */
+  /** Answers a tap, with the text if it is not empty and the budget allows it. */
   private answerTap(ctx: Context, verdict: Denied, text: string): void {
     const answer = text.trim() !== '' && this.spend() ? { text: tapAnswer(text) } : {}
     this.reply(ctx, verdict, 'answer', () => ctx.answerCallbackQuery(answer))
   }
 
-  /** What is answered once. A handler that denies after all may have answered before. */
+  /** Sends an answer that is possible only once. If a handler denies, it may already have answered itself. */
   private reply(ctx: Context, { guard }: Denied, what: string, call: () => Promise<unknown>): void {
     this.aside(ctx, what, guard === 'handler' ? () => unlessAnswered(call) : call)
   }
@@ -221,14 +224,14 @@ export class Notices {
           return
         } catch (error) {
           if (!isRefusal(error)) throw error
-          // This chat or this server knows no ephemeral messages: fall through to a plain one.
+          // This chat or server does not support ephemeral messages: falls through to a plain one.
         }
       }
       await ctx.api.sendMessage(chat, text, { ...topic, disable_notification: true })
     })
   }
 
-  /** By calls of their own: the update has been answered by then, or is about to be. */
+  /** Runs work in the background, with API calls that are not sent as webhook replies: the webhook request may end before. */
   private aside(ctx: { api: Api }, what: string, work: () => Promise<unknown>): void {
     const speaking = (): Promise<unknown> => {
       const own = ownWay(ctx.api)
@@ -238,12 +241,12 @@ export class Notices {
     if (!this.background.run(what, speaking)) this.unsaid++
   }
 
-  /** How long until there may be one more. */
+  /** The time in which the budget allows one more notice. */
   private get each(): Ms {
     return this.budget.per / this.budget.amount
   }
 
-  /** A token bucket over all notices of this worker, or a flood of many makes us run into 429. */
+  /** Takes one notice from the budget, a token bucket over all notices of this worker; false if it is spent. */
   private spend(): boolean {
     const now = this.clock()
     const { each } = this
@@ -257,19 +260,20 @@ export class Notices {
   }
 }
 
-/** As the Bot API says it, and as Telegram does. */
+/** The messages of the Bot API, and of Telegram's own API. */
 const ANSWERED = /query is too old|query.id.(is.)?invalid/i
 
 async function unlessAnswered(call: () => Promise<unknown>): Promise<void> {
   try {
     await call()
   } catch (error) {
-    // The developer's function has answered, or took its time until nobody waits for an answer any more. A text that is refused is news.
+    // The function has answered already, or too late for anybody to wait for it. Any other error, such as for a bad text, is
+    // reported.
     if (!isRefusal(error) || !ANSWERED.test((error as Error).message)) throw error
   }
 }
 
-/** Telegram understood and said no, as opposed to not being reached. */
+/** Whether Telegram received the call and refused it, in contrast to a failed connection. */
 function isRefusal(error: unknown): boolean {
   return error instanceof Error && 'error_code' in error && error.error_code === 400
 }

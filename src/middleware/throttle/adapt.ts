@@ -11,29 +11,29 @@ const SHARE = 'must be a number above 0 and below 1'
 const share = z.number(SHARE).gt(0, SHARE).lt(1, SHARE)
 
 export const adaptOptions = z.strictObject({
-  min: limitSchema.meta({ description: 'It never gets less than this, per the same span.' }),
-  max: limitSchema.meta({ description: 'It never gets more than this, per the same span.' }),
+  min: limitSchema.meta({ description: 'The limit never falls below this, per the same time span.' }),
+  max: limitSchema.meta({ description: 'The limit never rises above this, per the same time span.' }),
   earn: option(
     z.strictObject({
-      after: option(whole, 'Updates that passed in a row, without a refusal by this limit.', 100),
-      by: option(whole, 'Units of the amount that they earn. Default: a tenth of the limit.'),
+      after: option(whole, 'How many updates in a row must pass without a refusal by this limit.', 100),
+      by: option(whole, 'How much the amount then rises. Default: a tenth of the limit.'),
     }),
     'What good conduct brings.',
   ),
   lose: option(
     z.strictObject({
-      after: option(whole, 'Refusals by this limit.', 5),
-      within: option(duration, 'Within so long.', '10m'),
-      to: option(share, 'The share of the amount that is left.', 0.5),
+      after: option(whole, 'How many refusals by this limit.', 5),
+      within: option(duration, 'Within this time.', '10m'),
+      to: option(share, 'The share of the amount that remains.', 0.5),
     }),
     'What bad conduct costs.',
   ),
-  for: option(duration, 'What was earned or lost holds so long after the last change.', '7d'),
+  for: option(duration, 'How long a change lasts, counted from the latest one.', '7d'),
 })
 
 /**
- * Lets conduct move a user's limit, by additive increase and multiplicative decrease
- * (D. Chiu and R. Jain, 1989): who keeps to it earns a little, who runs against it loses a share.
+ * Adapts a user's limit to their conduct, by additive increase and multiplicative decrease
+ * (D. Chiu and R. Jain, 1989): users who keep to the limit earn a little, users who exceed it lose a share.
  *
  * @example
  * ```ts
@@ -49,36 +49,36 @@ export const adaptOptions = z.strictObject({
  * ```
  */
 export interface AdaptOptions {
-  /** It never gets less than this; per the same span as the limit. */
+  /** The smallest limit, with the same span as the limit itself. */
   readonly min: LimitInput
-  /** It never gets more than this; per the same span as the limit. */
+  /** The largest limit, with the same span as the limit itself. */
   readonly max: LimitInput
-  /** `after` so many updates that passed in a row, the amount grows `by` so many units. */
+  /** `after` this many updates that passed in a row, the amount grows `by` this many units. */
   readonly earn?: {
     /** @default 100 */
     readonly after?: number
     /** @default a tenth of the limit's amount, and at least 1 */
     readonly by?: number
   }
-  /** `after` so many refusals `within` a span, the amount shrinks `to` a share of itself, rounded down. */
+  /** `after` this many refusals `within` a span, the amount shrinks `to` this share of itself, rounded down. */
   readonly lose?: {
     /** @default 5 */
     readonly after?: number
     /** @default '10m' */
     readonly within?: Duration
-    /** Above 0 and below 1. @default 0.5 */
+    /** The share that remains, above 0 and below 1. @default 0.5 */
     readonly to?: number
   }
-  /** After so long without a change the usual limit holds again. @default '7d' */
+  /** How long an adapted limit lasts after its last change; then the usual limit applies again. @default '7d' */
   readonly for?: Duration
 }
 
-/** How a limit adapts: every number of it. */
+/** The rules of adaptation, with defaults filled in. */
 export interface Adaptation {
   readonly base: Limit
   readonly least: number
   readonly most: number
-  /** The limits of these two: whatever was earned or lost under other options holds within them. */
+  /** Bounds as limits; what was earned or lost under other options is clamped to them. */
   readonly bounds: Bounds
   readonly earnAfter: number
   readonly earnBy: number
@@ -88,7 +88,7 @@ export interface Adaptation {
   readonly holdFor: Ms
 }
 
-/** Checks how a limit is to adapt. */
+/** Checks and reads the options of adaptation. */
 export function readAdapt(
   options: z.output<typeof adaptOptions>,
   base: Limit,
@@ -136,7 +136,7 @@ export function readAdapt(
   return adaptation
 }
 
-/** The limit of an amount; its burst grows and shrinks alike. */
+/** Returns the limit for an amount, with its burst scaled in proportion. */
 export function limitAt(base: Limit, amount: number): Limit {
   if (base.burst === undefined) return { amount, per: base.per }
   const burst = Math.round((base.burst * amount) / base.amount)
