@@ -92,8 +92,8 @@ export abstract class Administered {
   }
 
   /**
-   * Merges an exported list into this one. Returns how many subjects were added or are now blocked for longer. If both lists have a
-   * subject, the block that ends later wins. Expired entries are skipped.
+   * Merges an exported list into this one. Returns how many subjects were added or are now blocked for longer. If both lists have
+   * a subject, the block that ends later wins. Expired entries are skipped.
    *
    * @throws SentinelError `import.invalid`, naming the entry; nothing is imported then.
    */
@@ -122,8 +122,8 @@ export abstract class Administered {
   }
 
   /**
-   * Grants a role, which `roles` of `auth`, `throttle` and `exempt` refer to and which carries permissions: everywhere or in one chat,
-   * permanently or for a time. A role name has 1 to 64 characters and is case-sensitive.
+   * Grants a role, which `roles` of `auth`, `throttle` and `exempt` refer to and which carries permissions: everywhere or in one
+   * chat, permanently or for a time. A role name has 1 to 64 characters and is case-sensitive.
    *
    * @throws SentinelError `option.invalid` for an invalid name and for a role that Telegram assigns; `role.unknown` if the option
    * `roles` does not define the role; `subject.invalid` also for subjects that never act: pass users and `subject.sender(id)`, or
@@ -134,8 +134,8 @@ export abstract class Administered {
   }
 
   /**
-   * Revokes a role where it was granted. Returns how many of the subjects held it. Throws as `grant()` does, except that roles which
-   * are no longer defined and subjects that never act are accepted.
+   * Revokes a role where it was granted. Returns how many of the subjects held it. Throws as `grant()` does, except that roles
+   * which are no longer defined and subjects that never act are accepted.
    */
   revoke(whom: Subject | readonly Subject[], role: string, scope?: RoleScope): Promise<number> {
     return this.roles.revoke(whom, role, scope)
@@ -155,8 +155,9 @@ export abstract class Administered {
   }
 
   /**
-   * Tells whether a subject has a permission by its roles, everywhere or also in a chat: some role allows it and none denies it. The
-   * owner and the users listed in `exempt` have every permission. False if no role allows it; a likely typing error causes a warning.
+   * Tells whether a subject has a permission by its roles, everywhere or also in a chat: some role allows it and none denies it.
+   * The owner and the users listed in `exempt` have every permission. False if no role allows it; a likely typing error causes a
+   * warning.
    *
    * @throws SentinelError `subject.invalid`, `option.invalid`, `option.unknown`.
    */

@@ -106,7 +106,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     return this.services.underWay.noted(ctx, entered, this.tally)
   }
 
-  /** Waits for the stored limits and settings first: reading them may have changed the plan, so the chain must be ready again, too. */
+  /** Waits until stored limits and settings have been read, which may change the plan, and then until the chain is ready. */
   private async enterKnown(reading: Promise<void>, ctx: Context, next: NextFunction): Promise<void> {
     await reading
     await this.chain.ready()
@@ -169,9 +169,9 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   }
 
   /**
-   * Puts the sentinel in front of a bot and requests the update kinds its guards need. An unset `allowed_updates` becomes Telegram's
-   * defaults plus those kinds, a list is extended by them; a webhook registered elsewhere is compared, with a warning if kinds are missing.
-   * Guards that are registered next to each other after this call are decided together: see {@link fuse}.
+   * Puts the sentinel in front of a bot and requests the update kinds its guards need: they are added to `allowed_updates`, or to
+   * Telegram's defaults if it is unset. Warns if a webhook that was registered elsewhere lacks some. Guards that are registered next
+   * to each other after this call are decided together: see {@link fuse}.
    * @throws SentinelError `bot.started` if the bot is already running; `option.invalid` if `bot` is not a bot.
    */
   install<Own extends C>(bot: Bot<Own>): this {
@@ -232,7 +232,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   }
 
   /**
-   * Returns the current state of every limit that counts a subject, or of one by name, for the first bot this sentinel met. Writes nothing.
+   * Returns the state of every limit that counts a subject, or of one by name, for the first bot the sentinel met. Writes nothing.
    * @throws SentinelError `limit.unknown`, listing the known limits.
    */
   peek(whom: Subject, limit?: string): Promise<LimitState[]> {
@@ -284,7 +284,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   }
 
   /**
-   * Turns a policy into a guard, like {@link policy}, but looks names up in this sentinel's policies: an unknown name throws at once.
+   * Turns a policy into a guard, like {@link policy}, but takes names from this sentinel's policies: an unknown one throws at once.
    * @throws SentinelError `policy.unknown`, suggesting the closest name, and whatever {@link policy} throws.
    */
   policy(which: string | Policy<C>, own?: PolicyOverride<C>): Guard<C> {
@@ -293,7 +293,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
 
   /**
    * Explains which limits apply to a user, a chat, or a user in a chat (`subject.member`), and where each part of them comes from:
-   * under a policy, under a policy with a handler's overrides (pass the guard), or, without a second argument, under this sentinel's
+   * under a policy, under a policy with a handler's overrides (pass the guard), or, without a second argument, under the sentinel's
    * own options. Returns data and a readable text. Writes nothing; looks at the first bot this sentinel met.
    *
    * @throws SentinelError `policy.unknown`, `subject.invalid`, `option.invalid`.
@@ -356,8 +356,8 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
    * Summarises recent updates: how many came, from how many users, who sent most, who was denied and why. Needs the option `stats`.
    * The report names people, so show it to the owner only.
    *
-   * @throws SentinelError `option.invalid` without the option `stats`, or for an invalid `top`. Where workers add up their counts in the
-   * storage, rejects with the storage's error.
+   * @throws SentinelError `option.invalid` without the option `stats`, or for an invalid `top`. Where workers add up their counts
+   * in the storage, rejects with the storage's error.
    */
   async stats(query?: StatsQuery): Promise<StatsReport> {
     if (this.counting !== undefined) return this.counting.report(query)
@@ -387,7 +387,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
 
   /**
    * Stops accepting webhook updates, handles updates that are held back, waits for running handlers, and closes the storage if this
-   * sentinel created it. Work unfinished after `within` (default `'30s'`) is reported as the warning `close.unfinished` and abandoned.
+   * sentinel created it. Work unfinished after `within` (default `'30s'`) is reported by the warning `close.unfinished` and left.
    */
   async close(within?: Duration): Promise<void> {
     await finishInTime(within, this.unfinished, this.webhooks, this.calls)

@@ -236,7 +236,7 @@ export interface Plan {
   readonly checks: readonly Check[]
 }
 
-/** Most checks of a plan, as storages keep one bit for each in a 32-bit integer. A longer chain is split into two plans. */
+/** Most checks of a plan: storages keep one bit for each in a 32-bit integer. More checks need a second chain. */
 export const MOST_CHECKS = 31
 
 /**
@@ -296,7 +296,10 @@ export interface Decision {
   /** -1 if the ask was admitted and charged; otherwise the index of the refusing check, and nothing was charged. */
   readonly refusedBy: number
   readonly cause: RefusalCause
-  /** Exact milliseconds until asking again can succeed if nothing else is charged meanwhile; `Infinity` if never by itself. 0 if admitted. */
+  /**
+   * Exact milliseconds until asking again can succeed if nothing else is charged meanwhile; `Infinity` if never by itself. 0 if
+   * admitted.
+   */
   readonly retryAfterMs: Ms
   /**
    * By check: what is left of each limit after the charge, if any; NaN for checks that do not count. Read it at once: a

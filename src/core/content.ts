@@ -60,8 +60,8 @@ function mediaContent(message: Fields): string | undefined {
 type Teller = (value: Fields) => string
 
 /**
- * How to read content that is not a file. Leaves out what changes by itself (votes, ticks) and what is random (the value of a dice).
- * A venue comes together with its location, so it is looked for first.
+ * How to read content that is not a file. Leaves out what changes by itself (votes, ticks) and what is random (the value of a
+ * dice). A venue comes together with its location, so it is looked for first.
  */
 const TOLD: ReadonlyMap<string, Teller> = new Map<string, Teller>([
   ['rich_message', (rich) => leaves(rich.blocks, DEEPEST)],

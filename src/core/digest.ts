@@ -38,8 +38,8 @@ export class Digest {
   }
 
   /**
-   * Creates a digest with a random key, for values that never leave this process. The key is drawn on first use: Cloudflare Workers
-   * forbid random values while a module is loaded, which is when a sentinel is created.
+   * Creates a digest with a random key, for values that never leave this process. The key is drawn on first use: Cloudflare
+   * Workers forbid random values while a module is loaded, which is when a sentinel is created.
    */
   static random(): Digest {
     const digest = new Digest(0, 0)

@@ -35,8 +35,8 @@ const UNITS = new Map<string, Ms>([
 export type DurationUnit = 'ms' | 's' | 'm' | 'h' | 'd' | 'w'
 
 /**
- * A time span: a number of milliseconds, or a text such as `'500ms'`, `'10s'`, `'1m'`, `'1.5h'`, `'1h30m'`. The type rejects a plain
- * `string`; {@link parseDuration} reads one.
+ * A time span: a number of milliseconds, or a text such as `'500ms'`, `'10s'`, `'1m'`, `'1.5h'`, `'1h30m'`. The type rejects a
+ * plain `string`; {@link parseDuration} reads one.
  *
  * @example
  * ```ts
@@ -88,8 +88,8 @@ export function parseDuration(duration: Duration | string, what = 'duration'): M
 }
 
 /**
- * Formats milliseconds for people: the largest unit and the next smaller one, rounded up, so that waiting for the displayed time is
- * always long enough. `forever` for an infinite span.
+ * Formats milliseconds for people: the largest unit and the next smaller one, rounded up, so that waiting for the displayed time
+ * is always long enough. `forever` for an infinite span.
  *
  * @example
  * ```ts
@@ -111,7 +111,10 @@ export function formatDuration(ms: Ms): string {
 
 const NAMES: Readonly<Record<string, string>> = { w: 'week', d: 'day', h: 'hour', m: 'minute', s: 'second' }
 
-/** Formats by language and unit: creating one takes twenty times as long as using it. Languages come from options, so they are few. */
+/**
+ * Formats by language and unit: creating one takes twenty times as long as using it. Languages come from options, so they are
+ * few.
+ */
 const formats = new Map<string, Intl.NumberFormat>()
 
 function formatOf(language: string, unit: DurationUnit): Intl.NumberFormat {
@@ -123,7 +126,10 @@ function formatOf(language: string, unit: DurationUnit): Intl.NumberFormat {
   return format
 }
 
-/** Formats a span of at least a second in a language, as far as the platform supports it; otherwise as {@link formatDuration} does. */
+/**
+ * Formats a span of at least a second in a language, as far as the platform supports it; otherwise as {@link formatDuration}
+ * does.
+ */
 export function durationIn(language: string, ms: Ms): string {
   const whole = Math.max(1000, ms)
   try {

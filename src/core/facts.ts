@@ -37,7 +37,10 @@ export {
  * ```
  */
 export interface Reading {
-  /** The bot's user name, without `@`: commands addressed to other bots are ignored. If unknown, only commands without a bot name count. */
+  /**
+   * The bot's user name, without `@`: commands addressed to other bots are ignored. If unknown, only commands without a bot name
+   * count.
+   */
   readonly username?: string | undefined
   /** Computes the fingerprints. */
   readonly digest: Digest
@@ -223,7 +226,7 @@ export class Facts {
     }
 
     if (activity === 'post' && (kind === 'channel_post' || kind === 'message')) {
-      // grammY runs bot.command() for posts, too: whoever owns a channel must not command the bot past its guards.
+      // grammY runs bot.command() for posts, too, so these are guarded: a channel's owner must not send commands past the guards.
       this.commandRead = commandOf(source, reading.username)
       if (this.commandRead !== undefined) activity = 'message'
     }
@@ -274,8 +277,8 @@ export class Facts {
   }
 
   /**
-   * The `media_group_id`, which the several updates of one album share. Unique only inside its chat. Undefined for edits: otherwise
-   * someone could edit one picture again and again without being charged.
+   * The `media_group_id`, which the several updates of one album share. Unique only inside its chat. Undefined for edits:
+   * otherwise someone could edit one picture again and again without being charged.
    */
   get album(): string | undefined {
     if (this.activity === 'edit' || this.kind === 'edited_channel_post') return undefined
@@ -314,8 +317,8 @@ export class Facts {
   }
 
   /**
-   * The author of the message in the same chat that this one replies to, identified like `actor`, so never a stand-in user. In a forum
-   * every message replies to the one that opened its topic; that does not count as a reply.
+   * The author of the message in the same chat that this one replies to, identified like `actor`, so never a stand-in user. In a
+   * forum every message replies to the one that opened its topic; that does not count as a reply.
    */
   get repliedTo(): SubjectRef | undefined {
     const message = asFields(this.payload.reply_to_message)

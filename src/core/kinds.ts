@@ -89,7 +89,8 @@ export const ACTIVITIES = [
  * - `checkout`: is about to pay (pre-checkout and shipping queries, to be answered within 10 s)
  * - `payment`: has paid; never dropped, as the money has already been taken
  * - `post`: a channel post, its edit, or its automatic forward into the linked group
- * - `service`: reported by Telegram rather than done to the bot (pins, boosts, closed polls, messages of a business account's bot)
+ * - `service`: reported by Telegram rather than done to the bot (pins, boosts, closed polls, messages that a bot sent for a
+ *   business account)
  * - `unknown`: a kind this version does not know
  *
  * @example
@@ -152,8 +153,8 @@ export const CHANNEL_SENDER_ID = 136817688
 export const TELEGRAM_ID = 777000
 
 /**
- * Message fields that mark a service message, which Telegram creates rather than a user. Excluded are payments and messages that a
- * user sends to the bot (shared users and chats, web app data, passports).
+ * Message fields that mark a service message, which Telegram creates rather than a user. Excluded are payments and messages that
+ * a user sends to the bot (shared users and chats, web app data, passports).
  */
 const SERVICE_FIELDS: ReadonlySet<string> = new Set([
   'new_chat_members',

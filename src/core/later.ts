@@ -9,8 +9,8 @@ export interface Later<M> {
 }
 
 /**
- * Defers loading a part until it is needed, so that bots that do not use it need not load it. If loading fails, the caller gets the
- * error, and the next call tries again.
+ * Defers loading a part until it is needed, so that bots that do not use it need not load it. If loading fails, the caller gets
+ * the error, and the next call tries again.
  *
  * @param what The part's name, for the error.
  * @param load `() => import('./part.js')`, with a literal path, so that bundlers can resolve it.

@@ -22,9 +22,9 @@ export interface Limit {
 /**
  * A limit as developers write it: `'20/1m'` (twenty a minute), `'5/10s'`, `'1/s'`, or an object.
  *
- * The type rejects a plain `string`, and a text without a number and a slash. Other mistakes in a text, such as an unknown unit, throw
- * when the limit is read. Use {@link parseLimit} for a text from outside, and `satisfies SentinelOptions` for options in a variable of
- * their own, so that the compiler keeps their literal types.
+ * The type rejects a plain `string`, and a text without a number and a slash. Other mistakes in a text, such as an unknown unit,
+ * throw when the limit is read. Use {@link parseLimit} for a text from outside, and `satisfies SentinelOptions` for options in a
+ * variable of their own, so that the compiler keeps their literal types.
  *
  * @example
  * ```ts
@@ -97,7 +97,9 @@ export function capacityOf(limit: Limit): number {
   return limit.burst ?? limit.amount
 }
 
-/** Clamps a limit to bounds that share one span; undefined if the limit's span differs. Without bounds, returns the limit itself. */
+/**
+ * Clamps a limit to bounds that share one span; undefined if the limit's span differs. Without bounds, returns the limit itself.
+ */
 export function limitWithin(
   limit: Limit,
   bounds: { readonly min: Limit; readonly max: Limit } | undefined,

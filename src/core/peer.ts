@@ -37,8 +37,8 @@ export function peerMissing(what: string, names: readonly PeerName[], cause: unk
 }
 
 /**
- * Whether an error of `import()` or `require()` says that one of the named packages is missing. False for errors inside a package,
- * such as a missing file of its own.
+ * Whether an error of `import()` or `require()` says that one of the named packages is missing. False for errors inside a
+ * package, such as a missing file of its own.
  */
 export function isMissing(error: unknown, names: readonly string[]): boolean {
   const { code, message } = Object(error) as { readonly code?: unknown; readonly message?: unknown }

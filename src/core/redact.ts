@@ -1,8 +1,8 @@
 /** A bot's token: its id, a colon and a secret. It is part of every URL of the Bot API. */
 const TOKEN = /(?<!\d)(\d{5,16}(?::|%3A))[A-Za-z0-9_-]{20,}/gi
 /**
- * The password of a connection string. It may contain an `@`: it ends at the last one before the path, or before the closing quote in
- * JSON. The length is bounded because an unbounded match in a long text could exhaust the stack.
+ * The password of a connection string. It may contain an `@`: it ends at the last one before the path, or before the closing
+ * quote in JSON. The length is bounded because an unbounded match in a long text could exhaust the stack.
  */
 const PASSWORD = /((?<![a-z0-9+.-])[a-z0-9+.-]+:\/\/[^\s:/@]{0,1024}:)[^\s/"]{1,1024}@/gi
 

@@ -11,8 +11,8 @@ export function endsWithRequests(): boolean {
 }
 
 /**
- * Sets a timer if the platform allows it: Cloudflare Workers forbid timers while a worker is loading. They also forbid I/O then, so
- * without the timer nothing is left waiting.
+ * Sets a timer if the platform allows it: Cloudflare Workers forbid timers while a worker is loading. They also forbid I/O then,
+ * so without the timer nothing is left waiting.
  */
 export function setIfAllowed(timers: Timers, span: Ms, run: () => void): () => void {
   try {
@@ -39,7 +39,9 @@ export class SharedTimer {
     return this.disarm !== undefined
   }
 
-  /** Whether the timer is overdue and will never fire because the request that set it has ended. The caller must do its work then. */
+  /**
+   * Whether the timer is overdue and will never fire because the request that set it has ended. The caller must do its work then.
+   */
   get isLost(): boolean {
     return this.mayBeLost && this.disarm !== undefined && this.clock() > this.due
   }

@@ -17,7 +17,10 @@ import { shown } from './show.js'
 export interface RoleOptions {
   /** Roles that holders of this role count as holding, too, with all that these allow and deny. */
   readonly extends?: readonly string[]
-  /** Permissions, such as `orders.refund`. A `*` matches any characters within a part; as the last part, it matches all that follows. */
+  /**
+   * Permissions, such as `orders.refund`. A `*` matches any characters within a part; as the last part, it matches all that
+   * follows.
+   */
   readonly allow?: readonly string[]
   /** Permissions that holders never have, whatever else allows them. */
   readonly deny?: readonly string[]
@@ -80,8 +83,8 @@ export interface Pattern {
 }
 
 /**
- * The roles of a sentinel, expanded once: which role counts as which others, and what each may do. Names are looked up in maps, so
- * that a name such as `__proto__` is harmless.
+ * The roles of a sentinel, expanded once: which role counts as which others, and what each may do. Names are looked up in maps,
+ * so that a name such as `__proto__` is harmless.
  */
 export class Roles {
   private readonly roles = new Map<string, Role>()
@@ -141,7 +144,10 @@ export class Roles {
     return this.downward.get(name) ?? [name]
   }
 
-  /** Returns the marks of {@link countingAs}, which a plan checks, so that inheritance needs no round trip. Telegram's roles have no marks. */
+  /**
+   * Returns the marks of {@link countingAs}, which a plan checks, so that inheritance needs no round trip. Telegram's roles have
+   * no marks.
+   */
   marksOf(name: string): readonly string[] {
     return marksOf(this.countingAs(name))
   }

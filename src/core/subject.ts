@@ -18,8 +18,8 @@ import { shown } from './show.js'
 export type SubjectKind = 'user' | 'chat' | 'sender' | 'member' | 'command' | 'own' | 'global'
 
 /**
- * A subject as an object; {@link subject} has functions that create one. A chat as a place and a channel that writes are different
- * subjects, even with the same id.
+ * A subject as an object; {@link subject} has functions that create one. A chat as a place and a channel that writes are
+ * different subjects, even with the same id.
  *
  * @example
  * ```ts
@@ -53,9 +53,9 @@ export interface SubjectRef {
 export type Subject = number | SubjectRef
 
 /**
- * The key under which a storage files a record. A subject with a Telegram id below 2^43 (all ids so far;
- * the Bot API promises at most 52 bits) has a whole number below 2^53 as its key, which is cheaper than a string to create and hash;
- * any other subject has a text. Number keys and text keys never collide: {@link keyText} gives each a distinct text.
+ * The key under which a storage files a record. A subject with a Telegram id below 2^43 (all ids so far; the Bot API promises at
+ * most 52 bits) has a whole number below 2^53 as its key, which is cheaper than a string to create and hash; any other subject
+ * has a text. Number keys and text keys never collide: {@link keyText} gives each a distinct text.
  *
  * @example
  * ```ts
@@ -112,7 +112,10 @@ export function commandKey(actor: Key, command: string): Key {
 /** The key of the whole bot. */
 export const GLOBAL_KEY: Key = 'g'
 
-/** Returns the key of a developer's own text. The text is the key's last part, so no colons, braces or NULs in it can forge another key. */
+/**
+ * Returns the key of a developer's own text. The text is the key's last part, so no colons, braces or NULs in it can forge
+ * another key.
+ */
 export function ownKey(name: string): Key {
   return `k${name}`
 }
@@ -221,7 +224,7 @@ export function textKey(text: string): Key {
 }
 
 /**
- * Checks a subject that a developer passed and returns its key.
+ * Returns the key of a subject that a developer passed, after checking it.
  *
  * @throws SentinelError `subject.invalid` for anything that is no subject.
  *
@@ -236,7 +239,10 @@ export function subjectKey(given: Subject): Key {
   return checkedKey(given, DEEPEST, true)
 }
 
-/** Returns the key of a subject that was read from a key. Ids of the wrong sign are accepted: an update or a storage may have held them. */
+/**
+ * Returns the key of a subject that was read from a key. Ids of the wrong sign are accepted: an update or a storage may have held
+ * them.
+ */
 function refKey(ref: SubjectRef): Key {
   return checkedKey(ref, DEEPEST, false)
 }
@@ -298,7 +304,10 @@ function isId(id: unknown): id is number {
   return typeof id === 'number' && Number.isSafeInteger(id) && id !== 0
 }
 
-/** Rejects lone surrogates, among others: outside JavaScript a storage would write the same replacement character for all of them. */
+/**
+ * Whether a text may be an own key. Rejects lone surrogates: a storage would write the same replacement character for all of
+ * them.
+ */
 function isOwnName(name: unknown): name is string {
   return (
     typeof name === 'string' && name !== '' && name.length <= OWN_KEY_LENGTH && !/\p{Surrogate}/u.test(name)

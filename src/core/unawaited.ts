@@ -3,8 +3,8 @@ import { SentinelError, type SentinelErrorCode } from './errors.js'
 import { shown } from './show.js'
 
 /*
- * For callbacks whose result is used synchronously or ignored. If such a callback returns a promise, the promise is not awaited, but
- * its rejection must be handled: an unhandled rejection would end the process.
+ * For callbacks whose result is used synchronously or ignored. If such a callback returns a promise, the promise is not awaited,
+ * but its rejection must be handled: an unhandled rejection would end the process.
  */
 
 const AT_ONCE = 'It is read at once: look up before, in a middleware of yours, what takes time.'
@@ -26,7 +26,10 @@ export function promised(what: string, code: SentinelErrorCode = 'option.invalid
   return new SentinelError(code, `${what}: it gave a promise. ${AT_ONCE}`)
 }
 
-/** Whether a function was declared `async`, so that it always returns a promise. Async functions compiled to older syntax are not recognised. */
+/**
+ * Whether a function was declared `async`, so that it always returns a promise. Async functions compiled to older syntax are not
+ * recognised.
+ */
 export function isAsync(given: unknown): boolean {
   return Object.prototype.toString.call(given) === '[object AsyncFunction]'
 }

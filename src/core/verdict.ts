@@ -71,8 +71,8 @@ export interface Denied {
   readonly limit: string
   readonly reason: DenialReason
   /**
-   * `check`: the guard's own rule. `penalty`: a ban is in force; the refusal that begins a ban has `check`, and the ban's length as
-   * `retryAfterMs`. `echo`: a later part of an album whose first part was refused. `unavailable`: the storage did not answer.
+   * `check`: the guard's own rule. `penalty`: a ban is in force; the refusal that begins a ban has `check`, and the ban's length
+   * as `retryAfterMs`. `echo`: a later part of an album whose first part was refused. `unavailable`: the storage did not answer.
    */
   readonly cause: RefusalCause
   /** Milliseconds, exact; `Infinity` when waiting does not help. */

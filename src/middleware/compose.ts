@@ -23,8 +23,8 @@ import type { ServicesOptions } from './services.js'
  */
 export interface ComposeOptions extends Pick<ServicesOptions, 'storage' | 'clock' | 'timers'> {
   /**
-   * Names the state of this chain, which matters if several chains share one storage, and its limits without a name. Around a handler
-   * it is put before the handler's own name.
+   * Names the state of this chain, which matters if several chains share one storage, and its limits without a name. Around a
+   * handler it is put before the handler's own name.
    *
    * @default in front of a handler, from its guards and the order of creation; around a handler, from the handler
    */
@@ -57,7 +57,9 @@ export function compose<C extends Context = Context>(
   return fused(definitions, Object.assign({}, ...options))
 }
 
-/** Creates a guard of one definition for every position: middleware, around a handler, a decorator, or part of a composed guard. */
+/**
+ * Creates a guard of one definition for every position: middleware, around a handler, a decorator, or part of a composed guard.
+ */
 export function guardOf<C extends Context>(definition: GuardDefinition<C>): Guard<C> {
   return fused([definition], {})
 }

@@ -35,9 +35,15 @@ export interface AllowedEvent<C extends Context = Context> {
  */
 export interface DeniedEvent<C extends Context = Context> extends AllowedEvent<C> {
   readonly verdict: Denied
-  /** True if the sentinel had admitted the update before, with an `allowed` event; a handler or a guard in front of it stopped it then. */
+  /**
+   * True if the sentinel had admitted the update before, with an `allowed` event; a handler or a guard in front of it stopped it
+   * then.
+   */
   readonly wasAllowed: boolean
-  /** False if this update was denied before: a handler continues after a denial and may cause another. An update is counted as denied once. */
+  /**
+   * False if this update was denied before: a handler continues after a denial and may cause another. An update is counted as
+   * denied once.
+   */
   readonly isFirst: boolean
 }
 
@@ -102,7 +108,8 @@ export interface WarningEvent {
 }
 
 /**
- * Event for a mark that this process put on a subject or removed. Changes by other processes on the same storage are reported by its `watch()`.
+ * Event for a mark that this process put on a subject or removed. Changes by other processes on the same storage are reported by
+ * its `watch()`.
  *
  * @example
  * ```ts

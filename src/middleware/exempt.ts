@@ -18,13 +18,14 @@ import { parseOptions } from './options/schema.js'
 import type { Services } from './services.js'
 
 /**
- * Exempts actors from the guards that follow: those further in on the same handler (below it among decorators, inside it when wrapping
- * a handler, later in `compose()`), and every guard that the update reaches afterwards, including a sentinel. Earlier guards have
- * already decided: their refusals stand, but the charges of earlier limits are given back, so that handlers behind `exempt()` use
- * nothing up. That costs one more call to the storage, which the update does not wait for.
+ * Exempts actors from the guards that follow: those further in on the same handler (below it among decorators, inside it when
+ * wrapping a handler, later in `compose()`), and every guard that the update reaches afterwards, including a sentinel. Earlier
+ * guards have already decided: their refusals stand, but the charges of earlier limits are given back, so that handlers behind
+ * `exempt()` use nothing up. That costs one more call to the storage, which the update does not wait for.
  *
  * - `exempt()` exempts everybody from limits and debounces, but not from `block`, `once`, registration and roles.
- * - With options it exempts the actors they name, to the same extent as the option `exempt` of `sentinel()`: {@link ExemptOptions}.
+ * - With options it exempts the actors they name, to the same extent as the option `exempt` of `sentinel()`:
+ *   {@link ExemptOptions}.
  *
  * @throws SentinelError `option.invalid`, `option.unknown`, `subject.invalid`; when it is wired, `role.unknown`.
  *

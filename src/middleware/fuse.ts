@@ -10,14 +10,15 @@ const fused = new WeakSet<object>()
 
 /**
  * Makes a composer combine guards that are registered next to each other into one call:
- * `bot.command('buy', throttle('3/1m'), debounce('1s'), buy)` then costs one round trip, as with `compose()` and decorators. grammY itself
- * runs each middleware separately, so that each guard would cost a round trip. `guard.install(bot)` calls it for its bot; for composers
- * of your own call it before anything is registered on them.
+ * `bot.command('buy', throttle('3/1m'), debounce('1s'), buy)` then costs one round trip, as with `compose()` and decorators.
+ * grammY itself runs each middleware separately, so that each guard would cost a round trip. `guard.install(bot)` calls it for
+ * its bot; for composers of your own call it before anything is registered on them.
  *
- * Decisions and limit names stay the same, except that a refusal by one guard charges none of those asked together with it. Still asked
- * separately: guards behind one that decides by something other than the storage (a resolver of `auth()`, a role that Telegram assigns,
- * `fromRateLimiter()`), behind `concurrency()` or behind a debounce that holds updates back; `membership()` and `once()` behind other
- * guards; a guard used in several places, which is one limit; and a `compose()` with a name, storage or clock.
+ * Decisions and limit names stay the same, except that a refusal by one guard charges none of those asked together with it. Still
+ * asked separately: guards behind one that decides by something other than the storage (a resolver of `auth()`, a role that
+ * Telegram assigns, `fromRateLimiter()`), behind `concurrency()` or behind a debounce that holds updates back; `membership()` and
+ * `once()` behind other guards; a guard used in several places, which is one limit; and a `compose()` with a name, storage or
+ * clock.
  *
  * @param composer A bot or a composer. Composers that its methods return are included. A second call has no effect.
  * @returns The same composer.

@@ -54,7 +54,10 @@ export interface Question<C extends Context> {
 export interface Wiring<C extends Context> {
   /** The services that the guards of a chain share: storage, clock, bots, events, background work. */
   readonly services: Services
-  /** The handler that the guards protect, by a name that stays the same after `reconfigure()`; undefined for guards of the sentinel itself. */
+  /**
+   * The handler that the guards protect, by a name that stays the same after `reconfigure()`; undefined for guards of the
+   * sentinel itself.
+   */
   readonly place: string | undefined
   /** Returns the index of a scope; creates it on first use and shares it by name. */
   scope(name: string, subjectOf: SubjectOf<C>): number
@@ -92,8 +95,9 @@ export interface Wired<C extends Context> {
    */
   divert?(facts: Facts, ctx: C, next: Onward, control: SentinelControl, seated?: boolean): boolean
   /**
-   * Takes a place for an admitted update, as the last step before its handlers; the place is left when they have ended. Returns an
-   * admission with a veto if no place is free, undefined if none is needed. With `shadow` no update waits. Must neither throw nor reject.
+   * Takes a place for an admitted update, as the last step before its handlers; the place is left when they have ended. Returns
+   * an admission with a veto if no place is free, undefined if none is needed. With `shadow` no update waits. Must neither throw
+   * nor reject.
    */
   seat?(facts: Facts, ctx: C, shadow: boolean): MaybePromise<Seat | undefined>
   /** True if `admit` decides by something other than the plan, so that guards behind it in a chain are asked after its answer. */
@@ -104,7 +108,10 @@ export interface Wired<C extends Context> {
   waiting?(): number
   /** Returns how many updates the guard is handling detached from the request or polling loop that delivered them. */
   running?(): number
-  /** Has held updates handled now, and waits for that; undefined if there are none. Unlike after `drain`, the guard continues to hold updates. */
+  /**
+   * Has held updates handled now, and waits for that; undefined if there are none. Unlike after `drain`, the guard continues to
+   * hold updates.
+   */
   fire?(): Promise<unknown> | undefined
   /** Finishes everything that the guard holds back, for good. */
   drain?(): Promise<void>
@@ -136,8 +143,8 @@ export interface Admission {
 export type Seat = Place | Admission
 
 /**
- * The definition of a guard, as `throttle()` and the other functions create it for `compose()` and `sentinel()` to combine. What `wire`
- * takes and returns is internal and may change in any version.
+ * The definition of a guard, as `throttle()` and the other functions create it for `compose()` and `sentinel()` to combine. What
+ * `wire` takes and returns is internal and may change in any version.
  *
  * @example
  * ```ts
@@ -187,16 +194,17 @@ export function wiringWith<C extends Context>(wiring: Wiring<C>, own: Partial<Wi
 /**
  * A guard. The same value works in every position:
  *
- * - middleware, in front of a bot, a composer or a handler: `bot.use(throttle('5/10s'))`, `bot.command('buy', throttle('5/10s'), buy)`
+ * - middleware, in front of a bot, a composer or a handler: `bot.use(throttle('5/10s'))`,
+ *   `bot.command('buy', throttle('5/10s'), buy)`
  * - around a handler: `throttle('5/10s')(buy)` is a function of the same name, arity and types
  * - a decorator of a method, or of a field that holds a function: standard decorators or `experimentalDecorators`
  * - a part of `compose()` and `sentinel()`, which combine several guards into one plan
  *
- * Guards around one handler form one plan, evaluated from the outermost to the innermost. They use the storage, clock, listeners and
- * exemptions of the sentinel that admitted the update; without a sentinel they keep their state in memory.
+ * Guards around one handler form one plan, evaluated from the outermost to the innermost. They use the storage, clock, listeners
+ * and exemptions of the sentinel that admitted the update; without a sentinel they keep their state in memory.
  *
- * @throws SentinelError `handler.invalid` if it is applied to something that is not a handler; `limit.duplicate` and `plan.invalid` as
- * {@link compose}.
+ * @throws SentinelError `handler.invalid` if it is applied to something that is not a handler; `limit.duplicate` and
+ * `plan.invalid` as {@link compose}.
  *
  * @example
  * ```ts
@@ -254,7 +262,8 @@ export interface Guard<C extends Context = Context> extends MiddlewareFn<C> {
 
 /**
  * What a guard requires of the function it is applied to: its first parameter is a compatible context, or it has no parameters.
- * Resolves to `unknown` for such a function, otherwise to an object type that no function has, which makes the compiler report an error.
+ * Resolves to `unknown` for such a function, otherwise to an object type that no function has, which makes the compiler report an
+ * error.
  *
  * @example
  * ```ts
@@ -277,8 +286,8 @@ export type Guardable<H, C extends Context> = H extends (ctx: infer X, ...rest: 
   : { readonly 'a handler takes a context first': never }
 
 /**
- * The further parameters of a decorator under `experimentalDecorators`, after target and key: none needed if the field holds a handler,
- * otherwise one that nobody can pass, which makes the compiler report an error. Private fields cannot be checked.
+ * The further parameters of a decorator under `experimentalDecorators`, after target and key: none needed if the field holds a
+ * handler, otherwise one that nobody can pass, which makes the compiler report an error. Private fields cannot be checked.
  *
  * @example
  * ```ts

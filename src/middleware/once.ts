@@ -33,13 +33,13 @@ export interface OnceOptions {
   /** How long an update is remembered. @default '1d', as long as Telegram keeps an update and may redeliver it */
   readonly for?: Duration
   /**
-   * Strict mode: an update whose handler has neither finished nor failed within this span may be handled again, so
-   * that a killed worker loses nothing. Choose a span longer than your slowest handler. @default none: an update is taken once and for all
+   * Strict mode: an update whose handler has neither finished nor failed within this span may be handled again, so that a killed
+   * worker loses nothing. Choose a span longer than your slowest handler. @default none: an update is taken once and for all
    */
   readonly lease?: Duration
   /**
-   * What happens while the storage does not answer: `local` remembers updates in this process's memory until it is back, `open` lets
-   * duplicates pass, `closed` drops every update. @default 'local'
+   * What happens while the storage does not answer: `local` remembers updates in this process's memory until it is back, `open`
+   * lets duplicates pass, `closed` drops every update. @default 'local'
    */
   readonly onFailure?: WhenDown
 }
@@ -48,9 +48,9 @@ export interface OnceOptions {
  * Handles a redelivered update once and charges it once.
  *
  * Updates are identified by the bot's id and the `update_id`. If the handler throws, the update is released: a redelivery runs
- * and is not charged again by any limit. A duplicate that comes while the first is still running is dropped silently, like any later
- * one. Behind a webhook Telegram takes that for success, so if the first then fails, nothing is redelivered. With `lease`, a
- * duplicate that comes after the lease has ended runs, and is not charged again either.
+ * and is not charged again by any limit. A duplicate that comes while the first is still running is dropped silently, like any
+ * later one. Behind a webhook Telegram takes that for success, so if the first then fails, nothing is redelivered. With `lease`,
+ * a duplicate that comes after the lease has ended runs, and is not charged again either.
  *
  * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`.
  *

@@ -47,8 +47,8 @@ export interface PermissionOptions<C extends Context = Context> {
   /** Evaluates and counts updates and tells listeners, but never refuses. @default false */
   readonly shadow?: boolean
   /**
-   * What happens while the storage does not answer: `closed` refuses (`unavailable`), `local` uses the last known copy of who holds
-   * which role, `open` lets everybody in. @default 'closed'
+   * What happens while the storage does not answer: `closed` refuses (`unavailable`), `local` uses the last known copy of who
+   * holds which role, `open` lets everybody in. @default 'closed'
    */
   readonly onFailure?: WhenDown
 }
@@ -56,13 +56,15 @@ export interface PermissionOptions<C extends Context = Context> {
 type Settings = z.output<typeof options>
 
 /**
- * Admits only actors with a permission: they hold a role that allows it (see `roles` of `sentinel()`), everywhere or in the chat of the
- * update, and none that denies it. Everybody else is refused with the reason `forbidden`, as are updates without an actor, such as the
- * result of a poll. Roles are expanded when the guard is wired, so that it is decided together with the rest of its chain. Telegram is
- * asked only if a role that it assigns (`chat:administrator` …) matters, and only if the plan does not already refuse or exempt the actor.
+ * Admits only actors with a permission: they hold a role that allows it (see `roles` of `sentinel()`), everywhere or in the chat
+ * of the update, and none that denies it. Everybody else is refused with the reason `forbidden`, as are updates without an actor,
+ * such as the result of a poll. Roles are expanded when the guard is wired, so that it is decided together with the rest of its
+ * chain. Telegram is asked only if a role that it assigns (`chat:administrator` …) matters, and only if the plan does not already
+ * refuse or exempt the actor.
  *
- * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`; when it is wired, `permission.unknown` if no role allows
- * the permission: thrown while a chain is built; in front of a handler reported as an `error` event, and the handler refuses everybody.
+ * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`; when it is wired, `permission.unknown` if no role
+ * allows the permission: thrown while a chain is built; in front of a handler reported as an `error` event, and the handler
+ * refuses everybody.
  *
  * @example
  * ```ts

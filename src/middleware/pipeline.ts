@@ -59,7 +59,9 @@ export class Chain<C extends Context> {
   private readonly entrance: Entrance<C>
   readonly refusals: Refusals<C>
   private readonly steps: Steps
-  /** Updates whose handlers failed: for a sentinel, all of them; for guards in front of a handler, those that they had admitted. */
+  /**
+   * Updates whose handlers failed: for a sentinel, all of them; for guards in front of a handler, those that they had admitted.
+   */
   readonly redone: Redone
   /** Whether any claim has a lease that may end while handlers run. */
   readonly leased: boolean
@@ -134,8 +136,8 @@ export class Chain<C extends Context> {
   }
 
   /**
-   * Returns the chain for the guards of a handler behind this sentinel. It shares the sentinel's services and exemptions but has a plan
-   * of its own.
+   * Returns the chain for the guards of a handler behind this sentinel. It shares the sentinel's services and exemptions but has
+   * a plan of its own.
    *
    * @param many True if very many handlers have alike guards: they share one chain.
    */
@@ -211,8 +213,8 @@ export class Chain<C extends Context> {
   }
 
   /*
-   * Asynchronous continuations are methods of their own: a closure in the synchronous path would make every update allocate what the
-   * closure captures, even if it is never called.
+   * Asynchronous continuations are methods of their own: a closure in the synchronous path would make every update allocate what
+   * the closure captures, even if it is never called.
    */
 
   /** Runs the hooks first. Whatever they decide, observers still see the update. */

@@ -38,8 +38,9 @@ export class Recent<T> {
 const noticed = new WeakMap<object, Map<string, Recent<true>>>()
 
 /**
- * Returns the subjects that a guard has notified recently. Each `guard.reconfigure()` wires guards anew, which must not cause another
- * notice. So the record is kept by the sentinel's events, which all of its chains share, and by the guard's slot and place.
+ * Returns the subjects that a guard has notified recently. Each `guard.reconfigure()` wires guards anew, which must not cause
+ * another notice. So the record is kept by the sentinel's events, which all of its chains share, and by the guard's slot and
+ * place.
  */
 export function noticedBy(
   { services: { events }, place = '' }: Pick<Wiring<Context>, 'services' | 'place'>,

@@ -58,9 +58,9 @@ interface Demand extends z.output<typeof options> {
 }
 
 /**
- * Admits only registered actors (`guard.register()`), in every position a guard can take. Everybody else is refused with the reason
- * `unregistered`, as are updates without an actor, such as the result of a poll. To gate a whole bot, with `/start` left open, use
- * {@link auth}.
+ * Admits only registered actors (`guard.register()`), in every position a guard can take. Everybody else is refused with the
+ * reason `unregistered`, as are updates without an actor, such as the result of a poll. To gate a whole bot, with `/start` left
+ * open, use {@link auth}.
  *
  * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`.
  *
@@ -83,9 +83,9 @@ export function requireRegistered<C extends Context = Context>(given: RequireOpt
 }
 
 /**
- * Admits only actors who hold one of the roles, or a role that extends one of them: granted everywhere, in the chat of the update, or
- * assigned by Telegram (`chat:administrator` …). Everybody else is refused with the reason `forbidden`, as are updates without an actor.
- * Two `requireRole()` guards on one handler require both.
+ * Admits only actors who hold one of the roles, or a role that extends one of them: granted everywhere, in the chat of the
+ * update, or assigned by Telegram (`chat:administrator` …). Everybody else is refused with the reason `forbidden`, as are updates
+ * without an actor. Two `requireRole()` guards on one handler require both.
  *
  * Telegram is asked only if one of the roles is assigned by Telegram, and only about actors whom no other role admits.
  *

@@ -89,8 +89,8 @@ export function createServices(options: ServicesOptions): Services {
   const events = new Events<SentinelEvents>(
     (error, event, told) => {
       const failure = { error, during: `listener for ${event}` }
-      // If a listener for errors throws, reporting that as an error event would call it again. The same goes for `hook.ran` listeners
-      // during hooks for errors.
+      // If a listener for errors throws, reporting that as an error event would call it again. The same goes for `hook.ran`
+      // listeners during hooks for errors.
       if (event === 'error' || (event === 'hook.ran' && (told as HookRanEvent).point === 'error'))
         lastResort.tell('error', failure)
       else events.tell('error', failure)
@@ -194,8 +194,8 @@ function rolesOf(
 const chains = new WeakMap<Storage, number>()
 
 /**
- * Returns a name for the next chain on a storage: its number in the order of creation, which is the same in every worker that runs
- * the same code.
+ * Returns a name for the next chain on a storage: its number in the order of creation, which is the same in every worker that
+ * runs the same code.
  */
 export function chainName(storage: Storage): string {
   const number = (chains.get(storage) ?? 0) + 1

@@ -101,8 +101,8 @@ type Refusing = Pick<Question<Context>['check'], 'guard' | 'subject'> &
   Partial<Pick<Question<Context>['check'], 'shadow' | 'onRefusal' | 'whenDown'>>
 
 /**
- * Looks up the dossiers of admitted users. The result is stored as a mark, which the plan reads together with everything else. An update
- * that finds no such mark requests the dossier and continues, at once or after a bounded wait.
+ * Looks up the dossiers of admitted users. The result is stored as a mark, which the plan reads together with everything else. An
+ * update that finds no such mark requests the dossier and continues, at once or after a bounded wait.
  */
 export class Vetting {
   readonly #wait: Ms

@@ -192,8 +192,8 @@ export class Administration {
   }
 
   /**
-   * Marks that were requested before any bot was met, by name; undefined stands for a removed mark. They take effect at once and are
-   * written for every bot when it is met.
+   * Marks that were requested before any bot was met, by name; undefined stands for a removed mark. They take effect at once and
+   * are written for every bot when it is met.
    */
   private readonly staged = new Map<string, Map<Key, Mark | undefined>>()
 
@@ -237,7 +237,9 @@ export class Administration {
     if (this.waits || staged.has(key)) staged.set(key, mark)
   }
 
-  /** Starts all writes before awaiting the first, so that a synchronous storage has them before the bot's first update is decided. */
+  /**
+   * Starts all writes before awaiting the first, so that a synchronous storage has them before the bot's first update is decided.
+   */
   private async catchUp(bot: KnownBot): Promise<void> {
     const { marks } = this.services.storage
     const writes: MaybePromise<unknown>[] = []
@@ -325,7 +327,10 @@ export class Administration {
     return held
   }
 
-  /** Whether marks are written in one call, before the method returns: always for a storage in this process, which has no time-out. */
+  /**
+   * Whether marks are written in one call, before the method returns: always for a storage in this process, which has no
+   * time-out.
+   */
   private fits({ length }: readonly unknown[]): boolean {
     return length <= BATCH || this.services.storage.remote !== true
   }

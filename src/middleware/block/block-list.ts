@@ -104,8 +104,8 @@ export async function add(services: Services, bot: number, entries: readonly Mar
 }
 
 /**
- * Writes the blocks that last longer than the existing ones, raises their events and returns the subjects. Runs synchronously up to
- * its result if the storage is synchronous.
+ * Writes the blocks that last longer than the existing ones, raises their events and returns the subjects. Runs synchronously up
+ * to its result if the storage is synchronous.
  */
 async function lengthen(
   { storage: { marks }, events }: Services,

@@ -55,7 +55,9 @@ export class Background {
     }
   }
 
-  /** Waits until nothing is running. With `rounds`, waits that many times for what is running, including work started meanwhile. */
+  /**
+   * Waits until nothing is running. With `rounds`, waits that many times for what is running, including work started meanwhile.
+   */
   async drain(rounds = Number.POSITIVE_INFINITY): Promise<void> {
     for (let left = rounds; left > 0 && this.running.size > 0; left--) await Promise.all(this.running)
   }

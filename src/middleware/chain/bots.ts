@@ -13,8 +13,8 @@ export interface KnownBot {
 }
 
 /**
- * Returns an API client whose calls are never sent as the reply to a webhook: background calls come too late for that and would be lost,
- * and a reply returns no result. Returns the same client if the bot does not use webhook replies.
+ * Returns an API client whose calls are never sent as the reply to a webhook: background calls come too late for that and would
+ * be lost, and a reply returns no result. Returns the same client if the bot does not use webhook replies.
  */
 export function ownWay(api: Api): Api {
   if (api.options?.canUseWebhookReply === undefined) return api

@@ -34,8 +34,8 @@ async function finish({ services, chain, draining }: Unfinished): Promise<void> 
 }
 
 /**
- * Finishes everything that a sentinel has begun, but within a bounded time: a handler that hangs must not keep a process alive. When the
- * time is up, a warning lists what is left.
+ * Finishes everything that a sentinel has begun, but within a bounded time: a handler that hangs must not keep a process alive.
+ * When the time is up, a warning lists what is left.
  *
  * @throws SentinelError `duration.invalid`.
  */

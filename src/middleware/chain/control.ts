@@ -77,7 +77,8 @@ let gathered: (control: SentinelControl) => readonly Gathered[]
 let stopped: (control: SentinelControl) => boolean
 
 /**
- * The object that handlers find as `ctx.sentinel`: the facts of the update, what is left of each limit, and ways to deny or refund.
+ * The object that handlers find as `ctx.sentinel`: the facts of the update, what is left of each limit, and ways to deny or
+ * refund.
  *
  * @example
  * ```ts
@@ -87,7 +88,7 @@ let stopped: (control: SentinelControl) => boolean
  * const bot = new Bot<Context & SentinelFlavor>('123:token')
  * bot.use(sentinel())
  * bot.command('roll', async (ctx) => {
- *   const left = ctx.sentinel.remaining('user') // undefined for whoever is let off, such as the owner
+ *   const left = ctx.sentinel.remaining('user') // undefined for exempt actors, such as the owner
  *   await ctx.reply(`You have ${left ?? 'plenty'} left.`)
  *   if (Math.random() < 0.1) await ctx.sentinel.refund() // this one is on the house
  * })
@@ -151,8 +152,8 @@ export class SentinelControl<C extends Context = Context> {
   }
 
   /**
-   * Returns what is left of a limit, by its name (`user`, `user.inline` …), in whole units of cost; undefined if the limit was not asked,
-   * for example because the actor is exempt. A name that no limit has causes the warning `limit.unknown`.
+   * Returns what is left of a limit, by its name (`user`, `user.inline` …), in whole units of cost; undefined if the limit was
+   * not asked, for example because the actor is exempt. A name that no limit has causes the warning `limit.unknown`.
    */
   remaining(limit: string): number | undefined {
     const left = this.limits.find(({ name }) => name === limit)?.remaining
@@ -203,15 +204,18 @@ export class SentinelControl<C extends Context = Context> {
   }
 
   /**
-   * Tells whether the actor has a permission, such as `orders.refund`, by roles granted everywhere or in this chat, or assigned by
-   * Telegram; see `roles` of `sentinel()`. The owner and the users listed in `exempt` have every permission. False for an invalid
-   * permission name, and if the storage fails (reported as an `error` event).
+   * Tells whether the actor has a permission, such as `orders.refund`, by roles granted everywhere or in this chat, or assigned
+   * by Telegram; see `roles` of `sentinel()`. The owner and the users listed in `exempt` have every permission. False for an
+   * invalid permission name, and if the storage fails (reported as an `error` event).
    */
   async can(permission: string): Promise<boolean> {
     return (await this.back.can(this, permission)) || (await this.outer?.can(permission)) === true
   }
 
-  /** Tells whether the actor holds a role or one that extends it: everywhere, in this chat, or assigned by Telegram. Fails like {@link can}. */
+  /**
+   * Tells whether the actor holds a role or one that extends it: everywhere, in this chat, or assigned by Telegram. Fails like
+   * {@link can}.
+   */
   async hasRole(role: string): Promise<boolean> {
     return (await this.back.hasRole(this, role)) || (await this.outer?.hasRole(role)) === true
   }
@@ -240,7 +244,9 @@ export function rootOf(ctx: Context & Partial<SentinelFlavor>): Chain<Context> |
   return undefined
 }
 
-/** Records that an update which a sentinel counted as allowed is denied after all. Returns true if it had not been denied before. */
+/**
+ * Records that an update which a sentinel counted as allowed is denied after all. Returns true if it had not been denied before.
+ */
 export function stopsFirst(ctx: Context & Partial<SentinelFlavor>, tally: object): boolean {
   let counted: SentinelControl | undefined
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
@@ -249,7 +255,9 @@ export function stopsFirst(ctx: Context & Partial<SentinelFlavor>, tally: object
   return counted === undefined || stopped(counted)
 }
 
-/** Refunds what guards in front of handlers behind a sentinel have charged, including those behind further sentinels in between. */
+/**
+ * Refunds what guards in front of handlers behind a sentinel have charged, including those behind further sentinels in between.
+ */
 export function takeBackBehind(root: Chain<Context>, ctx: Context & Partial<SentinelFlavor>): void {
   const behind: SentinelControl[] = []
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
@@ -286,8 +294,8 @@ export function hasPassed(
 }
 
 /**
- * Adds `ctx.sentinel` to the type of contexts that passed a guard; handlers in front of the guard do not have it. The type argument is
- * the type of the contexts in {@link SentinelControl.burst}, by default plain ones.
+ * Adds `ctx.sentinel` to the type of contexts that passed a guard; handlers in front of the guard do not have it. The type
+ * argument is the type of the contexts in {@link SentinelControl.burst}, by default plain ones.
  *
  * @example
  * ```ts

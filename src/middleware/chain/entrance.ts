@@ -14,7 +14,10 @@ import { type Step, stepped } from './probe.js'
 import type { Settling } from './settling.js'
 import type { Tally } from './tally.js'
 
-/** Brings an admitted update to its handlers: runs the last hooks, takes places, lets guards hold it back, and handles how it ends. */
+/**
+ * Brings an admitted update to its handlers: runs the last hooks, takes places, lets guards hold it back, and handles how it
+ * ends.
+ */
 export class Entrance<C extends Context> {
   private readonly diverters: readonly Wired<C>[]
   /** Undefined if no guard counts running handlers. */
@@ -76,8 +79,8 @@ export class Entrance<C extends Context> {
   }
 
   /**
-   * Gives the charges back, as if a limit of the plan had refused. Except for the first part of an album, which pays for the later parts:
-   * otherwise albums would cost nothing as long as their first part is vetoed.
+   * Gives the charges back, as if a limit of the plan had refused. Except for the first part of an album, which pays for the
+   * later parts: otherwise albums would cost nothing as long as their first part is vetoed.
    */
   private uncharge({ album, activity }: Facts, decision: Decision | undefined): void {
     if (album === undefined || activity !== 'message') this.settling.settle(decision, 'refund')
@@ -228,8 +231,8 @@ export class Entrance<C extends Context> {
   }
 
   /**
-   * Takes a place for an update that is about to be handled. If there is none, or a hook vetoes, the update is refused, and so are those
-   * that were gathered with it; these get no notice, since this update gets one.
+   * Takes a place for an update that is about to be handled. If there is none, or a hook vetoes, the update is refused, and so
+   * are those that were gathered with it; these get no notice, since this update gets one.
    *
    * @param held The control of an update that was held back, and so was counted as allowed.
    */

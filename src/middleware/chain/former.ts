@@ -11,14 +11,17 @@ interface FormerLayer {
 }
 
 /**
- * The guards of handlers that were used before options were changed. They are recreated when their handler is next used, or when all
- * limits are queried, whichever comes first.
+ * The guards of handlers that were used before options were changed. They are recreated when their handler is next used, or when
+ * all limits are queried, whichever comes first.
  */
 export class Former {
   layers: FormerLayer[] = []
   /** Whether the chain has been drained, because other options replaced it or the sentinel closes. */
   isOver = false
-  /** Guards first used after that, by an update from before reconfigure(). Keyed by definitions, so that the next chain finds their limits. */
+  /**
+   * Guards first used after that, by an update from before reconfigure(). Keyed by definitions, so that the next chain finds
+   * their limits.
+   */
   late = new Map<LayerOf[0], LayerOf>()
 
   /** Takes over the handlers' guards of the replaced chain. */
@@ -41,8 +44,8 @@ export class Former {
   }
 
   /**
-   * Called when guards of a handler are used for the first time. If this chain is over, the update was admitted before that. Nobody would
-   * handle what the guards hold back, so they are drained at once and hold nothing back.
+   * Called when guards of a handler are used for the first time. If this chain is over, the update was admitted before that.
+   * Nobody would handle what the guards hold back, so they are drained at once and hold nothing back.
    */
   used(layer: Chain<Context>, of: LayerOf): void {
     if (!this.isOver) return

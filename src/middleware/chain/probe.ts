@@ -24,8 +24,8 @@ export interface Step {
    */
   readonly kind: 'guard' | 'storage' | 'hook' | 'background'
   /**
-   * The name of the guard, such as `auth`; of the request, such as `evaluate`; or of the work, such as `notice`, or `held`: the steps
-   * between a burst's time to be handled and its handlers.
+   * The name of the guard, such as `auth`; of the request, such as `evaluate`; or of the work, such as `notice`, or `held`: the
+   * steps between a burst's time to be handled and its handlers.
    */
   readonly name: string
   /** For a guard: `observe`, before anything is decided, or `admit`, its last word. */

@@ -15,9 +15,9 @@ export class Settling {
   ) {}
 
   /**
-   * Runs the handlers, and settles the admission by how they end. The caller only waits for the handlers. But an exception is passed on
-   * after the release: otherwise the update could be redelivered while its claim is still held, and would be lost. That wait is bounded,
-   * since storages have time-outs.
+   * Runs the handlers, and settles the admission by how they end. The caller only waits for the handlers. But an exception is
+   * passed on after the release: otherwise the update could be redelivered while its claim is still held, and would be lost. That
+   * wait is bounded, since storages have time-outs.
    */
   run(next: NextFunction, decision: Decision | undefined, ctx: Context): MaybePromise<void> {
     return decision !== undefined && (this.released || this.leased)

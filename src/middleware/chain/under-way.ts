@@ -5,13 +5,14 @@ import { hasPassed } from './control.js'
 const noOther = (): void => undefined
 
 /**
- * Updates that a sentinel is deciding. If the sentinel stands on two branches (`fork()`) and its storage is asynchronous, the second pass
- * of an update comes before the first is decided. It waits for the first, which it would otherwise take for a duplicate.
+ * Updates that a sentinel is deciding. If the sentinel stands on two branches (`fork()`) and its storage is asynchronous, the
+ * second pass of an update comes before the first is decided. It waits for the first, which it would otherwise take for a
+ * duplicate.
  */
 export class UnderWay {
   /**
-   * The context's property for the promise of the first pass; null if the update passes without a decision. Stored in the context because
-   * a map of all updates being decided would cost each update of a remote storage a tenth of its time.
+   * The context's property for the promise of the first pass; null if the update passes without a decision. Stored in the context
+   * because a map of all updates being decided would cost each update of a remote storage a tenth of its time.
    */
   private readonly entered = Symbol('first use')
   /** Callbacks for when the update is admitted. */
@@ -22,7 +23,10 @@ export class UnderWay {
     return this.waiting.size > 0
   }
 
-  /** Stores the promise of the first pass, unless that pass has already admitted or stopped the update. `tally` identifies the sentinel. */
+  /**
+   * Stores the promise of the first pass, unless that pass has already admitted or stopped the update. `tally` identifies the
+   * sentinel.
+   */
   noted(ctx: Context, entered: MaybePromise<void>, tally: object): MaybePromise<void> {
     const noting = ctx as Noting
     if (isPromise(entered) && noting[this.entered] !== null && !hasPassed(ctx, tally, noOther))

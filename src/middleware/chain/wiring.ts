@@ -19,8 +19,8 @@ interface Scope<C extends Context> {
 }
 
 /*
- * Scopes that nearly all chains have. A scope's name always stands for the same subject, so these are read directly, which avoids a call
- * of a function that V8 cannot inline.
+ * Scopes that nearly all chains have. A scope's name always stands for the same subject, so these are read directly, which avoids
+ * a call of a function that V8 cannot inline.
  */
 const OTHER = 0
 const ACTOR = 1
@@ -257,8 +257,8 @@ export class Questions<C extends Context> implements Wiring<C> {
   }
 
   /**
-   * Returns the list with one cost replaced. For the costs 0 and 1, as for a claim that is asked or not, the list is created once and
-   * shared, since storages may cache by list identity.
+   * Returns the list with one cost replaced. For the costs 0 and 1, as for a claim that is asked or not, the list is created once
+   * and shared, since storages may cache by list identity.
    */
   private withCost(costs: readonly number[], index: number, cost: number): readonly number[] {
     const shared = cost === 0 || cost === 1

@@ -77,8 +77,8 @@ const LOOKED_THROUGH = 64
 const NOWHERE: Place = { leave: () => undefined }
 
 /**
- * A bounded number of places per subject, given in the order of arrival. A subject with a single holder costs one map entry and no
- * timer: deadlines are checked only while somebody waits.
+ * A bounded number of places per subject, given in the order of arrival. A subject with a single holder costs one map entry and
+ * no timer: deadlines are checked only while somebody waits.
  */
 export class Places<T> {
   /** Lanes by bot. */

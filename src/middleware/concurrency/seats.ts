@@ -25,7 +25,9 @@ interface Working {
   readonly ctx: Context
 }
 
-/** The place of an update, shared by all passes of the update through the guard; left when the last of its handlers have ended. */
+/**
+ * The place of an update, shared by all passes of the update through the guard; left when the last of its handlers have ended.
+ */
 interface Held {
   readonly bot: number
   readonly key: Key
@@ -95,7 +97,10 @@ export class Seats {
     return this.share(held, ctx)
   }
 
-  /** Called when other options have replaced this guard, or the sentinel closes. In the first case, updates on their way may still wait. */
+  /**
+   * Called when other options have replaced this guard, or the sentinel closes. In the first case, updates on their way may still
+   * wait.
+   */
   async drain(): Promise<void> {
     if (isClosing(this.services)) this.places.close()
     else this.superseded = true

@@ -7,8 +7,8 @@ export interface Straggler {
 }
 
 /*
- * An update is decided by the options in force when it came. An update from before `guard.reconfigure()` may reach its guards after
- * their chain was drained, so those guards register here. Keyed by the events object, which the chains of a sentinel share.
+ * An update is decided by the options in force when it came. An update from before `guard.reconfigure()` may reach its guards
+ * after their chain was drained, so those guards register here. Keyed by the events object, which the chains of a sentinel share.
  */
 const closing = new WeakSet<object>()
 const stragglers = new WeakMap<object, Set<Straggler>>()

@@ -60,7 +60,10 @@ interface Burst<C extends Context> {
 /** A running call of handlers for a burst. */
 interface Run<C extends Context> {
   readonly part: Part<C>
-  /** When the handlers began; undefined while they wait for bursts of earlier options or for a place, which have bounds of their own. */
+  /**
+   * When the handlers began; undefined while they wait for bursts of earlier options or for a place, which have bounds of their
+   * own.
+   */
   since: Ms | undefined
 }
 
@@ -81,9 +84,9 @@ interface Lane<C extends Context> {
  * Gathers messages into bursts, and runs the handlers of each burst once, with its last message, detached from the update
  * that brought it.
  *
- * Bursts of one key run one after another, in order, with two exceptions: when more than `maxKeys` wait, the oldest runs at once; and
- * handlers that run for longer than `deadline` keep nobody waiting any more. Each key has one timer, which is not moved by each message:
- * when it fires, it checks what is due.
+ * Bursts of one key run one after another, in order, with two exceptions: when more than `maxKeys` wait, the oldest runs at once;
+ * and handlers that run for longer than `deadline` keep nobody waiting any more. Each key has one timer, which is not moved by
+ * each message: when it fires, it checks what is due.
  *
  * After `reconfigure()`, bursts of earlier options go first: their lane must be empty before a burst of the same key is handled.
  */
@@ -107,8 +110,8 @@ export class Bursts<C extends Context> implements Elder {
   }
 
   /**
-   * Adds a message to the burst of its key. After {@link drain}, the message only waits for its turn; returns false if nothing of the key
-   * waits or runs, so that the message may pass directly.
+   * Adds a message to the burst of its key. After {@link drain}, the message only waits for its turn; returns false if nothing of
+   * the key waits or runs, so that the message may pass directly.
    */
   hold(key: string, part: Part<C>, patience: Patience): boolean {
     if (this.closed && !this.isBusy(key)) return false
@@ -126,8 +129,8 @@ export class Bursts<C extends Context> implements Elder {
   }
 
   /**
-   * Queues a message behind what its key holds, which is handled now. Returns false if nothing of the key waits or runs, so that the
-   * message may pass directly.
+   * Queues a message behind what its key holds, which is handled now. Returns false if nothing of the key waits or runs, so that
+   * the message may pass directly.
    */
   follow(key: string, part: Part<C>): boolean {
     if (!this.isBusy(key)) return false
@@ -151,7 +154,10 @@ export class Bursts<C extends Context> implements Elder {
     this.options.elders.delete(this)
   }
 
-  /** Handles everything that waits, and waits for the handlers; undefined if nothing waits or runs. Later messages are held as before. */
+  /**
+   * Handles everything that waits, and waits for the handlers; undefined if nothing waits or runs. Later messages are held as
+   * before.
+   */
   fire(): Promise<unknown> | undefined {
     if (this.lanes.size === 0) return undefined
     this.seal()

@@ -16,8 +16,9 @@ export interface Elder {
 const elders = new WeakMap<object, Map<string, Set<Elder>>>()
 
 /**
- * Returns the replaced bursts of one place (in front of one handler, or of the whole bot), in the order in which they were replaced.
- * Each waits only for those before it, so that none wait for each other. Bursts in front of other handlers are independent.
+ * Returns the replaced bursts of one place (in front of one handler, or of the whole bot), in the order in which they were
+ * replaced. Each waits only for those before it, so that none wait for each other. Bursts in front of other handlers are
+ * independent.
  */
 export function eldersOf({
   services: { events },

@@ -49,8 +49,8 @@ export function withMarks<C extends Context>(
     const anyOf = [...new Set([...check.unless.anyOf, ...marks])]
     return { ...question, check: { ...check, unless: { subject: actor, anyOf } } }
   }
-  // A check has one `unless`, and this one already uses it for other subjects, such as holders of a role in one chat. But a check that
-  // requires marks of the actor can accept the exempt marks as well.
+  // A check has one `unless`, and this one already uses it for other subjects, such as holders of a role in one chat. But a check
+  // that requires marks of the actor can accept the exempt marks as well.
   if (check.kind !== 'present' || check.subject !== actor) return question
   return { ...question, check: { ...check, anyOf: [...new Set([...check.anyOf, ...marks])] } }
 }

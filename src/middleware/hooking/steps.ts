@@ -35,7 +35,9 @@ interface Said {
   readonly updates: WeakSet<Update>
 }
 
-/** Keyed by the hook registry that all chains of a sentinel share: several hooks, each in front of a handler, may stop one update. */
+/**
+ * Keyed by the hook registry that all chains of a sentinel share: several hooks, each in front of a handler, may stop one update.
+ */
 const all = new WeakMap<object, Said>()
 
 function saidBy({ hooks }: Services): Said {

@@ -10,8 +10,8 @@ const NOT_BY_DEFAULT: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Compares what Telegram delivers with what is needed, and warns about missing kinds. `getWebhookInfo` works for polling, too, since
- * Telegram keeps one setting for both.
+ * Compares what Telegram delivers with what is needed, and warns about missing kinds. `getWebhookInfo` works for polling, too,
+ * since Telegram keeps one setting for both.
  */
 export async function compareDelivery(
   api: Pick<Api, 'getWebhookInfo'>,

@@ -70,7 +70,9 @@ export class Delivery {
     api.config.use(deliver(this.needs, route))
   }
 
-  /** To be called with every update. With the first of each bot, checks in the background whether all needed kinds are delivered. */
+  /**
+   * To be called with every update. With the first of each bot, checks in the background whether all needed kinds are delivered.
+   */
   seen(ctx: Context): void {
     const { token } = ctx.api
     if (token === this.last) return

@@ -98,7 +98,9 @@ export interface Reconciliation {
   /** Number of members that were listed, and their total as counted by Telegram. */
   readonly listed: number
   readonly total: number
-  /** Whether all members were listed. Telegram lists at most ten thousand, fewer for channels; others may have joined unnoticed. */
+  /**
+   * Whether all members were listed. Telegram lists at most ten thousand, fewer for channels; others may have joined unnoticed.
+   */
   readonly complete: boolean
   /** Number of users who may have left but were not looked up because of `lookups`. */
   readonly unlooked: number
@@ -142,7 +144,9 @@ const BUSY: Reconciliation = {
   busy: true,
 }
 
-/** Compares the members of a chat with the recorded ones and reports what was missed. Only one worker at a time reconciles a chat. */
+/**
+ * Compares the members of a chat with the recorded ones and reports what was missed. Only one worker at a time reconciles a chat.
+ */
 export async function reconcile(
   services: Services,
   tell: Tell,
@@ -222,7 +226,10 @@ class Comparison {
     }
   }
 
-  /** Looks up recorded members who are not listed. Lists shift while they are read, and may be incomplete, so each user is asked about. */
+  /**
+   * Looks up recorded members who are not listed. Lists shift while they are read, and may be incomplete, so each user is asked
+   * about.
+   */
   async #lookUp(gone: readonly number[]): Promise<number> {
     let unlooked = 0
     for (const user of gone) {
@@ -247,7 +254,8 @@ class Comparison {
     const before = await this.#roster.standingOf(user.id)
     if (before === is) return
     const isNews = lastAt !== undefined && (joinedAt === undefined || joinedAt >= lastAt - SLACK)
-    // A member who is listed for the first time may have been there all along, so that is not reported. A change of a known member is.
+    // A member who is listed for the first time may have been there all along, so that is not reported. A change of a known
+    // member is.
     if (before !== undefined || isNews) {
       await this.#tellOf(member, before, is)
       this.#told++

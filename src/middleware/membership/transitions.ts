@@ -16,8 +16,8 @@ import type { TRANSITION_EVENTS } from './transition-events.js'
  * - `botAdded` to `botUnrestricted`: the same for the bot itself; `botRemoved` is left, kicked or banned
  * - `botBlocked`, `botUnblocked`: a user blocked the bot, or let it write again
  *
- * A member who goes is not reported as demoted or unrestricted in addition. Changes within a status are not reported: other rights of
- * an administrator, another title, other permissions of a restricted member, a longer ban.
+ * A member who goes is not reported as demoted or unrestricted in addition. Changes within a status are not reported: other
+ * rights of an administrator, another title, other permissions of a restricted member, a longer ban.
  *
  *
  * @example
@@ -44,7 +44,10 @@ export interface Transition<E extends TransitionEvent = TransitionEvent, C exten
   readonly event: E
   readonly ctx: C
   readonly chat: Chat
-  /** The user whose membership changed; the bot itself in the `bot…` events of groups, the user in `botBlocked` and `botUnblocked`. */
+  /**
+   * The user whose membership changed; the bot itself in the `bot…` events of groups, the user in `botBlocked` and
+   * `botUnblocked`.
+   */
   readonly member: User
   /**
    * The user who made the change: the member, or an administrator. GroupAnonymousBot (`ANONYMOUS_ADMIN_ID`) stands for all

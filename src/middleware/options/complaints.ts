@@ -125,8 +125,8 @@ interface Form {
 }
 
 /**
- * Returns the form of a union that was most likely meant: among those that accept this type of value, the one with the fewest problems.
- * Undefined if the schema is not a union, or the value fits.
+ * Returns the form of a union that was most likely meant: among those that accept this type of value, the one with the fewest
+ * problems. Undefined if the schema is not a union, or the value fits.
  */
 function formMeant(schema: Schema, value: unknown): Form | undefined {
   const { def } = (bare(schema) as z.core.$ZodTypes)._zod

@@ -68,9 +68,9 @@ type KeyOf = (facts: Facts, ctx: Context) => string | number | undefined
 const wrong = new WeakSet<KeyOf>()
 
 /**
- * Returns a developer's key for an update as text; undefined skips the update. Values that are neither text nor finite numbers (a promise
- * from untyped code, or the NaN of a failed `Number()`) would be the same text for everybody, and so one bucket for all; they skip the
- * update as well.
+ * Returns a developer's key for an update as text; undefined skips the update. Values that are neither text nor finite numbers (a
+ * promise from untyped code, or the NaN of a failed `Number()`) would be the same text for everybody, and so one bucket for all;
+ * they skip the update as well.
  *
  * @throws SentinelError `subject.invalid`, once per key function.
  */

@@ -28,7 +28,10 @@ export function withNeighboursJoined(given: readonly unknown[]): unknown[] {
   return joined
 }
 
-/** Joins guards. Without a sentinel each keeps its own state in memory, so there is nothing to save and they run one after another. */
+/**
+ * Joins guards. Without a sentinel each keeps its own state in memory, so there is nothing to save and they run one after
+ * another.
+ */
 function joinedOf(guards: readonly Guard[]): Step {
   // Loads now, so that the first update need not wait for it. A failure is reported when an update needs the module.
   joining.load().catch(() => undefined)

@@ -26,7 +26,7 @@ export class FieldGuard {
     return around(layer, handler)
   }
 
-  /** Whether these guards are the innermost or latest ones applied to a function. */
+  /** Whether these guards were the last ones applied to a function. */
   isAround(handler: AnyHandler): boolean {
     return this.made !== undefined && guardsOf(handler) === this.made.layer
   }
@@ -49,11 +49,11 @@ export function isGuardedField(instance: object, key: Key): boolean {
 const waiting = new WeakMap<object, Map<Key, FieldGuard[]>>()
 
 /**
- * Applies guards as a decorator under `experimentalDecorators`: `target` is the prototype, or the class for static members. The result
- * replaces the existing property descriptor.
+ * Applies guards as a decorator under `experimentalDecorators`: `target` is the prototype, or the class for static members. The
+ * result replaces the existing property descriptor.
  *
- * A field has no value yet at that time. If fields are assigned (`useDefineForClassFields: false`), a setter on the prototype receives
- * the value; if they are defined, no setter is called, and {@link guardFields} applies the guards later.
+ * A field has no value yet at that time. If fields are assigned (`useDefineForClassFields: false`), a setter on the prototype
+ * receives the value; if they are defined, no setter is called, and {@link guardFields} applies the guards later.
  */
 export function legacyDecorated(
   guards: Guards,

@@ -46,8 +46,8 @@ export function layersOf(handler: AnyHandler): readonly AnyHandler[] {
 }
 
 /**
- * Applies guards to a handler. Returns a function of the same name and arity that calls the handler with the same `this` if the guards
- * admit the update. Guards that the handler already has are joined into one plan with these, after them.
+ * Applies guards to a handler. Returns a function of the same name and arity that calls the handler with the same `this` if the
+ * guards admit the update. Guards that the handler already has are joined into one plan with these, after them.
  *
  * @param usual For a class member whose full name is not known yet: the name if it never becomes known.
  */
@@ -64,8 +64,8 @@ export function layerAround(guards: Guards, inner: AnyHandler, usual?: string): 
   checkTogether(definitions, 'handler')
   const place = placeAround(joined, inner, guards, usual)
   const depth = ++place.depth
-  // A layer that was joined into an outer one is hardly ever called directly. If it is, it must not share state with the outer layer, so
-  // its name differs.
+  // A layer that was joined into an outer one is hardly ever called directly. If it is, it must not share state with the outer
+  // layer, so its name differs.
   const layer: Layer = new Layer(
     definitions,
     () => (place.top === layer ? place.name : `${place.name}/${depth}`),
@@ -127,7 +127,10 @@ function settled(name: string): Place {
   return place
 }
 
-/** Wires definitions once as a test, so that guards that do not fit together throw where they are written and not at the first update. */
+/**
+ * Wires definitions once as a test, so that guards that do not fit together throw where they are written and not at the first
+ * update.
+ */
 export function checkTogether(definitions: readonly GuardDefinition[], place?: string): void {
   new Questions({ ...createServices({}), policies: POLICIES_TO_COME }, definitions, place)
 }

@@ -15,8 +15,8 @@ export interface OwnServices extends Pick<ServicesOptions, 'storage' | 'clock' |
 }
 
 /**
- * Guards in one position. Their chain is created with the first update, behind the sentinel that admitted it: with its storage, clock,
- * listeners, notices and exemptions, and a plan of its own. Without a sentinel they keep their state in memory.
+ * Guards in one position. Their chain is created with the first update, behind the sentinel that admitted it: with its storage,
+ * clock, listeners, notices and exemptions, and a plan of its own. Without a sentinel they keep their state in memory.
  */
 export class Layer<C extends Context = Context> {
   private chain: Chain<C> | undefined
@@ -30,7 +30,8 @@ export class Layer<C extends Context = Context> {
 
   /**
    * @param named Returns the name of the plan.
-   * @param place The handler they protect, which names limits without a name. Without a place, the plan's name does that behind a sentinel.
+   * @param place The handler they protect, which names limits without a name. Without a place, the plan's name does that behind a
+   * sentinel.
    */
   constructor(
     readonly definitions: readonly GuardDefinition<C>[],
@@ -74,7 +75,9 @@ export class Layer<C extends Context = Context> {
     return chain
   }
 
-  /** Creates the chain. Guards that do not fit together are reported and refuse every update: throwing here would stop the bot. */
+  /**
+   * Creates the chain. Guards that do not fit together are reported and refuse every update: throwing here would stop the bot.
+   */
   private made(root: Chain<Context> | undefined): Chain<C> | undefined {
     const services = root?.services ?? this.ownServices()
     try {

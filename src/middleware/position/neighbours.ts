@@ -8,8 +8,8 @@ import { Layer } from './layer.js'
 import { type Step, standingOf, walk } from './standing.js'
 
 /**
- * Guards registered next to each other in one call. Behind a sentinel, those that can be asked together share one plan, in which each
- * keeps the name it has on its own.
+ * Guards registered next to each other in one call. Behind a sentinel, those that can be asked together share one plan, in which
+ * each keeps the name it has on its own.
  */
 export class Neighbours {
   private root: Chain<Context> | undefined
@@ -51,7 +51,10 @@ export class Neighbours {
     }
   }
 
-  /** Called when one of the guards is also used on its own elsewhere: the guards that were asked with it are asked without it from now on. */
+  /**
+   * Called when one of the guards is also used on its own elsewhere: the guards that were asked with it are asked without it from
+   * now on.
+   */
   private part(guard: Guard, root: Chain<Context>): void {
     const joined = this.behind.get(root)
     if (joined?.some((each) => each.joins(guard)) !== true) {
@@ -87,8 +90,9 @@ function drop(root: Chain<Context>, chain: Chain<Context>): Promise<void> {
 }
 
 /**
- * Splits guards into groups that can be asked together with no visible difference except the saved round trips: no guard sees an update
- * that another one still has to admit, or counts an update that another one holds back. The guards of a group fit into one plan.
+ * Splits guards into groups that can be asked together with no visible difference except the saved round trips: no guard sees an
+ * update that another one still has to admit, or counts an update that another one holds back. The guards of a group fit into one
+ * plan.
  */
 function groupsOf(guards: readonly Guard[], services: Services): readonly Group[] {
   const { policies, roles } = services
@@ -116,14 +120,19 @@ function groupsOf(guards: readonly Guard[], services: Services): readonly Group[
   return groups
 }
 
-/** Whether guards include `once`. It must not follow an album's claim in one plan, which would waive it for the later parts of an album. */
+/**
+ * Whether guards include `once`. It must not follow an album's claim in one plan, which would waive it for the later parts of an
+ * album.
+ */
 function countsOnce({ questions }: Questions<Context>): boolean {
   return questions.some(({ check }) => check.kind === 'claim' && check.tokens === 'sequence')
 }
 
 interface Group {
   readonly guards: readonly Guard[]
-  /** The name of the first guard that counts, so that guards without state may join or leave without resetting the group's state. */
+  /**
+   * The name of the first guard that counts, so that guards without state may join or leave without resetting the group's state.
+   */
   readonly name: string | undefined
 }
 

@@ -1,7 +1,10 @@
 /** How often each name was claimed since wiring began. Names are written in code, so there are few. */
 let claimed = new Map<string, number>()
 const claimedOn = new WeakMap<object, Map<string, number>>()
-/** Guards created while updates are handled may claim a name without end: beyond this number they share one state, which bounds memory. */
+/**
+ * Guards created while updates are handled may claim a name without end: beyond this number they share one state, which bounds
+ * memory.
+ */
 const MOST_OF_ONE_NAME = 1000
 
 /**
@@ -58,8 +61,9 @@ export class Names {
 }
 
 /**
- * The position of guards: in front of which handler. Its name identifies their state, so it has to be the same after a restart and in
- * workers of another version: the name of the method with its class, of the function, or of what the handler was registered for.
+ * The position of guards: in front of which handler. Its name identifies their state, so it has to be the same after a restart
+ * and in workers of another version: the name of the method with its class, of the function, or of what the handler was
+ * registered for.
  */
 export class Place {
   private settled: string | undefined

@@ -26,7 +26,10 @@ export function standingOf(given: unknown): Standing | undefined {
   return typeof given === 'function' ? standings.get(given) : undefined
 }
 
-/** Called when an update reaches a guard on its own behind a sentinel. The guard is one limit everywhere, so it is asked alone from now on. */
+/**
+ * Called when an update reaches a guard on its own behind a sentinel. The guard is one limit everywhere, so it is asked alone
+ * from now on.
+ */
 export function standsAlone(guard: object, root: Chain<Context> | undefined): void {
   const standing = standings.get(guard)
   if (standing === undefined || root === undefined) return

@@ -3,9 +3,9 @@ import { promised, unawaited } from '../../core/unawaited.js'
 import type { DenialReason, Denied } from '../../core/verdict.js'
 
 /**
- * The notices by reason. `{wait}` is replaced by the waiting time, in words of the language and rounded up. If waiting cannot help,
- * texts for `limited` and `penalised` with `{wait}` are replaced by the text for `denied`. An empty or blank text sends nothing; only a
- * checkout, which must be declined with words, then uses the built-in text.
+ * The notices by reason. `{wait}` is replaced by the waiting time, in words of the language and rounded up. If waiting cannot
+ * help, texts for `limited` and `penalised` with `{wait}` are replaced by the text for `denied`. An empty or blank text sends
+ * nothing; only a checkout, which must be declined with words, then uses the built-in text.
  *
  * @example
  * ```ts

@@ -9,8 +9,8 @@ export interface Demanded {
 }
 
 /**
- * Returns the slot of a demand. The same demand under other conditions has another slot: of two demands that are checked together, the
- * weaker one must never replace the other.
+ * Returns the slot of a demand. The same demand under other conditions has another slot: of two demands that are checked
+ * together, the weaker one must never replace the other.
  */
 export function demandSlot(
   base: string,

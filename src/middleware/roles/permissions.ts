@@ -21,10 +21,11 @@ export interface Asker {
 }
 
 /**
- * Returns the roles that a subject holds: everywhere, in the chat, and as assigned by Telegram. Asks the storage once or twice, in
- * parallel, and Telegram if its roles matter and were not asked for recently.
+ * Returns the roles that a subject holds: everywhere, in the chat, and as assigned by Telegram. Asks the storage once or twice,
+ * in parallel, and Telegram if its roles matter and were not asked for recently.
  *
- * @param role The only role of interest. Telegram is then asked if one of its roles counts as this role, even if no options name it.
+ * @param role The only role of interest. Telegram is then asked if one of its roles counts as this role, even if no options name
+ * it.
  */
 export function heldRoles(services: Services, asker: Asker, role?: string): MaybePromise<readonly string[]> {
   const { marks } = services.storage

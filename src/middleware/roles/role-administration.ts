@@ -125,7 +125,8 @@ export class RoleAdministration {
     if (this.exemptions().trusts(subjectKey(whom))) return isPermission(permission)
     const unknown = unknownPermission(services.roles, permission, 'can')
     if (unknown !== undefined) {
-      // The name may come from a user, so it is neither thrown nor logged; but a name close to a known one may be a developer's typing error.
+      // The name may come from a user, so it is neither thrown nor logged; but a name close to a known one may be a developer's
+      // typing error.
       if (meantBy(services.roles, permission) !== undefined) services.warn('permission.slip', unknown.message)
       return false
     }

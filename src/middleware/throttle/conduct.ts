@@ -44,7 +44,9 @@ export class Conduct {
     this.adaptation = adaptation
   }
 
-  /** Starts listening. Several chains may have the same limit, so only the first call adds listeners: each refusal counts once. */
+  /**
+   * Starts listening. Several chains may have the same limit, so only the first call adds listeners: each refusal counts once.
+   */
   begin(): void {
     if (this.users++ > 0) return
     const { events } = this.services

@@ -8,8 +8,8 @@ import type { Question } from '../guard.js'
 const MOST_TEXTS = 1000
 
 /**
- * Wraps a developer's limit function so that each text it returns is parsed once. If it returns nothing or something that is not a
- * limit, `otherwise` applies: a mistake must not leave everybody without a limit.
+ * Wraps a developer's limit function so that each text it returns is parsed once. If it returns nothing or something that is not
+ * a limit, `otherwise` applies: a mistake must not leave everybody without a limit.
  *
  * @param failed Called for values that are not limits, once per type of value.
  */

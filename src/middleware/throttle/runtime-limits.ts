@@ -109,8 +109,8 @@ export function storedVariants(
 }
 
 /**
- * Returns the limits of roles as a plan reads them: first by each role's own mark, then by the marks of roles that extend it, so that a
- * role's own limit wins over an inherited one.
+ * Returns the limits of roles as a plan reads them: first by each role's own mark, then by the marks of roles that extend it, so
+ * that a role's own limit wins over an inherited one.
  */
 export function roleVariants(
   limits: readonly (readonly [role: string, limit: Limit])[],
