@@ -112,7 +112,7 @@ export class Overrides {
     return this.book.isOpen ? this.book.roles.ready(ctx.me.id) : undefined
   }
 
-  /** Adds a listener for changes in the storage. It is called only while limits can change. */
+  /** Adds a listener for changes in the storage, which is watched once limits or settings may change. */
   onChange(listener: (change: StorageChange) => void): void {
     this.listeners.add(listener)
   }

@@ -16,7 +16,7 @@ import { checkName, type Policy, type PolicyOptions, type PolicyOverride } from 
  */
 export class PolicyBook implements PolicyNames {
   private readonly policies: ReadonlyMap<string, PolicyOptions>
-  /** The guards of each policy, created once: creating them again would number them again, and their names depend on the number. */
+  /** The guards of each policy without overrides, created once and reused. */
   private readonly made = new Map<string, readonly GuardDefinition[]>()
 
   /**

@@ -1,6 +1,6 @@
 import type { Mark } from '../storage/storage.js'
 
-/** The durable mark of a chat whose administrators have tuned anything but limits. */
+/** The durable mark of a chat whose administrators have changed a setting other than limits. */
 export const SETTINGS_MARK = 'settings'
 
 /** Whether the mark turns notices off. */

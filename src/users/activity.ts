@@ -91,7 +91,7 @@ export class ActivityRecorder {
       return
     }
     const { events, clock } = this.services
-    // With watch() and not on(): a webhook refuses floods unparsed only while nobody listens, and this does not count as listening.
+    // With watch() and not on(): a webhook refuses floods unparsed only while there are no active listeners, and passive ones do not count.
     const stops = [
       events.watch('allowed', ({ facts, ctx }) => {
         // A repeated update was counted when it first came, even if its handler failed.
@@ -131,7 +131,7 @@ export class ActivityRecorder {
   }
 
   private noteDenial({ facts, ctx, verdict, wasAllowed, isFirst }: DeniedEvent, now: Ms): void {
-    // A duplicate was counted when it first came. An update that was let in and denied later was counted when it was let in.
+    // A duplicate was counted when it first came; an update that was admitted and denied later was counted when it was admitted.
     if (!isFirst || (verdict.reason === 'duplicate' && !wasAllowed)) return
     this.note(ctx.me.id, facts, now, wasAllowed ? 0 : 1, 1)
   }

@@ -104,8 +104,8 @@ export class Delivery implements Due {
     if (others !== undefined) for (const joiner of others) joiner.end(status)
   }
 }
+
 /** A request that delivered an update which was under way already. */
-/** Somebody who brought an update that was on its way already. */
 class Joiner implements Due {
   dueAt: Ms = 0
   earlier: Due | undefined

@@ -81,10 +81,10 @@ export function tracing(guard: Observed, options: TracingOptions = {}): () => vo
   }
 }
 
-/** The global tracer; undefined while no SDK is registered, when spans would be made for nobody. */
+/** Returns the global tracer; undefined while no SDK is registered, so that no spans are made in vain. */
 function registered(): Tracer | undefined {
   const provider: TracerProvider & Partial<ProxyTracerProvider> = trace.getTracerProvider()
-  // By what it can, not by its class: there may be several copies of the package.
+  // Tests for the method rather than the class, because several copies of the package may be loaded.
   return provider.getDelegateTracer === undefined
     ? provider.getTracer(NAME)
     : provider.getDelegateTracer(NAME)
