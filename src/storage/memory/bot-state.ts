@@ -38,7 +38,7 @@ export class BotState {
   readonly tables: readonly RecordTable[]
   /** By check; only for claims. */
   readonly claims: readonly (ClaimBook | undefined)[]
-  /** By check: the holders of the marks it reads. Beside it, those of the marks that exempt from it and of its variants. */
+  /** By check: the holders of the marks it reads. `unless` and `variants` hold the same for exemptions and variants. */
   private readonly marks: readonly (readonly Holders[] | undefined)[]
   /** By check: the map of holders, if the check reads a single mark. */
   readonly soleHolders: readonly (Holders['held'] | undefined)[]

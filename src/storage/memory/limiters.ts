@@ -110,9 +110,9 @@ export function logRemove(
 }
 
 /*
- * Two-counter window, after https://blog.cloudflare.com/counting-things-a-lot-of-different-things/ Time is divided into spans,
- * beginning with the first charge. Usage of the previous span counts in proportion to the part of it that the window still
- * covers. Cells: start of the current span, usage in it, usage in the span before; usage in thousandths.
+ * Two-counter window, after https://blog.cloudflare.com/counting-things-a-lot-of-different-things/
+ * Time is divided into spans, beginning with the first charge. Usage of the previous span counts in proportion to the part of it
+ * that the window still covers. Cells: start of the current span, usage in it, usage in the span before; usage in thousandths.
  */
 
 export const COUNTER_CELLS = 3

@@ -12,7 +12,7 @@ export function settleAdmission(receipt: MemoryAdmission, how: Settlement, only:
   else settleClaims(receipt, how)
 }
 
-/** Makes claims held for good, or free to be taken once more. Idempotent. */
+/** Makes claims stay taken for their whole `holdFor`, or free to be taken once more. Idempotent. */
 function settleClaims(receipt: MemoryAdmission, how: 'complete' | 'release'): void {
   if (receipt.settled) return
   receipt.settled = true

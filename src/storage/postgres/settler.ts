@@ -90,7 +90,7 @@ export class Settler {
     return padded([...head, Math.max(1, Math.round(cost * 1000)), receipt.own, per])
   }
 
-  /** Makes claims held for good, or free to be taken once more. Idempotent. */
+  /** Makes claims stay taken for their whole `holdFor`, or free to be taken once more. Idempotent. */
   private claims(receipt: PostgresReceipt, how: 'complete' | 'release'): Operation[] {
     if (receipt.settled) return []
     receipt.settled = true
@@ -99,7 +99,7 @@ export class Settler {
       const { check, index, claim, sequence } = column
       if (check.kind !== 'claim' || !has(receipt.charged, index)) continue
       const to = how === 'release' && check.retry === true ? PAID : HELD
-      // Without a lease the claim has been held for good from the start.
+      // Without a lease the claim is held from the start, so there is nothing to change.
       if (to === HELD && check.lease === undefined) continue
       const token = receipt.ask.tokens[claim] as number
       const [, subject] = this.recordOf(column, receipt)
