@@ -113,7 +113,7 @@ export interface AuthOptions<C extends Context = Context> {
   readonly gate?: 'all' | readonly string[]
   /** Commands open to everybody if `gate` is `all`. @default ['start'] */
   readonly open?: readonly string[]
-  /** Activities that the gate covers. @default everything that users do except joining and paying */
+  /** Activities that the gate covers. @default everything that users do, checkouts included, except joining and completed payments */
   readonly on?: readonly Activity[]
   /** Requires one of these roles instead of registration. */
   readonly roles?: readonly string[]

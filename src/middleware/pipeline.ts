@@ -139,7 +139,7 @@ export class Chain<C extends Context> {
    * Returns the chain for the guards of a handler behind this sentinel. It shares the sentinel's services and exemptions but has
    * a plan of its own.
    *
-   * @param many True if very many handlers have alike guards: they share one chain.
+   * @param many True if very many handlers have the same name and guards: they share one chain.
    */
   layer(
     guards: readonly GuardDefinition<Context>[],

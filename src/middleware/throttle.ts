@@ -148,7 +148,7 @@ export interface ThrottleOptions<C extends Context = Context> {
   /**
    * The activities to limit. By default, messages, taps, reactions and votes share the bucket, while edits, joins and inline
    * queries have separate buckets of the same limit (inline queries: `inline`). Joins are counted for the user who joins or
-   * leaves, even if someone else adds or removes them. Activities that are not listed are not limited.
+   * leaves, even if someone else adds or removes them. All other activities are limited only if listed.
    */
   readonly on?: readonly Activity[]
   /** Limits these commands only. */
