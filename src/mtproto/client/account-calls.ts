@@ -29,8 +29,8 @@ export abstract class AccountCalls {
   protected abstract get dialling(): { readonly apiId: number; readonly traffic: Traffic }
 
   /**
-   * Uploads a file of up to 2 GB (4 GB with Premium), several parts at a time; resumes after a lost connection. See {@link
-   * UploadOptions}.
+   * Uploads a file of up to 2 GB (4 GB with Premium), several parts at a time; resumes after a lost connection. See
+   * {@link UploadOptions}.
    *
    * @throws SentinelError `mtproto.transfer`, `mtproto.refused`.
    */

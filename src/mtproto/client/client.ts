@@ -274,8 +274,8 @@ export class MtprotoClient extends AccountCalls {
 
 /**
  * Creates an MTProto client for a bot or a person's account: members with join dates, Telegram's verdict on users, messages by
- * id, deletion of everything a user wrote. Needs three optional packages, loaded on first use: `npm install @mtcute/core@0.30.3
- * @mtcute/wasm@0.30.3 @fuman/node@0.0.20`.
+ * id, deletion of everything a user wrote. Needs three optional packages, loaded on first use:
+ * `npm install @mtcute/core@0.30.3 @mtcute/wasm@0.30.3 @fuman/node@0.0.20`.
  *
  * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`; the messages contain no secrets.
  *

@@ -79,7 +79,7 @@ export interface MtprotoOptions {
   readonly name?: string
   /**
    * Keys of 32 bytes in hexadecimal that encrypt sessions in the storage (AES-256-GCM): the first one encrypts, all decrypt.
-   * Required with a remote storage: whoever can read an authorization key is logged in as you.
+   * Required with any storage other than memory: whoever can read an authorization key is logged in as you.
    */
   readonly encryptionKeys?: readonly string[]
   /** Longest wait of a call because of Telegram's limits; beyond it the call rejects with `mtproto.flood`. Default: 10s. */

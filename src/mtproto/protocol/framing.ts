@@ -209,8 +209,8 @@ const PLAIN: ReadonlyMap<number, () => Framing> = new Map([
 const VEILED: ReadonlyMap<number, () => Framing> = new Map([...PLAIN, [0xefefefef, () => abridged]])
 
 /**
- * Detects the transport from a client's first bytes and consumes them; undefined until enough bytes have arrived. Throws {@link
- * FramingError} for an unknown transport.
+ * Detects the transport from a client's first bytes and consumes them; undefined until enough bytes have arrived. Throws
+ * {@link FramingError} for an unknown transport.
  */
 export function openingOf(data: Buffered): Opening | undefined {
   if (data.length < 1) return undefined

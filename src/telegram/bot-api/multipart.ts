@@ -12,8 +12,8 @@ const LINE_BREAK = Buffer.from('\r\n')
 const HEADERS_END = Buffer.from('\r\n\r\n')
 
 /**
- * Parses multipart/form-data (RFC 7578). The platform's `formData()` cannot be used: it requires a space in `form-data;
- * name="…"`, which grammY omits.
+ * Parses multipart/form-data (RFC 7578). The platform's `formData()` cannot be used: it requires a space in
+ * `form-data; name="…"`, which grammY omits.
  */
 export function parseMultipart(body: Buffer, contentType: string): Map<string, string | Upload> {
   const boundary = /;\s*boundary=(?:"([^"]+)"|([^\s;]+))/i.exec(contentType)

@@ -28,8 +28,8 @@ export interface MatcherVerdict {
  * The matchers, written after `expect(…)`.
  *
  * With jest, `import 'grammy-sentinel/testing/jest'` adds and declares them. With vitest, add them by
- * `expect.extend(telegramMatchers)` and declare them by `declare module 'vitest' { interface Matchers<R extends void |
- * Promise<void>, T> extends TelegramMatchers<R> {} }`.
+ * `expect.extend(telegramMatchers)` and declare them by
+ * `declare module 'vitest' { interface Matchers<R extends void | Promise<void>, T> extends TelegramMatchers<R> {} }`.
  *
  * @example
  * ```ts
@@ -54,8 +54,8 @@ export interface TelegramMatchers<R = unknown> {
    */
   toHear(what: RegExp | string, options?: HearingOptions): Promise<R>
   /**
-   * For a person: passes if they have heard the words by now, even if `hears()` already returned that message. With `{ after:
-   * said }`, only messages after `said` count.
+   * For a person: passes if they have heard the words by now, even if `hears()` already returned that message. With
+   * `{ after: said }`, only messages after `said` count.
    */
   toHaveHeard(what: RegExp | string, options?: Pick<HearingOptions, 'in' | 'after'>): R
   /**

@@ -31,8 +31,8 @@ const CONTENT_TYPES = [
 ] as const
 
 /**
- * Describes the whole Bot API as an OpenAPI 3.1 document. Methods that the embedded Telegram does not implement have `x-embedded:
- * false`.
+ * Describes the whole Bot API as an OpenAPI 3.1 document. Methods that the embedded Telegram does not implement have
+ * `x-embedded: false`.
  */
 export function describeBotApi(server: string, isServed: (method: MethodName) => boolean): OpenApiDocument {
   const paths = Object.fromEntries(
