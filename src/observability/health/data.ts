@@ -33,7 +33,7 @@ export interface SentinelHealth {
   readonly unsaid: number
   /** Background hooks: those running, and those dropped because too many were. */
   readonly hooks: { readonly running: number; readonly dropped: number }
-  /** True if all its webhooks are draining or the sentinel is closed; otherwise absent. */
+  /** True if all its webhooks are draining or the sentinel is closing; otherwise absent. */
   readonly draining?: boolean
   /** Statistics of outgoing calls, with the option `outgoing`. */
   readonly outgoing?: OutgoingHealth
