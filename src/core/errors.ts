@@ -6,7 +6,7 @@
  * import { SentinelError } from 'grammy-sentinel'
  *
  * try {
- *   throw new SentinelError('limit.invalid', 'throttle.limit: "20" is no limit; write it as "20/1m".')
+ *   throw new SentinelError('limit.invalid', 'throttle.limit: "20" is not a limit; write it as "20/1m".')
  * } catch (error) {
  *   if (error instanceof SentinelError && error.code === 'limit.invalid') console.error(error.message)
  * }

@@ -184,7 +184,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
   const question = (name: string): Omit<Question<Context>, 'check'> => ({
     on: settings.on ?? DEEDS,
     when: gated,
-    // Administrators of the chat are not excused: anybody can create a group and add the bot to it.
+    // Administrators of the chat are not exempt: anybody can create a group and add the bot to it.
     excused: 'roles',
     name,
     reason: 'unregistered',

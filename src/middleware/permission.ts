@@ -95,7 +95,7 @@ function wire(wiring: Wiring<Context>, permission: string, settings: Settings): 
   // A permission that is required twice is checked once.
   if (wiring.asks(base) || wiring.asks(`${base}?`)) return undefined
   const unknown = unknownPermission(services.roles, permission, 'requirePermission')
-  // A guard wired on its own knows no roles yet; the error is thrown when it becomes part of a sentinel.
+  // A guard wired on its own knows no roles yet; the error is thrown once it is wired behind a sentinel that defines roles.
   if (unknown !== undefined && services.roles.declared) throw unknown
   const grants = grantsOf(services.roles, permission)
   const { on = USUAL, deny = 'notice', shadow = false, onFailure: whenDown = 'closed' } = settings

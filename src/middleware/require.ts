@@ -154,7 +154,7 @@ function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Co
       onRefusal: deny === 'silent' || byTelegram.length > 0 ? {} : { noticeEvery },
     },
     on,
-    // Administrators of the chat are not excused: anybody can create a group and add the bot to it.
+    // Administrators of the chat are not exempt: anybody can create a group and add the bot to it.
     excused: 'roles',
     name,
     reason,

@@ -137,8 +137,8 @@ export interface ThrottleOptions<C extends Context = Context> {
   /**
    * `bucket`: a token bucket, which allows `burst` at once and refills steadily. `sliding`: at most the amount within any span of
    * that length; exact up to 64 (`sliding-log`), with two counters above (`sliding-counters`), which hold steady traffic to the
-   * limit but may let nearly twice as much pass in the worst case. `fixed`: spans that begin with their first charge. @default
-   * 'bucket'
+   * limit but may let nearly twice as much pass in the worst case. `fixed`: spans that begin with their first charge.
+   * @default 'bucket'
    */
   readonly algorithm?: 'bucket' | 'sliding' | 'sliding-log' | 'sliding-counters' | 'fixed'
   /** The subject whose updates are counted together. @default 'user' */

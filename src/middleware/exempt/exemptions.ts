@@ -60,8 +60,8 @@ export interface ExemptOptions {
   /** More users who are exempt from everything but `once`. */
   readonly users?: readonly Subject[]
   /**
-   * Administrators of the chat, including anonymous ones, in that chat: exempt from all but `block`, `once` and `auth`. @default
-   * false
+   * Administrators of the chat, including anonymous ones, in that chat: exempt from all but `block`, `once` and `auth`.
+   * @default false
    */
   readonly chatAdmins?: boolean
   /** Holders of one of these roles: exempt from all but `block` and `once`. */

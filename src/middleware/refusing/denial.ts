@@ -29,9 +29,9 @@ export interface DenialContext<C extends Context> {
   readonly text: string
   /**
    * Sends the notice as `'notice'` would, with `text` or a text of yours: in a private chat as a message, for a command in a
-   * group visible to its sender only, for a tap as its answer. Does nothing if no notice is due (`notice`); where none may be
-   * sent, it is sent later. Works once per refusal. Runs in the background: failures are reported as an `error` event,
-   * `during: 'notice'` or `'answer'`.
+   * group visible to its sender only (where Telegram supports that), for a tap as its answer. Does nothing if no notice is due
+   * (`notice`); where none may be sent, it is sent later. Works once per refusal. Runs in the background: failures are reported
+   * as an `error` event, `during: 'notice'` or `'answer'`.
    */
   readonly say: (text?: string) => void
 }
