@@ -11,13 +11,13 @@ const GOAL = 40_000
  * loaded with import() when it is used. ADR 30 records which fixes needed more, and why.
  */
 const CORES = [
-  { what: 'memory() and facts', code: `export { describe, memory } from './dist/index.js'`, budget: 21_000 },
+  { what: 'memory() and facts', code: `export { describe, memory } from './dist/index.js'`, budget: 21_500 },
   {
     what: 'guards by themselves, fused by compose()',
     code: `export { auth, block, compose, debounce, membership, once, throttle } from './dist/index.js'`,
-    budget: 59_000,
+    budget: 60_000,
   },
-  { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 80_000 },
+  { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 81_000 },
 ]
 
 /** Excludes code that is loaded with import(), which is counted separately. */

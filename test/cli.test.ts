@@ -157,7 +157,7 @@ describe('config', () => {
       expect.stringMatching(
         /^ {2}throtle: there is no such option\. Did you mean "throttle"\? .*\[option\.unknown\]$/,
       ),
-      expect.stringMatching(/^ {2}throttle\.limit: "20" is no limit\. Write .*\[limit\.invalid\]$/),
+      expect.stringMatching(/^ {2}throttle\.limit: "20" is not a limit\. Write .*\[limit\.invalid\]$/),
       expect.stringMatching(/^ {2}throttle\.scope: "usr" is wrong; .*\[scope\.unknown\]$/),
       expect.stringMatching(
         /^ {2}SENTINEL__DEBUNCE: .*Did you mean "SENTINEL__DEBOUNCE"\? .*\[option\.unknown\]$/,

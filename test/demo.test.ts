@@ -85,7 +85,7 @@ let casts: Readonly<Record<'given' | 'unlimited' | 'open', Promise<Ended>>> & {
 
 beforeAll(async () => {
   first = await run([SCRIPT])
-  const own = file('lines.txt', '\ufeffодно\r\n\n/vip is no command here\n\u001b[31mred\u001b[0m\n+\n')
+  const own = file('lines.txt', '\ufeffодно\r\n\n/vip is not a command here\n\u001b[31mred\u001b[0m\n+\n')
   // Real sentences, where there are any beside the project.
   const shared = resolve('..', 'shared', 'data', 'telegram-ham.txt')
   casts = {
@@ -121,7 +121,7 @@ describe('the cast', () => {
   test('says the sentences it is given', async () => {
     const given = await casts.given
     expectRightlyTreated(given)
-    for (const said of ['“одно”', '“vip is no command here”', '“red”']) expect(given.out).toContain(said)
+    for (const said of ['“одно”', '“vip is not a command here”', '“red”']) expect(given.out).toContain(said)
     expect(given.out).not.toContain('\u001b')
     if (casts.shared !== undefined) expectRightlyTreated(await casts.shared)
   })
@@ -273,7 +273,7 @@ describe('on a Telegram with a token', () => {
     'does not begin with %j for a token',
     async (token) => {
       const { code, out, err } = await run([COMPILED], { BOT_TOKEN: token })
-      expect(err).toMatch(/^BOT_TOKEN: this is no token of a bot\..*\n$/)
+      expect(err).toMatch(/^BOT_TOKEN: this is not a token of a bot\..*\n$/)
       expect(`${out}${err}`).not.toContain('wrong-secret')
       expect(code).toBe(2)
     },

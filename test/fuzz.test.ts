@@ -99,7 +99,7 @@ function guarded(id: number) {
   guard.on('warning', () => undefined)
   const handle = async (update: Update): Promise<void> => {
     if (typeof update.update_id !== 'object') return bot.handleUpdate(update)
-    // grammY writes the id into its log before it asks anybody, and this one may be no text: the guard by itself.
+    // grammY writes the id into its log before it asks anybody, and this one may be not a text: the guard by itself.
     const ctx = new Context(update, bot.api, account.info) as GuardedContext
     await guard.middleware()(ctx, async () => undefined)
   }

@@ -44,7 +44,7 @@ test('every event may be listened to', () => {
   }
 })
 
-test('what is no bot is refused', () => {
+test('what is not a bot is refused', () => {
   for (const given of [{}, undefined, null, 'token', { api: {} }]) {
     for (const method of ['install', 'outgoing', 'webhook'] as const) {
       expect(() => untyped()[method](given)).toThrow(

@@ -44,7 +44,7 @@ function partOf(option: Json): string | undefined {
 }
 
 function objectsOf(option: Json): readonly Readonly<Record<string, Json>>[] {
-  // The object that is a limit is no object of options.
+  // The object that is a limit is not an object of options.
   const maps = formsOf(option).map(({ properties }) => properties)
   return maps.filter(
     (map) => map !== undefined && map.amount === undefined && map.actor === undefined,

@@ -183,17 +183,17 @@ describe('a wrong option is told with its path, its value and the mend', () => {
     [
       'a limit that is none',
       { throttle: '20 per minute' },
-      `limit.invalid throttle: "20 per minute" is no limit. ${LIMIT}`,
+      `limit.invalid throttle: "20 per minute" is not a limit. ${LIMIT}`,
     ],
     [
       'a limit that is none, in options',
       { throttle: { limit: 'x' } },
-      `limit.invalid throttle.limit: "x" is no limit. ${LIMIT}`,
+      `limit.invalid throttle.limit: "x" is not a limit. ${LIMIT}`,
     ],
     [
       'a limit of zero',
       { throttle: '0/1m' },
-      `limit.invalid throttle: "0/1m" is no limit: its amount must be a whole number from 1 to 100000. ${LIMIT}`,
+      `limit.invalid throttle: "0/1m" is not a limit: its amount must be a whole number from 1 to 100000. ${LIMIT}`,
     ],
     [
       'an amount of zero',
@@ -225,11 +225,11 @@ describe('a wrong option is told with its path, its value and the mend', () => {
       { throttle: [{ scope: 'chat' }] },
       'limit.invalid throttle[0].limit: is missing; it must be a function or a limit such as "20/1m".',
     ],
-    ['a negative window', { debounce: -5 }, `duration.invalid debounce: -5 is no duration. ${DURATION}`],
+    ['a negative window', { debounce: -5 }, `duration.invalid debounce: -5 is not a duration. ${DURATION}`],
     [
       'a negative window, in words',
       { debounce: { window: '-5ms' } },
-      `duration.invalid debounce.window: "-5ms" is no duration. ${DURATION}`,
+      `duration.invalid debounce.window: "-5ms" is not a duration. ${DURATION}`,
     ],
     [
       'a window of nothing',
@@ -244,22 +244,22 @@ describe('a wrong option is told with its path, its value and the mend', () => {
     [
       'a subject that is a name',
       { block: { list: [1, '@alice'] } },
-      'subject.invalid block.list[1]: "@alice" is no subject. Pass a user id, or subject.user(1), subject.chat(-100…), subject.sender(-100…).',
+      'subject.invalid block.list[1]: "@alice" is not a subject. Pass a user id, or subject.user(1), subject.chat(-100…), subject.sender(-100…).',
     ],
     [
-      'a subject that is no id',
+      'a subject that is not an id',
       { exempt: { owner: 0.5 } },
       'subject.invalid exempt.owner: 0.5 is no Telegram id. Pass the number, such as ctx.from.id or ctx.chat.id.',
     ],
     [
       'a subject of a kind that there is not',
       { exempt: { users: [{ kind: 'group', id: 5 }] } },
-      'subject.invalid exempt.users[0]: an object is no subject. Pass a user id, or subject.user(1), subject.chat(-100…), subject.sender(-100…).',
+      'subject.invalid exempt.users[0]: an object is not a subject. Pass a user id, or subject.user(1), subject.chat(-100…), subject.sender(-100…).',
     ],
     [
       'a chat for an owner',
       { exempt: { owner: -100 } },
-      'subject.invalid exempt.owner: -100 is no user id; it is that of a chat. Say subject.chat(-100) for the place, subject.sender(-100) for the chat as a writer.',
+      'subject.invalid exempt.owner: -100 is not a user id; it is that of a chat. Say subject.chat(-100) for the place, subject.sender(-100) for the chat as a writer.',
     ],
     [
       'a stand-in for many as one to let off',
@@ -349,7 +349,7 @@ describe('a wrong option is told with its path, its value and the mend', () => {
     [
       'a wrong text in a list of limits',
       { throttle: ['1/s', 'often'] },
-      `limit.invalid throttle[1]: "often" is no limit. ${LIMIT}`,
+      `limit.invalid throttle[1]: "often" is not a limit. ${LIMIT}`,
     ],
     [
       'two texts for limits of one scope',
@@ -382,7 +382,7 @@ describe('a wrong option is told with its path, its value and the mend', () => {
       'option.invalid debounce.on[0]: "tpa" is wrong; it must be "message", "tap", "inline" or "post". Did you mean "tap"?',
     ],
     [
-      'what is no storage',
+      'what is not a storage',
       { storage: {} },
       'option.invalid storage: an object is wrong; it must be a storage, such as memory() or redis(url).',
     ],
@@ -635,7 +635,7 @@ describe('fromEnv', () => {
     [{ SENTINEL__CLOCK: 's3cret' }, 'option.invalid SENTINEL__CLOCK: can be given in code only.'],
     [
       { SENTINEL__THROTTLE__LIMIT: '20' },
-      /^limit\.invalid SENTINEL__THROTTLE__LIMIT: "20" is no limit\. Write /,
+      /^limit\.invalid SENTINEL__THROTTLE__LIMIT: "20" is not a limit\. Write /,
     ],
     [
       { SENTINEL__THROTTLE__LIMIT__AMOUNT: '0' },
@@ -647,11 +647,11 @@ describe('fromEnv', () => {
     ],
     [
       { SENTINEL__EXEMPT__USERS: '1,@alice' },
-      /^subject\.invalid SENTINEL__EXEMPT__USERS\[1\]: "@alice" is no subject/,
+      /^subject\.invalid SENTINEL__EXEMPT__USERS\[1\]: "@alice" is not a subject/,
     ],
     [
       { SENTINEL__DEBOUNCE__WINDOW: '-5ms' },
-      /^duration\.invalid SENTINEL__DEBOUNCE__WINDOW: "-5ms" is no duration/,
+      /^duration\.invalid SENTINEL__DEBOUNCE__WINDOW: "-5ms" is not a duration/,
     ],
     [
       { SENTINEL__SHADOW: 'maybe' },

@@ -138,7 +138,7 @@ describe('block', () => {
       'block.reasn: there is no such option. Did you mean "reason"?',
     ],
     [{ reason: 7 }, 'option.invalid', 'block.reason: 7 is wrong; it must be a text.'],
-    [{ until: '2027-01-01' }, 'option.invalid', 'block.until: this is no date.'],
+    [{ until: '2027-01-01' }, 'option.invalid', 'block.until: this is not a date.'],
     ['1d', 'option.invalid', 'block: "1d" is wrong; it must be an object of options.'],
   ])('refuses %j, which would block for good', async (options, code, message) => {
     const { guard } = desk()
@@ -346,7 +346,7 @@ describe('the block list as JSON', () => {
       },
     ],
     ['an end that is none', { version: 1, blocked: [{ subject: 'u7', since: 1, until: null }] }],
-    ['a reason that is no text', { version: 1, blocked: [{ subject: 'u7', since: 1, reason: {} }] }],
+    ['a reason that is not a text', { version: 1, blocked: [{ subject: 'u7', since: 1, reason: {} }] }],
   ])('with %s imports nothing', async (_, bad) => {
     const { guard, says } = desk()
     await says(BOB, 'met')

@@ -64,7 +64,7 @@ describe('roles', () => {
   })
 
   test.each([[''], ['x'.repeat(65)], [undefined], [5], [['vip']]])(
-    '%j is no name of a role',
+    '%j is not a name of a role',
     async (role) => {
       const guard = sentinel()
       const wrong = role as string

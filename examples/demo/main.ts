@@ -46,7 +46,7 @@ async function main(args: readonly string[], env: NodeJS.ProcessEnv): Promise<nu
     // Does not show the value: it may be a real token with a typing error.
     if (!/^\d+:[\w-]{30,}$/.test(token)) {
       throw new UsageError(
-        'BOT_TOKEN: this is no token of a bot. @BotFather gives one, such as 123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11',
+        'BOT_TOKEN: this is not a token of a bot. @BotFather gives one, such as 123456:ABC-DEF1234ghIkl-zyx57W2v1u123ew11',
       )
     }
     return live(token, env.TELEGRAM_API_ROOT, options, process.stdout)

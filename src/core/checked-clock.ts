@@ -10,7 +10,7 @@ import { shown } from './show.js'
  */
 export function checkedClock<C extends Clock | undefined>(clock: C, what: string): C {
   if (clock === undefined) return clock
-  if (typeof clock !== 'function') throw wrong(what, `${shown(clock)} is no function`)
+  if (typeof clock !== 'function') throw wrong(what, `${shown(clock)} is not a function`)
   let now: unknown
   try {
     now = clock()

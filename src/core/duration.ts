@@ -173,6 +173,6 @@ export function exactDuration(ms: Ms): string {
 function invalid(what: string, value: unknown): SentinelError {
   return new SentinelError(
     'duration.invalid',
-    `${what}: ${shown(value)} is no duration. Write milliseconds (1500) or a text such as '500ms', '10s', '1m', '2h', '7d'.`,
+    `${what}: ${shown(value)} is not a duration. Write milliseconds (1500) or a text such as '500ms', '10s', '1m', '2h', '7d'.`,
   )
 }

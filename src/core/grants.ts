@@ -65,7 +65,7 @@ export function checkedPermission(text: unknown, what: string): string {
   if (isPermission(text)) return text
   throw new SentinelError(
     'option.invalid',
-    `${what}: ${shown(text)} is no permission. Name it with parts of letters, digits, - and _, such as 'orders.refund'; patterns belong into roles.`,
+    `${what}: ${shown(text)} is not a permission. Name it with parts of letters, digits, - and _, such as 'orders.refund'; patterns belong into roles.`,
   )
 }
 

@@ -68,12 +68,12 @@ const TEXT = /^(\d+(?:\.\d+)?)\/(\d[^(]*|ms|s|m|h|d|w)(?:\(burst(\d+)\))?$/
 export function parseLimit(input: LimitInput | string, what = 'limit'): Limit {
   if (typeof input === 'string') {
     const match = input.length > 64 ? null : TEXT.exec(input.replaceAll(' ', ''))
-    if (match === null) throw invalid(what, shown(input), 'is no limit')
+    if (match === null) throw invalid(what, shown(input), 'is not a limit')
     const span = match[2] as string
     const burst = match[3] === undefined ? undefined : Number(match[3])
     return checked(Number(match[1]), /^\d/.test(span) ? span : `1${span}`, burst, what, input)
   }
-  if (input === null || typeof input !== 'object') throw invalid(what, shown(input), 'is no limit')
+  if (input === null || typeof input !== 'object') throw invalid(what, shown(input), 'is not a limit')
   return checked(input.amount, input.per, input.burst, what)
 }
 
@@ -124,7 +124,7 @@ function checked(
   const refuse = (field: string, value: unknown, problem: string, cause?: unknown): SentinelError =>
     text === undefined
       ? invalid(`${what}.${field}`, shown(value), problem, cause)
-      : invalid(what, shown(text), `is no limit: its ${NAMES[field]} ${problem}`, cause)
+      : invalid(what, shown(text), `is not a limit: its ${NAMES[field]} ${problem}`, cause)
 
   if (!isAmount(amount)) throw refuse('amount', amount, NO_AMOUNT)
   let span: Ms

@@ -207,7 +207,7 @@ export function checkedRole(role: unknown): string {
   if (typeof role === 'string' && role !== '' && role.length <= MOST_ROLE) return role
   throw new SentinelError(
     'option.invalid',
-    `role: ${shown(role)} is no name of a role. Pass a text of 1 to ${MOST_ROLE} characters, such as 'moderator'.`,
+    `role: ${shown(role)} is not a name of a role. Pass a text of 1 to ${MOST_ROLE} characters, such as 'moderator'.`,
   )
 }
 
@@ -243,7 +243,7 @@ function patternOf(text: string, what: string): Pattern {
   if (typeof text !== 'string' || text.length > MOST_PERMISSION || !PATTERN.test(text)) {
     throw new SentinelError(
       'option.invalid',
-      `${what}: ${shown(text)} is no permission. Write parts of letters, digits, - and _ with dots between, such as 'orders.refund', 'orders.*' or '*'.`,
+      `${what}: ${shown(text)} is not a permission. Write parts of letters, digits, - and _ with dots between, such as 'orders.refund', 'orders.*' or '*'.`,
     )
   }
   const parts = text.split('.')

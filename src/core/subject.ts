@@ -226,7 +226,7 @@ export function textKey(text: string): Key {
 /**
  * Returns the key of a subject that a developer passed, after checking it.
  *
- * @throws SentinelError `subject.invalid` for anything that is no subject.
+ * @throws SentinelError `subject.invalid` for anything that is not a subject.
  *
  * @example
  * ```ts
@@ -288,13 +288,13 @@ function checkedSign(kind: PlainKind, id: number, what: string): number {
   if (kind === 'user' && id < 0) {
     throw new SentinelError(
       'subject.invalid',
-      `${what}: ${id} is no user id; it is that of a chat. Say subject.chat(${id}) for the place, subject.sender(${id}) for the chat as a writer.`,
+      `${what}: ${id} is not a user id; it is that of a chat. Say subject.chat(${id}) for the place, subject.sender(${id}) for the chat as a writer.`,
     )
   }
   if (kind === 'sender' && id > 0) {
     throw new SentinelError(
       'subject.invalid',
-      `${what}: ${id} is no id of a channel or group; those are below zero. Say subject.user(${id}) for a user.`,
+      `${what}: ${id} is not an id of a channel or group; those are below zero. Say subject.user(${id}) for a user.`,
     )
   }
   return id
@@ -326,7 +326,7 @@ function checkedCommand(name: unknown): string {
   if (typeof name === 'string' && COMMAND_NAME.test(name)) return name
   throw new SentinelError(
     'subject.invalid',
-    `subject.command: ${shown(name)} is no command. Pass 1 to 64 letters, digits and underscores, such as 'buy'.`,
+    `subject.command: ${shown(name)} is not a command. Pass 1 to 64 letters, digits and underscores, such as 'buy'.`,
   )
 }
 
@@ -334,14 +334,14 @@ function checkedOwn(name: unknown): string {
   if (isOwnName(name)) return name
   throw new SentinelError(
     'subject.invalid',
-    `subject.own: ${shown(name)} is no key. Pass a text of 1 to ${OWN_KEY_LENGTH} characters without halves of any.`,
+    `subject.own: ${shown(name)} is not a key. Pass a text of 1 to ${OWN_KEY_LENGTH} characters without halves of any.`,
   )
 }
 
 function invalidSubject(given: unknown): SentinelError {
   return new SentinelError(
     'subject.invalid',
-    `subject: ${shown(given)} is no subject. Pass a user id, or subject.user(1), subject.chat(-100…), subject.sender(-100…).`,
+    `subject: ${shown(given)} is not a subject. Pass a user id, or subject.user(1), subject.chat(-100…), subject.sender(-100…).`,
   )
 }
 

@@ -37,7 +37,7 @@ import { type Member, membersOf } from './registration.js'
  */
 export function handlers<C extends Context = Context>(instance: object): Composer<C> {
   if ((typeof instance !== 'object' || instance === null) && typeof instance !== 'function') {
-    throw new SentinelError('handler.invalid', `handlers: ${shown(instance)} is no instance of a class.`)
+    throw new SentinelError('handler.invalid', `handlers: ${shown(instance)} is not an instance of a class.`)
   }
   if (typeof instance === 'object') guardFields(instance)
   const members = membersOf(instance)

@@ -70,7 +70,7 @@ export function command(name: OneOrMore<string>): Registrar<CommandContext<Conte
   if (wrong !== undefined) {
     throw new SentinelError(
       'handler.invalid',
-      `@command: ${shown(wrong)} is no command: letters, digits and underscores, without the slash.`,
+      `@command: ${shown(wrong)} is not a command: letters, digits and underscores, without the slash.`,
     )
   }
   return registrar(`command:${names.join('|')}`, (composer, handler) => composer.command(names, handler))

@@ -63,7 +63,7 @@ export function register(
     return undefined
   }
   if (!isDecoration(second) || (second.kind !== 'method' && second.kind !== 'field')) {
-    const kind = isDecoration(second) ? `a ${second.kind}` : 'what is no member of a class'
+    const kind = isDecoration(second) ? `a ${second.kind}` : 'what is not a member of a class'
     throw misplaced(what, kind)
   }
   const { name: key, access, metadata, private: isPrivate = false } = second

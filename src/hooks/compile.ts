@@ -58,7 +58,7 @@ export function compile(hook: Hook<never>, point: string, usual: string, depth =
       return { kind: 'once', node: part(tree.hook), of: given }
     case 'filter': {
       if (typeof tree.when !== 'function')
-        throw wrong(point, tree.when, 'is no condition; it must be a function')
+        throw wrong(point, tree.when, 'is not a condition; it must be a function')
       refuseAsync(tree.when, `hooks.${point}`)
       const when = tree.when as (told: unknown) => boolean
       return { kind: 'filter', when, name: nameOf(when, 'filter'), node: part(tree.hook) }
@@ -81,7 +81,7 @@ function specOf(spec: Readonly<Record<string, unknown>>, usual: string, point: s
   const { run, name, timeout } = spec
   if (typeof run !== 'function') throw wrong(point, run, 'is no "run"; it must be a function')
   if (name !== undefined && (typeof name !== 'string' || name === '' || name.length > MOST_NAME)) {
-    throw wrong(point, name, `is no name; it must be a text of 1 to ${MOST_NAME} characters`)
+    throw wrong(point, name, `is not a name; it must be a text of 1 to ${MOST_NAME} characters`)
   }
   return leafOf(run as HookFunction<unknown>, name, timeout, usual, point)
 }
@@ -94,7 +94,7 @@ function leafOf(
   point: string,
 ): Leaf {
   const ms = timeout === undefined ? TIMEOUT : parseDuration(timeout as number, `hooks.${point}.timeout`)
-  if (ms < 1) throw wrong(point, timeout, 'is no time-out; it must be 1 ms or more')
+  if (ms < 1) throw wrong(point, timeout, 'is not a time-out; it must be 1 ms or more')
   return { kind: 'leaf', run, name: name ?? nameOf(run, usual), timeout: ms }
 }
 
@@ -107,7 +107,7 @@ function nameOf(given: { readonly name: string }, usual: string): string {
 function wrong(
   point: string,
   given: unknown,
-  why = 'is no hook; pass a function, { run, name, timeout }, or what hooks.chain() and the like make',
+  why = 'is not a hook; pass a function, { run, name, timeout }, or what hooks.chain() and the like make',
 ): SentinelError {
   return new SentinelError('option.invalid', `hooks.${point}: ${shown(given)} ${why}.`)
 }

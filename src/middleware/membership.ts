@@ -48,8 +48,8 @@ export interface MembershipOptions {
    */
   readonly unreachable?: boolean
   /**
-   * Whether to keep marks of who belongs to which chat, which costs a write per transition. Needed for `reconcile()`. @default
-   * false
+   * Whether to keep marks of who belongs to which chat, which costs a write per transition. Needed for `reconcile()`.
+   * @default false
    */
   readonly roster?: boolean
 }
@@ -214,6 +214,6 @@ function checkedHandler<H>(handler: H): H {
   if (typeof handler === 'function') return handler
   throw new SentinelError(
     'option.invalid',
-    `membership.on: ${shown(handler)} is no handler. Pass a function of the transition.`,
+    `membership.on: ${shown(handler)} is not a handler. Pass a function of the transition.`,
   )
 }

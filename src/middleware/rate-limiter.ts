@@ -86,8 +86,8 @@ export interface RateLimiterOptions<C extends Context = Context> {
   /** Name of the limit in verdicts and events. @default the scope, such as `user`; for a handler, its place */
   readonly name?: string
   /**
-   * The subject whose updates are counted together. The limiter's key is the bot's id and the subject, such as `42:u7`. @default
-   * 'user'
+   * The subject whose updates are counted together. The limiter's key is the bot's id and the subject, such as `42:u7`.
+   * @default 'user'
    */
   readonly scope?: ScopeName
   /** Counts by a key of your own instead, passed on unchanged; updates with an undefined key are not limited. Needs a `name`. */
@@ -142,7 +142,7 @@ export function fromRateLimiter<C extends Context = Context>(
   if (typeof limiter?.consume !== 'function') {
     throw new SentinelError(
       'option.invalid',
-      'fromRateLimiter: that is no limiter, for it has no consume(). Pass one of rate-limiter-flexible.',
+      'fromRateLimiter: that is not a limiter, because it has no consume(). Pass one of rate-limiter-flexible.',
     )
   }
   const settings = parseOptions('fromRateLimiter', options, given as object)
@@ -310,7 +310,7 @@ class Consumer {
     this.failed(
       new SentinelError(
         'cost.invalid',
-        `fromRateLimiter.cost: ${shownAnswer(points)} is no number of points. Return a finite number of zero or more; it was taken as 1.`,
+        `fromRateLimiter.cost: ${shownAnswer(points)} is not a number of points. Return a finite number of zero or more; it was taken as 1.`,
       ),
     )
     return 1

@@ -340,7 +340,7 @@ export class StoredLimits implements LimitRegister {
     if (typeof role !== 'string' || role === '' || role.length > 64) {
       throw new SentinelError(
         'option.invalid',
-        `limits: ${shown(role)} is no name of a role. Pass a text of 1 to 64 characters, such as { role: 'vip' }.`,
+        `limits: ${shown(role)} is not a name of a role. Pass a text of 1 to 64 characters, such as { role: 'vip' }.`,
       )
     }
     if (isOfChat(role)) {

@@ -154,7 +154,7 @@ function keyOf(chat: unknown, what: string): Key {
   if (typeof chat === 'number' && Number.isSafeInteger(chat) && chat < 0) return chatKey(chat)
   throw new SentinelError(
     'subject.invalid',
-    `${what}: ${shown(chat)} is no group. Pass its id, such as ctx.chat.id; those of groups are below zero.`,
+    `${what}: ${shown(chat)} is not a group. Pass its id, such as ctx.chat.id; those of groups are below zero.`,
   )
 }
 

@@ -25,6 +25,6 @@ function isCheck(index: unknown, count: number): boolean {
 export function noDecision(): SentinelError {
   return new SentinelError(
     'storage.failed',
-    'The storage gave what is no decision. Hold it to storageConformance() of grammy-sentinel/testing.',
+    'The storage did not answer with a decision. Test it with storageConformance() of grammy-sentinel/testing.',
   )
 }

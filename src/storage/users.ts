@@ -113,10 +113,10 @@ export interface Users {
  */
 export function checkActivity(activity: readonly UserActivity[]): void {
   for (const { at, counts = {} } of activity) {
-    if (!Number.isFinite(at)) throw invalid(`${shown(at)} is no time; pass milliseconds since 1970`)
+    if (!Number.isFinite(at)) throw invalid(`${shown(at)} is not a time; pass milliseconds since 1970`)
     for (const [name, count] of Object.entries(counts)) {
       if (!isName(name, 64)) throw invalid('a count has no name; give it one of 1 to 64 characters')
-      if (!Number.isFinite(count)) throw invalid(`count "${name}" is ${shown(count)}, which is no number`)
+      if (!Number.isFinite(count)) throw invalid(`count "${name}" is ${shown(count)}, which is not a number`)
     }
   }
 }
@@ -129,7 +129,7 @@ export function checkActivity(activity: readonly UserActivity[]): void {
  */
 export function patchTexts(data: Readonly<Record<string, unknown>>): Map<string, string | null> {
   if (typeof data !== 'object' || data === null || Array.isArray(data)) {
-    throw invalid(`${shown(data)} is no data; pass an object such as { language: 'en' }`)
+    throw invalid(`${shown(data)} is not data that can be stored; pass an object such as { language: 'en' }`)
   }
   const texts = new Map<string, string | null>()
   for (const [name, value] of Object.entries(data)) {

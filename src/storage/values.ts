@@ -46,7 +46,7 @@ export interface ValuePage {
 
 /**
  * Values that the application keeps under its own names: sessions, settings, preferences. Plain JSON, durable, never evicted, but
- * a value with `until` lapses. Each write replaces the whole value, so this is no place for counters.
+ * a value with `until` lapses. Each write replaces the whole value, so this is not a place for counters.
  *
  * A space is a name of 1 to 64 characters, a key has 1 to 512; neither may contain a NUL or an unpaired surrogate.
  *
@@ -103,7 +103,7 @@ export function checkSpace(space: string): void {
   if (isName(space, 64)) return
   throw new SentinelError(
     'value.invalid',
-    `values: ${shown(space)} is no space. Name it with 1 to 64 characters, such as 'settings', without NUL.`,
+    `values: ${shown(space)} is not a valid space. Name it with 1 to 64 characters, such as 'settings', without NUL.`,
   )
 }
 
@@ -118,6 +118,6 @@ export function checkValueKey(space: string, key: string): void {
   // Keys may contain personal text, so the message does not quote them.
   throw new SentinelError(
     'value.invalid',
-    `values: that is no key of "${space}". Keys are texts of 1 to 512 characters without NUL; this is ${typeof key === 'string' ? `one of ${key.length}` : shown(key)}.`,
+    `values: that is not a key of "${space}". Keys are texts of 1 to 512 characters without NUL; this is ${typeof key === 'string' ? `one of ${key.length}` : shown(key)}.`,
   )
 }

@@ -133,7 +133,7 @@ export class PreferenceReader<T extends object> {
 
   private checked(value: T): T {
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
-    throw this.refused(`the schema gave ${shown(value)}, which is no object`)
+    throw this.refused(`the schema gave ${shown(value)}, which is not an object`)
   }
 
   refused(problem: string): SentinelError {
@@ -163,7 +163,7 @@ export class CheckedPreferences<T extends object> implements Preferences<T> {
       )
     }
     if (migrate !== undefined && typeof migrate !== 'function') {
-      throw new SentinelError('option.invalid', `preferences.migrate: ${shown(migrate)} is no function.`)
+      throw new SentinelError('option.invalid', `preferences.migrate: ${shown(migrate)} is not a function.`)
     }
     const reader = new PreferenceReader(schema)
     this.settings = { name, version, migrate, reader }
@@ -196,7 +196,7 @@ export class CheckedPreferences<T extends object> implements Preferences<T> {
 }
 
 const NO_SCHEMA =
-  'preferences: that is no schema. Pass one of zod (z.object({ … })) or of another library of Standard Schema, or a function.'
+  'preferences: that is not a schema. Pass one of zod (z.object({ … })) or of another library of Standard Schema, or a function.'
 
 /**
  * Rejects a value that is not a schema.

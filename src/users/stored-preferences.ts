@@ -44,7 +44,7 @@ export class StoredPreferences<T extends object> implements Preferences<T> {
   async patch(whom: Subject, preferences: Partial<T>): Promise<T> {
     const key = subjectKey(whom)
     if (typeof preferences !== 'object' || preferences === null) {
-      throw this.reader.refused(`${shown(preferences)} is no object of preferences`)
+      throw this.reader.refused(`${shown(preferences)} is not an object of preferences`)
     }
     return this.inTurn(key, async () => {
       const fields = new Map(Object.entries(await this.held(key)))

@@ -72,7 +72,7 @@ function parseNetwork(text: string, what: string): Network {
   if (parsed === undefined || rest.length > 0 || !/^\d{1,3}$/.test(length ?? '0') || bits > most) {
     throw new SentinelError(
       'option.invalid',
-      `${what}: ${JSON.stringify(text)} is no network. Write an address such as "10.0.0.7" or "::1", or a range such as "10.0.0.0/8".`,
+      `${what}: ${JSON.stringify(text)} is not a network. Write an address such as "10.0.0.7" or "::1", or a range such as "10.0.0.0/8".`,
     )
   }
   const free = BigInt(most - bits)

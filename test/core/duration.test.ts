@@ -20,7 +20,7 @@ describe('a duration', () => {
   test.each(['', '10', 's', '10 s', '-1s', '1x', '1s!', '1e3s', 'Infinitys', `${'1'.repeat(80)}s`])(
     'the text %j is refused by name',
     (text) => {
-      expect(() => parseDuration(text, 'block.for')).toThrow(/^block\.for: .* is no duration\. Write/)
+      expect(() => parseDuration(text, 'block.for')).toThrow(/^block\.for: .* is not a duration\. Write/)
     },
   )
 
@@ -87,7 +87,9 @@ describe('a duration', () => {
     const century = 36_525 * 86_400_000
     expect(parseDuration('36525d')).toBe(century)
     expect(parseDuration(century)).toBe(century)
-    expect(() => parseDuration(century + 1, 'block.for')).toThrow(/^block\.for: 3155760000001 is no duration/)
+    expect(() => parseDuration(century + 1, 'block.for')).toThrow(
+      /^block\.for: 3155760000001 is not a duration/,
+    )
     expect(() => parseDuration('36526d')).toThrow(SentinelError)
   })
 
@@ -95,7 +97,7 @@ describe('a duration', () => {
     'is not %p, and saying so does not fail',
     (value) => {
       expect(() => parseDuration(value as string, 'block.for')).toThrow(
-        /^block\.for: .+ is no duration\. Write/,
+        /^block\.for: .+ is not a duration\. Write/,
       )
     },
   )

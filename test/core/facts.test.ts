@@ -653,7 +653,7 @@ describe('whom a message replies to', () => {
     expect(replyTo(original)).toEqual(expected)
   })
 
-  test('is told of edits, and of nothing that is no reply', () => {
+  test('is told of edits, and of nothing that is not a reply', () => {
     const reply = { ...text('/block'), reply_to_message: { ...at, chat: plaza, from: bob, text: 'spam' } }
     const edit = { edited_message: { ...reply, ...edited } } as unknown as Omit<Update, 'update_id'>
     expect(read(edit).repliedTo).toEqual(user(8))
@@ -671,7 +671,7 @@ describe('what is done', () => {
     expect([facts.activity, facts.cost, facts.command]).toEqual(['service', 0, undefined])
   })
 
-  test('by an edit is no message and no command', () => {
+  test('by an edit is neither a message nor a command', () => {
     const facts = read({ edited_message: { ...text('/start'), ...edited } })
     expect([facts.activity, facts.command, facts.fingerprint]).toEqual(['edit', undefined, undefined])
   })

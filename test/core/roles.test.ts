@@ -36,7 +36,7 @@ describe('roles', () => {
     ['nothing without a role', [], 'orders.read', false],
     ['nothing by a role that allows nothing', ['guest', 'unheard-of', '__proto__'], 'orders.read', false],
     ['case matters', ['support'], 'Orders.read', false],
-    ['a pattern is no permission', ['owner'], 'orders.*', false],
+    ['a pattern is not a permission', ['owner'], 'orders.*', false],
     ['nor is nothing', ['owner'], '', false],
     ['nor a part of nothing', ['owner'], 'orders..read', false],
   ])('allow %s', (_, held, permission, allowed) => {
@@ -91,7 +91,7 @@ describe('roles', () => {
     ['that Telegram nearly gives', { 'chat:can_pin_message': {} }, /Did you mean "chat:can_pin_messages"\?/],
     ['without a name', { '': {} }, /^option.invalid: role/],
     [
-      'with what is no permission',
+      'with what is not a permission',
       { a: { allow: ['orders refund'] } },
       /^option.invalid: roles.a.allow: "orders refund"/,
     ],

@@ -550,10 +550,10 @@ describe('what is fused', () => {
     expect(fuse(new Terse()).use(throttle('1/1m'), requireRegistered())).toBeUndefined()
   })
 
-  test('is no composer: told at once', () => {
+  test('is not a composer: told at once', () => {
     expect(() => fuse({} as Composer<Context>)).toThrow(
-      expect.objectContaining({ code: 'option.invalid', message: expect.stringContaining('no composer') }),
+      expect.objectContaining({ code: 'option.invalid', message: expect.stringContaining('not a composer') }),
     )
-    expect(() => fuse(requireRole('vip') as unknown as Composer<Context>)).toThrow('no composer')
+    expect(() => fuse(requireRole('vip') as unknown as Composer<Context>)).toThrow('not a composer')
   })
 })

@@ -218,7 +218,7 @@ describe('registrars', () => {
     expect.objectContaining({ code: 'handler.invalid', message: expect.stringContaining(message) as string })
 
   test.each([
-    ['a slash', () => command('/buy'), '"/buy" is no command'],
+    ['a slash', () => command('/buy'), '"/buy" is not a command'],
     ['nothing', () => command([]), 'an empty list names nothing'],
     ['an empty text', () => hears(''), '@hears: "" names nothing'],
     ['an event that there is not', () => membership('join' as 'joined'), 'Did you mean "joined"?'],
@@ -235,11 +235,11 @@ describe('registrars', () => {
     [
       'no member at all',
       () => command('x')((() => undefined) as never, undefined as never),
-      'is no member of a class',
+      'is not a member of a class',
     ],
     ['an object without handlers', () => handlers({}), 'handles nothing'],
     ['a class without static handlers', () => handlers(Desk), 'the class Desk handles nothing'],
-    ['no object', () => handlers('Desk' as never), '"Desk" is no instance'],
+    ['no object', () => handlers('Desk' as never), '"Desk" is not an instance'],
   ])('tell of %s at once', (_, wrong, message) => {
     expect(wrong).toThrow(told(message))
   })
@@ -250,7 +250,7 @@ describe('registrars', () => {
       @command('x')
       held = 'away'
     }
-    expect(() => handlers(new Wrong())).toThrow(told('@command:x on Wrong.held: "away" is no handler'))
+    expect(() => handlers(new Wrong())).toThrow(told('@command:x on Wrong.held: "away" is not a handler'))
   })
 })
 

@@ -378,8 +378,8 @@ describe('where no guard can stand', () => {
   const complaint = (message: string) => expect.objectContaining({ code: 'handler.invalid', message })
 
   test.each([
-    ['nothing', [undefined], 'throttle 1/1m: undefined is no handler'],
-    ['a text', ['buy'], 'throttle 1/1m: "buy" is no handler'],
+    ['nothing', [undefined], 'throttle 1/1m: undefined is not a handler'],
+    ['a text', ['buy'], 'throttle 1/1m: "buy" is not a handler'],
     ['two handlers', [() => undefined, () => undefined], 'one handler at a time'],
     [
       'a getter',
@@ -387,7 +387,11 @@ describe('where no guard can stand', () => {
       'stands on a getter',
     ],
     ['a class', [class {}, { kind: 'class', name: 'Shop', addInitializer() {} }], 'stands on a class'],
-    ['a getter, once more', [{}, 'buy', { get: () => undefined }], 'on Object.buy: undefined is no handler'],
+    [
+      'a getter, once more',
+      [{}, 'buy', { get: () => undefined }],
+      'on Object.buy: undefined is not a handler',
+    ],
   ])('%s is told at once', (_, args, words) => {
     expect(() => guard(...args)).toThrow(complaint(expect.stringContaining(words) as unknown as string))
   })
@@ -399,7 +403,7 @@ describe('where no guard can stand', () => {
       go = 'away'
     }
     expect(() => new Desk()).toThrow(
-      complaint(expect.stringContaining('on Desk.go: "away" is no handler') as unknown as string),
+      complaint(expect.stringContaining('on Desk.go: "away" is not a handler') as unknown as string),
     )
   })
 

@@ -831,13 +831,13 @@ describe('options', () => {
     [{ 'before:throtle': nothing }, 'hook.unknown', 'Did you mean "before:throttle"'],
     [{ 'hook.ran': nothing }, 'hook.unknown', 'Points: '],
     [{ __proto__: null, constructor: nothing }, 'hook.unknown', '"constructor"'],
-    [{ denied: 'log' }, 'option.invalid', 'hooks.denied: "log" is no hook'],
-    [{ denied: [null] }, 'option.invalid', 'hooks.denied: null is no hook'],
+    [{ denied: 'log' }, 'option.invalid', 'hooks.denied: "log" is not a hook'],
+    [{ denied: [null] }, 'option.invalid', 'hooks.denied: null is not a hook'],
     [{ denied: { run: nothing, timout: 5 } }, 'option.unknown', 'Did you mean "timeout"'],
     [{ denied: { run: nothing, timeout: 'soon' } }, 'duration.invalid', 'hooks.denied.timeout'],
     [{ denied: { run: nothing, timeout: 0 } }, 'option.invalid', '1 ms or more'],
-    [{ denied: { run: nothing, name: '' } }, 'option.invalid', 'no name'],
-    [{ denied: { kind: 'filter', when: true, hook: nothing } }, 'option.invalid', 'no condition'],
+    [{ denied: { run: nothing, name: '' } }, 'option.invalid', 'not a name'],
+    [{ denied: { kind: 'filter', when: true, hook: nothing } }, 'option.invalid', 'not a condition'],
   ])('%j is refused', (given, code, words) => {
     opened()
     const error = expect.objectContaining({ code, message: expect.stringContaining(words) })

@@ -162,7 +162,7 @@ export function checkImports(files: readonly SourceFile[]): string[] {
         if (!onNode) problems.push(`${at}: computes what it imports; write the name out`)
       } else if (specifier.startsWith('.')) {
         const target = posix.join(posix.dirname(file.path), specifier).replace(/\.js$/, '.ts')
-        const refusal = known.has(target) ? refusalOf(file.path, target) : 'which is no file of src'
+        const refusal = known.has(target) ? refusalOf(file.path, target) : 'which is not a file of src'
         if (refusal !== undefined) problems.push(`${at}: imports ${target}, ${refusal}`)
         else if (!typeOnly) targets.push(target)
       } else if (/^grammy-sentinel(\/|$)/.test(specifier)) {

@@ -8,7 +8,7 @@ const PAGES = [
   ...readdirSync('docs', { recursive: true, encoding: 'utf8' }).map((name) => join('docs', name)),
 ].filter((name) => name.endsWith('.md') && existsSync(name))
 
-/** What is in code is no link and no heading. */
+/** Links and headings inside code do not count. */
 function prose(text: string): string {
   return text.replace(/^(`{3,})[\s\S]*?^\1$/gm, '')
 }
@@ -58,7 +58,7 @@ function astray(page: string, text: string): string[] {
     if (!existsSync(target)) wrong.push(`${page}: ${link} leads nowhere`)
     else if (anchor !== undefined && statSync(target).isFile() && target.endsWith('.md')) {
       const known = anchorsOf(target === page ? text : readFileSync(target, 'utf8'))
-      if (!known.has(anchor)) wrong.push(`${page}: ${link} is no heading there`)
+      if (!known.has(anchor)) wrong.push(`${page}: ${link} is not a heading there`)
     }
   }
   return wrong
@@ -80,6 +80,6 @@ test('a link that leads nowhere is found', () => {
     '# One\n\n## Of `two`, three\n\n[a](README.md) [b](nothing.md) [c](#of-two-three) [d](#four)\n\n```md\n[e](none.md)\n```\n'
   expect(astray('README.md', text)).toEqual([
     'README.md: nothing.md leads nowhere',
-    'README.md: #four is no heading there',
+    'README.md: #four is not a heading there',
   ])
 })

@@ -198,7 +198,7 @@ test('whatever comes when: each message is handled once, in order, in time and w
         for (const key of KEYS) {
           const [first, ...rest] = bench.waiting.get(key) as Message[]
           if (first === undefined || bench.runningOf(key) > 0) continue
-          // What waits in an idle lane still has time, has room, and is no command.
+          // What waits in an idle lane still has time, has room, and is not a command.
           const last = rest.at(-1) ?? first
           expect(bench.time.now).toBeLessThan(Math.min(first.at + MOST, last.at + QUIET))
           expect(rest.length + 1).toBeLessThan(maxSize)

@@ -159,7 +159,7 @@ describe('the same message', () => {
     expect(handled).toEqual(['else', 'else'])
   })
 
-  test('is no photo of an album, though it be in it twice', async () => {
+  test('is not a photo of an album, though it be in it twice', async () => {
     guarded(debounce('1s'))
     await alice.to(account).sendsAlbum(['a.jpg', 'a.jpg', 'b.jpg'])
     await telegram.settled()
@@ -192,7 +192,7 @@ describe('options', () => {
   })
 
   const wrong: [option: string, given: DebounceOptions | string, mend: RegExp][] = [
-    ['window', 'soon', /no duration/],
+    ['window', 'soon', /not a duration/],
     ['window', '0s', /1 ms or more/],
     ['window', {}, /Say how long/],
     ['window', { mode: 'trailing' }, /Say how long/],

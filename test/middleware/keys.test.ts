@@ -15,16 +15,16 @@ const guards: readonly (readonly [string, (key: Key) => Guard])[] = [
 
 describe.each(guards)('a key of %s', (what, guardWith) => {
   test.each<[string, () => unknown, string]>([
-    ['a promise', () => Promise.resolve('a'), 'a promise is no key'],
+    ['a promise', () => Promise.resolve('a'), 'a promise is not a key'],
     [
       'a promise that is rejected',
       () => Promise.reject(new Error('the database is away')),
-      'a promise is no key',
+      'a promise is not a key',
     ],
-    ['an object', () => ({ tenant: 1 }), 'an object is no key'],
-    ['nothing at all', () => null, 'null is no key'],
-    ['what is no number', () => Number('the third'), 'NaN is no key'],
-    ['no end', () => Number.POSITIVE_INFINITY, 'Infinity is no key'],
+    ['an object', () => ({ tenant: 1 }), 'an object is not a key'],
+    ['nothing at all', () => null, 'null is not a key'],
+    ['what is not a number', () => Number('the third'), 'NaN is not a key'],
+    ['no end', () => Number.POSITIVE_INFINITY, 'Infinity is not a key'],
   ])('that gives %s is told of once, and counts nobody', async (_, give, words) => {
     const reached: number[] = []
     const at = desk({ throttle: false, once: false }, (bot) => {

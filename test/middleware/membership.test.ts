@@ -584,7 +584,7 @@ describe('handlers', () => {
       }),
     )
     expect(() => members.on('joined', undefined as unknown as () => void)).toThrow(
-      'membership.on: undefined is no handler. Pass a function of the transition.',
+      'membership.on: undefined is not a handler. Pass a function of the transition.',
     )
     expect(() => membership({ unreachable: 'yes' as unknown as boolean })).toThrow(
       expect.objectContaining({ code: 'option.invalid' }),
@@ -720,7 +720,7 @@ describe('a chat that the bot cannot see', () => {
     return warnings
   }
   const undelivered = (chat: number): string =>
-    `membership.undelivered: The bot is no administrator of chat ${chat}, so chat_member updates of it do not arrive: handlers for 'joined', 'left' and the like stay silent there. Make the bot an administrator of that chat.`
+    `membership.undelivered: The bot is not an administrator of chat ${chat}, so chat_member updates of it do not arrive: handlers for 'joined', 'left' and the like stay silent there. Make the bot an administrator of that chat.`
 
   test('is warned of once, where somebody would miss it', async () => {
     const park = telegram.createGroup({ title: 'Park', owner: olga })

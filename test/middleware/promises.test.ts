@@ -48,7 +48,7 @@ const places: Readonly<Record<string, Place>> = {
   'throttle.cost': {
     options: (cost) => ({ ...once, throttle: { limit: '1/1h', cost, deny: 'silent' } }),
     code: 'cost.invalid',
-    words: 'throttle.cost: a promise is no cost',
+    words: 'throttle.cost: a promise is not a cost',
     refused: 'throttle.cost',
     handled: ['1'],
   },
@@ -89,7 +89,7 @@ const places: Readonly<Record<string, Place>> = {
   'fromRateLimiter.cost': {
     options: (cost) => guarded(fromRateLimiter(never, { cost, deny: 'silent' })),
     code: 'cost.invalid',
-    words: 'fromRateLimiter.cost: a promise is no number of points',
+    words: 'fromRateLimiter.cost: a promise is not a number of points',
     refused: 'fromRateLimiter.cost',
     handled: [],
   },
@@ -148,8 +148,8 @@ test.each<[string, () => unknown]>([
 })
 
 test.each<[string, () => unknown, string]>([
-  ['a text that is none', () => 'abc', '"abc" is no limit'],
-  ['a number', () => Number.NaN, 'NaN is no limit'],
+  ['a text that is none', () => 'abc', '"abc" is not a limit'],
+  ['a number', () => Number.NaN, 'NaN is not a limit'],
   ['an amount of nothing', () => ({ amount: 0, per: 1 }), 'throttle.limit().amount: 0'],
 ])('a limit by function that gives %s is told of once, and otherwise holds', async (_, limit, words) => {
   const { handled, told } = await limited(limit)

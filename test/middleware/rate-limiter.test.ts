@@ -174,7 +174,7 @@ describe('a guard out of a limiter', () => {
     expect(on.reached).toEqual(['half', 'free', 'dear', 'throws', 'wrong'])
     expect(failures).toEqual([
       'rate-limiter.user: of mine',
-      expect.stringContaining('rate-limiter.user: fromRateLimiter.cost: NaN is no number of points'),
+      expect.stringContaining('rate-limiter.user: fromRateLimiter.cost: NaN is not a number of points'),
     ])
   })
 
@@ -385,7 +385,7 @@ describe('what limiters of rate-limiter-flexible say', () => {
   })
 })
 
-test('what is no limiter and no option is refused', () => {
+test('what is neither a limiter nor an option is refused', () => {
   expect(() => fromRateLimiter({} as PointsLimiter)).toThrow(/no consume\(\)/)
   const limiter = new RateLimiterMemory({ points: 1, duration: 1 })
   const refused: [object, RegExp][] = [

@@ -314,7 +314,7 @@ describe('throttle', () => {
     expect(on.reached).toEqual(['/heavy', 'light'])
   })
 
-  test('a cost that is no cost is told, and taken as one', async () => {
+  test('a cost that is not a cost is told, and taken as one', async () => {
     const told: unknown[] = []
     const { error } = console
     console.error = (...args: unknown[]) => told.push(args)
@@ -328,7 +328,7 @@ describe('throttle', () => {
       console.error = error
     }
     expect(on.reached).toEqual(['1'])
-    expect(String(told)).toContain('throttle.cost: NaN is no cost')
+    expect(String(told)).toContain('throttle.cost: NaN is not a cost')
   })
 
   test('limits per user by function', async () => {

@@ -105,7 +105,7 @@ test.each<[string, DossierFacts, boolean]>([
   ['is forty days old at most', { age: { atMost: 40 * DAY } }, true],
   ['is thirty days old at most', { age: { atMost: 30 * DAY } }, true],
   ['is three days old at most', { age: { atMost: 3 * DAY } }, false],
-  ['has an age that is no number', { age: { atMost: Number.NaN } }, true],
+  ['has an age that is not a number', { age: { atMost: Number.NaN } }, true],
   ['is a fraud, which is not asked', { profile: { isScam: true } }, true],
 ])('an account of which %s', async (_, facts, passes) => {
   const desk = new Desk()

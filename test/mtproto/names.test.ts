@@ -247,12 +247,12 @@ describe('a number', () => {
     const code = 'subject.invalid'
     await expect(read(watcher.members(basic.id))).rejects.toMatchObject({
       code,
-      message: expect.stringMatching(/^mtproto: -\d+ is no supergroup and no channel; of basic groups/),
+      message: expect.stringMatching(/^mtproto: -\d+ is not a supergroup or channel; basic groups/),
     })
     await expect(read(watcher.history(alice.id, { from: 1, to: 2 }))).rejects.toMatchObject({ code })
     await expect(watcher.dossier(basic.id)).rejects.toMatchObject({
       code,
-      message: expect.stringMatching(/^mtproto: -\d+ is no user\.$/),
+      message: expect.stringMatching(/^mtproto: -\d+ is not a user\.$/),
     })
     await expect(watcher.dossier(0)).rejects.toMatchObject({ code })
   })

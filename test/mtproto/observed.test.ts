@@ -77,7 +77,7 @@ test('calls, errors, connections, bytes, waits and gaps are metrics, and no labe
   expect([...(await scraped(seen))]).toEqual([])
 })
 
-test('labels are bounded: what is no name of the schema is told apart from nothing', async () => {
+test('labels are bounded: what is not a name of the schema is told apart from nothing', async () => {
   const watches = new Set<{ call?(method: string): ((error: string | undefined) => void) | undefined }>()
   const seen = metrics(sentinel(), {
     mtproto: {

@@ -137,7 +137,7 @@ test('a session of GramJS is read, with its address in words', () => {
   })
 })
 
-describe('what is no session string', () => {
+describe('what is not a session string', () => {
   test.each<[string, string, RegExp]>([
     ['words', 'my session', /characters that no session string has/],
     ['one that was cut', PYROGRAM.slice(0, 300), /was cut/],

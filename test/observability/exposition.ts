@@ -75,7 +75,7 @@ function check({ name, type, samples }: Family): void {
   if (type === 'counter') {
     if (!/_total$/.test(name)) throw new Error(`${name} is a counter and not called _total`)
     if (samples.some(({ value }) => !(value >= 0))) throw new Error(`${name} is a counter below zero`)
-  } else if (/_total$/.test(name)) throw new Error(`${name} is no counter and called _total`)
+  } else if (/_total$/.test(name)) throw new Error(`${name} is not a counter and called _total`)
   if (type !== 'histogram') return
   const byLabels = new Map<string, Sample[]>()
   for (const sample of samples) {

@@ -200,7 +200,7 @@ describe.each(dashboards)('the dashboard %s', (_, text = '') => {
               .replaceAll('$job', '.*')
               .replaceAll('$sentinel', '.*')
             const results = await prometheus.query(expression)
-            // A share of nothing is no number, and no data.
+            // A share of nothing is NaN, which a panel shows as no data.
             if (!results.some(({ value: [, value] }) => !Number.isNaN(Number(value)))) left.set(expr, title)
           }
           silent = left

@@ -399,7 +399,7 @@ test('what was stored under other bounds is brought within these', async () => {
   }
 })
 
-describe('what is no adaptation', () => {
+describe('what is not an adaptation', () => {
   const limit = '20/1m'
   test.each([
     [{ limit, adapt: { min: '5/1h', max: '40/1m' } }, 'adapt.min: 5/1h is not per the same span'],
@@ -408,7 +408,7 @@ describe('what is no adaptation', () => {
     [{ limit, adapt: { min: '5/1m', max: '40/1m (burst 5)' } }, 'adapt.max: a burst of its own'],
     [{ limit, adapt: { min: '5/1m', max: '40/1m', lose: { to: 1 } } }, 'a number above 0 and below 1'],
     [{ limit, adapt: { min: '5/1m', max: '40/1m', earn: { by: 0 } } }, 'a whole number of at least 1'],
-    [{ limit, adapt: { min: '5/1m' } }, 'throttle.adapt.max: undefined is no limit'],
+    [{ limit, adapt: { min: '5/1m' } }, 'throttle.adapt.max: undefined is not a limit'],
     [{ limit, adapt: { min: '5/1m', max: '40/1m', earns: {} } }, 'Did you mean "earn"?'],
     [{ limit, cost: 6, adapt: { min: '5/1m', max: '40/1m' } }, 'an update costs 6'],
     [

@@ -348,8 +348,8 @@ describe('what is no change of a limit', () => {
     [() => limits.set(ALICE, 'user', '0/1m'), 'limit.invalid', 'a whole number from 1 to 100000'],
     [() => limits.set(ALICE, 'user', '200000/1m'), 'limit.invalid', 'a whole number from 1 to 100000'],
     [() => limits.set(subject.global(), 'user', '5/1m'), 'subject.invalid', 'this is a global'],
-    [() => limits.set(-5, 'user', '5/1m'), 'subject.invalid', '-5 is no user id'],
-    [() => limits.set({ role: '' }, 'user', '5/1m'), 'option.invalid', 'no name of a role'],
+    [() => limits.set(-5, 'user', '5/1m'), 'subject.invalid', '-5 is not a user id'],
+    [() => limits.set({ role: '' }, 'user', '5/1m'), 'option.invalid', 'not a name of a role'],
     [() => limits.set({ role: 'vpi' }, 'user', '5/1m'), 'role.unknown', 'Did you mean "vip"?'],
     [() => limits.set({ role: 'constructor' }, 'user', '5/1m'), 'role.unknown', 'constructor'],
     [() => limits.set({ role: 'chat:creator' }, 'user', '5/1m'), 'option.invalid', 'held in a chat'],
@@ -389,7 +389,7 @@ describe('what is no change of a limit', () => {
     })
   })
 
-  test('a mark that is no limit is passed over, by the plan and by the list', async () => {
+  test('a mark that is not a limit is passed over, by the plan and by the list', async () => {
     const { guard, says: say, reached } = desk({ throttle: '4/1h', limits: true, once: false })
     await say(ALICE, 'hello')
     const { marks } = guard.storage

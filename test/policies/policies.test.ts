@@ -273,7 +273,7 @@ describe('a policy that is wrong', () => {
       'role.unknown',
       'Did you mean "customer"?',
     ],
-    ['nothing', () => policy(undefined as never), 'option.invalid', 'is no policy'],
+    ['nothing', () => policy(undefined as never), 'option.invalid', 'is not a policy'],
   ])('%s', (_, make, code, words) => {
     expect(problem(make)).toMatchObject({
       name: 'SentinelError',

@@ -117,7 +117,7 @@ describe('a storage that was never heard of', () => {
     expect(remote.asked).toHaveLength(21)
   })
 
-  test('is down after the first time-out of what is no plan, as well', async () => {
+  test('is down after the first time-out of what is not a plan, as well', async () => {
     const { storage, remote, pass, told } = rig()
     remote.fault = 'hangs'
     const asked = watched(storage.marks.get(BOT, ALICE, 'blocked'))

@@ -165,7 +165,7 @@ describe('a leased limit', () => {
   })
 
   test.each<[string, Check, RegExp]>([
-    ['a window', { ...all(10, 1000), kind: 'window', form: 'fixed' } as Check, /"all" is no token bucket/],
+    ['a window', { ...all(10, 1000), kind: 'window', form: 'fixed' } as Check, /"all" is not a token bucket/],
     [
       'a limit with a penalty',
       { ...all(10, 1000), onRefusal: { penalty: { after: 1, within: 1, bans: [1] } } },

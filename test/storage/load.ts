@@ -54,7 +54,7 @@ export function load(judge: Judge, at = 20): Load {
   }
 }
 
-/** How long the event loop stood still in all: on a busy machine that is no fault of whoever is measured. */
+/** How long the event loop stood still in all: on a busy machine that is not a fault of whoever is measured. */
 class Pauses {
   total = 0
   private last = performance.now()

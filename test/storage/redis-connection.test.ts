@@ -189,7 +189,7 @@ describe('refuses', () => {
     '',
     `redis://:${SECRET}@localhost:port`,
     `redis://:${SECRET}%zz@localhost`,
-  ])('%j, which is no URL of a Redis, and does not repeat it', async (url) => {
+  ])('%j, which is not a URL of a Redis, and does not repeat it', async (url) => {
     for (const connection of [url, [url]]) {
       const { code, message } = await failure(() => redis(connection))
       expect(code).toBe('option.invalid')
@@ -204,7 +204,9 @@ describe('refuses', () => {
       expect(() => redis(given as never)).toThrow(
         expect.objectContaining({
           code: 'option.invalid',
-          message: expect.stringMatching(given === undefined ? /environment variable/ : /no URL of a Redis/),
+          message: expect.stringMatching(
+            given === undefined ? /environment variable/ : /not a URL of a Redis/,
+          ),
         }),
       )
     },

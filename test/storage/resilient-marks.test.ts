@@ -323,7 +323,7 @@ describe('what is written of marks while the storage is down', () => {
     stage.remote.fault = 'none'
     const { put } = stage.remote.marks
     stage.remote.marks.put = async () => {
-      throw new SentinelError('value.invalid', 'that is no value')
+      throw new SentinelError('value.invalid', 'that is not a value')
     }
     await expect(
       stage.storage.marks.put(BOT, 'blocked', [{ key: ALICE, mark: BLOCKED }]),
@@ -345,7 +345,7 @@ describe('what is written of marks while the storage is down', () => {
     const { put } = stage.remote.marks
     stage.remote.marks.put = async (bot, name, entries) => {
       if (entries.some(({ mark }) => mark.since === 3))
-        throw new SentinelError('value.invalid', 'that is no mark')
+        throw new SentinelError('value.invalid', 'that is not a mark')
       return put(bot, name, entries)
     }
     stage.remote.fault = 'none'

@@ -22,7 +22,8 @@ async function whatIsLeft(writes: readonly { readonly end: End; readonly at: num
     const answered = new Promise<void>((resolve, reject) => {
       answer = () => {
         if (end === 'through') resolve()
-        else reject(end === 'wrong' ? new SentinelError('value.invalid', 'that is no mark') : new Error(end))
+        else
+          reject(end === 'wrong' ? new SentinelError('value.invalid', 'that is not a mark') : new Error(end))
       }
     })
     const done = Promise.resolve(pending.direct(ticket, () => answered)).catch(() => {

@@ -164,7 +164,7 @@ describe('a plan that is handed over anew, and takes its time', () => {
 })
 
 describe('a plan that a storage refuses at once', () => {
-  const refused = new SentinelError('option.invalid', 'hybrid.lease.limits: "x" is no token bucket.')
+  const refused = new SentinelError('option.invalid', 'hybrid.lease.limits: "x" is not a token bucket.')
   const refuse = (one: Outage, at: Plan): void => {
     const { prepare } = one.remote
     one.remote.prepare = (plan) => {

@@ -201,7 +201,7 @@ test('a change that failed half-way is as if it had not been', async () => {
 test('options that are none are refused before anything is opened', () => {
   const path = join(folder, 'new.db')
   expect(() => sqlite('')).toThrow(expect.objectContaining({ code: 'option.invalid' }))
-  expect(() => sqlite({} as never)).toThrow(/no database/)
+  expect(() => sqlite({} as never)).toThrow(/not a database/)
   expect(() => sqlite(path, { busyTimeout: -1 })).toThrow(/busyTimeout/)
   sqlite(path)
   expect(existsSync(path)).toBe(false)

@@ -131,7 +131,7 @@ describe('slow mode', () => {
     await expect(alice.in(group).setsSlowMode('7s')).rejects.toThrow(/invalid new value/)
   })
 
-  test('a bot that is no administrator gets 429; an album is one turn', async () => {
+  test('a bot that is not an administrator gets 429; an album is one turn', async () => {
     const guest = telegram.createBot({ username: 'guest_bot' })
     await alice.in(group).adds(guest)
     await alice.in(group).setsSlowMode('10s')

@@ -59,8 +59,8 @@ test('for ever, until cleared; those of any method come after those of one', asy
 test.each<[string, object, RegExp]>([
   ['sendMesage', { code: 400 }, /Telegram has no method "sendMesage"\. Did you mean "sendMessage"\?/],
   ['getMe', {}, /say what goes wrong/],
-  ['getMe', { code: 200 }, /code 200 is no error; use 400-599/],
-  ['getMe', { code: 500, times: 0 }, /times 0 is no count/],
+  ['getMe', { code: 200 }, /code 200 is not an error status; use 400-599/],
+  ['getMe', { code: 500, times: 0 }, /times 0 is not a count/],
   ['getMe', { drop: true, body: 'half' }, /not both/],
   ['getMe', { delay: 'soon' }, /faults\.next: delay/],
   ['getMe', { cod: 400 }, /"cod" is nothing a fault has\. Did you mean "code"\?/],

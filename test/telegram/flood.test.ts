@@ -105,6 +105,6 @@ test('limits that cannot be are refused by name', async () => {
     startTelegram({ limits: { group: { amount: 1, per: '1s', burst: 3 } } }),
   ).rejects.toMatchObject({ code: 'telegram.invalid', message: expect.stringContaining('limits.group') })
   await expect(startTelegram({ limits: { user: '1/1s' } as FloodLimits })).rejects.toThrow(
-    /limits\.user is no limit/,
+    /limits\.user is not a limit/,
   )
 })

@@ -27,7 +27,7 @@ export function problemsOf(
         break
       }
       case 'type':
-        if (!isOf(String(wanted), value)) problems.push(`${at} is no ${wanted}`)
+        if (!isOf(String(wanted), value)) problems.push(`${at} is not a ${wanted}`)
         break
       case 'const':
         if (value !== wanted) problems.push(`${at} is not ${JSON.stringify(wanted)}`)

@@ -235,6 +235,6 @@ test('within the process nothing listens, and nothing gets out', async () => {
   await bot.api.setWebhook('https://bot.example/hook')
   end()
   await expect(bot.api.setWebhook('https://bot.example/hook')).rejects.toThrow(/to what it hosts/)
-  expect(() => telegram.hosts('nowhere', () => new Response())).toThrow(/"nowhere" is no URL/)
+  expect(() => telegram.hosts('nowhere', () => new Response())).toThrow(/"nowhere" is not a URL/)
   await telegram.close()
 })

@@ -101,7 +101,7 @@ test('a schema that is broken is noticed', () => {
   const user = { id: 1, is_bot: false, first_name: 'Alice' }
   const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` })
   expect(problemsOf(user, ref('User'), schemas)).toEqual([])
-  expect(problemsOf({ ...user, id: '1' }, ref('User'), schemas)).toEqual(['$.id is no number'])
+  expect(problemsOf({ ...user, id: '1' }, ref('User'), schemas)).toEqual(['$.id is not a number'])
   expect(problemsOf({ id: 1 }, ref('User'), schemas)).toHaveLength(2)
   expect(problemsOf({ id: 1, type: 'private' }, ref('Chat'), schemas)).not.toEqual([])
 })

@@ -32,6 +32,6 @@ test('a port is for a Telegram that has one', () => {
 
 test('a clock that is none is named', () => {
   expect(() => createTelegram({ clock: 'vitual' as 'virtual' })).toThrow(
-    `createTelegram: "vitual" is no clock. Use 'real', 'virtual' or`,
+    `createTelegram: "vitual" is not a clock. Use 'real', 'virtual' or`,
   )
 })

@@ -121,7 +121,7 @@ test('as an administrator it gets everything but what bots say', async () => {
   expect(await heard()).toEqual(['good morning'])
 })
 
-test('what is said in a topic that it opened is no reply to it', async () => {
+test('what is said in a topic that it opened is not a reply to it', async () => {
   const forum = telegram.createGroup({ title: 'Forum', owner: alice, admins: [bot], forum: true })
   const { result } = await call('createForumTopic', { chat_id: forum.id, name: 'Help' })
   await alice.in(forum).demotes(bot)

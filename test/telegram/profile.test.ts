@@ -112,7 +112,7 @@ test('an invoice is paid for what it says', async () => {
   expect(payment.receipt?.successful_payment).toMatchObject({ invoice_payload: 'month', total_amount: 100 })
 
   const plain = await alice.to(bot).sends('hello')
-  await expect(alice.pays(bot, plain)).rejects.toThrow(/is no invoice of @proud_bot/)
+  await expect(alice.pays(bot, plain)).rejects.toThrow(/is not an invoice of @proud_bot/)
   expect(await refusalOf(send('xtr'))).toBe('Bad Request: CURRENCY_INVALID')
   expect(await refusalOf(send('EUR'))).toBe('Bad Request: PAYMENT_PROVIDER_INVALID')
   expect(await refusalOf(send('XTR', ''))).toBe('Bad Request: INVOICE_PAYLOAD_INVALID')

@@ -285,7 +285,7 @@ test.each([
     '{"format":"grammy-sentinel recording","version":1,"startedAt":1}\n{"update":{"update_id":1},"to":1,"at":1}',
     /line 2 names a bot/,
   ],
-])('%j is no recording', (text, words) => {
+])('%j is not a recording', (text, words) => {
   expect(() => fresh().replays(text)).toThrow(words)
 })
 

@@ -108,7 +108,7 @@ class Shop {
     return ctx.session
   }
 
-  // @ts-expect-error: a text is no photo
+  // @ts-expect-error: a text is not a photo
   @on('message:text')
   third(ctx: Filter<Context, 'message:photo'>): number {
     return ctx.msg.photo.length

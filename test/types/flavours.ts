@@ -22,7 +22,7 @@ bot.use(own)
 own.install(plain)
 // @ts-expect-error: nor here
 plain.use(own)
-// @ts-expect-error: a context is no bot
+// @ts-expect-error: a context is not a bot
 guard.install({} as Flavoured)
 
 // The context reaches the options: what a function of theirs is told has the flavours of the bot.

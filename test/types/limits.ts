@@ -24,7 +24,7 @@ export const big: Duration = 10n
 expectType<Ms>()(parseDuration('1h'))
 // A text that comes from outside is checked when it runs.
 expectType<number>()(parseDuration(String(Math.random())))
-// @ts-expect-error: nothing is no duration
+// @ts-expect-error: nothing is not a duration
 parseDuration(undefined)
 
 // Limits.
@@ -88,7 +88,7 @@ const limit = parseLimit('20/1m')
 expectType<Limit>()(limit)
 // @ts-expect-error: a limit does not change
 limit.amount = 1
-// @ts-expect-error: nothing is no limit
+// @ts-expect-error: nothing is not a limit
 parseLimit(undefined)
 
 // Subjects.
@@ -98,5 +98,5 @@ expectType<SubjectRef>()(subject.chat(-100))
 subject.user('1')
 // @ts-expect-error: inside which chat?
 subject.member(1)
-// @ts-expect-error: a user's name is no subject
+// @ts-expect-error: a user's name is not a subject
 export const named: Subject = '@alice'

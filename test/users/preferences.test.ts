@@ -101,7 +101,7 @@ describe('preferences', () => {
   test.each<[string, unknown]>([
     ['what no version wrote', { language: 'ru' }],
     ['what the schema refuses', { v: 1, data: { language: 'password1' } }],
-    ['what is no object', { v: 1, data: 'text' }],
+    ['what is not an object', { v: 1, data: 'text' }],
     ['a text', 'corrupt'],
     ['nothing', null],
   ])('that are corrupt (%s) are the defaults, and told', async (_, kept) => {

@@ -358,7 +358,7 @@ test('what is written while somebody is erased does not bring them back', async 
   expect(await inner.users.get(42, userKey(ALICE))).toBeUndefined()
 })
 
-test('what is no subject, no data and no option is refused', async () => {
+test('what is not a subject, no data and no option is refused', async () => {
   const { guard } = desk()
   await expect(guard.users.read(0)).rejects.toMatchObject({ code: 'subject.invalid' })
   await expect(guard.users.patch(ALICE, { big: 1n })).rejects.toMatchObject({ code: 'value.invalid' })

@@ -96,7 +96,7 @@ describe('somebody in front', () => {
     expect(at.reached).toEqual(['привет'])
   })
 
-  test('may have parsed an empty object, which is no update', async () => {
+  test('may have parsed an empty object, which is not an update', async () => {
     const at = await behind(({ webhook }) => async (request, response) => {
       webhook.http(Object.assign(request, { body: JSON.parse(String(await readOff(request))) }), response)
     })

@@ -121,7 +121,7 @@ describe('a glimpse is in doubt about', () => {
     ['a name that is escaped', '{"update_id":1,"message":{"fr\\u006fm":{"id":666},"from":{"id":7}}}'],
     ['two updates in one', `{"update_id":1,"message":${own},"edited_message":${own}}`],
     ['an update twice', `{"update_id":1,"message":${own},"message":${own}}`],
-    ['a sender who is no object', '{"update_id":1,"message":{"from":7,"text":"x"}}'],
+    ['a sender who is not an object', '{"update_id":1,"message":{"from":7,"text":"x"}}'],
     ['an id with a fraction', '{"update_id":1,"message":{"from":{"id":7.0},"text":"x"}}'],
     [
       'an id past what a double holds',

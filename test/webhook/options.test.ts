@@ -12,10 +12,10 @@ test.each([
   [{ timeout: 'ten' }, 'duration.invalid', /webhook\.timeout/],
   [{ onError: 'ignore' }, 'option.invalid', /webhook\.onError/],
   [{ addresses: 'telegramm' }, 'option.invalid', /webhook\.addresses/],
-  [{ addresses: ['10.0.0'] }, 'option.invalid', /webhook\.addresses: "10\.0\.0" is no network/],
+  [{ addresses: ['10.0.0'] }, 'option.invalid', /webhook\.addresses: "10\.0\.0" is not a network/],
   [{ addresses: ['10.0.0.0/33'] }, 'option.invalid', /webhook\.addresses/],
   [{ addresses: 'telegram', proxies: ['::g'] }, 'option.invalid', /webhook\.proxies/],
-  [{ proxies: ['1.2.3.4/33'] }, 'option.invalid', /webhook\.proxies: "1\.2\.3\.4\/33" is no network/],
+  [{ proxies: ['1.2.3.4/33'] }, 'option.invalid', /webhook\.proxies: "1\.2\.3\.4\/33" is not a network/],
   [{ secrets: 'x' }, 'option.unknown', /webhook\.secrets.*secret/s],
 ])('%j is refused where it is given', (options, code, message) => {
   const make = () => sentinel().webhook(bot(), options as WebhookOptions)

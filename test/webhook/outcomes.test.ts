@@ -19,7 +19,7 @@ describe('who is not let in', () => {
     ['with more than the secret', post('{}', { 'x-telegram-bot-api-secret-token': `${SECRET}x` }), 401],
     ['no JSON', post('{"update_id":'), 400],
     ['an empty body', post(''), 400],
-    ['JSON that is no update', post('[1]'), 400],
+    ['JSON that is not an update', post('[1]'), 400],
     ['an update without a number', post('{"update_id":"1"}'), 400],
     ['nothing', post('null'), 400],
   ])('%s', async (_, request, status) => {

@@ -378,6 +378,6 @@ export function untilOf(
   if (isTime(at)) return at
   throw new SentinelError(
     'option.invalid',
-    `${what}.until: this is no date. Pass a Date, or milliseconds since 1970.`,
+    `${what}.until: this is not a date. Pass a Date, or milliseconds since 1970.`,
   )
 }

@@ -218,7 +218,7 @@ function readExport(list: BlockListExport, now: number): MarkEntry[] {
   if (typeof list !== 'object' || list === null || list.version !== 1 || !Array.isArray(list.blocked)) {
     throw new SentinelError(
       'import.invalid',
-      'import: this is no block list. Pass what guard.export() gave: { version: 1, blocked: […] }.',
+      'import: this is not a block list. Pass what guard.export() gave: { version: 1, blocked: […] }.',
     )
   }
   const entries: readonly unknown[] = list.blocked

@@ -9,7 +9,10 @@ import { EVENTS } from './events-told.js'
 export function checkListening(event: unknown, listener: unknown): void {
   if (typeof event !== 'string' || !EVENTS.includes(event)) throw unknownEvent(event)
   if (typeof listener === 'function') return
-  throw new SentinelError('option.invalid', `guard.on: ${shown(listener)} is no listener. Pass a function.`)
+  throw new SentinelError(
+    'option.invalid',
+    `guard.on: ${shown(listener)} is not a listener. Pass a function.`,
+  )
 }
 
 function unknownEvent(event: unknown): SentinelError {
@@ -30,6 +33,6 @@ export function checkBot(bot: unknown, what: string): void {
   if (isBot) return
   throw new SentinelError(
     'option.invalid',
-    `${what}: ${shown(bot)} is no bot. Pass what new Bot(token) of grammY gave.`,
+    `${what}: ${shown(bot)} is not a bot. Pass what new Bot(token) of grammY gave.`,
   )
 }

@@ -357,7 +357,7 @@ export class Questions<C extends Context> implements Wiring<C> {
     failed(
       new SentinelError(
         'cost.invalid',
-        `${question.check.guard}.cost: ${shownAnswer(cost)} is no cost. Return a finite number of zero or more; it was taken as 1.`,
+        `${question.check.guard}.cost: ${shownAnswer(cost)} is not a cost. Return a finite number of zero or more; it was taken as 1.`,
       ),
       question.check.slot,
     )

@@ -113,6 +113,6 @@ function losesSight({ event, after }: Transition): boolean {
 function warnOfSilence(services: Services, chat: number): void {
   services.warn(
     'membership.undelivered',
-    `The bot is no administrator of chat ${chat}, so chat_member updates of it do not arrive: handlers for 'joined', 'left' and the like stay silent there. Make the bot an administrator of that chat.`,
+    `The bot is not an administrator of chat ${chat}, so chat_member updates of it do not arrive: handlers for 'joined', 'left' and the like stay silent there. Make the bot an administrator of that chat.`,
   )
 }

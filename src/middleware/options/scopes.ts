@@ -84,7 +84,7 @@ export function readKey(key: KeyOf, facts: Facts, ctx: Context, limit: string): 
   wrong.add(key)
   throw new SentinelError(
     'subject.invalid',
-    `key of "${limit}": ${what} is no key, so its updates are not counted. Return a text or a finite number at once, or undefined to leave an update out.`,
+    `key of "${limit}": ${what} is not a key, so its updates are not counted. Return a text or a finite number at once, or undefined to leave an update out.`,
   )
 }
 

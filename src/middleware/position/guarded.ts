@@ -139,6 +139,6 @@ export function checkedHandler(given: unknown, what: string): AnyHandler {
   if (typeof given === 'function') return given as AnyHandler
   throw new SentinelError(
     'handler.invalid',
-    `${what}: ${shown(given)} is no handler. Pass a function of the context.`,
+    `${what}: ${shown(given)} is not a handler. Pass a function of the context.`,
   )
 }

@@ -351,7 +351,7 @@ function checkUrl(url: unknown): void {
     'option.invalid',
     url === undefined
       ? 'redis: no URL is given. Is the environment variable set?'
-      : 'redis: that is no URL of a Redis. Write it as redis://user:password@host:6379, or rediss:// for TLS; in the password, percent-encode whatever is no letter or digit.',
+      : 'redis: that is not a URL of a Redis. Write it as redis://user:password@host:6379, or rediss:// for TLS; in the password, percent-encode everything but letters and digits.',
   )
 }
 

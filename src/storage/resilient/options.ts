@@ -28,7 +28,7 @@ export function breakerOf(option: string, breaker: number | IBreaker = 5): IBrea
   if (typeof breaker === 'object' && breaker !== null && typeof breaker.failure === 'function') return breaker
   throw new SentinelError(
     'option.invalid',
-    `${option}: that is no breaker. Pass a number of failures, or a breaker of cockatiel.`,
+    `${option}: that is not a breaker. Pass a number of failures, or a breaker of cockatiel.`,
   )
 }
 
@@ -43,5 +43,5 @@ export function whole(option: string, value: number): number {
 export function span(option: string, value: Duration): Ms {
   const ms = parseDuration(value, option)
   if (ms >= 1) return ms
-  throw new SentinelError('option.invalid', `${option}: ${ms} ms is no time. Pass 1 ms or more.`)
+  throw new SentinelError('option.invalid', `${option}: ${ms} ms is not a valid time. Pass 1 ms or more.`)
 }

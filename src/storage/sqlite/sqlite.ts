@@ -88,7 +88,7 @@ class SqliteStorage implements Storage {
     if (typeof database === 'string' ? database === '' : typeof database?.prepare !== 'function') {
       throw new SentinelError(
         'option.invalid',
-        `sqlite: that is no database. Pass the path of a file, such as 'bot.db', or an open database.`,
+        `sqlite: that is not a database. Pass the path of a file, such as 'bot.db', or an open database.`,
       )
     }
     if (!Number.isInteger(busyTimeout) || busyTimeout < 0) {

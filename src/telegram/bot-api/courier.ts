@@ -55,7 +55,7 @@ export class Addresses {
     if (!URL.canParse(url))
       throw new SentinelError(
         'telegram.invalid',
-        `hosts: ${JSON.stringify(url)} is no URL. Write a whole one, such as https://bot.example/hook.`,
+        `hosts: ${JSON.stringify(url)} is not a URL. Write a whole one, such as https://bot.example/hook.`,
       )
     const { href } = new URL(url)
     this.#handlers.set(href, handler)

@@ -40,7 +40,7 @@ export function readFloodLimits(given: boolean | FloodLimits): Flood | undefined
   const limits = Object.entries({ ...USUAL, ...wanted }).map(([name, input]) => {
     const what = `startTelegram: limits.${name}`
     if (!(name in USUAL))
-      throw new SentinelError('telegram.invalid', `${what} is no limit. Limits: chat, group, overall.`)
+      throw new SentinelError('telegram.invalid', `${what} is not a limit. Limits: chat, group, overall.`)
     if (input === false) return [name, undefined]
     const limit = parseLimit(input, what)
     if (limit.burst !== undefined)

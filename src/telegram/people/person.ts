@@ -191,7 +191,7 @@ export class Person {
     if (typeof what === 'object') return 'message_id' in what ? this.#invoiced(bot, what) : what
     const link = this.#world.invoiceLinks.get(what)
     if (link?.botId === bot.id) return link
-    const why = `${this.firstName} cannot pay: ${JSON.stringify(what)} is no invoice link of @${bot.username}.`
+    const why = `${this.firstName} cannot pay: ${JSON.stringify(what)} is not an invoice link of @${bot.username}.`
     throw new SentinelError('telegram.invalid', why)
   }
 
@@ -212,7 +212,7 @@ export class Person {
     if (stored?.authorId !== bot.id || invoice === undefined || payload === undefined)
       throw new SentinelError(
         'telegram.invalid',
-        `${this.firstName} cannot pay: message ${message_id} is no invoice of @${bot.username}.`,
+        `${this.firstName} cannot pay: message ${message_id} is not an invoice of @${bot.username}.`,
       )
     return { payload, amount: invoice.total_amount, currency: invoice.currency }
   }

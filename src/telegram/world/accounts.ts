@@ -181,7 +181,7 @@ export class Accounts {
       return id
     }
     if (!Number.isSafeInteger(wanted) || wanted <= 0)
-      throw new SentinelError('telegram.invalid', `${what}: id ${wanted} is no positive whole number.`)
+      throw new SentinelError('telegram.invalid', `${what}: id ${wanted} is not a positive whole number.`)
     if (this.#byId.has(wanted) || RESERVED.has(wanted))
       throw new SentinelError(
         'telegram.invalid',

@@ -38,7 +38,7 @@ export class Shop {
   @slow
   second = 'away'
 
-  // @ts-expect-error: a text is no photo
+  // @ts-expect-error: a text is not a photo
   @on('message:text')
   third(ctx: Filter<Context, 'message:photo'>): number {
     return ctx.msg.photo.length

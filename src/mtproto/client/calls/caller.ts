@@ -16,10 +16,10 @@ interface Kind {
   readonly unknown: readonly string[]
 }
 
-const USER: Kind = { method: 'users.getUsers', words: 'user', unknown: ['USER_ID_INVALID'] }
+const USER: Kind = { method: 'users.getUsers', words: 'a user', unknown: ['USER_ID_INVALID'] }
 const CHANNEL: Kind = {
   method: 'channels.getChannels',
-  words: 'supergroup and no channel; of basic groups Telegram tells only the Bot API',
+  words: 'a supergroup or channel; basic groups are available through the Bot API only',
   unknown: ['CHANNEL_INVALID', 'CHANNEL_PRIVATE'],
 }
 /** An id can be used only with its access hash, which comes with an earlier encounter (https://core.telegram.org/api/peers). */
@@ -92,7 +92,7 @@ export class Caller {
       // Error classes of mtcute: no access hash is known for the id, or the id is of another kind.
       if (name === 'MtPeerNotFoundError') throw new MtprotoRefusal(kind.method, 'PEER_NOT_MET', NOT_MET)
       if (name === 'MtInvalidPeerTypeError' || name === 'MtArgumentError') {
-        throw new SentinelError('subject.invalid', `mtproto: ${shown(peer)} is no ${kind.words}.`)
+        throw new SentinelError('subject.invalid', `mtproto: ${shown(peer)} is not ${kind.words}.`)
       }
       const refused = refusedOr(error, kind.method, this.permissions)
       throw refused instanceof MtprotoRefusal && kind.unknown.includes(refused.reason)

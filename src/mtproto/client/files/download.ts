@@ -124,7 +124,7 @@ async function byFileId(fileId: string, origin: FileOrigin | undefined) {
   } catch {
     throw new SentinelError(
       'mtproto.transfer',
-      'mtproto.download: that is no file_id of a photo or document. Pass one of the Bot API, a file of a message, or { chat, message }.',
+      'mtproto.download: that is not a file_id of a photo or document. Pass one of the Bot API, a file of a message, or { chat, message }.',
     )
   }
 }
@@ -133,7 +133,7 @@ function assertWhole(name: string, value: number, from: number, to: number): voi
   if (Number.isInteger(value) && value >= from && value <= to) return
   throw new SentinelError(
     'mtproto.transfer',
-    `mtproto.download: \`${name}\` is no whole number from ${from} to ${to}. Give one, or leave it out.`,
+    `mtproto.download: \`${name}\` is not a whole number from ${from} to ${to}. Give one, or leave it out.`,
   )
 }
 

@@ -61,7 +61,7 @@ export function partsOf(source: UploadSource, size: number | undefined): SourceP
   if (isIterable(source)) return { size, parts: () => cut(source) }
   throw new SentinelError(
     'mtproto.transfer',
-    'mtproto.upload: that is no source. Give bytes, a Blob, a ReadableStream or an async iterable of bytes.',
+    'mtproto.upload: that is not a source. Give bytes, a Blob, a ReadableStream or an async iterable of bytes.',
   )
 }
 

@@ -122,7 +122,7 @@ class Upload {
   ) {
     const { size, parallel = 4, resume } = options
     if (!Number.isInteger(parallel) || parallel < 1 || parallel > MOST_PARALLEL) {
-      throw wrong(`\`parallel\` is no whole number from 1 to ${MOST_PARALLEL}`)
+      throw wrong(`\`parallel\` is not a whole number from 1 to ${MOST_PARALLEL}`)
     }
     this.#parallel = parallel
     this.#parts = partsOf(source, size)

@@ -70,7 +70,7 @@ export async function endSession(caller: Caller, id: string): Promise<void> {
   if (!/^-?\d{1,19}$/.test(id)) {
     throw new SentinelError(
       'mtproto.session',
-      'mtproto.endSession: that is no id of a session. Take one from sessions().',
+      'mtproto.endSession: that is not an id of a session. Take one from sessions().',
     )
   }
   const { Long } = await import('@mtcute/core')

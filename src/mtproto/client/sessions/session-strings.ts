@@ -303,6 +303,6 @@ function unknown(dc: number): { readonly host: string; readonly port: number } {
 function malformed(why: string): SentinelError {
   return new SentinelError(
     'mtproto.session',
-    `mtproto: that is no session string: ${why}. Export it anew with mtcute, Telethon or Pyrogram, and pass all of it.`,
+    `mtproto: that is not a session string: ${why}. Export it anew with mtcute, Telethon or Pyrogram, and pass all of it.`,
   )
 }

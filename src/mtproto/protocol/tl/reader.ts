@@ -107,7 +107,7 @@ export class TlReader {
       if (!isSet) return undefined
     }
     if (isVector !== true && isBareVector !== true) return this.#single(field)
-    if (isVector === true && this.uint() !== VECTOR) throw new TlError(`${field.name} is no vector`)
+    if (isVector === true && this.uint() !== VECTOR) throw new TlError(`${field.name} is not a vector`)
     return this.#items(() => this.#single(field))
   }
 

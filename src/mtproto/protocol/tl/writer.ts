@@ -90,7 +90,7 @@ export class TlWriter {
       this.#single(owner, field, value)
       return
     }
-    if (!Array.isArray(value)) throw new TlError(`${owner}.${field.name} is no list`)
+    if (!Array.isArray(value)) throw new TlError(`${owner}.${field.name} is not a list`)
     if (isVector === true) this.uint(VECTOR)
     this.uint(value.length)
     for (const item of value) this.#single(owner, field, item)
@@ -123,7 +123,7 @@ export class TlWriter {
       this.uint(value ? TRUE : FALSE)
       return
     }
-    if (typeof value !== 'object' || !('_' in value)) throw new TlError(`${owner}.${name} is no ${type}`)
+    if (typeof value !== 'object' || !('_' in value)) throw new TlError(`${owner}.${name} is not a ${type}`)
     const bare =
       typeModifiers?.isBareType === true ? this.schema.byId(typeModifiers.constructorId ?? 0) : undefined
     if (bare === undefined) this.object(value as TlObject)

@@ -64,7 +64,7 @@ BEGIN
 END $f$;
 
 -- A record of one layout, as another lays it out. What the other does not know goes into sections of its own, until the
--- record would have expired; a layout that is not known is no record.
+-- record would have expired; a layout that is not known is not a record.
 CREATE FUNCTION ${s}.moved(was int4, state int8[], expires int8, target int4) RETURNS int8[]
 LANGUAGE plpgsql STABLE AS $f$
 DECLARE

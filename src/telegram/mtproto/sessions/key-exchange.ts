@@ -74,7 +74,7 @@ export class KeyExchange {
       case 'mt_set_client_DH_params':
         return this.#agree(request)
       default:
-        throw new TlError(`${request._} is no part of a key exchange`)
+        throw new TlError(`${request._} is not part of a key exchange`)
     }
   }
 
@@ -98,7 +98,7 @@ export class KeyExchange {
     const plain = rsaDecrypt(this.serverKey, request.encrypted_data as Buffer)
     if (plain === undefined) throw new TlError('not encrypted for us')
     const inner = new TlReader(this.schema, plain).object()
-    if (!inner._.startsWith('mt_p_q_inner_data')) throw new TlError(`${inner._} is no inner data`)
+    if (!inner._.startsWith('mt_p_q_inner_data')) throw new TlError(`${inner._} is not inner data`)
     this.#same(progress, inner)
     if (!PQ.equals(inner.pq as Buffer)) throw new TlError('another pq')
     if (inner.dc !== undefined && !isMeant(inner.dc as number, this.dc)) throw new TransportError(-444)
@@ -138,7 +138,7 @@ export class KeyExchange {
     const plain = Buffer.from(igeDecrypt(encrypted, key, iv))
     const reader = new TlReader(this.schema, plain.subarray(20))
     const client = reader.object()
-    if (client._ !== 'mt_client_DH_inner_data') throw new TlError(`${client._} is no inner data`)
+    if (client._ !== 'mt_client_DH_inner_data') throw new TlError(`${client._} is not inner data`)
     if (!sha1(plain.subarray(20, 20 + reader.pos)).equals(plain.subarray(0, 20)))
       throw new TlError('a wrong digest')
     this.#same(progress, client)
