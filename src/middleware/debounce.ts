@@ -125,7 +125,7 @@ export interface DebounceOptions<C extends Context = Context> {
   /**
    * `pass`: a command does not wait for quiet. Messages held for the same actor in the same chat are handled at once, and the
    * command right after them. Without held messages a command passes as if there were no debounce; so do the photos of an album
-   * whose caption is a command. `collect`: a command is treated as any other message. @default 'pass'
+   * whose caption is a command. `collect`: a command is treated like any other message. @default 'pass'
    */
   readonly commands?: 'pass' | 'collect'
   /**
