@@ -67,7 +67,7 @@ export const authOptions = z.strictObject({
   open: option(commandNames.readonly(), 'Commands that everybody may use although gate is all.', ['start']),
   on: option(
     activities,
-    'Activities that need registration. Default: all activities of people except joining and paying.',
+    'Activities that need registration. Default: all activities of people except joining and payments already made.',
   ),
   roles: option(
     z.array(z.string().min(1, 'must be the name of a role')).min(1, 'must name at least one').readonly(),
