@@ -165,6 +165,11 @@ export interface NewGroup {
   readonly username?: string
   /** Makes the group a forum, with topics; has no effect on a channel. Default: false. */
   readonly forum?: boolean
+  /**
+   * Lets only members write in the discussion group of a channel. By default everybody who can read the channel may comment
+   * without joining, as in Telegram. Other groups always require it. Default: false.
+   */
+  readonly joinToWrite?: boolean
   /** Makes it a basic group, without topics and restrictions, until it is upgraded. Default: false. */
   readonly basic?: boolean
   readonly id?: number

@@ -36,10 +36,13 @@ const group = z.strictObject({
   username: username.optional(),
   forum: z.boolean().optional().describe('With topics.'),
   basic: z.boolean().optional().describe('A basic group, until somebody upgrades it.'),
+  join_to_write: z.boolean().optional().describe('Of a discussion group: only members may comment.'),
   id: chatId.optional(),
 })
 
-const channel = group.omit({ forum: true, basic: true }).extend({ linked_group: chatId.optional() })
+const channel = group
+  .omit({ forum: true, basic: true, join_to_write: true })
+  .extend({ linked_group: chatId.optional() })
 
 const fault = z.strictObject({
   method: z.string().describe('Such as sendMessage; * is any.'),
@@ -140,7 +143,9 @@ export const ROUTES: readonly Route[] = [
     body: group,
     answers: botApi('Chat'),
     status: 201,
-    run: (stage, { body }) => stage.telegram.createGroup(given({ ...body, ...staffOf(stage, body) })).chat,
+    run(stage, { body: { join_to_write: joinToWrite, ...body } }) {
+      return stage.telegram.createGroup(given({ ...body, ...staffOf(stage, body), joinToWrite })).chat
+    },
   }),
   route('POST /channels', {
     summary: 'Creates a channel',
@@ -254,10 +259,7 @@ async function heard(
     throw new Problem(400, 'input.invalid', 'Say text or pattern, not both.')
   const what = query.pattern === undefined ? query.text : patternOf(query.pattern)
   if (what === undefined) {
-    const there = listener.heard.filter(
-      ({ chat }) => place === undefined || chat.id === placeId(place, listener),
-    )
-    return there.slice(-query.limit)
+    return listener.heardIn(place).slice(-query.limit)
   }
   if (query.wait === undefined) {
     const found = listener.hasHeard(what, given({ in: place }))
@@ -268,11 +270,6 @@ async function heard(
       listener.hears(what, given({ in: place, ever: query.ever === 'true', timeout: query.wait })),
     ),
   ]
-}
-
-/** In the Bot API, a private chat has the id of the person, not of the bot. */
-function placeId(place: { readonly id: number }, listener: { readonly id: number }): number {
-  return place.id < 0 ? place.id : listener.id
 }
 
 function patternOf(pattern: string): RegExp {

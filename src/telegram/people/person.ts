@@ -6,8 +6,10 @@ import type { PersonAccount } from '../world/accounts.js'
 import { describeChat, type StoredMessage, type WorldChat } from '../world/chats.js'
 import { type InlineChoice, pickResult } from '../world/inline.js'
 import { joinByInvite } from '../world/invites.js'
+import { isIn } from '../world/members.js'
 import { setBlocked } from '../world/membership.js'
 import { Refusal } from '../world/refusal.js'
+import { canRead } from '../world/visitors.js'
 import type { InlineAnswer, World } from '../world/world.js'
 import { ChannelPresence, GroupPresence } from './member-presence.js'
 import { Payment, type Purchase } from './payment.js'
@@ -27,7 +29,10 @@ import { AwaitedAnswer, Given, type Patience } from './waiting.js'
  * ```
  */
 export interface HearingOptions {
-  /** Listens only in this group, channel, or chat with a bot. Default: everywhere. */
+  /**
+   * Listens only in this group, channel, or chat with a bot; also in a public chat or a discussion group that the person can read
+   * without being a member. Default: in all chats that the person is in.
+   */
   readonly in?: TelegramGroup | TelegramChannel | TelegramBot
   /**
    * Only messages sent or edited after this one, which may have been edited or deleted since. Pass a message that the person sent
@@ -203,9 +208,8 @@ export class Person {
   }
 
   #invoiced(bot: TelegramBot, { message_id, chat: { id } }: Message): Purchase {
-    const stored = this.#world
-      .chatsOf(this.id)
-      .find((chat) => describeChat(chat).id === id && (chat.kind !== 'private' || chat.bot === bot.account))
+    const stored = this.#chatsById(id)
+      .find((chat) => chat.kind !== 'private' || chat.bot === bot.account)
       ?.history.find(message_id)
     const invoice = stored?.message.invoice
     const payload = stored && this.#world.invoicePayloads.get(stored)
@@ -246,7 +250,7 @@ export class Person {
     const before = heardBy(this.account)
     return this.#patience.until({
       find: (news?: StoredMessage) => {
-        const candidates = news === undefined ? this.#heard() : [news]
+        const candidates = news === undefined ? this.#readable(options.in) : [news]
         const isNew = (stored: StoredMessage) => options.ever === true || !before.has(stored, stored.order)
         const found = candidates.find(
           (stored) => isMeant(stored) && isNew(stored) && matches(stored.message, what),
@@ -267,35 +271,51 @@ export class Person {
   hasHeard(what: RegExp | string, options: Pick<HearingOptions, 'in' | 'after'> = {}): Message | undefined {
     assertWords(what)
     const isMeant = this.#meantBy(options)
-    return this.#heard().find((stored) => isMeant(stored) && matches(stored.message, what))?.message
+    return this.#readable(options.in).find((stored) => isMeant(stored) && matches(stored.message, what))
+      ?.message
   }
 
   /** @internal Describes what the person could hear, for error messages. */
   tellsHeard(options: Pick<HearingOptions, 'in' | 'after'>): string {
-    const heard = this.#heard().filter(this.#meantBy(options)).slice(-10).map(describeHeard)
+    const heard = this.#readable(options.in).filter(this.#meantBy(options)).slice(-10).map(describeHeard)
     return heard.length === 0 ? 'heard nothing at all' : `heard only:\n${heard.join('\n')}`
   }
 
   #meantBy({ in: place, after }: Pick<HearingOptions, 'in' | 'after'>): (stored: StoredMessage) => boolean {
     const order = after === undefined ? 0 : this.#orderOf(after)
-    return (stored) => this.#hearsAbout(stored) && stored.order > order && isThere(stored, place)
+    return (stored) => this.#isForThem(stored, place) && stored.order > order
   }
 
-  /** All messages from others that the person can see, oldest first. */
+  /** All messages from others in the person's chats, oldest first. */
   get heard(): readonly Message[] {
-    return this.#heard().map((stored) => stored.message)
+    return this.heardIn(undefined)
   }
 
-  #heard(): readonly StoredMessage[] {
-    return this.#world
-      .chatsOf(this.id)
+  /** @internal The messages from others in one place, or in all the person's chats. */
+  heardIn(place: HearingOptions['in']): readonly Message[] {
+    return this.#readable(place).map((stored) => stored.message)
+  }
+
+  #readable(place: HearingOptions['in']): readonly StoredMessage[] {
+    const chats = place !== undefined && 'room' in place ? [place.room] : this.#world.chatsOf(this.id)
+    return chats
       .flatMap((chat) => chat.history.all())
-      .filter((stored) => this.#hearsAbout(stored))
+      .filter((stored) => this.#isForThem(stored, place))
       .sort((a, b) => a.order - b.order)
   }
 
-  #hearsAbout(stored: StoredMessage): boolean {
-    return stored.authorId !== this.id && this.#world.canSee(stored, this.id)
+  /** Whether a message is from somebody else, and in the given place or one of the person's chats. */
+  #isForThem(stored: StoredMessage, place: HearingOptions['in']): boolean {
+    if (stored.authorId === this.id || !this.#world.canSee(stored, this.id)) return false
+    if (place !== undefined) return isThere(stored, place)
+    return stored.chat.kind === 'private' || isIn(this.#world.membership(stored.chat, this.id))
+  }
+
+  /** The chats with this id in the Bot API that they can read; all their private chats have their own id. */
+  #chatsById(id: number): readonly WorldChat[] {
+    const shared = this.#world.sharedChat(id)
+    if (shared !== undefined) return canRead(this.#world, shared, this.id) ? [shared] : []
+    return this.#world.chatsOf(this.id).filter((chat) => describeChat(chat).id === id)
   }
 
   #orderOf(message: Message): number {
@@ -303,9 +323,7 @@ export class Person {
     if (known !== undefined) return known
     // The message is a copy, for instance from an answer of the Bot API, so it cannot tell which edit of the message it shows.
     const { message_id: id, chat, from } = message
-    const alike = this.#world
-      .chatsOf(this.id)
-      .filter((candidate) => describeChat(candidate).id === chat?.id)
+    const alike = this.#chatsById(chat?.id)
       .flatMap(({ history }) => history.find(id) ?? [])
       .filter((stored) => stored.message.from?.id === from?.id)
     if (alike.length === 1 && alike[0] !== undefined) return alike[0].firstOrder
@@ -382,8 +400,7 @@ const HEARD_BEFORE =
 
 type PickingPlace = TelegramGroup | TelegramChannel | TelegramBot
 
-function isThere(stored: StoredMessage, place: HearingOptions['in']): boolean {
-  if (place === undefined) return true
+function isThere(stored: StoredMessage, place: PickingPlace): boolean {
   return (stored.chat.kind === 'private' ? stored.chat.bot.id : stored.chat.id) === place.id
 }
 

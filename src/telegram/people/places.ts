@@ -119,7 +119,10 @@ abstract class SharedPlace {
  * ```
  */
 export class TelegramGroup extends SharedPlace {
-  readonly kind = 'supergroup'
+  /** `group` for a basic group; after `upgrades()` this remains the old group, and the supergroup is another object. */
+  get kind(): 'group' | 'supergroup' {
+    return this.room.kind === 'group' ? 'group' : 'supergroup'
+  }
 }
 
 /**

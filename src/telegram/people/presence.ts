@@ -13,7 +13,7 @@ import {
 import { settleText } from '../world/formatting.js'
 import { contentOf } from '../world/forwarding.js'
 import { mediaContent } from '../world/media.js'
-import { hasRight, isIn, isPermitted, type Permissions } from '../world/members.js'
+import { hasRight, isIn, type Permissions } from '../world/members.js'
 import { pin, unpin } from '../world/pins.js'
 import { createPoll, describePoll, stopPoll, vote } from '../world/polls.js'
 import {
@@ -29,6 +29,7 @@ import { Refusal } from '../world/refusal.js'
 import { isService } from '../world/service-messages.js'
 import { assertMaySpeak, assertNotUpgraded, permissionFor } from '../world/speaking.js'
 import { assertOpen } from '../world/topics.js'
+import { isAllowed, mayComment } from '../world/visitors.js'
 import type { World } from '../world/world.js'
 import { Tap } from './tap.js'
 import type { Patience } from './waiting.js'
@@ -292,7 +293,8 @@ export class Presence {
     const topic = thread ?? room.forum?.general
     if (topic !== undefined) this.attempt('writes', () => assertOpen(world, room, actor, topic))
     const membership = world.membership(room, actor.id)
-    if (!isIn(membership)) throw this.refuse('writes', `they are not a member (${membership.status})`)
+    if (!isIn(membership) && !mayComment(world, room, actor.id))
+      throw this.refuse('writes', `they are not a member (${membership.status})`)
     if (membership.status === 'restricted') {
       const needed = permissionFor(content)
       if (!membership.permissions[needed])
@@ -305,7 +307,7 @@ export class Presence {
 
   #checkPermission(deed: string, needed: keyof Permissions): void {
     const { actor, room, world } = this.scene
-    if (isGroup(room) && !isPermitted(room, world.membership(room, actor.id), needed))
+    if (isGroup(room) && !isAllowed(world, room, actor.id, needed))
       throw this.refuse(deed, `that takes ${needed}`)
   }
 

@@ -169,6 +169,8 @@ export interface SharedChat {
   readonly turns: Map<number, { readonly at: Ms; readonly album: string | undefined }>
   /** Seconds after which new messages are deleted; 0: never. */
   autoDeleteTime: number
+  /** Only members may write, even in a discussion group. */
+  readonly joinToWrite: boolean
   /** Ids of channels banned from writing here. */
   readonly bannedSenders: Set<number>
   stickerSetName?: string | undefined

@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto'
 import type { InlineKeyboardMarkup } from 'grammy/types'
 import type { BotAccount, PersonAccount } from './accounts.js'
 import type { SharedChat, StoredMessage, Topic, WorldChat } from './chats.js'
-import { isPermitted } from './members.js'
 import { type Content, post } from './posting.js'
 import { badRequest } from './refusal.js'
 import { assertMaySpeak } from './speaking.js'
+import { isAllowed } from './visitors.js'
 import type { World } from './world.js'
 
 /** The message that a result of an inline query turns into when picked. */
@@ -33,7 +33,7 @@ export function pickResult(world: World, picking: Picking, choice: InlineChoice)
   const { bot, person, chat, query } = picking
   assertMaySpeak(world, chat, person, { content: choice.content, voice: picking.onBehalfOf })
   if (chat.kind !== 'private') {
-    const may = isPermitted(chat, world.membership(chat, person.id), 'can_send_other_messages')
+    const may = isAllowed(world, chat, person.id, 'can_send_other_messages')
     if (!may) throw badRequest('CHAT_SEND_INLINE_FORBIDDEN')
   }
   const stored = post(world, chat, {

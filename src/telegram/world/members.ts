@@ -85,9 +85,10 @@ export function isPermitted(
   { permissions }: { readonly permissions: Permissions },
   membership: Membership,
   permission: keyof Permissions,
+  mayTakePart = isIn(membership),
 ): boolean {
   if (isAdministrator(membership)) return true
-  if (!isIn(membership) || !permissions[permission]) return false
+  if (!mayTakePart || !permissions[permission]) return false
   return membership.status !== 'restricted' || membership.permissions[permission]
 }
 

@@ -1,8 +1,9 @@
 import type { Account } from './accounts.js'
 import type { SharedChat, WorldChat } from './chats.js'
-import { hasRight, isAdministrator, isPermitted, type Permissions } from './members.js'
+import { hasRight, isAdministrator, type Permissions } from './members.js'
 import type { Content } from './posting.js'
 import { badRequest, Refusal } from './refusal.js'
+import { isAllowed } from './visitors.js'
 import type { World } from './world.js'
 
 /**
@@ -62,7 +63,7 @@ export function assertMaySpeak(world: World, chat: WorldChat, author: Account, s
   const { content, voice } = speech
   if (voice !== undefined && chat.bannedSenders.has(voice.id)) throw badRequest('USER_BANNED_IN_CHANNEL')
   const { permission, called } = needOf(content)
-  if (!isPermitted(chat, membership, permission))
+  if (!isAllowed(world, chat, author.id, permission))
     throw badRequest(`not enough rights to send ${called} to the chat`)
   if (isAdministrator(membership)) return
   const turn = chat.turns.get(author.id)

@@ -23,6 +23,7 @@ import { Shelf } from './shelf.js'
 import { StarLedger } from './stars.js'
 import { StickerSets } from './stickers.js'
 import type { UpdateKind } from './updates.js'
+import { canRead } from './visitors.js'
 
 /**
  * A bot's answer to a callback query.
@@ -185,6 +186,7 @@ export class World {
       readonly id?: number | undefined
       readonly title: string
       readonly username?: string | undefined
+      readonly joinToWrite?: boolean | undefined
     },
     forum?: Forum,
   ): SharedChat {
@@ -222,6 +224,7 @@ export class World {
       slowModeDelay: 0,
       turns: new Map(),
       autoDeleteTime: 0,
+      joinToWrite: options.joinToWrite === true,
       bannedSenders: new Set(),
     }
     // The General topic's id is 1, so no other topic's first message may have it.
@@ -309,7 +312,7 @@ export class World {
       return false
     const { chat } = stored
     if (chat.kind === 'private') return accountId === chat.person.id || accountId === chat.bot.id
-    return isIn(this.membership(chat, accountId))
+    return canRead(this, chat, accountId)
   }
 
   /** Calls the listener with every update for a bot, even of kinds the bot does not want, until the returned function is called. */

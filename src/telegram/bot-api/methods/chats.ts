@@ -69,6 +69,7 @@ export const chatMethods: Methods = {
       type: 'supergroup',
       permissions,
       ...(chat.forum !== undefined && { is_forum: true as const }),
+      ...((chat.joinToWrite || chat.linkedId === undefined) && { join_to_send_messages: true as const }),
       ...(chat.slowModeDelay > 0 && { slow_mode_delay: chat.slowModeDelay }),
       ...(chat.stickerSetName !== undefined && { sticker_set_name: chat.stickerSetName }),
     }
