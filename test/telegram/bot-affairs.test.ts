@@ -104,7 +104,9 @@ test('a link sells what it is for; Stars are counted and given back', async () =
     'Bad Request: CHARGE_ALREADY_REFUNDED',
   )
   expect(await refusalOf(api.refundStarPayment(alice.id, 'none'))).toBe('Bad Request: CHARGE_ID_INVALID')
-  await expect(alice.pays(bot, 'https://t.me/$none')).rejects.toThrow(/is not an invoice link of @affairs_bot/)
+  await expect(alice.pays(bot, 'https://t.me/$none')).rejects.toThrow(
+    /is not an invoice link of @affairs_bot/,
+  )
 })
 
 describe('a set of stickers', () => {
