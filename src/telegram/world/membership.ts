@@ -23,7 +23,8 @@ export interface Change {
   readonly next: Membership
   /** Who made the change; the target itself when joining or leaving. */
   readonly performer: Account
-  readonly viaJoinRequest?: boolean
+  /** The target sent a join request, which the performer approved. */
+  readonly isApproval?: boolean
   readonly invite?: InviteLink | undefined
 }
 
@@ -53,7 +54,8 @@ export function changeMembership(world: World, change: Change): void {
     old_chat_member: describeMember(target.user, old, viewerId),
     new_chat_member: describeMember(target.user, current, viewerId),
     ...(invite !== undefined && { invite_link: describeInvite(chat, invite, viewerId) }),
-    ...(change.viaJoinRequest === true && { via_join_request: true }),
+    // "True, if the user joined the chat after sending a direct join request without using an invite link".
+    ...(change.isApproval === true && invite === undefined && { via_join_request: true }),
   })
   if (target.kind === 'bot') world.emit(target, 'my_chat_member', updateFor(target.id))
   for (const bot of world.botsIn(chat))
@@ -61,7 +63,7 @@ export function changeMembership(world: World, change: Change): void {
       world.emit(bot, 'chat_member', updateFor(bot.id))
   if (isGroup(chat) && isIn(old) !== isIn(current))
     post(world, chat, {
-      author: isIn(current) && change.viaJoinRequest === true ? target : performer,
+      author: isIn(current) && change.isApproval === true ? target : performer,
       content: isIn(current) ? { new_chat_members: [target.user] } : { left_chat_member: target.user },
     })
 }
@@ -136,7 +138,7 @@ export function decideJoinRequest(
       target: request.person,
       next: enteringFrom(world.membership(chat, userId)),
       performer,
-      viaJoinRequest: true,
+      isApproval: true,
       invite: request.invite,
     })
 }
