@@ -191,10 +191,50 @@ describe('channels that write in a group', () => {
 })
 
 describe('administrators without a face', () => {
-  test('a bot that is anonymous writes as the group', async () => {
+  test('a bot with the right to be anonymous still writes in its own name', async () => {
     await alice.in(group).promotes(bot, { is_anonymous: true })
     const sent = await api.sendMessage(group.id, 'Be kind')
-    expect(sent).toMatchObject({ from: { username: 'GroupAnonymousBot' }, sender_chat: { id: group.id } })
+    expect(sent.from).toMatchObject({ id: bot.id })
+    expect(sent).not.toHaveProperty('sender_chat')
+  })
+
+  test('an anonymous administrator writes, reacts and votes as the group', async () => {
+    await updatesOf(call, ['message', 'message_reaction', 'poll_answer'])
+    await alice.in(group).promotes(bob, { is_anonymous: true })
+    const poll = await api.sendPoll(group.id, 'Lunch?', ['Soup', 'Rice'], { is_anonymous: false })
+    await bob.in(group).sends('hi')
+    await bob.in(group).reacts(poll, '👍')
+    await bob.in(group).votes(poll, 'Soup')
+    const updates = await updatesOf(call)
+    expect(updates).toMatchObject([
+      { message: { from: { username: 'GroupAnonymousBot' }, sender_chat: { id: group.id } } },
+      { message_reaction: { actor_chat: { id: group.id }, old_reaction: [] } },
+      { poll_answer: { voter_chat: { id: group.id }, user: { username: 'Channel_Bot' }, option_ids: [0] } },
+    ])
+    expect(updates[1]?.message_reaction).not.toHaveProperty('user')
+    // The reaction is the group's, so it can be deleted as such.
+    await call('deleteMessageReaction', {
+      chat_id: group.id,
+      message_id: poll.message_id,
+      actor_chat_id: group.id,
+    })
+    await bob.in(group).reacts(poll, '👍')
+    expect(await updatesOf(call)).toMatchObject([{ message_reaction: { old_reaction: [] } }])
+  })
+
+  test('a channel that votes in a group is the voter, beside its owner', async () => {
+    await updatesOf(call, ['poll_answer'])
+    const news = telegram.createChannel({ title: 'News', owner: bob })
+    const poll = await api.sendPoll(group.id, 'Lunch?', ['Soup', 'Rice'], { is_anonymous: false })
+    await bob.in(group).as(news).votes(poll, 'Soup')
+    await bob.in(group).votes(poll, 'Rice')
+    expect(await updatesOf(call)).toMatchObject([
+      { poll_answer: { voter_chat: { id: news.id }, option_ids: [0] } },
+      { poll_answer: { user: { id: bob.id }, option_ids: [1] } },
+    ])
+    expect(group.messages.find(({ message_id: id }) => id === poll.message_id)?.poll).toMatchObject({
+      total_voter_count: 2,
+    })
   })
 
   test('titles and tags go with what their bearers write', async () => {

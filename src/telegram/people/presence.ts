@@ -30,6 +30,7 @@ import { isService } from '../world/service-messages.js'
 import { assertMaySpeak, assertNotUpgraded, permissionFor } from '../world/speaking.js'
 import { assertOpen } from '../world/topics.js'
 import { isAllowed, mayComment } from '../world/visitors.js'
+import { voiceOf } from '../world/voice.js'
 import type { World } from '../world/world.js'
 import { Tap } from './tap.js'
 import type { Patience } from './waiting.js'
@@ -149,7 +150,10 @@ export class Presence {
     const stored = this.find(message)
     const known = stored.message.poll?.options.map(({ text }) => text) ?? []
     const chosen = options.map((option) => (typeof option === 'number' ? option : known.indexOf(option)))
-    this.attempt('votes', () => vote(this.scene.world, stored, this.scene.actor, chosen))
+    const { world, actor, room, voice } = this.scene
+    this.attempt('votes', () =>
+      vote(world, stored, { person: actor, voice: voiceOf(world, room, actor, voice) }, chosen),
+    )
   }
 
   /** Stops one of their own polls. */
@@ -242,14 +246,16 @@ export class Presence {
 
   /** Sets their reaction to a message; without an emoji, removes it. */
   async reacts(message: Message, emoji?: ReactionTypeEmoji['emoji']): Promise<void> {
-    const { world, actor, room, voice } = this.scene
+    const { world, actor, room } = this.scene
     const stored = this.find(message)
-    const old = [...(stored.reactions.get(actor.id) ?? [])]
+    const voice = voiceOf(world, room, actor, this.scene.voice)
+    const actorId = voice?.id ?? actor.id
+    const old = [...(stored.reactions.get(actorId) ?? [])]
     const next: ReactionType[] = emoji === undefined ? [] : [{ type: 'emoji', emoji }]
     if (emoji !== undefined) this.#checkPermission('reacts', 'can_react_to_messages')
     // Setting the same reaction again causes no update.
     if (JSON.stringify(old) === JSON.stringify(next)) return
-    stored.reactions.set(actor.id, next)
+    stored.reactions.set(actorId, next)
     const bots = room.kind === 'private' ? [room.bot] : world.botsIn(room)
     for (const bot of bots) {
       if (room.kind !== 'private' && !hasRight(world.membership(room, bot.id), 'can_manage_chat')) continue

@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto'
 import type { MessageEntity, Poll } from 'grammy/types'
 import type { Ms } from '../../core/duration.js'
-import type { Account, BotAccount, PersonAccount } from './accounts.js'
-import type { StoredMessage } from './chats.js'
+import { type Account, type BotAccount, CHANNEL_BOT, type PersonAccount } from './accounts.js'
+import { describeChat, type SharedChat, type StoredMessage } from './chats.js'
 import { badRequest } from './refusal.js'
 import type { World } from './world.js'
 
@@ -81,13 +81,20 @@ function checkText(what: 'question' | 'options', { text }: PollText, most: numbe
   if (text.length > most) throw badRequest(`poll ${what} length must not exceed ${most}`)
 }
 
+/** Who votes, and the chat in whose name, if not in their own. */
+export interface Voter {
+  readonly person: PersonAccount
+  readonly voice: SharedChat | undefined
+}
+
 /** Votes in a poll; no options retract the vote. */
 export function vote(
   world: World,
   stored: StoredMessage,
-  voter: PersonAccount,
+  { person, voice }: Voter,
   chosen: readonly number[],
 ): void {
+  const voterId = voice?.id ?? person.id
   const poll = pollOf(world, stored)
   if (poll === undefined) throw badRequest('MESSAGE_ID_INVALID')
   const { terms } = poll
@@ -95,12 +102,12 @@ export function vote(
   if (new Set(chosen).size !== chosen.length || chosen.some((id) => terms.options[id] === undefined))
     throw badRequest('OPTION_INVALID')
   if (chosen.length > 1 && !terms.allowsMultiple) throw badRequest('OPTIONS_TOO_MUCH')
-  if (poll.votes.has(voter.id) && !allowsRevoting(terms)) throw badRequest('REVOTE_NOT_ALLOWED')
+  if (poll.votes.has(voterId) && !allowsRevoting(terms)) throw badRequest('REVOTE_NOT_ALLOWED')
   if (chosen.length === 0) {
-    if (!poll.votes.delete(voter.id)) throw badRequest('there is no vote to take back')
+    if (!poll.votes.delete(voterId)) throw badRequest('there is no vote to take back')
   } else
     poll.votes.set(
-      voter.id,
+      voterId,
       [...chosen].sort((a, b) => a - b),
     )
   // The message with which people vote is refreshed, even if it is an old forward.
@@ -110,10 +117,11 @@ export function vote(
   if (poll.author.kind !== 'bot') return
   world.emit(poll.author, 'poll', describePoll(world, poll, stored))
   if (terms.isAnonymous) return
-  const option_ids = [...(poll.votes.get(voter.id) ?? [])]
+  const option_ids = [...(poll.votes.get(voterId) ?? [])]
   world.emit(poll.author, 'poll_answer', {
     poll_id: poll.id,
-    user: voter.user,
+    // In place of the person, a chat has the user that Telegram names for bots which do not know `voter_chat`.
+    ...(voice === undefined ? { user: person.user } : { user: CHANNEL_BOT, voter_chat: describeChat(voice) }),
     option_ids,
     option_persistent_ids: option_ids.map(String),
   })

@@ -10,11 +10,12 @@ import {
   type WorldChat,
 } from './chats.js'
 import { contentOf, originOf, withoutContent } from './forwarding.js'
-import { calledIn, isAnonymous, isIn } from './members.js'
+import { calledIn, isIn } from './members.js'
 import { notePollIn } from './polls.js'
 import { isMeantFor } from './privacy.js'
 import { isService } from './service-messages.js'
 import { noteTurn } from './speaking.js'
+import { voiceOf } from './voice.js'
 import type { World } from './world.js'
 
 /** In characters: Bot API, sendMessage and sendPhoto: "1-4096" and "0-1024 characters after entities parsing". */
@@ -114,7 +115,7 @@ function senderOf(world: World, chat: WorldChat, draft: Draft): Sender {
   if (chat.kind === 'channel') return { sender_chat: describeChat(chat) }
   if (chat.kind === 'private') return { from: draft.author.user }
   const membership = world.membership(chat, draft.author.id)
-  const voice = draft.onBehalfOf ?? (isAnonymous(membership) ? chat : undefined)
+  const voice = voiceOf(world, chat, draft.author, draft.onBehalfOf)
   const called = voice === undefined || voice === chat ? calledIn(membership) : undefined
   const tag = called === undefined || chat.kind !== 'supergroup' ? {} : { sender_tag: called }
   if (voice === undefined) return { from: draft.author.user, ...tag }
