@@ -55,7 +55,10 @@ export const concurrencyOptions = z.strictObject({
     'How many subjects may be counted at once, in this process.',
     100_000,
   ),
-  on: option(activities, 'Activities that it counts. Default: all activities of people, and channel posts.'),
+  on: option(
+    activities,
+    'Activities that it counts. Default: messages, edits, taps, inline queries, reactions, votes and channel posts.',
+  ),
   ...refusal,
   signal: option(
     given<AbortSignal>('an AbortSignal', (value) => value instanceof AbortSignal),

@@ -46,7 +46,10 @@ export const debounceOptions = z.strictObject({
   ...refusal,
   deny: option(refusal.deny, 'What users are told when an update of theirs is stopped.', 'silent'),
   onFailure: onFailure('local'),
-  maxWait: option(span, 'How long a burst may wait, from its first message. Default: ten times window.'),
+  maxWait: option(
+    span,
+    'How long a burst may wait, from its first message. Default: ten times the pause it waits for.',
+  ),
   maxSize: option(count, 'Largest burst: with this many messages it is handled at once.', 50),
   maxKeys: option(
     count,

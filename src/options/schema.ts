@@ -83,7 +83,7 @@ export const optionsSchema = z.strictObject({
   ),
   debounce: option(
     z.union([off, duration, debounceOptions]),
-    'Merges repeated or rapid updates into one.',
+    'Refuses repeated updates, or merges rapid ones into one.',
     DEFAULTS.debounce,
   ),
   concurrency: option(

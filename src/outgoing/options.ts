@@ -28,7 +28,7 @@ export const outgoingOptions = z.strictObject({
   ),
   retry: option(
     z.array(z.enum(REASONS)).min(1, 'must name at least one').readonly(),
-    'What is repeated after: flood, a 429; server, a 5xx; network, no answer.',
+    'After which failures a call is repeated: flood, a 429; server, a 5xx; network, no answer.',
     ['flood'],
   ),
   repeat: option(
