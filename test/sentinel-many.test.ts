@@ -1,3 +1,4 @@
+import { memory } from '../src/storage/memory/memory.js'
 import { Stage } from './middleware/rig.js'
 import { desk, later } from './sentinel-desk.js'
 import { faulty } from './storage/faulty.js'
@@ -117,4 +118,78 @@ describe.each([
     expect(await guard.blockOf(1000)).toMatchObject({ reason: 'spam' })
     await guard.close()
   })
+})
+
+describe('a list that was imported before the bot was met, in a storage that answers later', () => {
+  const many = from(1000, 1000)
+  const permanent = many.map((id) => ({ subject: `u${id}`, since: 1 }))
+
+  test('does not overwrite what is requested while it is being written', async () => {
+    const { clock } = new Stage()
+    const { guard, says, quiet } = desk({ clock, storage: later(memory({ clock })) })
+    await guard.import({ version: 1, blocked: permanent })
+    const meeting = says(BOB, 'met')
+    const requests = [guard.unblock(1999), guard.block(1998, { for: '1h' }), guard.unblock([1997, 1996])]
+    expect(await guard.isBlocked(1995)).toBe(true)
+    expect(await Promise.all(requests)).toEqual([1, undefined, 2])
+    await meeting
+    await quiet()
+    expect((await guard.export()).blocked).toHaveLength(997)
+    for (const id of [1999, 1997, 1996]) expect(await guard.isBlocked(id)).toBe(false)
+    expect(await guard.blockOf(1998)).toHaveProperty('until')
+    await guard.close()
+  })
+
+  test('is not shortened by a list that is imported as the bot is met', async () => {
+    const { guard, says } = desk({ storage: later() })
+    await guard.import({ version: 1, blocked: permanent })
+    const second = guard.import({
+      version: 1,
+      blocked: permanent.map((block) => ({ ...block, until: 2_000_000_000_000 })),
+    })
+    await Promise.all([second, says(BOB, 'met')])
+    expect((await guard.export()).blocked).toEqual(permanent)
+    await guard.close()
+  })
+})
+
+test('a subject that is named twice is blocked, registered and unblocked once', async () => {
+  const { guard, says } = desk()
+  const told: string[] = []
+  for (const event of ['blocked', 'unblocked', 'registered'] as const) guard.on(event, () => told.push(event))
+  expect(await guard.block([9, 9])).toBeUndefined()
+  expect(await guard.unblock([9, 9])).toBe(1)
+  await says(BOB, 'met')
+  await guard.block([9, 9])
+  await guard.register([9, 9, 9])
+  expect(await guard.unblock([9, 9])).toBe(1)
+  expect(told).toEqual(['blocked', 'registered', 'unblocked'])
+  await guard.close()
+})
+
+test('a batch in progress writes nothing about a user whose data is erased meanwhile', async () => {
+  const { guard, says } = desk({ storage: later() })
+  await says(BOB, 'met')
+  // Loads the parts of the package, so that all that follows begins at once.
+  await guard.grant(BOB, 'vip')
+  await guard.users.export(BOB)
+  const many = from(1000, 2000)
+  const writing = [
+    guard.import({
+      version: 1,
+      blocked: many.map((id) => ({ subject: `u${id}`, since: 1, reason: `User ${id}` })),
+    }),
+    guard.register(many),
+    guard.grant(many, 'vip', { chat: -1001000000001 }),
+  ]
+  await Promise.all([guard.users.erase(2999), guard.users.erase(2998, { keepBlock: true })])
+  await Promise.all(writing)
+  const marksOf = async (id: number) =>
+    (await guard.users.export(id)).bots.flatMap(({ marks }) => marks.map(({ name }) => name))
+  expect(await marksOf(2997)).toEqual(['blocked', 'registered'])
+  expect(await marksOf(2999)).toEqual([])
+  expect(await marksOf(2998)).toEqual(['blocked'])
+  expect(await guard.hasRole(2997, 'vip', { chat: -1001000000001 })).toBe(true)
+  for (const id of [2998, 2999]) expect(await guard.hasRole(id, 'vip', { chat: -1001000000001 })).toBe(false)
+  await guard.close()
 })

@@ -156,6 +156,7 @@ export class Personal {
     const waits = bots.all().length === 0
     const found = new Map<string, { readonly key: Key; readonly name: string }>()
     let profiles = 0
+    this.administration.forget(keys, keepBlock ? BLOCKED : undefined)
     // First, to wait until no change of conduct is being written: it is a mark, and must be found with the other marks.
     for (const { id } of bots.all()) await forgetConduct(this.services(), id, key)
     for (const marked of [this.administration.stagedOf(keys), ...(await this.markedByBot(storage, keys))]) {

@@ -185,9 +185,13 @@ export class Administration {
     const earlier = [...this.running].flatMap(({ name, done }) => (name === BLOCKED ? [done] : []))
     const later = new Set<Key>()
     return this.many(BLOCKED, { delete: (key) => later.add(key) }, ({ importInto }) =>
-      importInto(this.services, list, earlier, later, this.staged.get(BLOCKED), (key, mark) =>
-        this.keep(BLOCKED, key, mark),
-      ),
+      importInto(this.services, list, {
+        earlier,
+        later,
+        staged: this.staged.get(BLOCKED),
+        stage: (key, mark) => this.keep(BLOCKED, key, mark),
+        caughtUp: (bot) => this.catchingUp.get(bot),
+      }),
     )
   }
 
@@ -200,8 +204,16 @@ export class Administration {
   /** Writes of large batches that are in progress. */
   private readonly running = new Set<Running>()
 
+  /** For each bot that was just met, the write of the staged marks that is in progress. */
+  private readonly catchingUp = new Map<number, Promise<void>>()
+
   private get waits(): boolean {
     return this.services.bots.all().length === 0
+  }
+
+  /** Whether staged marks may be missing from the storage. */
+  private get isBehind(): boolean {
+    return this.waits || this.catchingUp.size > 0
   }
 
   private stagedMark(name: string, key: Key): Mark | undefined {
@@ -237,10 +249,25 @@ export class Administration {
     if (this.waits || staged.has(key)) staged.set(key, mark)
   }
 
+  /** Prevents large batches in progress from writing marks that these subjects hold anywhere, except marks of the name `kept`. */
+  forget(keys: readonly Key[], kept?: string): void {
+    for (const { name, left } of this.running) {
+      if (name === kept) continue
+      for (const key of keys) left.delete(key)
+      if (left instanceof Set) for (const key of left) if (actsAsAny(key, keys)) left.delete(key)
+    }
+  }
+
+  private catchUp(bot: KnownBot): Promise<void> {
+    const done = this.writeStaged(bot).finally(() => this.catchingUp.delete(bot.id))
+    this.catchingUp.set(bot.id, done)
+    return done
+  }
+
   /**
    * Starts all writes before awaiting the first, so that a synchronous storage has them before the bot's first update is decided.
    */
-  private async catchUp(bot: KnownBot): Promise<void> {
+  private async writeStaged(bot: KnownBot): Promise<void> {
     const { marks } = this.services.storage
     const writes: MaybePromise<unknown>[] = []
     const entries: [string, MarkEntry][] = []
@@ -251,7 +278,14 @@ export class Administration {
       })
       // Only import() creates additions, so there are none unless its module is loaded.
       const held = all.filter(({ mark }) => listing.now?.additions.has(mark) !== true)
-      if (held.length < all.length) writes.push(listing.now?.add(this.services, bot.id, all))
+      if (held.length < all.length) {
+        const later = new Set<Key>()
+        const own = { name, left: { delete: (key: Key) => later.add(key) } }
+        this.running.add(own)
+        writes.push(
+          listing.now?.add(this.services, bot.id, all, later).finally(() => this.running.delete(own)),
+        )
+      }
       const gone = [...staged.keys()].filter((key) => staged.get(key) === undefined)
       for (let i = 0; i < held.length; i += BATCH)
         writes.push(marks.put(bot.id, name, held.slice(i, i + BATCH)))
@@ -270,7 +304,7 @@ export class Administration {
       const mark = await this.services.storage.marks.get(bot.id, key, name)
       if (mark !== undefined) return mark
     }
-    return this.waits ? this.stagedMark(name, key) : undefined
+    return this.isBehind ? this.stagedMark(name, key) : undefined
   }
 
   /** Returns the blocks that wait for a bot. */
@@ -306,7 +340,7 @@ export class Administration {
     keys: readonly Key[],
     event: 'unblocked' | 'unregistered' | undefined,
   ): Promise<number> {
-    let held = this.waits ? keys.filter((key) => this.stagedMark(name, key) !== undefined).length : 0
+    let held = this.isBehind ? keys.filter((key) => this.stagedMark(name, key) !== undefined).length : 0
     for (const key of keys) this.stage(name, key, undefined)
     if (this.waits) return held
     const { storage, events } = this.services
@@ -356,11 +390,12 @@ export class Administration {
 interface Running {
   readonly name: string
   readonly left: { delete(key: Key): unknown }
-  readonly done: Promise<unknown>
+  /** Absent while marks are written for a bot that was just met; see `catchingUp`. */
+  readonly done?: Promise<unknown>
 }
 
 export function keysOf(whom: Subject | readonly Subject[]): readonly Key[] {
-  return Array.isArray(whom) ? whom.map(subjectKey) : [subjectKey(whom as Subject)]
+  return Array.isArray(whom) ? [...new Set(whom.map(subjectKey))] : [subjectKey(whom as Subject)]
 }
 
 /** Returns the end of a duration or the given moment; undefined for a permanent mark. */

@@ -57,21 +57,27 @@ const PUT_AT_ONCE = 1000
 /** Imported marks that wait for a bot. They never replace a longer block. */
 export const additions = new WeakSet<Mark>()
 
+/** What an import needs to know of other requests. */
+export interface Importing {
+  /** Earlier large writes, which are awaited first. */
+  readonly earlier: readonly (Promise<unknown> | undefined)[]
+  /** Subjects for which something else has been requested since; that request wins. */
+  readonly later: ReadonlySet<Key>
+  /** The blocks that wait for bots. */
+  readonly staged: ReadonlyMap<Key, Mark | undefined> | undefined
+  /** Adds a block to those. */
+  stage(key: Key, mark: Mark): void
+  /** Returns the write of these blocks that is in progress for a bot that was just met. */
+  caughtUp(bot: number): Promise<void> | undefined
+}
+
 /**
  * Adds an exported list to the blocks that wait for bots and to those of the known bots. Returns how many subjects changed.
- *
- * @param earlier Earlier large writes, which are awaited first.
- * @param later Subjects for which something else has been requested since; that request wins.
- * @param staged The blocks that wait for bots.
- * @param stage Adds a block to those.
  */
 export async function importInto(
   services: Services,
   list: BlockListExport,
-  earlier: readonly Promise<unknown>[],
-  later: ReadonlySet<Key>,
-  staged: ReadonlyMap<Key, Mark | undefined> = new Map(),
-  stage: (key: Key, mark: Mark) => void,
+  { earlier, later, staged, stage, caughtUp }: Importing,
 ): Promise<number> {
   await Promise.allSettled(earlier)
   const now = services.clock()
@@ -79,27 +85,35 @@ export async function importInto(
   const waits = services.bots.all().length === 0
   const changed = new Set<Key>()
   for (const { key, mark } of entries) {
-    const known = staged.get(key)
+    const known = staged?.get(key)
     if (known !== undefined && !lapsed(known, now) && !outlasts(mark, known)) continue
     // Whether it is an addition depends on earlier requests, not on the content of the storage.
-    if (known === undefined ? !staged.has(key) : additions.has(known)) additions.add(mark)
+    if (known === undefined ? !staged?.has(key) : additions.has(known)) additions.add(mark)
     stage(key, mark)
     if (waits) changed.add(key)
   }
   if (!waits) {
     await services.forEachBot(BLOCKED, async ({ id }) => {
+      // A list that was imported before the bot was met may still be on its way to the storage.
+      await Promise.allSettled([caughtUp(id)])
       for (const key of await lengthen(services, id, entries, later)) changed.add(key)
     })
   }
   return changed.size
 }
 
-/** Writes for a newly met bot those of the waiting blocks that were imported. */
-export async function add(services: Services, bot: number, entries: readonly MarkEntry[]): Promise<void> {
+/** Writes for a newly met bot those of the waiting blocks that were imported, except for the subjects in `later`. */
+export async function add(
+  services: Services,
+  bot: number,
+  entries: readonly MarkEntry[],
+  later: ReadonlySet<Key>,
+): Promise<void> {
   await lengthen(
     services,
     bot,
     entries.filter(({ mark }) => additions.has(mark)),
+    later,
   )
 }
 
@@ -111,14 +125,14 @@ async function lengthen(
   { storage: { marks }, events }: Services,
   bot: number,
   entries: readonly MarkEntry[],
-  later?: ReadonlySet<Key>,
+  later: ReadonlySet<Key>,
 ): Promise<Key[]> {
   const changed: Key[] = []
   for (let from = 0; from < entries.length; from += AT_ONCE) {
     const part = entries.slice(from, from + AT_ONCE)
     const asked = part.map(({ key }) => marks.get(bot, key, BLOCKED))
     const held = asked.some(isPromise) ? await Promise.all(asked) : (asked as (Mark | undefined)[])
-    const longer = part.filter(({ key, mark }, at) => !later?.has(key) && outlasts(mark, held[at]))
+    const longer = part.filter(({ key, mark }, at) => !later.has(key) && outlasts(mark, held[at]))
     const written = marks.put(bot, BLOCKED, longer)
     if (isPromise(written)) await written
     for (const { key, mark } of longer) {
