@@ -1,11 +1,16 @@
-import type { PoolClient } from 'pg'
+import { randomUUID } from 'node:crypto'
+import { SentinelError } from '../../core/errors.js'
 import { type Key, keyText } from '../../core/subject.js'
 import { type ChangeListener, ChangeListeners, type StorageChange } from '../changes.js'
 import { canonicalKey } from './keys.js'
-import type { Link } from './link.js'
+import type { Link, Listening } from './link.js'
 
 /** The server accepts payloads below 8,000 bytes. */
 const MOST_BYTES = 7500
+/** Payloads by which a worker finds out whether it hears anything begin with this. Others ignore them. */
+const ECHO = 'echo '
+/** How long such a payload may take. */
+const ECHO_WITHIN = 5000
 const FIRST_WAIT = 100
 const LONGEST_WAIT = 30_000
 
@@ -64,11 +69,13 @@ export function readPayload(payload: string): StorageChange {
 /** Receives changes on a connection of its own while there are listeners, and reconnects if it is lost. */
 export class Changes {
   private readonly listeners = new ChangeListeners()
-  private client: PoolClient | undefined
+  private connection: Listening | undefined
   private starting: Promise<void> | undefined
   private timer: ReturnType<typeof setTimeout> | undefined
   private wait = FIRST_WAIT
   private closed = false
+  /** The payload that must arrive before the connection counts as listening, and what to do then. */
+  private echo: { readonly payload: string; readonly end: (error?: SentinelError) => void } | undefined
 
   constructor(
     private readonly link: Link,
@@ -98,28 +105,64 @@ export class Changes {
   }
 
   private async listen(): Promise<void> {
-    const client = await this.link.connect()
+    const connection = await this.link.listening()
+    const { client } = connection
     client.on('notification', this.hear)
     client.on('error', this.lost)
     client.on('end', this.lost)
-    this.client = client
+    this.connection = connection
     try {
+      const echoed = this.expectEcho()
+      echoed.catch(() => undefined)
       await client.query(`LISTEN "${channelOf(this.link.schema)}"`)
+      const { payload } = this.echo ?? {}
+      // Sent over another connection: this one would be answered even where it hears nothing of others.
+      if (payload !== undefined) {
+        const sent = this.link.query('SELECT pg_notify($1, $2)', [channelOf(this.link.schema), payload])
+        await Promise.all([sent, echoed])
+      }
     } catch (error) {
-      this.drop()
+      if (this.connection === connection) this.drop()
       throw this.link.failure(error)
+    } finally {
+      this.echo = undefined
     }
     // The storage was closed, or the last listener removed, meanwhile.
     if (this.closed) this.release()
     this.wait = FIRST_WAIT
   }
 
-  private readonly hear = ({ payload = '' }: { payload?: string | undefined }): void => {
-    this.tell(readPayload(payload))
+  /** Rejects if nothing is heard: through a pooler of transactions LISTEN succeeds, and no change is ever reported. */
+  private expectEcho(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        const message =
+          'postgres: LISTEN hears nothing on this connection, as behind PgBouncer in transaction mode. Pass a direct connection as option "listen".'
+        this.echo?.end(new SentinelError('storage.unsupported', message))
+      }, ECHO_WITHIN)
+      timer.unref()
+      const end = (error?: SentinelError): void => {
+        clearTimeout(timer)
+        this.echo = undefined
+        if (error === undefined) resolve()
+        else reject(error)
+      }
+      this.echo = { payload: `${ECHO}${randomUUID()}`, end }
+    })
   }
 
-  private readonly lost = (): void => {
-    if (this.client === undefined) return
+  private readonly hear = ({ payload = '' }: { payload?: string | undefined }): void => {
+    if (payload === this.echo?.payload) this.echo.end()
+    else if (!payload.startsWith(ECHO)) this.tell(readPayload(payload))
+  }
+
+  private readonly lost = (error?: unknown): void => {
+    if (this.connection === undefined) return
+    // Whoever waits for this connection to listen tries again, or reports the failure.
+    if (this.echo !== undefined) {
+      this.echo.end(this.link.failure(error ?? new Error('Connection terminated')))
+      return
+    }
     this.drop()
     if (this.closed || !this.listeners.any) return
     this.again()
@@ -156,16 +199,17 @@ export class Changes {
     clearTimeout(this.timer)
     this.timer = undefined
     this.starting = undefined
+    this.echo?.end()
     this.drop()
   }
 
   /** Closes the connection rather than returning it to the pool, because it is subscribed. */
   private drop(): void {
-    const { client } = this
-    this.client = undefined
-    if (client === undefined) return
-    client.off('notification', this.hear)
-    client.off('end', this.lost)
-    client.release(true)
+    const { connection } = this
+    this.connection = undefined
+    if (connection === undefined) return
+    connection.client.off('notification', this.hear)
+    connection.client.off('end', this.lost)
+    connection.close()
   }
 }

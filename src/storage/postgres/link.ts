@@ -1,4 +1,4 @@
-import type { Pool, PoolClient, PoolConfig, QueryConfig, QueryResultRow } from 'pg'
+import type { Client, ClientConfig, Pool, PoolClient, PoolConfig, QueryConfig, QueryResultRow } from 'pg'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { peer } from '../../core/peer.js'
@@ -25,6 +25,19 @@ const APART: Ms = 20
 /** Shorter than the time after which routers drop idle connections. */
 const KEEP_ALIVE: Ms = 30_000
 
+/** By default a connection sends nothing while it is idle, and routers forget it. */
+const KEPT_ALIVE = {
+  keepAlive: true,
+  keepAliveInitialDelayMillis: KEEP_ALIVE,
+  application_name: 'grammy-sentinel',
+}
+
+/** A connection that listens for changes, and how to close it. */
+export interface Listening {
+  readonly client: Client
+  readonly close: () => void
+}
+
 /** The server, accessed through a pool. All queries go through here, so that all failures are reported alike. */
 export class Link {
   /** The schema, quoted. */
@@ -38,12 +51,13 @@ export class Link {
     private readonly given: Pool | PoolConfig,
     private readonly own: boolean,
     readonly schema: string,
+    private readonly listen: string | ClientConfig | undefined,
   ) {
     this.s = `"${schema}"`
     if (!own) this.pool = given as Pool
   }
 
-  static over(connection: string | Pool, schema: string, size: number): Link {
+  static over(connection: string | Pool, schema: string, size: number, listen?: string | ClientConfig): Link {
     // pg would interpret an empty text as the local server.
     if (!connection || !(typeof connection === 'string' || typeof connection.query === 'function')) {
       throw new SentinelError(
@@ -51,7 +65,13 @@ export class Link {
         'postgres: that is no connection string, such as postgres://bot@localhost/shop, and no Pool. Is the environment variable set?',
       )
     }
-    if (typeof connection !== 'string') return new Link(connection, false, schema)
+    if (listen !== undefined && !(listen && (typeof listen === 'string' || typeof listen === 'object'))) {
+      throw new SentinelError(
+        'option.invalid',
+        'postgres.listen: that is not a connection string, such as postgres://bot@localhost/shop, nor the options of a Client of pg. Is the environment variable set?',
+      )
+    }
+    if (typeof connection !== 'string') return new Link(connection, false, schema, listen)
     const config: PoolConfig = {
       connectionString: connection,
       max: size,
@@ -59,11 +79,9 @@ export class Link {
       // new one, on a slow line longer than its time-out. Therefore one stays open, and keep-alive packets keep it known to
       // routers.
       min: 1,
-      keepAlive: true,
-      keepAliveInitialDelayMillis: KEEP_ALIVE,
-      application_name: 'grammy-sentinel',
+      ...KEPT_ALIVE,
     }
-    return new Link(config, true, schema)
+    return new Link(config, true, schema, listen)
   }
 
   get closed(): boolean {
@@ -97,10 +115,45 @@ export class Link {
   }
 
   /** Returns a connection for exclusive use, to be released by the caller. */
-  async connect(): Promise<PoolClient> {
+  private async connect(): Promise<PoolClient> {
     this.checkOpen()
     try {
-      return await (this.pool ?? (await this.make())).connect()
+      const client = await (this.pool ?? (await this.make())).connect()
+      // The pool listens only to idle connections, and Node ends a process in which nothing listens to an "error" event. The query
+      // that was running, or the next one, reports the loss.
+      client.on('error', ignore)
+      const { release } = client
+      client.release = (error) => {
+        client.off('error', ignore)
+        release(error)
+      }
+      return client
+    } catch (error) {
+      throw failure(error)
+    }
+  }
+
+  /**
+   * Opens the connection that listens for changes. It stays open as long as changes are watched, so it is not taken from a pool
+   * that was given: one with few connections would be used up.
+   */
+  async listening(): Promise<Listening> {
+    this.checkOpen()
+    try {
+      const { Client, options } = (this.pool ?? (await this.make())) as Pool & {
+        Client?: typeof import('pg').Client
+      }
+      // A pool of another make that does not tell how it connects.
+      if (this.listen === undefined && (this.own || Client === undefined || options === undefined)) {
+        const client = await this.connect()
+        return { client, close: () => client.release(true) }
+      }
+      const { listen = options } = this
+      const config = typeof listen === 'string' ? { connectionString: listen, ...KEPT_ALIVE } : listen
+      const client = new (Client ?? (await pgOf()).Client)(config as ClientConfig)
+      client.on('error', ignore)
+      await client.connect()
+      return { client, close: () => void client.end().catch(ignore) }
     } catch (error) {
       throw failure(error)
     }
@@ -155,10 +208,9 @@ export class Link {
   }
 
   private async made(): Promise<Pool> {
-    const { default: pg } = await peer('postgres', 'pg', () => import('pg'))
-    const pool = new pg.Pool(this.given as PoolConfig)
+    const pool = new (await pgOf()).Pool(this.given as PoolConfig)
     // A connection that breaks while idle is not used again; the next query shows whether the server is available.
-    pool.on('error', () => undefined)
+    pool.on('error', ignore)
     this.pool = pool
     return pool
   }
@@ -169,6 +221,13 @@ export class Link {
     }
   }
 }
+
+async function pgOf() {
+  const { default: pg } = await peer('postgres', 'pg', () => import('pg'))
+  return pg
+}
+
+function ignore(): void {}
 
 /** Returns a query whose result does not depend on parsers set by other code. */
 export function asked(text: string, values: readonly unknown[] = []): QueryConfig {

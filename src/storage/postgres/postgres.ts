@@ -1,4 +1,4 @@
-import type { Pool } from 'pg'
+import type { ClientConfig, Pool } from 'pg'
 import type { Judge, Plan } from '../../core/check.js'
 import { checkedClock } from '../../core/checked-clock.js'
 import { type Clock, systemClock } from '../../core/clock.js'
@@ -48,6 +48,11 @@ export interface PostgresOptions {
   readonly migrate?: boolean
   /** Maximum number of connections, if a connection string was given. @default 6 */
   readonly connections?: number
+  /**
+   * A connection string, or options of a `Client` of pg, of a direct connection for `watch`. Needed behind PgBouncer in transaction
+   * mode, through which no changes are heard. @default as all other connections
+   */
+  readonly listen?: string | ClientConfig
   /** Tells the time, for tests. Absent: the server's clock, which all workers share. */
   readonly clock?: Clock
   /**
@@ -67,7 +72,7 @@ export interface PostgresOptions {
  *
  * @param connection A connection string, or your own `Pool`, which is not closed with the storage.
  * @param options See {@link PostgresOptions}.
- * @throws SentinelError `option.invalid` for an invalid schema name or number of connections. Its methods reject with
+ * @throws SentinelError `option.invalid` for an invalid schema name, number of connections or `listen`. Its methods reject with
  * `peer.missing` without pg.
  *
  * @example
@@ -103,7 +108,8 @@ class PostgresStorage implements Storage {
   private readonly calls = new Calls()
 
   constructor(connection: string | Pool, options: PostgresOptions) {
-    const { schema = 'grammy_sentinel', migrate: migrates = true, connections = 6, clock, onError } = options
+    const { schema = 'grammy_sentinel', migrate: migrates = true, connections = 6 } = options
+    const { listen, clock, onError } = options
     checkSchema(schema)
     checkedClock(clock, 'postgres.clock')
     if (!Number.isInteger(connections) || connections < 2) {
@@ -115,7 +121,7 @@ class PostgresStorage implements Storage {
     this.clock = clock
     this.migrates = migrates
     this.tellError = onError ?? (() => undefined)
-    this.link = Link.over(connection, schema, connections)
+    this.link = Link.over(connection, schema, connections, listen)
     this.changes = new Changes(this.link, (error) => this.fail(error))
     this.sweeper = new Sweeper(
       this.link,
