@@ -308,3 +308,55 @@ test('blocking is told and refused', async () => {
     { my_chat_member: { old_chat_member: { status: 'kicked' }, new_chat_member: { status: 'member' } } },
   ])
 })
+
+test('a title or tag stays with its bearer, whatever becomes of their status', async () => {
+  await api.promoteChatMember(group.id, bob.id, { can_delete_messages: true })
+  await api.setChatAdministratorCustomTitle(group.id, bob.id, 'Helper')
+  await api.promoteChatMember(group.id, bob.id, { can_delete_messages: true, can_pin_messages: true })
+  expect(group.member(bob)).toMatchObject({ can_pin_messages: true, custom_title: 'Helper' })
+  await api.promoteChatMember(group.id, bob.id, {})
+  expect(group.member(bob)).toMatchObject({ status: 'member', tag: 'Helper' })
+  await olga.in(group).promotes(bob)
+  expect(group.member(bob)).toMatchObject({ status: 'administrator', custom_title: 'Helper' })
+  await olga.in(group).demotes(bob)
+  await api.setChatMemberTag(group.id, bob.id, 'vip')
+  await api.restrictChatMember(group.id, bob.id, {}, { until_date: seconds() + 60 })
+  expect(group.member(bob)).toMatchObject({ status: 'restricted', tag: 'vip' })
+  telegram.clock.advance('1m')
+  expect(group.member(bob)).toMatchObject({ status: 'member', tag: 'vip' })
+  await olga.in(group).restricts(bob)
+  expect(group.member(bob)).toMatchObject({ status: 'restricted', tag: 'vip' })
+  await api.setChatMemberTag(group.id, bob.id, '')
+  expect(group.member(bob)).not.toHaveProperty('tag')
+  await api.banChatMember(group.id, bob.id)
+  await api.unbanChatMember(group.id, bob.id)
+  await bob.in(group).joins()
+  expect(group.member(bob)).not.toHaveProperty('tag')
+})
+
+test('a basic group has neither bans nor restrictions', async () => {
+  const cellar = telegram.createGroup({ title: 'Cellar', owner: olga, members: [bob], basic: true })
+  await expect(olga.in(cellar).restricts(bob)).rejects.toThrow(
+    /Olga restricts somebody in "Cellar": only supergroups have restrictions/,
+  )
+  await olga.in(cellar).bans(bob)
+  expect(cellar.member(bob).status).toBe('left')
+  await bob.in(cellar).joins()
+  expect(cellar.member(bob).status).toBe('member')
+})
+
+test('people give only rights that they have', async () => {
+  const carol = telegram.createUser({ firstName: 'Carol' })
+  await carol.in(group).joins()
+  await olga.in(group).promotes(bob, { can_promote_members: true, can_pin_messages: true })
+  await expect(bob.in(group).promotes(carol, { can_restrict_members: true })).rejects.toThrow(
+    /Bob promotes in "Plaza": Bad Request: RIGHT_FORBIDDEN/,
+  )
+  await bob.in(group).promotes(carol)
+  expect(group.member(carol)).toMatchObject({
+    can_promote_members: true,
+    can_pin_messages: true,
+    can_restrict_members: false,
+    is_anonymous: false,
+  })
+})

@@ -32,8 +32,10 @@ import {
   untilDateAt,
 } from '../world/members.js'
 import {
+  assertMayGive,
   assertMayPromote,
   assertMayRestrict,
+  bannedFrom,
   changeMembership,
   decideJoinRequest,
   requestToJoin,
@@ -170,11 +172,14 @@ export class MemberPresence extends Presence {
     this.attempt('adds somebody', () => this.#change(who.account, enteringFrom(standing)))
   }
 
-  /** Bans for ever, or for a time with `{ for: '1h' }`. As in Telegram, times below thirty seconds or above 366 days mean for ever. */
+  /**
+   * Bans for ever, or for a time with `{ for: '1h' }`. As in Telegram, times below thirty seconds or above 366 days mean for ever.
+   * A basic group only removes: whoever was removed can rejoin.
+   */
   async bans(who: Somebody, options: { readonly for?: Duration } = {}): Promise<void> {
     this.attempt('bans', () => {
       assertMayRestrict(this.scene.world, this.room, this.scene.actor, who.account)
-      this.#change(who.account, { status: 'kicked', untilDate: this.#until(options.for) })
+      this.#change(who.account, bannedFrom(this.room, this.#until(options.for)))
     })
   }
 
@@ -186,12 +191,16 @@ export class MemberPresence extends Presence {
     })
   }
 
-  /** Restricts a member. Permissions not listed are taken away; with none listed, the member may send nothing. */
+  /**
+   * Restricts a member of a supergroup. Permissions not listed are taken away; with none listed, the member may send nothing.
+   */
   async restricts(
     who: Somebody,
     permissions: ChatPermissions = {},
     options: { readonly for?: Duration } = {},
   ): Promise<void> {
+    if (this.room.kind !== 'supergroup')
+      throw this.refuse('restricts somebody', 'only supergroups have restrictions (a basic group upgrades())')
     this.attempt('restricts', () => {
       const { world, actor } = this.scene
       assertMayRestrict(world, this.room, actor, who.account)
@@ -204,7 +213,10 @@ export class MemberPresence extends Presence {
     })
   }
 
-  /** Makes somebody an administrator: with all rights except anonymity, or with only the given rights. Adds a bot to a channel. */
+  /**
+   * Makes somebody an administrator: with only the given rights, which the promoter must have as well, or with all rights of the
+   * promoter except anonymity. Adds a bot to a channel.
+   */
   async promotes(who: Somebody, rights?: Partial<ChatAdministratorRights>): Promise<void> {
     this.attempt('promotes', () => {
       const { world, actor } = this.scene
@@ -212,10 +224,16 @@ export class MemberPresence extends Presence {
       const comes = !isGroup(this.room) && who.account.kind === 'bot'
       if (!comes && !isIn(world.membership(this.room, who.account.id)))
         throw badRequest('USER_NOT_PARTICIPANT')
-      const given = rights === undefined ? {} : { can_manage_chat: true, ...rights }
+      const own = world.membership(this.room, actor.id)
+      const offered = own.status === 'administrator' ? own.rights : completeRights(this.room.kind, {}, true)
+      const given =
+        rights === undefined
+          ? { ...offered, is_anonymous: false }
+          : completeRights(this.room.kind, { can_manage_chat: true, ...rights }, false)
+      assertMayGive(world, this.room, actor, given)
       this.#change(who.account, {
         status: 'administrator',
-        rights: completeRights(this.room.kind, given, rights === undefined),
+        rights: given,
         promotedBy: actor.id,
       })
     })

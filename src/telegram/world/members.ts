@@ -137,7 +137,7 @@ export function grantsAnything(rights: Partial<ChatAdministratorRights>): boolea
 export function membershipAt(membership: Membership, now: number): Membership {
   if (membership.status !== 'restricted' && membership.status !== 'kicked') return membership
   if (membership.untilDate === 0 || now < membership.untilDate) return membership
-  return membership.status === 'restricted' && membership.isMember ? MEMBER : LEFT
+  return membership.status === 'restricted' && membership.isMember ? keepingTag(membership, MEMBER) : LEFT
 }
 
 /** "More than 366 days or less than 30 seconds from the current time" means for ever, which is stored as 0. */
@@ -175,6 +175,17 @@ export function isAnonymous(membership: Membership): boolean {
 export function calledIn(membership: Membership): string | undefined {
   if (membership.status === 'creator' || membership.status === 'administrator') return membership.customTitle
   return membership.status === 'member' || membership.status === 'restricted' ? membership.tag : undefined
+}
+
+/**
+ * A new membership with the tag of the former one. A tag, which administrators have as their custom title, belongs to the member
+ * and not to their status (`tag_` of chatMember in Client.cpp of tdlib/telegram-bot-api).
+ */
+export function keepingTag(former: Membership, next: Membership): Membership {
+  const tag = calledIn(former)
+  if (tag === undefined) return next
+  if (next.status === 'creator' || next.status === 'administrator') return { ...next, customTitle: tag }
+  return next.status === 'member' || next.status === 'restricted' ? { ...next, tag } : next
 }
 
 /** Converts a membership to the Bot API's ChatMember, as `viewerId` sees it. */

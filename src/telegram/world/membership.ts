@@ -1,4 +1,4 @@
-import type { ChatMemberUpdated } from 'grammy/types'
+import type { ChatAdministratorRights, ChatMemberUpdated } from 'grammy/types'
 import type { Account, PersonAccount } from './accounts.js'
 import { describeChat, isGroup, type PrivateChat, type SharedChat } from './chats.js'
 import { describeInvite, type InviteLink } from './invite-link.js'
@@ -8,6 +8,8 @@ import {
   hasRight,
   isAdministrator,
   isIn,
+  keepingTag,
+  LEFT,
   MEMBER,
   type Membership,
   type Right,
@@ -25,6 +27,8 @@ export interface Change {
   readonly performer: Account
   /** The target sent a join request, which the performer approved. */
   readonly isApproval?: boolean
+  /** The change is one of the tag or custom title, which all other changes keep. */
+  readonly isTag?: boolean
   readonly invite?: InviteLink | undefined
 }
 
@@ -37,7 +41,7 @@ export function changeMembership(world: World, change: Change): void {
   const { chat, target, next, performer, invite } = change
   assertNotUpgraded(chat)
   const old = world.membership(chat, target.id)
-  chat.members.set(target.id, next)
+  chat.members.set(target.id, change.isTag === true ? next : keepingTag(old, next))
   chat.joinRequests.delete(target.id)
   const current = world.membership(chat, target.id)
   if (isIn(current) && !isIn(old)) invite?.joined.add(target.id)
@@ -167,6 +171,24 @@ export function assertMayPromote(world: World, chat: SharedChat, performer: Acco
   if (target === performer) throw badRequest("can't promote self")
   if (standing.status === 'administrator' && !mayEdit(world, chat, performer, standing))
     throw badRequest('CHAT_ADMIN_REQUIRED')
+}
+
+/** Checks whether `performer` has each of the rights that they give. Anybody who may promote can give anonymity. */
+export function assertMayGive(
+  world: World,
+  chat: SharedChat,
+  performer: Account,
+  rights: ChatAdministratorRights,
+): void {
+  const own = world.membership(chat, performer.id)
+  const { is_anonymous: _, ...given } = rights
+  for (const [right, isGiven] of Object.entries(given))
+    if (isGiven === true && !hasRight(own, right as Right)) throw badRequest('RIGHT_FORBIDDEN')
+}
+
+/** The membership of somebody who was banned. A basic group has no list of banned users: a removed user can rejoin. */
+export function bannedFrom({ kind }: SharedChat, untilDate: number): Membership {
+  return kind === 'group' ? LEFT : { status: 'kicked', untilDate }
 }
 
 function mayEdit(

@@ -11,10 +11,15 @@ import {
   LEFT,
   MEMBER,
   type Membership,
-  type Right,
   untilDateAt,
 } from '../../world/members.js'
-import { assertMayPromote, assertMayRestrict, changeMembership } from '../../world/membership.js'
+import {
+  assertMayGive,
+  assertMayPromote,
+  assertMayRestrict,
+  bannedFrom,
+  changeMembership,
+} from '../../world/membership.js'
 import { badRequest } from '../../world/refusal.js'
 import { type Call, type Methods, required, sharedChatOf } from '../call.js'
 
@@ -66,7 +71,7 @@ export const memberMethods: Methods = {
     const customTitle = titleIn(params.text('custom_title') ?? '', 'CUSTOM_TITLE_INVALID')
     const { customTitle: _, ...rest } = standing
     const next: Membership = customTitle === '' ? rest : { ...rest, customTitle }
-    changeMembership(world, { chat, target, next, performer: bot })
+    changeMembership(world, { chat, target, next, performer: bot, isTag: true })
     return true
   },
 
@@ -79,7 +84,8 @@ export const memberMethods: Methods = {
       throw badRequest(isIn(standing) ? 'USER_ADMIN_INVALID' : 'USER_NOT_PARTICIPANT')
     const tag = titleIn(params.text('tag') ?? '', 'TAG_INVALID')
     const { tag: _, ...rest } = standing
-    changeMembership(world, { chat, target, next: tag === '' ? rest : { ...rest, tag }, performer: bot })
+    const next = tag === '' ? rest : { ...rest, tag }
+    changeMembership(world, { chat, target, next, performer: bot, isTag: true })
     return true
   },
 
@@ -105,11 +111,7 @@ export const memberMethods: Methods = {
         changeMembership(world, { chat, target, next: MEMBER, performer: bot })
       return true
     }
-    const own = world.membership(chat, bot.id)
-    if (
-      names.some((name) => name !== 'is_anonymous' && rights[name] === true && !hasRight(own, name as Right))
-    )
-      throw badRequest('RIGHT_FORBIDDEN')
+    assertMayGive(world, chat, bot, rights)
     const next: Membership = {
       status: 'administrator',
       rights: { ...rights, can_manage_chat: true },
@@ -125,9 +127,7 @@ function ban(call: Call): true {
   const { world, bot, params } = call
   const { chat, target } = chatAndTarget(call)
   assertMayRestrict(world, chat, bot, target)
-  const untilDate = untilDateAt(params.integer('until_date'), world.date())
-  // A basic group has no list of banned users: a removed user can rejoin.
-  const next: Membership = chat.kind === 'group' ? LEFT : { status: 'kicked', untilDate }
+  const next = bannedFrom(chat, untilDateAt(params.integer('until_date'), world.date()))
   changeMembership(world, { chat, target, next, performer: bot })
   return true
 }
