@@ -13,7 +13,7 @@ import {
 import { settleText } from '../world/formatting.js'
 import { contentOf } from '../world/forwarding.js'
 import { mediaContent } from '../world/media.js'
-import { hasRight, isIn, type Permissions } from '../world/members.js'
+import { hasRight, isIn, type Permissions, type Right } from '../world/members.js'
 import { pin, unpin } from '../world/pins.js'
 import { createPoll, describePoll, stopPoll, vote } from '../world/polls.js'
 import {
@@ -171,7 +171,8 @@ export class Presence {
   }
 
   /**
-   * Edits the text of their own message, or the caption of their own media; an empty text removes the caption.
+   * Edits the text of their own message, or the caption of their own media; an empty text removes the caption. In a channel,
+   * administrators with `can_edit_messages` can edit every post.
    *
    * @throws SentinelError `telegram.invalid` for edits that Telegram refuses: of somebody else's message, after two days, or
    * without a change.
@@ -189,24 +190,30 @@ export class Presence {
     if (wordsIn(words) === wordsIn(before)) throw this.refuse('edits a message', 'it says that already')
     const { text: _, entities: __, caption: ___, caption_entities: ____, ...rest } = contentOf(before)
     this.#checkPermission('edits a message', permissionFor(before))
-    rewrite(world, stored, { ...rest, ...words }, before.reply_markup)
+    rewrite(world, stored, this.scene.actor, { ...rest, ...words }, before.reply_markup)
     return stored.message
   }
 
   /** See can_edit_message in td/telegram/MessagesManager.cpp. */
   #checkMayEdit(stored: StoredMessage): void {
     const { actor, room, world } = this.scene
-    if (stored.authorId !== actor.id)
-      throw this.refuse('edits a message of somebody else', 'people can edit only their own')
+    const has = (right: Right) => room.kind !== 'private' && hasRight(world.membership(room, actor.id), right)
+    const isChannel = room.kind === 'channel'
+    const mayEditAll = isChannel && has('can_edit_messages')
+    if (stored.authorId !== actor.id && !mayEditAll)
+      throw this.refuse(
+        'edits a message of somebody else',
+        isChannel ? 'that takes the right can_edit_messages' : 'people can edit only their own',
+      )
+    if (isChannel && !mayEditAll && !has('can_post_messages'))
+      throw this.refuse('edits a post', 'that takes the right can_post_messages')
     if (
       stored.viaBotId !== undefined ||
       stored.message.forward_origin !== undefined ||
       isService(stored.message)
     )
       throw this.refuse('edits a message', 'it was not written by them')
-    const standing = room.kind === 'private' ? undefined : world.membership(room, actor.id)
-    const right = room.kind === 'channel' ? 'can_edit_messages' : 'can_pin_messages'
-    const isFree = standing !== undefined && room.kind !== 'group' && hasRight(standing, right)
+    const isFree = mayEditAll || (room.kind === 'supergroup' && has('can_pin_messages'))
     if (!isFree && world.clock.now() - stored.at >= EDITABLE_FOR)
       throw this.refuse('edits a message', 'it is older than two days')
   }

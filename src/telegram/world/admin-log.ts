@@ -63,10 +63,9 @@ export function noteDeleted(world: World, stored: StoredMessage, by: Account): v
     world.adminLog.note(chat, by, { what: 'deleted', stored })
 }
 
-/** Logs an edit, under the author of the message. */
-export function noteEdited(world: World, stored: StoredMessage, before: Message): void {
-  const { chat, authorId } = stored
-  const by = world.accounts.find(authorId)
-  if (chat.kind === 'private' || by === undefined || stored.receiverId !== undefined) return
+/** Logs an edit. In channels it need not be the author's. */
+export function noteEdited(world: World, stored: StoredMessage, before: Message, by: Account): void {
+  const { chat } = stored
+  if (chat.kind === 'private' || stored.receiverId !== undefined) return
   world.adminLog.note(chat, by, { what: 'edited', before, stored: { ...stored } })
 }

@@ -174,18 +174,21 @@ function forwardToDiscussion(world: World, channel: SharedChat, original: Stored
 export function rewrite(
   world: World,
   stored: StoredMessage,
+  editor: Account,
   content: Content,
   markup: InlineKeyboardMarkup | undefined,
 ): void {
   const { reply_markup: _, ...identity } = withoutContent(stored.message)
-  restate(world, stored, { ...identity, ...(markup !== undefined && { reply_markup: markup }), ...content })
+  const next = { ...identity, ...(markup !== undefined && { reply_markup: markup }), ...content }
+  restate(world, stored, next, editor)
 }
 
-function restate(world: World, stored: StoredMessage, next: Message): void {
+/** Only edits of an editor are logged, not those that keep a copy in step. */
+function restate(world: World, stored: StoredMessage, next: Message, editor?: Account): void {
   const before = stored.message
   stored.message = { ...next, edit_date: world.date() }
   stored.order = world.nextOrder()
-  noteEdited(world, stored, before)
+  if (editor !== undefined) noteEdited(world, stored, before, editor)
   world.show(stored)
   announce(world, stored, stored.chat.kind === 'channel' ? 'edited_channel_post' : 'edited_message')
   const { copy } = stored

@@ -102,7 +102,7 @@ function editableMessage(call: Call, isOnlyMarkup = false): StoredMessage {
 export function change(call: Call, stored: StoredMessage, content: Content): true | Message {
   const markup = buttonsFor(call, stored)
   if (isSame(stored.message, content, markup)) throw notModified()
-  rewrite(call.world, stored, content, markup)
+  rewrite(call.world, stored, call.bot, content, markup)
   return answer(call, stored)
 }
 
