@@ -10,6 +10,7 @@ interface Connected {
 interface Listening {
   closeAllConnections?(): void
   on?(event: 'connection' | 'session', listener: (connected: Connected) => void): unknown
+  on?(event: 'close', listener: () => void): unknown
 }
 
 /** Tracks connections from now on, for servers that cannot close them themselves (HTTP/2). */

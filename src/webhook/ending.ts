@@ -1,4 +1,5 @@
-import { quietTimers, steadyClock, systemTimers } from '../core/clock.js'
+import { isPromise } from '../core/check.js'
+import { quietTimers, steadyClock, systemTimers, type Timers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import { type connectedTo, listeningOf } from './connected.js'
 import type { WebhookHost } from './door.js'
@@ -7,37 +8,67 @@ import type { DrainOptions } from './webhook.js'
 /** Least time for closing the guard, even if the drain has used up all time. */
 const LAST: Ms = 1000
 
+type Connections = ReturnType<typeof connectedTo>
+
 /**
- * Shuts down a process: the server accepts no new connections, updates under way are finished, and the guard is closed.
- * Connections that are still open when the time is up are cut off. Does not reject.
+ * Shuts down a process: updates under way are finished while new ones are answered 503, then the guard is closed, then the server,
+ * and at last what the user wants closed. Resolves when the guard is closed; the rest goes on. Does not reject.
  */
 export async function goDown(
   webhook: { drain(within: Ms): Promise<unknown> },
   host: WebhookHost,
-  server: NonNullable<DrainOptions['server']> | undefined,
+  { server, after }: DrainOptions,
   within: Ms,
-  connected: ReturnType<typeof connectedTo>,
+  connected: Connections,
 ): Promise<void> {
   const failed = (error: unknown): void =>
     host.services().events.tell('error', { error, during: 'webhook.drain' })
   const until = steadyClock() + within
-  // Not awaited, since it ends with the last connection. With fastify it rejects with errors of the application's own hooks.
-  new Promise((closed) => closed(server?.close())).catch(failed)
-  // Tells clients with an open HTTP/2 session to go elsewhere; streams under way may finish.
-  for (const each of connected) each.close?.()
   try {
     await webhook.drain(within)
     await host.close(Math.max(LAST, until - steadyClock()))
   } catch (error) {
     failed(error)
   }
-  server?.closeIdleConnections?.()
   const { timers } = host.services()
   const quiet = timers === systemTimers ? quietTimers : timers
+  // The server is closed after the guard: until then probes and other webhooks of the guard can still answer, and what the
+  // application does when its server closes, such as closing the storage, happens to no handler.
+  const closed =
+    server === undefined
+      ? Promise.resolve()
+      : closeServer(server, Math.max(0, until - steadyClock()), quiet, connected)
+  closed
+    .catch(failed)
+    .then(() => after?.())
+    .catch(failed)
+}
+
+/** Closes the server. Resolves when it is closed, or when the time is up and connections that were still open have been cut. */
+function closeServer(
+  server: NonNullable<DrainOptions['server']>,
+  within: Ms,
+  timers: Timers,
+  connected: Connections,
+): Promise<unknown> {
+  const listening = listeningOf(server)
   // Once the server closes, Node no longer times out stalled connections, and leaves those that have sent nothing, which would keep the
   // process alive for ever. Other routes get as much time as the webhook. Connections keep the process alive, so the timer need not.
-  quiet.after(Math.max(0, until - steadyClock()), () => {
-    listeningOf(server)?.closeAllConnections?.()
-    for (const each of connected) each.destroy()
+  const timeUp = new Promise<void>((fulfil) => {
+    timers.after(within, () => {
+      listening?.closeAllConnections?.()
+      for (const each of connected) each.destroy()
+      fulfil()
+    })
   })
+  const closed = new Promise<unknown>((fulfil) => {
+    listening?.on?.('close', () => fulfil(undefined))
+    const closing = server.close()
+    // With fastify it rejects with errors of the application's own hooks. A server of Node reports its end by the event.
+    if (isPromise(closing) || listening?.on === undefined) fulfil(closing)
+  })
+  server.closeIdleConnections?.()
+  // Tells clients with an open HTTP/2 session to go elsewhere; streams under way may finish.
+  for (const each of connected) each.close?.()
+  return Promise.race([closed, timeUp])
 }

@@ -108,8 +108,9 @@ export interface DrainOptions {
   /** Signals that start the shutdown. @default ['SIGTERM'] */
   readonly signals?: readonly string[]
   /**
-   * The server, which accepts no new connections once draining starts. All connections that are still open after `within` are cut
-   * off, since an idle connection would keep the process alive. A server of Node, HTTP/1 or HTTP/2, or an instance of fastify.
+   * The server, which is closed after the guard: while the guard drains, new updates are answered 503, and other routes as usual.
+   * All connections that are still open after `within` are cut off, since an idle connection would keep the process alive. A server
+   * of Node, HTTP/1 or HTTP/2, or an instance of fastify.
    */
   readonly server?: {
     close(): unknown
@@ -119,6 +120,11 @@ export interface DrainOptions {
   }
   /** How long the drain may take. @default '25s', because most platforms kill the process after 30 */
   readonly within?: Duration
+  /**
+   * Called last, when the guard and the server are closed, or `within` is over. Close here what handlers use, such as a storage
+   * that you made: `() => guard.storage.close()`. An error is reported as an `error` event with `during: 'webhook.drain'`.
+   */
+  readonly after?: () => unknown
 }
 
 const WITHIN: Ms = parseDuration('25s')
@@ -270,14 +276,13 @@ export class Webhook {
   }
 
   /**
-   * On a signal, drains and then closes the guard, both together in the time `within`; then the `server` cuts off open
-   * connections. The process ends by itself if nothing else keeps it alive. Until the guard is closed, further signals have no
-   * effect.
+   * On a signal, drains, closes the guard, closes the `server`, whose open connections are cut off when `within` is over, and calls
+   * `after`. The process ends by itself if nothing else keeps it alive. Until the guard is closed, further signals have no effect.
    *
    * @returns Stops listening for signals.
    */
   drainOn(source: SignalSource, options: DrainOptions = {}): () => void {
-    const { signals = ['SIGTERM'], server, within = WITHIN } = options
+    const { signals = ['SIGTERM'], server, within = WITHIN, after } = options
     const span = parseDuration(within, 'webhook.drainOn.within')
     const connected = connectedTo(server)
     let ending = false
@@ -286,10 +291,12 @@ export class Webhook {
       if (ending) return
       ending = true
       void this.open()
-        .then(({ goDown }) => goDown(this, this.host, server, span, connected))
-        .catch((error: unknown) => {
+        .then(({ goDown }) => goDown(this, this.host, options, span, connected))
+        .catch(async (error: unknown) => {
           this.unopened(error)
-          return Promise.all([server?.close(), this.host.close(span)])
+          await this.host.close(span)
+          await server?.close()
+          await after?.()
         })
         .catch((error: unknown) => this.unopened(error))
         .finally(stop)

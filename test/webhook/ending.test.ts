@@ -2,9 +2,11 @@ import { EventEmitter } from 'node:events'
 import { createServer } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import fastify from 'fastify'
+import { health } from '../../src/observability/health/index.js'
+import { memory } from '../../src/storage/memory/memory.js'
 import { says } from '../sentinel-desk.js'
 import { until } from '../servers/until.js'
-import { gate, listening, SECRET, stand, stopped } from './stand.js'
+import { gate, listening, post, SECRET, type Stand, stand, stopped } from './stand.js'
 
 const closing: (() => unknown)[] = []
 afterEach(async () => {
@@ -26,14 +28,12 @@ const HALF = `POST /hook HTTP/1.1\r\nHost: x\r\nX-Telegram-Bot-Api-Secret-Token:
 
 /** A guard behind one of the servers, and what tells it to end. */
 const SERVERS = {
-  'node:http': async () => {
-    const at = stand()
+  'node:http': async (at: Stand = stand()) => {
     const server = createServer(at.webhook.http)
     closing.push(() => stopped(server))
     return { at, server, node: server, url: await listening(server) }
   },
-  fastify: async () => {
-    const at = stand()
+  fastify: async (at: Stand = stand()) => {
     const app = fastify()
     closing.push(() => stopped(app.server))
     await app.register(at.webhook.fastify, { path: '/hook' })
@@ -67,6 +67,108 @@ describe.each(Object.entries(SERVERS))('a process behind %s, told to end', (_, s
     at.time.advance(20_000)
     await until('the server is closed', () => closed)
   })
+
+  test('listens until a burst is handled, then closes the guard, the server and at last the storage', async () => {
+    const { opened, open } = gate()
+    const order: unknown[] = []
+    const storage = memory()
+    const held = stand({ storage, debounce: { mode: 'trailing', window: '10s' } }, (bot) =>
+      bot.use(async () => {
+        await opened
+        await storage.values.put('orders', '1', { pizzas: 2 })
+        order.push('handled')
+      }),
+    )
+    held.guard.on('error', ({ error }) => order.push(error))
+    const { server, node, url } = await serve(held)
+    node.on('close', () => order.push('server closed'))
+    const deliver = (text: string) => fetch(url, post(JSON.stringify(says(1, text))))
+    const closeGuard = held.guard.close.bind(held.guard)
+    held.guard.close = async (within) => {
+      await closeGuard(within)
+      order.push('guard closed')
+    }
+    expect((await deliver('held')).status).toBe(200)
+    const process = new EventEmitter()
+    held.webhook.drainOn(process, {
+      server,
+      async after() {
+        await storage.close()
+        order.push('storage closed')
+      },
+    })
+    process.emit('SIGTERM')
+    await until('the burst is being handled', () => held.reached.length === 1)
+    const late = await deliver('late')
+    expect([late.status, late.headers.get('connection')]).toEqual([503, 'close'])
+    expect(order).toEqual([])
+    open()
+    await until('all is closed', () => order.includes('storage closed'))
+    expect(order).toEqual(['handled', 'guard closed', 'server closed', 'storage closed'])
+    expect(node.listening).toBe(false)
+  })
+
+  test('closes the storage when its time is up, though somebody is connected', async () => {
+    const { at, server, node, url } = await serve()
+    let asked = 0
+    node.on('request', () => asked++)
+    await connected(url, HALF)
+    await until('the request has begun', () => asked === 1)
+    const process = new EventEmitter()
+    let closed = false
+    at.webhook.drainOn(process, {
+      server,
+      within: '20s',
+      after() {
+        closed = true
+      },
+    })
+    process.emit('SIGTERM')
+    await until('the guard is closed', () => process.listenerCount('SIGTERM') === 0)
+    expect(closed).toBe(false)
+    at.time.advance(20_000)
+    await until('the storage is closed', () => closed)
+  })
+})
+
+test('probes that share the server answer 503 while a burst is handled', async () => {
+  const { opened, open } = gate()
+  const at = stand({ debounce: { mode: 'trailing', window: '10s' } }, (bot) => bot.use(() => opened))
+  const probes = health(at.guard)
+  closing.push(() => probes.close())
+  const server = createServer((request, response) =>
+    request.url === '/hook' ? at.webhook.http(request, response) : probes.handler(request, response),
+  )
+  closing.push(() => stopped(server))
+  const url = await listening(server)
+  const probe = async () => (await fetch(new URL('/readyz', url))).status
+  await at.deliver(says(1, 'held'))
+  const process = new EventEmitter()
+  at.webhook.drainOn(process, { server })
+  process.emit('SIGTERM')
+  await until('the burst is being handled', () => at.reached.length === 1)
+  expect(await probe()).toBe(503)
+  open()
+  await until('the server is closed', () => !server.listening)
+})
+
+test.each([
+  ['rejects', () => Promise.reject(new Error('the storage is away'))],
+  [
+    'throws',
+    () => {
+      throw new Error('the storage is away')
+    },
+  ],
+])('an `after` that %s is reported', async (_, after) => {
+  const at = stand()
+  const reported: unknown[] = []
+  at.guard.on('error', ({ error, during }) => reported.push([during, error]))
+  const process = new EventEmitter()
+  at.webhook.drainOn(process, { after })
+  process.emit('SIGTERM')
+  await until('the error is reported', () => reported.length === 1)
+  expect(reported).toEqual([['webhook.drain', new Error('the storage is away')]])
 })
 
 function connections(server: {

@@ -3,7 +3,7 @@ import { type ClientHttp2Session, connect, constants, createServer, type Http2Se
 import { createConnection } from 'node:net'
 import { says } from '../sentinel-desk.js'
 import { until } from '../servers/until.js'
-import { SECRET, type Stand, stand } from './stand.js'
+import { gate, SECRET, type Stand, stand } from './stand.js'
 
 const closing: (() => unknown)[] = []
 afterEach(async () => {
@@ -72,6 +72,30 @@ describe('a process that is told to end', () => {
     expect(await status).toBe(200)
     process.emit('SIGTERM')
     await until('the server is closed', isClosed)
+  })
+
+  test('answers 503 on open and on new sessions until its updates are handled', async () => {
+    const { opened, open } = gate()
+    const at = stand({}, (bot) => bot.use(() => opened))
+    const { server, port } = await serving(at)
+    let closed = false
+    server.on('close', () => {
+      closed = true
+    })
+    const process = new EventEmitter()
+    at.webhook.drainOn(process, { server })
+    const session = sessionTo(port)
+    const running = ask(session)
+    running.stream.end(JSON.stringify(says(1, 'hello')))
+    await until('the handler runs', () => at.reached.length === 1)
+    process.emit('SIGTERM')
+    await until('it drains', () => at.webhook.isDraining)
+    expect(await ask(session).status).toBe(503)
+    expect(await ask(sessionTo(port)).status).toBe(503)
+    expect(closed).toBe(false)
+    open()
+    expect(await running.status).toBe(200)
+    await until('the server is closed', () => closed)
   })
 
   test('cuts off who is connected still when its time is up', async () => {
