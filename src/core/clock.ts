@@ -29,6 +29,41 @@ export const systemClock: Clock = () => Date.now()
 /** A monotonic clock for time-outs: milliseconds since an arbitrary moment, unaffected by changes of the system time. */
 export const steadyClock: Clock = () => performance.now()
 
+/** If the wall clock gains this much on the steady clock, the machine has slept. */
+const SLEPT: Ms = 1000
+
+/**
+ * Returns a clock that never measures too little time: the steady clock, moved ahead when the machine has slept, which the steady
+ * clock does not count. What is remembered or leased thus ends early rather than late.
+ */
+export function wakefulClock(steady: Clock = steadyClock, wall: Clock = systemClock): Clock {
+  let slept = 0
+  let ahead = wall() - steady()
+  return () => {
+    const now = steady()
+    const difference = wall() - now
+    if (difference > ahead + SLEPT) slept += difference - ahead
+    if (difference > ahead + SLEPT || difference < ahead) ahead = difference
+    return now + slept
+  }
+}
+
+/**
+ * Returns a clock for time that only this process measures. It never goes back: when the given clock does, its time stays the
+ * same at that moment and then continues. Without a clock, changes of the system time do not matter at all.
+ */
+export function localClock(clock?: Clock): Clock {
+  if (clock === undefined) return wakefulClock()
+  let last = Number.NEGATIVE_INFINITY
+  let behind = 0
+  return () => {
+    const now = clock()
+    if (now < last) behind += last - now
+    last = now
+    return now + behind
+  }
+}
+
 /**
  * Schedules delayed work. Injected, so that tests never sleep.
  *

@@ -219,7 +219,7 @@ class ByTelegram {
   private isTimeToSay({ actor }: Facts): boolean {
     if (this.noticed === undefined || actor === undefined) return false
     const name = keyText(actor)
-    const now = this.services.clock()
+    const now = this.services.steady()
     if (this.noticed.get(name, now) !== undefined) return false
     this.noticed.set(name, true, now)
     return true

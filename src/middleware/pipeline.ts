@@ -81,7 +81,7 @@ export class Chain<C extends Context> {
   ) {
     this.root = root ?? (late ? undefined : (this as unknown as Chain<Context>))
     this.inner = root !== undefined
-    this.redone = new Redone(services.clock)
+    this.redone = new Redone(services.steady)
     this.questions = new Questions(services, guards, place)
     this.steps = new Steps(services, this.questions.steps)
     this.refusals = new Refusals(services, tally, this.inner, this.steps)

@@ -242,7 +242,7 @@ class Consumer {
   private ask(facts: Facts, key: string, points: number): MaybePromise<Answer> {
     if (facts.album === undefined) return this.consume(key, points)
     const name = `${key} ${facts.chatId} ${facts.album}`
-    const now = this.services.clock()
+    const now = this.services.steady()
     const known = this.albums.get(name, now)
     if (known !== undefined) return known
     const answer = Promise.resolve(this.consume(key, points))
@@ -280,7 +280,7 @@ class Consumer {
     if (answer === 'passes') return undefined
     const closed = answer === 'failed'
     if (closed && this.settings.onFailure !== 'closed') return undefined
-    const now = this.services.clock()
+    const now = this.services.steady()
     const notice = this.settings.deny !== 'silent' && this.noticed.get(key, now) === undefined
     if (notice && this.settings.shadow !== true) this.noticed.set(key, true, now)
     return {

@@ -185,7 +185,7 @@ function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Co
   const isTimeToSay = ({ actor: who }: Facts): boolean => {
     if (deny === 'silent' || who === undefined) return false
     const subject = keyText(who)
-    const now = services.clock()
+    const now = services.steady()
     if (noticed.get(subject, now) !== undefined) return false
     noticed.set(subject, true, now)
     return true

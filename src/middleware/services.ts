@@ -1,5 +1,5 @@
 import type { MaybePromise } from '../core/check.js'
-import { type Clock, ofAnyLength, systemClock, systemTimers, type Timers } from '../core/clock.js'
+import { type Clock, localClock, ofAnyLength, systemClock, systemTimers, type Timers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { type RoleOptions, Roles } from '../core/roles.js'
@@ -25,6 +25,8 @@ import type { PolicyNames, RuntimeLimits } from './throttle/runtime-limits.js'
 export interface Services {
   readonly storage: Storage
   readonly clock: Clock
+  /** A clock that never goes back, for what only this process remembers: caches, and the spacing of notices. */
+  readonly steady: Clock
   /** The time to judge an update at, from the clock in the options; undefined for the storage's own clock. */
   readonly at: () => Ms | undefined
   readonly timers: Timers
@@ -85,7 +87,8 @@ const MOST_WARNINGS = 1000
 export function createServices(options: ServicesOptions): Services {
   const { clock = systemClock } = options
   const timers = options.timers === undefined ? systemTimers : ofAnyLength(options.timers)
-  const lastResort = new LastResort(clock)
+  const steady = localClock(options.clock)
+  const lastResort = new LastResort(steady)
   const events = new Events<SentinelEvents>(
     (error, event, told) => {
       const failure = { error, during: `listener for ${event}` }
@@ -107,6 +110,7 @@ export function createServices(options: ServicesOptions): Services {
   return {
     storage,
     clock,
+    steady,
     at: options.clock ?? storageTime,
     timers,
     bots,
@@ -115,12 +119,12 @@ export function createServices(options: ServicesOptions): Services {
     hooks: hooksOf(events, hooksAside, timers),
     hooksAside,
     shadow: options.shadow ?? false,
-    notices: new Notices(options.notices ?? {}, clock, timers, background, failed),
+    notices: new Notices(options.notices ?? {}, steady, timers, background, failed),
     underWay: new UnderWay(),
     listed: new Set(),
     ...rolesOf(
       options,
-      new ChatAdministrators(clock, timers, (error) => failed(error, 'getChatAdministrators')),
+      new ChatAdministrators(steady, timers, (error) => failed(error, 'getChatAdministrators')),
     ),
     async forEachBot(what, operation) {
       const known = bots.all()
@@ -165,8 +169,8 @@ function conditionTold(told: StorageCondition, events: Events<SentinelEvents>): 
 
 /** Returns the same services with other exemptions, roles and notices. */
 export function renewServices(services: Services, options: ServicesOptions): Services {
-  const { clock, timers, background, events } = services
-  const notices = new Notices(options.notices ?? {}, clock, timers, background, (error, during) =>
+  const { steady, timers, background, events } = services
+  const notices = new Notices(options.notices ?? {}, steady, timers, background, (error, during) =>
     events.tell('error', { error, during }),
   )
   notices.follow(services.notices)

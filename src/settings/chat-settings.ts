@@ -140,9 +140,9 @@ export class ChatSettings implements ChatSettingsRegister {
   isQuiet(bot: number, chat: number): MaybePromise<boolean> {
     const key = chatKey(chat)
     const name = `${bot} ${keyText(key)}`
-    const { clock, storage, events } = this.services()
+    const { steady, storage, events } = this.services()
     const known = this.remembered.get(name)
-    if (known !== undefined && known.until > clock()) return known.quiet
+    if (known !== undefined && known.until > steady()) return known.quiet
     const { changes } = this
     const remember = (mark: Mark | undefined): boolean => {
       const quiet = isQuiet(mark)
@@ -151,7 +151,7 @@ export class ChatSettings implements ChatSettingsRegister {
       if (this.remembered.size >= MOST_CHATS) {
         this.remembered.delete(this.remembered.keys().next().value as string)
       }
-      this.remembered.set(name, { quiet, until: clock() + REMEMBERED_FOR })
+      this.remembered.set(name, { quiet, until: steady() + REMEMBERED_FOR })
       return quiet
     }
     const unread = (error: unknown): boolean => {

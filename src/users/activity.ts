@@ -72,9 +72,9 @@ export class ActivityRecorder {
     private readonly services: Services,
     on: boolean,
   ) {
-    const { clock, timers } = services
-    this.timer = new SharedTimer(clock, timers)
-    this.lease = new Lease(clock)
+    const { steady, timers } = services
+    this.timer = new SharedTimer(steady, timers)
+    this.lease = new Lease(steady)
     this.turn(on)
   }
 

@@ -1,5 +1,5 @@
 import { userKey } from '../../src/core/subject.js'
-import { wakefulClock } from '../../src/storage/hybrid/time.js'
+import { wakefulClock } from '../../src/core/clock.js'
 import { hybrid } from '../../src/storage/hybrid.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { resilient } from '../../src/storage/resilient.js'

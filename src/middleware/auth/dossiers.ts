@@ -67,7 +67,7 @@ export class Dossiers {
   }
 
   #rests(): boolean {
-    return this.services.clock() < this.#restUntil
+    return this.services.steady() < this.#restUntil
   }
 
   /** Runs a question in a slot that was counted for it. */
@@ -128,7 +128,7 @@ export class Dossiers {
   /** Pauses requests: the source is down, or has asked to wait. */
   #failed(error: unknown): void {
     this.#rest = Math.min(LONGEST_REST, Math.max(FIRST_REST, this.#rest * 2))
-    this.#restUntil = this.services.clock() + this.#rest
+    this.#restUntil = this.services.steady() + this.#rest
     this.services.events.tell('error', { error, during: 'auth.dossier' })
   }
 }

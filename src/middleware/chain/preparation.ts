@@ -34,7 +34,7 @@ export class Preparation {
     private readonly failed: (error: unknown, during: string) => void,
     late: boolean,
   ) {
-    this.lease = new Lease(services.clock)
+    this.lease = new Lease(services.steady)
     try {
       this.prepare()
     } catch (error) {
@@ -65,7 +65,7 @@ export class Preparation {
 
   /** Hands the plan over again while there is no judge, but not too often. */
   retry(): void {
-    if (this.preparing !== undefined || this.services.clock() < this.again) return
+    if (this.preparing !== undefined || this.services.steady() < this.again) return
     this.renew()
   }
 
@@ -125,7 +125,7 @@ export class Preparation {
 
   private notPrepared(error: unknown): void {
     this.answered = true
-    this.again = this.services.clock() + PREPARE_AGAIN
+    this.again = this.services.steady() + PREPARE_AGAIN
     this.failed(error, 'storage.prepare')
     // With the judge of an earlier plan updates are decided and never retry, so a timer does.
     if (this.judge === undefined || this.stopped) return

@@ -99,7 +99,7 @@ export class Steps {
 
   /** Whether to notify the actor whom a hook stopped: at most once a minute per hook, and once per update. */
   isNotice({ hook }: HookVeto, facts: Facts, ctx: Context): boolean {
-    const now = this.services.clock()
+    const now = this.services.steady()
     const said = saidBy(this.services)
     const name = `${ctx.me.id} ${hook} ${facts.actor === undefined ? '' : keyText(facts.actor)}`
     if (said.updates.has(ctx.update) || said.lately.get(name, now) !== undefined) return false

@@ -89,7 +89,7 @@ export class Conduct {
   private refused({ actor }: Facts, ctx: Context): void {
     if (actor === undefined) return
     const record = this.recordOf(ctx.me.id, actor)
-    const now = this.services.clock()
+    const now = this.services.steady()
     record.good = 0
     if (now - record.from >= this.adaptation.loseWithin) {
       record.from = now

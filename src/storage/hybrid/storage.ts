@@ -1,5 +1,5 @@
 import { isPromise, type Judge, type MaybePromise, type Plan, type Receipt } from '../../core/check.js'
-import type { Clock, Timers } from '../../core/clock.js'
+import { type Clock, localClock, type Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Key } from '../../core/subject.js'
@@ -16,7 +16,7 @@ import { HybridJudge } from './judge.js'
 import { leasedPlan } from './leased-plan.js'
 import { type LeaseOptions, Leasing } from './leasing.js'
 import { RefusalMemory } from './refusals.js'
-import { ToldTime, wakefulClock } from './time.js'
+import { ToldTime } from './time.js'
 
 /** Shared by all judges of one hybrid storage. */
 export interface Nearby {
@@ -89,7 +89,7 @@ export class HybridStorage implements Storage, Observable {
       plans: new WeakMap<Receipt, Plan>(),
       counts: { answered: 0, trips: 0, leased: 0, returned: 0 },
       clock,
-      steady: wakefulClock(),
+      steady: localClock(),
       timers,
       longest,
       isWatching: false,

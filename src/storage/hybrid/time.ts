@@ -1,5 +1,4 @@
 import type { Ask, Judge, MaybePromise, Plan } from '../../core/check.js'
-import { type Clock, steadyClock, systemClock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { ToldMoment } from '../remote/moment.js'
 
@@ -49,23 +48,4 @@ export class ToldTime {
 /** Returns an ask that leaves out every check and so only passes the time. */
 function nothing({ scopes, checks }: Plan, bot: number): Ask {
   return { bot, subjects: scopes.map(() => undefined), costs: checks.map(() => 0), tokens: [] }
-}
-
-/** If the wall clock gains this much on the steady clock, the machine has slept. */
-const SLEPT: Ms = 1000
-
-/**
- * Returns a clock that never measures too little time: the steady clock, moved ahead when the machine has slept, which the steady
- * clock does not count. What is remembered or leased thus ends early rather than late.
- */
-export function wakefulClock(steady: Clock = steadyClock, wall: Clock = systemClock): Clock {
-  let slept = 0
-  let ahead = wall() - steady()
-  return () => {
-    const now = steady()
-    const difference = wall() - now
-    if (difference > ahead + SLEPT) slept += difference - ahead
-    if (difference > ahead + SLEPT || difference < ahead) ahead = difference
-    return now + slept
-  }
 }
