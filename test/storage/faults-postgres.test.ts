@@ -64,6 +64,30 @@ test('killed, blocked somebody meanwhile, and started again', async () => {
   await standing.storage.close()
 })
 
+test('whose marks are locked while all else works: who is blocked then stays out', async () => {
+  const schema = fresh()
+  const standing = await stand(postgres(server.url, { schema }))
+  await admin(async (client) => {
+    // As CREATE INDEX does.
+    await client.query(`BEGIN; LOCK TABLE ${schema}.marks IN SHARE MODE`)
+    const write = async () =>
+      standing.storage.marks.put(BOT, 'blocked', [{ key: BOB, mark: { since: Date.now() } }])
+    await expect(write()).rejects.toThrow('It holds in this process now')
+    expect((await standing.storage.health()).circuit?.state).toBe('closed')
+    expect(await passes(standing.judge, BOB)).toBe(false)
+    await client.query('COMMIT')
+  })
+  await until('the block is written', async () => {
+    return (await standing.storage.health()).circuit?.waiting.marks === 0
+  })
+  expect(await passes(standing.judge, BOB)).toBe(false)
+  const written = postgres(server.url, { schema })
+  expect(await written.marks.get(BOT, BOB, 'blocked')).toBeDefined()
+  await written.close()
+  await inTime(standing)
+  await standing.storage.close()
+})
+
 test('stopped, so that it hangs, and let go on', async () => {
   const standing = await stand(postgres(server.url, { schema: fresh() }))
   server.suspend()

@@ -9,17 +9,22 @@ import {
   type RefusalCause,
   type Settlement,
 } from '../../core/check.js'
+import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { isDecision, noDecision } from '../decisions.js'
 import { TimedOut } from './deadlines.js'
-import type { Errand, Line } from './line.js'
+import { AGAIN, type Errand, type Line } from './line.js'
+import type { PendingMarks } from './pending.js'
 import { askWhenDown, isClosed } from './plan.js'
 import type { Settlements } from './settlements.js'
+import { Unwritten } from './unwritten.js'
 
 /** Shared by all judges of one storage. */
 export interface Bench {
   readonly line: Line
   readonly settlements: Settlements
+  readonly pending: PendingMarks
+  readonly clock: Clock
   /** Called when a bot asks. */
   met(bot: number): void
   /** Counts decisions made in place of the storage. */
@@ -33,6 +38,7 @@ export class ResilientJudge implements Judge {
   superseded = false
   private readonly fitting: (ask: Ask) => Ask
   private readonly closed: readonly boolean[]
+  private readonly unwritten: Unwritten
 
   constructor(
     readonly plan: Plan,
@@ -42,6 +48,7 @@ export class ResilientJudge implements Judge {
   ) {
     this.fitting = askWhenDown(plan)
     this.closed = plan.checks.map(isClosed)
+    this.unwritten = new Unwritten(plan, bench.pending, bench.clock)
   }
 
   take(own: Judge): void {
@@ -51,16 +58,20 @@ export class ResilientJudge implements Judge {
   evaluate(ask: Ask, at?: Ms): MaybePromise<Decision> {
     this.bench.met(ask.bot)
     const { remote } = this
-    const { line } = this.bench
+    const { line, pending } = this.bench
     // If no probe is running, updates test the storage, which also makes it compile the plan.
     if (remote === undefined && !line.circuit.isUnattended) return this.decide(ask, at)
-    return line.run(new Evaluation(this, remote, ask, at))
+    const left = pending.any ? this.unwritten.left(ask) : ask
+    return left === undefined ? this.decide(ask, at) : line.run(new Evaluation(this, remote, ask, at, left))
   }
 
   peek(ask: Ask, at?: Ms): MaybePromise<Decision> {
     const { remote } = this
+    const { line, pending } = this.bench
     const instead = (): MaybePromise<Decision> => this.told(this.local.peek(this.fitting(ask), at), undefined)
-    return remote === undefined ? instead() : this.bench.line.ask(() => remote.peek(ask, at), instead)
+    const left = pending.any ? this.unwritten.left(ask) : ask
+    if (remote === undefined || left === undefined) return instead()
+    return line.ask(() => remote.peek(left, at), instead)
   }
 
   settle(receipt: Receipt, how: Settlement, check?: number): MaybePromise<void> {
@@ -91,7 +102,7 @@ export class ResilientJudge implements Judge {
         return line.refuse(
           'settle',
           error,
-          ' Too many settlements wait for it already; this one is given up.',
+          ` Too many settlements wait for it already; this one is given up.${AGAIN}`,
         )
       },
     )
@@ -151,6 +162,8 @@ class Evaluation implements Errand<Decision> {
     private remote: Judge | undefined,
     private readonly ask: Ask,
     private readonly at: Ms | undefined,
+    /** What the storage is asked. */
+    private readonly left: Ask,
   ) {}
 
   work(): MaybePromise<Decision> {
@@ -159,7 +172,7 @@ class Evaluation implements Errand<Decision> {
     this.remote ??= this.judge.remote
     // The storage is back but has not compiled this plan, so only this plan is decided locally.
     if (this.remote === undefined) return this.judge.decide(this.ask, this.at)
-    return this.remote.evaluate(this.ask, this.at)
+    return this.remote.evaluate(this.left, this.at)
   }
 
   instead(error: unknown): MaybePromise<Decision> {

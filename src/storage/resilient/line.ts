@@ -12,6 +12,9 @@ import { causeOf, isOfTheCaller, reasonOf } from './reason.js'
 /** Calls that no update waits for may take this many times longer. */
 const PATIENCE = 8
 
+/** The advice for a call that was refused, and is not repeated for its caller. */
+export const AGAIN = ' Try again when health().ok is true.'
+
 /** The error for a call that was never made, because the storage is down. */
 export const NOT_ASKED: unique symbol = Symbol('not asked')
 
@@ -208,19 +211,19 @@ export class Line {
   }
 
   /** Throws the storage's error for an invalid request. Any other error becomes a rejection with `storage.unavailable`. */
-  refuse(what: string, error: unknown, also = ''): Promise<never> {
+  refuse(what: string, error: unknown, also = AGAIN): Promise<never> {
     if (isOfTheCaller(error)) throw error
     return Promise.reject(this.unavailable(what, error, also))
   }
 
-  unavailable(what: string, error: unknown, also = ''): SentinelError {
+  unavailable(what: string, error: unknown, also = AGAIN): SentinelError {
     const { circuit } = this
     const reason = error === NOT_ASKED ? circuit.reason : reasonOf(error)
     // Only errors of our own storages are safe to pass on: those of clients contain addresses and data.
     const cause = error === NOT_ASKED ? circuit.cause : causeOf(error)
     return new SentinelError(
       'storage.unavailable',
-      `${what}: the storage did not answer (${reason}).${also} Try again when health().ok is true.`,
+      `${what}: the storage did not answer (${reason}).${also}`,
       ...(cause === undefined ? [] : [{ cause }]),
     )
   }

@@ -3,8 +3,8 @@ import type { Clock } from '../../core/clock.js'
 import type { Key } from '../../core/subject.js'
 import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
 import type { MarksCopy } from './copy.js'
-import type { Line } from './line.js'
-import type { PendingMarks, Write } from './pending.js'
+import { AGAIN, type Line } from './line.js'
+import { markLeftBy, type PendingMarks, type Write } from './pending.js'
 import { isOfTheCaller } from './reason.js'
 
 /** A write of marks: what it concerns, the entries to keep if it fails, and how to make it. */
@@ -33,19 +33,35 @@ export class ResilientMarks implements Marks {
   constructor(private readonly options: ResilientMarksOptions) {}
 
   get(bot: number, key: Key, name: string): MaybePromise<Mark | undefined> {
-    const { line, remote, local, copy, pending } = this.options
+    const { line, remote, local, copy, pending, clock } = this.options
+    // What waits to be written is in force here, also while the storage answers and does not have it yet.
+    const write = pending.get(bot, name, key)
+    if (write !== undefined) return markLeftBy(write, clock())
     return line.ask(
       () => remote.get(bot, key, name),
-      (error) => {
-        const isKnown = copy.knows(bot, name) || pending.has(bot, name, key)
-        return isKnown && !isOfTheCaller(error) ? local.get(bot, key, name) : line.refuse('marks.get', error)
-      },
+      (error) =>
+        copy.knows(bot, name) && !isOfTheCaller(error)
+          ? local.get(bot, key, name)
+          : line.refuse('marks.get', error),
     )
   }
 
   of(bot: number, key: Key): MaybePromise<ReadonlyMap<string, Mark>> {
-    const { line, remote } = this.options
-    return line.demand('marks.of', () => remote.of(bot, key))
+    const { line, remote, pending } = this.options
+    const found = line.demand('marks.of', () => remote.of(bot, key))
+    if (pending.size === 0) return found
+    const writes = pending.of(bot, key)
+    return isPromise(found) ? found.then((marks) => this.with(marks, writes)) : this.with(found, writes)
+  }
+
+  private with(found: ReadonlyMap<string, Mark>, writes: readonly Write[]): ReadonlyMap<string, Mark> {
+    const marks = new Map(found)
+    for (const write of writes) {
+      const mark = markLeftBy(write, this.options.clock())
+      if (mark === undefined) marks.delete(write.name)
+      else marks.set(write.name, mark)
+    }
+    return marks
   }
 
   put(bot: number, name: string, entries: readonly MarkEntry[]): MaybePromise<void> {
@@ -91,7 +107,7 @@ export class ResilientMarks implements Marks {
         return line.refuse(
           what,
           error,
-          ' Too many writes wait for it already: this one is not tried again. If the storage was only slow, it has been made.',
+          ` Too many writes wait for it already: this one is not tried again. If the storage was only slow, it has been made.${AGAIN}`,
         )
       }
       this.apply(kept)

@@ -75,8 +75,29 @@ export class PendingMarks {
     return this.writes.size
   }
 
+  /** Whether a write may be queued or in progress. */
+  get any(): boolean {
+    return this.writes.size + this.begun.size > 0
+  }
+
+  /** Returns the queued write of a mark, also while a later one to the same mark is in progress, which may fail. */
+  get(bot: number, name: string, key: Key): Write | undefined {
+    if (!this.any) return undefined
+    const id = idOf(bot, name, key)
+    const { outdone, settled = 0 } = this.begun.get(id) ?? {}
+    return (
+      this.writes.get(id) ?? (outdone !== undefined && outdone.order >= settled ? outdone.write : undefined)
+    )
+  }
+
+  /** Returns the queued writes of a subject's marks. */
+  of(bot: number, key: Key): Write[] {
+    const text = keyText(key)
+    return [...this.writes.values()].filter((write) => write.bot === bot && keyText(write.key) === text)
+  }
+
   has(bot: number, name: string, key: Key): boolean {
-    return this.writes.size > 0 && this.writes.has(idOf(bot, name, key))
+    return this.get(bot, name, key) !== undefined
   }
 
   /** Registers a write that begins now. Until it ends, earlier writes that fail late are not queued in its place. */
@@ -271,6 +292,11 @@ export class PendingMarks {
     }
     return some
   }
+}
+
+/** Returns the mark that a write leaves; undefined if it was removed or has lapsed. */
+export function markLeftBy({ mark }: Write, now: Ms): Mark | undefined {
+  return mark !== undefined && (mark.until ?? Number.POSITIVE_INFINITY) > now ? mark : undefined
 }
 
 /** Identifies a mark of a subject. */

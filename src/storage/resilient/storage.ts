@@ -123,6 +123,8 @@ export class ResilientStorage implements Storage, Observable {
     this.bench = {
       line: this.line,
       settlements: this.settlements,
+      pending: this.pending,
+      clock,
       met: (bot) => {
         this.copy.meet(bot)
         this.plans.attend()

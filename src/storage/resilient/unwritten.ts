@@ -1,0 +1,93 @@
+import type { Ask, Check, Plan } from '../../core/check.js'
+import type { Clock } from '../../core/clock.js'
+import { markLeftBy, type PendingMarks } from './pending.js'
+import { isClosed } from './plan.js'
+
+/** What the queued writes say about some marks of a subject: one of them is put; all or some of them are removed. */
+type Said = 'put' | 'all gone' | 'some gone' | undefined
+
+/**
+ * Puts queued writes of marks into force while the storage answers: it does not have them yet, but the caller of `block()` was told
+ * that they hold.
+ */
+export class Unwritten {
+  /** Lists of costs in which checks were skipped, by the list that was given. Storages cache by list. */
+  private readonly lists = new WeakMap<readonly number[], Map<number, readonly number[]>>()
+
+  constructor(
+    private readonly plan: Plan,
+    private readonly pending: PendingMarks,
+    private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Returns what to ask the storage: the ask without the checks that queued writes satisfy. Undefined if the fallback must decide,
+   * which has the queued writes in its copy of the marks.
+   */
+  left(ask: Ask): Ask | undefined {
+    let skipped = 0
+    let refuses = false
+    let differs = false
+    let closed = false
+    for (const [index, check] of this.plan.checks.entries()) {
+      if (ask.costs[index] === 0 || check.shadow === true) continue
+      const { unless } = check
+      const exempt = unless && this.said(ask, unless.subject, unless.anyOf)
+      if (exempt === 'put' || this.satisfies(ask, check)) {
+        skipped += 2 ** index
+        continue
+      }
+      refuses ||= this.refuses(ask, check)
+      differs ||= exempt !== undefined || this.says(ask, check)
+      closed ||= isClosed(check)
+    }
+    // The fallback refuses at closed checks. So where queued writes refuse nobody, the storage decides if there are such checks.
+    if (refuses || (differs && !closed)) return undefined
+    return skipped === 0 ? ask : { ...ask, costs: this.without(ask.costs, skipped) }
+  }
+
+  private satisfies(ask: Ask, check: Check): boolean {
+    if (check.kind === 'present') return this.said(ask, check.subject, check.anyOf) === 'put'
+    return check.kind === 'absent' && this.said(ask, check.subject, check.anyOf) === 'all gone'
+  }
+
+  private refuses(ask: Ask, check: Check): boolean {
+    if (check.kind === 'absent') return this.said(ask, check.subject, check.anyOf) === 'put'
+    // Whether the subject holds another of the marks is known to the copy; where it is not, refusing is safe.
+    return check.kind === 'present' && this.said(ask, check.subject, check.anyOf) !== undefined
+  }
+
+  /** Whether the check may be decided otherwise, because of a mark that gives another limit, or one of several that are gone. */
+  private says(ask: Ask, check: Check): boolean {
+    if (check.kind === 'absent') return this.said(ask, check.subject, check.anyOf) !== undefined
+    if (check.kind !== 'bucket' && check.kind !== 'window') return false
+    return check.variants?.some(({ mark, subject }) => this.said(ask, subject, [mark]) !== undefined) === true
+  }
+
+  private said({ bot, subjects }: Ask, scope: number, names: readonly string[]): Said {
+    const key = subjects[scope]
+    if (key === undefined) return undefined
+    let gone = 0
+    for (const name of names) {
+      const write = this.pending.get(bot, name, key)
+      if (write === undefined) continue
+      if (markLeftBy(write, this.clock()) !== undefined) return 'put'
+      gone++
+    }
+    return gone === 0 ? undefined : gone === names.length ? 'all gone' : 'some gone'
+  }
+
+  private without(costs: readonly number[], skipped: number): readonly number[] {
+    let lists = this.lists.get(costs)
+    if (lists === undefined) {
+      lists = new Map()
+      this.lists.set(costs, lists)
+    }
+    let list = lists.get(skipped)
+    if (list === undefined) {
+      list = costs.map((cost, index) => (Math.floor(skipped / 2 ** index) % 2 === 1 ? 0 : cost))
+      lists.set(skipped, list)
+    }
+    return list
+  }
+}
