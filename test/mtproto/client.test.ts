@@ -6,7 +6,7 @@ import { memory } from '../../src/storage/memory/memory.js'
 import type { Storage } from '../../src/storage/storage.js'
 import type { Person, TelegramGroup } from '../../src/telegram/index.js'
 import { until } from '../servers/until.js'
-import { account, alice, all, client, face, guest, kept, onStage, telegram } from './stage.js'
+import { account, alice, all, client, face, guest, kept, onStage, person, telegram } from './stage.js'
 
 onStage()
 
@@ -96,6 +96,22 @@ test('history is read by ids, and all of a user is purged, whichever way the acc
   expect(left.filter(({ isService }) => !isService).map(({ senderId }) => senderId)).toEqual(
     Array(65).fill(alice.id),
   )
+})
+
+test('what somebody wrote in the name of a channel is purged by the id of the channel, whichever way the account may', async () => {
+  const spam = telegram.createChannel({ title: 'Spam', owner: bob })
+  await bob.in(plaza).joins()
+  const write = async () => {
+    for (let n = 0; n < 3; n++) await bob.in(plaza).as(spam).sends(`buy ${n}`)
+    await bob.in(plaza).sends('hello')
+  }
+  await write()
+  expect(await client().purge('plaza', spam.id)).toMatchObject({ deleted: 3, way: 'by id' })
+  await write()
+  const owner = await person()
+  await all(owner.history('plaza'))
+  expect(await owner.purge('plaza', spam.id)).toEqual({ deleted: 3, way: 'at once' })
+  expect(plaza.messages.flatMap(({ text }) => text ?? [])).toEqual(['hello', 'hello'])
 })
 
 test('waits as long as Telegram says, if that is not too long, and tells of it', async () => {

@@ -1,4 +1,5 @@
 import { Bot } from 'grammy'
+import { subject, subjectKey } from '../../src/core/subject.js'
 import { type MtprotoClient, mtproto, type Purged, type Purger, purgeOnBan } from '../../src/mtproto/index.js'
 import { sentinel } from '../../src/sentinel.js'
 import { type Person, startTelegram, type Telegram } from '../../src/telegram/index.js'
@@ -137,4 +138,22 @@ test.each([
   ['no duration', { timeout: 'soon' as never }, /purgeOnBan\.timeout/],
 ])('options with %s are refused', (_, options, complaint) => {
   expect(() => purgeOnBan({ purge: () => Promise.reject(new Error('never')) }, options)).toThrow(complaint)
+})
+
+test('a blocked channel is purged as a blocked user is, and a blocked chat is not', async () => {
+  const asked: (readonly [number, number])[] = []
+  const purger: Purger = {
+    purge: async (chat, user) => {
+      asked.push([chat, user])
+      return { deleted: 0, way: 'by id' }
+    },
+  }
+  const { blocked } = purgeOnBan(purger, { chats: [-1] })
+  const { signal } = new AbortController()
+  for (const who of [subject.user(7), subject.sender(-1001000000002), subject.chat(-1001000000003)])
+    await blocked.run({ key: subjectKey(who) }, { signal })
+  expect(asked).toEqual([
+    [-1, 7],
+    [-1, -1001000000002],
+  ])
 })

@@ -167,7 +167,10 @@ export interface Purged {
   readonly reason?: string
 }
 
-/** Deletes all messages of a user in a chat: in one call if the account may do that, else by reading the last `depth` ids. */
+/**
+ * Deletes all messages of a user, or in the name of a channel, in a chat: in one call if the account may do that, else by reading
+ * the last `depth` ids.
+ */
 export async function purge(
   caller: Caller,
   chat: number | string,
@@ -175,9 +178,11 @@ export async function purge(
   options: HistoryOptions = {},
 ): Promise<Purged> {
   const channel = await caller.channel(chat)
-  const participant = await caller.peer(who)
+  let sender = typeof who === 'number' && who < 0 ? who : undefined
   let reason: string
   try {
+    const participant = await caller.peer(who)
+    sender = senderOf(participant)
     let deleted = 0
     for (;;) {
       const done = await caller.call(
@@ -190,10 +195,10 @@ export async function purge(
     }
   } catch (error) {
     const refused = reasonOf(error)
-    if (refused === undefined) throw error
+    // The messages of a channel are found by its id, even if the account may not see the channel itself.
+    if (refused === undefined || sender === undefined) throw error
     reason = refused
   }
-  if (participant._ !== 'inputPeerUser') return { deleted: 0, way: 'by id', reason }
   let deleted = 0
   let batch: number[] = []
   const remove = async () => {
@@ -203,10 +208,16 @@ export async function purge(
     batch = []
   }
   for await (const { id, senderId, isService } of historyOf(caller, chat, options)) {
-    if (senderId !== participant.userId || isService) continue
+    if (senderId !== sender || isService) continue
     batch.push(id)
     if (batch.length === PAGE) await remove()
   }
   await remove()
   return { deleted, way: 'by id', reason }
+}
+
+/** The id of a user or channel as in the Bot API; undefined for other peers. */
+function senderOf(peer: tl.TypeInputPeer): number | undefined {
+  if ('channelId' in peer) return chatIdOfChannel(peer.channelId)
+  return 'userId' in peer ? peer.userId : undefined
 }

@@ -29,13 +29,16 @@ export interface Purger {
  * ```
  */
 export interface PurgeOnBanOptions {
-  /** Chats in which users blocked by `guard.block()` are purged. Users banned in a chat are always purged there. @default [] */
+  /**
+   * Chats in which users and channels blocked by `guard.block()` are purged. Users banned in a chat are always purged there.
+   * @default []
+   */
   readonly chats?: readonly number[]
   /** How many ids to look through, newest first, if messages must be deleted one by one. @default 10,000 */
   readonly depth?: number
   /** Time limit of one purge, not counting the wait for its turn. @default '10m' */
   readonly timeout?: Duration
-  /** Called after each purge. */
+  /** Called after each purge; `user` is the id of the user or channel. */
   readonly onPurged?: (purged: Purged & { readonly chat: number; readonly user: number }) => void
 }
 
@@ -73,7 +76,7 @@ const LONGEST: Ms = 365 * 86_400_000
 
 /**
  * Deletes all messages of users who are banned: in a chat by an administrator (Telegram deletes them only on request), or by
- * `guard.block()` in the chats listed in the options. For the option `hooks` of `sentinel()`. Two purges run at a time, in the
+ * `guard.block()` in the chats listed in the options. There, messages in the name of a blocked channel are deleted, too. For the option `hooks` of `sentinel()`. Two purges run at a time, in the
  * background; `guard.close()` waits for them. Errors are reported as `error` events of the guard.
  *
  * A bot looks through the last `depth` ids of the chat; a person's account deletes everything at once.
@@ -118,7 +121,7 @@ export function purgeOnBan(client: Purger, options: PurgeOnBanOptions = {}): Pur
       timeout: Math.min(LONGEST, patience * Math.max(1, chats.length)),
       run: async ({ key }, { signal }) => {
         const { kind, id } = keySubject(key) as { readonly kind: string; readonly id?: number }
-        if (kind !== 'user' || id === undefined) return
+        if ((kind !== 'user' && kind !== 'sender') || id === undefined) return
         for (const chat of chats) await purge(chat, id, signal)
       },
     },

@@ -142,20 +142,29 @@ export const CHANNELS = {
     return affected(server, account, chat, stored)
   },
   'channels.deleteParticipantHistory': (call) => {
-    const { server, account, request } = call
+    const { server, account } = call
     if (account.kind === 'bot') throw badRequest('BOT_METHOD_INVALID')
     const chat = visible(call)
     if (!hasRight(server.world.membership(chat, account.id), 'can_delete_messages')) {
       throw badRequest('CHAT_ADMIN_REQUIRED')
     }
-    const author = server.face.peers.user(account, request.participant as TlObject)
-    const stored = chat.history
-      .all()
-      .filter(({ authorId, receiverId }) => authorId === author.id && receiverId === undefined)
+    const isTheirs = writtenBy(call)
+    const stored = chat.history.all().filter((each) => each.receiverId === undefined && isTheirs(each))
     const { pts, pts_count } = affected(server, account, chat, stored)
     return { _: 'messages.affectedHistory', pts, pts_count, offset: 0 }
   },
 } as const satisfies Record<string, AccountMethod>
+
+/** Whether a message is from the participant: a user, or a channel in whose name it was written. */
+function writtenBy({ server, account, request }: AccountCall): (stored: StoredMessage) => boolean {
+  const participant = request.participant as TlObject
+  if (participant._ === 'inputPeerChannel') {
+    const channel = server.face.peers.channel(account, participant)
+    return ({ message }) => message.sender_chat?.id === channel.id
+  }
+  const author = server.face.peers.user(account, participant)
+  return ({ authorId }) => authorId === author.id
+}
 
 function affected(
   server: MtprotoServer,
