@@ -155,6 +155,56 @@ test('topics, albums and who sent it via which bot', () => {
   })
 })
 
+test('an edit that changed nothing is not an edit, but a location that moves is', () => {
+  const edited = (fields: object) => {
+    const { message: said } = message({ fromId: { _: 'peerUser', userId: 7 }, editDate: 2, ...fields }) as {
+      readonly message: object
+    }
+    return told({ _: 'updateEditChannelMessage', pts: 1, ptsCount: 1, message: said })
+  }
+  expect(edited({})).toMatchObject({ edited_message: { text: 'hello', edit_date: 2 } })
+  expect(edited({ editHide: true })).toBeUndefined()
+  const media = { _: 'messageMediaGeoLive', geo: { _: 'geoPoint', lat: 1, long: 2 }, period: 900 }
+  expect(edited({ editHide: true, message: '', media })).toMatchObject({
+    edited_message: { location: { latitude: 1, live_period: 900 }, edit_date: 2 },
+  })
+})
+
+test('a new photo, a story that was answered, an approved request, a link to a folder', () => {
+  const photo = {
+    _: 'photo',
+    id: Long.ONE,
+    accessHash: Long.ONE,
+    fileReference: new Uint8Array(),
+    dcId: 2,
+    date: 1,
+    sizes: [{ _: 'photoSize', type: 'c', w: 640, h: 640, size: 1000 }],
+  }
+  const action = { _: 'messageActionChatEditPhoto', photo }
+  expect(told(message({ _: 'messageService', action }))).toMatchObject({
+    message: { new_chat_photo: [{ width: 640, file_size: 1000 }] },
+  })
+  const peer = { _: 'peerUser', userId: 7 }
+  expect(told(message({ replyTo: { _: 'messageReplyStoryHeader', peer, storyId: 4 } }))).toMatchObject({
+    message: { reply_to_story: { chat: { id: 7 }, id: 4 } },
+  })
+  const came = {
+    _: 'updateChannelParticipant',
+    channelId: 6,
+    date: 1,
+    actorId: 7,
+    userId: 7,
+    newParticipant: { _: 'channelParticipant', userId: 7, date: 1 },
+    qts: 1,
+  }
+  expect(told({ ...came, invite: { _: 'chatInvitePublicJoinRequests' } })).toMatchObject({
+    chat_member: { via_join_request: true, new_chat_member: { status: 'member' } },
+  })
+  expect(told({ ...came, viaChatlist: true })).toMatchObject({
+    chat_member: { via_chat_folder_invite_link: true },
+  })
+})
+
 test('what the account wrote itself, and what the Bot API has no word for, is not told', () => {
   expect(told(message({ out: true }))).toBeUndefined()
   expect(told({ _: 'updateUserTyping', userId: 7 })).toBeUndefined()

@@ -154,16 +154,16 @@ export class MtprotoClient extends AccountCalls {
     yield* historyOf(await this.reach(), chat, options)
   }
 
-  /** Deletes all messages of a user in a chat, by the method that is open to the account. */
+  /** Deletes all messages of a user or channel in a chat, by the method that is open to the account. */
   async purge(chat: number | string, user: number | string, options?: HistoryOptions): Promise<Purged> {
     return purge(await this.reach(), chat, user, options)
   }
 
   /**
-   * Passes updates from MTProto to a bot as updates of the Bot API, to the same guards and handlers. Covers messages with files,
-   * edits, channel posts, members, join requests, callback and inline queries, reactions and polls. Do not poll for the same bot
-   * at the same time, or it gets every update twice. Resolves once updates arrive; those missed while nothing listened are
-   * fetched first. Updates not handled when the process died are delivered again.
+   * Passes updates from MTProto to a bot as updates of the Bot API, to the same guards and handlers. Covers messages with files
+   * and the messages they reply to, edits, channel posts, members, join requests, callback and inline queries, reactions and
+   * polls. Do not poll for the same bot at the same time, or it gets every update twice. Resolves once updates arrive; those
+   * missed while nothing listened are fetched first. Updates not handled when the process died are delivered again.
    *
    * @throws SentinelError `mtproto.session` if the client is already bridged to a bot, or closed meanwhile. After other errors,
    * it can be called again.

@@ -1,5 +1,5 @@
 import type { ITelegramStorageProvider, tl } from '@mtcute/core'
-import type { Update, User } from 'grammy/types'
+import type { MaybeInaccessibleMessage, Update, User } from 'grammy/types'
 import { type Clock, quietTimers } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
 import { SentinelError } from '../../../core/errors.js'
@@ -8,9 +8,11 @@ import type { Caller } from '../calls/caller.js'
 import type { Opened } from '../mtcute.js'
 import { Handled, keyOf } from './handled.js'
 import { Handling } from './handling.js'
+import { Originals } from './originals.js'
 import { COMMON, inStep, Progress } from './progress.js'
 import { Refetching } from './refetch.js'
-import { type Peers, Translation } from './translation/translation.js'
+import { answeringIn, type Peer, type Peers, Translation } from './translation/translation.js'
+import { Waits } from './waits.js'
 
 /** How long closing waits for updates being handled. */
 const PATIENCE: Ms = 10_000
@@ -40,6 +42,8 @@ export class Bridging {
   readonly #handling: Handling
   readonly #refetching: Refetching
   readonly #translation: Translation
+  readonly #originals: Originals
+  readonly #waits = new Waits()
   #take: Take | undefined
   #me: User | undefined
   /** The last `qts` seen; some updates are numbered by it. */
@@ -54,6 +58,7 @@ export class Bridging {
     this.#handling = new Handling(this.#progress, parts.failed)
     this.#refetching = new Refetching(parts.storage.kv)
     this.#translation = new Translation(parts.clock(), () => this.#me as User)
+    this.#originals = new Originals(parts.failed)
     const { kv, ...storage } = inStep(parts.storage, this.#progress, (box) => this.#refetching.note(box))
     this.storage = {
       ...storage,
@@ -202,6 +207,21 @@ export class Bridging {
     return !isAgain
   }
 
+  /** Adds the message that a message replies to or pins, of which the update gives only the id; undefined if there is none. */
+  #completing(bridged: Update, box: number): Promise<void> | undefined {
+    const answering = answeringIn(bridged)
+    const caller = this.#caller
+    if (answering === undefined || caller === undefined) return undefined
+    const { message, field } = answering
+    const { message_id: id } = message[field] as MaybeInaccessibleMessage
+    const add = async () => {
+      const found = await this.#originals.of(caller, box, message.message_id, id)
+      const original = found && this.#translation.original(found.message, knownOf(found.users, found.chats))
+      if (original !== undefined) Object.assign(message, { [field]: original })
+    }
+    return add().catch(this.parts.failed)
+  }
+
   #came(update: tl.TypeUpdate, peers: Peers): void {
     if ('qts' in update && !this.#isNew(update.qts)) return
     const box = boxOf(update)
@@ -211,7 +231,13 @@ export class Bridging {
     const take = this.#take
     if (bridged === undefined || take === undefined) return
     const key = keyOf(update)
+    const wait = this.#waits.of(bridged, this.#completing(bridged, box))
     this.#handling.hand(box, key, async () => {
+      // Like the lookup below: yields only if it must, so that updates keep their order.
+      if (wait !== undefined && !wait.isOver) {
+        await wait.over
+        if (this.#handling.isStopped) return
+      }
       const was = key !== undefined && this.#handled.before(box, key)
       // Only the first lookup of a box is asynchronous; later ones must not yield.
       if (typeof was !== 'boolean') {
@@ -246,11 +272,11 @@ function boxOf(update: tl.TypeUpdate): number {
 
 /** Users and chats that come with an update, by their ids in the Bot API. */
 function knownOf(users: Iterable<tl.TypeUser>, chats: Iterable<tl.TypeChat>): Peers {
-  const known = new Map<number, tl.RawUser | tl.RawChannel | tl.RawChat>()
+  const known = new Map<number, Peer>()
   for (const user of users) if (user._ === 'user') known.set(user.id, user)
   for (const chat of chats) {
-    if (chat._ === 'channel') known.set(chatIdOfChannel(chat.id), chat)
-    if (chat._ === 'chat') known.set(-chat.id, chat)
+    if (chat._ === 'channel' || chat._ === 'channelForbidden') known.set(chatIdOfChannel(chat.id), chat)
+    if (chat._ === 'chat' || chat._ === 'chatForbidden') known.set(-chat.id, chat)
   }
   return known
 }

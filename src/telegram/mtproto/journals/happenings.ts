@@ -217,6 +217,9 @@ export class Happenings {
     const told = chat_member ?? my_chat_member
     if (told === undefined) return undefined
     const { chat, from, date, old_chat_member: before, new_chat_member: after, invite_link: link } = told
+    // Who asked without a link has this in place of one.
+    const asked = told.via_join_request === true ? { _: 'chatInvitePublicJoinRequests' } : undefined
+    const invite = link === undefined ? asked : inviteOf(link, date)
     const people = [from.id, after.user.id]
     if (chat.type === 'private') {
       const fields = {
@@ -240,7 +243,8 @@ export class Happenings {
       user_id: BigInt(account.id),
       ...as('prev_participant', before),
       ...as('new_participant', after),
-      ...(link !== undefined && { invite: inviteOf(link, date) }),
+      via_chatlist: told.via_chat_folder_invite_link === true,
+      ...(invite !== undefined && { invite }),
     }
     return { numbered: true, fields, people, places: [chat.id] }
   }
@@ -288,12 +292,19 @@ function membershipOf(member: ChatMember): Membership {
         isMember: member.is_member,
         permissions: member,
         untilDate: member.until_date,
+        ...tagOf(member),
       }
     case 'kicked':
       return { status: 'kicked', untilDate: member.until_date }
+    case 'member':
+      return { status: 'member', ...tagOf(member) }
     default:
       return { status: member.status }
   }
+}
+
+function tagOf({ tag }: { readonly tag?: string }): { readonly tag?: string } {
+  return tag === undefined ? {} : { tag }
 }
 
 /** Converts a `chat_instance`, which is a string in the Bot API and a number in MTProto. */

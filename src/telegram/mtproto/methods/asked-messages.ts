@@ -1,6 +1,7 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import { badRequest } from '../rpc-error.js'
+import { answeredBy } from '../views/headers.js'
 
 /** A requested message, which is given by id or by its relation to another (https://core.telegram.org/type/InputMessage). */
 export interface Asked {
@@ -24,7 +25,7 @@ export function askedMessages(
     const id = input.id as number
     const stored = find(id)
     if (input._ !== 'inputMessageReplyTo') return { id, stored }
-    const answered = stored?.message.reply_to_message?.message_id
+    const answered = stored && answeredBy(stored.message)
     return { id, stored: answered === undefined ? undefined : stored?.chat.history.find(answered) }
   })
 }

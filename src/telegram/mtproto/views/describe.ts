@@ -154,7 +154,11 @@ export class Describer {
       ...(sender !== undefined && chat.kind !== 'channel' && { from_id: peerOf(sender.id) }),
       peer_id: chat.kind === 'private' ? this.#other(viewer, stored) : peerOf(chat.id),
       date: message.date,
-      ...replyHeader(stored, (each) => this.#numberOf(viewer, each)),
+      ...replyHeader(
+        stored,
+        (each) => this.#numberOf(viewer, each),
+        (each) => this.media.ofMessage(viewer, each),
+      ),
     }
     const action = actionOf(message)
     if (action !== undefined) return { _: 'messageService', ...common, action }

@@ -1,5 +1,6 @@
 import type { tl } from '@mtcute/core'
 import type { MessageEntity } from 'grammy/types'
+import { type Peers, userOf } from './people.js'
 
 const ENTITIES: Readonly<Record<string, MessageEntity['type']>> = {
   messageEntityMention: 'mention',
@@ -17,14 +18,21 @@ const ENTITIES: Readonly<Record<string, MessageEntity['type']>> = {
   messageEntityCode: 'code',
 }
 
-/** Converts entities; drops those that the Bot API does not have. */
-export function entitiesOf(entities: readonly tl.TypeMessageEntity[] = []): MessageEntity[] {
-  return entities.map(entityOf).filter((entity) => entity !== undefined)
+/** Converts entities; drops those that the Bot API does not have, and mentions of users whom the update does not describe. */
+export function entitiesOf(
+  entities: readonly tl.TypeMessageEntity[] = [],
+  peers: Peers = new Map(),
+): MessageEntity[] {
+  return entities.map((entity) => entityOf(entity, peers)).filter((entity) => entity !== undefined)
 }
 
-function entityOf(entity: tl.TypeMessageEntity): MessageEntity | undefined {
+function entityOf(entity: tl.TypeMessageEntity, peers: Peers): MessageEntity | undefined {
   const { offset, length } = entity
   switch (entity._) {
+    case 'messageEntityMentionName': {
+      const user = userOf(entity.userId, peers)
+      return user === undefined ? undefined : { type: 'text_mention', offset, length, user }
+    }
     case 'messageEntityPre':
       return {
         type: 'pre',

@@ -140,6 +140,7 @@ export function pollOf(poll: tl.RawPoll, results: tl.TypePollResults): Poll {
     counted.get(keyOf(option))?.correct === true ? [nth] : [],
   )
   const question = entitiesOf(poll.question.entities)
+  const explanation = entitiesOf(results.solutionEntities)
   return {
     id: poll.id.toString(),
     question: poll.question.text,
@@ -162,6 +163,7 @@ export function pollOf(poll: tl.RawPoll, results: tl.TypePollResults): Poll {
     members_only: poll.subscribersOnly === true,
     ...(correct.length > 0 && { correct_option_ids: correct }),
     ...(results.solution !== undefined && { explanation: results.solution }),
+    ...(explanation.length > 0 && { explanation_entities: explanation }),
     ...(poll.closePeriod !== undefined && { open_period: poll.closePeriod }),
     ...(poll.closeDate !== undefined && { close_date: poll.closeDate }),
   } as Poll

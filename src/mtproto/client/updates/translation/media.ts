@@ -74,7 +74,7 @@ function pointOf({ lat, long, accuracyRadius: accuracy }: tl.RawGeoPoint): Locat
 }
 
 /** All sizes of a photo, the largest last. */
-function sizesOf(photo: tl.RawPhoto): PhotoSize[] {
+export function sizesOf(photo: tl.RawPhoto): PhotoSize[] {
   const { thumbnails } = new Photo(photo)
   return thumbnails.flatMap(sizeOf).sort((a, b) => a.width * a.height - b.width * b.height)
 }

@@ -115,7 +115,15 @@ function permissionsOf(banned: tl.RawChatBannedRights) {
 
 /** Undefined if one of the users involved is not described in the update. */
 export function membershipOf(
-  { actorId, userId, date, prevParticipant, newParticipant, invite }: tl.RawUpdateChannelParticipant,
+  {
+    actorId,
+    userId,
+    date,
+    prevParticipant,
+    newParticipant,
+    invite,
+    viaChatlist,
+  }: tl.RawUpdateChannelParticipant,
   chat: Chat,
   peers: Peers,
 ): ChatMemberUpdated | undefined {
@@ -130,6 +138,8 @@ export function membershipOf(
     old_chat_member: chatMemberOf(user, prevParticipant, chat),
     new_chat_member: chatMemberOf(user, newParticipant, chat),
     ...(link !== undefined && { invite_link: link }),
+    ...(invite?._ === 'chatInvitePublicJoinRequests' && { via_join_request: true }),
+    ...(viaChatlist === true && { via_chat_folder_invite_link: true }),
   }
 }
 

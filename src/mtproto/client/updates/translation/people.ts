@@ -2,8 +2,14 @@ import type { tl } from '@mtcute/core'
 import type { Chat, User } from 'grammy/types'
 import { markedId } from '../../messages.js'
 
+/**
+ * A user or chat that Telegram describes; forbidden are those that the account may no longer see, because it was banned from
+ * them.
+ */
+export type Peer = tl.RawUser | tl.RawChannel | tl.RawChat | tl.RawChannelForbidden | tl.RawChatForbidden
+
 /** Users and chats that come with an update, by their ids in the Bot API. */
-export type Peers = ReadonlyMap<number, tl.RawUser | tl.RawChannel | tl.RawChat>
+export type Peers = ReadonlyMap<number, Peer>
 
 export function userOf(id: number, peers: Peers): User | undefined {
   const user = peers.get(id)
@@ -36,7 +42,9 @@ export function chatOf(peer: tl.TypePeer, peers: Peers): Chat | undefined {
   }
   const id = markedId(peer)
   const chat = peers.get(id)
-  if (chat?._ === 'chat') return { id, type: 'group', title: chat.title }
+  if (chat?._ === 'chat' || chat?._ === 'chatForbidden') return { id, type: 'group', title: chat.title }
+  if (chat?._ === 'channelForbidden')
+    return { id, type: chat.broadcast === true ? 'channel' : 'supergroup', title: chat.title }
   if (chat?._ !== 'channel') return undefined
   const username = chat.username ?? chat.usernames?.find(({ active }) => active === true)?.username
   const name = username === undefined ? {} : { username }

@@ -1,5 +1,5 @@
 import type { tl } from '@mtcute/core'
-import type { Update, User } from 'grammy/types'
+import type { Message, Update, User } from 'grammy/types'
 import {
   inlineQueryOf,
   joinRequestOf,
@@ -16,7 +16,7 @@ import { messageOf } from './messages.js'
 import { checkoutOf, shippingOf } from './payments.js'
 import { chatOf, type Peers } from './people.js'
 
-export type { Peers } from './people.js'
+export type { Peer, Peers } from './people.js'
 
 /**
  * First update id of bridged updates: above Telegram's own ids, which have 32 bits, and far enough below 2^53 for four million
@@ -47,6 +47,26 @@ export class Translation {
     const told = tell?.(update, peers, this.me())
     return told === undefined ? undefined : { update_id: this.#next++, ...told }
   }
+
+  /** Translates a message that another one replies to or pins; undefined if it was deleted. */
+  original(message: tl.TypeMessage, peers: Peers): Message | undefined {
+    if (message._ === 'messageEmpty') return undefined
+    const { reply_to_message: _, ...described } = messageOf(message, peers, this.me()) ?? {}
+    return 'message_id' in described ? (described as Message) : undefined
+  }
+}
+
+/** A message, and its field that holds another message. */
+export interface Answering {
+  readonly message: Message
+  readonly field: 'reply_to_message' | 'pinned_message'
+}
+
+/** Finds the message of an update, if it replies to or pins another one. */
+export function answeringIn(update: Update): Answering | undefined {
+  const message = update.message ?? update.edited_message ?? update.channel_post ?? update.edited_channel_post
+  if (message?.pinned_message !== undefined) return { message, field: 'pinned_message' }
+  return message?.reply_to_message === undefined ? undefined : { message, field: 'reply_to_message' }
 }
 
 /** Translating functions by constructor name. */
@@ -57,10 +77,10 @@ const TELLING: {
     me: User,
   ) => Told | undefined
 } = {
-  updateNewMessage: ({ message }, peers) => written(message, peers, false),
-  updateNewChannelMessage: ({ message }, peers) => written(message, peers, false),
-  updateEditMessage: ({ message }, peers) => written(message, peers, true),
-  updateEditChannelMessage: ({ message }, peers) => written(message, peers, true),
+  updateNewMessage: ({ message }, peers, me) => written(message, peers, me, false),
+  updateNewChannelMessage: ({ message }, peers, me) => written(message, peers, me, false),
+  updateEditMessage: edited,
+  updateEditChannelMessage: edited,
   updateBotCallbackQuery: tapOf,
   updateInlineBotCallbackQuery: inlineTapOf,
   updateBotInlineQuery: inlineQueryOf,
@@ -76,9 +96,23 @@ const TELLING: {
   updateMessagePollVote: voteOf,
 }
 
-function written(message: tl.TypeMessage, peers: Peers, isEdit: boolean): Told | undefined {
+/**
+ * Telegram marks edits in which nobody changed the content, but somebody reacted, for example. A location that moves may be
+ * marked, too, and counts as changed.
+ */
+function edited(
+  { message }: tl.RawUpdateEditMessage | tl.RawUpdateEditChannelMessage,
+  peers: Peers,
+  me: User,
+): Told | undefined {
+  const isUnchanged =
+    message._ === 'message' && message.editHide === true && message.media?._ !== 'messageMediaGeoLive'
+  return isUnchanged ? undefined : written(message, peers, me, true)
+}
+
+function written(message: tl.TypeMessage, peers: Peers, me: User, isEdit: boolean): Told | undefined {
   if (message._ === 'messageEmpty' || message.out === true) return undefined
-  const described = messageOf(message, peers)
+  const described = messageOf(message, peers, me)
   if (described === undefined) return undefined
   const kind = described.chat.type === 'channel' ? 'channel_post' : 'message'
   return { [isEdit ? `edited_${kind}` : kind]: described }
