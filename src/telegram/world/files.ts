@@ -1,4 +1,5 @@
 import { createHash, webcrypto } from 'node:crypto'
+import { readTdFileId } from './td-file-id.js'
 
 export interface StoredFile {
   /** Id as a document; see {@link fileIdOf} for other kinds. */
@@ -107,8 +108,11 @@ export class Files {
     return file
   }
 
+  /** Finds a file by its {@link fileIdOf}, or by the id that it has in updates that came by MTProto. */
   find(id: string): StoredFile | undefined {
-    return kindOf(id) === undefined ? undefined : this.#files.get(id.slice(-HASH_LENGTH))
+    if (ownKindOf(id) !== undefined) return this.#files.get(id.slice(-HASH_LENGTH))
+    const named = readTdFileId(id)
+    return named === undefined ? undefined : this.#byNumber.get(named.number)
   }
 
   /** Finds a file by its {@link pathOf}, with its kind. */
@@ -172,6 +176,10 @@ export function pathOf({ name, number }: StoredFile, kind: FileKind): string {
 
 /** The kind encoded in a file id. */
 export function kindOf(id: string): FileKind | undefined {
+  return ownKindOf(id) ?? readTdFileId(id)?.kind
+}
+
+function ownKindOf(id: string): FileKind | undefined {
   const prefix = id.slice(0, -HASH_LENGTH)
   return NAMES.find((kind) => KINDS[kind].prefix === prefix)
 }
