@@ -30,16 +30,12 @@ export function spares(level: number, whom: Excused): boolean {
 }
 
 export const exemptOptions = z.strictObject({
-  owner: option(subject, "The bot's owner: exempt from everything except once."),
+  owner: option(subject, "The bot's owner: exempt from everything except once and concurrency."),
   users: option(z.array(subject).readonly(), 'Further users with the same exemption.'),
-  chatAdmins: option(
-    z.boolean(),
-    'Exempts administrators, in their chat, from everything except block, once and auth.',
-    false,
-  ),
+  chatAdmins: option(z.boolean(), 'Exempts administrators, in their chat, from limits and debounces.', false),
   roles: option(
     z.array(z.string()).readonly(),
-    'Holders of one of these roles are exempt from everything except block and once.',
+    'Holders of one of these roles are exempt from limits, debounces, registration and required roles.',
   ),
 })
 
@@ -55,16 +51,16 @@ export const exemptOptions = z.strictObject({
  * ```
  */
 export interface ExemptOptions {
-  /** The bot's owner: exempt from everything but `once`. */
+  /** The bot's owner: exempt from everything but `once` and `concurrency`. */
   readonly owner?: Subject
-  /** More users who are exempt from everything but `once`. */
+  /** More users who are exempt from everything but `once` and `concurrency`. */
   readonly users?: readonly Subject[]
   /**
-   * Administrators of the chat, including anonymous ones, in that chat: exempt from all but `block`, `once` and `auth`.
+   * Administrators of the chat, including anonymous ones, in that chat: exempt from limits and debounces.
    * @default false
    */
   readonly chatAdmins?: boolean
-  /** Holders of one of these roles: exempt from all but `block` and `once`. */
+  /** Holders of one of these roles: exempt from limits, debounces, registration and required roles. */
   readonly roles?: readonly string[]
 }
 
