@@ -21,7 +21,7 @@ const subjects = z.array(subject).readonly()
 export const blockOptions = z.strictObject({
   list: option(subjects, 'Subjects that are blocked in addition to those blocked by guard.block().'),
   allow: option(subjects, 'Subjects that this guard never refuses, even if they are blocked.'),
-  only: option(z.boolean(), 'Admits only subjects in allow.', false),
+  only: option(z.boolean(), 'Admits only subjects in allow, or passed to guard.allow().', false),
   deny: option(
     z.union([z.literal('silent'), callable<Denial<Context>>()]),
     'What blocked users are told: nothing, or what your function sends.',
