@@ -1,4 +1,4 @@
-import { Bot } from 'grammy'
+import { Bot, type Middleware } from 'grammy'
 import type { Update } from 'grammy/types'
 import {
   debounce,
@@ -30,9 +30,10 @@ interface Shop extends Desk {
   elsewhere(update: Update): Promise<void>
 }
 
-function shop(guard: Guard, options: SentinelOptions): Shop {
+function shop(guard: Guard, options: SentinelOptions, first?: Middleware<GuardedContext>): Shop {
   const sold: string[] = []
   const wire = (bot: Bot<GuardedContext>): void => {
+    if (first !== undefined) bot.use(first)
     bot.command('sell', guard, async () => {
       await at.fate()
       sold.push('sold')
@@ -187,6 +188,44 @@ describe('a worker died over an update, and its lease has run out', () => {
     await at.elsewhere(says(ALICE, '/sell'))
     expect(at.sold).toEqual(['sold'])
   })
+})
+
+describe('an update that is handled several times, with a lease', () => {
+  const hangs = (): Promise<void> => new Promise(() => undefined)
+  const before = (): void => undefined
+  const ORDERS = Object.entries({
+    'fails and hangs': [fails, hangs],
+    'hangs and fails': [hangs, fails],
+    'fails, hangs and hangs': [fails, hangs, hangs],
+    'fails, hangs and fails': [fails, hangs, fails],
+    'hangs, and fails before it reaches the handler': [hangs, before],
+    'fails before it reaches the handler, and hangs': [before, hangs],
+    'fails, and fails again': [fails, fails],
+  })
+
+  test.each(ORDERS.flatMap(([order, fates]) => GUARDS.map((guard) => [order, ...guard, fates] as const)))(
+    '%s: %s charges it once',
+    async (_, __, guard, options, fates) => {
+      let isEarly = false
+      const at = shop(guard(), { ...options, once: { lease: '1s' } }, (_, next) =>
+        isEarly ? fails() : next(),
+      )
+      const update = says(ALICE, '/sell')
+      for (const fate of fates) {
+        isEarly = fate === before
+        at.fate = fate
+        void at.handle(update).catch(() => undefined)
+        for (let turn = 0; turn < 10; turn++) await tick()
+        at.time.advance(1500)
+      }
+      isEarly = false
+      at.fate = () => undefined
+      await at.handle(update)
+      expect(at.sold).toEqual(['sold'])
+      await at.handle(says(ALICE, '/sell'))
+      expect(at.sold).toEqual(['sold'])
+    },
+  )
 })
 
 test('hundreds of handlers that fail at once are all given back what they were charged', async () => {

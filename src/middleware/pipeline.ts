@@ -10,7 +10,7 @@ import { IdleWatch } from './chain/idle-watch.js'
 import { observe } from './chain/observing.js'
 import { Preparation } from './chain/preparation.js'
 import { type Probe, probedGuard } from './chain/probe.js'
-import { Redone } from './chain/redone.js'
+import { askedAgain, noteCharged, noteFailed, Redone } from './chain/redone.js'
 import { Settling } from './chain/settling.js'
 import { newTally, type Tally } from './chain/tally.js'
 import { Questions } from './chain/wiring.js'
@@ -59,9 +59,6 @@ export class Chain<C extends Context> {
   private readonly entrance: Entrance<C>
   readonly refusals: Refusals<C>
   private readonly steps: Steps
-  /**
-   * Updates whose handlers failed: for a sentinel, all of them; for guards in front of a handler, those that they had admitted.
-   */
   readonly redone: Redone
   /** Whether any claim has a lease that may end while handlers run. */
   readonly leased: boolean
@@ -94,7 +91,7 @@ export class Chain<C extends Context> {
     const { refusals, steps, inner, leased } = this
     const settling = new Settling(this.prepared, released, leased, this.failed, (ctx) => {
       if (inner) return
-      this.redone.note(ctx)
+      noteFailed(this as unknown as Chain<Context>, ctx)
       takeBackBehind(this as unknown as Chain<Context>, ctx)
     })
     const back = new ChainBack(this)
@@ -293,7 +290,7 @@ export class Chain<C extends Context> {
     if (foretold !== undefined) return this.act(facts, ctx, next, foretold)
     const asked = this.questions.askFor(facts, ctx, ctx.me.id, level, this.failed)
     if (this.watch !== undefined) this.watch = this.watch.see(asked, facts, level)
-    const ask = asked !== undefined && this.inner ? this.askedOf(asked, ctx) : asked
+    const ask = asked !== undefined && this.inner ? askedAgain(this as unknown as Chain<Context>, asked, ctx) : asked
     if (ask === undefined) return this.pass(facts, ctx, next, undefined)
     const { judge } = this.prepared
     if (judge === undefined) {
@@ -329,18 +326,9 @@ export class Chain<C extends Context> {
     await this.act(facts, ctx, next, decision)
   }
 
-  /** Adapts the ask of a handler's guards to a redelivered update: what they already claimed or charged is not asked again. */
-  private askedOf(asked: Ask, ctx: C & Partial<SentinelFlavor>): Ask | undefined {
-    if (ctx.sentinel?.isRepeated !== true) return asked
-    if (this.redone.has(ctx)) return this.questions.unclaimed(asked)
-    // The first attempt failed in this process before it reached this handler, so nothing was charged here.
-    if (this.root?.redone.has(ctx) === true) return asked
-    // The first attempt was in another process. If its handler threw, the charge was given back; if the process died, it was not.
-    return this.root?.leased === true ? this.questions.demanded(asked) : this.questions.unclaimed(asked)
-  }
-
   private act(facts: Facts, ctx: C, next: NextFunction, decision: Decision): MaybePromise<void> {
     if (decision.refusedBy < 0) {
+      if (this.inner) noteCharged(this as unknown as Chain<Context>, ctx)
       if (decision.shadowRefusals.length > 0) this.tellShadows(facts, ctx, decision)
       return this.pass(facts, ctx, next, decision)
     }
