@@ -10,12 +10,15 @@ interface Told {
 const UNREACHED =
   /^(ECONN|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|EPIPE|ETIMEDOUT|08|57P0|53300|57014|25006)/
 
+/** SQLSTATEs for a schema, table, function, type or column that does not exist. */
+const MISSING = /^(3F000|42P01|42883|42704|42703)/
+
 /** SQLSTATEs that a developer or administrator can fix, with advice. */
 const MENDS: readonly (readonly [pattern: RegExp, mend: string])[] = [
   [/^28/, 'The server does not let this user in: check user, password and pg_hba.conf.'],
   [/^3D000/, 'There is no such database: create it, or name another in the connection string.'],
   [
-    /^(3F000|42P01|42883|42704|42703)/,
+    MISSING,
     'Tables or functions are missing: run what "npx grammy-sentinel sql" prints, or leave "migrate" on.',
   ],
   [/^42501/, 'This role may not do that: let one that may run what "npx grammy-sentinel sql" prints.'],
@@ -57,6 +60,11 @@ export class PostgresFailure extends Error {
 export function stateOf(error: unknown): string {
   const cause = error instanceof SentinelError ? error.cause : undefined
   return cause instanceof PostgresFailure ? cause.code : ''
+}
+
+/** Whether something of the schema does not exist, or no longer. */
+export function isMissing(error: unknown): boolean {
+  return MISSING.test(stateOf(error))
 }
 
 /** SQLSTATEs of errors in a statement, which is then rolled back as a whole, and codes meaning that no server was reached. */

@@ -7,7 +7,7 @@ import { ToldMoment } from '../remote/moment.js'
 import { Answers } from './answers.js'
 import { Asking, type Question } from './asking.js'
 import { PostgresReceipt } from './decision.js'
-import { stateOf } from './failures.js'
+import { isMissing, stateOf } from './failures.js'
 import { namesOf, type PlanFunctions } from './functions.js'
 import type { Layout, ScopeLayout } from './layout.js'
 import type { Shared } from './shared.js'
@@ -66,6 +66,8 @@ export class PostgresJudge implements Judge {
   private readonly usual: Usual | undefined
   private readonly batch: Batch<Pending>
   private readonly texts = new Map<string, string>()
+  /** Decides in place of this judge, once the schema was created anew. */
+  private successor: Promise<Judge> | undefined
 
   constructor(
     readonly layout: Layout,
@@ -86,6 +88,7 @@ export class PostgresJudge implements Judge {
   }
 
   evaluate(ask: Ask, at: Ms | undefined = this.shared.clock?.()): Promise<Decision> {
+    if (this.shared.outdated) return this.succeeded().then((judge) => judge.evaluate(ask, at))
     const own = at === undefined ? -1 : this.moment.advance(at)
     const pending = new Pending(ask, own, at === undefined ? -1 : Math.floor(at))
     const answer = new Promise<Decision>((resolve, reject) => {
@@ -97,6 +100,7 @@ export class PostgresJudge implements Judge {
   }
 
   async peek(ask: Ask, at: Ms | undefined = this.shared.clock?.()): Promise<Decision> {
+    if (this.shared.outdated) return (await this.succeeded()).peek(ask, at)
     const own = at === undefined ? -1 : this.moment.at(at)
     const question = { ask, own, at: at === undefined ? -1 : Math.floor(at) }
     const [decision] = await this.call([question], false)
@@ -104,12 +108,23 @@ export class PostgresJudge implements Judge {
   }
 
   async settle(receipt: Receipt, how: Settlement, check?: number): Promise<void> {
-    if (receipt instanceof PostgresReceipt) await this.shared.settler.settle(receipt, how, check)
+    if (!(receipt instanceof PostgresReceipt)) return
+    // What was charged in a schema that is gone is gone, too.
+    const { shared } = receipt.judge
+    if (!shared.outdated) await shared.settler.settle(receipt, how, check)
   }
 
   /** Names of the plan's functions. */
   get functions(): readonly string[] {
     return namesOf(this.made)
+  }
+
+  private succeeded(): Promise<Judge> {
+    this.successor ??= this.shared.prepare(this.layout.plan).catch((error: unknown) => {
+      this.successor = undefined
+      throw error
+    })
+    return this.successor
   }
 
   /** Fails all waiting questions. */
@@ -248,12 +263,17 @@ export class PostgresJudge implements Judge {
     return answers.readUsual(answer, questions, this, serial)
   }
 
-  /** Creates the functions again if they are missing: they were unused for a week, or an administrator dropped them. */
+  /**
+   * Creates the functions again if they are missing: they were unused for a week, or an administrator dropped them. If the whole
+   * schema was replaced, they would refer to numbers of the former one: this call fails, and the next is for a successor.
+   */
   private async patiently(call: () => Promise<string>): Promise<string> {
     try {
       return await call()
     } catch (error) {
-      if (stateOf(error) !== UNDEFINED_FUNCTION) throw error
+      if (!isMissing(error)) throw error
+      await this.shared.look()
+      if (this.shared.outdated || stateOf(error) !== UNDEFINED_FUNCTION) throw error
       await this.shared.functions.make(this.layout.plan, this.made)
       return call()
     }

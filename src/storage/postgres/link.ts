@@ -2,7 +2,7 @@ import type { Client, ClientConfig, Pool, PoolClient, PoolConfig, QueryConfig, Q
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { peer } from '../../core/peer.js'
-import { failure, stateOf } from './failures.js'
+import { failure, isMissing, stateOf } from './failures.js'
 
 /** Returns values as text. Callers know which ones are numbers. */
 const AS_TEXT = { getTypeParser: () => (value: string) => value } as never
@@ -42,6 +42,8 @@ export interface Listening {
 export class Link {
   /** The schema, quoted. */
   readonly s: string
+  /** Called when a table or a function was missing: the schema may be another one than before. */
+  missed: () => void = ignore
   private ended: Promise<void> | undefined
 
   private pool: Pool | undefined
@@ -108,6 +110,7 @@ export class Link {
         return await call(this.pool ?? (await this.make()))
       } catch (error) {
         const told = failure(error)
+        if (isMissing(told)) this.missed()
         if (tries === MOST_TRIES || !AGAIN.has(stateOf(told))) throw told
         await new Promise((done) => setTimeout(done, Math.random() * APART * 2 ** tries))
       }

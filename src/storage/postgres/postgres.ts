@@ -87,6 +87,13 @@ export function postgres(connection: string | Pool, options: PostgresOptions = {
   return shielded(new PostgresStorage(connection, options))
 }
 
+interface Prepared extends Schema {
+  readonly shared: Shared
+  readonly names: KnownNames
+  /** Differs for a schema that was dropped and created anew, also from a dump. */
+  readonly identity: string
+}
+
 class PostgresStorage implements Storage {
   readonly remote = true
   readonly kind = 'postgres'
@@ -103,8 +110,8 @@ class PostgresStorage implements Storage {
   private readonly tellError: (error: SentinelError) => void
   private readonly migrates: boolean
   private readonly ready: Ready
-  private schema: Promise<Schema & { readonly shared: Shared; readonly names: KnownNames }> | undefined
-  private settler: Settler | undefined
+  private schema: Promise<Prepared> | undefined
+  private latest: Prepared | undefined
   private readonly calls = new Calls()
 
   constructor(connection: string | Pool, options: PostgresOptions) {
@@ -122,6 +129,7 @@ class PostgresStorage implements Storage {
     this.migrates = migrates
     this.tellError = onError ?? (() => undefined)
     this.link = Link.over(connection, schema, connections, listen)
+    this.link.missed = () => this.doubt()
     this.changes = new Changes(this.link, (error) => this.fail(error))
     this.sweeper = new Sweeper(
       this.link,
@@ -129,6 +137,7 @@ class PostgresStorage implements Storage {
       migrates,
       () => [...this.judges.values()].flatMap((judge) => judge.functions),
       (error) => this.fail(error),
+      () => this.look(),
     )
     this.ready = Object.assign(() => this.prepared(), { clock })
     this.marks = new PostgresMarks(this.ready)
@@ -197,35 +206,68 @@ class PostgresStorage implements Storage {
     this.sweeper.stop()
     for (const judge of this.judges.values()) judge.close(closedError())
     this.judges.clear()
-    this.settler?.close(closedError())
+    this.latest?.shared.settler.close(closedError())
     await this.link.close()
   }
 
-  /** Brings the schema up to date once; tries again after a failure. */
-  private prepared(): NonNullable<typeof this.schema> {
-    this.schema ??= this.begin().catch((error: unknown) => {
-      this.schema = undefined
+  /** Brings the schema up to date once; tries again after a failure, and when something of the schema was missing. */
+  private prepared(): Promise<Prepared> {
+    if (this.schema !== undefined) return this.schema
+    const beginning = this.begin().catch((error: unknown) => {
+      if (this.schema === beginning) this.schema = undefined
       throw error
     })
-    return this.schema
+    this.schema = beginning
+    return beginning
   }
 
-  private async begin(): Promise<Schema & { readonly shared: Shared; readonly names: KnownNames }> {
-    const { link, clock } = this
-    await migrate(link, this.migrates)
-    const [row] = await link.query<{ value: string }>(
-      `SELECT value FROM ${link.s}.secrets WHERE name = 'digest'`,
+  private doubt(): void {
+    this.schema = undefined
+  }
+
+  /** Notices a schema that was replaced by another worker, whose functions may be the same. */
+  private async look(): Promise<void> {
+    const [identity] = await this.identify()
+    if (identity !== this.latest?.identity) this.doubt()
+    await this.prepared()
+  }
+
+  private async identify(): Promise<[identity: string, secret: string]> {
+    const { s } = this.link
+    const [row] = await this.link.query<{ value: string; names: string }>(
+      `SELECT value, '${s}.names'::regclass::oid::text AS names FROM ${s}.secrets WHERE name = 'digest'`,
     )
-    const subjects = new Subjects(row?.value ?? '')
-    const settler = new Settler(link, subjects, this.calls)
-    this.settler = settler
+    return [`${row?.value} ${row?.names}`, row?.value ?? '']
+  }
+
+  private async begin(): Promise<Prepared> {
+    const { link, clock, calls, latest } = this
+    await migrate(link, this.migrates)
+    const [identity, secret] = await this.identify()
+    if (latest?.identity === identity) return latest
+    const subjects = new Subjects(secret)
     // Any first use starts the sweeper, so that a storage used only for marks, users or values is swept as well.
     if (!link.closed) this.sweeper.start()
-    const { calls } = this
-    const functions = new Functions(link)
-    const onError = this.tellError
-    const shared: Shared = { link, subjects, clock, settler, functions, calls, callsOut: 2, onError }
-    return { link, subjects, time: timeIn, shared, names: new KnownNames(link) }
+    const shared: Shared = {
+      link,
+      subjects,
+      clock,
+      settler: new Settler(link, subjects, calls),
+      functions: new Functions(link),
+      calls,
+      callsOut: 2,
+      onError: this.tellError,
+      look: () => this.prepared(),
+      prepare: (plan) => this.prepare(plan),
+      outdated: false,
+    }
+    this.latest = { link, subjects, time: timeIn, shared, names: new KnownNames(link), identity }
+    if (latest !== undefined) {
+      latest.shared.outdated = true
+      const message = `postgres: schema ${link.s} was dropped and created anew.`
+      latest.shared.settler.close(new SentinelError('storage.unavailable', message))
+    }
+    return this.latest
   }
 
   private fail(error: unknown): void {

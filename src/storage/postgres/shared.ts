@@ -1,3 +1,4 @@
+import type { Judge, Plan } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
 import type { SentinelError } from '../../core/errors.js'
 import type { Calls } from '../remote/calls.js'
@@ -19,4 +20,10 @@ export interface Shared {
   readonly callsOut: number
   /** Receives errors that were handled without failing a caller. */
   readonly onError: (error: SentinelError) => void
+  /** Looks at the schema again. Afterwards `outdated` tells whether it is another one. */
+  readonly look: () => Promise<unknown>
+  /** Prepares a plan for the schema that is there now. */
+  readonly prepare: (plan: Plan) => Promise<Judge>
+  /** The schema was dropped and created anew: the numbers of names and subjects known here belong to others there. */
+  outdated: boolean
 }

@@ -25,6 +25,8 @@ export class Sweeper {
     private readonly drops: boolean,
     private readonly functions: () => readonly string[],
     private readonly onError: (error: unknown) => void,
+    /** Called before each sweep. Rejects if there is nothing to sweep. */
+    private readonly check?: () => Promise<void>,
   ) {}
 
   start(): void {
@@ -74,13 +76,18 @@ export class Sweeper {
     })
   }
 
+  private async work(touches: boolean): Promise<void> {
+    await this.check?.()
+    if (touches) await this.touch()
+    await this.sweep()
+  }
+
   private tick(): void {
     if (this.busy || this.link.closed) return
     this.busy = true
     const due = performance.now() - this.touchedAt >= TOUCH_EVERY_MS
     if (due) this.touchedAt = performance.now()
-    const work = due ? this.touch().then(() => this.sweep()) : this.sweep()
-    work
+    this.work(due)
       .catch((error: unknown) => {
         if (!this.link.closed) this.onError(error)
       })

@@ -1,0 +1,111 @@
+import { jest } from '@jest/globals'
+import { Pool } from 'pg'
+import type { Ask, Judge, Plan } from '../../src/core/check.js'
+import { type Key, memberKey, userKey } from '../../src/core/subject.js'
+import { type PostgresOptions, postgres } from '../../src/storage/postgres/index.js'
+import type { Storage } from '../../src/storage/storage.js'
+import { freshName, sharedPostgres } from '../servers/shared.js'
+import { until } from '../servers/until.js'
+
+/* The schema is dropped under a running worker, and created anew by another one or from a dump. */
+
+const BOT = 42
+const [ALICE, BOB] = [userKey(7), userKey(8)] as [Key, Key]
+const MEMBER = memberKey(ALICE, -100)
+const MARK = { since: 1 }
+
+let url: string
+let pool: Pool
+let schema: string
+const opened: Storage[] = []
+
+beforeAll(async () => {
+  url = await sharedPostgres()
+  pool = new Pool({ connectionString: url, max: 2 })
+}, 30_000)
+beforeEach(() => {
+  schema = freshName('anew')
+})
+afterEach(async () => {
+  for (const storage of opened.splice(0)) await storage.close()
+  await pool.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`)
+})
+afterAll(async () => pool.end())
+
+function open(options: PostgresOptions = {}): Storage {
+  const storage = postgres(url, { schema, ...options })
+  opened.push(storage)
+  return storage
+}
+
+const planOf = (slot: string, amount: number): Plan => ({
+  name: 'chain',
+  scopes: ['user'],
+  checks: [{ kind: 'bucket', guard: 'throttle', slot, subject: 0, limit: { amount, per: 3_600_000 } }],
+})
+const askOf = (key: Key): Ask => ({ bot: BOT, subjects: [key], costs: [1], tokens: [] })
+
+async function admitted(judge: Judge, key: Key, times: number): Promise<number> {
+  let count = 0
+  for (let i = 0; i < times; i++) if ((await judge.evaluate(askOf(key))).refusedBy === -1) count++
+  return count
+}
+
+const drop = () => pool.query(`DROP SCHEMA "${schema}" CASCADE`)
+
+test('a worker counts into limits of its own, not into those that now have its numbers', async () => {
+  const first = open()
+  const alpha = await first.prepare(planOf('alpha', 3))
+  expect(await admitted(alpha, ALICE, 5)).toBe(3)
+  const { receipt } = await alpha.evaluate(askOf(BOB))
+  await drop()
+  const beta = await open().prepare(planOf('beta', 5))
+  expect(await admitted(beta, BOB, 7)).toBe(5)
+  // One call finds the functions missing, and fails.
+  await expect(alpha.evaluate(askOf(BOB))).rejects.toMatchObject({ code: 'storage.failed' })
+  expect(await admitted(alpha, BOB, 5)).toBe(3)
+  expect((await alpha.peek(askOf(ALICE))).refusedBy).toBe(-1)
+  // What was admitted before is gone, and gives nothing back here.
+  if (receipt !== undefined) await alpha.settle(receipt, 'refund')
+  expect(await admitted(alpha, BOB, 1)).toBe(0)
+  const { rows } = await pool.query(`SELECT name FROM "${schema}".names WHERE name ~ 'alpha|beta'`)
+  expect(rows.length).toBeGreaterThanOrEqual(2)
+  // Marks of keys that are texts are found by both.
+  await first.marks.put(BOT, 'role:mod', [{ key: MEMBER, mark: MARK }])
+  expect(await opened[1]?.marks.get(BOT, MEMBER, 'role:mod')).toEqual(MARK)
+})
+
+test('a worker whose functions are there all the same notices by itself', async () => {
+  jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate', 'Date', 'performance'] })
+  try {
+    const [first, second] = [open(), open()]
+    const judge = await first.prepare(planOf('alpha', 3))
+    expect(await admitted(judge, MEMBER, 5)).toBe(3)
+    await drop()
+    expect(await admitted(await second.prepare(planOf('alpha', 3)), MEMBER, 2)).toBe(2)
+    await second.marks.put(BOT, 'role:mod', [{ key: MEMBER, mark: MARK }])
+    await until('it has noticed', async () => {
+      jest.advanceTimersByTime(5000)
+      return (await first.marks.get(BOT, MEMBER, 'role:mod')) !== undefined
+    })
+    expect(await admitted(judge, MEMBER, 5)).toBe(1)
+  } finally {
+    jest.useRealTimers()
+  }
+})
+
+test('it creates the schema again if it may, and says what to run if it may not', async () => {
+  const [may, mayNot] = [open(), open({ migrate: false })]
+  const judges: Judge[] = []
+  for (const storage of [may, mayNot]) {
+    judges.push(await may.prepare(planOf('alpha', 3)))
+    expect(await storage.marks.get(BOT, ALICE, 'blocked')).toBeUndefined()
+  }
+  await drop()
+  await expect(mayNot.marks.get(BOT, ALICE, 'blocked')).rejects.toMatchObject({ code: 'storage.failed' })
+  await expect(mayNot.marks.get(BOT, ALICE, 'blocked')).rejects.toThrow(/grammy-sentinel sql --schema/)
+  await expect(may.marks.get(BOT, ALICE, 'blocked')).rejects.toMatchObject({ code: 'storage.failed' })
+  expect(await may.marks.get(BOT, ALICE, 'blocked')).toBeUndefined()
+  for (const judge of judges) expect(await admitted(judge, ALICE, 2)).toBeGreaterThan(0)
+  expect(await mayNot.marks.get(BOT, ALICE, 'blocked')).toBeUndefined()
+})
