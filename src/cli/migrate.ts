@@ -1,7 +1,9 @@
 import { parseArgs } from 'node:util'
 import { SentinelError } from '../core/errors.js'
+import { CHECKPOINTS } from '../storage/migrate/checkpoint.js'
 import type { Migration, MigrationProgress } from '../storage/migrate.js'
 import { migrate as move } from '../storage/migrate.js'
+import type { RedisOptions } from '../storage/redis/index.js'
 import type { Storage } from '../storage/storage.js'
 import { type Command, type Terminal, UsageError } from './command.js'
 import { checkFile, checkSchema } from './source.js'
@@ -23,6 +25,8 @@ export const migrate: Command = {
     '        --from URL          the source: redis://…, rediss://…, postgres://… or sqlite:FILE (default: the variable MIGRATE_FROM)',
     '        --to URL            the target, written likewise (default: the variable MIGRATE_TO).',
     '                            Prefer the variables where a URL has a password: others on the machine can see arguments.',
+    '                            A node of a Redis Cluster stands for the whole cluster. Name several nodes with commas between',
+    '                            them: redis://user:password@host:6379,host:6380',
     '        --from-prefix NAME  prefix of the keys in Redis (default: sentinel). --to-prefix likewise',
     '        --from-schema NAME  schema in Postgres (default: grammy_sentinel). --to-schema likewise',
     '        --batch N           items read and written at a time, 1 to 1,000 (default: 500)',
@@ -103,8 +107,7 @@ async function storageAt(
 ): Promise<Storage> {
   if (/^(rediss?|unix):\/\//.test(url)) {
     if (schema !== undefined) throw new UsageError(`--${what}-schema is for Postgres. Say --${what}-prefix.`)
-    const { redis } = await import('../storage/redis/index.js')
-    return redis(url, prefix === undefined ? {} : { prefix })
+    return redisAt(url, what, prefix === undefined ? {} : { prefix })
   }
   if (/^postgres(ql)?:\/\//.test(url)) {
     if (prefix !== undefined) throw new UsageError(`--${what}-prefix is for Redis. Say --${what}-schema.`)
@@ -124,6 +127,39 @@ async function storageAt(
     return (await import('../storage/sqlite/index.js')).sqlite(path)
   }
   throw new UsageError(`--${what} takes a URL that begins with redis://, rediss://, postgres:// or sqlite:.`)
+}
+
+/** Connects to a Redis, or to the whole cluster of which the URL names one node or several. */
+async function redisAt(url: string, what: string, options: RedisOptions): Promise<Storage> {
+  const { redis } = await import('../storage/redis/index.js')
+  const nodes = nodesOf(url)
+  if (nodes.some((node) => /\/\/(.*@)?$/.test(node))) {
+    throw new UsageError(
+      `--${what} names no host. Write redis://host:6379, and a comma only between two nodes of a cluster.`,
+    )
+  }
+  if (nodes.length > 1) return redis(nodes, options)
+  const single = redis(url, options)
+  try {
+    await single.values.get(CHECKPOINTS, 'default')
+    return single
+  } catch (error) {
+    await single.close()
+    if (!(error instanceof SentinelError && error.code === 'storage.cluster')) throw error
+    return redis(nodes, options)
+  }
+}
+
+/**
+ * Splits a list of nodes. A comma in a password separates nothing: it has an at sign behind it. A node without a scheme has the
+ * scheme, user and password of the first one.
+ */
+function nodesOf(url: string): readonly string[] {
+  const [first = '', ...others] = url.startsWith('unix:')
+    ? [url]
+    : url.split(/\s*,\s*(?=rediss?:\/\/|[^@]*$)/)
+  const start = /^\w+:\/\/(.*@)?/.exec(first)?.[0] ?? ''
+  return [first, ...others.map((node) => (/^rediss?:\/\//.test(node) ? node : start + node))]
 }
 
 /** Shows progress: a bar in a terminal, otherwise an occasional line. */

@@ -32,6 +32,7 @@ export type SentinelErrorCode =
   | 'storage.failed'
   | 'storage.permission'
   | 'storage.readonly'
+  | 'storage.cluster'
   | 'storage.overloaded'
   | 'storage.unavailable'
   | 'storage.unsupported'

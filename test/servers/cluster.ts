@@ -7,6 +7,8 @@ export interface ClusterOptions {
   readonly replicas?: 0 | 1
   /** After so many milliseconds without an answer a node counts as failing. Default: 1000 with replicas, else 5000. */
   readonly nodeTimeout?: number
+  /** Password of the default user on every node; it is then part of the URLs. */
+  readonly password?: string
   /** More arguments of each `redis-server`. */
   readonly args?: readonly string[]
 }
@@ -37,7 +39,7 @@ const SLOTS = 16_384
 
 /** Starts a throw-away Redis Cluster; all slots are served, and replicas are in step, when the promise resolves. */
 export async function startCluster(options: ClusterOptions = {}): Promise<RedisCluster> {
-  const { replicas = 0, nodeTimeout = replicas === 0 ? 5000 : 1000, args = [] } = options
+  const { replicas = 0, nodeTimeout = replicas === 0 ? 5000 : 1000, args = [], password } = options
   const config = [
     'cluster-enabled yes',
     'cluster-config-file nodes.conf',
@@ -46,7 +48,9 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
     'cluster-replica-validity-factor 0',
   ]
   const outcomes = await Promise.allSettled(
-    Array.from({ length: MASTERS * (1 + replicas) }, () => startRedis({ args, config })),
+    Array.from({ length: MASTERS * (1 + replicas) }, () =>
+      startRedis({ args, config, ...(password !== undefined && { password }) }),
+    ),
   )
   const servers = outcomes.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
   const stop = async (): Promise<void> => {

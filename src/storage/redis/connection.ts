@@ -3,6 +3,7 @@ import type { RedisOptions as ClientOptions, Cluster, Redis } from 'ioredis'
 import { SentinelError } from '../../core/errors.js'
 import { peer } from '../../core/peer.js'
 import { closed, explained, readOnly, wordsOf } from './failures.js'
+import { accessOf, checkUrl, socketOf } from './urls.js'
 
 /** A script, and the hash by which a server knows it once it is loaded. */
 export interface Script {
@@ -55,6 +56,8 @@ interface ScriptRunner {
 
 const ENDED = 'the client that was handed over has been closed. Pass one that is open'
 const NEVER = 'the connection was lost before it was ready'
+/** Messages of ioredis that do not tell why a server cannot be reached. */
+const VAGUE = /^(Connection is closed|None of startup nodes|Failed to refresh slots)/
 
 /** A client, our own or one passed in, and the operations on it. */
 export class Connection {
@@ -68,7 +71,11 @@ export class Connection {
   epoch = 0
   private connecting: Promise<void> | undefined
 
-  constructor(private readonly given: RedisConnection) {
+  constructor(
+    private readonly given: RedisConnection,
+    /** Prefix of all keys. */
+    private readonly prefix: string,
+  ) {
     this.ours = !isClient(given)
     if (isClient(given)) {
       this.made = given
@@ -122,14 +129,31 @@ export class Connection {
       }
     } else if (client.status === 'end') throw this.explained(new Error(ENDED))
     else if (client.status !== 'ready') await this.becomesReady(client)
-    if (this.ours && !isRedis(client)) await this.connectNodes(client)
+    if (isRedis(client)) {
+      if (!this.wasReady) await this.refuseNode(client)
+    } else if (this.ours) await this.connectNodes(client)
     this.wasReady = true
+  }
+
+  /**
+   * Rejects if the server is a node of a cluster, which has only a part of the keys. Only a cluster refuses to look for two keys
+   * of different slots at once.
+   */
+  private async refuseNode(client: Redis): Promise<void> {
+    try {
+      await client.exists(`${this.prefix}:{1}`, `${this.prefix}:{2}`)
+    } catch (error) {
+      // Not every user may ask. A replica that has lost its master is reported by its role.
+      if (!/NOPERM|MASTERDOWN/.test(String(error))) throw this.explained(error)
+    }
   }
 
   private async make(): Promise<Redis | Cluster> {
     const client = await clientOf(this.given as OfOurs)
     if (this.closed) throw closed()
-    return client.on('error', this.failed).on('ready', this.recovered).on('+node', this.met)
+    client.on('error', this.failed).on('ready', this.recovered).on('+node', this.met)
+    // Says why a node of a cluster cannot be reached; the error that follows does not.
+    return client.on('node error', this.failed)
   }
 
   /**
@@ -267,7 +291,8 @@ export class Connection {
 
   /** Remembers the error of a connection, which tells more than the failures that follow from it. */
   readonly failed = (error: unknown): void => {
-    this.lastError = wordsOf(error)
+    const words = wordsOf(error)
+    if (!VAGUE.test(words)) this.lastError = words
   }
 
   /** Turns an error of Redis into a SentinelError, with advice if there is any. */
@@ -276,7 +301,7 @@ export class Connection {
     if (error instanceof SentinelError) return error
     const message = wordsOf(error)
     // The reason why a connection failed tells more than the fact that it ended.
-    const isVague = message === NEVER || message.startsWith('Connection is closed')
+    const isVague = message === NEVER || VAGUE.test(message)
     // A node is gone, and another one may serve its keys by now. If several calls fail together, only one of them asks for the
     // new map.
     const { made } = this
@@ -327,12 +352,13 @@ function check(given: OfOurs): void {
 
 async function clientOf(given: OfOurs): Promise<Redis | Cluster> {
   const { Cluster, Redis } = await peer('redis', 'ioredis', () => import('ioredis'))
-  if (typeof given === 'string') return new Redis(given, { ...OURS })
+  if (typeof given === 'string') return new Redis(socketOf(given) ?? given, { ...OURS, ...accessOf(given) })
   if (!isList(given)) {
     const options: ClientOptions = { ...OURS, ...(given as Partial<ClientOptions>) }
     return new Redis(options as ClientOptions & { replyMapping: 'legacy' })
   }
   const { lazyConnect, retryStrategy, maxRetriesPerRequest, enableOfflineQueue, ...node } = OURS
+  const access = accessOf(given[0] as string)
   return new Cluster(given as string[], {
     lazyConnect,
     enableOfflineQueue,
@@ -340,28 +366,11 @@ async function clientOf(given: OfOurs): Promise<Redis | Cluster> {
     // Otherwise commands sent to a lost node would be sent again.
     retryDelayOnFailover: 0,
     slotsRefreshTimeout: 2000,
-    redisOptions: node,
+    // The first URL also tells how to log in to the nodes that the cluster names.
+    redisOptions: { ...node, ...access },
+    // A certificate is issued to a name, so names are not replaced by addresses.
+    ...(access.tls !== undefined && { dnsLookup: (name, done) => done(null, name) }),
   })
-}
-
-/** The URL is not shown, because it may contain a password. */
-function checkUrl(url: unknown): void {
-  if (typeof url === 'string' && /^(rediss?|unix):\/\//.test(url) && isUrl(url)) return
-  throw new SentinelError(
-    'option.invalid',
-    url === undefined
-      ? 'redis: no URL is given. Is the environment variable set?'
-      : 'redis: that is not a URL of a Redis. Write it as redis://user:password@host:6379, or rediss:// for TLS; in the password, percent-encode everything but letters and digits.',
-  )
-}
-
-function isUrl(url: string): boolean {
-  try {
-    const { username, password } = new URL(url)
-    return decodeURIComponent(username + password) !== undefined
-  } catch {
-    return false
-  }
 }
 
 function isList(given: Exclude<RedisConnection, string>): given is readonly string[] {

@@ -12,6 +12,12 @@ export function explained(said: string): SentinelError {
   if (said.startsWith('READONLY')) return readOnly()
   if (said.startsWith('UNREADABLE ')) return unreadable([said.slice('UNREADABLE '.length)])
   const message = said.replace(/[.]$/, '')
+  if (/^(CROSSSLOT|MOVED|ASK) /.test(message)) {
+    return new SentinelError(
+      'storage.cluster',
+      'redis: the server is a node of a cluster, which has only a part of the keys. Pass a list of nodes, of which one is enough: redis([url]), or a Cluster of ioredis.',
+    )
+  }
   if (/^(NOPERM|NOAUTH|WRONGPASS)/.test(message)) {
     return new SentinelError(
       'storage.permission',
@@ -29,7 +35,7 @@ export function explained(said: string): SentinelError {
 
 /** Errors by which the server refuses a call before running any of it. */
 const REFUSED =
-  /redis: (its memory is full|the server is a replica|(NOPERM|NOAUTH|LOADING|MASTERDOWN|CLUSTERDOWN|MISCONF|NOREPLICAS|TRYAGAIN|BUSY|MOVED|ASK)\b)/
+  /redis: (its memory is full|the server is a (replica|node)|(NOPERM|NOAUTH|LOADING|MASTERDOWN|CLUSTERDOWN|MISCONF|NOREPLICAS|TRYAGAIN|BUSY)\b)/
 
 /** A call that fails before it was written does so within this many rounds of `process.nextTick()`. */
 const ROUNDS = 8

@@ -52,8 +52,8 @@ export interface RedisOptions {
  * @param connection See {@link RedisConnection}. Connects on first use.
  * @param options See {@link RedisOptions}.
  * @throws SentinelError `option.invalid` for an invalid URL or prefix. Its methods reject with `peer.missing` without ioredis,
- * `storage.failed`, `storage.readonly`, `storage.permission`, `storage.overloaded` or `storage.closed`, and with `value.invalid`
- * if the marks of a subject cannot be read.
+ * `storage.cluster` if the server of a single connection is a node of a cluster, `storage.failed`, `storage.readonly`,
+ * `storage.permission`, `storage.overloaded` or `storage.closed`, and with `value.invalid` if the marks of a subject cannot be read.
  *
  * @example
  * ```ts
@@ -88,7 +88,7 @@ class RedisStorage implements Storage {
   constructor(connection: RedisConnection, { prefix = 'sentinel', clock }: RedisOptions) {
     this.keys = new Keys(prefix)
     this.clock = checkedClock(clock, 'redis.clock')
-    this.connection = new Connection(connection)
+    this.connection = new Connection(connection, prefix)
     this.marks = new RedisMarks(this.connection, this.keys, clock)
     this.users = new RedisUsers(this.connection, this.keys, clock)
     this.values = new RedisValues(this.connection, prefix, clock)

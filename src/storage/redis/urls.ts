@@ -1,0 +1,46 @@
+import { SentinelError } from '../../core/errors.js'
+
+const SOCKET = /^unix:\/\/([^/]*@)?\/*/
+
+/** How to log in to a server, as options of ioredis. */
+export interface Access {
+  readonly username?: string
+  readonly password?: string
+  readonly tls?: object
+}
+
+/** Rejects what is not a URL of a Redis. The URL is not shown, because it may contain a password. */
+export function checkUrl(url: unknown): void {
+  if (typeof url === 'string' && /^(rediss?|unix):\/\//.test(url) && isReadable(url)) return
+  throw new SentinelError(
+    'option.invalid',
+    url === undefined
+      ? 'redis: no URL is given. Is the environment variable set?'
+      : 'redis: that is not a URL of a Redis. Write it as redis://user:password@host:6379, or rediss:// for TLS; in the password, percent-encode everything but letters and digits.',
+  )
+}
+
+/** Returns user, password and TLS of a URL. */
+export function accessOf(url: string): Access {
+  // A socket has no host, and without a host a URL cannot have a user.
+  const { protocol, username, password } = new URL(url.replace(SOCKET, 'redis://$1socket/'))
+  return {
+    ...(username !== '' && { username: decodeURIComponent(username) }),
+    ...(password !== '' && { password: decodeURIComponent(password) }),
+    ...(protocol === 'rediss:' && { tls: {} }),
+  }
+}
+
+/** Returns the path of a socket; undefined for other URLs. */
+export function socketOf(url: string): string | undefined {
+  return SOCKET.test(url) ? url.replace(SOCKET, '/') : undefined
+}
+
+function isReadable(url: string): boolean {
+  try {
+    accessOf(url)
+    return true
+  } catch {
+    return false
+  }
+}
