@@ -21,13 +21,6 @@ function block(language, ...words) {
   return found[0].code
 }
 
-/** In the page a test stands by itself; what its comment says is imported is, here. */
-function withImport(code) {
-  const said = /^\/\/ In your test this is imported: (.*)\ndeclare function (\w+)\(.*\n/m.exec(code)
-  assert.ok(said, 'the story of docs/testing.md does not say where its bot comes from')
-  return code.replace(said[0], `${said[1]}\n`).replace("import { Bot } from 'grammy'\n", '')
-}
-
 const folder = mkdtempSync(join(tmpdir(), 'testing-page-'))
 try {
   // What the page has installed; by links, for no registry is asked here.
@@ -44,15 +37,45 @@ try {
   put('jest.config.js', block('js', 'extensionsToTreatAsEsm'))
   put('tsconfig.json', block('json', 'compilerOptions'))
   put('bot.ts', block('ts', 'export function makeBot'))
-  put('bot.test.ts', withImport(block('ts', 'spammers are banned')))
+  const story = block('ts', 'spammers are banned')
+  put('bot.test.ts', story)
+  const otherStory = block('ts', 'node:test', 't.after')
+  put('other.ts', otherStory)
 
   run('node_modules/typescript/bin/tsc', '--noEmit')
   const script = /`node (--experimental-vm-modules) (\S+)`[^`]*`"test"` script/.exec(page)
   assert.ok(script, 'docs/testing.md does not say how jest is run')
   run(script[1], script[2])
+
+  // A failing test ends, too, although its bot polls.
+  const red = (code) => code.replace(/hears\('Welcome[^']*'\)/, "hears('Farewell')")
+  put('bot.test.ts', red(story))
+  runRed(script[1], script[2])
+  put('bot.js', withoutTypes(block('ts', 'export function makeBot')))
+  put('other.test.js', red(otherStory))
+  runRed('--test', 'other.test.js')
   console.log(`${installs.length} packages, tsc and jest as docs/testing.md says`)
 } finally {
   rmSync(folder, { recursive: true, force: true })
+}
+
+/** The bot in JavaScript, as a reader without TypeScript writes it. */
+function withoutTypes(code) {
+  return code
+    .replace(', type BotConfig, type Context', '')
+    .replace(/\(token: string, config: .*\): Bot \{/, '(token, config = {}) {')
+}
+
+function runRed(...args) {
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, {
+    cwd: folder,
+    encoding: 'utf8',
+    timeout: 60_000,
+  })
+  const said = `node ${args.join(' ')}\n${stdout}${stderr}`
+  assert.equal(signal, null, `does not end: ${said}`)
+  assert.equal(status, 1, said)
+  assert.match(said, /did not hear "Farewell"/)
 }
 
 function run(...args) {

@@ -58,6 +58,11 @@ export class RunningBots {
         'telegram.invalid',
         'runs: that bot has a token of some other Telegram. Make it with the token and config of createBot().',
       )
+    if (isForPublicTelegram(bot))
+      throw new SentinelError(
+        'telegram.invalid',
+        'runs: this bot would call api.telegram.org. Create it with new Bot(account.token, account.config).',
+      )
     const { polling } = this.api.linkOf(account)
     const before = polling.count
     const ended = bot.start({ ...options, allowed_updates: options.allowed_updates ?? [] }).then(
@@ -97,3 +102,15 @@ export class RunningBots {
     }
   }
 }
+
+/** Whether a grammY bot was created without the config of its account, so that its calls would leave the machine. */
+function isForPublicTelegram(bot: PollingBot): boolean {
+  if (!('api' in bot)) return false
+  const { options } = Object(bot.api) as {
+    readonly options?: { readonly apiRoot?: string; readonly fetch?: unknown }
+  }
+  const { apiRoot = PUBLIC, fetch } = options ?? {}
+  return fetch === undefined && apiRoot.startsWith(PUBLIC)
+}
+
+const PUBLIC = 'https://api.telegram.org'

@@ -254,8 +254,8 @@ export class Telegram {
    * everything people do afterwards reaches it. If a handler throws and the bot has no error handler, the bot stops, as grammY
    * bots do; pending waits such as `hears()` then reject with the error, and if nothing was waiting, `close()` throws it.
    *
-   * @throws SentinelError `telegram.invalid` for a bot whose token is not from this Telegram, and if the bot does not start
-   * polling.
+   * @throws SentinelError `telegram.invalid` for a bot whose token is not from this Telegram, or that would call
+   * api.telegram.org because it was created without `account.config`, and if the bot does not start polling.
    */
   async runs(bot: PollingBot, options: RunOptions = {}): Promise<void> {
     await this.#running.start(bot, options)
@@ -298,6 +298,11 @@ export class Telegram {
       await this.#server?.close()
     })
     this.#running.complain()
+  }
+
+  /** Closes at the end of the block: `await using telegram = createTelegram()`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
   }
 }
 

@@ -12,12 +12,21 @@ export async function compileSnippets(snippets: readonly Snippet[], folder: stri
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   const origin = new Map<string, Snippet>()
+  const moduleOf = ({ path, line }: Snippet) => `${path.replace(/[^\w.]/g, '-')}.${line}`
+  // A block that begins with the name of a file can be imported by the others of its page.
+  const files = snippets.flatMap((snippet) => {
+    const file = /^\/\/ ([\w-]+)\.ts\n/.exec(snippet.code)?.[1]
+    return file === undefined ? [] : [{ ...snippet, file }]
+  })
   for (const snippet of snippets) {
-    const name = `${snippet.path.replace(/[^\w.]/g, '-')}.${snippet.line}.ts`
+    const name = `${moduleOf(snippet)}.ts`
     origin.set(name, snippet)
+    let code = snippet.code
+    for (const each of files)
+      if (each.path === snippet.path)
+        code = code.replaceAll(`from './${each.file}.js'`, `from './${moduleOf(each)}.js'`)
     // Blank lines in front keep the numbers of the lines.
-    const code = `${'\n'.repeat(snippet.line - 1)}${snippet.code}\nexport {}\n`
-    writeFileSync(join(folder, name), code)
+    writeFileSync(join(folder, name), `${'\n'.repeat(snippet.line - 1)}${code}\nexport {}\n`)
   }
   const source = (path: string): string[] => [`./${relative(folder, resolve(path)).split(sep).join('/')}`]
   const config = {

@@ -1,5 +1,5 @@
 import { Api, Bot, GrammyError } from 'grammy'
-import { createTelegram, startTelegram } from '../../src/telegram/index.js'
+import { createTelegram, startTelegram, type Telegram } from '../../src/telegram/index.js'
 
 const CLOSED = /the embedded Telegram was closed; stop the bot before it/
 
@@ -59,4 +59,25 @@ test.each([createTelegram, startTelegram])('a bot that was left running stops (%
   await telegram.close()
   expect(await ended).toMatch(CLOSED)
   expect(bot.isRunning()).toBe(false)
+})
+
+test('it closes at the end of its block, also if the block throws; closing it again does nothing', async () => {
+  const account = { bot: undefined as Bot | undefined }
+  const story = async (make: () => Promise<Telegram> | Telegram) => {
+    await using telegram = await make()
+    const { token, config } = telegram.createBot({ username: 'using_bot' })
+    const bot = new Bot(token, config)
+    account.bot = bot
+    await telegram.runs(bot)
+    expect(bot.isRunning()).toBe(true)
+    throw new Error('red')
+  }
+  for (const make of [createTelegram, startTelegram]) {
+    await expect(story(make)).rejects.toThrow('red')
+    expect(account.bot?.isRunning()).toBe(false)
+    const telegram = await make()
+    await telegram.close()
+    await telegram.close()
+    await telegram[Symbol.asyncDispose]()
+  }
 })

@@ -97,3 +97,19 @@ test('a bot of some other Telegram is not run', async () => {
   )
   await telegram.close()
 })
+
+test('a bot that was created without the config of its account is refused before it calls anybody', async () => {
+  for (const config of [undefined, {}, { client: { apiRoot: 'https://api.telegram.org' } }]) {
+    const stray = new Bot(account.token, config)
+    const start = jest.spyOn(stray, 'start')
+    await expect(telegram.runs(stray)).rejects.toMatchObject({
+      code: 'telegram.invalid',
+      message: expect.stringContaining('new Bot(account.token, account.config)'),
+    })
+    expect(start).not.toHaveBeenCalled()
+  }
+  // With a fetch of its own, any address may lead here.
+  const apiRoot = 'https://api.telegram.org'
+  await telegram.runs(new Bot(account.token, { client: { ...account.config.client, apiRoot } }))
+  await telegram.close()
+})
