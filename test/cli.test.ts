@@ -57,7 +57,8 @@ describe('grammy-sentinel', () => {
 describe('config', () => {
   test.each([
     [['config'], 'check or schema?'],
-    [['config', 'chek'], 'There is no "config chek".'],
+    [['config', 'chek'], '"chek" is not a command of config.'],
+    [['config', 'a.json'], '"a.json" is not a command of config. Did you mean "config check a.json"?'],
     [['config', 'check'], 'Which file?'],
     [['config', 'check', 'a.json', 'b.json'], 'One file at a time.'],
     [['config', 'check', '--strict', 'a.json'], "Unknown option '--strict'"],

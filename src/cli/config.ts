@@ -29,9 +29,14 @@ export const config: Command = {
         terminal.out(readFileSync(new URL('../options.schema.json', import.meta.url), 'utf8').trimEnd())
         return 0
       default:
-        throw new UsageError(name === undefined ? 'check or schema?' : `There is no "config ${name}".`)
+        throw new UsageError(name === undefined ? 'check or schema?' : unknown(name))
     }
   },
+}
+
+function unknown(name: string): string {
+  const meant = name.endsWith('.json') ? ` Did you mean "config check ${name}"?` : ''
+  return `"${name}" is not a command of config.${meant}`
 }
 
 type Source = 'default' | 'file' | 'env'
