@@ -1,8 +1,12 @@
 import type { Context } from 'grammy'
 import type { InlineKeyboardButton, InlineKeyboardMarkup } from 'grammy/types'
+import type { Ms } from '../core/duration.js'
+import { SentinelError } from '../core/errors.js'
 import type { Facts } from '../core/facts.js'
 import { formatLimit, type Limit } from '../core/limit.js'
 import { chatKey } from '../core/subject.js'
+import { inTime } from '../middleware/chain/in-time.js'
+import { PLAIN } from '../middleware/refusing/plain.js'
 import { tapAnswer } from '../middleware/refusing/tap-answer.js'
 import type { Services } from '../middleware/services.js'
 import { type Choice, choiceIn, dataOf, isOfMenu } from './choice.js'
@@ -15,6 +19,11 @@ import { SettingsWording, type SettingText } from './wording.js'
 const A_ROW = 4
 /** Limits whose names are translated. */
 const NAMED: ReadonlySet<string> = new Set(['user', 'chat', 'member'] satisfies SettingText[])
+
+/** Answers after which the menu is drawn again. */
+const SHOWN_ANEW: ReadonlySet<SettingText> = new Set<SettingText>(['saved', 'unchanged', 'stale'])
+/** The longest wait for an edit of the menu. */
+const PATIENCE: Ms = 10_000
 
 /** The menu of `/sentinel`: draws it, checks who may use it, and carries out what its buttons ask for. */
 export class Menu {
@@ -31,7 +40,7 @@ export class Menu {
   async asked(facts: Facts, ctx: Context): Promise<void> {
     const { chatId: chat } = facts
     if (chat === undefined) return
-    const topic = topicOf(ctx)
+    const topic = inTopic(ctx)
     if (!facts.inGroup) {
       await ctx.api.sendMessage(chat, this.say(facts, 'groupsOnly'), topic)
       return
@@ -52,7 +61,9 @@ export class Menu {
       this.failed(error, 'settings.menu')
     }
     const loud = answer !== 'saved' && answer !== 'unchanged' && answer !== 'closed'
-    await ctx.answerCallbackQuery({ text: tapAnswer(this.say(facts, answer)), show_alert: loud })
+    const answering = ctx.answerCallbackQuery({ text: tapAnswer(this.say(facts, answer)), show_alert: loud })
+    // The answer does not wait for the menu: Telegram limits edits, and answers to taps expire.
+    await Promise.all([answering, SHOWN_ANEW.has(answer) ? this.showAnew(facts, ctx) : undefined])
   }
 
   /** Carries out a tap. Trusts only the user and chat of the update, which come from Telegram; the callback data may be forged. */
@@ -63,16 +74,28 @@ export class Menu {
     if (!(await this.isAdministrator(facts, ctx, chat))) return 'adminsOnly'
     const choice = choiceIn(this.tuning, ctx.callbackQuery?.data ?? '')
     if (choice?.kind === 'close') {
-      await this.redraw(ctx, chat, message.message_id, this.say(facts, 'closed'), undefined)
+      await this.redraw(ctx, chat, this.say(facts, 'closed'), undefined)
       return 'closed'
     }
-    // Taps in one chat are handled in turn, so the menu that is drawn last shows the latest state.
-    return inTurn(this.services.events, `${ctx.me.id} ${chat}`, async () => {
-      const changed = choice === undefined ? undefined : await this.apply(facts, ctx.me.id, chat, choice)
-      const menu = await this.draw(facts, ctx.me.id, chat)
-      await this.redraw(ctx, chat, message.message_id, menu.text, menu.keyboard)
-      return changed === undefined ? 'stale' : changed ? 'saved' : 'unchanged'
-    })
+    if (choice === undefined) return 'stale'
+    // Taps in one chat are handled in turn, so each reports the change that it made itself.
+    const changed = await inTurn(this.services.events, `${ctx.me.id} ${chat}`, () =>
+      this.apply(facts, ctx.me.id, chat, choice),
+    )
+    return changed ? 'saved' : 'unchanged'
+  }
+
+  /** Draws the menu again. In turn, so that the menu that is drawn last shows the latest state. Never rejects. */
+  private async showAnew(facts: Facts, ctx: Context): Promise<void> {
+    const { chatId: chat = 0 } = facts
+    try {
+      await inTurn(this.services.events, `${ctx.me.id} ${chat} menu`, async () => {
+        const menu = await this.draw(facts, ctx.me.id, chat)
+        await this.redraw(ctx, chat, menu.text, menu.keyboard)
+      })
+    } catch (error) {
+      this.failed(error, 'settings.menu')
+    }
   }
 
   private async apply(
@@ -102,7 +125,7 @@ export class Menu {
     if (facts.actorKind !== 'user' || facts.actorId === undefined) return
     try {
       await ctx.api.sendMessage(chat, this.say(facts, 'adminsOnly'), {
-        ...topicOf(ctx),
+        ...inTopic(ctx),
         ephemeral_message_parameters: { receiver_user_id: facts.actorId },
       })
     } catch (error) {
@@ -161,19 +184,17 @@ export class Menu {
   private async redraw(
     ctx: Context,
     chat: number,
-    message: number,
     text: string,
     keyboard: InlineKeyboardMarkup | undefined,
   ): Promise<void> {
     // Callback data may be sent for any message of the bot; a message that is not a menu must not be edited.
-    if (!this.isMenu(ctx)) return
+    const message = ctx.callbackQuery?.message
+    if (message === undefined || !this.isMenu(ctx)) return
+    const options = keyboard === undefined ? PLAIN : { ...PLAIN, reply_markup: keyboard }
+    const editing = ctx.api.editMessageText(chat, message.message_id, text, options)
     try {
-      await ctx.api.editMessageText(
-        chat,
-        message,
-        text,
-        keyboard === undefined ? {} : { reply_markup: keyboard },
-      )
+      // Later taps wait for this, to show their state after it.
+      await inTime(editing, PATIENCE, this.services.timers, tooLate)
     } catch (error) {
       // The message is unchanged, deleted or too old to edit; the choice itself is saved in any case.
       if (!isRefusal(error)) throw error
@@ -200,9 +221,17 @@ export class Menu {
   }
 }
 
-function topicOf(ctx: Context): { readonly message_thread_id?: number } {
+function tooLate(): SentinelError {
+  return new SentinelError(
+    'callback.timeout',
+    `settings.menu: the menu was not edited within ${PATIENCE} ms.`,
+  )
+}
+
+/** Options of a plain message in the topic of the update. */
+function inTopic(ctx: Context): typeof PLAIN & { readonly message_thread_id?: number } {
   const thread = ctx.msg?.is_topic_message === true ? ctx.msg.message_thread_id : undefined
-  return thread === undefined ? {} : { message_thread_id: thread }
+  return thread === undefined ? PLAIN : { ...PLAIN, message_thread_id: thread }
 }
 
 /** Whether Telegram rejected the request, as opposed to a network failure. */

@@ -12,6 +12,7 @@ import { callbackEnded } from '../chain/in-time.js'
 import { limit as limitSchema, option, prompt } from '../options/schema.js'
 import type { Denial } from './denial.js'
 import { OwedNotices } from './owed-notices.js'
+import { PLAIN } from './plain.js'
 import { tapAnswer } from './tap-answer.js'
 import { type Texts, type Translate, Wording } from './texts.js'
 
@@ -206,7 +207,6 @@ export class Notices {
   private send(ctx: Context, facts: Facts, verdict: Denied, text: string): void {
     const chat = facts.chatId
     if (chat === undefined || text.trim() === '' || !this.spend()) return
-    // Sent without a parse mode: Telegram takes every character as it stands, so nothing needs to be escaped.
     this.aside(ctx, 'notice', async () => {
       if (facts.inGroup && this.quiet !== undefined && (await this.quiet(ctx.me.id, chat))) {
         this.owed.owe(ctx.me.id, facts, verdict.guard, verdict.limit, this.clock())
@@ -214,11 +214,11 @@ export class Notices {
         return
       }
       const thread = ctx.msg?.is_topic_message === true ? ctx.msg.message_thread_id : undefined
-      const topic = typeof thread === 'number' ? { message_thread_id: thread } : {}
+      const options = { ...PLAIN, ...(typeof thread === 'number' && { message_thread_id: thread }) }
       if (facts.inGroup && facts.actorKind === 'user' && facts.actorId !== undefined) {
         try {
           await ctx.api.sendMessage(chat, text, {
-            ...topic,
+            ...options,
             ephemeral_message_parameters: { receiver_user_id: facts.actorId },
           })
           return
@@ -227,7 +227,7 @@ export class Notices {
           // This chat or server does not support ephemeral messages: falls through to a plain one.
         }
       }
-      await ctx.api.sendMessage(chat, text, { ...topic, disable_notification: true })
+      await ctx.api.sendMessage(chat, text, { ...options, disable_notification: true })
     })
   }
 
