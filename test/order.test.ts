@@ -126,6 +126,29 @@ describe('before session()', () => {
   })
 })
 
+test('before the guard, a plugin that records members sees those leave whom the guard refuses', async () => {
+  const recorded = { before: '', after: '' }
+  const recording =
+    (where: keyof typeof recorded): Middleware<Order> =>
+    (ctx, next) => {
+      recorded[where] = ctx.chatMember?.new_chat_member.status ?? recorded[where]
+      return next()
+    }
+  bot.use(recording('before'))
+  const guard = guarded().install(bot)
+  bot.use(recording('after'))
+  polling()
+  await sends('the first call of getUpdates asks for chat_member')
+  const bob = telegram.createUser({ firstName: 'Bob' })
+  const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account] })
+  await bob.in(plaza).joins()
+  await telegram.settled()
+  await guard.block(bob.id)
+  await bob.in(plaza).leaves()
+  await telegram.settled()
+  expect(recorded).toEqual({ before: 'left', after: 'member' })
+})
+
 describe('before conversations()', () => {
   const heard: (string | undefined)[] = []
   beforeEach(() => heard.splice(0))

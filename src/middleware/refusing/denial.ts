@@ -17,6 +17,10 @@ import type { Denied } from '../../core/verdict.js'
  * ```
  */
 export interface DenialContext<C extends Context> {
+  /**
+   * The context of the update. In a guard of a `sentinel()`, properties that later plugins add may not exist yet: `ctx.sentinel`,
+   * `ctx.session`. Use `facts` and `verdict`.
+   */
   readonly ctx: C
   readonly facts: Facts
   readonly verdict: Denied
