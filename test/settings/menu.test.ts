@@ -2,8 +2,9 @@ import type { Message } from 'grammy/types'
 import { type Sentinel, type SentinelOptions, type SettingsChangedEvent, sentinel } from '../../src/index.js'
 import type { Storage } from '../../src/storage/storage.js'
 import type { TelegramGroup } from '../../src/telegram/index.js'
-import { type GuardedContext, type Rig, rig } from '../middleware/rig.js'
+import { type GuardedContext, type Rig, rig, Stage } from '../middleware/rig.js'
 import { later, tick } from '../sentinel-desk.js'
+import { settled } from '../storage/outage.js'
 
 const SETTINGS: SentinelOptions = {
   throttle: { limit: '20/1m', on: ['message'] },
@@ -54,8 +55,9 @@ async function menuFor(who = at.alice): Promise<Message> {
 const buttonsOf = (message: Message): string[] =>
   message.reply_markup?.inline_keyboard.flat().map(({ text }) => text) ?? []
 
-/** The menu as it stands now, after edits. */
-function shown(): { text: string; buttons: string[] } {
+/** The menu as it stands after all edits. A tap is answered before the menu is edited. */
+async function shown(): Promise<{ text: string; buttons: string[] }> {
+  await quiet()
   const edit = at.telegram.calls('editMessageText').at(-1)
   if (edit === undefined) throw new Error('no menu was drawn anew')
   const { text, reply_markup: markup } = edit.params as {
@@ -67,6 +69,11 @@ function shown(): { text: string; buttons: string[] } {
   return { text, buttons: read?.inline_keyboard.flat().map((button) => button.text) ?? [] }
 }
 
+/** Waits until nothing runs in the background. */
+async function quiet(): Promise<void> {
+  while ((await guard.health()).background.running > 0) await tick()
+}
+
 describe('the menu of /sentinel', () => {
   test('shows how it is, changes it, and tells', async () => {
     await open()
@@ -75,8 +82,8 @@ describe('the menu of /sentinel', () => {
     expect(buttonsOf(menu)).toEqual(['2/1m', '20/1m', '60/1m', '• As usual', 'Turn notices off', 'Close'])
     const tap = await at.alice.in(plaza).taps(menu, '2/1m')
     expect(await tap.answer).toMatchObject({ text: 'Saved.', show_alert: false })
-    expect(shown().text).toContain('Messages of one person: 2/1m\n')
-    expect(shown().buttons.slice(0, 4)).toEqual(['• 2/1m', '20/1m', '60/1m', 'As usual'])
+    expect((await shown()).text).toContain('Messages of one person: 2/1m\n')
+    expect((await shown()).buttons.slice(0, 4)).toEqual(['• 2/1m', '20/1m', '60/1m', 'As usual'])
     expect(changes).toEqual(['throttle.user: usual → 2/1m by u…'])
     for (let nth = 0; nth < 5; nth++) await at.bob.in(plaza).sends(`hello ${nth}`)
     await at.settled()
@@ -97,6 +104,7 @@ describe('the menu of /sentinel', () => {
     ] as const) {
       const tap = await at.alice.in(plaza).taps(menu, button)
       expect([button, (await tap.answer).text]).toEqual([button, said])
+      await quiet()
     }
     expect(changes).toEqual([
       'throttle.user: usual → 60/1m by u…',
@@ -105,7 +113,7 @@ describe('the menu of /sentinel', () => {
     ])
     const closing = await at.alice.in(plaza).taps(menu, 'Close')
     await closing.answer
-    expect(shown()).toEqual({ text: 'The settings are closed.', buttons: [] })
+    expect(await shown()).toEqual({ text: 'The settings are closed.', buttons: [] })
   })
 
   test('shows what holds where two taps come at once', async () => {
@@ -140,7 +148,7 @@ describe('the menu of /sentinel', () => {
     goOn()
     expect([(await first.answer).text, (await second.answer).text]).toEqual(['Saved.', 'Saved.'])
     expect((await guard.settings.of(plaza.id)).limits.get('user')).toBe('60/1m')
-    expect(shown().text).toContain('60/1m')
+    expect((await shown()).text).toContain('60/1m')
     expect(changes).toEqual(['throttle.user: usual → 2/1m by u…', 'throttle.user: 2/1m → 60/1m by u…'])
   })
 
@@ -268,7 +276,7 @@ describe('the menu of /sentinel', () => {
     const tap = await at.alice.in(plaza).taps(menu, '60/1m')
     expect((await tap.answer).text).toBe('That is no longer offered. Choose again.')
     // It shows what is offered now.
-    expect(shown().buttons).toEqual(['2/1m', '30/1m', '• As usual', 'Close'])
+    expect((await shown()).buttons).toEqual(['2/1m', '30/1m', '• As usual', 'Close'])
     expect(changes).toEqual([])
   })
 
@@ -283,6 +291,44 @@ describe('the menu of /sentinel', () => {
     if (tap === undefined) return
     expect((await tap.answer).text).toBe('Saved.')
     expect(changes).toHaveLength(1)
+  })
+
+  test('says that a choice is saved, although Telegram limits edits of the menu', async () => {
+    await open()
+    const menu = await menuFor()
+    at.bot.api.config.use((prev, method, payload, signal) =>
+      method === 'editMessageText'
+        ? Promise.resolve({ ok: false, error_code: 429, description: 'Too Many Requests: retry after 20' })
+        : prev(method, payload, signal),
+    )
+    const tap = await at.alice.in(plaza).taps(menu, '2/1m')
+    expect(await tap.answer).toMatchObject({ text: 'Saved.', show_alert: false })
+    await quiet()
+    expect(failures.splice(0)).toEqual(['settings.menu', expect.objectContaining({ error_code: 429 })])
+    expect(changes).toHaveLength(1)
+  })
+
+  test('answers every tap, although an edit of the menu hangs', async () => {
+    const time = new Stage()
+    await open({ ...SETTINGS, clock: time.clock, timers: time.timers })
+    const menu = await menuFor()
+    let hangs = true
+    at.bot.api.config.use((prev, method, payload, signal) =>
+      method === 'editMessageText' && hangs ? new Promise(() => undefined) : prev(method, payload, signal),
+    )
+    for (const choice of ['2/1m', '60/1m', '2/1m']) {
+      const tap = await at.alice.in(plaza).taps(menu, choice)
+      expect((await tap.answer).text).toBe('Saved.')
+    }
+    hangs = false
+    await settled()
+    time.advance(10_000)
+    await quiet()
+    expect(failures.splice(0)).toEqual([
+      'settings.menu',
+      expect.objectContaining({ code: 'callback.timeout', message: expect.stringContaining('10000 ms') }),
+    ])
+    expect((await shown()).buttons[0]).toBe('• 2/1m')
   })
 
   test('leaves buttons alone that begin as its own do', async () => {
