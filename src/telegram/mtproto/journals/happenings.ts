@@ -196,16 +196,20 @@ export class Happenings {
         return { numbered: false, fields, people: [], places: [] }
       }
       case 'poll_answer': {
-        const { poll_id, user, option_ids } = update.poll_answer as NonNullable<Update['poll_answer']>
-        if (user === undefined) return undefined
+        const { poll_id, user, voter_chat, option_ids } = update.poll_answer as NonNullable<
+          Update['poll_answer']
+        >
+        // With `voter_chat`, `user` is a stand-in.
+        const voter = voter_chat?.id ?? user?.id
+        if (voter === undefined) return undefined
         const fields = {
           _: 'updateMessagePollVote',
           poll_id: BigInt(poll_id),
-          peer: peerOf(user.id),
+          peer: peerOf(voter),
           options: option_ids.map((id) => Buffer.from(String(id))),
           positions: option_ids,
         }
-        return { numbered: true, fields, people: [user.id], places: [] }
+        return { numbered: true, fields, people: [voter], places: [voter] }
       }
       default:
         // Messages are in journals.
