@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { Bot, webhookCallback } from 'grammy'
+import { Bot, InputFile, webhookCallback } from 'grammy'
 import type { Update } from 'grammy/types'
 import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
 import { type Caller, caller } from './calling.js'
@@ -201,6 +201,36 @@ test('getUpdates and a webhook exclude each other', async () => {
   await alice.to(bot).sends('hello')
   await call('setWebhook', { url: '', drop_pending_updates: true })
   expect((await call('getUpdates')).result).toEqual([])
+})
+
+test('a hosted webhook has an address that Telegram takes', async () => {
+  const refused = async (url: string) => {
+    const end = telegram.hosts(url, () => new Response())
+    const { description } = await call('setWebhook', { url })
+    end()
+    return description
+  }
+  expect(await refused('http://bot.example/hook')).toBe(
+    'Bad Request: bad webhook: An HTTPS URL must be provided for webhook',
+  )
+  expect(await refused('https://bot.example:9999/hook')).toBe(
+    'Bad Request: bad webhook: Webhook can be set up only on ports 80, 88, 443 or 8443',
+  )
+  for (const url of ['https://bot.example/hook', 'https://bot.example:8443/hook', 'http://localhost:9/hook'])
+    expect(await refused(url)).toBeUndefined()
+})
+
+test('getWebhookInfo shows the certificate and the address that were set', async () => {
+  const { api } = new Bot(bot.token, bot.config)
+  const url = 'http://127.0.0.1:9/hook'
+  const certificate = new InputFile(Buffer.from('certificate'), 'bot.pem')
+  await api.setWebhook(url, { certificate, ip_address: '203.0.113.7' })
+  expect(await api.getWebhookInfo()).toMatchObject({
+    has_custom_certificate: true,
+    ip_address: '203.0.113.7',
+  })
+  await api.setWebhook(url)
+  expect(await api.getWebhookInfo()).toMatchObject({ has_custom_certificate: false, ip_address: '127.0.0.1' })
 })
 
 test('it delivers to this machine only', async () => {

@@ -44,6 +44,9 @@ export type WebhookHandler = (request: Request) => Response | Promise<Response>
 
 const MAX_REPLY = 1024 * 1024
 
+/** Ports where Telegram delivers; empty for 443, the default of HTTPS. */
+const PORTS: ReadonlySet<string> = new Set(['', '80', '88', '8443'])
+
 export const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '[::1]'])
 
 /** Delivers to handlers inside the process by URL, and to loopback addresses otherwise. */
@@ -64,15 +67,21 @@ export class Addresses {
     }
   }
 
-  /** @throws Refusal for an address outside this machine: the embedded Telegram never uses the network. */
+  /**
+   * @throws Refusal for an address outside this machine, because the embedded Telegram never uses the network; and for a hosted
+   * one that Telegram would refuse (WebhookActor.cpp of tdlib/telegram-bot-api).
+   */
   check(url: string): void {
     if (!URL.canParse(url)) throw badRequest('bad webhook: invalid webhook URL specified')
-    const { href, protocol, hostname } = new URL(url)
-    if (this.#handlers.has(href)) return
-    if (protocol !== 'http:' || !LOOPBACK.has(hostname))
+    const { href, protocol, hostname, port } = new URL(url)
+    if (protocol === 'http:' && LOOPBACK.has(hostname)) return
+    if (!this.#handlers.has(href))
       throw badRequest(
         'bad webhook: the embedded Telegram delivers only to http://127.0.0.1, localhost or [::1], and to what it hosts',
       )
+    if (protocol !== 'https:') throw badRequest('bad webhook: An HTTPS URL must be provided for webhook')
+    if (!PORTS.has(port))
+      throw badRequest('bad webhook: Webhook can be set up only on ports 80, 88, 443 or 8443')
   }
 
   deliver(parcel: Parcel): Promise<Reply> {

@@ -9,6 +9,8 @@ export interface WebhookSettings {
   readonly url: string
   readonly secretToken: string | undefined
   readonly maxConnections: number
+  readonly ipAddress: string | undefined
+  readonly hasCertificate: boolean
 }
 
 export interface WebhookTiming {
@@ -46,10 +48,11 @@ export class Webhook {
     setImmediate(() => this.#deliver())
   }
 
-  info(): Pick<WebhookInfo, 'last_error_date' | 'last_error_message' | 'max_connections' | 'ip_address'> {
+  info(): Omit<WebhookInfo, 'url' | 'pending_update_count'> {
     return {
+      has_custom_certificate: this.settings.hasCertificate,
       max_connections: this.settings.maxConnections,
-      ip_address: '127.0.0.1',
+      ip_address: this.settings.ipAddress ?? '127.0.0.1',
       ...(this.#lastError !== undefined && {
         last_error_date: this.#lastError.date,
         last_error_message: this.#lastError.message,

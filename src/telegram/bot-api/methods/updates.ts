@@ -32,6 +32,7 @@ export const updateMethods: Methods = {
       return true
     }
     link.checkWebhookUrl(url)
+    const certificate = params.text('certificate') ?? 'certificate'
     const secretToken = params.text('secret_token')
     if (secretToken !== undefined && !/^[\w-]{0,256}$/.test(secretToken))
       throw badRequest(
@@ -42,6 +43,9 @@ export const updateMethods: Methods = {
       url,
       secretToken: secretToken === '' ? undefined : secretToken,
       maxConnections: Math.min(Math.max(params.integer('max_connections') ?? 40, 1), 100),
+      // Stored only so that getWebhookInfo returns them: deliveries use neither.
+      ipAddress: params.has('ip_address') ? params.text('ip_address') : undefined,
+      hasCertificate: params.upload(certificate.replace(/^attach:\/\//, '')) !== undefined,
     })
     return true
   },
