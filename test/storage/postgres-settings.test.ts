@@ -103,3 +103,66 @@ test('parsers of pg that the process has changed are not used', async () => {
     for (const [type, parse] of before) pg.types.setTypeParser(type, parse as never)
   }
 })
+
+/** A connection whose session has this setting, as from ALTER ROLE … SET. */
+function withSetting(setting: string): string {
+  return `${url}${url.includes('?') ? '&' : '?'}options=${encodeURIComponent(`-c ${setting}`)}`
+}
+
+test('marks are stored for a role with array_nulls off, where NULL in an array is a text', async () => {
+  const storage = open(withSetting('array_nulls=off'))
+  const limit = { amount: 5, per: 60_000, burst: 2 }
+  const marks = [
+    { since: 1 },
+    { since: 2.5, until: 9e15 },
+    { since: 3, until: Number.POSITIVE_INFINITY, reason: '' },
+    { since: 4, reason: 'NULL', value: null },
+    { since: 5, reason: '=\\\0"', value: limit },
+    { since: 6, value: 'NULL' },
+  ]
+  await storage.marks.put(
+    BOT,
+    'blocked',
+    marks.map((mark, index) => ({ key: userKey(index + 1), mark })),
+  )
+  for (const [index, mark] of marks.entries()) {
+    const { until, ...rest } = mark as { until?: number }
+    expect(await storage.marks.get(BOT, userKey(index + 1), 'blocked')).toEqual({
+      ...rest,
+      ...(until !== undefined && until !== Number.POSITIVE_INFINITY && { until }),
+    })
+  }
+  const { rows } = await pool.query(`SELECT amount, per, burst FROM "${schema}".marks ORDER BY since`)
+  const none = { amount: null, per: null, burst: null }
+  expect(rows).toEqual([none, none, none, none, { amount: '5', per: '60000', burst: '2' }, none])
+})
+
+describe('the advice', () => {
+  const put = (storage: Storage) =>
+    (async () => storage.marks.put(BOT, 'blocked', entries([ALICE])))().catch((error: Error) => error)
+
+  test.each(['lock_timeout', 'statement_timeout'])(
+    'after a %s is not to look for the server',
+    async (name) => {
+      await open().health()
+      const other = await pool.connect()
+      try {
+        await other.query(`BEGIN; LOCK TABLE "${schema}".marks`)
+        const error = await put(open(withSetting(`${name}=100ms`)))
+        expect(error).toMatchObject({ code: 'storage.unavailable', message: expect.stringContaining(name) })
+        expect((error as Error).message).not.toMatch(/Is the server running/)
+      } finally {
+        await other.query('ROLLBACK')
+        other.release()
+      }
+    },
+  )
+
+  test('where the server only reads is to connect to the primary', async () => {
+    await open().health()
+    expect(await put(open(withSetting('default_transaction_read_only=on')))).toMatchObject({
+      code: 'storage.readonly',
+      message: expect.stringMatching(/25006.*primary/),
+    })
+  })
+})

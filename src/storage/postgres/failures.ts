@@ -1,4 +1,4 @@
-import { SentinelError } from '../../core/errors.js'
+import { SentinelError, type SentinelErrorCode } from '../../core/errors.js'
 import { redacted } from '../../core/redact.js'
 
 interface Told {
@@ -8,20 +8,37 @@ interface Told {
 
 /** Codes meaning that the server was not reached, rather than that it refused: asking again may help. */
 const UNREACHED =
-  /^(ECONN|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|EPIPE|ETIMEDOUT|08|57P0|53300|57014|25006)/
+  /^(ECONN|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|EPIPE|ETIMEDOUT|08|57P0|53300|25P0[34])/
+
+/** A SQLSTATE. Errors without one are pg's own, and known by their words only. */
+const SQLSTATE = /^[0-9A-Z]{5}$/
 
 /** SQLSTATEs for a schema, table, function, type or column that does not exist. */
 const MISSING = /^(3F000|42P01|42883|42704|42703)/
 
-/** SQLSTATEs that a developer or administrator can fix, with advice. */
-const MENDS: readonly (readonly [pattern: RegExp, mend: string])[] = [
+/** SQLSTATEs that a developer or administrator can fix, with advice, and a code if `storage.failed` says too little. */
+const MENDS: readonly (readonly [pattern: RegExp, mend: string, code?: SentinelErrorCode])[] = [
   [/^28/, 'The server does not let this user in: check user, password and pg_hba.conf.'],
   [/^3D000/, 'There is no such database: create it, or name another in the connection string.'],
   [
     MISSING,
     'Tables or functions are missing: run what "npx grammy-sentinel sql" prints, or leave "migrate" on.',
   ],
-  [/^42501/, 'This role may not do that: let one that may run what "npx grammy-sentinel sql" prints.'],
+  [
+    /^(55P03|57014)/,
+    'A time-out of the role or the database (lock_timeout, statement_timeout) or an administrator ended the statement.',
+    'storage.unavailable',
+  ],
+  [
+    /^25006/,
+    'The server only reads: it is a standby, or default_transaction_read_only is on. Connect to the primary.',
+    'storage.readonly',
+  ],
+  [
+    /^42501/,
+    'This role may not do that: let one that may run what "npx grammy-sentinel sql" prints.',
+    'storage.permission',
+  ],
 ]
 
 /** Turns an error of pg into a SentinelError with its message and advice, without passwords. */
@@ -31,11 +48,12 @@ export function failure(error: unknown): SentinelError {
   const state = typeof code === 'string' ? code : ''
   const said = redacted(typeof message === 'string' && message !== '' ? message : String(error))
   const unreached =
-    UNREACHED.test(state) || /timeout|terminated|Connection (ended|closed)|not queryable/i.test(said)
-  const mend = MENDS.find(([pattern]) => pattern.test(state))?.[1]
+    UNREACHED.test(state) ||
+    (!SQLSTATE.test(state) && /timeout|terminated|Connection (ended|closed)|not queryable/i.test(said))
+  const [, mend, own] = MENDS.find(([pattern]) => pattern.test(state)) ?? []
   const hint = mend ?? (unreached ? 'Is the server running, and reachable from here?' : '')
   return new SentinelError(
-    unreached ? 'storage.unavailable' : state === '42501' ? 'storage.permission' : 'storage.failed',
+    own ?? (unreached ? 'storage.unavailable' : 'storage.failed'),
     `postgres: ${said}${state === '' ? '' : ` (${state})`}. ${hint}`.trimEnd(),
     { cause: new PostgresFailure(said, state) },
   )

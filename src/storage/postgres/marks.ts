@@ -48,8 +48,10 @@ export class PostgresMarks implements Marks {
       const limits = part.map(([, { value }]) => limitOf(value))
       await link.query(
         `WITH put AS (INSERT INTO ${link.s}.marks (bot, name, subject, key, since, until, reason, value, amount, per, burst)
-         SELECT $1::int8, $2::text, * FROM unnest($3::int8[], $4::text[], $5::float8[], $6::float8[], $7::text[], $8::text[],
-           $9::int8[], $10::int8[], $11::int8[]) AS w(whose, whose_key)
+         SELECT $1::int8, $2::text, whose, whose_key, at, nullif(ends, 'Infinity'), substr(nullif(why, ''), 2), nullif(what, ''),
+           nullif(most, -1), nullif(span, -1), nullif(top, -1)
+         FROM unnest($3::int8[], $4::text[], $5::float8[], $6::float8[], $7::text[], $8::text[], $9::int8[], $10::int8[],
+           $11::int8[]) AS w(whose, whose_key, at, ends, why, what, most, span, top)
          ORDER BY whose, whose_key COLLATE "C"
          ON CONFLICT (bot, subject, name, key) DO UPDATE SET since = excluded.since, until = excluded.until,
            reason = excluded.reason, value = excluded.value, amount = excluded.amount, per = excluded.per,
@@ -61,14 +63,13 @@ export class PostgresMarks implements Marks {
           part.map(([key]) => subjects.numberOf(key)),
           part.map(([key]) => storedText(key)),
           part.map(([, { since }]) => since),
-          part.map(([, { until }]) =>
-            until === undefined || until === Number.POSITIVE_INFINITY ? null : until,
-          ),
-          part.map(([, { reason }]) => (reason === undefined ? null : stored(reason))),
-          part.map(([, { value }]) => (value === undefined ? null : jsonText(value, `marks.${name}`))),
-          limits.map((limit) => limit?.amount ?? null),
-          limits.map((limit) => limit?.per ?? null),
-          limits.map((limit) => (limit === undefined ? null : (limit.burst ?? limit.amount))),
+          // Nothing is written as NULL in an array: where the server's `array_nulls` is off, that is a text.
+          part.map(([, { until = Number.POSITIVE_INFINITY }]) => until),
+          part.map(([, { reason }]) => (reason === undefined ? '' : `=${stored(reason)}`)),
+          part.map(([, { value }]) => (value === undefined ? '' : jsonText(value, `marks.${name}`))),
+          limits.map((limit) => limit?.amount ?? -1),
+          limits.map((limit) => limit?.per ?? -1),
+          limits.map((limit) => limit?.burst ?? limit?.amount ?? -1),
           channelOf(link.schema),
           marksPayloads(
             bot,
