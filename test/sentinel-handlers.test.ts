@@ -319,6 +319,16 @@ describe('a guard in front of a handler whose updates it does not count', () => 
     for (let nth = 0; nth < 25; nth++) await made.handle(joins(nth))
     expect(warned).not.toContain('guard.idle')
   })
+
+  test('is not, where it gathers albums and counts nothing else', async () => {
+    const warned: string[] = []
+    const made = desk()
+    made.guard.on('warning', ({ code }) => warned.push(code))
+    const taps = debounce({ window: '500ms', on: ['tap'], albums: '300ms' })
+    made.bot.on('message', taps, () => undefined)
+    for (let nth = 0; nth < 25; nth++) await made.says(ALICE, `message ${nth}`)
+    expect(warned).not.toContain('guard.idle')
+  })
 })
 
 describe('an update that a guard of its handler refused', () => {

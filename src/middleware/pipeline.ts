@@ -96,7 +96,9 @@ export class Chain<C extends Context> {
     })
     const back = new ChainBack(this)
     this.entrance = new Entrance(services, tally, refusals, settling, steps, back, inner, wired)
-    if (late && questions.length > 0) this.watch = new IdleWatch(services, this.questions.steps)
+    // A guard that diverts updates, such as the albums of debounce, also acts on those about which nothing is asked.
+    if (late && questions.length > 0 && wired.every(({ divert }) => divert === undefined))
+      this.watch = new IdleWatch(services, this.questions.steps)
     for (const each of wired) each.begin?.()
   }
 
@@ -290,7 +292,8 @@ export class Chain<C extends Context> {
     if (foretold !== undefined) return this.act(facts, ctx, next, foretold)
     const asked = this.questions.askFor(facts, ctx, ctx.me.id, level, this.failed)
     if (this.watch !== undefined) this.watch = this.watch.see(asked, facts, level)
-    const ask = asked !== undefined && this.inner ? askedAgain(this as unknown as Chain<Context>, asked, ctx) : asked
+    const ask =
+      asked !== undefined && this.inner ? askedAgain(this as unknown as Chain<Context>, asked, ctx) : asked
     if (ask === undefined) return this.pass(facts, ctx, next, undefined)
     const { judge } = this.prepared
     if (judge === undefined) {
