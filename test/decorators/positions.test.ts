@@ -407,6 +407,16 @@ describe('where no guard can stand', () => {
     )
   })
 
+  test('the builder of a conversation throws when it is called, as its first argument is not a context', () => {
+    const story = (_conversation: object, ctx: Context) => ctx.reply('What is your name?')
+    const guarded = guard(story) as (conversation: object, ctx: object) => unknown
+    expect(() => guarded({ waitFor: () => undefined }, {})).toThrow(
+      complaint(
+        'throttle 1/1m around story: it was called without a context. To guard a conversation, put the guard in front of the handler that enters it.',
+      ),
+    )
+  })
+
   test('guards that do not fit together are told where they are put together', () => {
     const twice = throttle({ name: 'same', limit: '1/1m' })
     expect(() => twice(twice(() => undefined))).toThrow(expect.objectContaining({ code: 'limit.duplicate' }))

@@ -5,7 +5,7 @@ import { Questions } from '../chain/wiring.js'
 import type { GuardDefinition } from '../guard.js'
 import { createServices } from '../services.js'
 import { POLICIES_TO_COME } from '../throttle/runtime-limits.js'
-import { Layer, type OwnServices } from './layer.js'
+import { Layer, labelOf, type OwnServices } from './layer.js'
 import { Place } from './place.js'
 
 /** A handler as it is called: with a context, possibly more arguments, as a method or not. */
@@ -81,10 +81,19 @@ export function around(layer: Layer, inner: AnyHandler): AnyHandler {
   const known = guarded.get(inner)
   const handler = known !== undefined && known.layer.own === layer.own ? known.handler : inner
   const run = function (this: unknown, ctx: Context, next?: NextFunction, ...rest: unknown[]): unknown {
+    if (ctx?.me === undefined) throw notContext(layer, handler)
     return layer.run(ctx, () => handler.call(this, ctx, next, ...rest) as Promise<void>)
   }
   guarded.set(run, { handler, inner, layer })
   return disguised(run, inner)
+}
+
+/** For functions that are called with something else, which types forbid: the builder of a conversation takes a `Conversation` first. */
+function notContext({ definitions }: Layer, { name }: AnyHandler): SentinelError {
+  return new SentinelError(
+    'handler.invalid',
+    `${labelOf(definitions)} around ${name || 'a handler'}: it was called without a context. To guard a conversation, put the guard in front of the handler that enters it.`,
+  )
 }
 
 /** Makes the guarded function look like the original: same name and arity, and a `bind` whose result is known to be guarded. */
