@@ -1,4 +1,5 @@
 import { concurrency, type Duration, debounce } from '../src/index.js'
+import type { GuardedContext } from './middleware/rig.js'
 import { type Desk, desk, nextId, says, tick, user } from './sentinel-desk.js'
 
 /* Bursts on their way through a sentinel: gathered twice, and refused when their time has come. */
@@ -257,4 +258,20 @@ describe('what close() fires takes its place in turn', () => {
     const change = (at: Desk): void => at.guard.reconfigure({ throttle: '50/1m' })
     expect(await closedWith({ debounce: TRAILING, concurrency: { per: 'chat' } }, change)).toEqual(all)
   })
+})
+
+test('a handler denies and refunds every message of a burst, one by one', async () => {
+  const at = stand({ throttle: '10/1h', debounce: { mode: 'trailing', window: '1s' } }, (bot) => {
+    bot.on('message', async (ctx) => {
+      for (const each of (ctx.sentinel.burst ?? []) as readonly GuardedContext[])
+        await each.sentinel.deny({ refund: true, notice: each === ctx })
+    })
+  })
+  await at.says(ALICE, 'one', 'two', 'three')
+  expect((await at.guard.peek(ALICE, 'user'))[0]?.remaining).toBe(7)
+  await passes(at, 1000)
+  await at.quiet()
+  expect((await at.guard.peek(ALICE, 'user'))[0]?.remaining).toBe(10)
+  expect((await at.guard.health()).tally).toMatchObject({ allowed: 0, denied: 3 })
+  expect(at.notices).toHaveLength(1)
 })

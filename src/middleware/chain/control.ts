@@ -113,7 +113,10 @@ export class SentinelControl<C extends Context = Context> {
     }
   }
 
-  /** The messages that a trailing debounce or an album gathered, oldest first; this context's own is the last. */
+  /**
+   * The messages that a trailing debounce or an album gathered, oldest first; this context's own is the last. `refund()` and
+   * `deny()` concern that one only; call them for each to refund or deny the whole burst.
+   */
   burst: readonly C[] | undefined
   /** The `value` of the answer of `auth`'s resolver, if there is one. */
   identity: unknown
