@@ -100,16 +100,13 @@ export class RedisArchive implements Archive {
   }
 
   async marksOf(bot: number, keys: readonly Key[]): Promise<readonly MarkedSubject[]> {
-    const names: string[] = []
-    const subjects: Key[] = []
+    const subjects = new Map<string, Key>()
     for await (const { name, kind, subject } of this.keysOf(bot, keys)) {
-      if (kind !== 'm:' || names.includes(name)) continue
-      names.push(name)
-      subjects.push(subject)
+      if (kind === 'm:') subjects.set(name, subject)
     }
-    if (names.length === 0) return []
-    const texts = (await this.connection.run(READ, names, [])) as Buffer[]
-    const found = subjects.flatMap((key, index) =>
+    if (subjects.size === 0) return []
+    const texts = (await this.connection.run(READ, [...subjects.keys()], [])) as Buffer[]
+    const found = [...subjects.values()].flatMap((key, index) =>
       namesOfMarks(texts[index] as Buffer).map((name): [Key, string] => [key, name]),
     )
     return markedSubjects(found)

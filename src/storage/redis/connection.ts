@@ -195,7 +195,10 @@ export class Connection {
     })
   }
 
-  /** Runs a script, loading it if the server does not know it: at first, and again after a restart. */
+  /**
+   * Runs a script, loading it if the server does not know it: at first, and again after a restart. A client with `stringNumbers`
+   * returns numbers as text, so callers convert them.
+   */
   async run(
     { text, sha }: Script,
     keys: readonly string[],

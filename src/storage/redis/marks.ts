@@ -93,7 +93,7 @@ export class RedisMarks implements Marks {
         [keys.holders + name, keys.lapsing + name, ...some.map((text) => keys.marks + text)],
         [this.now(), markTag(name), this.keys.channel, told, ...some],
       )) as [number, ...Buffer[]]
-      count += held
+      count += Number(held)
       broken.push(...unread.map(String))
     }
     refuseUnreadable(broken)

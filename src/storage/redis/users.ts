@@ -143,13 +143,13 @@ export class RedisUsers implements Users {
       const hash = found[i + 1] as Buffer[]
       if (hash.length > 0) page.push(readUser(last, hash))
     }
-    return more === 1 ? { users: page, next: last } : { users: page }
+    return Number(more) === 1 ? { users: page, next: last } : { users: page }
   }
 
   async erase(bot: number, key: Key): Promise<boolean> {
     const text = keyText(key)
     const { user, users } = this.keys.of(bot)
-    return (await this.connection.run(ERASE, [users, user + text], [text])) === 1
+    return Number(await this.connection.run(ERASE, [users, user + text], [text])) === 1
   }
 }
 

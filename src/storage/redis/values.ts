@@ -126,12 +126,13 @@ export class RedisValues implements Values {
     const lapses = Buffer.alloc(8)
     lapses.writeDoubleLE(until)
     const args = [this.now(), key, until, lapses]
-    return (await this.connection.run(TOUCH, this.keysOf(space, partOf(key)), args)) === 1
+    return Number(await this.connection.run(TOUCH, this.keysOf(space, partOf(key)), args)) === 1
   }
 
   async remove(space: string, key: string): Promise<boolean> {
     checkValueKey(space, key)
-    return (await this.connection.run(REMOVE, this.keysOf(space, partOf(key)), [this.now(), key])) === 1
+    const args = [this.now(), key]
+    return Number(await this.connection.run(REMOVE, this.keysOf(space, partOf(key)), args)) === 1
   }
 
   /** `from` is the number of a part and the last key read there. */
@@ -154,7 +155,7 @@ export class RedisValues implements Values {
         const entry = { key: String(found[i]), value: readValue(bytes) }
         entries.push(until === 0 || until === Number.POSITIVE_INFINITY ? entry : { ...entry, until })
       }
-      if (more === 1) after = String(last)
+      if (Number(more) === 1) after = String(last)
       else {
         part++
         after = ''
