@@ -179,7 +179,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     this.delivery.install(bot as unknown as Bot)
     fuse(bot).use(this)
     this.calls.follow(bot.api, this.resolved.outgoing)
-    if (bot.isInited()) this.services.bots.meet(bot.botInfo, bot.api)
+    this.services.bots.install(bot)
     return this
   }
 

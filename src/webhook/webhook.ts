@@ -179,6 +179,7 @@ export class Webhook {
         'bot.start(): this bot takes updates from guard.webhook(bot), and polling would take the webhook away. Call one of the two.',
       )
     }
+    host.services().bots.note(bot.api)
     this.warn()
     // Preloads the code, so that the first update need not wait for it. A failure is reported with the first request.
     this.open().catch(() => undefined)

@@ -1,4 +1,4 @@
-import type { Api, Context } from 'grammy'
+import type { Api, Bot, Context } from 'grammy'
 import type { UserFromGetMe } from 'grammy/types'
 import { Digest } from '../../core/digest.js'
 import type { Reading } from '../../core/facts.js'
@@ -37,14 +37,32 @@ export class Bots {
   private readonly known = new Map<number, KnownBot>()
   private readonly staged: Staged[] = []
   private last: KnownBot | undefined
+  /** The bots' own API clients by token. That of a context also has what middleware has installed on it for one update. */
+  private readonly apis = new Map<string, Api>()
 
   /** Returns the bot of a context. The first time, runs the staged operations. */
   of(ctx: Context): KnownBot {
     const id = ctx.me.id
     if (this.last?.id === id) return this.last
-    const bot = this.known.get(id) ?? this.meet(ctx.me, ownWay(ctx.api))
+    const bot = this.known.get(id) ?? this.meet(ctx.me, this.apiOf(ctx))
     this.last = bot
     return bot
+  }
+
+  /** Makes a bot known, at once if it is initialised, otherwise with its first update. */
+  install(bot: Pick<Bot, 'api' | 'botInfo' | 'isInited'>): void {
+    this.note(bot.api)
+    if (bot.isInited()) this.meet(bot.botInfo, bot.api)
+  }
+
+  /** Notes the API client of a bot, for calls outside of its updates. */
+  note(api: Api): void {
+    this.apis.set(api.token, api)
+  }
+
+  /** Returns the API client for calls outside of updates. */
+  apiOf({ api }: Context): Api {
+    return this.apis.get(api.token) ?? ownWay(api)
   }
 
   meet(me: UserFromGetMe, api: Api): KnownBot {

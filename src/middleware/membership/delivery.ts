@@ -45,7 +45,7 @@ export class Delivery {
   constructor(
     private readonly needs: () => readonly string[],
     private readonly wanted: () => boolean,
-    private readonly services: Pick<Services, 'warn' | 'background'>,
+    private readonly services: Pick<Services, 'warn' | 'background' | 'bots'>,
   ) {}
 
   /**
@@ -79,7 +79,7 @@ export class Delivery {
     this.last = token
     if (this.settled.has(token)) return
     this.settled.add(token)
-    this.find(ctx.api)
+    this.find(this.services.bots.apiOf(ctx))
   }
 
   private find(api: Api): void {
