@@ -9,6 +9,13 @@ import {
 } from './driver.js'
 import { migrate } from './schema.js'
 
+/** Options of an open database that change answers, by the methods with which drivers set them for one statement. */
+const MODES = ['setReadBigInts', 'setReturnArrays', 'safeIntegers'] as const
+
+type ModalStatement = SqliteStatement & {
+  readonly [Mode in (typeof MODES)[number]]?: (on: boolean) => unknown
+}
+
 /** The database: opened on first use, with every statement prepared once. */
 export class Link {
   readonly #given: SqliteDatabase | undefined
@@ -131,6 +138,7 @@ export class Link {
     let statement = this.#statements.get(sql)
     if (statement === undefined) {
       statement = this.#open().prepare(sql)
+      for (const mode of MODES) (statement as ModalStatement)[mode]?.(false)
       this.#statements.set(sql, statement)
     }
     return statement
