@@ -140,6 +140,19 @@ describe('a list that was imported before the bot was met, in a storage that ans
     await guard.close()
   })
 
+  test('is not shortened by a list that was imported at the same moment', async () => {
+    const { guard, says, quiet } = desk({ storage: later() })
+    const until = 2_000_000_000_000
+    await Promise.all([
+      guard.import({ version: 1, blocked: permanent }),
+      guard.import({ version: 1, blocked: permanent.map((block) => ({ ...block, until })) }),
+    ])
+    await says(BOB, 'met')
+    await quiet()
+    expect((await guard.export()).blocked).toEqual(permanent)
+    await guard.close()
+  })
+
   test('is not shortened by a list that is imported as the bot is met', async () => {
     const { guard, says } = desk({ storage: later() })
     await guard.import({ version: 1, blocked: permanent })

@@ -188,7 +188,7 @@ export class Administration {
       importInto(this.services, list, {
         earlier,
         later,
-        staged: this.staged.get(BLOCKED),
+        staged: () => this.staged.get(BLOCKED),
         stage: (key, mark) => this.keep(BLOCKED, key, mark),
         caughtUp: (bot) => this.catchingUp.get(bot),
       }),

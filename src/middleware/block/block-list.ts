@@ -63,8 +63,8 @@ export interface Importing {
   readonly earlier: readonly (Promise<unknown> | undefined)[]
   /** Subjects for which something else has been requested since; that request wins. */
   readonly later: ReadonlySet<Key>
-  /** The blocks that wait for bots. */
-  readonly staged: ReadonlyMap<Key, Mark | undefined> | undefined
+  /** Returns the blocks that wait for bots. Called after the earlier writes, which may be the first to wait. */
+  staged(): ReadonlyMap<Key, Mark | undefined> | undefined
   /** Adds a block to those. */
   stage(key: Key, mark: Mark): void
   /** Returns the write of these blocks that is in progress for a bot that was just met. */
@@ -77,9 +77,10 @@ export interface Importing {
 export async function importInto(
   services: Services,
   list: BlockListExport,
-  { earlier, later, staged, stage, caughtUp }: Importing,
+  { earlier, later, staged: blocks, stage, caughtUp }: Importing,
 ): Promise<number> {
   await Promise.allSettled(earlier)
+  const staged = blocks()
   const now = services.clock()
   const entries = readExport(list, now).filter(({ key }) => !later.has(key))
   const waits = services.bots.all().length === 0
