@@ -9,6 +9,25 @@ onBothFaces()
 
 const messages = (updates: unknown[]) => (updates as Update[]).map(({ message }) => message as Message)
 
+test('a reply comes with the message that it replies to, which is fetched if it is not among the latest', async () => {
+  const calls: string[] = []
+  client.watch({
+    call: (method) => {
+      calls.push(method)
+      return undefined
+    },
+  })
+  const [old] = plaza.messages as [Message]
+  expect(old.text).toBe('are you there?')
+  const recent = await alice.in(plaza).replies(old, 'since yesterday')
+  await bob.in(plaza).edits(await bob.in(plaza).sends('fien'), 'fine')
+  await alice.in(plaza).replies(recent, 'good')
+  const { wire, api } = await both(4)
+  expect(wire).toEqual(api)
+  expect(messages(wire)[0]?.reply_to_message).toMatchObject({ text: 'are you there?', from: { id: bob.id } })
+  expect(calls.filter((method) => method.endsWith('getMessages'))).toEqual(['channels.getMessages'])
+})
+
 test('a reply comes with the message that it replies to, in a group', async () => {
   const spam = await bob.in(plaza).sends('buy!')
   const command = await alice.in(plaza).replies(spam, '/ban')
@@ -95,14 +114,14 @@ test('forwards, mentions of users without a username, tags and explanations', as
 test('a reply comes without that message if Telegram refuses to give it, which is reported once', async () => {
   const errors: unknown[] = []
   client.onError((error) => errors.push(error))
-  const spam = await bob.in(plaza).sends('buy!')
+  const [spam] = plaza.messages as [Message]
   face.fail('channels.getMessages', 420, 'FLOOD_WAIT_60')
   await alice.in(plaza).replies(spam, '/ban')
-  await both(2)
+  await both(1)
   await alice.in(plaza).replies(spam, '/ban, I said')
   await alice.in(plaza).sends('and now?')
-  const { wire } = await both(4)
-  const [, banned, again, after] = messages(wire)
+  const { wire } = await both(3)
+  const [banned, again, after] = messages(wire)
   for (const message of [banned, again])
     expect(message?.reply_to_message).toEqual({ message_id: spam.message_id, chat: spam.chat, date: 0 })
   expect(after?.text).toBe('and now?')

@@ -1,3 +1,4 @@
+import type { tl } from '@mtcute/core'
 import type { Update } from 'grammy/types'
 import { Originals } from '../../src/mtproto/client/updates/originals.js'
 import { Waits } from '../../src/mtproto/client/updates/waits.js'
@@ -36,7 +37,7 @@ function originals() {
   const fetching = new Originals((error) => failures.push(error), time.timers)
   /** Message `reply` of a box replies to the one before it. */
   const of = (box: number, reply: number) => fetching.of(caller as never, box, reply, reply - 1)
-  return { of, calls, failures, time }
+  return { of, calls, failures, time, fetching }
 }
 
 test('while Telegram is asked about a chat, further replies gather, and are asked about in one call', async () => {
@@ -98,6 +99,20 @@ test('a failure that lasts is reported once, and again after an answer', async (
     await turn()
   }
   expect(failures).toEqual([broken, broken])
+})
+
+test('the latest thousand messages are kept, as they were edited, and without those that were deleted', () => {
+  const { fetching } = originals()
+  const saw = (id: number, text: string) =>
+    fetching.saw(5, { message: { _: 'message', id, message: text } as tl.RawMessage, peers: new Map() })
+  const textOf = (id: number) => (fetching.known(5, id)?.message as tl.RawMessage | undefined)?.message
+  for (let id = 1; id <= 1000; id++) saw(id, 'written')
+  saw(1, 'edited')
+  saw(1001, 'written')
+  expect([1, 2, 3, 1001].map(textOf)).toEqual(['edited', undefined, 'written', 'written'])
+  expect(fetching.known(6, 3)).toBeUndefined()
+  fetching.forget(5, [3, 7000])
+  expect([3, 4].map(textOf)).toEqual([undefined, 'written'])
 })
 
 test('while an update waits, later ones of its chat wait with it, and those of other chats do not', async () => {

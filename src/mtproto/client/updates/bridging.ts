@@ -3,15 +3,15 @@ import type { MaybeInaccessibleMessage, Update, User } from 'grammy/types'
 import { type Clock, quietTimers } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
 import { SentinelError } from '../../../core/errors.js'
-import { chatIdOfChannel } from '../../protocol/chat-ids.js'
 import type { Caller } from '../calls/caller.js'
 import type { Opened } from '../mtcute.js'
 import { Handled, keyOf } from './handled.js'
 import { Handling } from './handling.js'
-import { Originals } from './originals.js'
+import { type Original, Originals } from './originals.js'
 import { COMMON, inStep, Progress } from './progress.js'
 import { Refetching } from './refetch.js'
-import { answeringIn, type Peer, type Peers, Translation } from './translation/translation.js'
+import { type Mentioned, type Peers, peersOf } from './translation/people.js'
+import { answeringIn, Translation } from './translation/translation.js'
 import { Waits } from './waits.js'
 
 /** How long closing waits for updates being handled. */
@@ -107,7 +107,7 @@ export class Bridging {
     this.#base = opened.base
     const { onRawUpdate } = caller.client
     const listen: Parameters<typeof onRawUpdate.add>[0] = ({ update, peers }) =>
-      this.#came(update, knownOf(peers.users.values(), peers.chats.values()))
+      this.#came(update, peersOf(peers.users.values(), peers.chats.values()))
     onRawUpdate.add(listen)
     try {
       await (await import('../mtcute.js')).startUpdates(opened, channels, () => this.#isEnding)
@@ -181,7 +181,7 @@ export class Bridging {
           box === COMMON
             ? { _: 'updateNewMessage', message, pts: 0, ptsCount: 0 }
             : { _: 'updateNewChannelMessage', message, pts: 0, ptsCount: 0 }
-        this.#came(update, knownOf(users, chats))
+        this.#came(update, peersOf(users, chats))
         await this.#handling.room()
       }
       done()
@@ -214,19 +214,26 @@ export class Bridging {
     if (answering === undefined || caller === undefined) return undefined
     const { message, field } = answering
     const { message_id: id } = message[field] as MaybeInaccessibleMessage
-    const add = async () => {
-      const found = await this.#originals.of(caller, box, message.message_id, id)
-      const original = found && this.#translation.original(found.message, knownOf(found.users, found.chats))
+    const add = (found: Original | undefined) => {
+      const original = found && this.#translation.original(found.message, found.peers)
       if (original !== undefined) Object.assign(message, { [field]: original })
     }
-    return add().catch(this.parts.failed)
+    const known = this.#originals.known(box, id)
+    if (known === undefined)
+      return this.#originals.of(caller, box, message.message_id, id).then(add).catch(this.parts.failed)
+    add(known)
+    return undefined
   }
 
   #came(update: tl.TypeUpdate, peers: Peers): void {
     if ('qts' in update && !this.#isNew(update.qts)) return
     const box = boxOf(update)
-    if ('message' in update && typeof update.message === 'object' && 'id' in update.message)
-      this.#refetching.saw(box, update.message.id)
+    const message = messageIn(update)
+    if (message !== undefined) {
+      this.#refetching.saw(box, message.id)
+      this.#originals.saw(box, { message, peers })
+    } else if (update._ === 'updateDeleteMessages' || update._ === 'updateDeleteChannelMessages')
+      this.#originals.forget(box, update.messages)
     const bridged = this.#translated(update, peers)
     const take = this.#take
     if (bridged === undefined || take === undefined) return
@@ -253,11 +260,6 @@ function inOne(updates: tl.TypeUpdate[]): tl.RawUpdates {
   return { _: 'updates', updates, users: [], chats: [], date: 0, seq: 0 }
 }
 
-interface Mentioned {
-  readonly users: Iterable<tl.TypeUser>
-  readonly chats: Iterable<tl.TypeChat>
-}
-
 /**
  * The update sequence that an update belongs to (https://core.telegram.org/api/updates#update-handling): a channel's own, or the
  * account's.
@@ -265,18 +267,11 @@ interface Mentioned {
 function boxOf(update: tl.TypeUpdate): number {
   if ('qts' in update) return COMMON
   if ('channelId' in update && 'pts' in update) return update.channelId
-  const message = 'message' in update && typeof update.message === 'object' ? update.message : undefined
-  const peer = message !== undefined && 'peerId' in message ? message.peerId : undefined
+  const peer = messageIn(update)?.peerId
   return peer?._ === 'peerChannel' ? peer.channelId : COMMON
 }
 
-/** Users and chats that come with an update, by their ids in the Bot API. */
-function knownOf(users: Iterable<tl.TypeUser>, chats: Iterable<tl.TypeChat>): Peers {
-  const known = new Map<number, Peer>()
-  for (const user of users) if (user._ === 'user') known.set(user.id, user)
-  for (const chat of chats) {
-    if (chat._ === 'channel' || chat._ === 'channelForbidden') known.set(chatIdOfChannel(chat.id), chat)
-    if (chat._ === 'chat' || chat._ === 'chatForbidden') known.set(-chat.id, chat)
-  }
-  return known
+function messageIn(update: tl.TypeUpdate): tl.TypeMessage | undefined {
+  const message = 'message' in update && typeof update.message === 'object' ? update.message : undefined
+  return message !== undefined && 'peerId' in message ? message : undefined
 }

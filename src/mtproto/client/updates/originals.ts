@@ -6,7 +6,7 @@ import type { Caller } from '../calls/caller.js'
 import { reasonOf } from '../calls/refusal.js'
 import { NOT_OURS } from './asking-again.js'
 import { COMMON } from './progress.js'
-import type { Missed } from './refetch.js'
+import { type Peers, peersOf } from './translation/people.js'
 
 /** How long an update waits for the message that it replies to. */
 const PATIENCE: Ms = 3000
@@ -15,23 +15,33 @@ const PAGE = 100
 /** Maximum number of calls at the same time; one per box, so that later replies gather meanwhile. */
 const AT_ONCE = 8
 
+/** Maximum number of messages kept, of all boxes; most replies are to recent messages. */
+const MOST_KEPT = 1000
+
+/** A message, with the users and chats it refers to. */
+export interface Original {
+  readonly message: tl.TypeMessage
+  readonly peers: Peers
+}
+
 interface Wanted {
   /** Id of the message that replies. */
   readonly reply: number
   /** Id of the message that it replies to. */
   readonly id: number
   isOver: boolean
-  readonly settle: (found?: Missed) => void
+  readonly settle: (found?: Original) => void
 }
 
 /**
- * Fetches the messages that others reply to or pin, of which an update gives only the id. Telegram is asked by the reply, because
+ * Finds the messages that others reply to or pin, of which an update gives only the id: among the latest, or at Telegram. Telegram is asked by the reply, because
  * a bot in privacy mode may see a message that somebody replies to, but may not fetch it by its own id.
  */
 export class Originals {
   /** By box; the box that has waited for longest comes first. */
   readonly #gathered = new Map<number, Wanted[]>()
   readonly #busy = new Set<number>()
+  readonly #kept = new Map<string, Original>()
   #isReported = false
 
   constructor(
@@ -39,8 +49,30 @@ export class Originals {
     private readonly timers: Timers = quietTimers,
   ) {}
 
+  /** Keeps a message that has just come, or was edited. */
+  saw(box: number, original: Original): void {
+    const key = keyOf(box, original.message.id)
+    this.#kept.delete(key)
+    this.#kept.set(key, original)
+    if (this.#kept.size <= MOST_KEPT) return
+    for (const [oldest] of this.#kept) {
+      this.#kept.delete(oldest)
+      return
+    }
+  }
+
+  /** Drops messages that were deleted. */
+  forget(box: number, ids: readonly number[]): void {
+    for (const id of ids) this.#kept.delete(keyOf(box, id))
+  }
+
+  /** Returns a message that came recently. */
+  known(box: number, id: number): Original | undefined {
+    return this.#kept.get(keyOf(box, id))
+  }
+
   /** Resolves with message `id`, to which message `reply` replies; undefined if it is gone, or does not come in time. */
-  of(caller: Caller, box: number, reply: number, id: number): Promise<Missed | undefined> {
+  of(caller: Caller, box: number, reply: number, id: number): Promise<Original | undefined> {
     return new Promise((resolve) => {
       const callOff = this.timers.after(PATIENCE, () => wanted.settle())
       const wanted: Wanted = {
@@ -86,9 +118,10 @@ export class Originals {
       if (found._ === 'messages.messagesNotModified') return
       const { messages, users, chats } = found
       const byId = new Map(messages.map((message) => [message.id, message]))
+      const peers = peersOf(users, chats)
       for (const { id, settle } of waiting) {
         const message = byId.get(id)
-        if (message !== undefined) settle({ message, users, chats })
+        if (message !== undefined) settle({ message, peers })
       }
     } catch (error) {
       // The update comes all the same; a failure that lasts is reported once.
@@ -112,4 +145,8 @@ async function ask(
   if (box === COMMON) return caller.call({ _: 'messages.getMessages', id }, { signal })
   const channel = await caller.channel(chatIdOfChannel(box))
   return caller.call({ _: 'channels.getMessages', channel, id }, { signal })
+}
+
+function keyOf(box: number, id: number): string {
+  return `${box} ${id}`
 }

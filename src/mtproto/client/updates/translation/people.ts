@@ -1,5 +1,6 @@
 import type { tl } from '@mtcute/core'
 import type { Chat, User } from 'grammy/types'
+import { chatIdOfChannel } from '../../../protocol/chat-ids.js'
 import { markedId } from '../../messages.js'
 
 /**
@@ -10,6 +11,21 @@ export type Peer = tl.RawUser | tl.RawChannel | tl.RawChat | tl.RawChannelForbid
 
 /** Users and chats that come with an update, by their ids in the Bot API. */
 export type Peers = ReadonlyMap<number, Peer>
+
+export interface Mentioned {
+  readonly users: Iterable<tl.TypeUser>
+  readonly chats: Iterable<tl.TypeChat>
+}
+
+export function peersOf(users: Mentioned['users'], chats: Mentioned['chats']): Peers {
+  const known = new Map<number, Peer>()
+  for (const user of users) if (user._ === 'user') known.set(user.id, user)
+  for (const chat of chats) {
+    if (chat._ === 'channel' || chat._ === 'channelForbidden') known.set(chatIdOfChannel(chat.id), chat)
+    if (chat._ === 'chat' || chat._ === 'chatForbidden') known.set(-chat.id, chat)
+  }
+  return known
+}
 
 export function userOf(id: number, peers: Peers): User | undefined {
   const user = peers.get(id)

@@ -16,8 +16,6 @@ import { messageOf } from './messages.js'
 import { checkoutOf, shippingOf } from './payments.js'
 import { chatOf, type Peers } from './people.js'
 
-export type { Peer, Peers } from './people.js'
-
 /**
  * First update id of bridged updates: above Telegram's own ids, which have 32 bits, and far enough below 2^53 for four million
  * updates a second for ten years.
@@ -105,9 +103,9 @@ function edited(
   peers: Peers,
   me: User,
 ): Told | undefined {
-  const isUnchanged =
-    message._ === 'message' && message.editHide === true && message.media?._ !== 'messageMediaGeoLive'
-  return isUnchanged ? undefined : written(message, peers, me, true)
+  if (message._ !== 'message' || message.editHide !== true) return written(message, peers, me, true)
+  const hasMoved = message.media?._ === 'messageMediaGeoLive'
+  return hasMoved ? written({ ...message, editHide: false }, peers, me, true) : undefined
 }
 
 function written(message: tl.TypeMessage, peers: Peers, me: User, isEdit: boolean): Told | undefined {
