@@ -96,14 +96,14 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
 
   /** The same function for every call: grammY calls `middleware()` for each update. */
   private readonly run: MiddlewareFn<C> = (ctx, next) => {
+    const { underWay } = this.services
     // A sentinel used twice on one bot would take every update for a duplicate of itself.
-    if (hasPassed(ctx, this.tally, this.besides)) return next()
-    const first = this.services.underWay.decided(ctx)
-    if (first !== undefined) return first.then(() => this.run(ctx, next))
+    if (hasPassed(ctx, this.tally, this.besides) || underWay.has(ctx))
+      return underWay.again(ctx, next, this.tally)
     this.delivery.seen(ctx)
     const reading = this.overrides.ready(ctx)
     const entered = reading === undefined ? this.enter(ctx, next) : this.enterKnown(reading, ctx, next)
-    return this.services.underWay.noted(ctx, entered, this.tally)
+    return underWay.noted(ctx, entered, this.tally)
   }
 
   /** Waits until stored limits and settings have been read, which may change the plan, and then until the chain is ready. */

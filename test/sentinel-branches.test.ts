@@ -1,11 +1,19 @@
 import { Bot } from 'grammy'
 import type { Update } from 'grammy/types'
-import { type Sentinel, type SentinelOptions, sentinel } from '../src/index.js'
+import {
+  compose,
+  debounce,
+  once,
+  type Sentinel,
+  type SentinelOptions,
+  sentinel,
+  throttle,
+} from '../src/index.js'
 import { Extras } from './extras.js'
 import { type GuardedContext, Stage } from './middleware/rig.js'
-import { later, says, tick } from './sentinel-desk.js'
+import { joins, later, says, tick } from './sentinel-desk.js'
 
-/* One sentinel on several branches of a bot. */
+/* One sentinel, or one guard, on several branches of a bot. */
 
 const ALICE = 7
 const guards: Sentinel<GuardedContext>[] = []
@@ -17,13 +25,20 @@ afterEach(async () => {
 function stand(options: SentinelOptions) {
   const { account, config } = new Extras(Date.now).hire(42)
   const bot = new Bot<GuardedContext>(account.token, config)
-  const { clock, timers } = new Stage()
+  const time = new Stage()
+  const { clock, timers } = time
   const guard = sentinel<GuardedContext>({ clock, timers, ...options })
   guards.push(guard)
   const denied: string[] = []
   guard.on('denied', ({ verdict }) => denied.push(verdict.reason))
-  return { bot, guard, denied }
+  return { bot, guard, denied, time }
 }
+
+async function settled(): Promise<void> {
+  for (let turn = 0; turn < 12; turn++) await tick()
+}
+
+const trailing = { debounce: { mode: 'trailing', window: '1s' } } as const
 
 describe.each<[string, () => SentinelOptions]>([
   ['memory', () => ({})],
@@ -87,6 +102,211 @@ describe.each<[string, () => SentinelOptions]>([
     bot.use(guard, () => void ran.push('main'))
     for (const text of ['a', 'b']) await bot.handleUpdate(says(ALICE, text))
     expect(ran.sort()).toEqual(['fork', 'main'])
-    expect(new Set(denied)).toEqual(new Set(['limited']))
+    expect(denied).toEqual(['limited'])
+    expect((await guard.health()).tally).toMatchObject({ allowed: 1, denied: 1 })
+  })
+
+  test('a refusal counts once towards a ban', async () => {
+    const penalty = { after: 4, within: '1m', bans: ['5m'] } as const
+    const { bot, guard, denied } = stand({
+      ...options(),
+      throttle: { limit: '1/1h', penalty, deny: 'silent' },
+    })
+    bot.fork(guard)
+    bot.use(guard)
+    for (const text of ['a', 'b', 'c', 'd', 'e', 'f']) await bot.handleUpdate(says(ALICE, text))
+    expect(denied).toEqual(['limited', 'limited', 'limited', 'limited', 'penalised'])
+  })
+
+  test('a branch that comes to the guard after the refusal is refused as well', async () => {
+    const { bot, guard, denied } = stand({ ...options(), throttle: { limit: '1/1h', deny: 'silent' } })
+    const ran: string[] = []
+    bot.fork(
+      async (_, next) => {
+        await settled()
+        await next()
+      },
+      guard,
+      (ctx) => void ran.push(`fork ${ctx.msg?.text}`),
+    )
+    bot.use(guard, (ctx) => void ran.push(`main ${ctx.msg?.text}`))
+    for (const text of ['a', 'b']) await bot.handleUpdate(says(ALICE, text))
+    expect(ran).toEqual(['main a', 'fork a'])
+    expect(denied).toEqual(['limited'])
+  })
+
+  test('a blocked person is seen to join once', async () => {
+    const { bot, guard, denied } = stand(options())
+    const seen: number[] = []
+    // Tells that Telegram does not deliver joins unasked.
+    guard.on('warning', () => undefined)
+    guard.membership.on('joined', ({ member }) => void seen.push(member.id))
+    bot.fork(guard)
+    bot.use(guard)
+    await bot.handleUpdate(says(8, 'the bot is met'))
+    await guard.block(ALICE)
+    await bot.handleUpdate(joins(ALICE))
+    await settled()
+    expect(seen).toEqual([ALICE])
+    expect(denied).toEqual(['blocked'])
+  })
+
+  test.each<[string, SentinelOptions]>([
+    ['debounce', trailing],
+    ['debounce and concurrency', { ...trailing, concurrency: {} }],
+  ])('a burst reaches each branch once, and whole: %s', async (_, holding) => {
+    const { bot, guard, time } = stand({ ...options(), ...holding })
+    const ran: string[] = []
+    const handler = (name: string) => (ctx: GuardedContext) =>
+      void ran.push(`${name} ${ctx.sentinel.burst?.map(({ msg }) => msg?.text).join('+')}`)
+    bot.fork(guard, handler('fork'))
+    // In series on one branch, the second use lets pass what the first has let in.
+    bot.use(guard, guard, handler('main'))
+    for (const text of ['a', 'b', 'c']) await bot.handleUpdate(says(ALICE, text))
+    await settled()
+    expect(ran).toEqual([])
+    time.advance(1000)
+    await settled()
+    expect(ran.sort()).toEqual(['fork a+b+c', 'main a+b+c'])
+    expect((await guard.health()).tally).toMatchObject({ allowed: 3, denied: 0 })
+  })
+
+  test('the next burst waits for the handlers of all branches, also where one of them throws', async () => {
+    const errors: unknown[] = []
+    const onError = (error: unknown) => void errors.push(error)
+    const { bot, guard, time } = stand({ ...options(), debounce: { ...trailing.debounce, onError } })
+    const ran: string[] = []
+    let end = (): void => undefined
+    const hangs = new Promise<void>((done) => {
+      end = done
+    })
+    bot.fork(guard, async (ctx) => {
+      ran.push(`fork ${ctx.msg?.text}`)
+      await hangs
+    })
+    bot.use(guard, () => {
+      throw new Error('out of order')
+    })
+    for (const text of ['a', 'b']) {
+      await bot.handleUpdate(says(ALICE, text))
+      time.advance(1000)
+      await settled()
+    }
+    expect(ran).toEqual(['fork a'])
+    end()
+    await settled()
+    expect(ran).toEqual(['fork a', 'fork b'])
+    expect(errors).toMatchObject([{ message: 'out of order' }, { message: 'out of order' }])
+  })
+
+  test.each<[string, SentinelOptions]>([
+    ['trailing', trailing],
+    ['albums', { debounce: { albums: '1s' } }],
+  ])('what finds no place when its turn comes runs on no branch: %s', async (_, holding) => {
+    const { bot, guard, denied } = stand({ ...options(), ...holding, concurrency: { queue: 0 } })
+    const ran: string[] = []
+    let end = (): void => undefined
+    const hangs = new Promise<void>((done) => {
+      end = done
+    })
+    bot.fork(guard, (ctx) => void ran.push(`fork ${ctx.msg?.text}`))
+    bot.use(guard, async (ctx) => {
+      ran.push(`main ${ctx.msg?.text}`)
+      await hangs
+    })
+    const handling = bot.handleUpdate(says(ALICE, '/1'))
+    await settled()
+    await bot.handleUpdate(says(ALICE, '/2'))
+    expect(denied).toEqual(['busy'])
+    end()
+    await handling
+    expect(ran.sort()).toEqual(['fork /1', 'main /1'])
+    expect((await guard.health()).tally).toMatchObject({ allowed: 1, denied: 1 })
+  })
+
+  test('what a hook stops when its turn comes runs on no branch', async () => {
+    const { bot, guard, time, denied } = stand({ ...options(), ...trailing, concurrency: {} })
+    guard.hook('after:concurrency', ({ facts }) => (facts.command === undefined ? undefined : { veto: 'no' }))
+    guard.hook('after:concurrency', ({ ctx }) => (ctx.msg?.text === 'held' ? { veto: 'no' } : undefined))
+    const ran: string[] = []
+    bot.fork(guard, () => void ran.push('fork'))
+    bot.use(guard, () => void ran.push('main'))
+    for (const text of ['/stop', 'held']) await bot.handleUpdate(says(ALICE, text))
+    time.advance(1000)
+    await settled()
+    expect(ran).toEqual([])
+    expect(denied).toEqual(['vetoed', 'vetoed'])
+    expect((await guard.health()).tally).toMatchObject({ allowed: 0, denied: 2 })
+  })
+})
+
+describe.each<[string, () => SentinelOptions]>([
+  ['memory', () => ({})],
+  ['a storage that answers later', () => ({ storage: later() })],
+])('one guard in front of two handlers that the same update reaches: %s', (_, options) => {
+  const repeatedly = ['a', 'a', 'b'].map((text) => says(ALICE, text))
+
+  test.each([
+    ['in series', false],
+    ['on a fork', true],
+  ])('does not take an update for its own repetition, %s', async (_how, forks) => {
+    const { bot, guard, denied } = stand({ ...options(), once: false })
+    const calm = compose(once(), debounce({ window: '5s', on: ['message'] }))
+    const ran: string[] = []
+    bot.use(guard)
+    const first = [
+      calm,
+      (ctx: GuardedContext, next: () => Promise<void>) => {
+        ran.push(`first ${ctx.msg?.text}`)
+        return next()
+      },
+    ] as const
+    if (forks) bot.fork(...first)
+    else bot.use(...first)
+    bot.use(calm, (ctx) => void ran.push(`second ${ctx.msg?.text}`))
+    for (const update of repeatedly) await bot.handleUpdate(update)
+    expect(ran.sort()).toEqual(['first a', 'first b', 'second a', 'second b'])
+    expect(denied).toEqual(['repeated'])
+  })
+
+  test.each([
+    ['in series', false],
+    ['on a fork', true],
+  ])('hands a burst to both, and charges its messages once, %s', async (_how, forks) => {
+    const { bot, guard, time } = stand({ ...options(), debounce: false })
+    const gathering = compose(
+      throttle({ name: 'slow', limit: '5/1h', algorithm: 'fixed' }),
+      debounce(trailing.debounce),
+    )
+    const ran: string[] = []
+    bot.use(guard)
+    const handler = (name: string) => (ctx: GuardedContext, next: () => Promise<void>) => {
+      ran.push(`${name} ${ctx.sentinel.burst?.map(({ msg }) => msg?.text).join('+')}`)
+      return next()
+    }
+    if (forks) bot.fork(gathering, handler('first'))
+    else bot.use(gathering, handler('first'))
+    bot.use(gathering, handler('second'))
+    for (const text of ['a', 'b', 'c']) await bot.handleUpdate(says(ALICE, text))
+    await settled()
+    expect(ran).toEqual([])
+    time.advance(1000)
+    await settled()
+    expect(ran.sort()).toEqual(['first a+b+c', 'second a+b+c'])
+    expect(await guard.peek(ALICE, 'slow')).toMatchObject([{ remaining: 2 }])
+  })
+
+  test('lets an update of a kind that nobody knows pass both', async () => {
+    const { bot, guard } = stand(options())
+    const calm = debounce('5s')
+    const ran: string[] = []
+    bot.use(guard, calm)
+    bot.use(async (_ctx, next) => {
+      await tick()
+      await next()
+    })
+    bot.use(calm, () => void ran.push('handler'))
+    await bot.handleUpdate({ update_id: 1, of_tomorrow: {} } as unknown as Update)
+    expect(ran).toEqual(['handler'])
   })
 })

@@ -1,7 +1,7 @@
 import type { Context, NextFunction } from 'grammy'
 import { type Ask, type Decision, isPromise, type Judge, type MaybePromise } from '../core/check.js'
 import { describe, type Facts } from '../core/facts.js'
-import { type SentinelFlavor, takeBackBehind } from './chain/control.js'
+import { known, takeBackBehind } from './chain/control.js'
 import { ChainBack } from './chain/control-back.js'
 import { Entrance } from './chain/entrance.js'
 import type { Foretelling } from './chain/foretelling.js'
@@ -13,6 +13,7 @@ import { type Probe, probedGuard } from './chain/probe.js'
 import { askedAgain, noteCharged, noteFailed, Redone } from './chain/redone.js'
 import { Settling } from './chain/settling.js'
 import { newTally, type Tally } from './chain/tally.js'
+import { type UnderWay, usesOf } from './chain/under-way.js'
 import { Questions } from './chain/wiring.js'
 import { levelIn } from './exempt/excuses.js'
 import { ADMINISTRATOR, type Exemptions } from './exempt/exemptions.js'
@@ -56,6 +57,9 @@ export class Chain<C extends Context> {
   probing: Probe | undefined
   observers: readonly Wired<C>[]
   private admitters: readonly Wired<C>[]
+  readonly back: ChainBack<C>
+  /** What became of updates at their first use of these guards; undefined if a second use is judged anew. */
+  readonly uses: UnderWay | undefined
   private readonly entrance: Entrance<C>
   readonly refusals: Refusals<C>
   private readonly steps: Steps
@@ -94,8 +98,9 @@ export class Chain<C extends Context> {
       noteFailed(this as unknown as Chain<Context>, ctx)
       takeBackBehind(this as unknown as Chain<Context>, ctx)
     })
-    const back = new ChainBack(this)
-    this.entrance = new Entrance(services, tally, refusals, settling, steps, back, inner, wired)
+    this.uses = late ? usesOf(this.questions) : services.underWay
+    this.back = new ChainBack(this)
+    this.entrance = new Entrance(services, this, refusals, settling, steps, wired)
     // A guard that diverts updates, such as the albums of debounce, also acts on those about which nothing is asked.
     if (late && questions.length > 0 && wired.every(({ divert }) => divert === undefined))
       this.watch = new IdleWatch(services, this.questions.steps)
@@ -261,9 +266,9 @@ export class Chain<C extends Context> {
     if (facts.kind === undefined) {
       if (!this.inner) {
         this.tally.unknown++
-        this.services.underWay.passes(ctx)
         this.services.events.tell('unknown', { facts, ctx })
       }
+      this.uses?.note(ctx, 'passed')
       return next()
     }
     const { first } = this.prepared
@@ -428,10 +433,4 @@ export class Chain<C extends Context> {
   readonly failed = (error: unknown, during: string): void => {
     this.services.events.tell('error', { error, during })
   }
-}
-
-/** Returns the facts of an update if a guard further up has already read them. */
-function known(ctx: Context & Partial<SentinelFlavor>): Facts | undefined {
-  const { sentinel } = ctx
-  return sentinel !== undefined && sentinel.ctx === ctx ? sentinel.facts : undefined
 }

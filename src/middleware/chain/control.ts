@@ -282,18 +282,28 @@ export function gatheredWith(control: SentinelControl): readonly Gathered[] {
   return gathered(control)
 }
 
-/** Whether an update has passed the sentinel with this tally. Calls `other` with the chain of every other sentinel on the way. */
+/**
+ * Whether an update has passed the sentinel with this tally, or the guards in front of a handler with this {@link ControlBack}.
+ * Calls `other` with the chain of every other control on the way.
+ */
 export function hasPassed(
   ctx: Context & Partial<SentinelFlavor>,
-  tally: object,
+  by: object,
   other: (root: ControlBack['root']) => void,
 ): boolean {
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
-    const back = backOf(control)
-    if (back.tally === tally) return true
-    other(back.root)
+    // In tests of bots, `ctx.sentinel` may be an object made by the test.
+    const back: ControlBack | undefined = backOf(control)
+    if (back === by || back?.tally === by) return true
+    other(back?.root)
   }
   return false
+}
+
+/** Returns the facts of an update if a guard further up has already read them. */
+export function known(ctx: Context & Partial<SentinelFlavor>): Facts | undefined {
+  const { sentinel } = ctx
+  return sentinel !== undefined && sentinel.ctx === ctx ? sentinel.facts : undefined
 }
 
 /**

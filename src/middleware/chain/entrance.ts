@@ -6,13 +6,14 @@ import type { Place } from '../concurrency/places.js'
 import { isUnseated, Seating, seated, type Taken } from '../concurrency/seating.js'
 import type { Admission, Onward, Wired } from '../guard.js'
 import type { HookVeto, Steps } from '../hooking/steps.js'
+import type { Chain } from '../pipeline.js'
 import type { Denial } from '../refusing/denial.js'
 import type { Refusals } from '../refusing/refusals.js'
 import type { Services } from '../services.js'
-import { type ControlBack, gatheredWith, SentinelControl, type SentinelFlavor } from './control.js'
+import { gatheredWith, SentinelControl, type SentinelFlavor } from './control.js'
+import { Held } from './held.js'
 import { type Step, stepped } from './probe.js'
 import type { Settling } from './settling.js'
-import type { Tally } from './tally.js'
 
 /**
  * Brings an admitted update to its handlers: runs the last hooks, takes places, lets guards hold it back, and handles how it
@@ -27,13 +28,10 @@ export class Entrance<C extends Context> {
 
   constructor(
     private readonly services: Services,
-    private readonly tally: Tally,
+    private readonly chain: Pick<Chain<C>, 'tally' | 'back' | 'uses' | 'inner'>,
     private readonly refusals: Refusals<C>,
     private readonly settling: Settling,
     private readonly steps: Steps,
-    private readonly back: ControlBack,
-    /** True for guards in front of a handler: the sentinel upstream has already admitted and counted the update. */
-    private readonly inner: boolean,
     wired: readonly Wired<C>[],
   ) {
     this.diverters = wired.filter(({ divert }) => divert !== undefined)
@@ -135,7 +133,7 @@ export class Entrance<C extends Context> {
   /** Runs the hooks after the guards and at `allowed`; stays synchronous as long as they answer synchronously. */
   private lastHooks(facts: Facts, ctx: C): MaybePromise<HookVeto | undefined> {
     const veto = this.steps.after(facts, ctx, this.late)
-    if (this.inner) return veto
+    if (this.chain.inner) return veto
     if (isPromise(veto)) return veto.then((late) => late ?? this.steps.allowed(facts, ctx))
     return veto ?? this.steps.allowed(facts, ctx)
   }
@@ -179,27 +177,41 @@ export class Entrance<C extends Context> {
     identity: unknown,
   ): MaybePromise<void> {
     const flavored = ctx as C & Partial<SentinelFlavor>
-    const control = new SentinelControl(facts, ctx, ALLOWED, decision, this.back, flavored.sentinel)
+    const control = new SentinelControl(facts, ctx, ALLOWED, decision, this.chain.back, flavored.sentinel)
     if (identity !== undefined) control.identity = identity
     flavored.sentinel = control
-    if (this.services.underWay.isAwaited) this.services.underWay.letIn(ctx)
+    if (this.chain.uses?.isAwaited) this.chain.uses.wake(ctx)
     if (this.late) return this.letInLate(control, facts, ctx, next, decision)
     this.count(facts, ctx)
-    for (let i = 0; i < this.diverters.length; i++) {
-      if (this.diverters[i]?.divert?.(facts, ctx, next, control) === true) {
-        this.settling.settle(decision, 'complete')
-        return
-      }
+    if (this.diverters.length > 0) {
+      const held = new Held(next)
+      if (this.isHeld(held, held.run, control, decision)) return
     }
     return place === undefined
       ? this.settling.run(next, decision, ctx)
       : seated(place, this.settling, next, decision, ctx)
   }
 
+  /** Whether a guard holds the update back. `later` takes it to its handlers when the time has come. */
+  private isHeld(
+    held: Held,
+    later: Onward,
+    control: SentinelControl,
+    decision: Decision | undefined,
+    seated = false,
+  ): boolean {
+    const { facts, ctx } = control
+    const isHeld = this.diverters.some(({ divert }) => divert?.(facts, ctx as C, later, control, seated))
+    if (!isHeld) return false
+    this.chain.uses?.note(ctx, held)
+    this.settling.settle(decision, 'complete')
+    return true
+  }
+
   /** Counts an admitted update, unless a sentinel upstream has counted it. */
   private count(facts: Facts, ctx: C): void {
-    if (this.inner) return
-    this.tally.allowed++
+    if (this.chain.inner) return
+    this.chain.tally.allowed++
     if (this.services.events.wanted('allowed')) this.services.events.tell('allowed', { facts, ctx })
   }
 
@@ -211,20 +223,19 @@ export class Entrance<C extends Context> {
     next: NextFunction,
     decision: Decision | undefined,
   ): Promise<void> {
+    const held = new Held(next)
     const later: Onward = async (begun) => {
-      const held: Step = { kind: 'background', name: 'held', ctx }
+      const step: Step = { kind: 'background', name: 'held', ctx }
       const place = () => this.placeFor(facts, ctx, decision, control)
-      const taken = await stepped(this.services.background.probe, held, place)
+      const taken = await stepped(this.services.background.probe, step, place)
       if (isUnseated(taken)) return
       begun?.()
-      return seated(taken, this.settling, next, undefined, ctx)
+      return seated(taken, this.settling, held.run, undefined, ctx)
     }
-    if (this.diverters.some(({ divert }) => divert?.(facts, ctx, later, control, true) === true)) {
-      this.count(facts, ctx)
-      this.settling.settle(decision, 'complete')
-      return
-    }
+    if (this.isHeld(held, later, control, decision, true)) return this.count(facts, ctx)
+    this.chain.uses?.note(ctx, 'seating')
     const taken = await this.placeFor(facts, ctx, decision, undefined)
+    this.chain.uses?.note(ctx, isUnseated(taken) ? 'stopped' : 'passed')
     if (isUnseated(taken)) return
     this.count(facts, ctx)
     return seated(taken, this.settling, next, decision, ctx)

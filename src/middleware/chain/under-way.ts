@@ -1,21 +1,29 @@
-import type { Context } from 'grammy'
+import type { Context, NextFunction } from 'grammy'
 import { isPromise, type MaybePromise } from '../../core/check.js'
 import { hasPassed } from './control.js'
+import { Held } from './held.js'
+import type { Questions } from './wiring.js'
 
 const noOther = (): void => undefined
 
 /**
- * Updates that a sentinel is deciding. If the sentinel stands on two branches (`fork()`) and its storage is asynchronous, the
- * second pass of an update comes before the first is decided. It waits for the first, which it would otherwise take for a
- * duplicate.
+ * What became of an update at its first use of a guard. The first pass may still be under way (its promise, or `seating` once the
+ * update is admitted and only waits for a place); or the update `passed`, was `stopped`, or is held back.
+ */
+type Outcome = Promise<void> | 'seating' | 'passed' | 'stopped' | Held
+
+/**
+ * Judges each update once, however often it comes to a guard: a sentinel may stand on two branches (`fork()`), and a guard in front
+ * of several handlers. The outcome of the first use holds for the others.
  */
 export class UnderWay {
   /**
-   * The context's property for the promise of the first pass; null if the update passes without a decision. Stored in the context
-   * because a map of all updates being decided would cost each update of a remote storage a tenth of its time.
+   * The context's property for the outcome; undefined for an update that has not come yet, and for most that were admitted.
+   * Stored in the context because a map of all updates being decided would cost each update of a remote storage a tenth of its
+   * time.
    */
-  private readonly entered = Symbol('first use')
-  /** Callbacks for when the update is admitted. */
+  private readonly outcome = Symbol('first use')
+  /** Callbacks for when the first pass of an update has an outcome. */
   private readonly waiting = new Map<Context, (() => void)[]>()
 
   /** Whether any pass waits. */
@@ -23,49 +31,72 @@ export class UnderWay {
     return this.waiting.size > 0
   }
 
+  /** Whether an outcome is stored for the update. */
+  has(ctx: Context): boolean {
+    return (ctx as Noting)[this.outcome] !== undefined
+  }
+
+  /** Stores an outcome, for passes that wait and those to come. */
+  note(ctx: Context, outcome: Outcome): void {
+    ;(ctx as Noting)[this.outcome] = outcome
+    if (this.isAwaited) this.wake(ctx)
+  }
+
   /**
-   * Stores the promise of the first pass, unless that pass has already admitted or stopped the update. `tally` identifies the
-   * sentinel.
+   * Stores the outcome of the first pass from what it returned, unless it is stored already or the update was admitted. `by`
+   * identifies the guard, see {@link hasPassed}.
    */
-  noted(ctx: Context, entered: MaybePromise<void>, tally: object): MaybePromise<void> {
-    const noting = ctx as Noting
-    if (isPromise(entered) && noting[this.entered] !== null && !hasPassed(ctx, tally, noOther))
-      noting[this.entered] = entered
+  noted(ctx: Context, entered: MaybePromise<void>, by: object): MaybePromise<void> {
+    if (!this.has(ctx) && !hasPassed(ctx, by, noOther))
+      (ctx as Noting)[this.outcome] = isPromise(entered) ? entered : 'stopped'
     return entered
   }
 
-  /** Called for an update that passes without a decision: present and later passes need not wait. */
-  passes(ctx: Context): void {
-    const noting = ctx as Noting
-    noting[this.entered] = null
-    this.letIn(ctx)
+  /** Brings an update to guards in front of a handler, or does with it what became of it before. */
+  enter(ctx: Context, next: NextFunction, by: object, judge: () => MaybePromise<void>): MaybePromise<void> {
+    const isAgain = this.has(ctx) || hasPassed(ctx, by, noOther)
+    return isAgain ? this.again(ctx, next, by) : this.noted(ctx, judge(), by)
   }
 
-  /** Fulfilled when the update was admitted, or when its first pass has ended; undefined if no pass is under way. */
-  decided(ctx: Context): Promise<void> | undefined {
-    const noting = ctx as Noting
-    const first = noting[this.entered]
-    if (first === undefined || first === null) return undefined
-    return new Promise((done) => {
-      const others = this.waiting.get(ctx)
-      if (others !== undefined) {
-        others.push(done)
-        return
-      }
-      this.waiting.set(ctx, [done])
-      const ended = (): void => {
-        noting[this.entered] = undefined
-        this.letIn(ctx)
-      }
-      first.then(ended, ended)
-    })
+  /** Handles a further use: runs what was let in, stops what was refused, and holds back what is held. */
+  again(ctx: Context, next: NextFunction, by: object): MaybePromise<void> {
+    const known = (ctx as Noting)[this.outcome]
+    if (known === 'stopped') return undefined
+    if (known instanceof Held) return known.join(next)
+    if (known === 'passed' || (known !== 'seating' && hasPassed(ctx, by, noOther))) return next()
+    return this.decided(ctx, known, by).then(() => this.again(ctx, next, by))
   }
 
-  letIn(ctx: Context): void {
+  /** Lets the passes of an update continue that wait for its outcome. */
+  wake(ctx: Context): void {
     const told = this.waiting.get(ctx) ?? []
     this.waiting.delete(ctx)
     for (const tell of told) tell()
   }
+
+  /** Fulfilled when the first pass has an outcome. */
+  private decided(ctx: Context, first: Outcome | undefined, by: object): Promise<void> {
+    return new Promise((done) => {
+      const others = this.waiting.get(ctx)
+      if (others !== undefined) others.push(done)
+      else this.waiting.set(ctx, [done])
+      if (others !== undefined || !(first instanceof Promise)) return
+      const ended = (): void => {
+        if ((ctx as Noting)[this.outcome] === first)
+          this.note(ctx, hasPassed(ctx, by, noOther) ? 'passed' : 'stopped')
+      }
+      first.then(ended, ended)
+    })
+  }
 }
 
-type Noting = Context & Record<symbol, Promise<void> | null | undefined>
+type Noting = Context & Record<symbol, Outcome | undefined>
+
+/**
+ * Returns the uses of guards in front of a handler; undefined if these judge an update again when it comes again. Guards that refuse
+ * repetitions or hold updates back would take it for a repetition of itself.
+ */
+export function usesOf<C extends Context>({ wired, questions }: Questions<C>): UnderWay | undefined {
+  const refuses = questions.some(({ check }) => check.kind === 'claim' && check.whenHeld === 'refuse')
+  return refuses || wired.some(({ divert }) => divert !== undefined) ? new UnderWay() : undefined
+}

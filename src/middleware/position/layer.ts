@@ -50,7 +50,9 @@ export class Layer<C extends Context = Context> {
   run(ctx: C, next: NextFunction): MaybePromise<void> {
     const root = this.own === undefined ? rootOf(ctx) : undefined
     const chain = this.chain !== undefined && root === this.root ? this.chain : this.chainBehind(root)
-    return chain === undefined ? this.refuse(root, ctx) : chain.run(ctx, next)
+    if (chain === undefined) return this.refuse(root, ctx)
+    const { uses, back } = chain
+    return uses === undefined ? chain.run(ctx, next) : uses.enter(ctx, next, back, () => chain.run(ctx, next))
   }
 
   /** Refuses an update because the guards do not fit together; the refusal is not counted as an update that passed before. */
