@@ -7,6 +7,13 @@ export function wordsOf(error: unknown): string {
   return redacted(error instanceof Error ? error.message : String(error))
 }
 
+/** What a user lacks, by what the server says, for commands and within scripts. Any other refusal concerns the login. */
+const LACKED: readonly (readonly [RegExp, string])[] = [
+  [/(access|publish) .*channel/, 'The user lacks the channel.'],
+  [/access .*key/, 'The user lacks the keys.'],
+  [/run /, 'The user lacks a command.'],
+]
+
 /** Turns a message of Redis or its client into a SentinelError, with advice if there is any. */
 export function explained(said: string): SentinelError {
   if (said.startsWith('READONLY')) return readOnly()
@@ -18,10 +25,13 @@ export function explained(said: string): SentinelError {
       'redis: the server is a node of a cluster, which has only a part of the keys. Pass a list of nodes, of which one is enough: redis([url]), or a Cluster of ioredis.',
     )
   }
-  if (/^(NOPERM|NOAUTH|WRONGPASS)/.test(message)) {
+  if (
+    /^(NOPERM|NOAUTH|WRONGPASS|ERR The user executing the script|ERR ACL failure in script)/.test(message)
+  ) {
+    const [, lacked = 'Check the user and the password.'] = LACKED.find(([said]) => said.test(message)) ?? []
     return new SentinelError(
       'storage.permission',
-      `redis: ${message}. Check the user and the password. The user needs the keys and the channel that begin with the prefix: ACL SETUSER … ~sentinel:* &sentinel:* +@all -@dangerous +info +role.`,
+      `redis: ${message.replace(/ script: [0-9a-f]{8}.*$/s, '')}. ${lacked} The user needs the keys and the channel that begin with the prefix: ACL SETUSER … ~sentinel:* &sentinel:* +@all -@dangerous +info +role.`,
     )
   }
   if (message.startsWith('OOM')) {

@@ -61,6 +61,9 @@ local function keep(key, s)
 end
 `
 
+/** First of all, so that nothing is written by a user who may not publish. Nobody can read between this and the end of a script. */
+export const TELL = "redis.call('PUBLISH', ARGV[3], ARGV[4])\n"
+
 /** Number of lapsed marks of the same name that each write sweeps. */
 const SWEEP = 32
 
@@ -71,7 +74,7 @@ export const PUT = scriptOf(`-- Puts one mark on subjects.
 -- ARGV[5..]  for each subject: its text, when the mark lapses (0: never), the mark
 -- result     keys of marks that cannot be read: these stay as they are
 ${LIBRARY}
-local tag, broken = tonumber(ARGV[2]), {}
+${TELL}local tag, broken = tonumber(ARGV[2]), {}
 for i = 4, #KEYS do
   local at = 5 + (i - 4) * 3
   local subject, lapses, s = ARGV[at], tonumber(ARGV[at + 1]), marksAt(KEYS[i])
@@ -89,7 +92,6 @@ for _, subject in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMI
   redis.call('ZREM', KEYS[1], subject)
   redis.call('ZREM', KEYS[2], subject)
 end
-redis.call('PUBLISH', ARGV[3], ARGV[4])
 return broken
 `)
 
@@ -99,7 +101,7 @@ export const REMOVE = scriptOf(`-- Takes one mark from subjects.
 -- ARGV[5..]  subjects
 -- result     how many held it, then keys of marks that cannot be read: these stay as they are
 ${LIBRARY}
-local out = {0}
+${TELL}local out = {0}
 for i = 3, #KEYS do
   local subject, s = ARGV[i + 2], marksAt(KEYS[i])
   if s then
@@ -110,7 +112,6 @@ for i = 3, #KEYS do
     redis.call('ZREM', KEYS[2], subject)
   else out[#out + 1] = KEYS[i] end
 end
-redis.call('PUBLISH', ARGV[3], ARGV[4])
 return out
 `)
 

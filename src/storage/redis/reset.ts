@@ -3,6 +3,7 @@ import { tellReset } from './changes.js'
 import { type Connection, scriptOf } from './connection.js'
 import type { RedisJudge } from './judge.js'
 import type { Keys } from './keys.js'
+import { TELL } from './mark-scripts.js'
 import { tagBytes } from './script/lua.js'
 import { PART, tagOf } from './script/tags.js'
 
@@ -13,7 +14,7 @@ const RESET =
 -- ARGV[3]    channel    ARGV[4]  what to tell there
 -- ARGV[5]    the subject; nothing: the keys above are all    ARGV[6]    the slot, as JSON; nothing: all
 -- ARGV[7]    the slot    ARGV[8..]  what plans of this process keep
-local sizes = {10, 18, 12, false, false, false, 18}
+${TELL}local sizes = {10, 18, 12, false, false, false, 18}
 local records, tags = tonumber(ARGV[1]), {}
 for pos = 1, #ARGV[2], 4 do tags[string.sub(ARGV[2], pos, pos + 3)] = true end
 
@@ -87,7 +88,6 @@ if ARGV[5] ~= '' then
     end
   end
 end
-redis.call('PUBLISH', ARGV[3], ARGV[4])
 return 0
 `)
 

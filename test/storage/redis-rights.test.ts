@@ -1,0 +1,60 @@
+import { Redis } from 'ioredis'
+import { explained } from '../../src/storage/redis/failures.js'
+import { redis } from '../../src/storage/redis/index.js'
+import type { Storage } from '../../src/storage/storage.js'
+import { type RedisServer, startRedis } from '../servers/redis.js'
+import { ALICE, BOT } from './redis-desk.js'
+
+/* Scripts report a missing right in other words than commands do, and only when they come to that command. */
+
+const ALL = '~sentinel:* &sentinel:* +@all -@dangerous +info +role'
+const USERS = {
+  // Users of Redis 7 may not use any channel unless they are given it.
+  hushed: '>pw ~sentinel:* +@all -@dangerous +info +role resetchannels',
+  unsetting: `>pw ${ALL} -hset`,
+  unrunning: `>pw ${ALL} -evalsha`,
+  keyless: '>pw ~other:* &sentinel:* +@all -@dangerous +info +role',
+}
+
+let server: RedisServer
+let admin: Redis
+beforeAll(async () => {
+  server = await startRedis({ users: USERS })
+  admin = new Redis(server.url)
+}, 30_000)
+afterAll(async () => {
+  admin.disconnect()
+  await server.stop()
+})
+
+const put = ({ marks }: Storage) => marks.put(BOT, 'blocked', [{ key: ALICE, mark: { since: 1 } }])
+const keep = ({ values }: Storage) => values.put('space', 'key', 1)
+
+test.each<[string, (storage: Storage) => unknown, string]>([
+  ['hushed', put, 'The user lacks the channel.'],
+  ['hushed', (storage) => storage.marks.remove(BOT, 'blocked', [ALICE]), 'The user lacks the channel.'],
+  ['hushed', (storage) => storage.reset(BOT, ALICE), 'The user lacks the channel.'],
+  ['unsetting', keep, 'The user lacks a command.'],
+  ['unrunning', keep, 'The user lacks a command.'],
+  ['keyless', keep, 'The user lacks the keys.'],
+])('the user "%s" is told which right is missing, and nothing is written', async (user, work, lacked) => {
+  await admin.flushall()
+  const storage = redis(`redis://${user}:pw@127.0.0.1:${server.port}`)
+  await expect((async () => work(storage))()).rejects.toMatchObject({
+    code: 'storage.permission',
+    message: expect.stringMatching(new RegExp(`${lacked} .*ACL SETUSER … ~sentinel:\\* &sentinel:\\*`)),
+  })
+  expect(await admin.dbsize()).toBe(0)
+  await storage.close()
+})
+
+test.each([
+  ["User bot has no permissions to run the 'hset' command", 'The user lacks a command.'],
+  ['User bot has no permissions to access one of the keys used as arguments', 'The user lacks the keys.'],
+  ["User bot has no permissions to access the 'sentinel:changes' channel", 'The user lacks the channel.'],
+])('a later Redis, in whose scripts a %s, is understood', (said, lacked) => {
+  const script = 'script: f993f9e1, on @user_script:16'
+  const { code, message } = explained(`ERR ACL failure in script: ${said} ${script}.`)
+  expect(code).toBe('storage.permission')
+  expect(message).toContain(`${said}. ${lacked} The user needs`)
+})
