@@ -1,5 +1,6 @@
 import pg, { Pool } from 'pg'
 import { type Key, userKey } from '../../src/core/subject.js'
+import { failure } from '../../src/storage/postgres/failures.js'
 import { postgres } from '../../src/storage/postgres/index.js'
 import type { Storage } from '../../src/storage/storage.js'
 import { freshName, sharedPostgres } from '../servers/shared.js'
@@ -157,6 +158,13 @@ describe('the advice', () => {
       }
     },
   )
+
+  test('behind PgBouncer in statement mode is to use another mode', () => {
+    const refused = Object.assign(new Error('transaction blocks not allowed in statement pooling mode'), {
+      code: '08P01',
+    })
+    expect(failure(refused).message).toMatch(/session or transaction mode/)
+  })
 
   test('where the server only reads is to connect to the primary', async () => {
     await open().health()

@@ -24,6 +24,7 @@ const MENDS: readonly (readonly [pattern: RegExp, mend: string, code?: SentinelE
     MISSING,
     'Tables or functions are missing: run what "npx grammy-sentinel sql" prints, or leave "migrate" on.',
   ],
+  [/^08P01/, 'A pooler in front of the server does not allow this: use its session or transaction mode.'],
   [
     /^(55P03|57014)/,
     'A time-out of the role or the database (lock_timeout, statement_timeout) or an administrator ended the statement.',
