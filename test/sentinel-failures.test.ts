@@ -456,7 +456,7 @@ describe('a storage of yours that nothing was put around', () => {
         guard.on('error', ({ during, error }) => told.push([during, (error as Error).message]))
         await says(ALICE, '1')
         expect(reached).toEqual(['1'])
-        expect(told).toEqual([['storage.evaluate', expect.stringContaining('no decision')]])
+        expect(told).toEqual([['storage.evaluate', expect.stringContaining('did not answer with a decision')]])
       }
       // One that says that it is elsewhere is decided for in memory.
       const remote = storageWith(
@@ -468,7 +468,7 @@ describe('a storage of yours that nothing was put around', () => {
       guard.on('storage.down', ({ reason, message }) => downs.push([reason, message]))
       await says(ALICE, '1', '2', '3', 'over', 'over', 'over')
       expect(reached).toEqual(['1', '2', '3'])
-      expect(downs).toEqual([['storage.failed', expect.stringContaining('no decision')]])
+      expect(downs).toEqual([['storage.failed', expect.stringContaining('did not answer with a decision')]])
     },
   )
 
