@@ -1,4 +1,5 @@
 import { compose, memory, resilient, sentinel, throttle } from '../src/index.js'
+import { LastResort } from '../src/middleware/last-resort.js'
 import type { SentinelOptions } from '../src/options.js'
 import { Stage } from './middleware/rig.js'
 import { desk, later, says, tick } from './sentinel-desk.js'
@@ -222,4 +223,22 @@ describe('a sentinel on a storage that is elsewhere', () => {
       expect.stringContaining('is back after'),
     ])
   })
+})
+
+test('the console ends a message of the storage with one mark of punctuation', () => {
+  const said: string[] = []
+  const { warn } = console
+  console.warn = (...args: unknown[]) => void said.push(args.join(' '))
+  try {
+    const console = new LastResort(() => 0)
+    for (const message of ['Is it reachable?', 'Give the role that right.', 'no route to host'])
+      console.tell('storage.down', { kind: 'redis', reason: 'ECONNREFUSED', message })
+  } finally {
+    console.warn = warn
+  }
+  expect(said.map((line) => line.split('ECONNREFUSED. ')[1])).toEqual([
+    'Is it reachable? See guard.health().',
+    'Give the role that right. See guard.health().',
+    'no route to host. See guard.health().',
+  ])
 })

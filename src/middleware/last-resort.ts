@@ -19,7 +19,7 @@ export class LastResort {
     if (event === 'warning') console.warn(`grammy-sentinel: ${(told as WarningEvent).message}`)
     if (event === 'storage.down') {
       const { kind, reason, message } = told as StorageDownEvent
-      const said = message === undefined ? '' : ` ${message.replace(/[.]?$/, '.')}`
+      const said = message === undefined ? '' : ` ${message.replace(/[^.?!]$/, '$&.')}`
       console.warn(`grammy-sentinel: the storage (${kind}) is down: ${reason}.${said} See guard.health().`)
     }
     if (event === 'storage.up') {
