@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import type { Check, Receipt } from '../../src/core/check.js'
+import { userKey } from '../../src/core/subject.js'
 import { sentinel } from '../../src/index.js'
 import { hybrid } from '../../src/storage/hybrid.js'
 import { redis } from '../../src/storage/redis/index.js'
@@ -65,6 +66,25 @@ describe('a leased limit', () => {
     expect((await judge.evaluate(askOf())).refusedBy).toBe(0)
     await desk.worker().marks.remove(BOT, 'blocked', [ALICE])
     expect((await judge.evaluate(askOf())).refusedBy).toBe(-1)
+  })
+
+  test('is leased for a bot although a thousand idle subjects of another bot have all places', async () => {
+    const worker = desk.worker({ lease: { ...LEASE, limits: ['user'] } })
+    const judge = await desk.judge(worker, bucket(100))
+    for (let user = 1; user <= 1000; user++) await judge.evaluate(askOf(userKey(user)))
+    // Busy subjects may be the oldest ones.
+    for (let i = 0; i < 200; i++) {
+      await judge.evaluate(askOf(userKey(1 + (i % 10))))
+      if (i % 10 === 0) await settled()
+    }
+    const leased = async (): Promise<number> => (await worker.health()).hybrid?.leased ?? 0
+    const before = await leased()
+    expect(before).toBeGreaterThan(0)
+    for (let i = 0; i < 40; i++) {
+      await judge.evaluate({ ...askOf(ALICE), bot: BOT + 1 })
+      await settled()
+    }
+    expect(await leased()).toBeGreaterThan(before)
   })
 
   test('is given back when its lease ends, and when it is refunded, but for a unit that may have refilled', async () => {

@@ -29,15 +29,24 @@ export interface LeaseOptions {
 
 /** Maximum number of subjects with leases. Units of further subjects are charged one ask at a time. */
 const MOST_SUBJECTS = 1000
+/** Number of subjects that are looked at for one without leases. */
+const LOOKED_AT = 8
 /** A lease of fewer units saves less than it costs. */
 const LEAST_UNITS = 4
+
+/** Where a subject is found. */
+interface Place {
+  readonly keys: Map<Key, Held>
+  readonly key: Key
+}
 
 /** Leases units of some limits in batches and spends them here. */
 export class Leasing {
   private readonly columns: readonly LeasedColumn[]
   /** By column, bot and subject. */
   private readonly subjects: Map<number, Map<Key, Held>>[]
-  private size = 0
+  /** All subjects, those that were looked at for room least recently first. */
+  private readonly places = new Map<Held, Place>()
   private readonly near: NearMarks
   /** Costs lists without the checks paid from leases. */
   private readonly without = new WeakMap<readonly number[], Map<number, readonly number[]>>()
@@ -152,7 +161,7 @@ export class Leasing {
     this.ended = true
     for (const held of this.all()) held.end()
     for (const subjects of this.subjects) subjects.clear()
-    this.size = 0
+    this.places.clear()
     this.near.clear()
   }
 
@@ -226,6 +235,8 @@ export class Leasing {
     // At most half of what is left, because other workers need units too.
     const batch = Math.floor(Math.min(wanted, held.room / 2))
     if (batch < LEAST_UNITS || held.unitsAt(now) * 2 > batch) return
+    // It made room for another limit of the same ask.
+    if (!this.places.has(held)) return
     held.isLeasing = true
     this.track('hybrid.lease', async () => {
       try {
@@ -327,28 +338,30 @@ export class Leasing {
     const own = canonicalKey(key)
     let held = keys.get(own)
     if (held !== undefined) return held
-    if (this.size >= MOST_SUBJECTS) this.forgetIdle(keys)
-    if (this.size >= MOST_SUBJECTS) return undefined
+    if (this.places.size >= MOST_SUBJECTS) this.forgetIdle()
+    if (this.places.size >= MOST_SUBJECTS) return undefined
     held = new Held()
     keys.set(own, held)
-    this.size++
+    this.places.set(held, { keys, key: own })
     return held
   }
 
-  /** Removes a subject without leases, looking at the oldest few. */
-  private forgetIdle(keys: Map<Key, Held>): void {
+  /** Removes a subject without leases, of whichever bot and limit. Looks at a few, and next time at others. */
+  private forgetIdle(): void {
     let looked = 0
-    for (const [key, held] of keys) {
-      if (++looked > 8) return
-      if (!held.isIdle) continue
-      keys.delete(key)
-      this.size--
-      return
+    for (const [held, place] of this.places) {
+      this.places.delete(held)
+      if (held.isIdle) {
+        place.keys.delete(place.key)
+        return
+      }
+      this.places.set(held, place)
+      if (++looked === LOOKED_AT) return
     }
   }
 
-  private *all(): Iterable<Held> {
-    for (const bots of this.subjects) for (const keys of bots.values()) yield* keys.values()
+  private all(): Iterable<Held> {
+    return this.places.keys()
   }
 
   private withoutPaid(ask: Ask, paid: number): Ask {
