@@ -107,7 +107,10 @@ export interface ConcurrencyOptions<C extends Context = Context> {
    * Most subjects counted at the same time in this process; updates of further subjects are let in uncounted. @default 100,000
    */
   readonly maxSubjects?: number
-  /** The activities it covers. @default messages, edits, taps, inline queries, reactions, votes and channel posts */
+  /**
+   * The activities it covers. A completed payment waits if listed, but is never refused: without a place it is let in beside the
+   * others. @default messages, edits, taps, inline queries, reactions, votes and channel posts
+   */
   readonly on?: readonly Activity[]
   /** How a refused update is answered. @default 'notice' */
   readonly deny?: Denial<C>

@@ -393,7 +393,7 @@ export class Chain<C extends Context> {
     if (wired === undefined) return this.entrance.enter(facts, ctx, next, decision, identity)
     const go = (admission: Admission | undefined): MaybePromise<void> => {
       if (admission?.refund === true) this.entrance.giveBack(decision)
-      if (admission?.veto !== undefined) {
+      if (admission?.veto !== undefined && facts.activity !== 'payment') {
         if (wired.shadow !== true) return this.entrance.veto(admission, facts, ctx, decision, wired.denial)
         this.entrance.shadow(facts, ctx, admission)
       }

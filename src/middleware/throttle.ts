@@ -148,7 +148,7 @@ export interface ThrottleOptions<C extends Context = Context> {
   /**
    * The activities to limit. By default, messages, taps, reactions and votes share the bucket, while edits, joins and inline
    * queries have separate buckets of the same limit (inline queries: `inline`). Joins are counted for the user who joins or
-   * leaves, even if someone else adds or removes them. All other activities are limited only if listed.
+   * leaves, even if someone else adds or removes them. All other activities are limited only if listed, payments never.
    */
   readonly on?: readonly Activity[]
   /** Limits these commands only. */
@@ -190,7 +190,8 @@ export interface ThrottleOptions<C extends Context = Context> {
  * Limits how many updates a user, chat or other subject may send.
  *
  * An album costs as much as one message. Edits, joins and inline queries have buckets of their own. Checkouts,
- * payments, channel posts (except commands for the bot) and service messages are not limited, unless `on` lists them.
+ * channel posts (except commands for the bot) and service messages are not limited, unless `on` lists them. Completed payments are
+ * never limited, also where `on` lists them: their money has been taken.
  *
  * @param options A limit such as `'20/1m'`, or {@link ThrottleOptions}.
  * @throws SentinelError `duration.invalid`, `limit.invalid`, `option.invalid`, `option.unknown`, `scope.unknown`;

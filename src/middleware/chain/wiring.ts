@@ -376,7 +376,13 @@ export class Questions<C extends Context> implements Wiring<C> {
   }
 
   private routeOf(activity: Activity, exempt: number): Route {
-    const applies = this.questions.map(({ on, excused }) => on.includes(activity) && !spares(exempt, excused))
+    // The money for a payment has been taken, so nothing may refuse it except its own repetition.
+    const applies = this.questions.map(
+      ({ on, excused, reason }) =>
+        on.includes(activity) &&
+        !spares(exempt, excused) &&
+        (activity !== 'payment' || reason === 'duplicate'),
+    )
     const scopes = new Set<number>()
     this.questions.forEach(({ check }, index) => {
       if (applies[index]) for (const scope of scopesOf(check)) scopes.add(scope)

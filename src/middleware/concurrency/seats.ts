@@ -31,6 +31,8 @@ interface Working {
 interface Held {
   readonly bot: number
   readonly key: Key
+  /** Whether the update is let in where no place is free: the money for a payment has already been taken. */
+  readonly paid: boolean
   /** Number of passes that run handlers or wait for the place. */
   handlers: number
   /** The place, or a promise that all passes share while it is pending. */
@@ -85,12 +87,13 @@ export class Seats {
     const bot = ctx.me.id
     const known = this.held.get(ctx.update)?.find((held) => held.bot === bot && held.key === key)
     if (known !== undefined) return this.share(known, ctx)
+    const paid = facts.activity === 'payment'
     // In shadow mode no update waits or takes a place beyond the limit.
-    if (shadow && !this.places.isFree(bot, key)) return this.refusal(bot, key, 0)
+    if (shadow && !this.places.isFree(bot, key)) return paid ? undefined : this.refusal(bot, key, 0)
     if (this.superseded && isClosing(this.services)) this.places.close()
     const place = this.places.take(bot, key, { facts, ctx })
     if (this.superseded && isPromise(place)) this.straggle(place)
-    const held: Held = { bot, key, handlers: 0, place }
+    const held: Held = { bot, key, paid, handlers: 0, place }
     const all = this.held.get(ctx.update)
     if (all === undefined) this.held.set(ctx.update, [held])
     else all.push(held)
@@ -121,7 +124,7 @@ export class Seats {
     this.settings.signal?.removeEventListener('abort', this.turnAway)
   }
 
-  private share(held: Held, ctx: Context): MaybePromise<Seat> {
+  private share(held: Held, ctx: Context): MaybePromise<Seat | undefined> {
     const { place } = held
     held.handlers++
     if (!isPromise(place)) return this.seat(held, place, ctx.update)
@@ -132,11 +135,11 @@ export class Seats {
     })
   }
 
-  private seat(held: Held, given: Place | NoPlace, update: Update): Seat {
+  private seat(held: Held, given: Place | NoPlace, update: Update): Seat | undefined {
     held.place = given
     if (!('leave' in given)) {
       this.forget(held, update)
-      return this.refusal(held.bot, held.key, given.wait)
+      return held.paid ? undefined : this.refusal(held.bot, held.key, given.wait)
     }
     if (this.places.uncounted > 0) this.warnOfHanging()
     return {
