@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { steadyClock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
@@ -80,6 +81,12 @@ export function beginWal(database: SqliteDatabase, busyFor: Ms): void {
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, TRY_EVERY_MS)
     }
   }
+}
+
+/** Returns a text that identifies the file at a path; undefined if there is none. The path of a database in memory is empty. */
+export function fileAt(path: string): string | undefined {
+  const found = path === '' ? undefined : statSync(path, { throwIfNoEntry: false })
+  return found && `${found.dev}:${found.ino}`
 }
 
 function journalOf(database: SqliteDatabase): unknown {

@@ -1,6 +1,7 @@
 import { SentinelError } from '../../core/errors.js'
 import {
   beginWal,
+  fileAt,
   isBusy,
   openDatabase,
   type SqliteDatabase,
@@ -21,6 +22,9 @@ export class Link {
   readonly #given: SqliteDatabase | undefined
   readonly #statements = new Map<string, SqliteStatement>()
   #database: SqliteDatabase | undefined
+  #path = ''
+  /** Identifies the file that is open. */
+  #file: string | undefined
   #isReady = false
   #closed = false
 
@@ -45,6 +49,15 @@ export class Link {
   /** Runs `look` in a read transaction, which sees one consistent state. */
   read<T>(look: () => T): T {
     return this.#within('BEGIN', look)
+  }
+
+  /** Throws if the file has been deleted or replaced since it was opened, which SQLite does not notice. */
+  checkFile(): void {
+    if (this.#file === undefined || fileAt(this.#path) === this.#file) return
+    throw new SentinelError(
+      'storage.failed',
+      'sqlite: the file was deleted or replaced while it was open (SQLITE_READONLY_DBMOVED), so everything written since is lost when the process ends. Start the process again.',
+    )
   }
 
   exec(sql: string): void {
@@ -110,6 +123,8 @@ export class Link {
       this.#isReady = false
       throw error
     }
+    this.#path = this.get<{ readonly file: string }>('PRAGMA database_list')?.file ?? ''
+    this.#file = fileAt(this.#path)
     this.onUse()
   }
 

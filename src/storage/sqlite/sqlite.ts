@@ -158,6 +158,7 @@ class SqliteStorage implements Storage {
   async health(): Promise<StorageHealth> {
     try {
       this.link.read(() => this.link.get('SELECT 1 AS well'))
+      this.link.checkFile()
       return { ok: true, kind: 'sqlite' }
     } catch (error) {
       if (!(error instanceof SentinelError)) throw error

@@ -70,6 +70,7 @@ export class Sweeper {
       this.callOff = undefined
       let more = false
       try {
+        this.link.checkFile()
         more = this.sweep()
       } catch (error) {
         this.onError(error)
