@@ -317,6 +317,23 @@ describe('memory is bounded', () => {
     for (const key of keys) expect((await judge.evaluate(ask(key), START)).refusedBy).toBe(-1)
   })
 
+  test('asking for marks that nobody holds keeps nothing, since their names may come from users', async () => {
+    const { marks } = memory()
+    await marks.put(1, 'role:admin', [{ key: userKey(1), mark: { since: 1 } }])
+    const kept = jest.spyOn(Map.prototype, 'set')
+    for (let i = 0; i < 100; i++) {
+      const name = `role:whatever ${i}`
+      await marks.get(1, userKey(1), name)
+      await marks.scan(1, name)
+      await marks.remove(1, name, [userKey(1)])
+      await marks.put(1, name, [])
+    }
+    const written = kept.mock.calls.filter(([key]) => String(key).startsWith('role:whatever'))
+    kept.mockRestore()
+    expect(written).toEqual([])
+    expect(await marks.get(1, userKey(1), 'role:admin')).toEqual({ since: 1 })
+  })
+
   test('it arms no timer', async () => {
     const timers = [jest.spyOn(globalThis, 'setTimeout'), jest.spyOn(globalThis, 'setInterval')]
     const storage = memory({ maxSubjects: 10 })

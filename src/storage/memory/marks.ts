@@ -22,6 +22,9 @@ export class Holders {
   sweepAt = FIRST_SWEEP
 }
 
+/** What nobody holds. Nothing is added to it. */
+const NOBODY = new Holders()
+
 /** Durable marks in maps: by bot, then by name, then by key. Kept until removed or lapsed. */
 export class MemoryMarks implements Marks {
   private readonly bots = new Map<number, Map<string, Holders>>()
@@ -33,7 +36,7 @@ export class MemoryMarks implements Marks {
     private readonly changes: ChangeListeners,
   ) {}
 
-  /** Returns the holders of a mark, creating an empty list if needed. */
+  /** Returns the holders of a mark, creating an empty list if needed. For marks that are written or belong to a plan. */
   holders(bot: number, name: string): Holders {
     let names = this.bots.get(bot)
     if (names === undefined) {
@@ -48,8 +51,13 @@ export class MemoryMarks implements Marks {
     return holders
   }
 
+  /** Returns the holders of a mark for reading. Creates none: the names that are asked about may come from users. */
+  private read(bot: number, name: string): Holders {
+    return this.bots.get(bot)?.get(name) ?? NOBODY
+  }
+
   get(bot: number, key: Key, name: string): Mark | undefined {
-    const mark = liveMark(this.holders(bot, name), canonicalKey(key), this.clock())
+    const mark = liveMark(this.read(bot, name), canonicalKey(key), this.clock())
     return mark && handed(mark)
   }
 
@@ -65,6 +73,7 @@ export class MemoryMarks implements Marks {
   }
 
   put(bot: number, name: string, entries: readonly MarkEntry[]): void {
+    if (entries.length === 0) return
     const holders = this.holders(bot, name)
     for (const { key, mark } of entries) {
       const own = canonicalKey(key)
@@ -82,7 +91,7 @@ export class MemoryMarks implements Marks {
   }
 
   remove(bot: number, name: string, keys: readonly Key[]): number {
-    const holders = this.holders(bot, name)
+    const holders = this.read(bot, name)
     const now = this.clock()
     let count = 0
     for (const key of keys) {
@@ -96,7 +105,7 @@ export class MemoryMarks implements Marks {
 
   scan(bot: number, name: string, from?: string, size?: number): MarkPage {
     const now = this.clock()
-    const { held } = this.holders(bot, name)
+    const { held } = this.read(bot, name)
     const { found, next } = this.reader.page(held, from, size, ({ mark }) => !lapsed(mark, now))
     const entries = found.map(([key, { mark }]) => ({ key, mark: handed(mark) }))
     return next === undefined ? { entries } : { entries, next }
