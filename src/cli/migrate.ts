@@ -13,6 +13,8 @@ const LINE_EVERY_MS = 5000
 /** Minimum time between two updates of the progress bar. */
 const DRAW_EVERY_MS = 100
 
+const REDIS = /^(rediss?|unix):\/\//
+
 /** `grammy-sentinel migrate`: moves the contents of one storage to another. */
 export const migrate: Command = {
   summary: 'Moves blocks, roles, users, sessions and values from one storage to another',
@@ -64,15 +66,20 @@ export const migrate: Command = {
     if (source === undefined || source === '') throw new UsageError('Where from? Pass --from URL.')
     if (target === undefined || target === '') throw new UsageError('Where to? Pass --to URL.')
     if (!/^\d{1,4}$/.test(values.batch)) throw new UsageError('--batch takes a whole number from 1 to 1000.')
-    const open: Storage[] = []
+    const open = new Set<Storage>()
     const stop = new AbortController()
     const quiet = terminal.interrupted?.(() => stop.abort())
     const screen = screenOf(terminal)
     try {
-      const from = await storageAt(source, 'from', values['from-prefix'], values['from-schema'])
-      open.push(from)
-      const to = await storageAt(target, 'to', values['to-prefix'], values['to-schema'])
-      open.push(to)
+      const fromNamed = await storageAt(source, 'from', values['from-prefix'], values['from-schema'])
+      open.add(fromNamed)
+      const toNamed = await storageAt(target, 'to', values['to-prefix'], values['to-schema'])
+      open.add(toNamed)
+      // Only now is anything asked, so that wrong usage is reported first.
+      const from = await wholeOf(fromNamed, source, values['from-prefix'])
+      open.add(from)
+      const to = await wholeOf(toNamed, target, values['to-prefix'])
+      open.add(to)
       const migration = await move(from, to, {
         batch: Number(values.batch),
         name: values.name,
@@ -93,7 +100,7 @@ export const migrate: Command = {
       return 1
     } finally {
       quiet?.()
-      await Promise.all(open.map((storage) => storage.close()))
+      await Promise.all([...open].map((storage) => storage.close()))
     }
   },
 }
@@ -105,7 +112,7 @@ async function storageAt(
   prefix: string | undefined,
   schema: string | undefined,
 ): Promise<Storage> {
-  if (/^(rediss?|unix):\/\//.test(url)) {
+  if (REDIS.test(url)) {
     if (schema !== undefined) throw new UsageError(`--${what}-schema is for Postgres. Say --${what}-prefix.`)
     return redisAt(url, what, prefix === undefined ? {} : { prefix })
   }
@@ -129,7 +136,7 @@ async function storageAt(
   throw new UsageError(`--${what} takes a URL that begins with redis://, rediss://, postgres:// or sqlite:.`)
 }
 
-/** Connects to a Redis, or to the whole cluster of which the URL names one node or several. */
+/** Connects to a Redis, or to a cluster of which the URL names several nodes. */
 async function redisAt(url: string, what: string, options: RedisOptions): Promise<Storage> {
   const { redis } = await import('../storage/redis/index.js')
   const nodes = nodesOf(url)
@@ -138,15 +145,19 @@ async function redisAt(url: string, what: string, options: RedisOptions): Promis
       `--${what} names no host. Write redis://host:6379, and a comma only between two nodes of a cluster.`,
     )
   }
-  if (nodes.length > 1) return redis(nodes, options)
-  const single = redis(url, options)
+  return redis(nodes.length > 1 ? nodes : url, options)
+}
+
+/** Returns the whole cluster in place of a Redis that is only a node of it. */
+async function wholeOf(storage: Storage, url: string, prefix: string | undefined): Promise<Storage> {
+  if (!REDIS.test(url)) return storage
   try {
-    await single.values.get(CHECKPOINTS, 'default')
-    return single
+    await storage.values.get(CHECKPOINTS, 'default')
+    return storage
   } catch (error) {
-    await single.close()
     if (!(error instanceof SentinelError && error.code === 'storage.cluster')) throw error
-    return redis(nodes, options)
+    const { redis } = await import('../storage/redis/index.js')
+    return redis([url], prefix === undefined ? {} : { prefix })
   }
 }
 
