@@ -11,18 +11,15 @@ test('who reacts and votes as a group or a channel is named by it on either face
   await bob.in(plaza).votes(poll, 'Soup')
   await alice.in(plaza).as(news).votes(poll, 'Rice')
   const { wire, api } = await both(6)
-  // The Bot API adds Channel_Bot as the user, for bots that do not know `voter_chat`.
   const told = (updates: readonly unknown[]) =>
-    (updates as { poll_answer?: object; message_reaction?: object }[]).flatMap((update) => {
-      const { user: _, ...answer } = { user: undefined, ...update.poll_answer }
-      const answered = update.poll_answer === undefined ? [] : [answer]
-      return update.message_reaction === undefined ? answered : [update.message_reaction]
-    })
+    (updates as { poll_answer?: object; message_reaction?: object }[]).flatMap(
+      ({ poll_answer: answer, message_reaction: reaction }) => answer ?? reaction ?? [],
+    )
   expect(told(wire)).toEqual(told(api))
   expect(told(api)).toMatchObject([
     { actor_chat: { id: plaza.id } },
-    { voter_chat: { id: plaza.id }, option_ids: [0] },
-    { voter_chat: { id: news.id }, option_ids: [1] },
+    { voter_chat: { id: plaza.id }, user: { username: 'Channel_Bot' }, option_ids: [0] },
+    { voter_chat: { id: news.id }, user: { username: 'Channel_Bot' }, option_ids: [1] },
   ])
 })
 

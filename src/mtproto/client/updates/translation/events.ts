@@ -2,7 +2,7 @@ import type { tl } from '@mtcute/core'
 import type { ChatMember, Poll, ReactionType, Update, User } from 'grammy/types'
 import { entitiesOf } from './entities.js'
 import { inviteOf } from './members.js'
-import { chatOf, type Peers, userOf } from './people.js'
+import { CHANNEL, chatOf, type Peers, userOf } from './people.js'
 
 type Told = Omit<Update, 'update_id'>
 
@@ -181,7 +181,7 @@ export function voteOf(vote: tl.RawUpdateMessagePollVote, peers: Peers): Told | 
     poll_answer: {
       poll_id: vote.pollId.toString(),
       ...(user !== undefined && { user }),
-      ...(voter !== undefined && { voter_chat: voter }),
+      ...(voter !== undefined && { user: CHANNEL, voter_chat: voter }),
       option_ids: [...vote.positions],
       option_persistent_ids: vote.positions.map(String),
     },

@@ -5,7 +5,7 @@ import { entitiesOf } from './entities.js'
 import { originOf, pinOf, replyOf } from './headers.js'
 import { mediaOf, sizesOf } from './media.js'
 import { paidOf } from './payments.js'
-import { chatOf, type Peers, userOf } from './people.js'
+import { CHANNEL, chatOf, type Peers, userOf } from './people.js'
 
 /** Users in `from` that the Bot API puts beside `sender_chat` (https://core.telegram.org/bots/api#message). */
 const ANONYMOUS: User = {
@@ -14,7 +14,6 @@ const ANONYMOUS: User = {
   first_name: 'Group',
   username: 'GroupAnonymousBot',
 }
-const CHANNEL: User = { id: 136_817_688, is_bot: true, first_name: 'Channel', username: 'Channel_Bot' }
 const TELEGRAM: User = { id: 777_000, is_bot: false, first_name: 'Telegram' }
 
 /** Converts a message; undefined if its chat is not described in the update, or for service messages that the Bot API does not have. */

@@ -1,23 +1,50 @@
 import type { tl } from '@mtcute/core'
 import type { Chat, User } from 'grammy/types'
-import { chatIdOfChannel } from '../../../protocol/chat-ids.js'
+import { CHANNEL_MARK, chatIdOfChannel } from '../../../protocol/chat-ids.js'
 import { markedId } from '../../messages.js'
 
 /**
  * A user or chat that Telegram describes; forbidden are those that the account may no longer see, because it was banned from
  * them.
  */
-export type Peer = tl.RawUser | tl.RawChannel | tl.RawChat | tl.RawChannelForbidden | tl.RawChatForbidden
+type Peer = tl.TypeUser | tl.TypeChat
+
+/** The user whom the Bot API names beside a channel that writes, and beside a chat that votes. */
+export const CHANNEL: User = { id: 136_817_688, is_bot: true, first_name: 'Channel', username: 'Channel_Bot' }
 
 /** Users and chats that come with an update, by their ids in the Bot API. */
-export type Peers = ReadonlyMap<number, Peer>
-
-export interface Mentioned {
-  readonly users: Iterable<tl.TypeUser>
-  readonly chats: Iterable<tl.TypeChat>
+export interface Peers {
+  get(id: number): Peer | undefined
 }
 
-export function peersOf(users: Mentioned['users'], chats: Mentioned['chats']): Peers {
+/** A message, with the users and chats it refers to. */
+export interface Described {
+  readonly message: tl.TypeMessage
+  readonly peers: Peers
+}
+
+/**
+ * Gives access to users and chats that mtcute keeps by Telegram's own ids. They are not copied, because hundreds of updates may
+ * share them, and each message that is kept holds on to them.
+ */
+export function peersIn({
+  users,
+  chats,
+}: {
+  readonly users: ReadonlyMap<number, tl.TypeUser>
+  readonly chats: ReadonlyMap<number, tl.TypeChat>
+}): Peers {
+  return {
+    get: (id) => {
+      if (id > 0) return users.get(id)
+      const isChannel = id < -CHANNEL_MARK
+      const chat = chats.get(isChannel ? -id - CHANNEL_MARK : -id)
+      return chat?._.startsWith('channel') === isChannel ? chat : undefined
+    },
+  }
+}
+
+export function peersOf(users: readonly tl.TypeUser[], chats: readonly tl.TypeChat[]): Peers {
   const known = new Map<number, Peer>()
   for (const user of users) if (user._ === 'user') known.set(user.id, user)
   for (const chat of chats) {
