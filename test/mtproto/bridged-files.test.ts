@@ -50,6 +50,10 @@ test('unknown files, kinds that bots cannot send and cut ids are refused', async
     const cut = Buffer.concat([whole.subarray(0, length), Buffer.of(58, 4)]).toString('base64url')
     expect(readTdFileId(cut)?.number ?? 77n).toBe(77n)
   }
+  // Unpacked, an id can be a hundred times as long: a long one must not be unpacked at all.
+  const long = Buffer.concat([whole.subarray(0, -2), Buffer.alloc(1000, 1), whole.subarray(-2)])
+  expect(readTdFileId(whole.toString('base64url'))?.number).toBe(77n)
+  expect(readTdFileId(long.toString('base64url'))).toBeUndefined()
   for (const id of [idOf(FileType.Video, '77'), idOf(FileType.Secure, '77'), 'nonsenseAE', 'AAAAAAAAADoE'])
     await expect(poller.api.getFile(id)).rejects.toThrow(/wrong file_id/)
 })

@@ -24,6 +24,8 @@ type Kind = (typeof KINDS)[keyof typeof KINDS] | (typeof SIZES)[keyof typeof SIZ
 const VERSION = 4
 const IS_WEB = 1 << 24
 const HAS_REFERENCE = 1 << 25
+/** In characters; the ids that exist have about a hundred. Unpacked, an id can be a hundred times as long. */
+const LONGEST = 512
 /** A length of 254 announces three bytes with the length itself (https://core.telegram.org/mtproto/serialize). */
 const LONG = 254
 
@@ -32,6 +34,7 @@ const LONG = 254
  * like this. Undefined for anything else, and for thumbnails, which cannot be sent.
  */
 export function readTdFileId(id: string): TdFile<Kind> | undefined {
+  if (id.length > LONGEST) return undefined
   const packed = Buffer.from(id, 'base64url')
   if (packed.at(-1) !== VERSION) return undefined
   const bytes = unpacked(packed.subarray(0, -2))
