@@ -263,7 +263,7 @@ export class Telegram {
 
   /**
    * Passes webhook deliveries for this URL, which may have any host, to a function instead of the network. The returned function
-   * undoes this.
+   * undoes this. As in Telegram, `setWebhook` accepts only HTTPS on ports 443, 80, 88 and 8443, or plain HTTP on this machine.
    *
    * @throws SentinelError `telegram.invalid` if `url` is not a URL.
    */

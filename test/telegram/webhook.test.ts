@@ -233,6 +233,15 @@ test('getWebhookInfo shows the certificate and the address that were set', async
   expect(await api.getWebhookInfo()).toMatchObject({ has_custom_certificate: false, ip_address: '127.0.0.1' })
 })
 
+test('the address of a webhook is an IPv4 address', async () => {
+  const refused = async (ip_address: string) =>
+    (await call('setWebhook', { url: 'http://127.0.0.1:9/hook', ip_address })).description
+  expect(await refused('bot.example')).toBe('Bad Request: bad webhook: Invalid IP address specified')
+  expect(await refused('2001:db8::1')).toBe('Bad Request: bad webhook: IPv6-only addresses are not allowed')
+  expect((await call('getWebhookInfo')).result).toMatchObject({ url: '' })
+  expect(await refused('')).toBeUndefined()
+})
+
 test('it delivers to this machine only', async () => {
   expect(await call('setWebhook', { url: 'https://example.com/hook' })).toMatchObject({
     error_code: 400,
