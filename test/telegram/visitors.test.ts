@@ -94,6 +94,13 @@ test('with joinToWrite only members comment, and everybody else still reads', as
   expect(await api.getChat(plaza.id)).not.toHaveProperty('join_to_send_messages')
 })
 
+test('a basic group keeps joinToWrite when it is upgraded', async () => {
+  const cellar = telegram.createGroup({ title: 'Cellar', owner: olga, basic: true, joinToWrite: true })
+  const club = await olga.in(cellar).upgrades()
+  telegram.createChannel({ title: 'Letters', username: 'letters', owner: olga, linkedGroup: club })
+  await expect(eve.in(club).sends('Me!')).rejects.toThrow(/not a member \(left\)/)
+})
+
 test('anybody taps and votes in a public group or channel, and writes in neither', async () => {
   const square = telegram.createGroup({ title: 'Square', username: 'square', owner: olga, admins: [bot] })
   await olga.in(news).promotes(bot)

@@ -174,7 +174,7 @@ export class MemberPresence extends Presence {
 
   /**
    * Bans for ever, or for a time with `{ for: '1h' }`. As in Telegram, times below thirty seconds or above 366 days mean for ever.
-   * A basic group only removes: whoever was removed can rejoin.
+   * A basic group only removes the member, who can rejoin.
    */
   async bans(who: Somebody, options: { readonly for?: Duration } = {}): Promise<void> {
     this.attempt('bans', () => {

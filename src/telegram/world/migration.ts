@@ -15,8 +15,8 @@ export function upgradeToSupergroup(world: World, group: SharedChat, owner: Acco
   if (group.kind !== 'group') throw badRequest('only a basic group can be upgraded to a supergroup')
   assertNotUpgraded(group)
   if (world.membership(group, owner.id).status !== 'creator') throw badRequest('CHAT_ADMIN_REQUIRED')
-  const { title, username, permissions, description, photo } = group
-  const supergroup = world.addSharedChat('supergroup', { title, username })
+  const { title, username, joinToWrite, permissions, description, photo } = group
+  const supergroup = world.addSharedChat('supergroup', { title, username, joinToWrite })
   Object.assign(supergroup, { permissions, description, photo, autoDeleteTime: group.autoDeleteTime })
   for (const [id, membership] of group.members) supergroup.members.set(id, carried(membership))
   for (const [id, join] of group.joins) supergroup.joins.set(id, join)
