@@ -3,10 +3,12 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
+import { sentinel } from '../../src/index.js'
 import { type RedisConnection, redis } from '../../src/storage/redis/index.js'
 import { type RedisCluster, startCluster } from '../servers/cluster.js'
 import { startRedis } from '../servers/redis.js'
 import { freshName, sharedCluster, sharedRedis } from '../servers/shared.js'
+import { until } from '../servers/until.js'
 import { ALICE, blocked, planOf } from './redis-desk.js'
 
 /* A node of a cluster has only a part of the keys, and a cluster names its nodes without a password. */
@@ -48,6 +50,17 @@ describe('one connection to a node of a cluster is refused', () => {
     await admin.acl('DELUSER', 'unasked')
     admin.disconnect()
   })
+})
+
+test('a bot with such a URL reports the storage as down, with the reason and what to do', async () => {
+  const storage = redis(await sharedCluster(), { prefix: freshName() })
+  const guard = sentinel({ storage })
+  const down: unknown[] = []
+  guard.on('storage.down', (event) => down.push(event))
+  await until('it is down', () => down.length > 0)
+  expect(down[0]).toMatchObject({ reason: 'storage.cluster', message: NODE.message })
+  await guard.close()
+  await storage.close()
 })
 
 test('a list of nodes that names a server outside of any cluster is refused with the reason', async () => {
