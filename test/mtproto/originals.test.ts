@@ -1,6 +1,8 @@
 import type { tl } from '@mtcute/core'
 import type { Update } from 'grammy/types'
+import { MtprotoRefusal } from '../../src/mtproto/client/calls/refusal.js'
 import { Originals } from '../../src/mtproto/client/updates/originals.js'
+import { COMMON } from '../../src/mtproto/client/updates/progress.js'
 import { Waits } from '../../src/mtproto/client/updates/waits.js'
 import { Stage } from '../middleware/rig.js'
 
@@ -99,6 +101,34 @@ test('a failure that lasts is reported once, and again after an answer', async (
     await turn()
   }
   expect(failures).toEqual([broken, broken])
+})
+
+test('a chat that Telegram refuses is reported once, although others are answered', async () => {
+  const { of, calls, failures } = originals()
+  const refusal = new MtprotoRefusal('channels.getMessages', 'MSG_ID_INVALID')
+  for (const box of [5, 6, 5, COMMON, 5]) {
+    const found = of(box, 10)
+    await turn()
+    if (box === 5) calls.at(-1)?.refuse(refusal)
+    else calls.at(-1)?.answer([])
+    await found
+    await turn()
+  }
+  expect(failures).toEqual([refusal])
+})
+
+test('that all chats have to wait is reported once, although private chats are answered', async () => {
+  const { of, calls, failures } = originals()
+  const flood = new Error('flood')
+  for (const box of [5, COMMON, 6, COMMON, 5]) {
+    const found = of(box, 10)
+    await turn()
+    if (box === COMMON) calls.at(-1)?.answer([])
+    else calls.at(-1)?.refuse(flood)
+    await found
+    await turn()
+  }
+  expect(failures).toEqual([flood])
 })
 
 test('the latest thousand messages are kept, as they were edited, and without those that were deleted', () => {

@@ -7,10 +7,10 @@ import type { Caller } from '../calls/caller.js'
 import type { Opened } from '../mtcute.js'
 import { Handled, keyOf } from './handled.js'
 import { Handling } from './handling.js'
-import { type Original, Originals } from './originals.js'
+import { Originals } from './originals.js'
 import { COMMON, inStep, Progress } from './progress.js'
 import { Refetching } from './refetch.js'
-import { type Mentioned, type Peers, peersOf } from './translation/people.js'
+import { type Described, type Peers, peersIn } from './translation/people.js'
 import { answeringIn, Translation } from './translation/translation.js'
 import { Waits } from './waits.js'
 
@@ -58,7 +58,10 @@ export class Bridging {
     this.#handling = new Handling(this.#progress, parts.failed)
     this.#refetching = new Refetching(parts.storage.kv)
     this.#translation = new Translation(parts.clock(), () => this.#me as User)
-    this.#originals = new Originals(parts.failed)
+    // A call that is cut off because another process uses the session is no failure of its own.
+    this.#originals = new Originals((error) => {
+      if (!this.#handling.isStopped) parts.failed(error)
+    })
     const { kv, ...storage } = inStep(parts.storage, this.#progress, (box) => this.#refetching.note(box))
     this.storage = {
       ...storage,
@@ -107,7 +110,7 @@ export class Bridging {
     this.#base = opened.base
     const { onRawUpdate } = caller.client
     const listen: Parameters<typeof onRawUpdate.add>[0] = ({ update, peers }) =>
-      this.#came(update, peersOf(peers.users.values(), peers.chats.values()))
+      this.#came(update, peersIn(peers))
     onRawUpdate.add(listen)
     try {
       await (await import('../mtcute.js')).startUpdates(opened, channels, () => this.#isEnding)
@@ -172,16 +175,18 @@ export class Bridging {
     this.#handling.stop()
   }
 
-  #refetch(box: number, missed: AsyncIterable<{ message: tl.TypeMessage } & Mentioned>): void {
+  #refetch(box: number, missed: AsyncIterable<Described>): void {
+    // Edits and deletions were missed, too.
+    this.#originals.forgetAll(box)
     // Holds the stored position back until all fetched messages are handled.
     const done = this.#progress.begin(box)
     const fetch = async () => {
-      for await (const { message, users, chats } of missed) {
+      for await (const { message, peers } of missed) {
         const update: tl.TypeUpdate =
           box === COMMON
             ? { _: 'updateNewMessage', message, pts: 0, ptsCount: 0 }
             : { _: 'updateNewChannelMessage', message, pts: 0, ptsCount: 0 }
-        this.#came(update, peersOf(users, chats))
+        this.#came(update, peers)
         await this.#handling.room()
       }
       done()
@@ -190,10 +195,10 @@ export class Bridging {
     fetch().catch(this.parts.failed)
   }
 
-  /** Reports updates that cannot be translated: an exception would make mtcute restart and drop its pending updates. */
-  #translated(update: tl.TypeUpdate, peers: Peers): Update | undefined {
+  /** Reports what cannot be translated: an exception would make mtcute restart and drop its pending updates. */
+  #translated<T>(translate: () => T): T | undefined {
     try {
-      return this.#translation.update(update, peers)
+      return translate()
     } catch (error) {
       this.parts.failed(error)
       return undefined
@@ -214,13 +219,12 @@ export class Bridging {
     if (answering === undefined || caller === undefined) return undefined
     const { message, field } = answering
     const { message_id: id } = message[field] as MaybeInaccessibleMessage
-    const add = (found: Original | undefined) => {
-      const original = found && this.#translation.original(found.message, found.peers)
+    const add = (found: Described | undefined) => {
+      const original = found && this.#translated(() => this.#translation.original(found.message, found.peers))
       if (original !== undefined) Object.assign(message, { [field]: original })
     }
     const known = this.#originals.known(box, id)
-    if (known === undefined)
-      return this.#originals.of(caller, box, message.message_id, id).then(add).catch(this.parts.failed)
+    if (known === undefined) return this.#originals.of(caller, box, message.message_id, id).then(add)
     add(known)
     return undefined
   }
@@ -234,7 +238,7 @@ export class Bridging {
       this.#originals.saw(box, { message, peers })
     } else if (update._ === 'updateDeleteMessages' || update._ === 'updateDeleteChannelMessages')
       this.#originals.forget(box, update.messages)
-    const bridged = this.#translated(update, peers)
+    const bridged = this.#translated(() => this.#translation.update(update, peers))
     const take = this.#take
     if (bridged === undefined || take === undefined) return
     const key = keyOf(update)
@@ -271,7 +275,15 @@ function boxOf(update: tl.TypeUpdate): number {
   return peer?._ === 'peerChannel' ? peer.channelId : COMMON
 }
 
+/** The message of an update. Messages of business accounts are numbered by those accounts, so they do not belong to a box. */
 function messageIn(update: tl.TypeUpdate): tl.TypeMessage | undefined {
-  const message = 'message' in update && typeof update.message === 'object' ? update.message : undefined
-  return message !== undefined && 'peerId' in message ? message : undefined
+  switch (update._) {
+    case 'updateNewMessage':
+    case 'updateEditMessage':
+    case 'updateNewChannelMessage':
+    case 'updateEditChannelMessage':
+      return update.message
+    default:
+      return undefined
+  }
 }

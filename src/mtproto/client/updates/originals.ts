@@ -6,7 +6,7 @@ import type { Caller } from '../calls/caller.js'
 import { reasonOf } from '../calls/refusal.js'
 import { NOT_OURS } from './asking-again.js'
 import { COMMON } from './progress.js'
-import { type Peers, peersOf } from './translation/people.js'
+import { type Described, peersOf } from './translation/people.js'
 
 /** How long an update waits for the message that it replies to. */
 const PATIENCE: Ms = 3000
@@ -18,31 +18,27 @@ const AT_ONCE = 8
 /** Maximum number of messages kept, of all boxes; most replies are to recent messages. */
 const MOST_KEPT = 1000
 
-/** A message, with the users and chats it refers to. */
-export interface Original {
-  readonly message: tl.TypeMessage
-  readonly peers: Peers
-}
-
 interface Wanted {
   /** Id of the message that replies. */
   readonly reply: number
   /** Id of the message that it replies to. */
   readonly id: number
   isOver: boolean
-  readonly settle: (found?: Original) => void
+  readonly settle: (found?: Described) => void
 }
 
 /**
- * Finds the messages that others reply to or pin, of which an update gives only the id: among the latest, or at Telegram. Telegram is asked by the reply, because
- * a bot in privacy mode may see a message that somebody replies to, but may not fetch it by its own id.
+ * Finds the messages that others reply to or pin, of which an update gives only the id: among the latest, or at Telegram.
+ * Telegram is asked by the reply, because a bot in privacy mode may see a message that somebody replies to, but may not fetch it
+ * by its own id.
  */
 export class Originals {
   /** By box; the box that has waited for longest comes first. */
   readonly #gathered = new Map<number, Wanted[]>()
   readonly #busy = new Set<number>()
-  readonly #kept = new Map<string, Original>()
-  #isReported = false
+  readonly #kept = new Map<string, Described>()
+  /** Failures that last: boxes that Telegram refuses, and methods that fail otherwise. */
+  readonly #reported = new Set<number | string>()
 
   constructor(
     private readonly failed: (error: unknown) => void,
@@ -50,7 +46,7 @@ export class Originals {
   ) {}
 
   /** Keeps a message that has just come, or was edited. */
-  saw(box: number, original: Original): void {
+  saw(box: number, original: Described): void {
     const key = keyOf(box, original.message.id)
     this.#kept.delete(key)
     this.#kept.set(key, original)
@@ -66,13 +62,18 @@ export class Originals {
     for (const id of ids) this.#kept.delete(keyOf(box, id))
   }
 
+  /** Drops all messages of a box. */
+  forgetAll(box: number): void {
+    for (const key of this.#kept.keys()) if (key.startsWith(keyOf(box, ''))) this.#kept.delete(key)
+  }
+
   /** Returns a message that came recently. */
-  known(box: number, id: number): Original | undefined {
+  known(box: number, id: number): Described | undefined {
     return this.#kept.get(keyOf(box, id))
   }
 
   /** Resolves with message `id`, to which message `reply` replies; undefined if it is gone, or does not come in time. */
-  of(caller: Caller, box: number, reply: number, id: number): Promise<Original | undefined> {
+  of(caller: Caller, box: number, reply: number, id: number): Promise<Described | undefined> {
     return new Promise((resolve) => {
       const callOff = this.timers.after(PATIENCE, () => wanted.settle())
       const wanted: Wanted = {
@@ -114,7 +115,8 @@ export class Originals {
     const callOff = this.timers.after(PATIENCE, () => ending.abort())
     try {
       const found = await ask(caller, box, waiting, ending.signal)
-      this.#isReported = false
+      this.#reported.delete(box)
+      this.#reported.delete(methodOf(box))
       if (found._ === 'messages.messagesNotModified') return
       const { messages, users, chats } = found
       const byId = new Map(messages.map((message) => [message.id, message]))
@@ -124,9 +126,11 @@ export class Originals {
         if (message !== undefined) settle({ message, peers })
       }
     } catch (error) {
-      // The update comes all the same; a failure that lasts is reported once.
-      if (ending.signal.aborted || this.#isReported || NOT_OURS.test(reasonOf(error) ?? '')) return
-      this.#isReported = true
+      // The update comes all the same; a failure that lasts is reported once. A refusal concerns the box only.
+      const reason = reasonOf(error)
+      const what = reason === undefined ? methodOf(box) : box
+      if (ending.signal.aborted || this.#reported.has(what) || NOT_OURS.test(reason ?? '')) return
+      this.#reported.add(what)
       this.failed(error)
     } finally {
       callOff()
@@ -147,6 +151,11 @@ async function ask(
   return caller.call({ _: 'channels.getMessages', channel, id }, { signal })
 }
 
-function keyOf(box: number, id: number): string {
+/** Private chats and basic groups are asked about by a method of their own, with waits of its own. */
+function methodOf(box: number): string {
+  return box === COMMON ? 'messages.getMessages' : 'channels.getMessages'
+}
+
+function keyOf(box: number, id: number | ''): string {
   return `${box} ${id}`
 }

@@ -4,6 +4,7 @@ import type { Caller } from '../calls/caller.js'
 import { reasonOf } from '../calls/refusal.js'
 import { NOT_OURS } from './asking-again.js'
 import { COMMON } from './progress.js'
+import { type Described, peersOf } from './translation/people.js'
 
 /** Maximum number of boxes whose last message is kept in memory; beyond it the one silent for longest is read from the storage. */
 const MOST_BOXES = 10_000
@@ -12,13 +13,6 @@ const MOST_MISSED = 10_000
 const PAGE = 100
 /** Deleted messages leave holes in an account's ids: this many empty pages in a row count as the end. */
 const MOST_EMPTY = 3
-
-/** A missed message, with the users and chats it refers to. */
-export interface Missed {
-  readonly message: tl.TypeMessage
-  readonly users: readonly tl.TypeUser[]
-  readonly chats: readonly tl.TypeChat[]
-}
 
 type Page = Exclude<tl.messages.TypeMessages, tl.messages.RawMessagesNotModified>
 
@@ -56,7 +50,11 @@ export class Refetching {
   }
 
   /** Yields messages of a channel between the last one seen and the newest, oldest first; none if none was ever seen. */
-  async *ofChannel(caller: Caller, channel: number, newest: number): AsyncGenerator<Missed, void, undefined> {
+  async *ofChannel(
+    caller: Caller,
+    channel: number,
+    newest: number,
+  ): AsyncGenerator<Described, void, undefined> {
     const last = await this.#lastOf(channel)
     if (last === undefined) return
     const input = await caller.channel(chatIdOfChannel(channel))
@@ -69,7 +67,7 @@ export class Refetching {
   }
 
   /** Yields messages of private chats after the last one seen, oldest first. Telegram does not reveal the newest id. */
-  async *ofAccount(caller: Caller): AsyncGenerator<Missed, void, undefined> {
+  async *ofAccount(caller: Caller): AsyncGenerator<Described, void, undefined> {
     const last = await this.#lastOf(COMMON)
     if (last === undefined) return
     const ask = (id: tl.TypeInputMessage[]) => caller.call({ _: 'messages.getMessages', id })
@@ -110,6 +108,7 @@ async function pageOf(ask: Ask, from: number, count: number): Promise<Page | und
   }
 }
 
-function* missedIn({ messages, users, chats }: Page): Generator<Missed, void, undefined> {
-  for (const message of messages) if (message._ !== 'messageEmpty') yield { message, users, chats }
+function* missedIn({ messages, users, chats }: Page): Generator<Described, void, undefined> {
+  const peers = peersOf(users, chats)
+  for (const message of messages) if (message._ !== 'messageEmpty') yield { message, peers }
 }
