@@ -1,13 +1,29 @@
 import type { Context, NextFunction } from 'grammy'
 
-/** The properties of a context that grammY's filters narrow. Excludes methods and properties that flavours add. */
+type Method = (...args: never[]) => unknown
+
+/**
+ * The properties of a context that grammY's filters narrow. Excludes methods, properties that flavours add, and `update`, whose
+ * parts are properties of the context, too.
+ */
 type Refined = {
-  [K in keyof Context]: Context[K] extends (...args: never[]) => unknown ? never : K
-}[Exclude<keyof Context, 'api' | 'me'>]
+  [K in keyof Context]: Context[K] extends Method ? never : K
+}[Exclude<keyof Context, 'api' | 'me' | 'update'>]
+
+/** The data of a part of the update. Methods are left out: flavours add them at every depth, such as `ctx.msg.delete()`. */
+type Data<T> = T extends Method
+  ? T
+  : T extends object
+    ? {
+        [K in keyof T as [Extract<T[K], Method>] extends [never] ? K : never]: T[K] extends object | undefined
+          ? Data<T[K]>
+          : T[K]
+      }
+    : T
 
 /**
  * Whether a handler may be registered: the registrar guarantees every property of the update that the handler's context type
- * requires. Properties that flavours add to the context are not checked.
+ * requires. Properties that flavours add to the context, and methods that they add to parts of the update, are not checked.
  *
  * @example
  * ```ts
@@ -19,7 +35,9 @@ type Refined = {
  * const fits: [Fits<Text, Context>, Fits<Text, Text>, Fits<Text, Photo>] = [true, true, false]
  * ```
  */
-export type Fits<Given extends Context, X> = Given extends Pick<X, Extract<keyof X, Refined>> ? true : false
+export type Fits<Given extends Context, X> = Given extends { [K in Extract<keyof X, Refined>]: Data<X[K]> }
+  ? true
+  : false
 
 /** `unknown` if a function may be registered; otherwise a type that no function has, whose property name the compiler shows. */
 type Checked<Given extends Context, H> = H extends (ctx: infer X, next: NextFunction) => unknown

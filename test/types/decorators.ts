@@ -11,6 +11,13 @@ import { callbackQuery, command, handlers, hears, membership, on } from '../../s
 import { exempt, requireRegistered, requireRole, type SentinelFlavor, throttle } from '../../src/index.js'
 import { type Equal, type Expect, expectType } from './expect.js'
 
+/** As plugins such as hydrate have it: methods on parts of the update, at any depth. */
+type Hydrated = Context & {
+  readonly msg: { delete(): Promise<true> } | undefined
+  readonly message: { delete(): Promise<true>; reply_to_message?: { delete(): Promise<true> } } | undefined
+  readonly update: { readonly message?: { delete(): Promise<true> } }
+}
+
 type Flavoured = Context & SentinelFlavor & SessionFlavor<{ cart: string[] }>
 
 const bot = new Bot<Flavoured>('123:token')
@@ -106,6 +113,22 @@ class Shop {
   @fair
   second(ctx: Context & { session: string }): string {
     return ctx.session
+  }
+
+  @command('clear')
+  async clear(ctx: Hydrated): Promise<void> {
+    await ctx.msg?.delete()
+  }
+
+  @on('message:text')
+  async retract(ctx: Filter<Hydrated, 'message:text'>): Promise<void> {
+    await ctx.message.delete()
+  }
+
+  // @ts-expect-error: a text is not a photo, whatever methods it has
+  @on('message:text')
+  hydrated(ctx: Filter<Hydrated, 'message:photo'>): number {
+    return ctx.msg.photo.length
   }
 
   // @ts-expect-error: a text is not a photo
