@@ -345,6 +345,14 @@ test('a basic group has neither bans nor restrictions', async () => {
   expect(cellar.member(bob).status).toBe('member')
 })
 
+test('every right implies can_manage_chat', async () => {
+  const carol = telegram.createUser({ firstName: 'Carol' })
+  await carol.in(group).joins()
+  await olga.in(group).promotes(bob, { can_manage_chat: false, can_promote_members: true })
+  await bob.in(group).promotes(carol, { can_promote_members: true })
+  expect(group.member(carol)).toMatchObject({ status: 'administrator', can_manage_chat: true })
+})
+
 test('people give only rights that they have', async () => {
   const carol = telegram.createUser({ firstName: 'Carol' })
   await carol.in(group).joins()

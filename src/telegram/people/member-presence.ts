@@ -229,7 +229,7 @@ export class MemberPresence extends Presence {
       const given =
         rights === undefined
           ? { ...offered, is_anonymous: false }
-          : completeRights(this.room.kind, { can_manage_chat: true, ...rights }, false)
+          : completeRights(this.room.kind, { ...rights, can_manage_chat: true }, false)
       assertMayGive(world, this.room, actor, given)
       this.#change(who.account, {
         status: 'administrator',
