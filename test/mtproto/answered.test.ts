@@ -142,6 +142,12 @@ test('users and chats are not copied for each update that comes with them', asyn
   for (const copying of copied) expect(copying).not.toHaveBeenCalled()
 })
 
+test('a basic group is not taken for the supergroup with the same number', async () => {
+  const { came, taken } = await bridge()
+  await came(written(message(1, { peerId: { _: 'peerChat', chatId: 6 } })))
+  expect(taken).toEqual([])
+})
+
 test('after too much was missed, the messages that came before are not trusted any longer', async () => {
   const { bridging, came, asked, answered } = await bridge()
   await came(writtenInGroup(message(1, { peerId: GROUP })))
