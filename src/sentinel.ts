@@ -207,11 +207,10 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
       services: () => this.services,
       chain: () => this.chain,
       unfinished: () => this.unfinished,
+      webhooks: this.webhooks,
       close: (within: Duration) => this.close(within),
     }
-    const webhook = new Webhook(bot as unknown as Bot, host, options)
-    this.webhooks.add(webhook)
-    return webhook
+    return new Webhook(bot as unknown as Bot, host, options)
   }
 
   /** The storage that holds this sentinel's state. */

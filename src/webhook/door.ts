@@ -20,6 +20,8 @@ export interface WebhookHost {
   readonly chain: () => Chain<Context>
   /** Work that no update waits for: bursts, notices, answers. */
   readonly unfinished: () => Unfinished
+  /** The webhooks of all bots of the sentinel. */
+  readonly webhooks: Set<{ drain(within: Ms): Promise<unknown> }>
   /** Closes the whole sentinel. */
   close(within: Ms): Promise<void>
 }

@@ -179,6 +179,7 @@ export class Webhook {
         'bot.start(): this bot takes updates from guard.webhook(bot), and polling would take the webhook away. Call one of the two.',
       )
     }
+    host.webhooks.add(this)
     host.services().bots.note(bot.api)
     this.warn()
     // Preloads the code, so that the first update need not wait for it. A failure is reported with the first request.
@@ -277,8 +278,9 @@ export class Webhook {
   }
 
   /**
-   * On a signal, drains, closes the guard, closes the `server`, whose open connections are cut off when `within` is over, and calls
-   * `after`. The process ends by itself if nothing else keeps it alive. Until the guard is closed, further signals have no effect.
+   * On a signal, drains all webhooks of the guard, closes the guard, closes the `server`, whose open connections are cut off when
+   * `within` is over, and calls `after`. The process ends by itself if nothing else keeps it alive. Until the guard is closed,
+   * further signals have no effect.
    *
    * @returns Stops listening for signals.
    */
@@ -292,7 +294,7 @@ export class Webhook {
       if (ending) return
       ending = true
       void this.open()
-        .then(({ goDown }) => goDown(this, this.host, options, span, connected))
+        .then(({ goDown }) => goDown(this.host, options, span, connected))
         .catch(async (error: unknown) => {
           this.unopened(error)
           await this.host.close(span)

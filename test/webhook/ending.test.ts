@@ -152,6 +152,53 @@ test('probes that share the server answer 503 while a burst is handled', async (
   await until('the server is closed', () => !server.listening)
 })
 
+test('all bots of the guard drain together, and probes report it', async () => {
+  const { opened, open } = gate()
+  const at = stand({}, (bot) => bot.use(() => opened))
+  const other = at.another(43)
+  const second = at.guard.webhook(other.bot, { secret: SECRET })
+  const running = at.deliver(says(1, 'hello'))
+  await until('the handler runs', () => at.reached.length === 1)
+  const process = new EventEmitter()
+  at.webhook.drainOn(process)
+  process.emit('SIGTERM')
+  await until('it drains', () => at.webhook.isDraining)
+  expect(second.isDraining).toBe(true)
+  expect((await at.guard.health()).draining).toBe(true)
+  expect((await second.fetch(post(JSON.stringify(says(2, 'late'))))).status).toBe(503)
+  expect(other.reached).toEqual([])
+  open()
+  expect(await running).toBe(200)
+  await until('the guard is closed', () => process.listenerCount('SIGTERM') === 0)
+})
+
+test('an error while the server closes is reported, also when the time is up', async () => {
+  const at = stand()
+  const reported: unknown[] = []
+  at.guard.on('error', ({ error, during }) => reported.push([during, error]))
+  let fail = (): void => undefined
+  const close = () =>
+    new Promise((_, reject) => {
+      fail = () => reject(new Error('a hook failed'))
+    })
+  let isAfter = false
+  const process = new EventEmitter()
+  at.webhook.drainOn(process, {
+    server: { close },
+    within: '5s',
+    after() {
+      isAfter = true
+    },
+  })
+  process.emit('SIGTERM')
+  await until('the guard is closed', () => process.listenerCount('SIGTERM') === 0)
+  at.time.advance(5000)
+  await until('the time is up', () => isAfter)
+  fail()
+  await until('the error is reported', () => reported.length === 1)
+  expect(reported).toEqual([['webhook.drain', new Error('a hook failed')]])
+})
+
 test.each([
   ['rejects', () => Promise.reject(new Error('the storage is away'))],
   [
