@@ -191,7 +191,7 @@ export interface NewGroup {
  * ```
  */
 export interface NewChannel extends NewGroup {
-  /** The discussion group of the channel. */
+  /** The discussion group of the channel: a supergroup, as in Telegram. */
   readonly linkedGroup?: TelegramGroup
 }
 

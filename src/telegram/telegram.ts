@@ -121,9 +121,14 @@ export class Telegram {
   }
 
   createChannel(options: NewChannel): TelegramChannel {
+    const group = options.linkedGroup?.room
+    if (group?.kind === 'group')
+      throw new SentinelError(
+        'telegram.invalid',
+        'createChannel.linkedGroup: a basic group cannot be a discussion group. Create it without basic: true.',
+      )
     const room = this.#world.addSharedChat('channel', options)
     this.#settle(room, options)
-    const group = options.linkedGroup?.room
     if (group !== undefined) {
       room.linkedId = group.id
       group.linkedId = room.id

@@ -133,3 +133,10 @@ test('the kind of a group says whether it is a basic one', async () => {
   expect([plaza.kind, cellar.kind, news.kind]).toEqual(['supergroup', 'group', 'channel'])
   expect((await olga.in(cellar).upgrades()).kind).toBe('supergroup')
 })
+
+test('a basic group is refused as the discussion group of a channel', () => {
+  const attic = telegram.createGroup({ title: 'Attic', owner: olga, basic: true })
+  expect(() => telegram.createChannel({ title: 'Notes', owner: olga, linkedGroup: attic })).toThrow(
+    /createChannel\.linkedGroup: a basic group cannot be a discussion group/,
+  )
+})
