@@ -109,3 +109,41 @@ test('it creates the schema again if it may, and says what to run if it may not'
   for (const judge of judges) expect(await admitted(judge, ALICE, 2)).toBeGreaterThan(0)
   expect(await mayNot.marks.get(BOT, ALICE, 'blocked')).toBeUndefined()
 })
+
+test('plans that were prepared while it was looked at twice are prepared again, too', async () => {
+  const first = open()
+  const former = await first.prepare(planOf('former', 3))
+  await drop()
+  await expect(first.marks.get(BOT, ALICE, 'blocked')).rejects.toMatchObject({ code: 'storage.failed' })
+  const other = await pool.connect()
+  let alpha: Judge
+  try {
+    // Whoever creates the schema waits here.
+    const lock = [`grammy-sentinel ${schema}`]
+    await other.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', lock)
+    const waiting = async (count: number): Promise<void> => {
+      await until(`${count} wait for it`, async () => {
+        const { rows } = await pool.query(
+          `SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+           AND (classid::int8 << 32 | objid::int8) = hashtextextended($1, 0)`,
+          lock,
+        )
+        return rows.length === count
+      })
+    }
+    const preparing = first.prepare(planOf('alpha', 3))
+    await waiting(1)
+    const failing = expect(former.evaluate(askOf(ALICE))).rejects.toMatchObject({ code: 'storage.failed' })
+    await waiting(2)
+    await other.query('SELECT pg_advisory_unlock(hashtextextended($1, 0))', lock)
+    alpha = await preparing
+    await failing
+  } finally {
+    other.release()
+  }
+  expect(await admitted(alpha, ALICE, 5)).toBe(3)
+  await drop()
+  expect(await admitted(await open().prepare(planOf('beta', 5)), BOB, 7)).toBe(5)
+  await expect(alpha.evaluate(askOf(BOB))).rejects.toMatchObject({ code: 'storage.failed' })
+  expect(await admitted(alpha, BOB, 5)).toBe(3)
+})

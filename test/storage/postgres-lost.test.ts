@@ -140,31 +140,80 @@ describe('the connection that listens', () => {
     }
   })
 
-  test('that hears nothing is refused with advice, so that marks are read again from time to time', async () => {
-    const deaf = new URL(url)
-    // Another database, as a stand-in for a pooler of transactions: LISTEN succeeds there, too.
-    deaf.pathname = '/template1'
-    const storage = postgres(url, { schema, listen: deaf.href })
-    await storage.health()
-    jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate', 'Date', 'performance'] })
-    try {
-      const refused = expect(storage.watch(() => undefined)).rejects.toMatchObject({
+  describe('is tested by a notification', () => {
+    /** Stands between the storage and a pool: holds back the test notifications. */
+    let sending: { readonly send: () => Promise<void>; readonly refuse: (error: Error) => void }[]
+    let pool: Pool
+
+    beforeEach(() => {
+      sending = []
+      pool = new Pool({ connectionString: url, max: 2 })
+      const query = pool.query.bind(pool) as (...args: unknown[]) => Promise<unknown>
+      pool.query = ((...args: unknown[]) => {
+        if (!(args[0] as { text?: string }).text?.startsWith('SELECT pg_notify(')) return query(...args)
+        return new Promise((resolve, reject) => {
+          const send = async (): Promise<void> => {
+            resolve(await query(...args))
+            // The storage hears of it.
+            await new Promise((done) => setImmediate(done))
+          }
+          sending.push({ send, refuse: reject })
+        })
+      }) as never
+    })
+    afterEach(async () => {
+      jest.useRealTimers()
+      await pool.end()
+    })
+
+    async function standing(listen = url): Promise<Storage> {
+      const storage = postgres(pool, { schema, listen })
+      await storage.health()
+      jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate', 'Date', 'performance'] })
+      return storage
+    }
+    const watching = (storage: Storage) => {
+      const count = sending.length
+      const watched = Promise.resolve(storage.watch(() => undefined))
+      watched.catch(() => undefined)
+      return until('it is to be sent', () => sending.length > count).then(() => ({ watched }))
+    }
+
+    test('and refused with advice if it hears nothing, so that marks are read again from time to time', async () => {
+      const deaf = new URL(url)
+      // Another database, as a stand-in for a pooler of transactions: LISTEN succeeds there, too.
+      deaf.pathname = '/template1'
+      const storage = await standing(deaf.href)
+      const { watched } = await watching(storage)
+      await sending[0]?.send()
+      jest.advanceTimersByTime(5000)
+      await expect(watched).rejects.toMatchObject({
         code: 'storage.unsupported',
         message: expect.stringContaining('"listen"'),
       })
-      await until('it listens there', async () => {
-        const { rows } = await admin.query(
-          `SELECT FROM pg_stat_activity WHERE datname = 'template1' AND query LIKE $1`,
-          [`LISTEN%${schema}%`],
-        )
-        return rows.length > 0
-      })
-      jest.advanceTimersByTime(5000)
-      await refused
-    } finally {
-      jest.useRealTimers()
       await storage.close()
-    }
+    })
+
+    test('and not taken for deaf while all connections are busy', async () => {
+      const storage = await standing()
+      const { watched } = await watching(storage)
+      jest.advanceTimersByTime(5000)
+      await expect(watched).rejects.toMatchObject({ code: 'storage.unavailable' })
+      await storage.close()
+    })
+
+    test('and goes by its own time, not by that of an attempt that failed before', async () => {
+      const storage = await standing()
+      const { watched: former } = await watching(storage)
+      sending[0]?.refuse(new Error('Connection terminated'))
+      await expect(former).rejects.toMatchObject({ code: 'storage.unavailable' })
+      jest.advanceTimersByTime(4000)
+      const { watched } = await watching(storage)
+      jest.advanceTimersByTime(4000)
+      await sending[1]?.send()
+      ;(await watched)()
+      await storage.close()
+    })
   })
 
   test.each(['', 5432, null, true])('refuses %p as "listen"', (listen) => {

@@ -166,6 +166,15 @@ describe('the advice', () => {
     expect(failure(refused).message).toMatch(/session or transaction mode/)
   })
 
+  test.each(['server conn crashed?', 'query_wait_timeout'])(
+    'where PgBouncer has lost the server (%s) is not to use another mode',
+    (message) => {
+      const { code, message: told } = failure(Object.assign(new Error(message), { code: '08P01' }))
+      expect(code).toBe('storage.unavailable')
+      expect(told).toMatch(/Is the server running/)
+    },
+  )
+
   test('where the server only reads is to connect to the primary', async () => {
     await open().health()
     expect(await put(open(withSetting('default_transaction_read_only=on')))).toMatchObject({

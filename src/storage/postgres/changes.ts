@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { SentinelError } from '../../core/errors.js'
+import { SentinelError, type SentinelErrorCode } from '../../core/errors.js'
 import { type Key, keyText } from '../../core/subject.js'
 import { type ChangeListener, ChangeListeners, type StorageChange } from '../changes.js'
 import { canonicalKey } from './keys.js'
@@ -9,7 +9,7 @@ import type { Link, Listening } from './link.js'
 const MOST_BYTES = 7500
 /** Payloads by which a worker finds out whether it hears anything begin with this. Others ignore them. */
 const ECHO = 'echo '
-/** How long such a payload may take. */
+/** How long it may take to send such a payload, and then to hear it. */
 const ECHO_WITHIN = 5000
 const FIRST_WAIT = 100
 const LONGEST_WAIT = 30_000
@@ -75,7 +75,7 @@ export class Changes {
   private wait = FIRST_WAIT
   private closed = false
   /** The payload that must arrive before the connection counts as listening, and what to do then. */
-  private echo: { readonly payload: string; readonly end: (error?: SentinelError) => void } | undefined
+  private echo: Echo | undefined
 
   constructor(
     private readonly link: Link,
@@ -111,44 +111,30 @@ export class Changes {
     client.on('error', this.lost)
     client.on('end', this.lost)
     this.connection = connection
+    const echo = new Echo()
+    this.echo = echo
     try {
-      const echoed = this.expectEcho()
-      echoed.catch(() => undefined)
       await client.query(`LISTEN "${channelOf(this.link.schema)}"`)
-      const { payload } = this.echo ?? {}
-      // Sent over another connection: this one would be answered even where it hears nothing of others.
-      if (payload !== undefined) {
-        const sent = this.link.query('SELECT pg_notify($1, $2)', [channelOf(this.link.schema), payload])
-        await Promise.all([sent, echoed])
-      }
+      await Promise.all([echo.isOver ? undefined : this.send(echo), echo.heard])
     } catch (error) {
       if (this.connection === connection) this.drop()
       throw this.link.failure(error)
     } finally {
-      this.echo = undefined
+      echo.end()
+      if (this.echo === echo) this.echo = undefined
     }
     // The storage was closed, or the last listener removed, meanwhile.
     if (this.closed) this.release()
     this.wait = FIRST_WAIT
   }
 
-  /** Rejects if nothing is heard: through a pooler of transactions LISTEN succeeds, and no change is ever reported. */
-  private expectEcho(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        const message =
-          'postgres: LISTEN hears nothing on this connection, as behind PgBouncer in transaction mode. Pass a direct connection as option "listen".'
-        this.echo?.end(new SentinelError('storage.unsupported', message))
-      }, ECHO_WITHIN)
-      timer.unref()
-      const end = (error?: SentinelError): void => {
-        clearTimeout(timer)
-        this.echo = undefined
-        if (error === undefined) resolve()
-        else reject(error)
-      }
-      this.echo = { payload: `${ECHO}${randomUUID()}`, end }
-    })
+  /** Sends the payload over another connection: this one would be answered even where it hears nothing of others. */
+  private async send(echo: Echo): Promise<void> {
+    await this.link.query('SELECT pg_notify($1, $2)', [channelOf(this.link.schema), echo.payload])
+    echo.wait(
+      'storage.unsupported',
+      'LISTEN hears nothing on this connection, as behind PgBouncer in transaction mode. Pass a direct connection as option "listen".',
+    )
   }
 
   private readonly hear = ({ payload = '' }: { payload?: string | undefined }): void => {
@@ -211,5 +197,38 @@ export class Changes {
     connection.client.off('notification', this.hear)
     connection.client.off('end', this.lost)
     connection.close()
+  }
+}
+
+/** A payload that must arrive before a connection counts as listening: through a pooler of transactions LISTEN succeeds as well. */
+class Echo {
+  readonly payload = `${ECHO}${randomUUID()}`
+  isOver = false
+  /** Resolves when the payload was heard. Rejects if it took too long. */
+  readonly heard: Promise<void>
+  private timer: ReturnType<typeof setTimeout> | undefined
+  private settle: ((error?: Error) => void) | undefined
+
+  constructor() {
+    this.heard = new Promise((resolve, reject) => {
+      this.settle = (error) => (error === undefined ? resolve() : reject(error))
+    })
+    // It may fail while nobody waits for it yet.
+    this.heard.catch(() => undefined)
+    this.wait('storage.unavailable', 'no test notification was sent within five seconds.')
+  }
+
+  /** Waits from now on, to fail with this error. */
+  wait(code: SentinelErrorCode, message: string): void {
+    clearTimeout(this.timer)
+    if (this.isOver) return
+    this.timer = setTimeout(() => this.end(new SentinelError(code, `postgres: ${message}`)), ECHO_WITHIN)
+    this.timer.unref()
+  }
+
+  end(error?: Error): void {
+    this.isOver = true
+    clearTimeout(this.timer)
+    this.settle?.(error)
   }
 }

@@ -16,7 +16,7 @@ const SQLSTATE = /^[0-9A-Z]{5}$/
 /** SQLSTATEs for a schema, table, function, type or column that does not exist. */
 const MISSING = /^(3F000|42P01|42883|42704|42703)/
 
-/** SQLSTATEs that a developer or administrator can fix, with advice, and a code if `storage.failed` says too little. */
+/** SQLSTATEs (and messages) that a developer or administrator can fix, with advice, and a code if `storage.failed` says too little. */
 const MENDS: readonly (readonly [pattern: RegExp, mend: string, code?: SentinelErrorCode])[] = [
   [/^28/, 'The server does not let this user in: check user, password and pg_hba.conf.'],
   [/^3D000/, 'There is no such database: create it, or name another in the connection string.'],
@@ -24,7 +24,11 @@ const MENDS: readonly (readonly [pattern: RegExp, mend: string, code?: SentinelE
     MISSING,
     'Tables or functions are missing: run what "npx grammy-sentinel sql" prints, or leave "migrate" on.',
   ],
-  [/^08P01/, 'A pooler in front of the server does not allow this: use its session or transaction mode.'],
+  // PgBouncer has this SQLSTATE for everything, also for a server that it has lost.
+  [
+    /^08P01 .*statement pooling/,
+    'A pooler in front of the server does not allow this: use its session or transaction mode.',
+  ],
   [
     /^(55P03|57014)/,
     'A time-out of the role or the database (lock_timeout, statement_timeout) or an administrator ended the statement.',
@@ -51,7 +55,7 @@ export function failure(error: unknown): SentinelError {
   const unreached =
     UNREACHED.test(state) ||
     (!SQLSTATE.test(state) && /timeout|terminated|Connection (ended|closed)|not queryable/i.test(said))
-  const [, mend, own] = MENDS.find(([pattern]) => pattern.test(state)) ?? []
+  const [, mend, own] = MENDS.find(([pattern]) => pattern.test(`${state} ${said}`)) ?? []
   const hint = mend ?? (unreached ? 'Is the server running, and reachable from here?' : '')
   return new SentinelError(
     own ?? (unreached ? 'storage.unavailable' : 'storage.failed'),

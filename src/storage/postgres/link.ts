@@ -128,7 +128,9 @@ export class Link {
       const { release } = client
       client.release = (error) => {
         client.off('error', ignore)
-        release(error)
+        // Not every pool sets it anew for the next one who checks the connection out.
+        client.release = release
+        client.release(error)
       }
       return client
     } catch (error) {

@@ -241,9 +241,11 @@ class PostgresStorage implements Storage {
   }
 
   private async begin(): Promise<Prepared> {
-    const { link, clock, calls, latest } = this
+    const { link, clock, calls } = this
     await migrate(link, this.migrates)
     const [identity, secret] = await this.identify()
+    // Read only now: several may look at the schema at once, and the first of them has taken over from the former schema.
+    const { latest } = this
     if (latest?.identity === identity) return latest
     const subjects = new Subjects(secret)
     // Any first use starts the sweeper, so that a storage used only for marks, users or values is swept as well.
