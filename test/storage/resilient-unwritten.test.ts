@@ -95,6 +95,7 @@ describe('while the storage answers but cannot write marks', () => {
     await settled()
     expect(await passes(judge, ALICE)).toBe(false)
     expect(await stage.storage.marks.get(BOT, ALICE, 'blocked')).toEqual(MARK)
+    expect(await stage.storage.marks.of(BOT, ALICE)).toEqual(new Map([['blocked', MARK]]))
     await stage.pass(2100)
     await refused
     expect(await passes(judge, ALICE)).toBe(false)
@@ -176,6 +177,21 @@ describe('while the storage answers but cannot write marks', () => {
     await stage.remote.kept.marks.put(BOT, 'registered', [{ key: ALICE, mark: MARK }])
     await unwritten(stage, put('role:vip', ALICE))
     expect(await passed(judge, ALICE)).toBe(2)
+  })
+
+  test('limits that are open without the storage go on limiting who was blocked or granted a role', async () => {
+    const vip = { mark: 'role:vip', subject: 0, limit: { amount: 5, per: 60_000 } }
+    const open = { whenDown: 'open' } as const
+    const { stage, judge } = await standing(
+      { ...blocked, ...open },
+      bucket(2, { ...open, variants: [vip] } as object),
+    )
+    await unwritten(stage, put('blocked', ALICE))
+    expect(await passed(judge, ALICE)).toBe(2)
+    await recovers(stage)
+    expect(await passed(judge, ALICE)).toBe(0)
+    await unwritten(stage, put('role:vip', BOB))
+    expect(await passed(judge, BOB)).toBe(2)
   })
 
   test('a block refuses nobody in shadow', async () => {

@@ -49,7 +49,7 @@ export class ResilientMarks implements Marks {
   of(bot: number, key: Key): MaybePromise<ReadonlyMap<string, Mark>> {
     const { line, remote, pending } = this.options
     const found = line.demand('marks.of', () => remote.of(bot, key))
-    if (pending.size === 0) return found
+    if (!pending.any) return found
     const writes = pending.of(bot, key)
     return isPromise(found) ? found.then((marks) => this.with(marks, writes)) : this.with(found, writes)
   }

@@ -90,10 +90,14 @@ export class PendingMarks {
     )
   }
 
-  /** Returns the queued writes of a subject's marks. */
+  /** Returns the queued writes of a subject's marks, as {@link get} does. */
   of(bot: number, key: Key): Write[] {
     const text = keyText(key)
-    return [...this.writes.values()].filter((write) => write.bot === bot && keyText(write.key) === text)
+    const all = [...this.writes.values(), ...[...this.begun.values()].map(({ outdone }) => outdone?.write)]
+    return all.filter(
+      (write): write is Write =>
+        write?.bot === bot && keyText(write.key) === text && this.get(bot, write.name, key) === write,
+    )
   }
 
   has(bot: number, name: string, key: Key): boolean {

@@ -1,7 +1,6 @@
 import type { Ask, Check, Plan } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
 import { markLeftBy, type PendingMarks } from './pending.js'
-import { isClosed } from './plan.js'
 
 /** What the queued writes say about some marks of a subject: one of them is put; all or some of them are removed. */
 type Said = 'put' | 'all gone' | 'some gone' | undefined
@@ -28,21 +27,23 @@ export class Unwritten {
     let skipped = 0
     let refuses = false
     let differs = false
-    let closed = false
+    let partly = false
     for (const [index, check] of this.plan.checks.entries()) {
       if (ask.costs[index] === 0 || check.shadow === true) continue
-      const { unless } = check
+      const { unless, whenDown = 'local' } = check
       const exempt = unless && this.said(ask, unless.subject, unless.anyOf)
       if (exempt === 'put' || this.satisfies(ask, check)) {
         skipped += 2 ** index
         continue
       }
-      refuses ||= this.refuses(ask, check)
+      // The fallback skips open checks, so it would not refuse either.
+      refuses ||= whenDown !== 'open' && this.refuses(ask, check)
       differs ||= exempt !== undefined || this.says(ask, check)
-      closed ||= isClosed(check)
+      partly ||= whenDown !== 'local'
     }
-    // The fallback refuses at closed checks. So where queued writes refuse nobody, the storage decides if there are such checks.
-    if (refuses || (differs && !closed)) return undefined
+    // The fallback refuses at closed checks and skips open ones. So where queued writes refuse nobody, the storage decides if there
+    // are such checks.
+    if (refuses || (differs && !partly)) return undefined
     return skipped === 0 ? ask : { ...ask, costs: this.without(ask.costs, skipped) }
   }
 
