@@ -76,8 +76,9 @@ const LONGEST: Ms = 365 * 86_400_000
 
 /**
  * Deletes all messages of users who are banned: in a chat by an administrator (Telegram deletes them only on request), or by
- * `guard.block()` in the chats listed in the options. There, messages in the name of a blocked channel are deleted, too. For the option `hooks` of `sentinel()`. Two purges run at a time, in the
- * background; `guard.close()` waits for them. Errors are reported as `error` events of the guard.
+ * `guard.block()` in the chats listed in the options. There, messages in the name of a blocked channel are deleted, too. For the
+ * option `hooks` of `sentinel()`. Two purges run at a time, in the background; `guard.close()` waits for them. Errors are reported as
+ * `error` events of the guard.
  *
  * A bot looks through the last `depth` ids of the chat; a person's account deletes everything at once.
  *

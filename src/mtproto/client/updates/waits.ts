@@ -6,7 +6,10 @@ export interface Wait {
   readonly over: Promise<void>
 }
 
-/** Keeps the updates of each chat in order while some of them wait; other chats do not wait for them. */
+/**
+ * Keeps the updates of each chat in order while some of them wait; other chats do not wait for them, unless 500 updates (the most
+ * that are handled at once) wait at the same time.
+ */
 export class Waits {
   readonly #last = new Map<number, Wait>()
 
