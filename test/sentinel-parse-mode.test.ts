@@ -2,6 +2,7 @@ import type { Transformer } from 'grammy'
 import { type SentinelOptions, sentinel } from '../src/index.js'
 import type { TelegramGroup } from '../src/telegram/index.js'
 import { type GuardedContext, type Rig, rig } from './middleware/rig.js'
+import { tick } from './sentinel-desk.js'
 
 /** The two usual ways to set a default parse mode for all calls of a bot. */
 const DEFAULTS: Readonly<Record<string, Transformer>> = {
@@ -63,6 +64,7 @@ describe.each(Object.entries(DEFAULTS))('under a default parse mode as in %s', (
     const menu = await at.alice.hears(/^Settings of this chat/)
     const tap = await at.alice.in(plaza).taps(menu, 'Close')
     expect(await tap.answer).toMatchObject({ text: 'The settings are closed.' })
+    while (at.telegram.calls('editMessageText').length === 0) await tick()
     expect(at.telegram.calls('editMessageText').map(({ params }) => params.text)).toEqual([
       'The settings are closed.',
     ])

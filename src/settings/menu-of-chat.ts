@@ -1,4 +1,4 @@
-import type { Context } from 'grammy'
+import type { Api, Context } from 'grammy'
 import type { InlineKeyboardButton, InlineKeyboardMarkup } from 'grammy/types'
 import type { Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
@@ -21,7 +21,7 @@ const A_ROW = 4
 const NAMED: ReadonlySet<string> = new Set(['user', 'chat', 'member'] satisfies SettingText[])
 
 /** Answers after which the menu is drawn again. */
-const SHOWN_ANEW: ReadonlySet<SettingText> = new Set<SettingText>(['saved', 'unchanged', 'stale'])
+const SHOWN_ANEW: ReadonlySet<SettingText> = new Set<SettingText>(['saved', 'unchanged', 'stale', 'closed'])
 /** The longest wait for an edit of the menu. */
 const PATIENCE: Ms = 10_000
 
@@ -63,7 +63,12 @@ export class Menu {
     const loud = answer !== 'saved' && answer !== 'unchanged' && answer !== 'closed'
     const answering = ctx.answerCallbackQuery({ text: tapAnswer(this.say(facts, answer)), show_alert: loud })
     // The answer does not wait for the menu: Telegram limits edits, and answers to taps expire.
-    await Promise.all([answering, SHOWN_ANEW.has(answer) ? this.showAnew(facts, ctx) : undefined])
+    const showing = SHOWN_ANEW.has(answer) ? this.showAnew(facts, ctx, answer === 'closed') : undefined
+    try {
+      await answering
+    } finally {
+      await showing
+    }
   }
 
   /** Carries out a tap. Trusts only the user and chat of the update, which come from Telegram; the callback data may be forged. */
@@ -73,11 +78,8 @@ export class Menu {
     if (chat === undefined || message === undefined || !facts.inGroup) return 'groupsOnly'
     if (!(await this.isAdministrator(facts, ctx, chat))) return 'adminsOnly'
     const choice = choiceIn(this.tuning, ctx.callbackQuery?.data ?? '')
-    if (choice?.kind === 'close') {
-      await this.redraw(ctx, chat, this.say(facts, 'closed'), undefined)
-      return 'closed'
-    }
     if (choice === undefined) return 'stale'
+    if (choice.kind === 'close') return 'closed'
     // Taps in one chat are handled in turn, so each reports the change that it made itself.
     const changed = await inTurn(this.services.events, `${ctx.me.id} ${chat}`, () =>
       this.apply(facts, ctx.me.id, chat, choice),
@@ -85,11 +87,12 @@ export class Menu {
     return changed ? 'saved' : 'unchanged'
   }
 
-  /** Draws the menu again. In turn, so that the menu that is drawn last shows the latest state. Never rejects. */
-  private async showAnew(facts: Facts, ctx: Context): Promise<void> {
+  /** Draws the menu again, or closes it. In turn, so that the menu that is drawn last shows the latest state. Never rejects. */
+  private async showAnew(facts: Facts, ctx: Context, isClosed: boolean): Promise<void> {
     const { chatId: chat = 0 } = facts
     try {
       await inTurn(this.services.events, `${ctx.me.id} ${chat} menu`, async () => {
+        if (isClosed) return this.redraw(ctx, chat, this.say(facts, 'closed'), undefined)
         const menu = await this.draw(facts, ctx.me.id, chat)
         await this.redraw(ctx, chat, menu.text, menu.keyboard)
       })
@@ -191,10 +194,16 @@ export class Menu {
     const message = ctx.callbackQuery?.message
     if (message === undefined || !this.isMenu(ctx)) return
     const options = keyboard === undefined ? PLAIN : { ...PLAIN, reply_markup: keyboard }
-    const editing = ctx.api.editMessageText(chat, message.message_id, text, options)
+    const over = new AbortController()
+    const signal = over.signal as unknown as Parameters<Api['editMessageText']>[4]
+    const editing = ctx.api.editMessageText(chat, message.message_id, text, options, signal)
     try {
       // Later taps wait for this, to show their state after it.
-      await inTime(editing, PATIENCE, this.services.timers, tooLate)
+      await inTime(editing, PATIENCE, this.services.timers, () => {
+        // It must not be repeated any more, since it would show an earlier state again.
+        over.abort()
+        return tooLate()
+      })
     } catch (error) {
       // The message is unchanged, deleted or too old to edit; the choice itself is saved in any case.
       if (!isRefusal(error)) throw error

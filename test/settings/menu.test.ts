@@ -331,6 +331,78 @@ describe('the menu of /sentinel', () => {
     expect((await shown()).buttons[0]).toBe('• 2/1m')
   })
 
+  test('abandons an edit that takes too long, so that it does not show an earlier state later', async () => {
+    const time = new Stage()
+    await open({ ...SETTINGS, clock: time.clock, timers: time.timers })
+    const menu = await menuFor()
+    let retry: (() => void) | undefined
+    // As plugins do that repeat a call which Telegram has limited.
+    at.bot.api.config.use(async (prev, method, payload, signal) => {
+      if (method === 'editMessageText' && retry === undefined) {
+        await new Promise<void>((done) => {
+          retry = done
+        })
+        if (signal?.aborted === true) throw new Error('aborted')
+      }
+      return prev(method, payload, signal)
+    })
+    const first = await at.alice.in(plaza).taps(menu, '2/1m')
+    await first.answer
+    await settled()
+    time.advance(10_000)
+    const second = await at.alice.in(plaza).taps(menu, '60/1m')
+    await second.answer
+    expect((await shown()).text).toContain('60/1m')
+    retry?.()
+    await settled()
+    expect((await shown()).text).toContain('60/1m')
+    expect(failures.splice(0)).toEqual([
+      'settings.menu',
+      expect.objectContaining({ code: 'callback.timeout' }),
+    ])
+  })
+
+  test('stays closed, although an earlier edit takes its time', async () => {
+    await open()
+    const menu = await menuFor()
+    let goOn = (): void => undefined
+    const waiting = new Promise<void>((done) => {
+      goOn = done
+    })
+    let edits = 0
+    at.bot.api.config.use(async (prev, method, payload, signal) => {
+      if (method === 'editMessageText' && ++edits === 1) await waiting
+      return prev(method, payload, signal)
+    })
+    await (await at.alice.in(plaza).taps(menu, '2/1m')).answer
+    const closing = await at.alice.in(plaza).taps(menu, 'Close')
+    expect((await closing.answer).text).toBe('The settings are closed.')
+    goOn()
+    expect(await shown()).toEqual({ text: 'The settings are closed.', buttons: [] })
+  })
+
+  test('is still being edited as background work when a tap cannot be answered', async () => {
+    await open()
+    const menu = await menuFor()
+    let goOn = (): void => undefined
+    const waiting = new Promise<void>((done) => {
+      goOn = done
+    })
+    at.bot.api.config.use(async (prev, method, payload, signal) => {
+      if (method === 'answerCallbackQuery')
+        return { ok: false, error_code: 400, description: 'Bad Request: query is too old' }
+      if (method === 'editMessageText') await waiting
+      return prev(method, payload, signal)
+    })
+    await at.alice.in(plaza).taps(menu, '2/1m')
+    while (changes.length === 0) await tick()
+    for (let turn = 0; turn < 20; turn++) await tick()
+    expect((await guard.health()).background.running).toBe(1)
+    goOn()
+    expect((await shown()).text).toContain('2/1m')
+    expect(failures.splice(0)).toEqual(['settings.menu', expect.objectContaining({ error_code: 400 })])
+  })
+
   test('leaves buttons alone that begin as its own do', async () => {
     const others = [
       'settings:profile',
