@@ -68,6 +68,27 @@ describe('after the clock was set back by an hour', () => {
     await guard.close()
   })
 
+  test('a limit of concurrency says again that the bot is busy', async () => {
+    const { guard, says, time, notices, quiet } = desk(
+      { concurrency: { queue: 0, noticeEvery: '10s' } },
+      (bot) => bot.command('hang', () => new Promise(() => undefined)),
+    )
+    void says(ALICE, '/hang')
+    await quiet()
+    const isNoticed = async () => {
+      const before = notices.length
+      await says(ALICE, 'hello')
+      await quiet()
+      return notices.length > before
+    }
+    expect(await isNoticed()).toBe(true)
+    time.now -= HOUR
+    expect(await isNoticed()).toBe(false)
+    time.advance(10_000)
+    expect(await isNoticed()).toBe(true)
+    await guard.close()
+  })
+
   test('errors without a listener are still written to the console', async () => {
     const written = jest.spyOn(console, 'error').mockImplementation(() => undefined)
     try {

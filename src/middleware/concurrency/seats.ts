@@ -158,7 +158,7 @@ export class Seats {
   }
 
   private refusal(bot: number, key: Key, wait: Ms): Admission {
-    const now = this.services.clock()
+    const now = this.services.steady()
     const name = `${bot} ${keyText(key)}`
     const { deny = 'notice', shadow = false } = this.settings
     const notice = deny !== 'silent' && this.noticed.get(name, now) === undefined
