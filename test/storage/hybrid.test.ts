@@ -1,10 +1,12 @@
-import { userKey } from '../../src/core/subject.js'
 import { wakefulClock } from '../../src/core/clock.js'
+import { SentinelError } from '../../src/core/errors.js'
+import { userKey } from '../../src/core/subject.js'
 import { hybrid } from '../../src/storage/hybrid.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { resilient } from '../../src/storage/resilient.js'
 import { Stage } from '../middleware/rig.js'
 import { desk as bot } from '../sentinel-desk.js'
+import { having } from './audited.js'
 import { ALICE, askOf, BOB, BOT, blocked, bucket, Desk, once, settled, window } from './hybrid-desk.js'
 
 let desk: Desk
@@ -265,6 +267,25 @@ describe('a change by another worker', () => {
     desk.time.advance(1000)
     await settled()
     expect((await worker.health()).hybrid?.watching).toBe(true)
+  })
+
+  test('is watched for again after half a minute where the storage says that it never reports any', async () => {
+    let attempts = 0
+    const deaf = having(desk.place(), {
+      watch: async () => {
+        attempts++
+        throw new SentinelError('storage.unsupported', 'a pooler is in between')
+      },
+    })
+    const { clock, timers } = desk.time
+    const worker = hybrid(deaf, { clock, timers })
+    await desk.judge(worker, blocked)
+    for (let second = 0; second < 60; second++) {
+      desk.time.advance(1000)
+      await settled()
+    }
+    expect(attempts).toBe(3)
+    await worker.close()
   })
 })
 

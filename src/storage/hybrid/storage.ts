@@ -53,6 +53,8 @@ export interface HybridParts {
 
 /** How long to wait before trying to watch again. */
 const WATCH_AGAIN: Ms = 1000
+/** The same for a storage that reports no changes: each attempt costs a connection, and an event with the error. */
+const WATCH_UNSUPPORTED_AGAIN: Ms = 30_000
 /** How long closing waits for units to be given back. */
 const GIVE_BACK_WITHIN: Ms = 2000
 
@@ -271,7 +273,9 @@ export class HybridStorage implements Storage, Observable {
       this.watching = undefined
       this.tell({ is: 'failed', error, during: 'hybrid.watch' })
       if (this.closing !== undefined) return
-      this.callOffWatch ??= this.parts.timers.after(WATCH_AGAIN, () => {
+      const isUnsupported = error instanceof SentinelError && error.code === 'storage.unsupported'
+      const wait = isUnsupported ? WATCH_UNSUPPORTED_AGAIN : WATCH_AGAIN
+      this.callOffWatch ??= this.parts.timers.after(wait, () => {
         this.callOffWatch = undefined
         this.aside('hybrid.watch', () => this.watchInner())
       })
