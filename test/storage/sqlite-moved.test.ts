@@ -49,6 +49,20 @@ test('a database in memory has no file that can be gone', async () => {
   database.close()
 })
 
+test('a path that this process may not look at is not taken for one that is gone', async () => {
+  const database = files.open()
+  // Too long a path is refused like one without the right to it, also for root.
+  const file = `/${'x'.repeat(10_000)}`
+  const prepare = database.prepare.bind(database)
+  database.prepare = ((sql: string) =>
+    sql === 'PRAGMA database_list' ? { get: () => ({ file }) } : prepare(sql)) as never
+  const storage = sqlite(database)
+  await storage.values.put('space', 'key', 1)
+  expect(await storage.values.get('space', 'key')).toBe(1)
+  expect(await storage.health()).toMatchObject({ ok: true })
+  await storage.close()
+})
+
 test('it is reported once a minute', () => {
   const time = new Stage()
   const errors: SentinelError[] = []

@@ -83,10 +83,18 @@ export function beginWal(database: SqliteDatabase, busyFor: Ms): void {
   }
 }
 
-/** Returns a text that identifies the file at a path; undefined if there is none. The path of a database in memory is empty. */
+/**
+ * Returns a text that identifies the file at a path; an empty one if there is none. Undefined if that is unknown: for a database in
+ * memory, whose path is empty, and for a path that this process may not look at.
+ */
 export function fileAt(path: string): string | undefined {
-  const found = path === '' ? undefined : statSync(path, { throwIfNoEntry: false })
-  return found && `${found.dev}:${found.ino}`
+  if (path === '') return undefined
+  try {
+    const found = statSync(path, { throwIfNoEntry: false })
+    return found === undefined ? '' : `${found.dev}:${found.ino}`
+  } catch {
+    return undefined
+  }
 }
 
 function journalOf(database: SqliteDatabase): unknown {

@@ -53,7 +53,10 @@ export class Link {
 
   /** Throws if the file has been deleted or replaced since it was opened, which SQLite does not notice. */
   checkFile(): void {
-    if (this.#file === undefined || fileAt(this.#path) === this.#file) return
+    // Nothing is known of a file that was not found when it was opened.
+    if (!this.#file) return
+    const file = fileAt(this.#path)
+    if (file === undefined || file === this.#file) return
     throw new SentinelError(
       'storage.failed',
       'sqlite: the file was deleted or replaced while it was open (SQLITE_READONLY_DBMOVED), so everything written since is lost when the process ends. Start the process again.',
