@@ -203,13 +203,21 @@ describe('an update that is handled several times, with a lease', () => {
     'fails, and fails again': [fails, fails],
   })
 
-  test.each(ORDERS.flatMap(([order, fates]) => GUARDS.map((guard) => [order, ...guard, fates] as const)))(
+  const members = { throttle: limited, registered: true }
+  const EACH: typeof GUARDS = [
+    ...GUARDS,
+    // Asks something even where it must not charge anything again.
+    ['policy for members', () => policy('members'), { auth: {}, policies: { members } }],
+  ]
+
+  test.each(ORDERS.flatMap(([order, fates]) => EACH.map((guard) => [order, ...guard, fates] as const)))(
     '%s: %s charges it once',
     async (_, __, guard, options, fates) => {
       let isEarly = false
       const at = shop(guard(), { ...options, once: { lease: '1s' } }, (_, next) =>
         isEarly ? fails() : next(),
       )
+      await at.guard.register(ALICE)
       const update = says(ALICE, '/sell')
       for (const fate of fates) {
         isEarly = fate === before

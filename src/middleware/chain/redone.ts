@@ -10,20 +10,23 @@ import type { SentinelFlavor } from './control.js'
 const REDELIVERED_WITHIN: Ms = 86_400_000
 
 /**
- * Updates that this process attempted to handle, as long as they may be redelivered: true if every attempt failed, so that no
- * charge is left of them; false if one was charged by this chain and has not failed since. With a lease, attempts may also end
- * without a trace.
+ * What is left of the attempts to handle an update: `free` if all of them failed, so that nothing is charged; `charged` if this
+ * chain has charged the latest, which has not failed yet; `kept` if an earlier one may have ended without a trace, as it can with
+ * a lease. Its charge may still stand, so no later attempt is charged, whether or not it fails.
  */
+type Left = 'free' | 'charged' | 'kept'
+
+/** Updates that this process attempted to handle, as long as they may be redelivered. */
 export class Redone {
-  private readonly updates = new Recent<boolean>(REDELIVERED_WITHIN)
+  private readonly updates = new Recent<Left>(REDELIVERED_WITHIN)
 
   constructor(private readonly clock: Clock) {}
 
-  note(ctx: Context, isFree = true): void {
-    this.updates.set(nameOf(ctx), isFree, this.clock())
+  note(ctx: Context, left: Left = 'free'): void {
+    if (this.leftOf(ctx) !== 'kept') this.updates.set(nameOf(ctx), left, this.clock())
   }
 
-  isFree(ctx: Context): boolean | undefined {
+  leftOf(ctx: Context): Left | undefined {
     return this.updates.get(nameOf(ctx), this.clock())
   }
 }
@@ -39,20 +42,22 @@ type Layer = Pick<Chain<Context>, 'redone' | 'root' | 'questions'>
 /** Adapts the ask of a handler's guards to a redelivered update: what they already claimed or charged is not asked again. */
 export function askedAgain({ redone, root, questions }: Layer, asked: Ask, ctx: Attempted): Ask | undefined {
   if (ctx.sentinel?.isRepeated !== true) return asked
-  const isFree = redone.isFree(ctx)
-  if (isFree === true) return questions.unclaimed(asked)
+  const left = redone.leftOf(ctx)
+  if (left === 'free') return questions.unclaimed(asked)
   // All earlier attempts failed in this process before they reached this handler, so nothing was charged here.
-  if (isFree === undefined && root?.redone.isFree(ctx) === true) return asked
+  if (left === undefined && root?.redone.leftOf(ctx) === 'free') return asked
   // An earlier attempt was in another process. If its handler threw, the charge was given back; if the process died, it was not.
-  return root?.leased === true ? questions.demanded(asked) : questions.unclaimed(asked)
+  if (root?.leased !== true) return questions.unclaimed(asked)
+  redone.note(ctx, 'kept')
+  return questions.demanded(asked)
 }
 
 /** Records that a handler's guards have admitted an update, and possibly charged it once more. */
 export function noteCharged({ redone, root }: Layer, ctx: Attempted): void {
-  if (root?.leased === true && ctx.sentinel?.isRepeated === true) redone.note(ctx, false)
+  if (root?.leased === true && ctx.sentinel?.isRepeated === true) redone.note(ctx, 'charged')
 }
 
 /** Records that a sentinel's handlers threw, unless an earlier attempt may have ended without a trace. */
 export function noteFailed({ redone, leased }: Chain<Context>, ctx: Attempted): void {
-  if (!leased || ctx.sentinel?.isRepeated !== true || redone.isFree(ctx) === true) redone.note(ctx)
+  if (!leased || ctx.sentinel?.isRepeated !== true || redone.leftOf(ctx) === 'free') redone.note(ctx)
 }
