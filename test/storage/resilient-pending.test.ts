@@ -36,6 +36,7 @@ async function whatIsLeft(writes: readonly { readonly end: End; readonly at: num
     answer()
     await end()
   }
+  expect(pending.any).toBe(pending.size > 0)
   await pending.replay({
     marks: storage.marks,
     bounded: async (work) => work(),
@@ -50,6 +51,29 @@ async function whatIsLeft(writes: readonly { readonly end: End; readonly at: num
 function keep(pending: PendingMarks, write: Write): void {
   pending.keep(pending.begin(write.bot, write.name, [write.key]), [write])
 }
+
+test('a write in progress costs updates nothing, unless it writes again what is queued', async () => {
+  const pending = new PendingMarks(() => undefined)
+  const write: Write = { bot: BOT, name: 'blocked', key: ALICE, mark: { since: 1 }, at: 1 }
+  const first = pending.begin(BOT, 'blocked', [ALICE])
+  expect(pending.any).toBe(false)
+  pending.keep(first, [write])
+  expect(pending.any).toBe(true)
+  const again = pending.begin(BOT, 'blocked', [ALICE])
+  let done = (): void => undefined
+  const written = pending.direct(
+    again,
+    () =>
+      new Promise<void>((resolve) => {
+        done = resolve
+      }),
+  )
+  expect([pending.size, pending.any]).toEqual([0, true])
+  expect(pending.get(BOT, 'blocked', ALICE)).toBe(write)
+  done()
+  await written
+  expect(pending.any).toBe(false)
+})
 
 test('of writes that overlap, the last that came to something is kept, unless it has reached the storage', async () => {
   const ends = fc.constantFrom<End>('through', 'kept', 'given up', 'wrong')

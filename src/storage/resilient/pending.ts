@@ -58,6 +58,8 @@ export class PendingMarks {
   private readonly writes = new Map<string, Write>()
   /** By mark and subject. */
   private readonly begun = new Map<string, Begun>()
+  /** Number of these with a queued write that a later one has replaced. */
+  private outdone = 0
   private order = 0
   private replaying: Promise<boolean> | undefined
   private readonly lease = new Lease()
@@ -75,9 +77,9 @@ export class PendingMarks {
     return this.writes.size
   }
 
-  /** Whether a write may be queued or in progress. */
+  /** Whether a write is queued, or may be queued again because a later one to the same mark is in progress. */
   get any(): boolean {
-    return this.writes.size + this.begun.size > 0
+    return this.writes.size + this.outdone > 0
   }
 
   /** Returns the queued write of a mark, also while a later one to the same mark is in progress, which may fail. */
@@ -129,8 +131,9 @@ export class PendingMarks {
       if (all === undefined || --all.count > 0) continue
       this.begun.delete(id)
       const { outdone, settled } = all
-      if (outdone !== undefined && outdone.order >= settled && !this.writes.has(id))
-        this.hold([outdone.write])
+      if (outdone === undefined) continue
+      this.outdone--
+      if (outdone.order >= settled && !this.writes.has(id)) this.hold([outdone.write])
     }
   }
 
@@ -163,7 +166,9 @@ export class PendingMarks {
 
   private setAside(write: Write, order: number): void {
     const all = this.begun.get(idOf(write.bot, write.name, write.key))
-    if (all !== undefined && order >= (all.outdone?.order ?? 0)) all.outdone = { write, order }
+    if (all === undefined || order < (all.outdone?.order ?? 0)) return
+    if (all.outdone === undefined) this.outdone++
+    all.outdone = { write, order }
   }
 
   private hold(writes: readonly Write[]): boolean {
