@@ -198,7 +198,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
   const probes = new Map<string, number>()
   const probe = (mark: string): void => {
     const check = { ...common, kind: 'present', slot: `auth.${mark}?`, anyOf: [mark], shadow: true } as const
-    probes.set(mark, wiring.ask({ ...question(mark), check, probe: true }))
+    probes.set(mark, wiring.ask({ ...question(mark), check, probe: true, paid: true }))
   }
 
   if (auto) probe(REGISTERED)

@@ -41,6 +41,8 @@ export interface Question<C extends Context> {
   readonly rescues?: (facts: Facts, ctx: C) => MaybePromise<boolean>
   /** A shadow check for the guard's own use: its result is passed to `admit` and reported to nobody else. */
   readonly probe?: boolean
+  /** Whether it is also asked about completed payments, if `on` lists them. Only for probes: nothing else may refuse a payment. */
+  readonly paid?: boolean
   /** The name of the limit within the guard, for verdicts. */
   readonly name: string
   readonly reason: DenialReason

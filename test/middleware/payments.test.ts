@@ -9,6 +9,7 @@ import {
   requirePermission,
   requireRole,
   throttle,
+  userKey,
 } from '../../src/index.js'
 import { type Desk, desk, says, tick } from '../sentinel-desk.js'
 
@@ -46,10 +47,29 @@ test.each<[string, Guard]>([
   ['fromRateLimiter', fromRateLimiter(refuses, { on: ACTIVITIES, deny: 'silent' })],
 ])('%s refuses no payment, also where `on` names payments', async (_, guard) => {
   const paid: number[] = []
-  at = desk({}, (bot) => bot.on('message', guard, (ctx) => void paid.push(ctx.update.update_id)))
+  const roles = { admin: { allow: ['orders.read'] } }
+  at = desk({ roles }, (bot) => bot.on('message', guard, (ctx) => void paid.push(ctx.update.update_id)))
   const payments = [pays(ALICE), pays(ALICE)]
   for (const update of payments) await at.handle(update)
   expect(paid).toEqual(payments.map(({ update_id }) => update_id))
+  expect((await at.guard.health()).tally).toMatchObject({ allowed: 2, denied: 0 })
+})
+
+test('auth asks its resolver about a payment that `on` names, and registers who paid', async () => {
+  const seen: unknown[] = []
+  const registered: unknown[] = []
+  const guard = auth({
+    on: ACTIVITIES,
+    registration: 'auto',
+    resolve: ({ actorId }) => ({ allow: actorId === ALICE, value: 'account' }),
+    deny: 'silent',
+  })
+  at = desk({}, (bot) => bot.on('message', guard, (ctx) => void seen.push(ctx.sentinel.identity)))
+  at.guard.on('registered', ({ key }) => void registered.push(key))
+  for (const from of [ALICE, ALICE + 1]) await at.handle(pays(from))
+  await at.quiet()
+  expect(seen).toEqual(['account', undefined])
+  expect(registered).toEqual([userKey(ALICE), userKey(ALICE + 1)])
   expect((await at.guard.health()).tally).toMatchObject({ allowed: 2, denied: 0 })
 })
 

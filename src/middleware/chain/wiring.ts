@@ -378,10 +378,10 @@ export class Questions<C extends Context> implements Wiring<C> {
   private routeOf(activity: Activity, exempt: number): Route {
     // The money for a payment has been taken, so nothing may refuse it except its own repetition.
     const applies = this.questions.map(
-      ({ on, excused, reason }) =>
+      ({ on, excused, reason, paid }) =>
         on.includes(activity) &&
         !spares(exempt, excused) &&
-        (activity !== 'payment' || reason === 'duplicate'),
+        (activity !== 'payment' || reason === 'duplicate' || paid === true),
     )
     const scopes = new Set<number>()
     this.questions.forEach(({ check }, index) => {
