@@ -224,6 +224,19 @@ describe.each<[string, () => SentinelOptions]>([
     expect((await guard.health()).tally).toMatchObject({ allowed: 1, denied: 1 })
   })
 
+  test('a branch whose context inherits from that of the others waits no longer than they do', async () => {
+    const { bot, guard, denied } = stand({ ...options(), ...trailing, concurrency: {} })
+    const ran: string[] = []
+    bot.fork(
+      (ctx, next) => guard.middleware()(Object.create(ctx), next),
+      () => void ran.push('fork'),
+    )
+    bot.use(guard, () => void ran.push('main'))
+    await bot.handleUpdate(says(ALICE, '/now'))
+    expect(ran.sort()).toEqual(['fork', 'main'])
+    expect(denied).toEqual([])
+  })
+
   test('what a hook stops when its turn comes runs on no branch', async () => {
     const { bot, guard, time, denied } = stand({ ...options(), ...trailing, concurrency: {} })
     guard.hook('after:concurrency', ({ facts }) => (facts.command === undefined ? undefined : { veto: 'no' }))

@@ -1,4 +1,5 @@
 import type { Context, NextFunction } from 'grammy'
+import type { Update } from 'grammy/types'
 import { isPromise, type MaybePromise } from '../../core/check.js'
 import { hasPassed } from './control.js'
 import { Held } from './held.js'
@@ -23,8 +24,11 @@ export class UnderWay {
    * time.
    */
   private readonly outcome = Symbol('first use')
-  /** Callbacks for when the first pass of an update has an outcome. */
-  private readonly waiting = new Map<Context, (() => void)[]>()
+  /**
+   * Callbacks for when the first pass of an update has an outcome. By update, since a plugin may give a branch a context of its own
+   * that inherits from the first.
+   */
+  private readonly waiting = new Map<Update, (() => void)[]>()
 
   /** Whether any pass waits. */
   get isAwaited(): boolean {
@@ -68,18 +72,18 @@ export class UnderWay {
   }
 
   /** Lets the passes of an update continue that wait for its outcome. */
-  wake(ctx: Context): void {
-    const told = this.waiting.get(ctx) ?? []
-    this.waiting.delete(ctx)
+  wake({ update }: Context): void {
+    const told = this.waiting.get(update) ?? []
+    this.waiting.delete(update)
     for (const tell of told) tell()
   }
 
   /** Fulfilled when the first pass has an outcome. */
   private decided(ctx: Context, first: Outcome | undefined, by: object): Promise<void> {
     return new Promise((done) => {
-      const others = this.waiting.get(ctx)
+      const others = this.waiting.get(ctx.update)
       if (others !== undefined) others.push(done)
-      else this.waiting.set(ctx, [done])
+      else this.waiting.set(ctx.update, [done])
       if (others !== undefined || !(first instanceof Promise)) return
       const ended = (): void => {
         if ((ctx as Noting)[this.outcome] === first)
