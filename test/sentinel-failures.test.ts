@@ -456,7 +456,9 @@ describe('a storage of yours that nothing was put around', () => {
         guard.on('error', ({ during, error }) => told.push([during, (error as Error).message]))
         await says(ALICE, '1')
         expect(reached).toEqual(['1'])
-        expect(told).toEqual([['storage.evaluate', expect.stringContaining('did not answer with a decision')]])
+        expect(told).toEqual([
+          ['storage.evaluate', expect.stringContaining('did not answer with a decision')],
+        ])
       }
       // One that says that it is elsewhere is decided for in memory.
       const remote = storageWith(
