@@ -39,7 +39,7 @@ export interface OnceOptions {
   readonly lease?: Duration
   /**
    * What happens while the storage does not answer: `local` remembers updates in this process's memory until it is back, `open`
-   * lets duplicates pass, `closed` drops every update. @default 'local'
+   * lets duplicates pass, `closed` drops every update, completed payments included. @default 'local'
    */
   readonly onFailure?: WhenDown
 }
