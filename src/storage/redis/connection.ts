@@ -136,7 +136,7 @@ export class Connection {
   }
 
   /**
-   * Rejects if the server is a node of a cluster, which has only a part of the keys. Only a cluster refuses to look for two keys
+   * Rejects if the server is a node of a cluster, which may have only a part of the keys. Only a cluster refuses to look for two keys
    * of different slots at once.
    */
   private async refuseNode(client: Redis): Promise<void> {

@@ -22,7 +22,7 @@ export function explained(said: string): SentinelError {
   if (/^(CROSSSLOT|MOVED|ASK) /.test(message)) {
     return new SentinelError(
       'storage.cluster',
-      'redis: the server is a node of a cluster, which has only a part of the keys. Pass a list of nodes, of which one is enough: redis([url]), or a Cluster of ioredis.',
+      'redis: the server is a node of a cluster, which may have only a part of the keys. Pass a list of nodes, of which one is enough: redis([url]), or a Cluster of ioredis.',
     )
   }
   if (
