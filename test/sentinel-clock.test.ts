@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals'
 import { localClock } from '../src/core/clock.js'
 import { requireRole } from '../src/index.js'
-import { type Desk, desk, says } from './sentinel-desk.js'
+import { type Desk, desk, says, tick } from './sentinel-desk.js'
 
 const ALICE = 7
 const MINUTE = 60_000
@@ -86,6 +86,23 @@ describe('after the clock was set back by an hour', () => {
     expect(await isNoticed()).toBe(false)
     time.advance(10_000)
     expect(await isNoticed()).toBe(true)
+    await guard.close()
+  })
+
+  test('a handler that hangs loses its place at the deadline, and not an hour later', async () => {
+    const { guard, says, time, reached } = desk({ concurrency: { deadline: '1m', wait: '2m' } }, (bot) =>
+      bot.command('hang', () => new Promise(() => undefined)),
+    )
+    guard.on('overdue', () => undefined)
+    void says(ALICE, '/hang')
+    await tick()
+    time.now -= HOUR
+    const waiting = says(ALICE, 'hello')
+    await tick()
+    expect(reached).toEqual(['/hang'])
+    time.advance(MINUTE)
+    await waiting
+    expect(reached).toEqual(['/hang', 'hello'])
     await guard.close()
   })
 

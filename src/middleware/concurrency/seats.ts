@@ -61,7 +61,7 @@ export class Seats {
     this.name = settings.name ?? settings.per ?? 'user'
     this.on = new Set(settings.on ?? WORK)
     this.noticed = new Recent(settings.noticeEvery ?? NOTICE_EVERY)
-    const { clock, timers } = services
+    const { steady: clock, timers } = services
     this.places = new Places({
       ...{ clock, timers, most, queue, wait, deadline, maxWaiting, maxSubjects },
       overdue: (working, ms) =>
