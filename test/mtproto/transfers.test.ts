@@ -214,13 +214,13 @@ describe('upload', () => {
     const wrong: [() => Promise<unknown>, RegExp][] = [
       [() => bot.upload(new Uint8Array()), /empty/],
       [() => bot.upload(streamed(Buffer.alloc(0))), /empty/],
-      [() => bot.upload('a path' as never), /no source/],
-      [() => bot.upload(['text'] as never), /no source/],
+      [() => bot.upload('a path' as never), /not a source/],
+      [() => bot.upload(['text'] as never), /not a source/],
       [() => bot.upload(new Blob(['text']).stream().pipeThrough(new TextDecoderStream()) as never), /bytes/],
       [() => bot.upload(streamed(randomBytes(99)), { size: 98 }), /not as long/],
       [() => bot.upload(streamed(randomBytes(99)), { size: 100 }), /not as long/],
       [() => bot.upload(randomBytes(9), { parallel: 0 }), /parallel/],
-      [() => bot.upload(randomBytes(9), { resume: 'token' }), /no token/],
+      [() => bot.upload(randomBytes(9), { resume: 'token' }), /not a token/],
       [() => bot.upload(streamed(randomBytes(9)), { size: 5 * 1024 ** 3 }), /4 GB/],
     ]
     for (const [uploading, complaint] of wrong) {
