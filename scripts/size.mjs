@@ -17,7 +17,7 @@ const CORES = [
     code: `export { auth, block, compose, debounce, membership, once, throttle } from './dist/index.js'`,
     budget: 60_000,
   },
-  { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 81_000 },
+  { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 81_500 },
 ]
 
 /** Excludes code that is loaded with import(), which is counted separately. */
