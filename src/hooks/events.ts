@@ -48,7 +48,7 @@ export class Events<Map extends object> {
     return listeners !== undefined && listeners.size > 0
   }
 
-  /** Whether the event has any active listener. Check it first where preparing the event is costly. */
+  /** Whether somebody listens to the event. Check it first where preparing the event is costly. */
   wanted(event: keyof Map): boolean {
     if (this.listeners.size === 0 && this.watchers.size === 0) return false
     if (this.heard(event)) return true

@@ -18,7 +18,7 @@ export interface ArchiveContents {
     readonly id: number
     /** Names of the marks in use, or recently in use. */
     readonly marks: readonly string[]
-    /** Whether the bot has any user records. */
+    /** Whether there are user records of the bot. */
     readonly users: boolean
   }[]
   /** Spaces that hold values. */

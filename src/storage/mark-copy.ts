@@ -110,7 +110,7 @@ export class MarkCopy {
   }
 
   /**
-   * Drops the oldest subjects, of the same bot if it has any, so that a bot with many users does not push out those of others.
+   * Drops the oldest subjects, of the same bot where possible, so that a bot with many users does not push out those of others.
    * Subjects being read are kept, because their readers would only read them again; so the cap may be exceeded for a moment.
    */
   private makeRoom(bot: number): void {

@@ -79,7 +79,7 @@ const REQUESTS = new Map([
   ['request_managed_bot', 'managed bots can be requested in private chats only'],
 ])
 
-/** Whether a reply keyboard has any visible button; Telegram ignores buttons without text. */
+/** Whether a reply keyboard shows at least one button; Telegram ignores buttons without text. */
 function shows(rows: readonly (readonly unknown[])[], { chat }: ButtonPlace): boolean {
   const buttons = rows.flat().filter((button) => {
     if (typeof button === 'string') return button !== ''
