@@ -12,6 +12,7 @@ import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
 import type { StorageChange } from '../changes.js'
 import type { Marks, Storage } from '../storage.js'
+import { WithoutChecks } from '../without-checks.js'
 import { LeasedAdmission, LeasedReceipt, type Part, retold } from './decision.js'
 import { Held } from './held.js'
 import { chunksOf, Lease } from './lease.js'
@@ -48,8 +49,8 @@ export class Leasing {
   /** All subjects, those that were looked at for room least recently first. */
   private readonly places = new Map<Held, Place>()
   private readonly near: NearMarks
-  /** Costs lists without the checks paid from leases. */
-  private readonly without = new WeakMap<readonly number[], Map<number, readonly number[]>>()
+  /** Makes asks without the checks paid from leases. */
+  private readonly without = new WithoutChecks()
   private readonly unitCosts = new Map<number, readonly number[]>()
   private readonly pending = new Set<Promise<void>>()
   private ended = false
@@ -102,7 +103,7 @@ export class Leasing {
     else {
       const near = this.near.passes(ask, paid, at) ? this.paidHere(ask, at, parts) : undefined
       if (near !== undefined) decision = near
-      else decision = this.withParts(ask, at, now, parts, remote(this.withoutPaid(ask, paid)))
+      else decision = this.withParts(ask, at, now, parts, remote(this.without.of(ask, paid)))
     }
     // After the ask itself, so that the ask comes first.
     for (const [column, held] of short) this.lease(column, held, ask, at, now)
@@ -131,7 +132,7 @@ export class Leasing {
         decision.notice,
         decision.remaining.map((value, index) => left.get(index) ?? value),
       )
-    const decision = this.inner.peek(this.withoutPaid(ask, paid), at)
+    const decision = this.inner.peek(this.without.of(ask, paid), at)
     return isPromise(decision) ? decision.then(told) : told(decision)
   }
 
@@ -362,20 +363,6 @@ export class Leasing {
 
   private all(): Iterable<Held> {
     return this.places.keys()
-  }
-
-  private withoutPaid(ask: Ask, paid: number): Ask {
-    let lists = this.without.get(ask.costs)
-    if (lists === undefined) {
-      lists = new Map()
-      this.without.set(ask.costs, lists)
-    }
-    let costs = lists.get(paid)
-    if (costs === undefined) {
-      costs = ask.costs.map((cost, index) => ((paid & (1 << index)) === 0 ? cost : 0))
-      lists.set(paid, costs)
-    }
-    return { ...ask, costs }
   }
 
   private costsOf(index: number, units: number): readonly number[] {

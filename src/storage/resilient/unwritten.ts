@@ -1,5 +1,6 @@
 import type { Ask, Check, Plan } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
+import { WithoutChecks } from '../without-checks.js'
 import { markLeftBy, type PendingMarks } from './pending.js'
 
 /** What the queued writes say about some marks of a subject: one of them is put; all or some of them are removed. */
@@ -10,8 +11,7 @@ type Said = 'put' | 'all gone' | 'some gone' | undefined
  * that they hold.
  */
 export class Unwritten {
-  /** Lists of costs in which checks were skipped, by the list that was given. Storages cache by list. */
-  private readonly lists = new WeakMap<readonly number[], Map<number, readonly number[]>>()
+  private readonly without = new WithoutChecks()
 
   constructor(
     private readonly plan: Plan,
@@ -33,7 +33,7 @@ export class Unwritten {
       const { unless, whenDown = 'local' } = check
       const exempt = unless && this.said(ask, unless.subject, unless.anyOf)
       if (exempt === 'put' || this.satisfies(ask, check)) {
-        skipped += 2 ** index
+        skipped |= 1 << index
         continue
       }
       // The fallback skips open checks, so it would not refuse either.
@@ -44,7 +44,7 @@ export class Unwritten {
     // The fallback refuses at closed checks and skips open ones. So where queued writes refuse nobody, the storage decides if there
     // are such checks.
     if (refuses || (differs && !partly)) return undefined
-    return skipped === 0 ? ask : { ...ask, costs: this.without(ask.costs, skipped) }
+    return skipped === 0 ? ask : this.without.of(ask, skipped)
   }
 
   private satisfies(ask: Ask, check: Check): boolean {
@@ -76,19 +76,5 @@ export class Unwritten {
       gone++
     }
     return gone === 0 ? undefined : gone === names.length ? 'all gone' : 'some gone'
-  }
-
-  private without(costs: readonly number[], skipped: number): readonly number[] {
-    let lists = this.lists.get(costs)
-    if (lists === undefined) {
-      lists = new Map()
-      this.lists.set(costs, lists)
-    }
-    let list = lists.get(skipped)
-    if (list === undefined) {
-      list = costs.map((cost, index) => (Math.floor(skipped / 2 ** index) % 2 === 1 ? 0 : cost))
-      lists.set(skipped, list)
-    }
-    return list
   }
 }
