@@ -156,9 +156,8 @@ export class Roles {
    * Spreads values given by role over marks, including those of roles that extend the named ones. A value given for a role itself
    * wins over one that the role inherits.
    */
-  byMark<T>(told: Readonly<Record<string, T>>): readonly (readonly [mark: string, T])[] {
-    const named = Object.entries(told)
-    const marks = new Map(named.flatMap(([role, own]) => marksOf([role]).map((mark) => [mark, own] as const)))
+  byMark<T>(named: readonly (readonly [role: string, T])[]): readonly (readonly [mark: string, T])[] {
+    const marks = new Map(named.map(([role, own]) => [`role:${role}`, own]))
     for (const [role, own] of named) {
       for (const mark of this.marksOf(role)) if (!marks.has(mark)) marks.set(mark, own)
     }

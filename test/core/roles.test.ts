@@ -51,7 +51,11 @@ describe('roles', () => {
       allowedTo: ['admin', 'owner'],
       deniedTo: ['admin', 'owner'],
     })
-    expect(shop.byMark({ support: 1, admin: 2 })).toEqual([
+    const given = [
+      ['support', 1],
+      ['admin', 2],
+    ] as const
+    expect(shop.byMark(given)).toEqual([
       ['role:support', 1],
       ['role:admin', 2],
       ['role:moderator', 1],

@@ -117,11 +117,5 @@ export function roleVariants(
   roles: Roles,
   actor: number,
 ): readonly Variant[] {
-  const variants = new Map<string, Variant>()
-  const add = (mark: string, limit: Limit): void => {
-    if (!variants.has(mark)) variants.set(mark, { mark, subject: actor, limit })
-  }
-  for (const [role, limit] of limits) add(`${ROLE_MARK}${role}`, limit)
-  for (const [role, limit] of limits) for (const mark of roles.marksOf(role)) add(mark, limit)
-  return [...variants.values()]
+  return roles.byMark(limits).map(([mark, limit]) => ({ mark, subject: actor, limit }))
 }
