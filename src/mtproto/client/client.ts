@@ -3,14 +3,25 @@ import type { Bot, Context } from 'grammy'
 import { quietTimers, systemClock } from '../../core/clock.js'
 import { type Duration, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
-import { AccountCalls } from './account-calls.js'
-import type { Caller } from './calls/caller.js'
 import { type Profile, profileOf } from './calls/peers.js'
 import type { MtprotoCounts, MtprotoWatcher } from './calls/traffic.js'
 import { Connection } from './connection.js'
 import { type Dossier, dossierOf } from './dossier.js'
+import { CdnDataCentres } from './files/cdn/data-centres.js'
+import { type DownloadOptions, download } from './files/download.js'
+import type { FileOrigin, MtprotoFile } from './files/file.js'
+import { type AlbumFile, type SendAlbumOptions, sendAlbum } from './files/send-album.js'
+import { type SendFileOptions, type SentFile, sendFile } from './files/send-file.js'
+import { type UploadedFile, type UploadOptions, upload } from './files/upload.js'
+import type { UploadSource } from './files/upload-source.js'
+import { type AdminEvent, type AdminLogOptions, adminLogOf } from './lists/admin-log.js'
+import { type AccountSession, endSession, sessionsOf } from './lists/authorizations.js'
+import { type Dialog, type DialogsOptions, dialogsOf } from './lists/dialogs.js'
+import { type FullChat, fullChatOf } from './lists/full-chat.js'
 import { memberIn } from './lists/member.js'
 import { type Member, type MembersOptions, membersOf } from './lists/members.js'
+import { type PhotosOptions, photosOf } from './lists/photos.js'
+import { type FoundMessage, type SearchOptions, searchIn } from './lists/search.js'
 import { type HistoryMessage, type HistoryOptions, historyOf, type Purged, purge } from './messages.js'
 import { type MtprotoOptions, type ReadOptions, readOptions } from './options.js'
 import { logInPerson, type PersonLogin } from './sessions/login.js'
@@ -35,15 +46,22 @@ import { readSession, type SessionFormat } from './sessions/session-strings.js'
  * const names = await newest(mtproto({ apiId: 1, apiHash: 'hash', botToken: '123:token' }), -1001234567890)
  * ```
  */
-export class MtprotoClient extends AccountCalls {
+export class MtprotoClient {
   readonly #options: ReadOptions
   readonly #connection: Connection
+  readonly #cdn: CdnDataCentres
 
   /** @internal */
   constructor(options: MtprotoOptions) {
-    super()
     this.#options = readOptions(options)
-    this.#connection = new Connection(this.#options, () => this.closeFiles())
+    this.#connection = new Connection(this.#options, () => this.#cdn.close())
+    const { apiId } = this.#options
+    const { traffic } = this.#connection
+    this.#cdn = new CdnDataCentres(
+      () => this.#connection.caller(),
+      async (at, onLost, signal) =>
+        (await import('./files/cdn/client.js')).CdnClient.open({ apiId, traffic }, at, onLost, signal),
+    )
   }
 
   /**
@@ -54,7 +72,7 @@ export class MtprotoClient extends AccountCalls {
    * process uses the session; `mtproto.refused` if Telegram refuses the log-in.
    */
   async connect(): Promise<Profile> {
-    const caller = await this.reach()
+    const caller = await this.#connection.caller()
     const [me] = await caller.call({ _: 'users.getUsers', id: [{ _: 'inputUserSelf' }] })
     if (me?._ !== 'user')
       throw new SentinelError('mtproto.session', 'mtproto: Telegram does not say who we are. Log in.')
@@ -69,7 +87,7 @@ export class MtprotoClient extends AccountCalls {
    * @throws SentinelError `mtproto.refused`, with `PHONE_CODE_INVALID` or `PASSWORD_HASH_INVALID` for wrong input.
    */
   async logIn(person: PersonLogin): Promise<Profile> {
-    const { client } = await this.reach()
+    const { client } = await this.#connection.caller()
     await logInPerson(client, person)
     return this.connect()
   }
@@ -95,7 +113,7 @@ export class MtprotoClient extends AccountCalls {
 
   /** Yields the members of a supergroup or channel, most recent joins first. See {@link MembersOptions}. */
   async *members(chat: number | string, options?: MembersOptions): AsyncGenerator<Member, void, undefined> {
-    yield* membersOf(await this.reach(), chat, options)
+    yield* membersOf(await this.#connection.caller(), chat, options)
   }
 
   /**
@@ -104,7 +122,7 @@ export class MtprotoClient extends AccountCalls {
    * @throws SentinelError `mtproto.refused`.
    */
   async member(chat: number | string, user: number | string): Promise<Member | undefined> {
-    return memberIn(await this.reach(), chat, user)
+    return memberIn(await this.#connection.caller(), chat, user)
   }
 
   /**
@@ -113,7 +131,7 @@ export class MtprotoClient extends AccountCalls {
    * @throws SentinelError `mtproto.refused`.
    */
   async dossier(user: number | string): Promise<Dossier> {
-    return dossierOf(await this.reach(), user, systemClock())
+    return dossierOf(await this.#connection.caller(), user, systemClock())
   }
 
   /**
@@ -125,7 +143,7 @@ export class MtprotoClient extends AccountCalls {
    * `namesPerDay` lookups were made.
    */
   async resolve(username: string): Promise<number> {
-    return (await this.reach()).nameOf(username)
+    return (await this.#connection.caller()).nameOf(username)
   }
 
   /**
@@ -151,12 +169,100 @@ export class MtprotoClient extends AccountCalls {
     chat: number | string,
     options?: HistoryOptions,
   ): AsyncGenerator<HistoryMessage, void, undefined> {
-    yield* historyOf(await this.reach(), chat, options)
+    yield* historyOf(await this.#connection.caller(), chat, options)
   }
 
   /** Deletes all messages of a user or channel in a chat, by the method that is open to the account. */
   async purge(chat: number | string, user: number | string, options?: HistoryOptions): Promise<Purged> {
-    return purge(await this.reach(), chat, user, options)
+    return purge(await this.#connection.caller(), chat, user, options)
+  }
+
+  /**
+   * Uploads a file of up to 2 GB (4 GB with Premium), several parts at a time; resumes after a lost connection. See
+   * {@link UploadOptions}.
+   *
+   * @throws SentinelError `mtproto.transfer`, `mtproto.refused`.
+   */
+  async upload(source: UploadSource, options?: UploadOptions): Promise<UploadedFile> {
+    return upload(await this.#connection.caller(), source, options)
+  }
+
+  /** Sends a file, uploading it if necessary. See {@link SendFileOptions}; throws the same errors as `upload()`. */
+  async sendFile(
+    chat: number | string,
+    what: UploadSource | UploadedFile,
+    options?: SendFileOptions,
+  ): Promise<SentFile> {
+    return sendFile(await this.#connection.caller(), chat, what, options)
+  }
+
+  /**
+   * Sends two to ten files as one album, which bots see as messages with a common `media_group_id`. See {@link AlbumFile} and
+   * {@link SendAlbumOptions}.
+   *
+   * @returns The messages, in the order of the files.
+   * @throws SentinelError as `upload()` does; `mtproto.transfer` for fewer than two or more than ten files.
+   */
+  async sendAlbum(
+    chat: number | string,
+    files: readonly AlbumFile[],
+    options?: SendAlbumOptions,
+  ): Promise<SentFile[]> {
+    return sendAlbum(await this.#connection.caller(), chat, files, options)
+  }
+
+  /**
+   * Downloads a file, yielding its bytes in order: the file of a message, `{ chat, message }`, or a `file_id` of the Bot API. See
+   * {@link DownloadOptions}.
+   *
+   * @throws SentinelError `mtproto.transfer`; `mtproto.corrupted` if the bytes differ from Telegram's file; `mtproto.refused`.
+   */
+  async *download(
+    what: MtprotoFile | FileOrigin | string,
+    options?: DownloadOptions,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    yield* download(await this.#connection.caller(), this.#cdn, what, options)
+  }
+
+  /** Yields the profile photos of a user, latest first. */
+  async *photos(
+    user: number | string,
+    options?: PhotosOptions,
+  ): AsyncGenerator<MtprotoFile, void, undefined> {
+    yield* photosOf(await this.#connection.caller(), user, options)
+  }
+
+  /** Returns the full description of a group or channel. */
+  async fullChat(chat: number | string): Promise<FullChat> {
+    return fullChatOf(await this.#connection.caller(), chat)
+  }
+
+  /** Yields the chats of a person's account; not available to bots. See {@link DialogsOptions}. */
+  async *dialogs(options?: DialogsOptions): AsyncGenerator<Dialog, void, undefined> {
+    yield* dialogsOf(await this.#connection.caller(), options)
+  }
+
+  /** Searches messages by words, author, time and kind of media. For people's accounts only. See {@link SearchOptions}. */
+  async *search(options: SearchOptions): AsyncGenerator<FoundMessage, void, undefined> {
+    yield* searchIn(await this.#connection.caller(), options)
+  }
+
+  /** Yields what administrators did in the last two days. For people's accounts only. See {@link AdminLogOptions}. */
+  async *adminLog(
+    chat: number | string,
+    options?: AdminLogOptions,
+  ): AsyncGenerator<AdminEvent, void, undefined> {
+    yield* adminLogOf(await this.#connection.caller(), chat, options)
+  }
+
+  /** Returns the active sessions of a person's account. */
+  async sessions(): Promise<readonly AccountSession[]> {
+    return sessionsOf(await this.#connection.caller())
+  }
+
+  /** Ends another session of a person's account, given the `id` from {@link MtprotoClient.sessions}. */
+  async endSession(id: string): Promise<void> {
+    return endSession(await this.#connection.caller(), id)
   }
 
   /**
@@ -226,7 +332,7 @@ export class MtprotoClient extends AccountCalls {
    * @throws SentinelError `mtproto.session` if nobody has logged in.
    */
   async exportSession(format: SessionFormat = 'mtcute'): Promise<string> {
-    const { client } = await this.reach()
+    const { client } = await this.#connection.caller()
     return (await import('./sessions/session-moves.js')).exportSession(client, format, this.#options)
   }
 
@@ -250,7 +356,7 @@ export class MtprotoClient extends AccountCalls {
 
   /** Returns mtcute's own client, for everything else; its API is mtcute's, without guarantees of this package. */
   async raw(): Promise<TelegramClient> {
-    return (await this.reach()).client
+    return (await this.#connection.caller()).client
   }
 
   /**
@@ -261,14 +367,6 @@ export class MtprotoClient extends AccountCalls {
    */
   close(): Promise<void> {
     return this.#connection.close()
-  }
-
-  protected override reach(): Promise<Caller> {
-    return this.#connection.caller()
-  }
-
-  protected override get dialling() {
-    return { apiId: this.#options.apiId, traffic: this.#connection.traffic }
   }
 }
 
