@@ -19,7 +19,7 @@ import type { WebhookTiming } from './webhook.js'
 export type Outcome = CallResult | 'drop' | Spoilt
 
 /** An answer sent with a wrong body: `'half'` breaks off in the middle, any other text replaces the body but keeps the status. */
-export interface Spoilt {
+interface Spoilt {
   readonly ok: undefined
   readonly result: CallResult
   readonly body: string

@@ -50,7 +50,7 @@ export type CallResult =
 
 const KEPT_AT_MOST = 10_000
 
-export type RecordedCall = { -readonly [Key in keyof BotCall]: BotCall[Key] }
+type RecordedCall = { -readonly [Key in keyof BotCall]: BotCall[Key] }
 
 /** The last 10,000 calls, in the order they arrived. */
 export class CallLog {

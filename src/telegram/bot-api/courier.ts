@@ -3,7 +3,7 @@ import { SentinelError } from '../../core/errors.js'
 import { badRequest } from '../world/refusal.js'
 
 /** A delivery to a webhook. */
-export interface Parcel {
+interface Parcel {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: Buffer

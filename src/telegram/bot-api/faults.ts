@@ -87,7 +87,7 @@ const WORDS = new Map([
   [504, 'Gateway Timeout'],
 ])
 
-export interface Strike {
+interface Strike {
   readonly delay: Ms
   readonly drop: boolean | 'after'
   readonly body?: string

@@ -3,13 +3,11 @@ import { describedAs } from './described.js'
 import type { Upload } from './multipart.js'
 import type { MethodName } from './schema/schema.js'
 
-type Value = unknown
-
 /** Parameters of a call. In forms and query strings every value is a string, with objects as JSON; values are converted when read. */
 export class Params {
-  readonly #values: ReadonlyMap<string, Value>
+  readonly #values: ReadonlyMap<string, unknown>
 
-  constructor(values: ReadonlyMap<string, Value>) {
+  constructor(values: ReadonlyMap<string, unknown>) {
     this.#values = values
   }
 
@@ -50,7 +48,7 @@ export class Params {
   }
 
   object(name: string): Record<string, unknown> | undefined {
-    const value = this.#json(name)
+    const value = this.json(name)
     if (value === undefined) return undefined
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       throw badRequest(`object expected as ${name.replaceAll('_', ' ')}`)
@@ -58,7 +56,7 @@ export class Params {
   }
 
   list(name: string): readonly unknown[] | undefined {
-    const value = this.#json(name)
+    const value = this.json(name)
     if (value === undefined) return undefined
     if (!Array.isArray(value)) throw badRequest(`expected an Array as ${name}`)
     return value
@@ -105,10 +103,6 @@ export class Params {
 
   /** An object or array, parsed if it came as a JSON string. */
   json(name: string): unknown {
-    return this.#json(name)
-  }
-
-  #json(name: string): unknown {
     if (!this.has(name)) return undefined
     const value = this.#values.get(name)
     if (typeof value !== 'string') return value

@@ -16,7 +16,7 @@ const KEEP_ALIVE = 75_000
 /** Time for pending responses when the server closes, in milliseconds. */
 const LAST_CALL = 200
 
-export interface ServerOptions {
+interface ServerOptions {
   readonly port: number
   /** Address to listen on. */
   readonly host: string
@@ -24,14 +24,17 @@ export interface ServerOptions {
   readonly names: readonly string[]
 }
 
+/** A request to the control API. */
+export interface ControlAsking {
+  readonly method: string
+  readonly target: string
+  readonly authorization: string | undefined
+  readonly body: () => Promise<Buffer>
+}
+
 /** Handles requests outside the Bot API. */
 export interface Front {
-  answer(asking: {
-    readonly method: string
-    readonly target: string
-    readonly authorization: string | undefined
-    readonly body: () => Promise<Buffer>
-  }): Promise<Answering>
+  answer(asking: ControlAsking): Promise<Answering>
 }
 
 /** Starts the HTTP server. `front()` returns the handler of everything below `/control`, once there is one. */

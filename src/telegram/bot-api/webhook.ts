@@ -28,7 +28,8 @@ const LONGEST_BACKOFF = 64
  * different chats in parallel, up to `max_connections`, as in Telegram.
  */
 export class Webhook {
-  readonly #lanes = new Map<string, { failures: number; timer?: NodeJS.Timeout }>()
+  /** Chats with a delivery on its way, or waiting for the timer of its repetition. */
+  readonly #lanes = new Map<string, NodeJS.Timeout | undefined>()
   readonly #unwatch: () => void
   readonly #abort = new AbortController()
   #flights = 0
@@ -63,24 +64,21 @@ export class Webhook {
   close(): void {
     this.#unwatch()
     this.#abort.abort()
-    for (const lane of this.#lanes.values()) clearTimeout(lane.timer)
+    for (const timer of this.#lanes.values()) clearTimeout(timer)
     this.#lanes.clear()
   }
 
   #deliver(): void {
     if (this.#abort.signal.aborted) return
-    const passedOver = new Set<string>()
     for (const entry of this.queue.pending()) {
       if (this.#flights >= this.settings.maxConnections) return
       const lane = laneOf(entry.update)
-      if (this.#lanes.has(lane) || passedOver.has(lane)) continue
-      passedOver.add(lane)
-      this.#start(lane, entry, 0)
+      if (!this.#lanes.has(lane)) this.#start(lane, entry, 0)
     }
   }
 
   #start(lane: string, entry: PendingUpdate, failures: number): void {
-    this.#lanes.set(lane, { failures })
+    this.#lanes.set(lane, undefined)
     this.#flights++
     entry.handedOut = true
     this.#send(entry.update).then(
@@ -114,7 +112,7 @@ export class Webhook {
       if (this.queue.pending().has(entry)) this.#start(lane, entry, failures)
       else this.#deliver()
     }, wait)
-    this.#lanes.set(lane, { failures, timer })
+    this.#lanes.set(lane, timer)
     this.#deliver()
   }
 

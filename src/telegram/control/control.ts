@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { SentinelError } from '../../core/errors.js'
 import { nearest } from '../../core/nearest.js'
 import type { Answering } from '../bot-api/exchange.js'
+import type { ControlAsking, Front } from '../bot-api/server.js'
 import type { Telegram } from '../telegram.js'
 import { Refusal } from '../world/refusal.js'
 import { DEED_NAMES } from './deeds.js'
@@ -11,14 +12,6 @@ import { Problem } from './problem.js'
 import type { Input, Route } from './route.js'
 import { ROUTES } from './routes.js'
 import { Stage } from './stage.js'
-
-/** A request to the control API. */
-export interface ControlAsking {
-  readonly method: string
-  readonly target: string
-  readonly authorization: string | undefined
-  readonly body: () => Promise<Buffer>
-}
 
 /** Too long to be guessed, even at a million requests per second. */
 const SHORTEST_TOKEN = 16
@@ -35,7 +28,7 @@ export function controlToken(given: string | undefined): string {
 }
 
 /** The control API of one Telegram, served below `/control`. */
-export class Control {
+export class Control implements Front {
   readonly #stage: Stage
   readonly #digest: Buffer
   readonly #routes: readonly { readonly route: Route; readonly pattern: RegExp }[]

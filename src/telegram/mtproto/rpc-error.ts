@@ -22,12 +22,7 @@ export function badRequest(message: string): RpcError {
   return new RpcError(400, message)
 }
 
-/** Error 420: the client must wait before asking again. */
-export function floodWait(seconds: number): RpcError {
-  return new RpcError(420, `FLOOD_WAIT_${Math.ceil(seconds)}`)
-}
-
 /** Error 303: the object is in another data centre (https://core.telegram.org/api/errors#303-see-other). */
-export function migrate(what: 'PHONE' | 'USER' | 'NETWORK' | 'FILE' | 'STATS', dc: number): RpcError {
+export function migrate(what: 'PHONE' | 'USER' | 'NETWORK' | 'FILE', dc: number): RpcError {
   return new RpcError(303, `${what}_MIGRATE_${dc}`)
 }

@@ -29,7 +29,7 @@ export interface ReplayOptions {
 }
 
 /** How to answer a call: the recorded result, `'drop'` to cut the connection, or undefined to let Telegram answer. */
-export type Scripted = CallResult | 'drop' | undefined
+type Scripted = CallResult | 'drop' | undefined
 
 /**
  * Replays a recorded run: each bot gets the same updates, each as soon as it has repeated the calls recorded before it, and the

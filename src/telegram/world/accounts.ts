@@ -28,7 +28,7 @@ export interface BotAccount {
 }
 
 /** Settings that a bot makes for itself. */
-export interface BotSettings {
+interface BotSettings {
   /** By kind of text and language. */
   readonly texts: Map<string, string>
   readonly defaultRights: Map<'supergroup' | 'channel', ChatAdministratorRights>
@@ -56,7 +56,7 @@ const RESERVED = new Set([TELEGRAM_USER.id, GROUP_ANONYMOUS_BOT.id, CHANNEL_BOT.
 
 const USERNAME = /^[a-z]\w{2,31}$/i
 
-export interface NewPerson {
+interface NewPerson {
   readonly id?: number | undefined
   readonly firstName: string
   readonly lastName?: string | undefined
@@ -65,7 +65,7 @@ export interface NewPerson {
   readonly isPremium?: boolean | undefined
 }
 
-export interface NewBot {
+interface NewBot {
   readonly id?: number | undefined
   readonly username: string
   readonly firstName?: string | undefined
@@ -88,7 +88,7 @@ export class Accounts {
     if (typeof options.firstName !== 'string' || options.firstName === '')
       throw new SentinelError('telegram.invalid', 'createUser: firstName is empty. Give the user a name.')
     const id = this.#claimId(options.id, 'createUser')
-    this.#claimUsername(options.username, 'createUser')
+    this.claimUsername(options.username, 'createUser')
     const user: User = {
       id,
       is_bot: false,
@@ -110,7 +110,7 @@ export class Accounts {
         `createBot: username ${JSON.stringify(options.username)} does not end in "bot", as Telegram demands.`,
       )
     const id = this.#claimId(options.id, 'createBot', true)
-    this.#claimUsername(options.username, 'createBot')
+    this.claimUsername(options.username, 'createBot')
     const user: User = {
       id,
       is_bot: true,
@@ -169,11 +169,6 @@ export class Accounts {
     return [...this.#byToken.values()]
   }
 
-  /** Reserves a username; users, groups and channels share one namespace. */
-  claimUsername(username: string | undefined, what: string): void {
-    this.#claimUsername(username, what)
-  }
-
   #claimId(wanted: number | undefined, what: string, isBot = false): number {
     if (wanted === undefined) {
       let id = isBot ? this.#nextBot++ : this.#nextPerson++
@@ -190,7 +185,8 @@ export class Accounts {
     return wanted
   }
 
-  #claimUsername(username: string | undefined, what: string): void {
+  /** Reserves a username; users, groups and channels share one namespace. */
+  claimUsername(username: string | undefined, what: string): void {
     if (username === undefined) return
     if (!USERNAME.test(username))
       throw new SentinelError(

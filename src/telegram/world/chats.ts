@@ -3,7 +3,7 @@ import type { Ms } from '../../core/duration.js'
 import type { BotAccount, PersonAccount } from './accounts.js'
 import type { StoredFile } from './files.js'
 import type { InviteLink } from './invite-link.js'
-import { type Membership, membershipAt, type Permissions } from './members.js'
+import type { Membership, Permissions } from './members.js'
 
 /** A message as stored: the visible message, and what only Telegram knows about it. */
 export interface StoredMessage {
@@ -106,7 +106,7 @@ export interface PrivateChat {
   blocked: boolean
 }
 
-export interface JoinRequest {
+interface JoinRequest {
   readonly person: PersonAccount
   readonly bio?: string
   readonly at: Ms
@@ -204,10 +204,4 @@ export function describeChat(chat: WorldChat): Chat {
     ...(chat.username !== undefined && { username: chat.username }),
     ...(chat.forum !== undefined && { is_forum: true }),
   } as Chat
-}
-
-/** Membership of an account; `now` is in Unix seconds. */
-export function membershipOf(chat: SharedChat, accountId: number, now: number): Membership {
-  const membership = chat.members.get(accountId)
-  return membership === undefined ? { status: 'left' } : membershipAt(membership, now)
 }

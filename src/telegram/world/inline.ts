@@ -16,7 +16,7 @@ export interface InlineChoice {
 }
 
 /** Who picks a result, and where it is sent. */
-export interface Picking {
+interface Picking {
   readonly bot: BotAccount
   readonly person: PersonAccount
   readonly query: string

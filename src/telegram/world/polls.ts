@@ -82,7 +82,7 @@ function checkText(what: 'question' | 'options', { text }: PollText, most: numbe
 }
 
 /** Who votes, and the chat in whose name, if not in their own. */
-export interface Voter {
+interface Voter {
   readonly person: PersonAccount
   readonly voice: SharedChat | undefined
 }

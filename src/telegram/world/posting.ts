@@ -35,7 +35,7 @@ export const LONGEST_CAPTION = 1024
  */
 export type Content = Omit<Partial<Message>, 'message_id' | 'chat' | 'from' | 'date' | 'sender_chat'>
 
-export interface Draft {
+interface Draft {
   readonly author: Account
   readonly content: Content
   /** The chat in whose name the author writes: the group itself (anonymous administrator) or a channel. */
@@ -219,12 +219,7 @@ type MessageKind = 'message' | 'edited_message' | 'channel_post' | 'edited_chann
 
 function announce(world: World, stored: StoredMessage, kind: MessageKind): void {
   for (const bot of audience(world, stored))
-    if (kind === 'message') world.emit(bot, kind, stored.message as NonNullable<Update['message']>)
-    else if (kind === 'edited_message')
-      world.emit(bot, kind, stored.message as NonNullable<Update['edited_message']>)
-    else if (kind === 'channel_post')
-      world.emit(bot, kind, stored.message as NonNullable<Update['channel_post']>)
-    else world.emit(bot, kind, stored.message as NonNullable<Update['edited_channel_post']>)
+    world.emit(bot, kind, stored.message as NonNullable<Update[MessageKind]>)
 }
 
 /**

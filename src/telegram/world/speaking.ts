@@ -40,7 +40,7 @@ function needOf(content: Content): { readonly permission: keyof Permissions; rea
   return { permission, called }
 }
 
-export interface Speech {
+interface Speech {
   readonly content: Content
   /** The channel in whose name they write. */
   readonly voice?: SharedChat | undefined

@@ -5,7 +5,7 @@ import { badRequest } from './refusal.js'
 import type { World } from './world.js'
 
 /** A payment to a bot in Telegram Stars. */
-export interface StarPayment {
+interface StarPayment {
   readonly chargeId: string
   readonly person: PersonAccount
   readonly amount: number

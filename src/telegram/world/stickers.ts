@@ -99,7 +99,7 @@ export function knownSticker(world: World, file: StoredFile): Partial<Sticker> |
   return found && sticker && describeSticker(found.set, sticker)
 }
 
-export function describeSticker(set: WorldStickerSet, sticker: KeptSticker): Sticker {
+function describeSticker(set: WorldStickerSet, sticker: KeptSticker): Sticker {
   const { file, emoji, mask, emojiId } = sticker
   return {
     ...stickerOf(file, { emoji: emoji[0] }),

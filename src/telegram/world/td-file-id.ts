@@ -1,5 +1,5 @@
 /** A file as named by an id in the format of TDLib. */
-export interface TdFile<Kind> {
+interface TdFile<Kind> {
   readonly kind: Kind
   /** The id of the document or photo in MTProto. */
   readonly number: bigint

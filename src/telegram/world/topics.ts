@@ -131,7 +131,7 @@ function topicIdOf(message: {
   return message.is_topic_message === true ? message.message_thread_id : undefined
 }
 
-export function isGeneral(topic: Topic): boolean {
+function isGeneral(topic: Topic): boolean {
   return topic.id === GENERAL_ID
 }
 

@@ -5,7 +5,6 @@ import { AdminLog } from './admin-log.js'
 import {
   type Forum,
   History,
-  membershipOf,
   type PrivateChat,
   type SharedChat,
   type StoredMessage,
@@ -16,7 +15,7 @@ import { Files, type StoredFile } from './files.js'
 import type { InlineChoice } from './inline.js'
 import type { InviteLink } from './invite-link.js'
 import { Latest } from './latest.js'
-import { hasRight, isIn, type Membership, newPermissions } from './members.js'
+import { hasRight, isIn, LEFT, type Membership, membershipAt, newPermissions } from './members.js'
 import type { WorldPoll } from './polls.js'
 import { OpenQueries } from './queries.js'
 import { Shelf } from './shelf.js'
@@ -82,7 +81,7 @@ export interface ShippingAnswer extends CheckoutAnswer {
 }
 
 /** The purchase that an invoice link stands for. */
-export interface InvoiceLink {
+interface InvoiceLink {
   readonly botId: number
   readonly payload: string
   readonly amount: number
@@ -113,7 +112,8 @@ const LAST_BASIC_GROUP = -1_000_000_000_000
 
 /** The whole state of the embedded Telegram: accounts, chats, messages, open queries. Independent of HTTP. */
 export class World {
-  readonly accounts: Accounts
+  readonly #now = () => this.clock.now()
+  readonly accounts = new Accounts(this.#now)
   readonly files = new Files(() => this.date())
   readonly stickerSets = new StickerSets()
   readonly stars = new StarLedger()
@@ -123,10 +123,10 @@ export class World {
   readonly profilePhotos = new Map<number, readonly StoredFile[]>()
   /** Purchases by invoice link; the last 10,000. */
   readonly invoiceLinks = new Shelf<InvoiceLink>(10_000)
-  readonly callbackQueries: OpenQueries<CallbackAnswer>
-  readonly inlineQueries: OpenQueries<InlineAnswer>
-  readonly checkoutQueries: OpenQueries<CheckoutAnswer>
-  readonly shippingQueries: OpenQueries<ShippingAnswer>
+  readonly callbackQueries = new OpenQueries<CallbackAnswer>(this.#now, CALLBACK_LIFETIME)
+  readonly inlineQueries = new OpenQueries<InlineAnswer>(this.#now, INLINE_LIFETIME)
+  readonly checkoutQueries = new OpenQueries<CheckoutAnswer>(this.#now, CHECKOUT_LIFETIME)
+  readonly shippingQueries = new OpenQueries<ShippingAnswer>(this.#now, CHECKOUT_LIFETIME)
   /** The messages that the results of an answered inline query turn into when picked. */
   readonly inlineChoices = new WeakMap<InlineAnswer, readonly InlineChoice[]>()
   /** Messages sent by way of bots, which these may edit, by inline_message_id; the last 10,000. */
@@ -137,7 +137,7 @@ export class World {
   readonly pollMessages = new Shelf<Set<StoredMessage>>(10_000)
   /** Payloads of invoices, which only the bot that sent the invoice may see. */
   readonly invoicePayloads = new WeakMap<StoredMessage, string>()
-  readonly joinQueries: OpenQueries<JoinAnswer>
+  readonly joinQueries = new OpenQueries<JoinAnswer>(this.#now, JOIN_LIFETIME)
   /** Called with every update that is sent. Throws if the update is malformed, which is a bug in this package. */
   inspect?: (kind: UpdateKind, payload: unknown) => void
 
@@ -157,15 +157,7 @@ export class World {
   #order = 0
   #albums = 0
 
-  constructor(readonly clock: WorldClock) {
-    const now = () => clock.now()
-    this.accounts = new Accounts(now)
-    this.callbackQueries = new OpenQueries(now, CALLBACK_LIFETIME)
-    this.inlineQueries = new OpenQueries(now, INLINE_LIFETIME)
-    this.checkoutQueries = new OpenQueries(now, CHECKOUT_LIFETIME)
-    this.shippingQueries = new OpenQueries(now, CHECKOUT_LIFETIME)
-    this.joinQueries = new OpenQueries(now, JOIN_LIFETIME)
-  }
+  constructor(readonly clock: WorldClock) {}
 
   /** Unix time in seconds, as the Bot API dates everything. */
   date(): number {
@@ -292,7 +284,7 @@ export class World {
   }
 
   membership(chat: SharedChat, accountId: number): Membership {
-    return membershipOf(chat, accountId, this.date())
+    return membershipAt(chat.members.get(accountId) ?? LEFT, this.date())
   }
 
   botsIn(chat: SharedChat): readonly BotAccount[] {
@@ -352,7 +344,7 @@ export class World {
     const gone = (stored: StoredMessage) => {
       for (const listener of [...this.#mourners]) listener(stored)
     }
-    return new History(() => this.clock.now(), gone)
+    return new History(this.#now, gone)
   }
 
   /** Must be called whenever a message object replaces another one. */

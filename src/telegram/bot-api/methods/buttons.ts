@@ -12,7 +12,7 @@ export interface ButtonPlace {
 }
 
 /** The reply markup of a call. */
-export interface Markup {
+interface Markup {
   readonly inline?: InlineKeyboardMarkup | undefined
   /** A reply keyboard, its removal or a forced reply: these change the person's screen, and such messages cannot be edited. */
   readonly isOnScreen: boolean

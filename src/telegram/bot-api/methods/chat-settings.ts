@@ -7,7 +7,7 @@ import {
   setStickerSet,
   setTitle,
 } from '../../world/chat-settings.js'
-import { isGroup, type SharedChat } from '../../world/chats.js'
+import type { SharedChat } from '../../world/chats.js'
 import { completePermissions } from '../../world/members.js'
 import { badRequest } from '../../world/refusal.js'
 import { assertPresent, type Call, chatOf, type Methods, required, sharedChatOf } from '../call.js'
@@ -83,7 +83,7 @@ function setSender(call: Call, banned: boolean): true {
   if (!call.params.has('sender_chat_id')) throw badRequest('sender_chat_id is empty')
   const senderId = required(call, 'sender_chat_id', 'sender_chat_id is not a valid Integer')
   const chat = sharedChatOf(call)
-  if (isGroup(chat) && chat.kind === 'group') throw badRequest("can't restrict the chat")
+  if (chat.kind === 'group') throw badRequest("can't restrict the chat")
   setSenderBanned(call.world, chat, call.bot, senderId, banned)
   return true
 }

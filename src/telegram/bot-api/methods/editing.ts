@@ -148,7 +148,7 @@ function liveLocationIn({ world }: Call, { message, at }: StoredMessage): number
   return period
 }
 
-export function notModified() {
+function notModified() {
   return badRequest(
     'message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message',
   )

@@ -8,7 +8,7 @@ import { Params } from '../params.js'
 import { formattedText } from './content.js'
 
 /** The reply of a message: to a message of the same chat (`replyTo`) or of another (in `content`), and a quote if any. */
-export interface Answered {
+interface Answered {
   readonly replyTo?: StoredMessage | undefined
   readonly content: Content
 }

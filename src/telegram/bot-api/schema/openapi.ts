@@ -13,7 +13,7 @@ import {
 /** A JSON Schema of draft 2020-12, the dialect of OpenAPI 3.1. */
 export type JsonSchema = { readonly [Keyword: string]: unknown }
 
-export interface OpenApiDocument {
+interface OpenApiDocument {
   readonly openapi: string
   readonly info: JsonSchema
   readonly servers: readonly JsonSchema[]

@@ -14,7 +14,7 @@ import {
  * values are left to the method. The error texts are those of tdlib/telegram-bot-api (Client.cpp) and of its JSON reader
  * (tdutils/td/utils/JsonBuilder.cpp).
  */
-export interface GivenParameters {
+interface GivenParameters {
   has(name: string): boolean
   /** The parameter as an object or array, parsed if it came as a JSON string. */
   json(name: string): unknown

@@ -47,7 +47,7 @@ export function knownMethod(name: string, asker: string): MethodName {
   )
 }
 
-export interface Signature {
+interface Signature {
   readonly parameters: ReadonlyMap<string, Field>
   readonly result: Expression
 }

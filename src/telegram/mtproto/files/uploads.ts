@@ -3,7 +3,7 @@ import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import { badRequest } from '../rpc-error.js'
 
 /** "All parts must have the same size, 524288 must be evenly divisible by it" (https://core.telegram.org/api/files#uploading-files). */
-export const LARGEST_PART = 512 * 1024
+const LARGEST_PART = 512 * 1024
 /** `upload_max_fileparts_default` and `upload_max_fileparts_premium` of the client configuration. */
 const MOST_PARTS = 4000
 const MOST_PARTS_PREMIUM = 8000

@@ -11,7 +11,7 @@ import { channelId, peerOf } from '../views/peers.js'
 import { pollOf, resultsOf } from '../views/polls.js'
 
 /** An event other than a message, as sent to one bot. */
-export interface Happening {
+interface Happening {
   /** Number of the event, for bots that fetch it later; undefined for events that are useless once missed. */
   readonly qts: number | undefined
   readonly update: TlObject

@@ -9,7 +9,7 @@ interface Was {
 }
 
 /** Reads requests of all layers, and provides the schemas for answers (https://core.telegram.org/api/invoking#layers). */
-export class Layers {
+class Layers {
   /** A schema of all layers together, for reading; possible because constructor ids are never reused. */
   readonly reading: Schema
   readonly #current = currentSchema()

@@ -8,7 +8,7 @@ const SALT_LIFETIME: Ms = 30 * 60_000
 /** Maximum number of keys. Key exchanges cost clients nothing, so beyond it the oldest key without a log-in is dropped. */
 const MOST_KEYS = 100_000
 
-export interface Salt {
+interface Salt {
   readonly since: Ms
   readonly until: Ms
   readonly value: bigint

@@ -51,6 +51,9 @@ export interface Note {
   known: boolean
 }
 
+/** Messages of a session that are remembered at least. */
+const MOST_NOTES = 1200
+
 /**
  * The messages that a session has received, so that none is handled twice. Bounded; messages older than the oldest kept are
  * refused.
@@ -60,8 +63,6 @@ export class Received {
   #floor = 0n
   #highest = 0n
   #greatest = -1
-
-  constructor(private readonly most = 1200) {}
 
   /** Whether a message was received before; `old` means that it is too old to know. */
   status(id: bigint): 'new' | 'seen' | 'old' {
@@ -89,9 +90,9 @@ export class Received {
     if (id > this.#highest) this.#highest = id
     if (seqNo > this.#greatest) this.#greatest = seqNo
     // Removes half of them at a time, so that sorting is rare.
-    if (this.#notes.size > this.most * 2) {
+    if (this.#notes.size > MOST_NOTES * 2) {
       const ids = [...this.#notes.keys()].sort((a, b) => (a < b ? -1 : 1))
-      for (const least of ids.slice(0, ids.length - this.most)) {
+      for (const least of ids.slice(0, ids.length - MOST_NOTES)) {
         this.#notes.delete(least)
         // Copies may have ids below the floor.
         if (least > this.#floor) this.#floor = least
