@@ -180,11 +180,9 @@ export class RoleLimits {
 
 function roleLimitOf({ key, mark }: MarkEntry): RoleLimit | undefined {
   const read = readKey(key)
-  const limit = mark.value as Limit | undefined
+  const { since, until, reason, value: limit } = mark
   // Invalid records are ignored, so that one does not disable the others.
-  if (read === undefined || typeof limit !== 'object' || limit === null || !isSoundLimit(limit))
-    return undefined
-  const { since, until, reason } = mark
+  if (read === undefined || !isSoundLimit(limit)) return undefined
   return { ...read, limit, since, until, reason }
 }
 

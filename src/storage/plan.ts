@@ -32,8 +32,10 @@ export function checkPlan(plan: Plan): void {
   }
 }
 
-/** Whether a limit is one that storages can count exactly: whole numbers, within the bounds of `parseLimit`. */
-export function isSoundLimit({ amount, per, burst = amount }: Limit): boolean {
+/** Whether a value is a limit that storages can count exactly: whole numbers, within the bounds of `parseLimit`. */
+export function isSoundLimit(value: unknown): value is Limit {
+  if (typeof value !== 'object' || value === null) return false
+  const { amount, per, burst = amount } = value as Limit
   return isWhole(amount, MOST_AMOUNT) && isWhole(per, MOST_PER) && isWhole(burst, MOST_AMOUNT)
 }
 

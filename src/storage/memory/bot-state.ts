@@ -114,7 +114,7 @@ export class BotState {
       if (mark === undefined) continue
       if (variant.limit !== 'stored') return variant.limit
       // An invalid stored limit is ignored, so that one bad record does not stop its subject.
-      const limit = isLimit(mark.value) ? limitWithin(mark.value, variant.within) : undefined
+      const limit = isSoundLimit(mark.value) ? limitWithin(mark.value, variant.within) : undefined
       if (limit !== undefined) return reaching(column, limit)
     }
     return column.limit
@@ -196,9 +196,4 @@ function claimsOf(
   if (!(book instanceof Book)) return new Book(check.holdFor, check.lease, cap, moment)
   book.changed(check.holdFor, check.lease)
   return book
-}
-
-function isLimit(value: unknown): value is Limit {
-  if (typeof value !== 'object' || value === null) return false
-  return isSoundLimit(value as Limit)
 }

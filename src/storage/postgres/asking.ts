@@ -195,7 +195,7 @@ export class Asking {
     const { columns } = this.layout
     for (const { index } of columns) {
       const limit = limits[index]
-      if (limit === undefined || !isSoundLimit(limit)) to.push(0, 0, 0)
+      if (!isSoundLimit(limit)) to.push(0, 0, 0)
       else to.push(limit.amount, limit.per, depthOf(limit))
     }
     return to.length / (columns.length * 3)

@@ -45,7 +45,7 @@ export class PostgresMarks implements Marks {
     const all = [...rows]
     for (let from = 0; from < all.length; from += MOST_AT_ONCE) {
       const part = all.slice(from, from + MOST_AT_ONCE)
-      const limits = part.map(([, { value }]) => limitOf(value))
+      const limits = part.map(([, { value }]) => (isSoundLimit(value) ? value : undefined))
       await link.query(
         `WITH put AS (INSERT INTO ${link.s}.marks (bot, name, subject, key, since, until, reason, value, amount, per, burst)
          SELECT $1::int8, $2::text, whose, whose_key, at, nullif(ends, 'Infinity'), substr(nullif(why, ''), 2), nullif(what, ''),
@@ -148,11 +148,4 @@ function markOf({ since, until, reason, value }: MarkRow): Mark {
     ...(reason !== null && { reason: read(reason) }),
     ...(value !== null && { value: JSON.parse(value) as unknown }),
   }
-}
-
-/** Returns a value if it is a limit that can be counted. */
-function limitOf(value: unknown): { amount: number; per: number; burst?: number } | undefined {
-  if (typeof value !== 'object' || value === null) return undefined
-  const limit = value as { amount: number; per: number; burst?: number }
-  return isSoundLimit(limit) ? limit : undefined
 }

@@ -1,5 +1,4 @@
 import type { Clock } from '../../core/clock.js'
-import type { Limit } from '../../core/limit.js'
 import { type Key, keyText, textKey } from '../../core/subject.js'
 import { jsonText } from '../json.js'
 import { isSoundLimit } from '../plan.js'
@@ -141,7 +140,8 @@ function refuseUnreadable(keys: readonly string[]): void {
 /** Returns a mark in the format described in mark-scripts.ts. */
 function writeMark(name: string, { since, until = Number.POSITIVE_INFINITY, reason, value }: Mark): Buffer {
   const json = jsonText({ name, since, reason, value }, 'mark')
-  const limit = limitOf(value)
+  // Variants with `limit: 'stored'` use it.
+  const limit = isSoundLimit(value) ? value : undefined
   const at = TAG_BYTES + (limit === undefined ? JSON_AT : JSON_AFTER_LIMIT)
   const bytes = Buffer.alloc(at + Buffer.byteLength(json))
   bytes.writeUIntLE(markTag(name), 0, TAG_BYTES)
@@ -175,11 +175,4 @@ function readMark(bytes: Buffer): Mark {
     ...(reason === undefined ? {} : { reason }),
     ...(value === undefined ? {} : { value }),
   }
-}
-
-/** Returns the value if it is a limit, which variants with `limit: 'stored'` use. */
-function limitOf(value: unknown): Limit | undefined {
-  return typeof value === 'object' && value !== null && isSoundLimit(value as Limit)
-    ? (value as Limit)
-    : undefined
 }

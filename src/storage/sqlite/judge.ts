@@ -335,8 +335,7 @@ export class SqliteJudge implements Judge {
       if (limit !== 'stored') return limit
       // An invalid stored limit is ignored, so that one bad record does not stop its subject.
       const value: unknown = held.value === null ? undefined : JSON.parse(held.value)
-      const stored = typeof value === 'object' && value !== null && isSoundLimit(value as Limit)
-      const own = stored ? limitWithin(value as Limit, within) : undefined
+      const own = isSoundLimit(value) ? limitWithin(value, within) : undefined
       if (own !== undefined) return own
     }
     return check.limit
