@@ -2,6 +2,7 @@ import type { tl } from '@mtcute/core'
 import type { Ms } from '../../core/duration.js'
 import { chatIdOfChannel } from '../protocol/chat-ids.js'
 import type { Caller } from './calls/caller.js'
+import { markedId } from './calls/peers.js'
 import { reasonOf } from './calls/refusal.js'
 import { fileOfMedia, type MtprotoFile } from './files/file.js'
 
@@ -134,18 +135,6 @@ export function messageOf(message: tl.TypeMessage): HistoryMessage | undefined {
     text: message._ === 'message' ? message.message : '',
     isService: message._ === 'messageService',
     ...(file !== undefined && { file }),
-  }
-}
-
-/** Converts a peer to its id in the Bot API. */
-export function markedId(peer: tl.TypePeer): number {
-  switch (peer._) {
-    case 'peerUser':
-      return peer.userId
-    case 'peerChat':
-      return -peer.chatId
-    default:
-      return chatIdOfChannel(peer.channelId)
   }
 }
 

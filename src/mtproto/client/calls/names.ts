@@ -1,4 +1,3 @@
-import type { tl } from '@mtcute/core'
 import type { Clock } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
 import { SentinelError } from '../../../core/errors.js'
@@ -6,6 +5,7 @@ import type { Values } from '../../../storage/values.js'
 import { chatIdOfChannel } from '../../protocol/chat-ids.js'
 import type { SessionStorage } from '../sessions/session-storage.js'
 import type { Caller } from './caller.js'
+import { markedId } from './peers.js'
 import { MtprotoRefusal, reasonOf } from './refusal.js'
 
 const DAY: Ms = 86_400_000
@@ -179,17 +179,6 @@ export class Names {
 function idOf({ id }: Known): number {
   if (id !== undefined) return id
   throw new MtprotoRefusal('contacts.resolveUsername', 'USERNAME_NOT_OCCUPIED')
-}
-
-function markedId(peer: tl.TypePeer): number {
-  switch (peer._) {
-    case 'peerUser':
-      return peer.userId
-    case 'peerChat':
-      return -peer.chatId
-    default:
-      return chatIdOfChannel(peer.channelId)
-  }
 }
 
 interface Seen {

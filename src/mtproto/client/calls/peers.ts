@@ -1,3 +1,6 @@
+import type { tl } from '@mtcute/core'
+import { chatIdOfChannel } from '../../protocol/chat-ids.js'
+
 /**
  * A Telegram user, as MTProto describes it.
  *
@@ -27,25 +30,7 @@ export interface Profile {
   readonly usernames: readonly string[]
 }
 
-/** The fields of mtcute's user that are used here. */
-export interface RawUser {
-  readonly id: number
-  readonly bot?: boolean | undefined
-  readonly deleted?: boolean | undefined
-  readonly premium?: boolean | undefined
-  readonly scam?: boolean | undefined
-  readonly fake?: boolean | undefined
-  readonly verified?: boolean | undefined
-  readonly restricted?: boolean | undefined
-  readonly firstName?: string | undefined
-  readonly lastName?: string | undefined
-  readonly username?: string | undefined
-  readonly usernames?:
-    | readonly { readonly username: string; readonly active?: boolean | undefined }[]
-    | undefined
-}
-
-export function profileOf(user: RawUser): Profile {
+export function profileOf(user: tl.RawUser): Profile {
   const active = (user.usernames ?? [])
     .filter(({ active }) => active === true)
     .map(({ username }) => username)
@@ -64,4 +49,21 @@ export function profileOf(user: RawUser): Profile {
     ...(usernames[0] !== undefined && { username: usernames[0] }),
     usernames: [...new Set(usernames)],
   }
+}
+
+/** Converts a peer to its id in the Bot API. */
+export function markedId(peer: tl.TypePeer): number {
+  switch (peer._) {
+    case 'peerUser':
+      return peer.userId
+    case 'peerChat':
+      return -peer.chatId
+    default:
+      return chatIdOfChannel(peer.channelId)
+  }
+}
+
+/** The users in an answer by id, without those that Telegram does not describe. */
+export function usersById(users: readonly tl.TypeUser[]): ReadonlyMap<number, tl.RawUser> {
+  return new Map(users.flatMap((user) => (user._ === 'user' ? [[user.id, user] as const] : [])))
 }

@@ -1,7 +1,7 @@
 import type { tl } from '@mtcute/core'
 import type { Ms } from '../../../core/duration.js'
 import type { Caller } from '../calls/caller.js'
-import { type Profile, profileOf } from '../calls/peers.js'
+import { type Profile, profileOf, usersById } from '../calls/peers.js'
 import { type HistoryMessage, messageOf } from '../messages.js'
 import { type Member, memberOf } from './members.js'
 
@@ -113,8 +113,7 @@ export async function* adminLogOf(
       },
       { signal },
     )
-    const users = new Map<number, tl.RawUser>()
-    for (const user of page.users) if (user._ === 'user') users.set(user.id, user)
+    const users = usersById(page.users)
     seen += page.events.length
     onProgress?.({ seen })
     for (const event of page.events) {

@@ -1,8 +1,8 @@
 import type { tl } from '@mtcute/core'
 import { chatIdOfChannel } from '../../protocol/chat-ids.js'
 import type { Caller } from '../calls/caller.js'
-import { profileOf } from '../calls/peers.js'
-import { type HistoryMessage, markedId, messageOf } from '../messages.js'
+import { markedId, profileOf, usersById } from '../calls/peers.js'
+import { type HistoryMessage, messageOf } from '../messages.js'
 
 /**
  * A chat in an account's chat list.
@@ -106,12 +106,12 @@ function samePeer(one: tl.TypeInputPeer, other: tl.TypeInputPeer): boolean {
 
 /** Users, chats and messages that come with a page of dialogs. */
 class Around {
-  readonly #users = new Map<number, tl.RawUser>()
+  readonly #users: ReadonlyMap<number, tl.RawUser>
   readonly #chats = new Map<number, tl.RawChat | tl.RawChannel>()
   readonly #messages = new Map<string, tl.TypeMessage>()
 
   constructor({ users, chats, messages }: tl.messages.RawDialogs | tl.messages.RawDialogsSlice) {
-    for (const user of users) if (user._ === 'user') this.#users.set(user.id, user)
+    this.#users = usersById(users)
     for (const chat of chats) {
       if (chat._ === 'chat') this.#chats.set(-chat.id, chat)
       if (chat._ === 'channel') this.#chats.set(chatIdOfChannel(chat.id), chat)

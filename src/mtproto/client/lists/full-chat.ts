@@ -1,7 +1,7 @@
 import type { tl } from '@mtcute/core'
 import type { Ms } from '../../../core/duration.js'
 import { SentinelError } from '../../../core/errors.js'
-import { CHANNEL_MARK } from '../../protocol/chat-ids.js'
+import { CHANNEL_MARK, chatIdOfChannel } from '../../protocol/chat-ids.js'
 import type { Caller } from '../calls/caller.js'
 
 /**
@@ -74,7 +74,7 @@ export async function fullChatOf(caller: Caller, chat: number | string): Promise
 function ofChannel(full: tl.RawChannelFull, channel: tl.RawChannel): FullChat {
   const { slowmodeSeconds = 0, ttlPeriod = 0, linkedChatId, migratedFromChatId } = full
   return {
-    id: -CHANNEL_MARK - full.id,
+    id: chatIdOfChannel(full.id),
     kind: channel.broadcast === true ? 'channel' : 'supergroup',
     title: channel.title,
     ...given({ username: channel.username }),
@@ -88,7 +88,7 @@ function ofChannel(full: tl.RawChannelFull, channel: tl.RawChannel): FullChat {
       restricted: full.bannedCount,
       online: full.onlineCount,
       asking: full.requestsPending,
-      linkedChat: linkedChatId === undefined ? undefined : -CHANNEL_MARK - linkedChatId,
+      linkedChat: linkedChatId === undefined ? undefined : chatIdOfChannel(linkedChatId),
       slowMode: slowmodeSeconds === 0 ? undefined : slowmodeSeconds * 1000,
       autoDelete: ttlPeriod === 0 ? undefined : ttlPeriod * 1000,
       pinnedMessage: full.pinnedMsgId,

@@ -1,4 +1,5 @@
 import type { Caller } from '../calls/caller.js'
+import { usersById } from '../calls/peers.js'
 import { reasonOf } from '../calls/refusal.js'
 import { type Member, memberOf } from './members.js'
 
@@ -16,10 +17,7 @@ export async function memberIn(
   const participant = await caller.peer(user)
   try {
     const found = await caller.call({ _: 'channels.getParticipant', channel, participant })
-    const users = new Map(
-      found.users.flatMap((each) => (each._ === 'user' ? [[each.id, each] as const] : [])),
-    )
-    return memberOf(found.participant, users)
+    return memberOf(found.participant, usersById(found.users))
   } catch (error) {
     if (reasonOf(error) === 'USER_NOT_PARTICIPANT') return undefined
     throw error

@@ -1,7 +1,7 @@
 import type { tl } from '@mtcute/core'
 import type { Ms } from '../../../core/duration.js'
 import type { Caller } from '../calls/caller.js'
-import { type Profile, profileOf } from '../calls/peers.js'
+import { type Profile, profileOf, usersById } from '../calls/peers.js'
 
 /** Telegram's end date of permanent bans: the largest signed 32-bit integer. */
 const FOR_EVER = 2_147_483_647
@@ -76,8 +76,7 @@ export async function* membersOf(
       hash: (await import('@mtcute/core')).Long.ZERO,
     })
     if (page._ !== 'channels.channelParticipants') return
-    const users = new Map<number, tl.RawUser>()
-    for (const user of page.users) if (user._ === 'user') users.set(user.id, user)
+    const users = usersById(page.users)
     seen += page.participants.length
     options.onProgress?.({ seen, total: page.count })
     for (const participant of page.participants) {

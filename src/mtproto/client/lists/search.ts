@@ -1,7 +1,8 @@
 import type { tl } from '@mtcute/core'
 import type { Ms } from '../../../core/duration.js'
 import type { Caller } from '../calls/caller.js'
-import { type HistoryMessage, markedId, messageOf } from '../messages.js'
+import { markedId } from '../calls/peers.js'
+import { type HistoryMessage, messageOf } from '../messages.js'
 
 /** Kinds of content that a search can be limited to. */
 const FILTERS = {

@@ -1,6 +1,6 @@
 import type { tl } from '@mtcute/core'
 import type { Chat, Message, User } from 'grammy/types'
-import { markedId } from '../../messages.js'
+import { markedId } from '../../calls/peers.js'
 import { entitiesOf } from './entities.js'
 import { originOf, pinOf, replyOf } from './headers.js'
 import { mediaOf, sizesOf } from './media.js'

@@ -1,7 +1,7 @@
 import type { tl } from '@mtcute/core'
 import type { Chat, User } from 'grammy/types'
 import { CHANNEL_MARK, chatIdOfChannel } from '../../../protocol/chat-ids.js'
-import { markedId } from '../../messages.js'
+import { markedId } from '../../calls/peers.js'
 
 /**
  * A user or chat that Telegram describes; forbidden are those that the account may no longer see, because it was banned from
