@@ -75,7 +75,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   private resolved: ResolvedOptions
   private services: Services
   private exemptions: Exemptions
-  private chain: Chain<Context>
+  private chain: Chain
   private readonly name: string
   protected readonly administration: Administration
   protected readonly roles: LaterRoles
@@ -88,7 +88,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   private readonly calls = new OutgoingCalls(() => this.services)
   private readonly tally = newTally()
   private readonly ownsStorage: boolean
-  private readonly draining = new Map<Promise<void>, Chain<Context>>()
+  private readonly draining = new Map<Promise<void>, Chain>()
   private readonly webhooks = new Set<Webhook>()
   private probes: readonly Probe[] = []
   /** All probes joined into one; undefined without probes. */
@@ -257,7 +257,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     const settings = readOptions(layerInForce(this.resolved, options as SentinelOptions))
     const services = this.equip(renewServices(this.services, settings), settings)
     const exemptions = new Exemptions(settings.exempt ?? {}, services.administrators)
-    let chain: Chain<Context>
+    let chain: Chain
     let place: (() => void) | undefined
     try {
       const { hooks } = options as SentinelOptions
@@ -338,8 +338,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     }
   }
 
-  private readonly besides = (root: Chain<Context> | undefined): void =>
-    warnOfTwin(root, this.name, this.services)
+  private readonly besides = (root: Chain | undefined): void => warnOfTwin(root, this.name, this.services)
 
   private readonly go = (ctx: Context, next: NextFunction): MaybePromise<void> => this.chain.run(ctx, next)
 
@@ -409,7 +408,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     return equipped
   }
 
-  private chainOf(settings: ResolvedOptions, services: Services, exemptions: Exemptions): Chain<Context> {
+  private chainOf(settings: ResolvedOptions, services: Services, exemptions: Exemptions): Chain {
     const guards: Guard[] = []
     if (settings.membership !== false) guards.push(this.membership as unknown as Guard)
     if (settings.block !== false) guards.push(block(settings.block))

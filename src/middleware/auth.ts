@@ -173,7 +173,7 @@ export function auth<C extends Context = Context>(options: AuthOptions<C> = {}):
   const settings = parseOptions('auth', authOptions, options)
   // Loads now, so that the first update need not wait for it. A failure is reported when an update needs the module.
   if (settings.resolve !== undefined) resolving.load().catch(() => undefined)
-  return guardOf({ name: 'auth', wire: (wiring) => wire(wiring, settings) }) as unknown as Guard<C>
+  return guardOf({ name: 'auth', wire: (wiring) => wire(wiring, settings) })
 }
 
 function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {

@@ -145,7 +145,7 @@ export function block<C extends Context = Context>(options: BlockOptions<C> = {}
         },
       }
     },
-  }) as Guard<C>
+  })
 }
 
 /** Reads the reasons of blocks from storages that answer synchronously; updates never wait for a reason. */

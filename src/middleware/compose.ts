@@ -52,20 +52,21 @@ export function compose<C extends Context = Context>(
 ): Guard<C> {
   const guards = parts.filter((part): part is Guard<C> => typeof part === 'function')
   const options = parts.filter((part): part is ComposeOptions => typeof part !== 'function')
-  const definitions = guards.flatMap(({ definitions }) => definitions)
-  checkTogether(definitions as unknown as readonly GuardDefinition[])
+  // The context type only matters to the caller; inside, every context is handled alike.
+  const definitions = guards.flatMap((guard) => guard.definitions as unknown as readonly GuardDefinition[])
+  checkTogether(definitions)
   return fused(definitions, Object.assign({}, ...options))
 }
 
 /**
  * Creates a guard of one definition for every position: middleware, around a handler, a decorator, or part of a composed guard.
  */
-export function guardOf<C extends Context>(definition: GuardDefinition<C>): Guard<C> {
+export function guardOf<C extends Context>(definition: GuardDefinition): Guard<C> {
   return fused([definition], {})
 }
 
 function fused<C extends Context>(
-  definitions: readonly GuardDefinition<C>[],
+  definitions: readonly GuardDefinition[],
   options: ComposeOptions,
 ): Guard<C> {
   const label = labelOf(definitions)
@@ -76,13 +77,12 @@ function fused<C extends Context>(
   const own: OwnServices | undefined =
     storage === undefined && clock === undefined && timers === undefined ? undefined : { ...options, name }
   const crowded = options.name === undefined && tooMany(name)
-  const named = (root: Chain<Context> | undefined): string => {
+  const named = (root: Chain | undefined): string => {
     standsAlone(guard, root)
     return crowded ? `${label} (many)` : name
   }
   const inPlace = new Layer(definitions, named, undefined, own, crowded)
-  const all = definitions as unknown as readonly GuardDefinition[]
-  const guards: Guards = { definitions: all, own, label, name: options.name }
+  const guards: Guards = { definitions, own, label, name: options.name }
   const guard = (first: unknown, second: unknown, third: unknown): unknown => {
     if (typeof second !== 'function') return positioned(guards, first, second, third)
     if (typeof first === 'function') {
@@ -91,7 +91,7 @@ function fused<C extends Context>(
         `${label}: it guards one handler at a time, and was given two.`,
       )
     }
-    return inPlace.run(first as C, second as NextFunction)
+    return inPlace.run(first as unknown as Context, second as NextFunction)
   }
   if (own === undefined && options.name === undefined && !crowded) noteStanding(guard, name)
   return Object.assign(guard, { definitions }) as unknown as Guard<C>

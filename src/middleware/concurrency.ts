@@ -154,7 +154,7 @@ export function concurrency<C extends Context = Context>(options: ConcurrencyOpt
   const settings = readConcurrency(options as ConcurrencyOptions)
   // Loads now, so that the first update need not wait for it. A failure is reported when an update needs the module.
   seating.load().catch(() => undefined)
-  return guardOf({ name: GUARD, wire: (wiring) => wire(wiring, settings) }) as Guard<C>
+  return guardOf({ name: GUARD, wire: (wiring) => wire(wiring, settings) })
 }
 
 type Settings = z.output<typeof concurrencyOptions>

@@ -182,7 +182,7 @@ export function debounce<C extends Context = Context>(options: Duration | Deboun
   const settings = readDebounce(options as Duration | DebounceOptions)
   const { name, mode, window, albums } = settings.options
   const label = name ?? `${mode ?? 'leading'} ${window ?? albums}`
-  return guardOf({ name: 'debounce', label, wire: (wiring) => wire(wiring, settings) }) as unknown as Guard<C>
+  return guardOf({ name: 'debounce', label, wire: (wiring) => wire(wiring, settings) })
 }
 
 type Options = z.output<typeof debounceOptions>
@@ -271,7 +271,7 @@ function holding(wiring: Wiring<Context>, { options, trailing, albums }: Setting
   const { maxSize = MAX_SIZE, maxKeys = MAX_KEYS, deadline = DEADLINE, commands = 'pass', onError } = options
   const limit = trailing === undefined ? 'albums' : 'trailing'
   const during = `debounce.${limit}`
-  const bursts = new Bursts<Context>({
+  const bursts = new Bursts({
     clock: services.clock,
     timers: services.timers,
     maxSize,

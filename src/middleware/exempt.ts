@@ -55,7 +55,7 @@ export function exempt<C extends Context = Context>(options?: ExemptOptions): Gu
     name: 'exempt',
     ...(label !== undefined && { label }),
     wire: (wiring) => wire(wiring, options),
-  }) as unknown as Guard<C>
+  })
 }
 
 function wire(wiring: Wiring<Context>, options: ExemptOptions | undefined): Wired<Context> {

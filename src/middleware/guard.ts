@@ -70,7 +70,7 @@ export interface Wiring<C extends Context> {
   /** Returns the name for a limit without one: after the handler it protects, otherwise `usual`. */
   nameFor(guard: string, usual: string): string
   /** Exempts some actors from all checks added from now on. */
-  excuse(excuse: Excuse<C>): void
+  excuse(excuse: Excuse): void
 }
 
 /** Continues to the handlers; `begun` is called when they start. */

@@ -86,7 +86,7 @@ export function requirePermission<C extends Context = Context>(
     name: GUARD,
     label: name,
     wire: (wiring) => wire(wiring, name, settings),
-  }) as unknown as Guard<C>
+  })
 }
 
 function wire(wiring: Wiring<Context>, permission: string, settings: Settings): Wired<Context> | undefined {

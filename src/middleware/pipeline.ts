@@ -30,38 +30,38 @@ const NONE: readonly number[] = Object.freeze([])
 /** The position of a chain that is not a sentinel's own. */
 export interface Standing {
   readonly place?: string | undefined
-  readonly root?: Chain<Context> | undefined
+  readonly root?: Chain | undefined
 }
 
 /**
  * Runs several guards as one: reads the facts once, decides all questions in one call, and carries out the rest in order.
  * The only exceptions that reach the bot are those of the bot's own handlers.
  */
-export class Chain<C extends Context> {
-  readonly questions: Questions<C>
+export class Chain {
+  readonly questions: Questions
   /** Decides updates before they are parsed, where a webhook gate does so. */
   foretelling: Foretelling | undefined
   readonly prepared: Preparation
   /** The chain of a sentinel; undefined for guards that stand alone. */
-  readonly root: Chain<Context> | undefined
+  readonly root: Chain | undefined
   /** True for guards in front of a single handler: the sentinel upstream has already admitted and counted the update. */
   readonly inner: boolean
   /** The chains of guards in front of single handlers behind this sentinel. */
-  readonly layers = new Set<Chain<Context>>()
+  readonly layers = new Set<Chain>()
   /** Names taken by the guards in front of single handlers; each may be used once. */
   readonly names = new Names()
   readonly former = new Former()
   /** For guards in front of a handler: the arguments of the call to {@link layer} that created this chain. */
   of: LayerOf | undefined
-  private readonly shared = new Map<string, Chain<Context>>()
+  private readonly shared = new Map<string, Chain>()
   probing: Probe | undefined
-  observers: readonly Wired<C>[]
-  private admitters: readonly Wired<C>[]
-  readonly back: ChainBack<C>
+  observers: readonly Wired<Context>[]
+  private admitters: readonly Wired<Context>[]
+  readonly back: ChainBack
   /** What became of updates at their first use of these guards; undefined if a second use is judged anew. */
   readonly uses: UnderWay | undefined
-  private readonly entrance: Entrance<C>
-  readonly refusals: Refusals<C>
+  private readonly entrance: Entrance
+  readonly refusals: Refusals
   private readonly steps: Steps
   readonly redone: Redone
   /** Whether any claim has a lease that may end while handlers run. */
@@ -71,7 +71,7 @@ export class Chain<C extends Context> {
 
   constructor(
     readonly services: Services,
-    guards: readonly GuardDefinition<C>[],
+    guards: readonly GuardDefinition[],
     readonly name: string,
     readonly exemptions: Exemptions,
     readonly tally: Tally,
@@ -80,7 +80,7 @@ export class Chain<C extends Context> {
     /** The handler it stands in front of, and the chain of the sentinel that admitted the update. */
     { place, root }: Standing = {},
   ) {
-    this.root = root ?? (late ? undefined : (this as unknown as Chain<Context>))
+    this.root = root ?? (late ? undefined : this)
     this.inner = root !== undefined
     this.redone = new Redone(services.steady)
     this.questions = new Questions(services, guards, place)
@@ -95,8 +95,8 @@ export class Chain<C extends Context> {
     const { refusals, steps, inner, leased } = this
     const settling = new Settling(this.prepared, released, leased, this.failed, (ctx) => {
       if (inner) return
-      noteFailed(this as unknown as Chain<Context>, ctx)
-      takeBackBehind(this as unknown as Chain<Context>, ctx)
+      noteFailed(this, ctx)
+      takeBackBehind(this, ctx)
     })
     this.uses = late ? usesOf(this.questions) : services.underWay
     this.back = new ChainBack(this)
@@ -108,12 +108,12 @@ export class Chain<C extends Context> {
   }
 
   /** This chain, and those in front of single handlers behind it. */
-  get within(): readonly Chain<Context>[] {
-    return [this as unknown as Chain<Context>, ...this.layers]
+  get within(): readonly Chain[] {
+    return [this, ...this.layers]
   }
 
   /** Takes over from the chain that reconfigure() replaces. */
-  follow(earlier: Chain<Context>): void {
+  follow(earlier: Chain): void {
     this.foretelling = earlier.foretelling
     this.former.follow(earlier)
   }
@@ -150,16 +150,15 @@ export class Chain<C extends Context> {
     name: string,
     place: string | undefined,
     many = false,
-  ): Chain<Context> {
+  ): Chain {
     const of: LayerOf = [guards, name, place, many]
     const known = this.former.take(of) ?? (many ? this.shared.get(name) : undefined)
     if (known !== undefined) return known
-    const root = this as unknown as Chain<Context>
     const own = `${this.name}/${this.names.take(name, (told) => this.services.warn('handler.name', told))}`
     const all = this.services.shadow ? guards.map(inShadow) : guards
     const layer = new Chain(this.services, all, own, this.exemptions, this.tally, true, {
       place,
-      root,
+      root: this,
     })
     layer.of = of
     if (this.probing !== undefined) layer.probe(this.probing)
@@ -206,7 +205,7 @@ export class Chain<C extends Context> {
   }
 
   /** The middleware. Returns nothing if it stops an update synchronously, otherwise what the handlers return. */
-  run(ctx: C, next: NextFunction): MaybePromise<void> {
+  run(ctx: Context, next: NextFunction): MaybePromise<void> {
     this.foretelling?.came(ctx.update)
     const bot = this.services.bots.of(ctx)
     const facts = (this.inner ? known(ctx) : undefined) ?? describe(ctx.update, bot.reading)
@@ -222,7 +221,7 @@ export class Chain<C extends Context> {
    */
 
   /** Runs the hooks first. Whatever they decide, observers still see the update. */
-  private runHooked(facts: Facts, ctx: C, next: NextFunction): MaybePromise<void> {
+  private runHooked(facts: Facts, ctx: Context, next: NextFunction): MaybePromise<void> {
     const veto = this.steps.before(facts, ctx)
     return isPromise(veto)
       ? veto.then((late) => this.afterHooks(late, facts, ctx, next))
@@ -232,7 +231,7 @@ export class Chain<C extends Context> {
   private afterHooks(
     veto: HookVeto | undefined,
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     next: NextFunction,
   ): MaybePromise<void> {
     const observed = observe(this.observers, facts, ctx, this.failed)
@@ -244,7 +243,7 @@ export class Chain<C extends Context> {
   private unlessStopped(
     veto: HookVeto | undefined,
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     next: NextFunction,
   ): MaybePromise<void> {
     return this.entrance.isStopped(facts, ctx, veto)
@@ -255,14 +254,14 @@ export class Chain<C extends Context> {
   private async decideLater(
     observed: Promise<void>,
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     next: NextFunction,
   ): Promise<void> {
     await observed
     await this.decide(facts, ctx, next)
   }
 
-  private decide(facts: Facts, ctx: C, next: NextFunction): MaybePromise<void> {
+  private decide(facts: Facts, ctx: Context, next: NextFunction): MaybePromise<void> {
     if (facts.kind === undefined) {
       if (!this.inner) {
         this.tally.unknown++
@@ -279,7 +278,7 @@ export class Chain<C extends Context> {
   private async consultPrepared(
     preparing: Promise<void>,
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     next: NextFunction,
   ): Promise<void> {
     await preparing
@@ -288,7 +287,7 @@ export class Chain<C extends Context> {
 
   private consult(
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     next: NextFunction,
     level = Math.max(this.exemptions.levelOf(facts, ctx.me.id), levelIn(ctx)),
   ): MaybePromise<void> {
@@ -297,8 +296,7 @@ export class Chain<C extends Context> {
     if (foretold !== undefined) return this.act(facts, ctx, next, foretold)
     const asked = this.questions.askFor(facts, ctx, ctx.me.id, level, this.failed)
     if (this.watch !== undefined) this.watch = this.watch.see(asked, facts, level)
-    const ask =
-      asked !== undefined && this.inner ? askedAgain(this as unknown as Chain<Context>, asked, ctx) : asked
+    const ask = asked !== undefined && this.inner ? askedAgain(this, asked, ctx) : asked
     if (ask === undefined) return this.pass(facts, ctx, next, undefined)
     const { judge } = this.prepared
     if (judge === undefined) {
@@ -321,7 +319,7 @@ export class Chain<C extends Context> {
     deciding: Promise<Decision>,
     ask: Ask,
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     next: NextFunction,
   ): Promise<void> {
     let decision: Decision
@@ -334,23 +332,23 @@ export class Chain<C extends Context> {
     await this.act(facts, ctx, next, decision)
   }
 
-  private act(facts: Facts, ctx: C, next: NextFunction, decision: Decision): MaybePromise<void> {
+  private act(facts: Facts, ctx: Context, next: NextFunction, decision: Decision): MaybePromise<void> {
     if (decision.refusedBy < 0) {
-      if (this.inner) noteCharged(this as unknown as Chain<Context>, ctx)
+      if (this.inner) noteCharged(this, ctx)
       if (decision.shadowRefusals.length > 0) this.tellShadows(facts, ctx, decision)
       return this.pass(facts, ctx, next, decision)
     }
     return this.refuse(facts, ctx, next, decision)
   }
 
-  private refuse(facts: Facts, ctx: C, next: NextFunction, decision: Decision): MaybePromise<void> {
-    const question = this.questions.questions[decision.refusedBy] as Question<C>
+  private refuse(facts: Facts, ctx: Context, next: NextFunction, decision: Decision): MaybePromise<void> {
+    const question = this.questions.questions[decision.refusedBy] as Question<Context>
     const rescued = this.rescues(question, facts, ctx)
     if (!isPromise(rescued)) return this.rescue(rescued, facts, ctx, next, question, decision)
     return rescued.then((yes) => this.rescue(yes, facts, ctx, next, question, decision))
   }
 
-  private rescues(question: Question<C>, facts: Facts, ctx: C): MaybePromise<boolean> {
+  private rescues(question: Question<Context>, facts: Facts, ctx: Context): MaybePromise<boolean> {
     const rescued = question.excused === 'everybody' && this.exemptions.rescues(facts, ctx)
     if (question.rescues === undefined || rescued === true) return rescued
     const own = question.rescues
@@ -360,9 +358,9 @@ export class Chain<C extends Context> {
   private rescue(
     rescued: boolean,
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     next: NextFunction,
-    question: Question<C>,
+    question: Question<Context>,
     decision: Decision,
   ): MaybePromise<void> {
     // Asked again at the level of an administrator: the refusal charged nothing, and a duplicate must not pass twice.
@@ -374,7 +372,12 @@ export class Chain<C extends Context> {
     return this.refusals.stop(facts, ctx, question, decision)
   }
 
-  private pass(facts: Facts, ctx: C, next: NextFunction, decision: Decision | undefined): MaybePromise<void> {
+  private pass(
+    facts: Facts,
+    ctx: Context,
+    next: NextFunction,
+    decision: Decision | undefined,
+  ): MaybePromise<void> {
     return this.admitters.length === 0
       ? this.entrance.enter(facts, ctx, next, decision, undefined)
       : this.admit(0, undefined, facts, ctx, next, decision)
@@ -385,7 +388,7 @@ export class Chain<C extends Context> {
     from: number,
     identity: unknown,
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     next: NextFunction,
     decision: Decision | undefined,
   ): MaybePromise<void> {
@@ -415,17 +418,17 @@ export class Chain<C extends Context> {
   }
 
   /** Decides after the storage threw without a fallback: `closed` checks refuse, `local` ones decide as with an empty memory. */
-  private withoutStorage(ask: Ask, facts: Facts, ctx: C, next: NextFunction): MaybePromise<void> {
+  private withoutStorage(ask: Ask, facts: Facts, ctx: Context, next: NextFunction): MaybePromise<void> {
     const closed = this.questions.closedIn(ask)
     if (closed === undefined) return this.pass(facts, ctx, next, undefined)
     return this.refusals.deny(facts, ctx, 'unavailable', closed.check.guard, undefined, 'silent')
   }
 
-  private tellShadows(facts: Facts, ctx: C, { shadowRefusals }: Decision): void {
+  private tellShadows(facts: Facts, ctx: Context, { shadowRefusals }: Decision): void {
     for (let i = 0; i < shadowRefusals.length; i++) {
       const { check, name, probe, reason } = this.questions.questions[
         shadowRefusals[i] as number
-      ] as Question<C>
+      ] as Question<Context>
       if (probe !== true) this.refusals.shadow(facts, ctx, check.guard, name, reason)
     }
   }

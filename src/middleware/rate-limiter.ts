@@ -152,7 +152,7 @@ export function fromRateLimiter<C extends Context = Context>(
     name: GUARD,
     label,
     wire: (wiring) => wire(wiring, limiter, settings),
-  }) as unknown as Guard<C>
+  })
 }
 
 type Settings = z.output<typeof options>

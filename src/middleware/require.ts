@@ -124,7 +124,7 @@ function demanding<C extends Context>(
     name: word,
     ...(roles !== undefined && { label: roles.join('|') }),
     wire: (wiring) => wire(wiring, demand),
-  }) as unknown as Guard<C>
+  })
 }
 
 function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Context> | undefined {

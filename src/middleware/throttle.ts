@@ -211,7 +211,7 @@ export function throttle<C extends Context = Context>(options: LimitInput | Thro
   const settings = readThrottle(options as LimitInput | ThrottleOptions)
   const { name, limit } = settings
   const label = name ?? (typeof limit === 'function' ? 'by function' : formatLimit(limit))
-  return guardOf({ name: 'throttle', label, wire: (wiring) => wire(wiring, settings) }) as unknown as Guard<C>
+  return guardOf({ name: 'throttle', label, wire: (wiring) => wire(wiring, settings) })
 }
 
 type Settings = z.output<typeof throttleOptions>

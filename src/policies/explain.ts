@@ -127,7 +127,7 @@ export interface Explanation {
 
 /** What to explain. */
 export interface Explained {
-  readonly questions: Questions<Context>
+  readonly questions: Questions
   readonly resolved: Resolved | undefined
   /** Limits of roles that were set while the bot runs. */
   readonly roleLimits: readonly RoleLimit[]

@@ -87,7 +87,7 @@ export class Overrides {
   async explain(
     whom: Subject,
     policy: string | Policy | Guard | undefined,
-    main: Questions<Context>,
+    main: Questions,
   ): Promise<Explanation> {
     const services = this.services()
     const roleLimits = this.book.isOpen ? this.book.roles.all() : []

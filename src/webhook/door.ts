@@ -1,4 +1,4 @@
-import type { Bot, Context } from 'grammy'
+import type { Bot } from 'grammy'
 import type { Update } from 'grammy/types'
 import { isPromise } from '../core/check.js'
 import { quietTimers, steadyClock, systemClock, systemTimers } from '../core/clock.js'
@@ -17,7 +17,7 @@ import { isSecret } from './secret.js'
 /** The part of a sentinel that a webhook needs. */
 export interface WebhookHost {
   readonly services: () => Services
-  readonly chain: () => Chain<Context>
+  readonly chain: () => Chain
   /** Work that no update waits for: bursts, notices, answers. */
   readonly unfinished: () => Unfinished
   /** The webhooks of all bots of the sentinel. */
@@ -319,7 +319,7 @@ export class Door implements UnderWay {
 type Said = typeof AWAY | Made | undefined
 
 /** Returns how long `once` holds an unfinished update before it may be handled again; undefined if it holds it for good. */
-function leaseOf({ questions }: Chain<Context>): Ms | undefined {
+function leaseOf({ questions }: Chain): Ms | undefined {
   for (const { check } of questions.questions) {
     if (check.kind === 'claim' && check.guard === 'once') return check.lease
   }

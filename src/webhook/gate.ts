@@ -31,7 +31,7 @@ const PAID: readonly Settlement[] = ['release']
 
 /** A decision and the chain that made it: after `reconfigure()` a new chain asks other questions. */
 export interface Made {
-  readonly chain: Chain<Context>
+  readonly chain: Chain
   readonly decision: Decision
 }
 
@@ -78,7 +78,7 @@ export class Gate implements Foretelling {
   private waiting = 0
 
   constructor(
-    private readonly chain: () => Chain<Context>,
+    private readonly chain: () => Chain,
     private readonly failed: (error: unknown, during: string) => void,
     private readonly clock: Clock,
     private readonly most = MOST,
@@ -223,12 +223,7 @@ export class Gate implements Foretelling {
     return this.newer.get(actor)?.has(chatId) === true || this.older.get(actor)?.has(chatId) === true
   }
 
-  private judged(
-    chain: Chain<Context>,
-    facts: Glimpse,
-    known: KnownBot,
-    decision: Decision,
-  ): typeof AWAY | Made {
+  private judged(chain: Chain, facts: Glimpse, known: KnownBot, decision: Decision): typeof AWAY | Made {
     const { refusedBy } = decision
     if (refusedBy < 0) return { chain, decision }
     const question = chain.questions.questions[refusedBy] as Question<Context>
@@ -263,7 +258,7 @@ function idAfter(text: string, words: string): number | undefined {
 }
 
 /** Whether something has to see every update before it is decided: hooks, traces, or an upstream guard that grants exemptions. */
-function isWatched({ services, probing }: Chain<Context>): boolean {
+function isWatched({ services, probing }: Chain): boolean {
   return (
     services.hooks.deciding ||
     (probing?.update !== undefined && probing.unread === undefined) ||
@@ -295,7 +290,7 @@ class Unread implements UnreadUpdate {
 }
 
 /** Whether a glimpse suffices for all questions about an update, and nothing has to see it before it is decided. */
-function isForeseeable(chain: Chain<Context>, facts: Facts, level: number): boolean {
+function isForeseeable(chain: Chain, facts: Facts, level: number): boolean {
   if (facts.kind === undefined || facts.activity === 'payment') return false
   // Hooks run before the decision.
   if (chain.services.hooks.deciding) return false

@@ -41,7 +41,7 @@ const NOBODY: ControlBack = {
   hasRole: () => false,
 }
 
-function partOf(id: number): Omit<Part<Context>, 'next'> {
+function partOf(id: number): Omit<Part, 'next'> {
   const ctx = new Context({ update_id: id }, {} as Api, {} as UserFromGetMe)
   const facts = describeUpdate(ctx.update)
   return { ctx, control: new SentinelControl(facts, ctx, ALLOWED, undefined, NOBODY, undefined) }
@@ -50,7 +50,7 @@ function partOf(id: number): Omit<Part<Context>, 'next'> {
 /** Bursts under test, with handlers that end when told to. */
 class Bench {
   readonly time = new HandTime()
-  bursts: Bursts<Context>
+  bursts: Bursts
   /** Of earlier options, until they are drained. */
   readonly elders = new Set<Elder>()
   readonly drained: Promise<void>[] = []
@@ -78,7 +78,7 @@ class Bench {
     this.bursts = this.make()
   }
 
-  private make(): Bursts<Context> {
+  private make(): Bursts {
     const { clock, timers } = this.time
     const failed = async (error: unknown): Promise<void> => {
       this.errors.push(error)
@@ -118,7 +118,7 @@ class Bench {
     }
   }
 
-  private part(key: KeyName, command: boolean, id: number): Part<Context> {
+  private part(key: KeyName, command: boolean, id: number): Part {
     const { ctx, control } = partOf(id)
     const next = () =>
       new Promise<void>((resolve, reject) => {
@@ -424,7 +424,7 @@ test('updates that overtook each other are put in order', async () => {
 test('a clock that is put back holds nothing for the difference', async () => {
   const time = new HandTime()
   let back = 0
-  const bursts = new Bursts<Context>({
+  const bursts = new Bursts({
     clock: () => time.now - back,
     timers: time.timers,
     maxSize: 10,
@@ -451,7 +451,7 @@ test('a wait longer than timers can count is taken in several', async () => {
   const time = new HandTime()
   const { clock } = time
   const timers = ofAnyLength(time.timers)
-  const bursts = new Bursts<Context>({
+  const bursts = new Bursts({
     clock,
     timers,
     maxSize: 10,

@@ -387,7 +387,7 @@ describe('errors of handlers', () => {
     const told = promised<FailureEvent>()
     const services = createServices({ clock: time.clock, timers: time.timers })
     services.events.on('error', told.keep)
-    const { definitions } = debounce<GuardedContext>({
+    const { definitions } = debounce({
       mode: 'trailing',
       window: '1s',
       onError: () => new Promise(() => undefined),
@@ -427,7 +427,7 @@ describe('errors of handlers', () => {
     const told = promised<FailureEvent>()
     const services = createServices({ clock: time.clock, timers: time.timers })
     services.events.on('error', told.keep)
-    const { definitions } = debounce<GuardedContext>({
+    const { definitions } = debounce({
       mode: 'trailing',
       window: '1s',
       ...(onError && { onError }),
@@ -446,7 +446,7 @@ describe('errors of handlers', () => {
 describe('closing', () => {
   test('fires what is held, waits for the handlers, and holds nothing any more', async () => {
     const services = createServices({ clock: time.clock, timers: time.timers })
-    const { definitions } = debounce<GuardedContext>({ mode: 'trailing', window: '1s' })
+    const { definitions } = debounce({ mode: 'trailing', window: '1s' })
     const chain = new Chain(services, definitions, 'test', new Exemptions({}, undefined), newTally())
     bot.use((ctx, next) => chain.run(ctx, next))
     start()

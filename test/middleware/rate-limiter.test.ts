@@ -47,7 +47,7 @@ async function begun(...guards: Guard[]): Promise<void> {
 
 /** The same, letting somebody off. */
 async function exempting(whom: (stage: Rig) => ExemptOptions, ...guards: Guard[]): Promise<void> {
-  let chain: Chain<Context> | undefined
+  let chain: Chain | undefined
   on = await rig((ctx, next) => chain?.run(ctx, next))
   const exempt = whom(on)
   const services = createServices({ clock: time.clock, timers: time.timers, exempt })

@@ -1,4 +1,3 @@
-import type { Context } from 'grammy'
 import type { Timers } from '../../core/clock.js'
 import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { beginClosing, stragglersOf } from '../concurrency/stragglers.js'
@@ -11,9 +10,9 @@ const WITHIN: Duration = '30s'
 /** What has to be finished before a sentinel is closed. */
 export interface Unfinished {
   readonly services: Services
-  readonly chain: Pick<Chain<Context>, 'drain' | 'unfinished' | 'waiting' | 'within'>
+  readonly chain: Pick<Chain, 'drain' | 'unfinished' | 'waiting' | 'within'>
   /** Chains that other options have replaced, by the promise of their drain. */
-  readonly draining: ReadonlyMap<Promise<void>, Pick<Chain<Context>, 'waiting'>>
+  readonly draining: ReadonlyMap<Promise<void>, Pick<Chain, 'waiting'>>
 }
 
 /** Returns how many updates guards hold back now, by guard, including guards of replaced options. */

@@ -9,16 +9,16 @@ import type { ControlBack, DenyOptions, LimitView, SentinelControl } from './con
 const permitting = later('permissions', () => import('../roles/permissions.js'))
 
 /** What a chain does on behalf of the controls that handlers get. */
-export class ChainBack<C extends Context> implements ControlBack {
+export class ChainBack implements ControlBack {
   private permissions: ActorPermissions | undefined
 
-  constructor(private readonly chain: Chain<C>) {}
+  constructor(private readonly chain: Chain) {}
 
   get tally(): object {
     return this.chain.tally
   }
 
-  get root(): Chain<Context> | undefined {
+  get root(): Chain | undefined {
     return this.chain.root
   }
 
@@ -94,7 +94,7 @@ export class ChainBack<C extends Context> implements ControlBack {
     })
     await this.chain.refusals.deny(
       facts,
-      control.ctx as C,
+      control.ctx,
       'denied',
       'handler',
       options.note,

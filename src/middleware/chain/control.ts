@@ -48,7 +48,7 @@ export interface ControlBack {
   /** Identifies the sentinel: each has a tally of its own. */
   readonly tally?: object
   /** The chain of the sentinel itself, also for guards in front of a handler behind it. */
-  readonly root?: Chain<Context> | undefined
+  readonly root?: Chain | undefined
   limitsOf(decision: Decision): readonly LimitView[]
   /** Returns what hooks have added for the update of a context. */
   broughtFor?(ctx: Context): Readonly<Record<string, unknown>> | undefined
@@ -238,7 +238,7 @@ export class SentinelControl<C extends Context = Context> {
 }
 
 /** Returns the chain of the nearest sentinel that an update has passed. */
-export function rootOf(ctx: Context & Partial<SentinelFlavor>): Chain<Context> | undefined {
+export function rootOf(ctx: Context & Partial<SentinelFlavor>): Chain | undefined {
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
     // In tests of bots, `ctx.sentinel` may be an object made by the test.
     const root = backOf(control)?.root
@@ -261,7 +261,7 @@ export function stopsFirst(ctx: Context & Partial<SentinelFlavor>, tally: object
 /**
  * Refunds what guards in front of handlers behind a sentinel have charged, including those behind further sentinels in between.
  */
-export function takeBackBehind(root: Chain<Context>, ctx: Context & Partial<SentinelFlavor>): void {
+export function takeBackBehind(root: Chain, ctx: Context & Partial<SentinelFlavor>): void {
   const behind: SentinelControl[] = []
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
     behind.push(control)

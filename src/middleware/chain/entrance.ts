@@ -19,31 +19,32 @@ import type { Settling } from './settling.js'
  * Brings an admitted update to its handlers: runs the last hooks, takes places, lets guards hold it back, and handles how it
  * ends.
  */
-export class Entrance<C extends Context> {
-  private readonly diverters: readonly Wired<C>[]
+export class Entrance {
+  private readonly diverters: readonly Wired<Context>[]
   /** Undefined if no guard counts running handlers. */
-  private readonly seating: Seating<C> | undefined
+  private readonly seating: Seating | undefined
   /** Whether places are taken late, because an update may be held back first and then takes its place when it is handled. */
   private readonly late: boolean
 
   constructor(
     private readonly services: Services,
-    private readonly chain: Pick<Chain<C>, 'tally' | 'back' | 'uses' | 'inner'>,
-    private readonly refusals: Refusals<C>,
+    private readonly chain: Pick<Chain, 'tally' | 'back' | 'uses' | 'inner'>,
+    private readonly refusals: Refusals,
     private readonly settling: Settling,
     private readonly steps: Steps,
-    wired: readonly Wired<C>[],
+    wired: readonly Wired<Context>[],
   ) {
     this.diverters = wired.filter(({ divert }) => divert !== undefined)
     const seats = wired.filter(({ seat }) => seat !== undefined)
-    const shadowed = (facts: Facts, ctx: C, refusal: Admission): void => this.shadow(facts, ctx, refusal)
+    const shadowed = (facts: Facts, ctx: Context, refusal: Admission): void =>
+      this.shadow(facts, ctx, refusal)
     this.seating = seats.length === 0 ? undefined : new Seating(seats, shadowed)
     this.late = this.seating !== undefined && this.diverters.length > 0
   }
 
   enter(
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     next: NextFunction,
     decision: Decision | undefined,
     identity: unknown,
@@ -63,9 +64,9 @@ export class Entrance<C extends Context> {
   veto(
     { veto = 'vetoed', note, by }: Admission,
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     decision: Decision | undefined,
-    denial: Denial<C> | undefined,
+    denial: Denial | undefined,
     late = false,
     wasAllowed = false,
   ): MaybePromise<void> {
@@ -90,22 +91,22 @@ export class Entrance<C extends Context> {
   }
 
   /** Reports a veto in shadow mode, which stops nothing. */
-  shadow(facts: Facts, ctx: C, { veto = 'vetoed', by }: Admission): void {
+  shadow(facts: Facts, ctx: Context, { veto = 'vetoed', by }: Admission): void {
     const { guard, limit } = by ?? { guard: 'auth', limit: 'resolver' }
     this.refusals.shadow(facts, ctx, guard, limit, veto)
   }
 
   /** Whether a hook has stopped the update. In shadow mode the veto is only reported. */
-  isStopped(facts: Facts, ctx: C, veto: HookVeto | undefined): veto is HookVeto {
+  isStopped(facts: Facts, ctx: Context, veto: HookVeto | undefined): veto is HookVeto {
     if (veto === undefined || !this.services.shadow) return veto !== undefined
     this.refusals.shadow(facts, ctx, 'hook', veto.hook, 'vetoed')
     return false
   }
 
   private enterWith(
-    taken: Taken<C>,
+    taken: Taken,
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     next: NextFunction,
     decision: Decision | undefined,
     identity: unknown,
@@ -119,7 +120,7 @@ export class Entrance<C extends Context> {
   private enterHooked(
     place: Place | undefined,
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     next: NextFunction,
     decision: Decision | undefined,
     identity: unknown,
@@ -131,7 +132,7 @@ export class Entrance<C extends Context> {
   }
 
   /** Runs the hooks after the guards and at `allowed`; stays synchronous as long as they answer synchronously. */
-  private lastHooks(facts: Facts, ctx: C): MaybePromise<HookVeto | undefined> {
+  private lastHooks(facts: Facts, ctx: Context): MaybePromise<HookVeto | undefined> {
     const veto = this.steps.after(facts, ctx, this.late)
     if (this.chain.inner) return veto
     if (isPromise(veto)) return veto.then((late) => late ?? this.steps.allowed(facts, ctx))
@@ -142,7 +143,7 @@ export class Entrance<C extends Context> {
     veto: HookVeto | undefined,
     place: Place | undefined,
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     next: NextFunction,
     decision: Decision | undefined,
     identity: unknown,
@@ -156,7 +157,7 @@ export class Entrance<C extends Context> {
   private stopped(
     place: Place | undefined,
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     decision: Decision | undefined,
     veto: HookVeto,
     wasAllowed = false,
@@ -171,12 +172,12 @@ export class Entrance<C extends Context> {
   private letIn(
     place: Place | undefined,
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     next: NextFunction,
     decision: Decision | undefined,
     identity: unknown,
   ): MaybePromise<void> {
-    const flavored = ctx as C & Partial<SentinelFlavor>
+    const flavored = ctx as Context & Partial<SentinelFlavor>
     const control = new SentinelControl(facts, ctx, ALLOWED, decision, this.chain.back, flavored.sentinel)
     if (identity !== undefined) control.identity = identity
     flavored.sentinel = control
@@ -201,7 +202,7 @@ export class Entrance<C extends Context> {
     seated = false,
   ): boolean {
     const { facts, ctx } = control
-    const isHeld = this.diverters.some(({ divert }) => divert?.(facts, ctx as C, later, control, seated))
+    const isHeld = this.diverters.some(({ divert }) => divert?.(facts, ctx, later, control, seated))
     if (!isHeld) return false
     this.chain.uses?.note(ctx, held)
     this.settling.settle(decision, 'complete')
@@ -209,7 +210,7 @@ export class Entrance<C extends Context> {
   }
 
   /** Counts an admitted update, unless a sentinel upstream has counted it. */
-  private count(facts: Facts, ctx: C): void {
+  private count(facts: Facts, ctx: Context): void {
     if (this.chain.inner) return
     this.chain.tally.allowed++
     if (this.services.events.wanted('allowed')) this.services.events.tell('allowed', { facts, ctx })
@@ -219,7 +220,7 @@ export class Entrance<C extends Context> {
   private async letInLate(
     control: SentinelControl,
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     next: NextFunction,
     decision: Decision | undefined,
   ): Promise<void> {
@@ -249,15 +250,15 @@ export class Entrance<C extends Context> {
    */
   private async placeFor(
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     decision: Decision | undefined,
     held: SentinelControl | undefined,
-  ): Promise<Taken<C>> {
+  ): Promise<Taken> {
     const wasAllowed = held !== undefined
     const taken = await this.seating?.take(facts, ctx)
     if (isUnseated(taken)) {
       for (const each of wasAllowed ? gatheredWith(held) : []) {
-        await this.veto(taken.refusal, each.facts, each.ctx as C, each.decision, 'silent', true, true)
+        await this.veto(taken.refusal, each.facts, each.ctx, each.decision, 'silent', true, true)
         outOfReach(each.ctx)
       }
       outOfReach(ctx)
@@ -267,7 +268,7 @@ export class Entrance<C extends Context> {
     const veto = this.services.hooks.deciding ? await this.steps.afterLate(facts, ctx) : undefined
     if (!this.isStopped(facts, ctx, veto)) return taken
     for (const each of wasAllowed ? gatheredWith(held) : []) {
-      await this.stopped(undefined, each.facts, each.ctx as C, each.decision, veto, true)
+      await this.stopped(undefined, each.facts, each.ctx, each.decision, veto, true)
       outOfReach(each.ctx)
     }
     outOfReach(ctx)

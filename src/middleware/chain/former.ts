@@ -1,13 +1,12 @@
-import type { Context } from 'grammy'
 import type { Chain } from '../pipeline.js'
 
 /** The arguments of {@link Chain.layer}. */
-export type LayerOf = Parameters<Chain<Context>['layer']>
+export type LayerOf = Parameters<Chain['layer']>
 
 /** The guards of one handler, and their chain if it has been recreated. */
 interface FormerLayer {
   readonly of: LayerOf
-  readonly layer: Chain<Context> | undefined
+  readonly layer: Chain | undefined
 }
 
 /**
@@ -25,7 +24,7 @@ export class Former {
   late = new Map<LayerOf[0], LayerOf>()
 
   /** Takes over the handlers' guards of the replaced chain. */
-  follow(earlier: Chain<Context>): void {
+  follow(earlier: Chain): void {
     this.late = earlier.former.late
     const made = [...earlier.layers].flatMap(({ of }) => (of === undefined ? [] : [{ of, layer: undefined }]))
     const left = earlier.former.layers.filter(({ layer }) => layer === undefined)
@@ -38,7 +37,7 @@ export class Former {
   }
 
   /** Takes out the recreated chain of a handler that is used again; undefined if the chain has to be created. */
-  take(given: LayerOf): Chain<Context> | undefined {
+  take(given: LayerOf): Chain | undefined {
     const at = this.layers.findIndex(({ of }) => isSame(of, given))
     return at < 0 ? undefined : this.layers.splice(at, 1)[0]?.layer
   }
@@ -47,7 +46,7 @@ export class Former {
    * Called when guards of a handler are used for the first time. If this chain is over, the update was admitted before that.
    * Nobody would handle what the guards hold back, so they are drained at once and hold nothing back.
    */
-  used(layer: Chain<Context>, of: LayerOf): void {
+  used(layer: Chain, of: LayerOf): void {
     if (!this.isOver) return
     this.late.set(of[0], of)
     layer.drain().catch((error: unknown) => layer.failed(error, 'drain'))

@@ -4,10 +4,10 @@ import type { Facts } from '../../core/facts.js'
 import type { Wired } from '../guard.js'
 
 /** Calls the observers of guards one after another; synchronously as long as they are synchronous. Never throws or rejects. */
-export function observe<C extends Context>(
-  observers: readonly Wired<C>[],
+export function observe(
+  observers: readonly Wired<Context>[],
   facts: Facts,
-  ctx: C,
+  ctx: Context,
   failed: (error: unknown, during: string) => void,
   from = 0,
 ): MaybePromise<void> {
@@ -25,11 +25,11 @@ export function observe<C extends Context>(
 }
 
 /* A function of its own: a closure in the synchronous path would make every update allocate what the closure captures. */
-async function observeRest<C extends Context>(
+async function observeRest(
   observed: Promise<void>,
-  observers: readonly Wired<C>[],
+  observers: readonly Wired<Context>[],
   facts: Facts,
-  ctx: C,
+  ctx: Context,
   failed: (error: unknown, during: string) => void,
   from: number,
 ): Promise<void> {

@@ -158,11 +158,7 @@ export function stepped<T>(
 }
 
 /** Returns a guard's additional functions watched by a probe; the same object if the probe does not watch steps. */
-export function probedGuard<C extends Context>(
-  wired: Wired<C>,
-  name: string,
-  probe: Probe | undefined,
-): Wired<C> {
+export function probedGuard(wired: Wired<Context>, name: string, probe: Probe | undefined): Wired<Context> {
   if (probe?.step === undefined || (wired.observe === undefined && wired.admit === undefined)) return wired
   const observing: Step = { kind: 'guard', name, part: 'observe' }
   const admitting: Step = { kind: 'guard', name, part: 'admit' }

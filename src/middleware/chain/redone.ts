@@ -37,7 +37,7 @@ function nameOf({ me, update }: Context): string {
 }
 
 type Attempted = Context & Partial<SentinelFlavor>
-type Layer = Pick<Chain<Context>, 'redone' | 'root' | 'questions'>
+type Layer = Pick<Chain, 'redone' | 'root' | 'questions'>
 
 /** Adapts the ask of a handler's guards to a redelivered update: what they already claimed or charged is not asked again. */
 export function askedAgain({ redone, root, questions }: Layer, asked: Ask, ctx: Attempted): Ask | undefined {
@@ -58,6 +58,6 @@ export function noteCharged({ redone, root }: Layer, ctx: Attempted): void {
 }
 
 /** Records that a sentinel's handlers threw, unless an earlier attempt may have ended without a trace. */
-export function noteFailed({ redone, leased }: Chain<Context>, ctx: Attempted): void {
+export function noteFailed({ redone, leased }: Chain, ctx: Attempted): void {
   if (!leased || ctx.sentinel?.isRepeated !== true || redone.leftOf(ctx) === 'free') redone.note(ctx)
 }

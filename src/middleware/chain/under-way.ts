@@ -100,7 +100,7 @@ type Noting = Context & Record<symbol, Outcome | undefined>
  * Returns the uses of guards in front of a handler; undefined if these judge an update again when it comes again. Guards that refuse
  * repetitions or hold updates back would take it for a repetition of itself.
  */
-export function usesOf<C extends Context>({ wired, questions }: Questions<C>): UnderWay | undefined {
+export function usesOf({ wired, questions }: Questions): UnderWay | undefined {
   const refuses = questions.some(({ check }) => check.kind === 'claim' && check.whenHeld === 'refuse')
   return refuses || wired.some(({ divert }) => divert !== undefined) ? new UnderWay() : undefined
 }

@@ -12,9 +12,9 @@ import type { GuardDefinition, Question, SubjectOf, Wired, Wiring } from '../gua
 import type { GuardStep } from '../hooking/steps.js'
 import type { Services } from '../services.js'
 
-interface Scope<C extends Context> {
+interface Scope {
   readonly name: string
-  readonly subjectOf: SubjectOf<C>
+  readonly subjectOf: SubjectOf<Context>
   readonly source: number
 }
 
@@ -50,17 +50,17 @@ interface Route {
  * The questions of a chain of guards, compiled: a plan for the storage, and the conversion of an update's facts to an
  * ask. Most of an ask is the same for all updates of an activity, so it is created once and shared.
  */
-export class Questions<C extends Context> implements Wiring<C> {
-  readonly questions: Question<C>[] = []
-  readonly wired: Wired<C>[] = []
+export class Questions implements Wiring<Context> {
+  readonly questions: Question<Context>[] = []
+  readonly wired: Wired<Context>[] = []
   /** The guard names of `wired`, by index. */
   readonly names: string[] = []
   /** The guards in order, each once, as hooks see them. */
   readonly steps: GuardStep[] = []
   /** Number of limits without a name in front of a handler, by guard. */
   private readonly unnamed = new Map<string, number>()
-  private readonly excuses: Excuse<C>[] = []
-  private readonly scopes: Scope<C>[] = []
+  private readonly excuses: Excuse[] = []
+  private readonly scopes: Scope[] = []
   private claims = 0
   private readonly claimOf: number[] = []
   /** Routes by level of exemption and activity, created on first use, since most bots see few of them. */
@@ -70,7 +70,7 @@ export class Questions<C extends Context> implements Wiring<C> {
 
   constructor(
     readonly services: Services,
-    guards: readonly GuardDefinition<C>[],
+    guards: readonly GuardDefinition[],
     /** The handler that the guards protect. */
     readonly place: string | undefined = undefined,
   ) {
@@ -86,7 +86,7 @@ export class Questions<C extends Context> implements Wiring<C> {
   }
 
   /** Records the guards of a definition: those of its checks (several for a policy), or the definition itself. */
-  private step(name: string, from: number, wired: Wired<C> | undefined): void {
+  private step(name: string, from: number, wired: Wired<Context> | undefined): void {
     const asked = this.questions.slice(from)
     for (const guard of new Set(asked.map(({ check }) => check.guard))) {
       const on = asked.filter(({ check }) => check.guard === guard).flatMap((question) => question.on)
@@ -110,13 +110,13 @@ export class Questions<C extends Context> implements Wiring<C> {
     }
   }
 
-  scope(name: string, subjectOf: SubjectOf<C>): number {
+  scope(name: string, subjectOf: SubjectOf<Context>): number {
     const known = this.scopes.findIndex((scope) => scope.name === name)
     if (known >= 0) return known
     return this.scopes.push({ name, subjectOf, source: SOURCES.get(name) ?? OTHER }) - 1
   }
 
-  ask(question: Question<C>): number {
+  ask(question: Question<Context>): number {
     const { check } = question
     if (this.asks(check.slot)) {
       throw new SentinelError(
@@ -138,7 +138,7 @@ export class Questions<C extends Context> implements Wiring<C> {
   }
 
   /** Exempts holders of exempt roles by their marks, so that the plan itself reads them. */
-  private withExemptions(question: Question<C>): Question<C> {
+  private withExemptions(question: Question<Context>): Question<Context> {
     const { exemptMarks } = this.services
     if (exemptMarks.length === 0 || (question.excused !== 'everybody' && question.excused !== 'roles')) {
       return question
@@ -150,12 +150,12 @@ export class Questions<C extends Context> implements Wiring<C> {
     )
   }
 
-  excuse(excuse: Excuse<C>): void {
+  excuse(excuse: Excuse): void {
     this.excuses.push(excuse)
   }
 
   /** Returns the question that refuses an update after the storage threw; undefined if none does. */
-  closedIn(ask: Ask): Question<C> | undefined {
+  closedIn(ask: Ask): Question<Context> | undefined {
     return this.questions.find(
       ({ check }, index) =>
         check.shadow !== true &&
@@ -195,7 +195,7 @@ export class Questions<C extends Context> implements Wiring<C> {
   /** Returns what an update asks; undefined if nothing. Exceptions of developers' functions go to `failed`. */
   askFor(
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     bot: number,
     exempt: number,
     failed: (error: unknown, what: string) => void,
@@ -206,7 +206,7 @@ export class Questions<C extends Context> implements Wiring<C> {
     const subjects = this.noSubjects.slice()
     for (let i = 0; i < route.scopes.length; i++) {
       const index = route.scopes[i] as number
-      const scope = this.scopes[index] as Scope<C>
+      const scope = this.scopes[index] as Scope
       const { source } = scope
       if (source === ACTOR) subjects[index] = facts.actor
       else if (source === CHAT)
@@ -243,9 +243,9 @@ export class Questions<C extends Context> implements Wiring<C> {
   }
 
   private subjectOf(
-    scope: Scope<C>,
+    scope: Scope,
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     failed: (error: unknown, what: string) => void,
   ): Key | undefined {
     try {
@@ -284,10 +284,10 @@ export class Questions<C extends Context> implements Wiring<C> {
   private tokenOf(
     index: number,
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     failed: (error: unknown, what: string) => void,
   ): number | undefined {
-    const question = this.questions[index] as Question<C>
+    const question = this.questions[index] as Question<Context>
     try {
       return question.token?.(facts, ctx)
     } catch (error) {
@@ -309,14 +309,14 @@ export class Questions<C extends Context> implements Wiring<C> {
     ask: Ask,
     route: Route,
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     failed: (error: unknown, what: string) => void,
   ): Ask {
     let { costs, tokens } = ask
     let limits: (Limit | undefined)[] | undefined
     for (let i = 0; i < route.dynamic.length; i++) {
       const index = route.dynamic[i] as number
-      const question = this.questions[index] as Question<C>
+      const question = this.questions[index] as Question<Context>
       let cost = route.costs[index] as number
       try {
         if (question.when !== undefined && !question.when(facts, ctx)) cost = 0
@@ -347,9 +347,9 @@ export class Questions<C extends Context> implements Wiring<C> {
   }
 
   private costOf(
-    question: Question<C>,
+    question: Question<Context>,
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     failed: (error: unknown, what: string) => void,
   ): number {
     const cost = typeof question.cost === 'function' ? question.cost(facts, ctx) : (question.cost as number)

@@ -6,35 +6,35 @@ import type { Admission, Seat, Wired } from '../guard.js'
 import type { Place } from './places.js'
 
 /** A refusal, with the guard that had no place. */
-export interface Unseated<C extends Context> {
+export interface Unseated {
   readonly refusal: Admission
-  readonly by: Wired<C>
+  readonly by: Wired<Context>
 }
 
 /** Places of all guards that count the update, or a refusal; undefined if no place is needed. */
-export type Taken<C extends Context> = Place | Unseated<C> | undefined
+export type Taken = Place | Unseated | undefined
 
 /** Whether the update was refused a place. */
-export function isUnseated<C extends Context>(taken: Taken<C>): taken is Unseated<C> {
+export function isUnseated(taken: Taken): taken is Unseated {
   return taken !== undefined && 'refusal' in taken
 }
 
 /** Takes places for an update from one guard after another; synchronously as long as places are free. */
-export class Seating<C extends Context> {
+export class Seating {
   constructor(
-    private readonly guards: readonly Wired<C>[],
+    private readonly guards: readonly Wired<Context>[],
     /** Called with what a guard in shadow mode would have refused. */
-    private readonly shadow: (facts: Facts, ctx: C, refusal: Admission) => void,
+    private readonly shadow: (facts: Facts, ctx: Context, refusal: Admission) => void,
   ) {}
 
-  take(facts: Facts, ctx: C): MaybePromise<Taken<C>> {
+  take(facts: Facts, ctx: Context): MaybePromise<Taken> {
     return this.from(0, undefined, facts, ctx)
   }
 
-  private from(from: number, held: Place | undefined, facts: Facts, ctx: C): MaybePromise<Taken<C>> {
+  private from(from: number, held: Place | undefined, facts: Facts, ctx: Context): MaybePromise<Taken> {
     let places = held
     for (let i = from; i < this.guards.length; i++) {
-      const guard = this.guards[i] as Wired<C>
+      const guard = this.guards[i] as Wired<Context>
       const seat = guard.seat?.(facts, ctx, guard.shadow === true)
       if (isPromise(seat)) return this.later(seat, i, places, facts, ctx)
       const taken = this.took(seat, guard, places, facts, ctx)
@@ -49,19 +49,19 @@ export class Seating<C extends Context> {
     at: number,
     held: Place | undefined,
     facts: Facts,
-    ctx: C,
-  ): Promise<Taken<C>> {
-    const taken = this.took(await waiting, this.guards[at] as Wired<C>, held, facts, ctx)
+    ctx: Context,
+  ): Promise<Taken> {
+    const taken = this.took(await waiting, this.guards[at] as Wired<Context>, held, facts, ctx)
     return isUnseated(taken) ? taken : this.from(at + 1, taken, facts, ctx)
   }
 
   private took(
     seat: Seat | undefined,
-    guard: Wired<C>,
+    guard: Wired<Context>,
     held: Place | undefined,
     facts: Facts,
-    ctx: C,
-  ): Taken<C> {
+    ctx: Context,
+  ): Taken {
     if (seat === undefined) return held
     if ('leave' in seat) return held === undefined ? seat : both(held, seat)
     if (guard.shadow === true) {

@@ -6,8 +6,8 @@ import type { Onward } from '../guard.js'
 import type { Elder } from './elders.js'
 
 /** A message that is held back, and the way to its handlers. */
-export interface Part<C extends Context> {
-  readonly ctx: C
+export interface Part {
+  readonly ctx: Context
   readonly next: Onward
   readonly control: SentinelControl
   /** Whether `next` may wait for a place first and calls back when it has one. */
@@ -25,7 +25,7 @@ export interface Patience {
 const AT_ONCE: Patience = { quiet: 0, most: 0 }
 
 /** What bursts need from their guard, and their bounds. */
-export interface BurstsOptions<C extends Context> {
+export interface BurstsOptions {
   readonly clock: Clock
   readonly timers: Timers
   /** Most messages of one burst. */
@@ -35,17 +35,17 @@ export interface BurstsOptions<C extends Context> {
   /** How long the handlers of a burst keep the next one with the same key waiting. */
   readonly deadline: Ms
   /** Called with the last message of a burst whose handlers took longer. */
-  readonly overdue: (part: Part<C>, ms: Ms) => void
+  readonly overdue: (part: Part, ms: Ms) => void
   /** Called with an exception of handlers. Must neither throw nor reject. */
-  readonly failed: (error: unknown, ctx: C) => Promise<void>
+  readonly failed: (error: unknown, ctx: Context) => Promise<void>
   /** Bursts that were wired with earlier options. These bursts join the set when they are drained. */
   readonly elders: Set<Elder>
 }
 
-interface Burst<C extends Context> {
-  readonly lane: Lane<C>
+interface Burst {
+  readonly lane: Lane
   /** Oldest first. */
-  readonly parts: Part<C>[]
+  readonly parts: Part[]
   /** Whether handlers see the parts as a burst; false for a command that only waits for its turn. */
   readonly gathered: boolean
   /** Whether it takes no further parts and waits only for its turn. */
@@ -58,8 +58,8 @@ interface Burst<C extends Context> {
 }
 
 /** A running call of handlers for a burst. */
-interface Run<C extends Context> {
-  readonly part: Part<C>
+interface Run {
+  readonly part: Part
   /**
    * When the handlers began; undefined while they wait for bursts of earlier options or for a place, which have bounds of their
    * own.
@@ -68,12 +68,12 @@ interface Run<C extends Context> {
 }
 
 /** The bursts of one key. A lane exists as long as something waits or runs. */
-interface Lane<C extends Context> {
+interface Lane {
   readonly key: string
   /** All but the last are sealed. */
-  readonly waiting: Burst<C>[]
+  readonly waiting: Burst[]
   /** Running handlers, without those past their deadline. */
-  readonly runs: Set<Run<C>>
+  readonly runs: Set<Run>
   /** Called when nothing waits or runs any more. */
   readonly ended: (() => void)[]
   /** Cancels the timer for the deadline; set while something waits for running handlers. */
@@ -90,14 +90,14 @@ interface Lane<C extends Context> {
  *
  * After `reconfigure()`, bursts of earlier options go first: their lane must be empty before a burst of the same key is handled.
  */
-export class Bursts<C extends Context> implements Elder {
-  private readonly lanes = new Map<string, Lane<C>>()
+export class Bursts implements Elder {
+  private readonly lanes = new Map<string, Lane>()
   /** All waiting bursts, oldest first. */
-  private readonly held = new Set<Burst<C>>()
+  private readonly held = new Set<Burst>()
   private readonly running = new Set<Promise<void>>()
   private closed = false
 
-  constructor(private readonly options: BurstsOptions<C>) {}
+  constructor(private readonly options: BurstsOptions) {}
 
   /** Number of waiting bursts. */
   get size(): number {
@@ -113,7 +113,7 @@ export class Bursts<C extends Context> implements Elder {
    * Adds a message to the burst of its key. After {@link drain}, the message only waits for its turn; returns false if nothing of
    * the key waits or runs, so that the message may pass directly.
    */
-  hold(key: string, part: Part<C>, patience: Patience): boolean {
+  hold(key: string, part: Part, patience: Patience): boolean {
     if (this.closed && !this.isBusy(key)) return false
     const { quiet, most } = this.closed ? AT_ONCE : patience
     const now = this.options.clock()
@@ -132,7 +132,7 @@ export class Bursts<C extends Context> implements Elder {
    * Queues a message behind what its key holds, which is handled now. Returns false if nothing of the key waits or runs, so that
    * the message may pass directly.
    */
-  follow(key: string, part: Part<C>): boolean {
+  follow(key: string, part: Part): boolean {
     if (!this.isBusy(key)) return false
     const lane = this.laneOf(key)
     const last = lane.waiting.at(-1)
@@ -199,7 +199,7 @@ export class Bursts<C extends Context> implements Elder {
     }
   }
 
-  private laneOf(key: string): Lane<C> {
+  private laneOf(key: string): Lane {
     let lane = this.lanes.get(key)
     if (lane === undefined) {
       lane = { key, waiting: [], runs: new Set(), ended: [], disarm: undefined }
@@ -208,12 +208,12 @@ export class Bursts<C extends Context> implements Elder {
     return lane
   }
 
-  private open(lane: Lane<C>, gathered: boolean, now: Ms, endAt: Ms): Burst<C> {
+  private open(lane: Lane, gathered: boolean, now: Ms, endAt: Ms): Burst {
     if (this.held.size >= this.options.maxKeys) {
       const [oldest] = this.held
       if (oldest !== undefined) this.start(oldest.lane, true)
     }
-    const burst: Burst<C> = {
+    const burst: Burst = {
       lane,
       parts: [],
       gathered,
@@ -229,7 +229,7 @@ export class Bursts<C extends Context> implements Elder {
   }
 
   /** Moves the deadlines of a burst with a clock that was set back; otherwise the burst would wait longer by the difference. */
-  private look(burst: Burst<C>, now: Ms): void {
+  private look(burst: Burst, now: Ms): void {
     const back = burst.seenAt - now
     if (back > 0) {
       burst.quietAt -= back
@@ -239,7 +239,7 @@ export class Bursts<C extends Context> implements Elder {
   }
 
   /** Starts the first burst of the lane if it is due; otherwise arranges to be called again. */
-  private advance(lane: Lane<C>): void {
+  private advance(lane: Lane): void {
     this.turnOut(lane)
     // Called again when the running handlers have ended, or have run for too long.
     if (lane.runs.size > 0) {
@@ -265,7 +265,7 @@ export class Bursts<C extends Context> implements Elder {
   }
 
   /** Stops waiting for handlers past their deadline; the next burst runs beside them. */
-  private turnOut(lane: Lane<C>): void {
+  private turnOut(lane: Lane): void {
     if (!isWaitedFor(lane)) return
     for (const run of [...lane.runs]) {
       const age = this.ageOf(run)
@@ -275,7 +275,7 @@ export class Bursts<C extends Context> implements Elder {
     }
   }
 
-  private watch(lane: Lane<C>): void {
+  private watch(lane: Lane): void {
     if (lane.disarm !== undefined || !isWaitedFor(lane)) return
     const age = Math.max(...[...lane.runs].map((run) => this.ageOf(run)))
     if (age < 0) return
@@ -286,7 +286,7 @@ export class Bursts<C extends Context> implements Elder {
   }
 
   /** Returns how long handlers have been running; negative if they have not begun. */
-  private ageOf(run: Run<C>): Ms {
+  private ageOf(run: Run): Ms {
     if (run.since === undefined) return -1
     const now = this.options.clock()
     // After the clock was set back, the age would be negative.
@@ -294,7 +294,7 @@ export class Bursts<C extends Context> implements Elder {
     return now - run.since
   }
 
-  private waitOf(burst: Burst<C>): Ms {
+  private waitOf(burst: Burst): Ms {
     if (burst.sealed) return 0
     const now = this.options.clock()
     this.look(burst, now)
@@ -302,7 +302,7 @@ export class Bursts<C extends Context> implements Elder {
   }
 
   /** @param beside Whether to start beside running handlers, since the number of waiting bursts is bounded. */
-  private start(lane: Lane<C>, beside = false): void {
+  private start(lane: Lane, beside = false): void {
     const burst = lane.waiting.shift()
     const last = burst?.parts.at(-1)
     if (burst === undefined || last === undefined) return
@@ -310,7 +310,7 @@ export class Bursts<C extends Context> implements Elder {
     this.held.delete(burst)
     // A part may itself be a burst that was gathered further up.
     if (burst.gathered) last.control.burst = burst.parts.flatMap(({ ctx, control }) => control.burst ?? [ctx])
-    const run: Run<C> = { part: last, since: undefined }
+    const run: Run = { part: last, since: undefined }
     lane.runs.add(run)
     const running = this.handle(run, lane, beside).then(() => {
       this.running.delete(running)
@@ -319,7 +319,7 @@ export class Bursts<C extends Context> implements Elder {
     this.running.add(running)
   }
 
-  private async handle(run: Run<C>, lane: Lane<C>, beside: boolean): Promise<void> {
+  private async handle(run: Run, lane: Lane, beside: boolean): Promise<void> {
     const { ctx, next, seated } = run.part
     const begun = (): void => {
       run.since = this.options.clock()
@@ -337,14 +337,14 @@ export class Bursts<C extends Context> implements Elder {
   }
 }
 
-function isWaitedFor<C extends Context>({ waiting, ended }: Lane<C>): boolean {
+function isWaitedFor({ waiting, ended }: Lane): boolean {
   return waiting.length > 0 || ended.length > 0
 }
 
 /** Inserts a part by its update id: webhook requests may overtake each other. */
-function insert<C extends Context>(parts: Part<C>[], part: Part<C>): void {
+function insert(parts: Part[], part: Part): void {
   let at = parts.length
   const id = part.control.facts.updateId
-  while (at > 0 && (parts[at - 1] as Part<C>).control.facts.updateId > id) at--
+  while (at > 0 && (parts[at - 1] as Part).control.facts.updateId > id) at--
   parts.splice(at, 0, part)
 }

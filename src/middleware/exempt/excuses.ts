@@ -5,21 +5,17 @@ import type { Question } from '../guard.js'
 import { NOT_EXEMPT, spares } from './exemptions.js'
 
 /** Exempts some actors from the checks that follow it in one plan. */
-export interface Excuse<C extends Context> {
+export interface Excuse {
   /** Returns the actor's exemption level as far as it is known without asking anybody. */
-  levelOf(facts: Facts, ctx: C): number
+  levelOf(facts: Facts, ctx: Context): number
   /** Marks whose holders are exempt; read by the plan. */
   readonly marks: readonly string[]
   /** Whether a refused actor is exempt after all; {@link levelOf} knows the answer from then on. */
-  rescues?(facts: Facts, ctx: C): MaybePromise<boolean>
+  rescues?(facts: Facts, ctx: Context): MaybePromise<boolean>
 }
 
 /** Returns the question so that it is not asked about actors whom the excuse exempts. */
-export function excused<C extends Context>(
-  question: Question<C>,
-  excuse: Excuse<C>,
-  actor: number,
-): Question<C> {
+export function excused(question: Question<Context>, excuse: Excuse, actor: number): Question<Context> {
   const { excused: whom, when } = question
   if (whom === 'nobody') return question
   const { rescues } = excuse
@@ -35,11 +31,11 @@ export function excused<C extends Context>(
 }
 
 /** Returns the question so that it skips holders of some marks. */
-export function withMarks<C extends Context>(
-  question: Question<C>,
+export function withMarks(
+  question: Question<Context>,
   marks: readonly string[],
   actor: number,
-): Question<C> {
+): Question<Context> {
   const { check } = question
   if (marks.length === 0) return question
   if (check.unless === undefined) {

@@ -119,12 +119,7 @@ const SCOPES_OF: Readonly<Record<SubjectKind, readonly string[]>> = {
 }
 
 /** Returns the state of every limit that counts a subject, or of one by name. Writes nothing. */
-export async function peek(
-  chain: Chain<Context>,
-  bot: number,
-  whom: Subject,
-  limit?: string,
-): Promise<LimitState[]> {
+export async function peek(chain: Chain, bot: number, whom: Subject, limit?: string): Promise<LimitState[]> {
   const looked: Looked = { bot, key: subjectKey(whom), parts: partsOf(whom), limit }
   revive(chain)
   const states: LimitState[] = []
@@ -160,7 +155,7 @@ function partsOf(whom: Subject): ReadonlyMap<string, Key> {
 }
 
 async function statesIn(
-  chain: Chain<Context>,
+  chain: Chain,
   at: string | undefined,
   { bot, key, parts, limit }: Looked,
 ): Promise<LimitState[]> {
@@ -198,7 +193,7 @@ async function statesIn(
 }
 
 /** Returns the slots of all limits with a name. */
-export function slotsOf(chain: Chain<Context>, limit: string): readonly string[] {
+export function slotsOf(chain: Chain, limit: string): readonly string[] {
   const slots = allQuestions(chain).filter(({ name }) => name === limit)
   if (slots.length === 0) throw unknownLimit('reset', limit, limitNames(chain))
   return [...new Set(slots.map(({ check }) => check.slot))]
@@ -206,7 +201,7 @@ export function slotsOf(chain: Chain<Context>, limit: string): readonly string[]
 
 /** Simulates an update, and asks every check on its own as well. Writes nothing. */
 export async function simulate(
-  chain: Chain<Context>,
+  chain: Chain,
   exemptions: Exemptions,
   bot: KnownBot | undefined,
   update: Update,
@@ -260,7 +255,7 @@ const NOBODY: UserFromGetMe = {
   has_main_web_app: false,
 } as UserFromGetMe
 
-async function judgeOf(chain: Chain<Context>): Promise<Judge> {
+async function judgeOf(chain: Chain): Promise<Judge> {
   const judge = await chain.ready()
   if (judge !== undefined) return judge
   throw new SentinelError(
@@ -269,7 +264,7 @@ async function judgeOf(chain: Chain<Context>): Promise<Judge> {
   )
 }
 
-function counts(chain: Chain<Context>, check: Check, key: Key): boolean {
+function counts(chain: Chain, check: Check, key: Key): boolean {
   // The part after the dot names a record of its own for the same subject: see throttle's edits and joins.
   const [scope = ''] = (chain.questions.scopeNames()[check.subject] as string).split('.')
   const { kind } = keySubject(key)
@@ -302,13 +297,7 @@ function inForce(
 }
 
 /** Creates an ask about one subject for one check. */
-function only(
-  chain: Chain<Context>,
-  bot: number,
-  index: number,
-  key: Key,
-  parts: ReadonlyMap<string, Key>,
-): Ask {
+function only(chain: Chain, bot: number, index: number, key: Key, parts: ReadonlyMap<string, Key>): Ask {
   const { questions } = chain.questions
   const { check } = questions[index] as Question<Context>
   const subjects = chain.questions
@@ -322,7 +311,7 @@ function onlyOf(ask: Ask, index: number): Ask {
 }
 
 /** Recreates the guards in front of handlers that have not been used since options were changed. */
-function revive(chain: Chain<Context>): void {
+function revive(chain: Chain): void {
   const { former } = chain
   for (const of of former.late.values()) {
     const known = [...former.layers, ...chain.layers].some(
@@ -342,7 +331,7 @@ function revive(chain: Chain<Context>): void {
 }
 
 /** Returns all questions: of the sentinel, of handlers that have received updates, and of named policies. */
-function allQuestions(chain: Chain<Context>): readonly Question<Context>[] {
+function allQuestions(chain: Chain): readonly Question<Context>[] {
   const { services } = chain
   revive(chain)
   const known = chain.within.flatMap((each) => each.questions.questions)
@@ -352,7 +341,7 @@ function allQuestions(chain: Chain<Context>): readonly Question<Context>[] {
   return [...known, ...named]
 }
 
-function limitNames(chain: Chain<Context>): readonly string[] {
+function limitNames(chain: Chain): readonly string[] {
   const limits = allQuestions(chain).filter(({ check }) => limitOf(check) !== undefined)
   return [...new Set(limits.map(({ name }) => name))]
 }

@@ -1,4 +1,3 @@
-import type { Context } from 'grammy'
 import type { Update } from 'grammy/types'
 import { later } from '../../core/later.js'
 import type { Subject } from '../../core/subject.js'
@@ -11,13 +10,13 @@ import type { LimitState, Simulation } from './inspection.js'
 const inspecting = later('guard.peek', () => import('./inspection.js'))
 
 /** Returns the slots of all limits with a name. */
-export async function slotsOf(chain: Chain<Context>, limit: string): Promise<readonly string[]> {
+export async function slotsOf(chain: Chain, limit: string): Promise<readonly string[]> {
   return (await inspecting.load()).slotsOf(chain, limit)
 }
 
 /** Returns the state of every limit that counts a subject, for one bot. */
 export async function peek(
-  chain: Chain<Context>,
+  chain: Chain,
   bot: KnownBot | undefined,
   whom: Subject,
   limit?: string,
@@ -27,7 +26,7 @@ export async function peek(
 
 /** Simulates an update of a bot. */
 export async function simulate(
-  chain: Chain<Context>,
+  chain: Chain,
   exemptions: Exemptions,
   { bots, events }: Services,
   update: Update,

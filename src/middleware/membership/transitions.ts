@@ -83,7 +83,7 @@ const OF_THE_BOT: Readonly<Partial<Record<TransitionEvent, TransitionEvent>>> = 
  * Returns the transitions in a `chat_member`, `my_chat_member` or `chat_join_request`, in order: first what ended, then
  * what began. Empty for any other update and for malformed ones.
  */
-export function transitionsOf<C extends Context>(facts: Facts, ctx: C): Transition<TransitionEvent, C>[] {
+export function transitionsOf(facts: Facts, ctx: Context): Transition[] {
   const { kind } = facts
   if (kind !== 'chat_member' && kind !== 'my_chat_member' && kind !== 'chat_join_request') return []
   // The update comes from outside, so its types are not certain.
@@ -107,7 +107,7 @@ export function transitionsOf<C extends Context>(facts: Facts, ctx: C): Transiti
   const before = memberOf(update.old_chat_member)
   const after = memberOf(update.new_chat_member)
   if (before === undefined || after === undefined) return []
-  const tell = (event: TransitionEvent, member: User): Transition<TransitionEvent, C> => ({
+  const tell = (event: TransitionEvent, member: User): Transition => ({
     ...common,
     event,
     member,

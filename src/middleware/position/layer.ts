@@ -18,14 +18,14 @@ export interface OwnServices extends Pick<ServicesOptions, 'storage' | 'clock' |
  * Guards in one position. Their chain is created with the first update, behind the sentinel that admitted it: with its storage,
  * clock, listeners, notices and exemptions, and a plan of its own. Without a sentinel they keep their state in memory.
  */
-export class Layer<C extends Context = Context> {
-  private chain: Chain<C> | undefined
-  private root: Chain<Context> | undefined
+export class Layer {
+  private chain: Chain | undefined
+  private root: Chain | undefined
   /** Chains by sentinel: two bots may share a handler. */
-  readonly behind = new WeakMap<Chain<Context>, Chain<C>>()
-  private alone: Chain<C> | undefined
+  readonly behind = new WeakMap<Chain, Chain>()
+  private alone: Chain | undefined
   /** Refusals by sentinel behind which these guards do not fit; the error was reported once, and updates are refused there. */
-  private readonly unfit = new WeakMap<object, Refusals<C>>()
+  private readonly unfit = new WeakMap<object, Refusals>()
   private services: Services | undefined
 
   /**
@@ -34,8 +34,8 @@ export class Layer<C extends Context = Context> {
    * sentinel.
    */
   constructor(
-    readonly definitions: readonly GuardDefinition<C>[],
-    private readonly named: (root: Chain<Context> | undefined) => string,
+    readonly definitions: readonly GuardDefinition[],
+    private readonly named: (root: Chain | undefined) => string,
     readonly place?: Place,
     readonly own?: OwnServices,
     /** Without a place: whether very many guards of this name exist. */
@@ -47,7 +47,7 @@ export class Layer<C extends Context = Context> {
     return this.chain !== undefined
   }
 
-  run(ctx: C, next: NextFunction): MaybePromise<void> {
+  run(ctx: Context, next: NextFunction): MaybePromise<void> {
     const root = this.own === undefined ? rootOf(ctx) : undefined
     const chain = this.chain !== undefined && root === this.root ? this.chain : this.chainBehind(root)
     if (chain === undefined) return this.refuse(root, ctx)
@@ -56,16 +56,16 @@ export class Layer<C extends Context = Context> {
   }
 
   /** Refuses an update because the guards do not fit together; the refusal is not counted as an update that passed before. */
-  private refuse(root: Chain<Context> | undefined, ctx: C): MaybePromise<void> {
+  private refuse(root: Chain | undefined, ctx: Context): MaybePromise<void> {
     const { bots } = root?.services ?? this.ownServices()
     const facts =
-      (ctx as C & Partial<SentinelFlavor>).sentinel?.facts ?? describe(ctx.update, bots.of(ctx).reading)
+      (ctx as Context & Partial<SentinelFlavor>).sentinel?.facts ?? describe(ctx.update, bots.of(ctx).reading)
     const guard = this.definitions[0]?.name ?? ''
     const why = 'could not be put together; see the error told of "wiring"'
     return this.unfit.get(root ?? this)?.deny(facts, ctx, 'unavailable', guard, why, 'silent')
   }
 
-  private chainBehind(root: Chain<Context> | undefined): Chain<C> | undefined {
+  private chainBehind(root: Chain | undefined): Chain | undefined {
     if (this.unfit.has(root ?? this)) return undefined
     const known = root === undefined ? this.alone : this.behind.get(root)
     const chain = known ?? this.made(root)
@@ -80,7 +80,7 @@ export class Layer<C extends Context = Context> {
   /**
    * Creates the chain. Guards that do not fit together are reported and refuse every update: throwing here would stop the bot.
    */
-  private made(root: Chain<Context> | undefined): Chain<C> | undefined {
+  private made(root: Chain | undefined): Chain | undefined {
     const services = root?.services ?? this.ownServices()
     try {
       const place = this.place?.name
@@ -93,9 +93,8 @@ export class Layer<C extends Context = Context> {
       }
       const name = many && place !== undefined ? `${place} ${labelOf(this.definitions)}` : this.named(root)
       if (root !== undefined) {
-        const definitions = this.definitions as unknown as readonly GuardDefinition[]
         // Without a place, limits are named after their guards, so that they do not get the names of the sentinel's own limits.
-        return root.layer(definitions, name, place ?? name, many) as unknown as Chain<C>
+        return root.layer(this.definitions, name, place ?? name, many)
       }
       const nobody = new Exemptions({}, undefined)
       return new Chain(services, this.definitions, name, nobody, newTally(), true, { place })
@@ -113,6 +112,6 @@ export class Layer<C extends Context = Context> {
 }
 
 /** Returns the common label of guards, such as `throttle 3/1m + debounce leading 1000`. */
-export function labelOf<C extends Context>(definitions: readonly GuardDefinition<C>[]): string {
+export function labelOf(definitions: readonly GuardDefinition[]): string {
   return definitions.map(({ name, label }) => (label === undefined ? name : `${name} ${label}`)).join(' + ')
 }

@@ -12,16 +12,16 @@ import { type Step, standingOf, walk } from './standing.js'
  * each keeps the name it has on its own.
  */
 export class Neighbours {
-  private root: Chain<Context> | undefined
+  private root: Chain | undefined
   private steps: readonly Step[] = []
   /** By sentinel: two bots may share a composer. */
-  private readonly behind = new WeakMap<Chain<Context>, readonly Joined[]>()
+  private readonly behind = new WeakMap<Chain, readonly Joined[]>()
   /** All groups so far, each created once: after reconfigure(), a group's state is found by the identity of its definitions. */
   private readonly made: Joined[] = []
 
   constructor(private readonly guards: readonly Guard[]) {}
 
-  run(root: Chain<Context>, ctx: Context, next: NextFunction): MaybePromise<void> {
+  run(root: Chain, ctx: Context, next: NextFunction): MaybePromise<void> {
     if (root !== this.root) {
       const joined =
         this.behind.get(root) ?? groupsOf(this.guards, root.services).map((group) => this.joinedOf(group))
@@ -38,7 +38,7 @@ export class Neighbours {
     return joined
   }
 
-  private place(root: Chain<Context>, joined: readonly Joined[]): void {
+  private place(root: Chain, joined: readonly Joined[]): void {
     this.root = root
     this.steps = joined.map(({ step }) => step)
     this.behind.set(root, joined)
@@ -55,7 +55,7 @@ export class Neighbours {
    * Called when one of the guards is also used on its own elsewhere: the guards that were asked with it are asked without it from
    * now on.
    */
-  private part(guard: Guard, root: Chain<Context>): void {
+  private part(guard: Guard, root: Chain): void {
     const joined = this.behind.get(root)
     if (joined?.some((each) => each.joins(guard)) !== true) {
       // Groups of earlier options that included the guard are dropped.
@@ -72,7 +72,7 @@ export class Neighbours {
   }
 
   /** Drops a group that is in use or known from earlier options. */
-  private leave(root: Chain<Context>, { layer }: Joined): void {
+  private leave(root: Chain, { layer }: Joined): void {
     if (layer === undefined) return
     root.former.forget(layer.definitions)
     const chain = [...root.layers].find(({ of }) => of?.[0] === layer.definitions)
@@ -83,7 +83,7 @@ export class Neighbours {
 }
 
 /** Removes a chain of guards that are asked differently from now on: frees its name, and handles what it holds back. */
-function drop(root: Chain<Context>, chain: Chain<Context>): Promise<void> {
+function drop(root: Chain, chain: Chain): Promise<void> {
   root.layers.delete(chain)
   root.names.taken.delete(chain.name.slice(root.name.length + 1))
   return chain.drain()
@@ -124,7 +124,7 @@ function groupsOf(guards: readonly Guard[], services: Services): readonly Group[
  * Whether guards include `once`. It must not follow an album's claim in one plan, which would waive it for the later parts of an
  * album.
  */
-function countsOnce({ questions }: Questions<Context>): boolean {
+function countsOnce({ questions }: Questions): boolean {
   return questions.some(({ check }) => check.kind === 'claim' && check.tokens === 'sequence')
 }
 
@@ -149,7 +149,7 @@ function nameOf(guard: Guard): string {
 }
 
 /** Wires guards as one plan; undefined if they do not fit together. */
-function together(guards: readonly Guard[], services: Services): Questions<Context> | undefined {
+function together(guards: readonly Guard[], services: Services): Questions | undefined {
   try {
     return new Questions(services, guards.flatMap(placed))
   } catch {

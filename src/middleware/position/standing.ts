@@ -11,7 +11,7 @@ interface Standing {
   /** Whether updates reached it on its own: it then also stands outside of fused composers, where positions are not counted. */
   alone: boolean
   /** Separates the guard from those that are asked together with it. */
-  leave: ((root: Chain<Context>) => void) | undefined
+  leave: ((root: Chain) => void) | undefined
 }
 
 const standings = new WeakMap<object, Standing>()
@@ -30,7 +30,7 @@ export function standingOf(given: unknown): Standing | undefined {
  * Called when an update reaches a guard on its own behind a sentinel. The guard is one limit everywhere, so it is asked alone
  * from now on.
  */
-export function standsAlone(guard: object, root: Chain<Context> | undefined): void {
+export function standsAlone(guard: object, root: Chain | undefined): void {
   const standing = standings.get(guard)
   if (standing === undefined || root === undefined) return
   standing.alone = true

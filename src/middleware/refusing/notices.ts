@@ -112,7 +112,7 @@ export class Notices {
    * a group disturbs others, so it is sent for commands only, and visible to the sender only where Telegram supports it. Query
    * ids that are not strings are not sent back, since a forged object may be arbitrarily large.
    */
-  answer<C extends Context>(ctx: C, facts: Facts, verdict: Denied, denial: Denial<C>, notice: boolean): void {
+  answer(ctx: Context, facts: Facts, verdict: Denied, denial: Denial, notice: boolean): void {
     // The first of the two updates is answered instead.
     if (verdict.reason === 'duplicate') return
     const { guard, limit } = verdict

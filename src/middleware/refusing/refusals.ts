@@ -17,7 +17,7 @@ const REASONS: Readonly<Partial<Record<RefusalCause, DenialReason>>> = {
 }
 
 /** Returns the verdict for a refusal by a question. */
-export function verdictOf<C extends Context>(question: Question<C>, decision: Decision): Denied {
+export function verdictOf(question: Question<Context>, decision: Decision): Denied {
   return {
     allowed: false,
     guard: question.check.guard,
@@ -37,7 +37,7 @@ export interface UnreadUpdate {
 }
 
 /** Handles stopped updates: counts them, tells listeners and sends answers. */
-export class Refusals<C extends Context> {
+export class Refusals {
   constructor(
     private readonly services: Services,
     private readonly tally: Tally,
@@ -48,7 +48,7 @@ export class Refusals<C extends Context> {
   ) {}
 
   /** Handles a refusal by the plan. */
-  stop(facts: Facts, ctx: C, question: Question<C>, decision: Decision): MaybePromise<void> {
+  stop(facts: Facts, ctx: Context, question: Question<Context>, decision: Decision): MaybePromise<void> {
     const verdict = verdictOf(question, decision)
     const { denial } = question
     // The reason of a block is looked up only if somebody reads it: a flood from blocked users must not cost a lookup each.
@@ -66,11 +66,11 @@ export class Refusals<C extends Context> {
   /** Handles a denial from outside the plan: by a resolver, a handler, or because the storage is down. */
   deny(
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     reason: DenialReason,
     guard: string,
     note?: string,
-    denial: Denial<C> = 'notice',
+    denial: Denial = 'notice',
     wasAllowed = false,
   ): MaybePromise<void> {
     const retryAfterMs = Number.POSITIVE_INFINITY
@@ -81,10 +81,10 @@ export class Refusals<C extends Context> {
   /** Handles a refusal by a limit that is not part of the plan. */
   veto(
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     reason: DenialReason,
     by: Vetoer,
-    denial: Denial<C> = 'notice',
+    denial: Denial = 'notice',
     /** Whether the hooks of the other guards have already run. */
     late = false,
     wasAllowed = false,
@@ -104,13 +104,13 @@ export class Refusals<C extends Context> {
   }
 
   /** Handles a veto by a hook. */
-  hooked(facts: Facts, ctx: C, veto: HookVeto, wasAllowed = false): MaybePromise<void> {
+  hooked(facts: Facts, ctx: Context, veto: HookVeto, wasAllowed = false): MaybePromise<void> {
     const notice = this.steps?.isNotice(veto, facts, ctx) === true
     return this.follow(facts, ctx, vetoVerdict(veto.hook, veto.note), 'notice', notice, false, wasAllowed)
   }
 
   /** Reports an update that would have been stopped without shadow mode. */
-  shadow(facts: Facts, ctx: C, guard: string, limit: string, reason: DenialReason): void {
+  shadow(facts: Facts, ctx: Context, guard: string, limit: string, reason: DenialReason): void {
     this.tally.shadow++
     this.services.events.tell('shadow', {
       facts,
@@ -122,7 +122,7 @@ export class Refusals<C extends Context> {
     })
   }
 
-  private noteOf(question: Question<C>, facts: Facts, ctx: C): string | undefined {
+  private noteOf(question: Question<Context>, facts: Facts, ctx: Context): string | undefined {
     try {
       return question.note?.(facts, ctx)
     } catch (error) {
@@ -135,7 +135,7 @@ export class Refusals<C extends Context> {
    * Counts a refused update without parsing it. Passive listeners get a context that is created only when they read it. Returns
    * false and does nothing if more has to follow: a listener, a hook, a notice, or a `deny` function.
    */
-  count(question: Question<C>, decision: Decision, unread: UnreadUpdate): boolean {
+  count(question: Question<Context>, decision: Decision, unread: UnreadUpdate): boolean {
     const { check, denial, name } = question
     const { events, hooks, notices } = this.services
     const said =
@@ -168,9 +168,9 @@ export class Refusals<C extends Context> {
 
   private follow(
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     verdict: Denied,
-    denial: Denial<C>,
+    denial: Denial,
     notice: boolean,
     late = false,
     wasAllowed = false,
@@ -183,9 +183,9 @@ export class Refusals<C extends Context> {
 
   private async followHooks(
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     verdict: Denied,
-    denial: Denial<C>,
+    denial: Denial,
     notice: boolean,
     late: boolean,
     wasAllowed: boolean,
@@ -196,9 +196,9 @@ export class Refusals<C extends Context> {
 
   private told(
     facts: Facts,
-    ctx: C,
+    ctx: Context,
     verdict: Denied,
-    denial: Denial<C>,
+    denial: Denial,
     notice: boolean,
     wasAllowed: boolean,
   ): void {
@@ -206,7 +206,7 @@ export class Refusals<C extends Context> {
     if (isFirst) this.tallied(verdict.guard, verdict.reason)
     if (isFirst && wasAllowed) this.tally.allowed--
     if (this.inner) {
-      ;(ctx as C & Partial<SentinelFlavor>).sentinel?.decide(verdict)
+      ;(ctx as Context & Partial<SentinelFlavor>).sentinel?.decide(verdict)
     }
     this.services.events.tell('denied', { facts, ctx, verdict, wasAllowed, isFirst })
     this.services.notices.answer(ctx, facts, verdict, denial, notice)
