@@ -35,14 +35,14 @@ const folder = mkdtempSync(join(tmpdir(), 'bench-'))
 let missed = 0
 let built = {}
 for (const name of Object.keys(BENCHES)) {
-  const script = join(root, 'scripts', `bench-${name}.mjs`)
-  if (!existsSync(script) || (wanted.length > 0 && !wanted.includes(name))) continue
+  if (wanted.length > 0 && !wanted.includes(name)) continue
   console.log(`\n=== ${name}: ${BENCHES[name]}`)
   const file = join(folder, `${name}.json`)
   const share = { BENCH_SHARE: String(tried ? 0.01 : (SHARES[name] ?? 1)) }
   const from = performance.now()
-  const code = await node([script], { env: { ...share, ...process.env, ...built, BENCH_FINDINGS: file } })
-  built = { BENCH_BUILT: 'tsconfig.bench.json' }
+  const script = [join(root, 'scripts', 'bench-one.mjs'), name]
+  const code = await node(script, { env: { ...share, ...process.env, ...built, BENCH_FINDINGS: file } })
+  built = { BENCH_BUILT: 'yes' }
   console.log(`${name} took ${((performance.now() - from) / 1000).toFixed(0)} s`)
   if (!existsSync(file)) {
     console.error(`${name} ended with ${code} and told nothing`)

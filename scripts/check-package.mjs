@@ -1,20 +1,26 @@
 // Packs the package and checks it from the point of view of a user: its files, whether everything that the manifest promises is there,
 // and whether its types resolve. Reads dist: build first.
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import { problemsOfFiles, problemsOfLinks } from './packed-files.mjs'
-import { programOf, root } from './run.mjs'
+import { npm, programOf, root } from './run.mjs'
 
 // The schema is data for editors, and its types are never imported.
 const ATTW = ['--no-emoji', '--exclude-entrypoints', 'options.schema.json']
 
 const folder = mkdtempSync(join(tmpdir(), 'package-'))
 try {
-  const [packed] = JSON.parse(npm(['pack', '--json', '--ignore-scripts', '--pack-destination', folder]))
+  const told = npm(['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+    maxBuffer: 2 ** 26,
+  })
+  const [packed] = JSON.parse(told)
   const files = packed.files.map(({ path }) => path)
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const problems = [
@@ -54,13 +60,4 @@ try {
   }
 } finally {
   rmSync(folder, { recursive: true, force: true })
-}
-
-/** Runs npm, by the path that npm passes to its scripts, otherwise by name. */
-function npm(args) {
-  const cli = process.env.npm_execpath
-  const options = { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 2 ** 26 }
-  return cli?.endsWith('.js')
-    ? execFileSync(process.execPath, [cli, ...args], options)
-    : execFileSync('npm', args, options)
 }

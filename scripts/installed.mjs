@@ -1,8 +1,8 @@
-import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { root } from './run.mjs'
+import { pathToFileURL } from 'node:url'
+import { npm, root } from './run.mjs'
 
 /** Installs the dependencies of a folder with its own package, if its lock file has changed since the last time. */
 export async function installed(name) {
@@ -14,8 +14,9 @@ export async function installed(name) {
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return
   console.log(`installing ${name}/ (the first time, or its lock file has changed)`)
   const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']
-  const cli = process.env.npm_execpath
-  const [program, first] = cli?.endsWith('.js') ? [process.execPath, [cli]] : ['npm', []]
-  execFileSync(program, [...first, ...args], { cwd: folder, stdio: 'inherit', timeout: 10 * 60_000 })
+  npm(args, { cwd: folder, stdio: 'inherit', timeout: 10 * 60_000 })
   writeFileSync(stamp, lock)
 }
+
+// Run by npm test in parallel with its tests, for a folder that a later step needs.
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await installed(process.argv[2])

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { constants } from 'node:os'
@@ -15,6 +15,14 @@ export function programOf(dependency, name = dependency) {
   const manifest = join(root, 'node_modules', dependency, 'package.json')
   const { bin } = require(manifest)
   return join(dirname(manifest), typeof bin === 'string' ? bin : bin[name])
+}
+
+/** Runs npm, by the path that npm passes to its scripts, otherwise by name; returns what it printed unless that is inherited. */
+export function npm(args, options) {
+  const cli = process.env.npm_execpath
+  return cli?.endsWith('.js')
+    ? execFileSync(process.execPath, [cli, ...args], options)
+    : execFileSync('npm', args, options)
 }
 
 /** How long a program may take to end after it has written its results. */

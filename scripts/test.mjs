@@ -34,7 +34,7 @@ let stopped
 // Packages for `interop` are fetched while tests wait for servers. If that fails, the step itself tries again and reports why.
 let fetching
 for (const [name, args, options] of steps) {
-  if (name === 'unit') fetching = node(script('fetch-interop.mjs')).catch(console.error)
+  if (name === 'unit') fetching = node(script('installed.mjs', 'interop')).catch(console.error)
   if (name === 'interop') await fetching
   console.log(`\n== ${name}`)
   const start = performance.now()
