@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Timers } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
 import { SentinelError } from '../../../core/errors.js'
+import { setNewest } from '../bounded-map.js'
 import type { FloodWait } from '../options.js'
 import { Pace } from './pace.js'
 
@@ -102,14 +103,7 @@ export class FloodControl {
 
   #paceOf(method: string): Pace {
     const known = this.#paces.get(method) ?? new Pace()
-    this.#paces.delete(method)
-    this.#paces.set(method, known)
-    if (this.#paces.size > MOST_METHODS) {
-      for (const [quiet] of this.#paces) {
-        this.#paces.delete(quiet)
-        break
-      }
-    }
+    setNewest(this.#paces, method, known, MOST_METHODS)
     return known
   }
 

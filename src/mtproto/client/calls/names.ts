@@ -3,6 +3,7 @@ import type { Ms } from '../../../core/duration.js'
 import { SentinelError } from '../../../core/errors.js'
 import type { Values } from '../../../storage/values.js'
 import { chatIdOfChannel } from '../../protocol/chat-ids.js'
+import { dropOldest, setNewest } from '../bounded-map.js'
 import type { SessionStorage } from '../sessions/session-storage.js'
 import type { Caller } from './caller.js'
 import { markedId } from './peers.js'
@@ -94,7 +95,7 @@ export class Names {
   #pass(name: string): void {
     this.#known.delete(name)
     this.#passed.add(name)
-    if (this.#passed.size > MOST_NAMES) forgetFirst(this.#passed)
+    if (this.#passed.size > MOST_NAMES) dropOldest(this.#passed)
   }
 
   /** Result stored by an earlier process or from an update. */
@@ -170,9 +171,7 @@ export class Names {
   }
 
   #note(name: string, known: Known): void {
-    this.#known.delete(name)
-    this.#known.set(name, known)
-    if (this.#known.size > MOST_NAMES) forgetFirst(this.#known)
+    setNewest(this.#known, name, known, MOST_NAMES)
   }
 }
 
@@ -228,11 +227,4 @@ function namesOf({ _: kind, min, username, usernames = [] }: Seen): readonly str
 function idIn({ _: kind, id = 0, userId = 0 }: Seen): number {
   if (kind === 'updateUserName') return userId
   return kind === 'channel' ? chatIdOfChannel(id) : id
-}
-
-function forgetFirst(some: Map<string, unknown> | Set<string>): void {
-  for (const first of some.keys()) {
-    some.delete(first)
-    return
-  }
 }

@@ -2,6 +2,7 @@ import type { tl } from '@mtcute/core'
 import { quietTimers, type Timers } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
 import { chatIdOfChannel } from '../../protocol/chat-ids.js'
+import { setNewest } from '../bounded-map.js'
 import type { Caller } from '../calls/caller.js'
 import { reasonOf } from '../calls/refusal.js'
 import { NOT_OURS } from './asking-again.js'
@@ -47,14 +48,7 @@ export class Originals {
 
   /** Keeps a message that has just come, or was edited. */
   saw(box: number, original: Described): void {
-    const key = keyOf(box, original.message.id)
-    this.#kept.delete(key)
-    this.#kept.set(key, original)
-    if (this.#kept.size <= MOST_KEPT) return
-    for (const [oldest] of this.#kept) {
-      this.#kept.delete(oldest)
-      return
-    }
+    setNewest(this.#kept, keyOf(box, original.message.id), original, MOST_KEPT)
   }
 
   /** Drops messages that were deleted. */

@@ -1,6 +1,7 @@
 import type { ITelegramStorageProvider } from '@mtcute/core'
 import { quietTimers, type Timers } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
+import { setNewest } from '../bounded-map.js'
 
 /** Stores a position. */
 type Write = () => Promise<unknown>
@@ -42,15 +43,6 @@ export const MOST_AHEAD = 4096
 /** Maximum number of checkpoints per box, for when a handler never finishes; beyond it the two oldest are merged. */
 const MOST_WAITING = 1000
 
-function remember(ahead: Map<number, number>, number: number, key: number): void {
-  ahead.set(number, key)
-  if (ahead.size <= MOST_AHEAD) return
-  for (const [earliest] of ahead) {
-    ahead.delete(earliest)
-    return
-  }
-}
-
 function merge(waiting: Checkpoint[]): void {
   const [first, second] = waiting.splice(0, 2) as [Checkpoint, Checkpoint]
   waiting.unshift({ after: second.after, writes: new Map([...first.writes, ...second.writes]) })
@@ -85,7 +77,7 @@ export class Progress {
     box.open.add(number)
     return () => {
       if (this.#left || !box.open.delete(number)) return
-      if (key !== undefined && this.ahead !== undefined) remember(box.ahead, number, key)
+      if (key !== undefined && this.ahead !== undefined) setNewest(box.ahead, number, key, MOST_AHEAD)
       this.#release(name, box)
       this.#noteSoon(name, box)
     }

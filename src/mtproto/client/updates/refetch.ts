@@ -1,5 +1,6 @@
 import type { ITelegramStorageProvider, tl } from '@mtcute/core'
 import { chatIdOfChannel } from '../../protocol/chat-ids.js'
+import { setNewest } from '../bounded-map.js'
 import type { Caller } from '../calls/caller.js'
 import { reasonOf } from '../calls/refusal.js'
 import { NOT_OURS } from './asking-again.js'
@@ -28,14 +29,7 @@ export class Refetching {
 
   /** Notes the latest message of a box. */
   saw(box: number, id: number): void {
-    const last = this.#last.get(box) ?? 0
-    this.#last.delete(box)
-    this.#last.set(box, Math.max(last, id))
-    if (this.#last.size <= MOST_BOXES) return
-    for (const [silent] of this.#last) {
-      this.#last.delete(silent)
-      return
-    }
+    setNewest(this.#last, box, Math.max(this.#last.get(box) ?? 0, id), MOST_BOXES)
   }
 
   /** Returns a write that stores the last message seen as of now; undefined if none was seen. */
