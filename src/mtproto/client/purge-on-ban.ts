@@ -2,6 +2,8 @@ import { quietTimers } from '../../core/clock.js'
 import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { type Key, keySubject } from '../../core/subject.js'
+import { AtMost } from './at-most.js'
+import { untilAborted } from './calls/until-aborted.js'
 import type { HistoryOptions, Purged } from './messages.js'
 
 /**
@@ -134,8 +136,7 @@ type Work = (turn: AbortSignal) => Promise<void>
 /** Runs a limited number of tasks at once, each with a time limit; concurrent tasks of the same name are run once. */
 class Places {
   readonly #under = new Map<string, Promise<void>>()
-  readonly #line: (() => void)[] = []
-  #running = 0
+  readonly #turns = new AtMost(AT_ONCE)
 
   constructor(private readonly most: Ms) {}
 
@@ -143,25 +144,16 @@ class Places {
   take(name: string, signal: AbortSignal, work: Work): Promise<void> {
     const under = this.#under.get(name)
     if (under !== undefined) return under
-    if (this.#line.length >= MOST_WAITING) {
+    if (this.#turns.waiting >= MOST_WAITING) {
       return Promise.reject(new Error(`purge: ${MOST_WAITING} wait already, and ${name} is left out`))
     }
-    const done = this.#run(signal, work).finally(() => this.#under.delete(name))
-    this.#under.set(name, done)
-    return done
-  }
-
-  async #run(signal: AbortSignal, work: Work): Promise<void> {
-    if (this.#running >= AT_ONCE) await new Promise<void>((go) => this.#line.push(go))
-    else this.#running++
-    try {
+    const run = async () => {
       signal.throwIfAborted()
       await this.#inTime(signal, work)
-    } finally {
-      const next = this.#line.shift()
-      if (next === undefined) this.#running--
-      else next()
     }
+    const done = this.#turns.run(run).finally(() => this.#under.delete(name))
+    this.#under.set(name, done)
+    return done
   }
 
   /** Frees the place of a task that ignores its signal. */
@@ -177,10 +169,7 @@ class Places {
     )
     const turn = AbortSignal.any([signal, ending.signal])
     try {
-      await new Promise<void>((done, failed) => {
-        turn.addEventListener('abort', () => failed(turn.reason), { once: true })
-        work(turn).then(done, failed)
-      })
+      await untilAborted(work(turn), turn)
     } finally {
       callOff()
     }

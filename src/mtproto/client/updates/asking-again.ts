@@ -1,8 +1,7 @@
 import type { Timers } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
 import { SentinelError } from '../../../core/errors.js'
-import { MtprotoRefusal } from '../calls/refusal.js'
-import type { RpcRefusal } from '../calls/rpc-error.js'
+import { MtprotoRefusal, type RpcRefusal } from '../calls/refusal.js'
 import { COMMON } from './progress.js'
 
 /** Pause between two rounds; doubles as long as the rounds bring nothing. */

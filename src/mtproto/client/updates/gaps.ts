@@ -1,6 +1,7 @@
 import type { RpcCallMiddleware } from '@mtcute/core'
 import type { Ms } from '../../../core/duration.js'
-import { refusalIn } from '../calls/rpc-error.js'
+import { AtMost } from '../at-most.js'
+import { refusalIn } from '../calls/refusal.js'
 import type { Asked, AskingAgain } from './asking-again.js'
 import { COMMON } from './progress.js'
 
@@ -25,8 +26,7 @@ export class Gaps {
   onRecovered: ((ms: Ms, kind: 'account' | 'channel') => void) | undefined
   /** By box, while its updates are fetched: when that began, and whether anything was missing. */
   readonly #open = new Map<number, { readonly since: Ms; found: boolean }>()
-  #running = 0
-  readonly #line: (() => void)[] = []
+  readonly #turns = new AtMost(AT_ONCE)
 
   constructor(
     private readonly now: () => Ms,
@@ -47,22 +47,10 @@ export class Gaps {
         if (force !== true) return next(ctx)
         const box = 'channelId' in channel ? channel.channelId : COMMON
         const asked = { box, method: request._, pts }
-        return this.#inTurn(() => this.#watched(asked, () => Promise.resolve(next(ctx))))
+        return this.#turns.run(() => this.#watched(asked, () => Promise.resolve(next(ctx))))
       }
       default:
         return next(ctx)
-    }
-  }
-
-  async #inTurn<T>(fetch: () => Promise<T>): Promise<T> {
-    if (this.#running >= AT_ONCE) await new Promise<void>((go) => this.#line.push(go))
-    else this.#running++
-    try {
-      return await fetch()
-    } finally {
-      const next = this.#line.shift()
-      if (next === undefined) this.#running--
-      else next()
     }
   }
 
