@@ -2,12 +2,14 @@ import { z } from 'zod'
 import { type Clock, quietTimers, steadyClock, systemClock, type Timers } from '../../core/clock.js'
 import type { Duration, Ms } from '../../core/duration.js'
 import { errorText } from '../../core/redact.js'
-import { callable, duration, given, option, parseOptions } from '../../middleware/options/schema.js'
+import { callable, duration, option, parseOptions } from '../../middleware/options/schema.js'
 import type { CircuitState } from '../../storage/condition.js'
 import { type Answer, answerFetch, answerNode, type NodeRequest, type NodeResponse } from '../answer.js'
 import type { Observed } from '../observed.js'
+import { timersOption } from '../options.js'
 import type { SentinelHealth } from './data.js'
 import { Lag } from './lag.js'
+import { lastUpdateOf } from './last-update.js'
 
 const healthOptions = z.strictObject({
   maxLag: option(duration, 'Event loops that are later are not ready.', '1s'),
@@ -18,10 +20,7 @@ const healthOptions = z.strictObject({
   maxAge: option(duration, 'How long an answer is given again.', '1s'),
   clock: option(callable<Clock>(), 'Tells the time in milliseconds since 1970.'),
   steady: option(callable<Clock>(), 'Tells how time passes.'),
-  timers: option(
-    given<Timers>('timers: an object with after(ms, run)', (value) => typeof value === 'object'),
-    'Schedules.',
-  ),
+  timers: option(timersOption, 'Schedules.'),
 })
 
 /**
@@ -153,16 +152,7 @@ export function health(guard: Observed, options: HealthOptions = {}): Health {
   const { maxAge = 1000, clock = systemClock, steady = steadyClock, timers = quietTimers } = settings
   const lag = new Lag(steady, timers)
   const since = clock()
-  let lastUpdateAt: Ms | undefined
-  const unprobe = guard.probe({
-    update(ctx, next, go) {
-      lastUpdateAt = clock()
-      return go(ctx, next)
-    },
-    unread() {
-      lastUpdateAt = clock()
-    },
-  })
+  const lastUpdate = lastUpdateOf(guard, clock)
   let known: { readonly at: Ms; readonly health: Promise<SentinelHealth | undefined> } | undefined
 
   const healthNow = (): Promise<SentinelHealth | undefined> => {
@@ -179,24 +169,19 @@ export function health(guard: Observed, options: HealthOptions = {}): Health {
     const draining = answered?.draining === true
     const lagMs = lag.most
     const open = storage.circuit !== undefined && storage.circuit !== 'closed'
-    const ofStorage: HealthProblem[] = [
-      ...(answered === undefined
-        ? (['storage.late'] as const)
-        : storage.ok
-          ? []
-          : (['storage.down'] as const)),
-      ...(open ? (['circuit.open'] as const) : []),
-    ]
-    const silent = maxSilence !== undefined && clock() - (lastUpdateAt ?? since) > maxSilence
-    const problems: HealthProblem[] = [
-      ...ofStorage,
-      ...(draining ? (['draining'] as const) : []),
-      ...(lagMs > maxLag ? (['lag'] as const) : []),
-      ...(silent ? (['silence'] as const) : []),
-    ]
+    const last = lastUpdate()
+    const silent = maxSilence !== undefined && clock() - (last.lastUpdateAt ?? since) > maxSilence
+    const problems: HealthProblem[] = []
+    if (answered === undefined) problems.push('storage.late')
+    else if (!storage.ok) problems.push('storage.down')
+    if (open) problems.push('circuit.open')
+    const isStored = problems.length === 0 || whileDown === 'ready'
+    if (draining) problems.push('draining')
+    if (lagMs > maxLag) problems.push('lag')
+    if (silent) problems.push('silence')
     const live = lagMs <= deadLag && !silent
-    const ready = live && !draining && lagMs <= maxLag && (ofStorage.length === 0 || whileDown === 'ready')
-    return { live, ready, problems, storage, lagMs, ...(lastUpdateAt !== undefined && { lastUpdateAt }) }
+    const ready = live && isStored && !draining && lagMs <= maxLag
+    return { live, ready, problems, storage, lagMs, ...last }
   }
 
   const answering = async (path: string): Promise<Answer> => {
@@ -213,7 +198,7 @@ export function health(guard: Observed, options: HealthOptions = {}): Health {
     handler: (request, response) => answerNode(request, response, answering),
     fetch: (request) => answerFetch(request, answering),
     close() {
-      unprobe()
+      lastUpdate.stop()
       lag.stop()
     },
   }

@@ -2,13 +2,17 @@ import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Observed } from '../observed.js'
 
-/** Records when updates come, and returns a function for the time of the last. Costs a clock reading for each update. */
-export function lastUpdateOf(
-  guard: Pick<Observed, 'probe'>,
-  clock: Clock,
-): () => { readonly lastUpdateAt?: Ms } {
+/** Returns the time of the last update, if there was one. */
+interface LastUpdate {
+  (): { readonly lastUpdateAt?: Ms }
+  /** Stops recording. */
+  readonly stop: () => void
+}
+
+/** Records when updates come. Costs a clock reading for each update. */
+export function lastUpdateOf(guard: Pick<Observed, 'probe'>, clock: Clock): LastUpdate {
   let lastUpdateAt: Ms | undefined
-  guard.probe({
+  const stop = guard.probe({
     update(ctx, next, go) {
       lastUpdateAt = clock()
       return go(ctx, next)
@@ -18,5 +22,5 @@ export function lastUpdateOf(
       lastUpdateAt = clock()
     },
   })
-  return () => (lastUpdateAt === undefined ? {} : { lastUpdateAt })
+  return Object.assign(() => (lastUpdateAt === undefined ? {} : { lastUpdateAt }), { stop })
 }

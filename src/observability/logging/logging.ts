@@ -4,14 +4,10 @@ import { type Clock, quietTimers, systemClock, type Timers } from '../../core/cl
 import { type Limit, type LimitInput, parseLimit } from '../../core/limit.js'
 import { callable, given, limit, option, parseOptions } from '../../middleware/options/schema.js'
 import type { Observed } from '../observed.js'
+import { has, timersOption } from '../options.js'
 import { discreet } from './discreet.js'
 import { Journal } from './journal.js'
 import { redaction } from './redaction.js'
-
-const has =
-  (...names: string[]) =>
-  (value: unknown): boolean =>
-    typeof value === 'object' && value !== null && names.every((name) => name in value)
 
 const loggingOptions = z.strictObject({
   logger: option(given<Logger>('a logger of pino', has('child', 'info')), 'Your logger.'),
@@ -20,7 +16,7 @@ const loggingOptions = z.strictObject({
   texts: option(z.boolean(), 'Leaves in what people write.', false),
   hide: option(z.array(z.string().min(1)).readonly(), 'More fields that are not for logs.'),
   clock: option(callable<Clock>(), 'Tells the time in milliseconds since 1970.'),
-  timers: option(given<Timers>('timers: an object with after(ms, run)', has('after')), 'Schedules.'),
+  timers: option(timersOption, 'Schedules.'),
 })
 
 /**
@@ -93,7 +89,6 @@ export interface SentinelLog {
  * bindings of its children; tokens and passwords also within log messages. Users appear only by id. Failures and warnings, which
  * otherwise go to the console, are logged instead.
  *
- * @param guard A sentinel.
  * @param guard A sentinel.
  * @param options See {@link LoggingOptions}.
  * @throws SentinelError `option.invalid`, `option.unknown`, `limit.invalid`.

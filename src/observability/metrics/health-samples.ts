@@ -11,9 +11,9 @@ const STATES: readonly CircuitState[] = ['closed', 'half-open', 'open']
 export function healthSamples(metric: MetricName, health: SentinelHealth): Sample[] {
   switch (metric) {
     case 'sentinel_queue_depth':
-      return queues(health).map(([queue, depth]) => [{ queue }, depth])
+      return byQueue(queues(health))
     case 'sentinel_queue_dropped_total':
-      return drops(health).map(([queue, dropped]) => [{ queue }, dropped])
+      return byQueue(drops(health))
     case 'sentinel_notices_unsaid_total':
       return [[{}, health.unsaid]]
     default:
@@ -69,44 +69,33 @@ function storageSamples(metric: MetricName, storage: string, health: StorageHeal
   }
 }
 
-type Named = readonly [queue: string, many: number]
+type Queues = readonly (readonly [queue: string, many: number | undefined])[]
 
-function queues({ background, hooks, held, outgoing, activity, storage }: SentinelHealth): Named[] {
+function byQueue(queues: Queues): Sample[] {
+  return queues.flatMap(([queue, many]): Sample[] => (many === undefined ? [] : [[{ queue }, many]]))
+}
+
+function queues({ background, hooks, held, outgoing, activity, storage }: SentinelHealth): Queues {
   return [
     ['background', background.running],
     ['hooks', hooks.running],
     ...Object.entries(held),
-    ...some('outgoing', outgoing?.waiting),
-    ...some('activity', activity?.waiting),
-    ...some(
-      'storage',
-      sumOf(storage, ({ calls }) => calls?.waiting),
-    ),
-    ...some(
-      'marks',
-      sumOf(storage, ({ circuit }) => circuit?.waiting.marks),
-    ),
-    ...some(
-      'settlements',
-      sumOf(storage, ({ circuit }) => circuit?.waiting.settlements),
-    ),
+    ['outgoing', outgoing?.waiting],
+    ['activity', activity?.waiting],
+    ['storage', sumOf(storage, ({ calls }) => calls?.waiting)],
+    ['marks', sumOf(storage, ({ circuit }) => circuit?.waiting.marks)],
+    ['settlements', sumOf(storage, ({ circuit }) => circuit?.waiting.settlements)],
   ]
 }
 
-function drops({ background, hooks, outgoing, activity, storage }: SentinelHealth): Named[] {
+function drops({ background, hooks, outgoing, activity, storage }: SentinelHealth): Queues {
   return [
     ['background', background.dropped],
     ['hooks', hooks.dropped],
-    ...some('outgoing', outgoing?.overloaded),
-    ...some('activity', activity?.dropped),
-    ...some(
-      'marks',
-      sumOf(storage, ({ circuit }) => circuit?.dropped.marks),
-    ),
-    ...some(
-      'settlements',
-      sumOf(storage, ({ circuit }) => circuit?.dropped.settlements),
-    ),
+    ['outgoing', outgoing?.overloaded],
+    ['activity', activity?.dropped],
+    ['marks', sumOf(storage, ({ circuit }) => circuit?.dropped.marks)],
+    ['settlements', sumOf(storage, ({ circuit }) => circuit?.dropped.settlements)],
   ]
 }
 
@@ -118,8 +107,4 @@ function sumOf(
   return storagesOf(storage)
     .map(([, each]) => read(each))
     .reduce((sum, many) => (many === undefined ? sum : (sum ?? 0) + many), undefined)
-}
-
-function some(queue: string, many: number | undefined): Named[] {
-  return many === undefined ? [] : [[queue, many]]
 }

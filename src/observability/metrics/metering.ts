@@ -8,19 +8,19 @@ import type { Observed } from '../observed.js'
 import type { MetricName } from './catalogue.js'
 import type { Sample, Source } from './exposition.js'
 import { healthSamples } from './health-samples.js'
-import { Counts, type Distribution, Distributions, LATENCIES } from './series.js'
+import { Counts, type Distribution, Distributions } from './series.js'
 
 /** Counts and times what one sentinel does. Prometheus reads the values from here. */
 export class Metering implements Source {
   private readonly kinds = new Map<string, Counts>()
   private readonly shadows = new Counts(['guard', 'reason', 'kind'])
   private readonly handlerDenials = new Counts(['guard', 'reason', 'kind'])
-  private readonly verdictTimes = new Distributions(['verdict'], LATENCIES)
-  private readonly guardTimes = new Distributions(['guard', 'step'], LATENCIES)
+  private readonly verdictTimes = new Distributions(['verdict'])
+  private readonly guardTimes = new Distributions(['guard', 'step'])
   private readonly planTimes = new WeakMap<Plan, readonly Distribution[]>()
-  private readonly storageTimes = new Distributions(['operation', 'outcome'], LATENCIES)
-  private readonly hookTimes = new Distributions(['hook', 'outcome'], LATENCIES)
-  private readonly backgroundTimes = new Distributions(['work', 'outcome'], LATENCIES)
+  private readonly storageTimes = new Distributions(['operation', 'outcome'])
+  private readonly hookTimes = new Distributions(['hook', 'outcome'])
+  private readonly backgroundTimes = new Distributions(['work', 'outcome'])
   private readonly transitions = new Counts(['transition'])
   private readonly marks = new Counts(['event'])
   private readonly errors = new Counts(['during'])

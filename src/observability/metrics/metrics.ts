@@ -13,27 +13,19 @@ import {
 } from '../answer.js'
 import type { MtprotoObserved } from '../mtproto.js'
 import type { Observed } from '../observed.js'
+import { has, mtprotoOption } from '../options.js'
 import { Exposition } from './exposition.js'
 import { Metering } from './metering.js'
 import { MtprotoMetering } from './mtproto-metering.js'
 
 const metricsOptions = z.strictObject({
   registry: option(
-    given<Registry>(
-      'a Registry of prom-client',
-      (value) => typeof value === 'object' && value !== null && 'registerMetric' in value,
-    ),
+    given<Registry>('a Registry of prom-client', has('registerMetric')),
     'Where the metrics are told. Default: a registry of their own.',
   ),
   name: option(z.string().min(1, 'must be a name').max(64, 'must have 64 characters at most'), 'The label.'),
   process: option(z.boolean(), 'Tells of the process, too.', false),
-  mtproto: option(
-    given<MtprotoObserved>(
-      'a client of MTProto, such as mtproto({ … })',
-      (value) => typeof value === 'object' && value !== null && 'watch' in value && 'counts' in value,
-    ),
-    'A client of MTProto, whose calls, bytes, waits and gaps are told as well.',
-  ),
+  mtproto: option(mtprotoOption, 'A client of MTProto, whose calls, bytes, waits and gaps are told as well.'),
   clock: option(callable<() => number>(), 'Tells the time in milliseconds since 1970.'),
 })
 

@@ -2,7 +2,7 @@ import { steadyClock } from '../../core/clock.js'
 import type { MtprotoObserved } from '../mtproto.js'
 import type { MtprotoMetricName } from './catalogue.js'
 import type { Sample } from './exposition.js'
-import { Counts, Distributions, LATENCIES, REST } from './series.js'
+import { Counts, Distributions, REST } from './series.js'
 
 /** Names of methods and errors as in Telegram's schema; other names could contain anything and are not used as labels. */
 const METHOD = /^[a-z][a-zA-Z]{0,40}(\.[a-zA-Z0-9]{1,60})?$/
@@ -10,10 +10,10 @@ const ERROR = /^[A-Z][A-Z_]{0,80}$/
 
 /** Counts and times what one MTProto client does. */
 export class MtprotoMetering {
-  readonly #calls = new Distributions(['method', 'outcome'], LATENCIES)
+  readonly #calls = new Distributions(['method', 'outcome'])
   readonly #errors = new Counts(['error'])
-  readonly #waits = new Distributions(['method'], LATENCIES)
-  readonly #gaps = new Distributions(['of'], LATENCIES)
+  readonly #waits = new Distributions(['method'])
+  readonly #gaps = new Distributions(['of'])
   readonly #stop: () => void
 
   constructor(private readonly client: MtprotoObserved) {

@@ -8,7 +8,7 @@ const MOST_SERIES = 500
 /** Replaces label values beyond the maximum. */
 export const REST = 'other'
 
-/** A map with up to three labels as keys. */
+/** Values by up to three labels. */
 class Labelled<T> {
   private readonly root = new Map<string, Map<string, Map<string, T>>>()
   private readonly rest: readonly [string, string, string]
@@ -22,7 +22,7 @@ class Labelled<T> {
     this.rest = [at(0), at(1), at(2)]
   }
 
-  of(a: string, b: string, c: string): T {
+  of(a = '', b = '', c = ''): T {
     const known = this.root.get(a)?.get(b)?.get(c)
     return known ?? this.add(a, b, c)
   }
@@ -37,7 +37,7 @@ class Labelled<T> {
     return made
   }
 
-  *entries(): Generator<readonly [labels: Record<string, string>, value: T]> {
+  *samples(): Generator<readonly [labels: Record<string, string>, value: T]> {
     for (const [a, second] of this.root) {
       for (const [b, third] of second) {
         for (const [c, value] of third) {
@@ -49,14 +49,9 @@ class Labelled<T> {
   }
 }
 
-/** A mutable number. */
-export interface Cell {
-  value: number
-}
-
 /** Counters by up to three labels. */
 export class Counts {
-  private readonly cells: Labelled<Cell>
+  private readonly cells: Labelled<{ value: number }>
 
   constructor(names: readonly string[]) {
     this.cells = new Labelled(names, () => ({ value: 0 }))
@@ -67,7 +62,7 @@ export class Counts {
   }
 
   *samples(): Generator<readonly [labels: Record<string, string>, value: number]> {
-    for (const [labels, { value }] of this.cells.entries()) yield [labels, value]
+    for (const [labels, { value }] of this.cells.samples()) yield [labels, value]
   }
 }
 
@@ -89,23 +84,10 @@ export class Distribution {
   }
 }
 
-/** Histograms by up to three labels. */
-export class Distributions {
-  private readonly cells: Labelled<Distribution>
-
-  constructor(
-    names: readonly string[],
-    readonly bounds: readonly number[],
-  ) {
-    this.cells = new Labelled(names, () => new Distribution(bounds))
-  }
-
-  of(a = '', b = '', c = ''): Distribution {
-    return this.cells.of(a, b, c)
-  }
-
-  samples(): Generator<readonly [labels: Record<string, string>, value: Distribution]> {
-    return this.cells.entries()
+/** Histograms of latencies by up to three labels. */
+export class Distributions extends Labelled<Distribution> {
+  constructor(names: readonly string[]) {
+    super(names, () => new Distribution(LATENCIES))
   }
 }
 

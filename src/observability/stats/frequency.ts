@@ -5,10 +5,8 @@ import { HASH, hashOf } from './hash.js'
 const DEPTH = 4
 const WIDTH = 1024
 
-/** With a chance of at most {@link FREQUENCY_RISK}, an estimate is too high by more than this share of all additions. */
+/** With a chance of at most e^-depth, an estimate is too high by more than this share of all additions (Cormode, Muthukrishnan). */
 export const FREQUENCY_ERROR = Math.E / WIDTH
-/** e^-depth (Cormode, Muthukrishnan). */
-export const FREQUENCY_RISK = Math.exp(-DEPTH)
 
 /**
  * Estimates how often each key was added, in a fixed 16 KiB: a count-min sketch (G. Cormode, S. Muthukrishnan, 2005). An estimate

@@ -160,6 +160,6 @@ export function together(all: readonly HeavyHitters[]): Hitter[] {
   return [...sums.values()].sort((a, b) => b.atMost - a.atMost || b.atLeast - a.atLeast)
 }
 
-function isCount(value: unknown): value is number {
+export function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }

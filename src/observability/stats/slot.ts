@@ -2,7 +2,7 @@ import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
 import { Distinct } from './distinct.js'
 import { Frequency } from './frequency.js'
-import { HeavyHitters } from './heavy-hitters.js'
+import { HeavyHitters, isCount } from './heavy-hitters.js'
 
 /** Most guards and reasons that are counted separately. */
 const MOST_NAMES = 500
@@ -130,8 +130,4 @@ function readNames(written: unknown, names: Named): boolean {
     names.add(name, count)
     return true
   })
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }

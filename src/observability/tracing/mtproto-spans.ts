@@ -1,5 +1,6 @@
 import { context, SpanKind, SpanStatusCode, type Tracer } from '@opentelemetry/api'
 import { systemClock } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
 import type { MtprotoWatch } from '../mtproto.js'
 
 /**
@@ -7,12 +8,8 @@ import type { MtprotoWatch } from '../mtproto.js'
  * contain names of methods and errors, never ids or texts.
  */
 export function mtprotoSpans(find: () => Tracer | undefined): MtprotoWatch {
-  const past = (name: string, ms: number, attributes: Record<string, string>): void => {
-    const now = systemClock()
-    find()
-      ?.startSpan(name, { kind: SpanKind.INTERNAL, startTime: now - ms, attributes }, context.active())
-      .end(now)
-  }
+  const span = (name: string, startTime: Ms, end: Ms, attributes: Record<string, string>): void =>
+    find()?.startSpan(name, { startTime, attributes }, context.active()).end(end)
   return {
     call(method) {
       const span = find()?.startSpan(
@@ -34,16 +31,11 @@ export function mtprotoSpans(find: () => Tracer | undefined): MtprotoWatch {
     },
     wait({ method, waitMs }) {
       const now = systemClock()
-      find()
-        ?.startSpan(
-          'mtproto.wait',
-          { startTime: now, attributes: { 'rpc.method': method } },
-          context.active(),
-        )
-        .end(now + waitMs)
+      span('mtproto.wait', now, now + waitMs, { 'rpc.method': method })
     },
     recovered({ of, ms }) {
-      past('mtproto.gap', ms, { 'mtproto.of': of })
+      const now = systemClock()
+      span('mtproto.gap', now - ms, now, { 'mtproto.of': of })
     },
   }
 }

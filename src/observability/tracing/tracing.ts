@@ -3,25 +3,17 @@ import { z } from 'zod'
 import { given, option, parseOptions } from '../../middleware/options/schema.js'
 import type { MtprotoObserved } from '../mtproto.js'
 import type { Observed } from '../observed.js'
+import { has, mtprotoOption } from '../options.js'
 import { mtprotoSpans } from './mtproto-spans.js'
 import { Tracing } from './spans.js'
 
 const tracingOptions = z.strictObject({
   provider: option(
-    given<TracerProvider>(
-      'a TracerProvider of OpenTelemetry',
-      (value) => typeof value === 'object' && value !== null && 'getTracer' in value,
-    ),
+    given<TracerProvider>('a TracerProvider of OpenTelemetry', has('getTracer')),
     'Makes the spans. Default: the global one.',
   ),
   ids: option(z.boolean(), 'Tells who acted, and where.', false),
-  mtproto: option(
-    given<MtprotoObserved>(
-      'a client of MTProto, such as mtproto({ … })',
-      (value) => typeof value === 'object' && value !== null && 'watch' in value,
-    ),
-    'A client of MTProto, whose calls are spans.',
-  ),
+  mtproto: option(mtprotoOption, 'A client of MTProto, whose calls are spans.'),
 })
 
 /**
