@@ -25,7 +25,7 @@ export class Extras {
   constructor(clock: () => number, called: (call: NotedCall) => void = () => undefined) {
     this.telegram = createTelegram({ clock })
     this.#owner = this.telegram.createUser({ firstName: 'Owner', id: 999_999_999 })
-    this.telegram.parts.api.log.watchNew(({ bot, method, params }) => {
+    this.telegram.parts.api.log.arrived.add(({ bot, method, params }) => {
       called({ bot: bot.id, method, payload: params })
     })
   }

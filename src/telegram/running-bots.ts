@@ -82,7 +82,7 @@ export class RunningBots {
     return this.patience
       .until<true, void>({
         find: () => (polling.count > before ? true : undefined),
-        watch: (listener) => polling.watch(listener),
+        watch: polling.polled.add,
         otherwise: (waited) => `@${account.me.username} did not ask for updates within ${waited} ms.`,
       })
       .then(() => undefined)

@@ -184,7 +184,7 @@ export class Telegram {
         if (found !== undefined) this.#awaited.note(found)
         return found
       },
-      watch: (listener) => this.#api.log.watch(listener),
+      watch: this.#api.log.finished.add,
       otherwise: (waited) => {
         const made = new Set(this.calls().map((call) => call.method))
         const before = this.calls().some(isMeant) ? CALLED_BEFORE : ''
@@ -198,7 +198,7 @@ export class Telegram {
   records(): Recording {
     const recording = new Recording(this.clock.now)
     for (const bot of this.#world.accounts.bots()) recording.follow(bot)
-    this.#api.log.watchNew(recording.note)
+    this.#api.log.arrived.add(recording.note)
     this.#recordings.push(recording)
     return recording
   }
@@ -240,7 +240,7 @@ export class Telegram {
     await this.#patience.until<true, void>({
       find: () => (bots.every((bot) => bot.queue.size === 0) ? true : undefined),
       watch: (listener) => {
-        const ends = bots.map((bot) => bot.queue.watch(listener))
+        const ends = bots.map((bot) => bot.queue.changed.add(listener))
         return () => {
           for (const end of ends) end()
         }

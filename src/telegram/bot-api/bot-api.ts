@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BotAccount } from '../world/accounts.js'
+import { getOrMake } from '../world/maps.js'
 import { Refusal } from '../world/refusal.js'
 import type { World } from '../world/world.js'
 import type { Call } from './call.js'
@@ -112,18 +113,18 @@ export class BotApi {
   }
 
   linkOf(bot: BotAccount): Link {
-    let link = this.#links.get(bot.id)
-    if (link === undefined) {
-      link = new Link(
-        bot,
-        this.timing,
-        this.addresses,
-        () => this.world.date(),
-        (caller, reply) => this.#performReply(caller, reply),
-      )
-      this.#links.set(bot.id, link)
-    }
-    return link
+    return getOrMake(
+      this.#links,
+      bot.id,
+      () =>
+        new Link(
+          bot,
+          this.timing,
+          this.addresses,
+          () => this.world.date(),
+          (reply) => this.#performReply(bot, reply),
+        ),
+    )
   }
 
   #performReply(bot: BotAccount, reply: ReadonlyMap<string, unknown>): void {

@@ -1,4 +1,5 @@
 import type { Ms } from '../../core/duration.js'
+import { Listeners } from '../world/listeners.js'
 
 /**
  * A call that a bot made to the embedded Telegram. Never contains tokens or webhook secrets.
@@ -56,38 +57,25 @@ type RecordedCall = { -readonly [Key in keyof BotCall]: BotCall[Key] }
 export class CallLog {
   readonly #calls: RecordedCall[] = []
   #count = 0
-  readonly #listeners = new Set<(call: BotCall) => void>()
-  readonly #newsListeners = new Set<(call: BotCall) => void>()
+  /** Told of each call as it arrives; its `result` is set later, on the same object. */
+  readonly arrived = new Listeners<[BotCall]>()
+  /** Told of each call once it is answered. */
+  readonly finished = new Listeners<[BotCall]>()
 
   add(told: Omit<RecordedCall, 'number'>): RecordedCall {
     const call = { number: ++this.#count, ...told }
     this.#calls.push(call)
-    for (const listener of this.#newsListeners) listener(call)
+    this.arrived.tell(call)
     if (this.#calls.length > KEPT_AT_MOST) this.#calls.shift()
     return call
   }
 
   finish(call: RecordedCall, result: CallResult): void {
     call.result = result
-    for (const listener of [...this.#listeners]) listener(call)
+    this.finished.tell(call)
   }
 
   list(method: string | undefined): readonly BotCall[] {
     return this.#calls.filter((call) => method === undefined || call.method === method)
-  }
-
-  /**
-   * Calls the listener for each call as it arrives, until the returned function is called. Its `result` is set later, on the same
-   * object.
-   */
-  watchNew(listener: (call: BotCall) => void): () => void {
-    this.#newsListeners.add(listener)
-    return () => this.#newsListeners.delete(listener)
-  }
-
-  /** Calls the listener for each finished call, until the returned function is called. */
-  watch(listener: (call: BotCall) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
   }
 }

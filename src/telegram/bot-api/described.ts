@@ -1,3 +1,4 @@
+import { getOrMake } from '../world/maps.js'
 import type { Expression } from './schema/expression.js'
 import { alternativesOf, fieldsOf, type MethodName, signatureOf } from './schema/schema.js'
 
@@ -39,13 +40,10 @@ const FLAGS = new Map([
 ])
 
 function readingsOf(method: MethodName): ReadonlyMap<string, Reading> {
-  let known = readings.get(method)
-  if (known === undefined) {
+  return getOrMake(readings, method, () => {
     const parameters = [...signatureOf(method).parameters.values()]
-    known = new Map(parameters.map(({ name, type }) => [name, readingOf(type)]))
-    readings.set(method, known)
-  }
-  return known
+    return new Map(parameters.map(({ name, type }) => [name, readingOf(type)]))
+  })
 }
 
 /** For "id or name" of a chat, a numeric value counts as an id. */

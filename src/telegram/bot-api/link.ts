@@ -14,7 +14,7 @@ export class Link {
     private readonly timing: WebhookTiming,
     private readonly addresses: Addresses,
     private readonly date: () => number,
-    private readonly perform: (bot: BotAccount, reply: ReadonlyMap<string, unknown>) => void,
+    private readonly perform: (reply: ReadonlyMap<string, unknown>) => void,
   ) {
     this.polling = new Polling(bot.queue)
   }
@@ -32,9 +32,7 @@ export class Link {
     this.polling.interrupt('Conflict: terminated by setWebhook request')
     this.#webhook?.close()
     const { queue } = this.bot
-    this.#webhook = new Webhook(settings, queue, this.timing, this.addresses, this.date, (reply) =>
-      this.perform(this.bot, reply),
-    )
+    this.#webhook = new Webhook(settings, queue, this.timing, this.addresses, this.date, this.perform)
   }
 
   deleteWebhook(): void {

@@ -1,4 +1,5 @@
 import type { Update } from 'grammy/types'
+import { Listeners } from '../world/listeners.js'
 import { Refusal } from '../world/refusal.js'
 import type { UpdateQueue } from '../world/updates.js'
 
@@ -17,7 +18,8 @@ export interface Poll {
 /** The long polls of one bot, of which at most one waits at a time. */
 export class Polling {
   #abortWaiting: ((reason: Refusal) => void) | undefined
-  readonly #listeners = new Set<() => void>()
+  /** Told of each getUpdates call. */
+  readonly polled = new Listeners<[]>()
   #count = 0
 
   constructor(private readonly queue: UpdateQueue) {}
@@ -27,15 +29,9 @@ export class Polling {
     return this.#count
   }
 
-  /** Calls the listener at each getUpdates call, until the returned function is called. */
-  watch(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
-  }
-
   poll({ offset, limit, timeout, signal }: Poll): Promise<Update[]> {
     this.#count++
-    for (const listener of [...this.#listeners]) listener()
+    this.polled.tell()
     this.interrupt(
       'Conflict: terminated by other getUpdates request; make sure that only one bot instance is running',
     )
@@ -63,7 +59,7 @@ export class Polling {
       const finish = () => settle(() => resolve(signal.aborted ? [] : this.queue.handOut(limit)))
       const abort = (reason: Refusal) => settle(() => reject(reason))
       const timer = setTimeout(finish, milliseconds)
-      const unwatch = this.queue.watch(() => {
+      const unwatch = this.queue.changed.add(() => {
         if (this.queue.size > 0) finish()
       })
       signal.addEventListener('abort', finish)

@@ -44,7 +44,7 @@ export class Webhook {
     /** Executes the method call in a reply to a delivery. */
     private readonly perform: (reply: ReadonlyMap<string, unknown>) => void,
   ) {
-    this.#unwatch = queue.watch(() => this.#deliver())
+    this.#unwatch = queue.changed.add(() => this.#deliver())
     // Deferred, so that the response to setWebhook is sent first.
     setImmediate(() => this.#deliver())
   }

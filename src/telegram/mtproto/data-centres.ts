@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Ms } from '../../core/duration.js'
 import { newServerKey, type ServerKey } from '../../mtproto/protocol/rsa.js'
 import type { Account } from '../world/accounts.js'
+import { keepLatest } from '../world/maps.js'
 import type { World } from '../world/world.js'
 import { Face } from './face.js'
 import { Phones } from './logins/phones.js'
@@ -70,12 +71,7 @@ export class DataCentres {
   export(account: Account, dc: number): Buffer {
     const bytes = randomBytes(32)
     this.#exports.set(bytes.toString('hex'), { account, dc, until: this.world.clock.now() + EXPORT_HOLDS })
-    if (this.#exports.size > MOST_EXPORTS) {
-      for (const [first] of this.#exports) {
-        this.#exports.delete(first)
-        break
-      }
-    }
+    keepLatest(this.#exports, MOST_EXPORTS)
     return bytes
   }
 

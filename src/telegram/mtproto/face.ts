@@ -1,6 +1,7 @@
 import type { TlObject } from '../../mtproto/protocol/tl/object.js'
 import type { Account } from '../world/accounts.js'
 import type { SharedChat, StoredMessage } from '../world/chats.js'
+import { getOrMake } from '../world/maps.js'
 import { isIn } from '../world/members.js'
 import type { World } from '../world/world.js'
 import type { CdnRedirects } from './cdn/redirects.js'
@@ -27,13 +28,11 @@ export class Mailbox {
   #next = 1
 
   idOf(stored: StoredMessage): number {
-    let id = this.#ids.get(stored)
-    if (id === undefined) {
-      id = this.#next++
-      this.#ids.set(stored, id)
+    return getOrMake(this.#ids, stored, () => {
+      const id = this.#next++
       this.#byId.set(id, stored)
-    }
-    return id
+      return id
+    })
   }
 
   find(id: number): StoredMessage | undefined {
@@ -90,8 +89,8 @@ export class Face {
         this.#send(bot, { _: 'updates', updates: [update], users, chats, date: world.date(), seq: NO_SEQ }),
     )
     const unwatch = [
-      world.watch((stored) => this.#happened(stored)),
-      world.watchRemovals((stored) => this.#gone(stored)),
+      world.shown.add((stored) => this.#happened(stored)),
+      world.removed.add((stored) => this.#gone(stored)),
     ]
     this.#unwatch = () => {
       for (const end of unwatch) end()
@@ -104,31 +103,16 @@ export class Face {
   }
 
   mailbox(accountId: number): Mailbox {
-    let mailbox = this.#mailboxes.get(accountId)
-    if (mailbox === undefined) {
-      mailbox = new Mailbox()
-      this.#mailboxes.set(accountId, mailbox)
-    }
-    return mailbox
+    return getOrMake(this.#mailboxes, accountId, () => new Mailbox())
   }
 
   channel(chat: SharedChat): Journal {
-    let journal = this.#channels.get(chat.id)
-    if (journal === undefined) {
-      journal = new Journal()
-      this.#channels.set(chat.id, journal)
-    }
-    return journal
+    return getOrMake(this.#channels, chat.id, () => new Journal())
   }
 
   subscribe(session: Session, account: Account): void {
     if (session.unsubscribe !== undefined) return
-    let sessions = this.#sessions.get(account.id)
-    if (sessions === undefined) {
-      sessions = new Set()
-      this.#sessions.set(account.id, sessions)
-    }
-    const own = sessions
+    const own = getOrMake(this.#sessions, account.id, () => new Set<Session>())
     own.add(session)
     session.unsubscribe = () => own.delete(session)
   }

@@ -1,5 +1,6 @@
 import type { Account } from '../world/accounts.js'
 import type { StoredMessage } from '../world/chats.js'
+import { keepLatest } from '../world/maps.js'
 
 /** Maximum number of random ids kept; clients resend within minutes. */
 const MOST_REMEMBERED = 10_000
@@ -35,14 +36,7 @@ export class RandomIds {
     this.#sent.set(key, sending)
     // A request that failed may be repeated.
     sending.catch(() => this.#sent.delete(key))
-    this.#forgetOldest()
+    keepLatest(this.#sent, MOST_REMEMBERED)
     return sending
-  }
-
-  #forgetOldest(): void {
-    for (const [first] of this.#sent) {
-      if (this.#sent.size <= MOST_REMEMBERED) return
-      this.#sent.delete(first)
-    }
   }
 }

@@ -5,6 +5,7 @@ import { SentinelError } from '../../core/errors.js'
 import type { Envelope } from '../../mtproto/protocol/message.js'
 import type { ServerKey } from '../../mtproto/protocol/rsa.js'
 import type { Schema } from '../../mtproto/protocol/tl/schema.js'
+import { getOrMake } from '../world/maps.js'
 import type { World } from '../world/world.js'
 import { Connection } from './connections/connection.js'
 import { DataCentres } from './data-centres.js'
@@ -108,29 +109,19 @@ export class MtprotoServer {
   /** Returns the session of a message, creating it with its first message. */
   session(key: AuthKey, { sessionId, messageId }: Envelope): Session {
     const owner = key.lasting
-    let own = this.#sessions.get(owner)
-    if (own === undefined) {
-      own = new Map()
-      this.#sessions.set(owner, own)
+    const theirs = this.#sessions.get(owner)
+    const known = theirs?.get(sessionId)
+    if (known !== undefined) {
+      known.key = key
+      return known
     }
-    let session = own.get(sessionId)
-    if (session !== undefined) {
-      session.key = key
-      return session
-    }
-    if (own.size >= MOST_SESSIONS) {
-      for (const [id] of own) {
-        this.endSession(owner, id)
-        break
-      }
-    }
-    if (this.#all.size >= MOST_SESSIONS_IN_ALL) this.#endOldest()
-    session = new Session(this, key, sessionId)
+    if (theirs !== undefined && theirs.size >= MOST_SESSIONS) this.#endFirst(theirs.values())
+    if (this.#all.size >= MOST_SESSIONS_IN_ALL) this.#endFirst(this.#all)
+    const session = new Session(this, key, sessionId)
     this.#all.add(session)
     session.startsWith = messageId
-    own.set(sessionId, session)
-    // Set again, because ending the oldest session may have removed this key's entry.
-    this.#sessions.set(owner, own)
+    // Looked up again, because ending the oldest session may have removed this key's entry.
+    getOrMake(this.#sessions, owner, () => new Map<bigint, Session>()).set(sessionId, session)
     return session
   }
 
@@ -184,12 +175,11 @@ export class MtprotoServer {
     return this.#sockets.size
   }
 
-  #endOldest(): void {
-    for (const session of this.#all) {
-      this.#all.delete(session)
-      this.endSession(session.key.lasting, session.id)
-      return
-    }
+  #endFirst([oldest]: Iterable<Session>): void {
+    if (oldest === undefined) return
+    // Another session may have taken its place and id, when a temporary key was bound.
+    this.#all.delete(oldest)
+    this.endSession(oldest.key.lasting, oldest.id)
   }
 
   #accept(socket: Socket): void {

@@ -6,6 +6,7 @@ import type { PersonAccount } from '../world/accounts.js'
 import { describeChat, type StoredMessage, type WorldChat } from '../world/chats.js'
 import { type InlineChoice, pickResult } from '../world/inline.js'
 import { joinByInvite } from '../world/invites.js'
+import { getOrMake } from '../world/maps.js'
 import { isIn } from '../world/members.js'
 import { setBlocked } from '../world/membership.js'
 import { Refusal } from '../world/refusal.js'
@@ -247,7 +248,7 @@ export class Person {
   async hears(what: RegExp | string, options: HearingOptions = {}): Promise<Message> {
     assertWords(what)
     const isMeant = this.#meantBy(options)
-    const before = heardBy(this.account)
+    const before = getOrMake(heardBefore, this.account, () => new Given())
     return this.#patience.until({
       find: (news?: StoredMessage) => {
         const candidates = news === undefined ? this.#readable(options.in) : [news]
@@ -258,7 +259,7 @@ export class Person {
         if (found !== undefined) before.note(found, found.order)
         return found?.message
       },
-      watch: (listener) => this.#world.watch(listener),
+      watch: this.#world.shown.add,
       otherwise: (waited) => {
         const because = this.hasHeard(what, options) === undefined ? '' : HEARD_BEFORE
         return `${this.firstName} did not hear ${wordsFor(what)} within ${waited} ms, but ${because}${this.tellsHeard(options)}`
@@ -386,14 +387,6 @@ export class InlineQuestion {
 
 /** The messages that `hears()` returned, each with its `order` then. Kept per account, because several Person objects can share one. */
 const heardBefore = new WeakMap<PersonAccount, Given<StoredMessage>>()
-
-function heardBy(account: PersonAccount): Given<StoredMessage> {
-  const there = heardBefore.get(account)
-  if (there !== undefined) return there
-  const none = new Given<StoredMessage>()
-  heardBefore.set(account, none)
-  return none
-}
 
 const HEARD_BEFORE =
   'heard it before, and each message is heard once (say { ever: true } if the same one will do); '

@@ -1,5 +1,6 @@
 import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
+import { Listeners } from '../world/listeners.js'
 
 /** Time-outs of everything that waits for bots, in real time; can reject all waits at once. */
 export class Patience {
@@ -88,7 +89,7 @@ function refused(otherwise: string, because: Failure | undefined): SentinelError
 /** A bot's answer to a query, past or future. */
 export class AwaitedAnswer<Answer> {
   #answer: Answer | undefined
-  readonly #listeners = new Set<(answer: Answer) => void>()
+  readonly #answered = new Listeners<[Answer]>()
 
   constructor(
     private readonly patience: Patience,
@@ -98,7 +99,7 @@ export class AwaitedAnswer<Answer> {
   /** Called by the world when the bot answers. */
   readonly give = (answer: Answer): void => {
     this.#answer = answer
-    for (const listener of [...this.#listeners]) listener(answer)
+    this.#answered.tell(answer)
   }
 
   get given(): Answer | undefined {
@@ -108,10 +109,7 @@ export class AwaitedAnswer<Answer> {
   wait(timeout?: Duration): Promise<Answer> {
     return this.patience.until({
       find: () => this.#answer,
-      watch: (listener) => {
-        this.#listeners.add(listener)
-        return () => this.#listeners.delete(listener)
-      },
+      watch: this.#answered.add,
       otherwise: (waited) =>
         `${this.question} was not answered within ${waited} ms. Does a handler answer it?`,
       timeout,

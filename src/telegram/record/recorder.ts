@@ -39,7 +39,7 @@ export class Recording {
   follow(bot: BotAccount): void {
     if (this.#stopped) return
     this.#bots.push(bot)
-    this.#ends.push(bot.queue.watchNew((update) => this.#add({ update, to: bot.id, at: this.now() })))
+    this.#ends.push(bot.queue.queued.add((update) => this.#add({ update, to: bot.id, at: this.now() })))
   }
 
   /** @internal */

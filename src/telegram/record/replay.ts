@@ -4,6 +4,7 @@ import type { CallResult } from '../bot-api/calls.js'
 import { shown } from '../matchers/containing.js'
 import type { TelegramBot } from '../people/places.js'
 import type { Patience } from '../people/waiting.js'
+import { Listeners } from '../world/listeners.js'
 import { differenceOf } from './difference.js'
 import { botOf, type CallEntry, type Run, TRANSPORT, type UpdateEntry, withoutSecrets } from './recording.js'
 
@@ -59,7 +60,8 @@ export class Replay {
   readonly #ignored: ReadonlySet<string>
   readonly #perChat: boolean
   readonly #patience: Patience
-  readonly #listeners = new Set<() => void>()
+  /** Told when an entry was played again, and at the first difference. */
+  readonly #played = new Listeners<[]>()
   #next = 0
   #now: Ms
   #difference: string | undefined
@@ -115,10 +117,11 @@ export class Replay {
   }
 
   #watch(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    const ends = this.bots.map((bot) => bot.account.queue.watch(listener))
+    const ends = [
+      this.#played.add(listener),
+      ...this.bots.map((bot) => bot.account.queue.changed.add(listener)),
+    ]
     return () => {
-      this.#listeners.delete(listener)
       for (const end of ends) end()
     }
   }
@@ -169,7 +172,7 @@ export class Replay {
   /** Keeps only the first difference: later ones may be its consequences. */
   #diverge(difference: string): CallResult {
     this.#difference ??= difference
-    for (const listener of [...this.#listeners]) listener()
+    this.#played.tell()
     return {
       ok: false,
       error_code: 500,
@@ -188,7 +191,7 @@ export class Replay {
       this.#now = entry.at
       this.bots.find((bot) => bot.id === entry.to)?.account.queue.inject(entry.update)
     }
-    for (const listener of [...this.#listeners]) listener()
+    this.#played.tell()
   }
 
   /** For example "Call 3 of @shop_bot (after update 12)". */

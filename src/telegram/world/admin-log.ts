@@ -1,6 +1,7 @@
 import type { Message } from 'grammy/types'
 import type { Account } from './accounts.js'
 import type { SharedChat, StoredMessage } from './chats.js'
+import { getOrMake } from './maps.js'
 import { isAdministrator, type Membership } from './members.js'
 import type { World } from './world.js'
 
@@ -39,11 +40,7 @@ export class AdminLog {
   constructor(private readonly date: () => number) {}
 
   note(chat: SharedChat, by: Account, deed: Deed): void {
-    let deeds = this.#byChat.get(chat)
-    if (deeds === undefined) {
-      deeds = []
-      this.#byChat.set(chat, deeds)
-    }
+    const deeds = getOrMake(this.#byChat, chat, () => [])
     deeds.push({ id: this.#next++, date: this.date(), by, deed })
     if (deeds.length > MOST_OF_CHAT) deeds.shift()
   }

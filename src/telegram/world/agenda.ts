@@ -1,5 +1,6 @@
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
+import { keepLatest } from './maps.js'
 
 interface Deed {
   readonly time: Ms
@@ -32,8 +33,7 @@ export class Agenda {
   add(time: Ms, run: () => void): () => void {
     const deed = { time, run }
     this.#deeds.add(deed)
-    const [oldest] = this.#deeds
-    if (this.#deeds.size > this.most && oldest !== undefined) this.#deeds.delete(oldest)
+    keepLatest(this.#deeds, this.most)
     this.#arm(time)
     return () => this.#deeds.delete(deed)
   }

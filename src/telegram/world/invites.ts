@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Account, PersonAccount } from './accounts.js'
 import type { SharedChat } from './chats.js'
 import type { InviteLink, InviteTerms } from './invite-link.js'
+import { keepLatest } from './maps.js'
 import { enteringFrom, hasRight, isIn } from './members.js'
 import { assertRight, changeMembership, requestToJoin } from './membership.js'
 import { badRequest } from './refusal.js'
@@ -28,10 +29,7 @@ export function createInvite(
     joined: new Set(),
   }
   chat.invites.set(link.url, link)
-  for (const oldest of chat.invites.keys()) {
-    if (chat.invites.size <= KEPT_AT_MOST) break
-    chat.invites.delete(oldest)
-  }
+  keepLatest(chat.invites, KEPT_AT_MOST)
   return link
 }
 

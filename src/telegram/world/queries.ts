@@ -1,9 +1,9 @@
 import { randomInt } from 'node:crypto'
 import type { Ms } from '../../core/duration.js'
 import { badRequest } from './refusal.js'
+import { Shelf } from './shelf.js'
 
 interface OpenQuery<Answer> {
-  readonly id: string
   readonly botId: number
   readonly expiresAt: Ms
   answered: ((answer: Answer) => void) | undefined
@@ -13,7 +13,7 @@ const KEPT_AT_MOST = 10_000
 
 /** Queries of one kind that bots may still answer. */
 export class OpenQueries<Answer> {
-  readonly #open = new Map<string, OpenQuery<Answer>>()
+  readonly #open = new Shelf<OpenQuery<Answer>>(KEPT_AT_MOST)
 
   constructor(
     private readonly now: () => Ms,
@@ -24,14 +24,13 @@ export class OpenQueries<Answer> {
   open(botId: number, answered: (answer: Answer) => void): string {
     // Random, because Telegram's 64-bit ids have no order that bots could rely on.
     const id = `${randomInt(1, 2 ** 31)}${String(randomInt(0, 10 ** 9)).padStart(9, '0')}`
-    this.#add({ id, botId, expiresAt: this.now() + this.lifetime, answered })
+    this.#keep(id, botId, answered)
     return id
   }
 
   /** Opens a query from a raw update, under its own id; does nothing if it is already open. */
   admit(id: string, botId: number): void {
-    if (!this.#open.has(id))
-      this.#add({ id, botId, expiresAt: this.now() + this.lifetime, answered: undefined })
+    if (this.#open.get(id) === undefined) this.#keep(id, botId, undefined)
   }
 
   isOpen(id: string, botId: number): boolean {
@@ -50,12 +49,7 @@ export class OpenQueries<Answer> {
     return true
   }
 
-  #add(query: OpenQuery<Answer>): void {
-    this.#open.set(query.id, query)
-    if (this.#open.size <= KEPT_AT_MOST) return
-    for (const oldest of this.#open.keys()) {
-      this.#open.delete(oldest)
-      break
-    }
+  #keep(id: string, botId: number, answered: OpenQuery<Answer>['answered']): void {
+    this.#open.keep(id, { botId, expiresAt: this.now() + this.lifetime, answered })
   }
 }

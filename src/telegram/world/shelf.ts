@@ -1,3 +1,5 @@
+import { keepLatest } from './maps.js'
+
 /** The latest items by id; beyond the bound the oldest are dropped. */
 export class Shelf<Item extends object> {
   readonly #items = new Map<string, Item>()
@@ -17,10 +19,6 @@ export class Shelf<Item extends object> {
   keep(id: string, item: Item): void {
     this.#items.set(id, item)
     this.#ids.set(item, id)
-    if (this.#items.size <= this.keptAtMost) return
-    for (const oldest of this.#items.keys()) {
-      this.#items.delete(oldest)
-      break
-    }
+    keepLatest(this.#items, this.keptAtMost)
   }
 }

@@ -1,5 +1,6 @@
 import type { StarTransaction, User } from 'grammy/types'
 import type { Account, BotAccount, PersonAccount } from './accounts.js'
+import { getOrMake } from './maps.js'
 import { post } from './posting.js'
 import { badRequest } from './refusal.js'
 import type { World } from './world.js'
@@ -29,10 +30,9 @@ export class StarLedger {
   readonly #entries = new Map<number, Entry[]>()
 
   record(botId: number, entry: Entry): void {
-    const entries = this.#entries.get(botId) ?? []
+    const entries = getOrMake(this.#entries, botId, () => [])
     entries.push(entry)
     if (entries.length > KEPT_AT_MOST) entries.shift()
-    this.#entries.set(botId, entries)
   }
 
   balanceOf(botId: number): number {

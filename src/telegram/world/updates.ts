@@ -1,6 +1,7 @@
 import type { Update } from 'grammy/types'
 import type { Ms } from '../../core/duration.js'
 import { Line } from './line.js'
+import { Listeners } from './listeners.js'
 
 export type UpdateKind = Exclude<keyof Update, 'update_id'>
 
@@ -33,8 +34,10 @@ export class UpdateQueue {
   #injected = 0
   #nextId = FIRST_UPDATE_ID
   #allowed: ReadonlySet<UpdateKind> | undefined
-  readonly #listeners = new Set<() => void>()
-  readonly #newsListeners = new Set<(update: Update) => void>()
+  /** Told whenever an update was added or removed. */
+  readonly changed = new Listeners<[]>()
+  /** Told of each update as it is queued. */
+  readonly queued = new Listeners<[Update]>()
 
   constructor(private readonly now: () => Ms) {}
 
@@ -69,8 +72,8 @@ export class UpdateQueue {
     if (this.#pending.size >= KEPT_AT_MOST) this.#dropOldest(1)
     this.#pending.add({ update, at: this.now(), injected, handedOut: false })
     if (injected) this.#injected++
-    for (const listener of this.#newsListeners) listener(update)
-    this.#changed()
+    this.queued.tell(update)
+    this.changed.tell()
   }
 
   /** Removes all updates below `offset`, unless the offset is far in the future (TQueue::get in td/tddb/td/db/TQueue.cpp). */
@@ -83,18 +86,18 @@ export class UpdateQueue {
       if (update_id >= offset && this.#injected === 0) break
       if (update_id < offset && (entry.handedOut || !entry.injected)) this.#forget(entry)
     }
-    if (this.#pending.size !== before) this.#changed()
+    if (this.#pending.size !== before) this.changed.tell()
   }
 
   /** Drops all but the last `count` updates, for a negative offset of getUpdates. */
   forgetAllBut(count: number): void {
     if (this.#pending.size <= count) return
     this.#dropOldest(this.#pending.size - count)
-    this.#changed()
+    this.changed.tell()
   }
 
   remove(entry: PendingUpdate): void {
-    if (this.#forget(entry)) this.#changed()
+    if (this.#forget(entry)) this.changed.tell()
   }
 
   /** Returns updates sorted by id, even if an older one was injected later: bots confirm with the last id they got. */
@@ -120,18 +123,6 @@ export class UpdateQueue {
     return this.pending().size
   }
 
-  /** Calls the listener whenever the queue changes, until the returned function is called. */
-  watch(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
-  }
-
-  /** Calls the listener with each update as it is queued, until the returned function is called. */
-  watchNew(listener: (update: Update) => void): () => void {
-    this.#newsListeners.add(listener)
-    return () => this.#newsListeners.delete(listener)
-  }
-
   #dropOldest(count: number): void {
     for (let { first } = this.#pending; first !== undefined && count > 0; first = this.#pending.first) {
       this.#forget(first)
@@ -143,9 +134,5 @@ export class UpdateQueue {
     const waited = this.#pending.delete(entry)
     if (waited && entry.injected) this.#injected--
     return waited
-  }
-
-  #changed(): void {
-    for (const listener of [...this.#listeners]) listener()
   }
 }

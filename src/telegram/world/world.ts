@@ -15,6 +15,8 @@ import { Files, type StoredFile } from './files.js'
 import type { InlineChoice } from './inline.js'
 import type { InviteLink } from './invite-link.js'
 import { Latest } from './latest.js'
+import { Listeners } from './listeners.js'
+import { getOrMake } from './maps.js'
 import { hasRight, isIn, LEFT, type Membership, membershipAt, newPermissions } from './members.js'
 import type { WorldPoll } from './polls.js'
 import { OpenQueries } from './queries.js'
@@ -151,9 +153,12 @@ export class World {
   readonly #shared = new Map<number, SharedChat>()
   /** By person id, then by bot id, because lookups are mostly by person. */
   readonly #private = new Map<number, Map<number, PrivateChat>>()
-  readonly #listeners = new Set<(stored: StoredMessage) => void>()
-  readonly #readers = new Set<(bot: BotAccount, kind: UpdateKind, payload: unknown) => void>()
-  readonly #mourners = new Set<(stored: StoredMessage) => void>()
+  /** Told of every new or changed message. */
+  readonly shown = new Listeners<[StoredMessage]>()
+  /** Told of every message that is deleted or expires. */
+  readonly removed = new Listeners<[StoredMessage]>()
+  /** Told of every update for a bot, even of kinds that the bot does not want. */
+  readonly emitted = new Listeners<[bot: BotAccount, kind: UpdateKind, payload: unknown]>()
   #order = 0
   #albums = 0
 
@@ -253,24 +258,15 @@ export class World {
 
   /** Created on first access; `started` tells whether the person has ever written. */
   privateChat(person: PersonAccount, bot: BotAccount): PrivateChat {
-    let own = this.#private.get(person.id)
-    if (own === undefined) {
-      own = new Map()
-      this.#private.set(person.id, own)
-    }
-    let chat = own.get(bot.id)
-    if (chat === undefined) {
-      chat = {
-        kind: 'private',
-        person,
-        bot,
-        history: this.#newHistory(),
-        started: false,
-        blocked: false,
-      }
-      own.set(bot.id, chat)
-    }
-    return chat
+    const own = getOrMake(this.#private, person.id, () => new Map<number, PrivateChat>())
+    return getOrMake(own, bot.id, () => ({
+      kind: 'private',
+      person,
+      bot,
+      history: this.#newHistory(),
+      started: false,
+      blocked: false,
+    }))
   }
 
   chats(): readonly WorldChat[] {
@@ -307,14 +303,8 @@ export class World {
     return canRead(this, chat, accountId)
   }
 
-  /** Calls the listener with every update for a bot, even of kinds the bot does not want, until the returned function is called. */
-  watchUpdates(listener: (bot: BotAccount, kind: UpdateKind, payload: unknown) => void): () => void {
-    this.#readers.add(listener)
-    return () => this.#readers.delete(listener)
-  }
-
   emit<K extends UpdateKind>(bot: BotAccount, kind: K, payload: NonNullable<Update[K]>): void {
-    for (const reader of this.#readers) reader(bot, kind, payload)
+    this.emitted.tell(bot, kind, payload)
     if (bot.queue.wants(kind)) this.inspect?.(kind, payload)
     bot.queue.push(kind, payload)
   }
@@ -328,23 +318,8 @@ export class World {
     return bot.queue.inject(update)
   }
 
-  /** Calls the listener with every new or changed message, until the returned function is called. */
-  watch(listener: (stored: StoredMessage) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
-  }
-
-  /** Calls the listener with every message that is deleted or expires, until the returned function is called. */
-  watchRemovals(listener: (stored: StoredMessage) => void): () => void {
-    this.#mourners.add(listener)
-    return () => this.#mourners.delete(listener)
-  }
-
   #newHistory(): History {
-    const gone = (stored: StoredMessage) => {
-      for (const listener of [...this.#mourners]) listener(stored)
-    }
-    return new History(this.#now, gone)
+    return new History(this.#now, (stored) => this.removed.tell(stored))
   }
 
   /** Must be called whenever a message object replaces another one. */
@@ -358,7 +333,7 @@ export class World {
 
   show(stored: StoredMessage): void {
     this.noteOrder(stored)
-    for (const listener of [...this.#listeners]) listener(stored)
+    this.shown.tell(stored)
   }
 }
 

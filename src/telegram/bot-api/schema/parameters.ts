@@ -1,3 +1,4 @@
+import { getOrMake } from '../../world/maps.js'
 import type { Expression, Field } from './expression.js'
 import {
   alternativesOf,
@@ -58,14 +59,11 @@ export function complaintAbout(method: MethodName, given: GivenParameters): stri
 
 /** Checks for the parameters that are objects or arrays; Telegram accepts any value of the others. */
 function checksOf(method: MethodName): readonly (readonly [string, Check])[] {
-  let checks = byMethod.get(method)
-  if (checks === undefined) {
-    checks = [...signatureOf(method).parameters.values()]
+  return getOrMake(byMethod, method, () =>
+    [...signatureOf(method).parameters.values()]
       .filter(({ name, type }) => !UNCHECKED.has(name) && alternativesOf(type).every(isStructure))
-      .map(({ name, type }) => [name, checkOfParameter(name, type)] as const)
-    byMethod.set(method, checks)
-  }
-  return checks
+      .map(({ name, type }) => [name, checkOfParameter(name, type)] as const),
+  )
 }
 
 function isStructure(expression: Expression): boolean {
@@ -99,16 +97,13 @@ function calledOf(expression: Expression): string | undefined {
 
 function checkNamed(name: string): Check {
   if (READ_LATER.has(name)) return (value) => (isObject(value) ? undefined : 'expected an Object')
-  let check = byName.get(name)
-  if (check === undefined) {
+  return getOrMake(byName, name, () => {
     let compiled: Check | undefined
-    check = (value) => {
+    return (value) => {
       compiled ??= checkOf(typeNamed(name))
       return compiled(value)
     }
-    byName.set(name, check)
-  }
-  return check
+  })
 }
 
 function checkOf(expression: Expression): Check {

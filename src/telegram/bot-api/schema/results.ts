@@ -1,3 +1,4 @@
+import { getOrMake } from '../../world/maps.js'
 import type { Expression } from './expression.js'
 import {
   alternativesOf,
@@ -23,12 +24,7 @@ const byName = new Map<string, Check>()
 
 /** Checks the result of a method against its type in @grammyjs/types. */
 export function problemOfResult(method: MethodName, result: unknown): Problem | undefined {
-  let check = byMethod.get(method)
-  if (check === undefined) {
-    check = checkOf(signatureOf(method).result)
-    byMethod.set(method, check)
-  }
-  return check(result)
+  return getOrMake(byMethod, method, () => checkOf(signatureOf(method).result))(result)
 }
 
 /** Checks a value against a named type. */
@@ -38,28 +34,22 @@ export function problemOfType(name: string, value: unknown): Problem | undefined
 
 /** Checks the content of an update of this kind. */
 export function problemOfUpdate(kind: string, payload: unknown): Problem | undefined {
-  let check = byName.get(`Update ${kind}`)
-  if (check === undefined) {
+  const check = getOrMake(byName, `Update ${kind}`, () => {
     const type = fieldsOf(typeNamed('Update'))?.get(kind)?.type
-    if (type === undefined) return { path: '', expected: 'an update that exists' }
-    check = checkOf(type)
-    byName.set(`Update ${kind}`, check)
-  }
+    return type === undefined ? () => wrong('an update that exists') : checkOf(type)
+  })
   return check(payload)
 }
 
 /** Compiled on first use, because types refer to each other in cycles. */
 function checkNamed(name: string): Check {
-  let check = byName.get(name)
-  if (check === undefined) {
+  return getOrMake(byName, name, () => {
     let compiled: Check | undefined
-    check = (value) => {
+    return (value) => {
       compiled ??= checkOf(typeNamed(name), name)
       return compiled(value)
     }
-    byName.set(name, check)
-  }
-  return check
+  })
 }
 
 function checkOf(expression: Expression, name?: string): Check {

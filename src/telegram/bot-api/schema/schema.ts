@@ -1,6 +1,7 @@
 import type { ApiMethods } from 'grammy/types'
 import { SentinelError } from '../../../core/errors.js'
 import { hintAt } from '../../../core/nearest.js'
+import { getOrMake } from '../../world/maps.js'
 import { type Expression, type Field, parseExpression } from './expression.js'
 import { METHODS, TYPES } from './generated/index.js'
 
@@ -26,14 +27,11 @@ const parsed = new Map<string, Expression>()
 
 /** Returns a named type. Parsed on first use, because few tests need all types. */
 export function typeNamed(name: string): Expression {
-  let expression = parsed.get(name)
-  if (expression === undefined) {
+  return getOrMake(parsed, name, () => {
     const source = sources.get(name)
     if (source === undefined) throw new Error(`the Bot API has no type ${name}`)
-    expression = parseExpression(source)
-    parsed.set(name, expression)
-  }
-  return expression
+    return parseExpression(source)
+  })
 }
 
 /** @throws SentinelError `telegram.invalid` for an unknown method, suggesting a similar name. */
@@ -55,15 +53,12 @@ interface Signature {
 const signatures = new Map<MethodName, Signature>()
 
 export function signatureOf(method: MethodName): Signature {
-  let signature = signatures.get(method)
-  if (signature === undefined) {
+  return getOrMake(signatures, method, () => {
     const [taken = '', answered = ''] = METHODS[method].split(' => ')
     const parameters = fieldsOf(parseExpression(taken))
     if (parameters === undefined) throw new Error(`the parameters of ${method} are no object`)
-    signature = { parameters, result: parseExpression(answered) }
-    signatures.set(method, signature)
-  }
-  return signature
+    return { parameters, result: parseExpression(answered) }
+  })
 }
 
 /** The fields of an object, including inherited ones; undefined for other types and for unions. */

@@ -1,6 +1,7 @@
 import { createCipheriv, randomBytes } from 'node:crypto'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { StoredFile } from '../../world/files.js'
+import { keepLatest } from '../../world/maps.js'
 import { hashesOf } from '../files/hashes.js'
 import { RpcError } from '../rpc-error.js'
 
@@ -81,7 +82,8 @@ export class CdnRedirects {
     if (offset < given.file.bytes.length && !given.there.has(megabyte)) {
       const request = randomBytes(16)
       this.#requests.set(request.toString('base64url'), { given, megabyte })
-      forgetFirst(this.#requests)
+      // The oldest belong to clients that never came back.
+      keepLatest(this.#requests, MOST_TOKENS)
       return { _: 'upload.cdnFileReuploadNeeded', request_token: request }
     }
     this.counts.parts++
@@ -142,13 +144,5 @@ export class CdnRedirects {
     const given = this.#given.get(token.toString('base64url'))
     if (given === undefined) throw new RpcError(400, 'FILE_TOKEN_INVALID')
     return given
-  }
-}
-
-/** Drops the oldest entries, which belong to clients that never came back. */
-function forgetFirst(map: Map<string, unknown>): void {
-  for (const [first] of map) {
-    if (map.size <= MOST_TOKENS) return
-    map.delete(first)
   }
 }

@@ -37,7 +37,7 @@ export class Happenings {
     private readonly numberOf: (viewer: Account, stored: StoredMessage) => number,
     private readonly tell: (bot: BotAccount, happening: Happening) => void,
   ) {
-    this.#unwatch = world.watchUpdates((bot, kind, payload) =>
+    this.#unwatch = world.emitted.add((bot, kind, payload) =>
       this.#happened(bot, kind, { [kind]: payload } as unknown as Update),
     )
   }

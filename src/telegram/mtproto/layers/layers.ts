@@ -1,5 +1,6 @@
 import { parseCombinator } from '../../../mtproto/protocol/tl/parse.js'
 import { type Combinator, currentSchema, Schema } from '../../../mtproto/protocol/tl/schema.js'
+import { getOrMake } from '../../world/maps.js'
 import { CHANGED, OLDEST, SINCE } from './table.js'
 
 /** A former version of a constructor or method, valid up to a layer. */
@@ -32,12 +33,7 @@ class Layers {
     if (layer >= this.#current.layer) return this.reading
     // Layers older than the table are treated like its oldest one.
     const known = Math.max(OLDEST, Math.trunc(layer) || 0)
-    let schema = this.#schemas.get(known)
-    if (schema === undefined) {
-      schema = this.#made(known)
-      this.#schemas.set(known, schema)
-    }
-    return schema
+    return getOrMake(this.#schemas, known, () => this.#made(known))
   }
 
   #made(layer: number): Schema {

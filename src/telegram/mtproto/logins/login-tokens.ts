@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Ms } from '../../../core/duration.js'
 import type { Account } from '../../world/accounts.js'
+import { keepLatest } from '../../world/maps.js'
 import { badRequest } from '../rpc-error.js'
 import type { Session } from '../sessions/session.js'
 
@@ -26,12 +27,7 @@ export class LoginTokens {
   export(session: Session, now: Ms): LoginToken {
     const made: LoginToken = { token: randomBytes(24), session, until: now + HOLDS, account: undefined }
     this.#tokens.set(made.token.toString('hex'), made)
-    if (this.#tokens.size > MOST) {
-      for (const [oldest] of this.#tokens) {
-        this.#tokens.delete(oldest)
-        break
-      }
-    }
+    keepLatest(this.#tokens, MOST)
     return made
   }
 

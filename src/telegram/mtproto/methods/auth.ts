@@ -4,6 +4,7 @@ import { decryptBinding } from '../../../mtproto/protocol/message.js'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import { TlReader } from '../../../mtproto/protocol/tl/reader.js'
 import type { Account } from '../../world/accounts.js'
+import { keepLatest } from '../../world/maps.js'
 import type { AccountMethod, Call, Method } from '../rpc.js'
 import { badRequest, migrate, RpcError } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
@@ -63,7 +64,7 @@ export const AUTH = {
     const { pending } = session.key.lasting
     pending.set(hash, sent)
     // Only the latest ones are kept if a client asks again and again.
-    for (const [first] of pending) if (pending.size > MOST_PENDING) pending.delete(first)
+    keepLatest(pending, MOST_PENDING)
     server.phones.sent(phone, code)
     return {
       _: 'auth.sentCode',

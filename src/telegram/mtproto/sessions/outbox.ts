@@ -1,3 +1,5 @@
+import { keepLatest } from '../../world/maps.js'
+
 /** Maximum number of unacknowledged messages kept; a client that misses more asks for the difference. */
 const MOST_UNACKNOWLEDGED = 1000
 /** Maximum number of answers kept for requests that are repeated. */
@@ -36,7 +38,7 @@ export class Outbox {
     }
     if (answers !== undefined) {
       this.#answers.set(answers, id)
-      if (this.#answers.size > MOST_ANSWERS) this.#forgetAnswer()
+      keepLatest(this.#answers, MOST_ANSWERS)
     }
     return sent
   }
@@ -62,12 +64,5 @@ export class Outbox {
 
   unacknowledged(): Iterable<Sent> {
     return this.#unacknowledged.values()
-  }
-
-  #forgetAnswer(): void {
-    for (const [first] of this.#answers) {
-      this.#answers.delete(first)
-      return
-    }
   }
 }

@@ -1,5 +1,6 @@
 import type { Account } from '../../world/accounts.js'
 import type { WorldChat } from '../../world/chats.js'
+import { getOrMake } from '../../world/maps.js'
 
 /** Read positions of accounts, which exist only in MTProto. */
 export class Reading {
@@ -13,12 +14,7 @@ export class Reading {
   /** Moves the position forward, never back; returns whether it has moved. */
   reach(account: Account, chat: WorldChat, id: number): boolean {
     if (id <= this.reached(account, chat)) return false
-    let marks = this.#marks.get(chat)
-    if (marks === undefined) {
-      marks = new Map()
-      this.#marks.set(chat, marks)
-    }
-    marks.set(account.id, id)
+    getOrMake(this.#marks, chat, () => new Map()).set(account.id, id)
     return true
   }
 }
