@@ -22,7 +22,7 @@ export function part(of: number, least = 2): number {
 }
 
 /** Prints the findings; returns whether any target was missed. */
-export async function run(findings: readonly Finding[]): Promise<boolean> {
+export function run(findings: readonly Finding[]): boolean {
   let missed = false
   console.log('\n| what | measured | asked | |\n|---|---:|---:|---|')
   for (const finding of findings) {
@@ -34,18 +34,14 @@ export async function run(findings: readonly Finding[]): Promise<boolean> {
     const verdict = met === undefined ? '' : met ? 'met' : 'MISSED'
     console.log(`| ${what} | ${measured.toFixed(2)} ${unit} | ${asked} | ${verdict} |`)
   }
-  record(findings)
+  // The file that `npm run bench` names, which collects the findings of all benches.
+  const { BENCH_FINDINGS: file } = process.env
+  if (file !== undefined) writeFileSync(file, JSON.stringify(findings))
   return missed
 }
 
-/** Writes the findings to the file that `npm run bench` names, which collects those of all benches. */
-export function record(findings: readonly Finding[]): void {
-  const { BENCH_FINDINGS: file } = process.env
-  if (file !== undefined) writeFileSync(file, JSON.stringify(findings))
-}
-
 /** Whether the target was met; undefined without a target. */
-export function isMet({ measured, most, least }: Finding): boolean | undefined {
+function isMet({ measured, most, least }: Finding): boolean | undefined {
   if (most === undefined && least === undefined) return undefined
   return (most === undefined || measured <= most) && (least === undefined || measured >= least)
 }

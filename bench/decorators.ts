@@ -1,8 +1,8 @@
 import { Bot, type Context } from 'grammy'
-import type { Update, UserFromGetMe } from 'grammy/types'
 import { memory, sentinel, throttle } from 'grammy-sentinel'
 import rateLimiterFlexible from 'rate-limiter-flexible'
 import { type Finding, median, part, processorTime, run } from './compare.js'
+import { ME, messageFrom } from './updates.js'
 
 /*
  * Compares a decorator on a handler, with the memory storage, to `consume` of rate-limiter-flexible's memory limiter. Rounds are paired in
@@ -12,7 +12,6 @@ import { type Finding, median, part, processorTime, run } from './compare.js'
 const ROUNDS = part(20)
 const CALLS = 50_000
 const USERS = 1000
-const me = { id: 42, is_bot: true, first_name: 'Bench', username: 'bench_bot' } as UserFromGetMe
 
 let handled = 0
 
@@ -38,7 +37,7 @@ class Shop {
 
 /** Contexts of plain private messages; if `guarded`, in the state in which a sentinel passes them on. */
 async function contexts(guarded: boolean): Promise<Context[]> {
-  const bot = new Bot('42:token', { botInfo: me })
+  const bot = new Bot('42:token', { botInfo: ME })
   const seen: Context[] = []
   if (guarded) bot.use(sentinel({ storage: memory(), throttle: '90000/1m' }))
   bot.use((ctx) => {
@@ -46,12 +45,6 @@ async function contexts(guarded: boolean): Promise<Context[]> {
   })
   for (let i = 0; i < USERS; i++) await bot.handleUpdate(messageFrom(100_000_000 + i * 7, i + 1))
   return seen
-}
-
-function messageFrom(id: number, update_id: number): Update {
-  const chat = { id, type: 'private', first_name: 'User' } as const
-  const from = { id, is_bot: false, first_name: 'User' }
-  return { update_id, message: { message_id: update_id, date: 0, text: 'hello', chat, from } } as Update
 }
 
 type Times = readonly [decorated: number, consumed: number, plain: number]
@@ -105,4 +98,4 @@ for (const guarded of [false, true]) {
   for (const id of ids) await limiter.delete(id)
 }
 if (handled === 0) throw new Error('nothing was handled')
-process.exit((await run(findings)) ? 1 : 0)
+process.exit(run(findings) ? 1 : 0)

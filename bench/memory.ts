@@ -7,5 +7,5 @@ import { wholePath } from './whole-path.js'
  * comes in stretches that affect neighbouring rounds alike. Exits with 1 if a target is missed.
  */
 
-const failed = await run([...(await wholePath()), ...(await evaluation())])
+const failed = run([...(await wholePath()), ...(await evaluation())])
 process.exit(failed ? 1 : 0)

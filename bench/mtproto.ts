@@ -175,4 +175,4 @@ try {
 } finally {
   child.disconnect()
 }
-process.exitCode = (await run(findings)) ? 1 : 0
+process.exitCode = run(findings) ? 1 : 0

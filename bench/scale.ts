@@ -169,7 +169,7 @@ async function compare(): Promise<void> {
     findings.push({ what: `evaluate, p99.9, ${name} users`, measured: p999, unit: 'ns' })
     findings.push({ what: `bytes a user, ${name} users`, measured: bytes, unit: 'B' })
   }
-  process.exitCode = (await run(findings)) ? 1 : 0
+  process.exitCode = run(findings) ? 1 : 0
 }
 
 const users = Number(process.argv[2])

@@ -3,11 +3,11 @@
  * number of listeners must not grow, and every update must get a verdict. Arguments: seconds (600), updates per second (5000).
  */
 import { Bot } from 'grammy'
-import type { Update, UserFromGetMe } from 'grammy/types'
 import { sentinel } from 'grammy-sentinel'
 import { redis } from 'grammy-sentinel/redis'
 import { startRedis } from '../test/servers/redis.js'
 import { type Finding, median, run } from './compare.js'
+import { ME, messageFrom } from './updates.js'
 
 const [seconds = 600, rate = 5000] = process.argv.slice(2).map(Number)
 const USERS = 20_000
@@ -15,7 +15,6 @@ const TICK_MS = 20
 /** Time between two measurements of the heap, each after a collection. */
 const LOOK_MS = Math.max(1000, (seconds * 1000) / 60)
 
-const me = { id: 42, is_bot: true, first_name: 'soak', username: 'soak_bot' } as UserFromGetMe
 const collect = globalThis.gc as () => void
 const server = await startRedis({ appendOnly: true })
 const storage = redis(server.url)
@@ -24,7 +23,7 @@ const told = { down: 0, up: 0, errors: 0 }
 guard.on('storage.down', () => void told.down++)
 guard.on('storage.up', () => void told.up++)
 guard.on('error', () => void told.errors++)
-const bot = new Bot('42:token', { botInfo: me })
+const bot = new Bot('42:token', { botInfo: ME })
 bot.use(guard)
 let handled = 0
 bot.use(() => void handled++)
@@ -36,16 +35,7 @@ let under = 0
 let slowest = 0
 function send(): void {
   const id = 1_000_000 + ((update * 7919) % USERS)
-  const message: Update = {
-    update_id: ++update,
-    message: {
-      message_id: update,
-      date: Math.floor(Date.now() / 1000),
-      text: 'hello there',
-      chat: { id, type: 'private', first_name: 'A' },
-      from: { id, is_bot: false, first_name: 'A' },
-    },
-  }
+  const message = messageFrom(id, ++update, Math.floor(Date.now() / 1000))
   under++
   const from = performance.now()
   bot.handleUpdate(message).then(
@@ -122,4 +112,4 @@ const findings: Finding[] = [
   { what: 'updates without a verdict, or with an exception', measured: under + thrown, unit: '', most: 0 },
   { what: 'times the storage came back', measured: told.up, unit: '', least: 1 },
 ]
-process.exitCode = (await run(findings)) ? 1 : 0
+process.exitCode = run(findings) ? 1 : 0

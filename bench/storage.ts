@@ -40,4 +40,4 @@ if (only === undefined || only === 'postgres') {
     await server.stop()
   }
 }
-process.exitCode = (await run(findings)) ? 1 : 0
+process.exitCode = run(findings) ? 1 : 0

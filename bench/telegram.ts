@@ -36,4 +36,4 @@ const findings: Finding[] = [
     ? []
     : [{ what: 'growth of memory over the load', measured: load.growth * 100, unit: '%', most: 5 }]),
 ]
-process.exitCode = (await run(findings)) ? 1 : 0
+process.exitCode = run(findings) ? 1 : 0

@@ -3,10 +3,10 @@ import { fileURLToPath } from 'node:url'
 import { limit } from '@grammyjs/ratelimiter'
 import { sequentialize } from '@grammyjs/runner'
 import { Bot, type Context } from 'grammy'
-import type { Update, UserFromGetMe } from 'grammy/types'
 import { sentinel } from 'grammy-sentinel'
 import rateLimiterFlexible from 'rate-limiter-flexible'
 import { type Finding, median, part, processorTime } from './compare.js'
+import { ME, messageFrom } from './updates.js'
 
 const PAIRS = part(20)
 /**
@@ -21,16 +21,6 @@ const UPDATES = 20_000
 /** Enough users that none exhausts the default burst of 30 in the run, since refusals are not compared here. */
 const USERS = 50_000
 
-const me = {
-  id: 42,
-  is_bot: true,
-  first_name: 'bench',
-  username: 'bench_bot',
-  can_join_groups: true,
-  can_read_all_group_messages: false,
-  supports_inline_queries: false,
-} as UserFromGetMe
-
 let updateId = 1
 
 /** Feeds updates one after the other, as the polling loop does; ids increase, users take turns. */
@@ -39,16 +29,7 @@ async function feed(bot: Bot, tell?: (ns: number) => void): Promise<void> {
     // Yields to the event loop now and then, as a real bot does.
     if (i % 100 === 0) await new Promise(setImmediate)
     const id = 1_000_000 + (updateId % USERS) * 7
-    const update: Update = {
-      update_id: updateId++,
-      message: {
-        message_id: i,
-        date: 1_700_000_000,
-        text: 'hello there',
-        chat: { id, type: 'private', first_name: 'A' },
-        from: { id, is_bot: false, first_name: 'A' },
-      },
-    }
+    const update = messageFrom(id, updateId++)
     if (tell === undefined) await bot.handleUpdate(update)
     else {
       const from = process.hrtime.bigint()
@@ -59,7 +40,7 @@ async function feed(bot: Bot, tell?: (ns: number) => void): Promise<void> {
 }
 
 function botWith(install: (bot: Bot) => void): Bot {
-  const bot = new Bot('42:token', { botInfo: me })
+  const bot = new Bot('42:token', { botInfo: ME })
   install(bot)
   bot.use(() => undefined)
   return bot

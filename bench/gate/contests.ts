@@ -1,42 +1,24 @@
 import { pathToFileURL } from 'node:url'
 import { Bot } from 'grammy'
-import type { Update, UserFromGetMe } from 'grammy/types'
+import type { Update } from 'grammy/types'
 import { type Ask, describe, type Judge, memory, type Plan, sentinel, userKey } from 'grammy-sentinel'
 import rateLimiterFlexible from 'rate-limiter-flexible'
+import { processorTime } from '../compare.js'
+import { ME, messageFrom } from '../updates.js'
 
 /** Rounds of each contender, in turn. The fastest counts, because noise only ever adds time. */
 const ROUNDS = 15
 
-const me = { id: 42, is_bot: true, first_name: 'gate', username: 'gate_bot' } as UserFromGetMe
-
-function messageOf(nth: number): Update {
-  const id = 1_000_000 + (nth % 20_000) * 7
-  return {
-    update_id: nth,
-    message: {
-      message_id: nth,
-      date: 1_700_000_000,
-      text: 'hello there',
-      chat: { id, type: 'private', first_name: 'A' },
-      from: { id, is_bot: false, first_name: 'A' },
-    },
-  }
-}
+const messageOf = (nth: number) => messageFrom(1_000_000 + (nth % 20_000) * 7, nth)
 
 /** Compares the package to a rival: the ratio of the fastest rounds, in processor time. */
 async function ratioOf(ours: () => Promise<void> | void, rival: () => Promise<void> | void): Promise<number> {
-  const time = async (work: () => Promise<void> | void) => {
-    const start = process.cpuUsage()
-    await work()
-    const { user, system } = process.cpuUsage(start)
-    return user + system
-  }
   await ours()
   await rival()
   let [least, leastOfRival] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
   for (let round = 0; round < ROUNDS; round++) {
-    least = Math.min(least, await time(ours))
-    leastOfRival = Math.min(leastOfRival, await time(rival))
+    least = Math.min(least, await processorTime(1, ours))
+    leastOfRival = Math.min(leastOfRival, await processorTime(1, rival))
   }
   return least / leastOfRival
 }
@@ -91,7 +73,7 @@ async function evaluating(users: number, calls: number): Promise<number> {
 
 async function wholePath(): Promise<number> {
   const botWith = (install: (bot: Bot) => void) => {
-    const bot = new Bot('42:token', { botInfo: me })
+    const bot = new Bot('42:token', { botInfo: ME })
     install(bot)
     bot.use(() => undefined)
     return bot
@@ -143,9 +125,9 @@ async function garbage(): Promise<number> {
     await feed(300)
     return process.memoryUsage().heapUsed - before
   }
-  const bare = new Bot('42:token', { botInfo: me })
+  const bare = new Bot('42:token', { botInfo: ME })
   bare.use(() => undefined)
-  const guarded = new Bot('42:token', { botInfo: me })
+  const guarded = new Bot('42:token', { botInfo: ME })
   guarded.use(sentinel())
   guarded.use(() => undefined)
   return (await bytes(guarded)) / (await bytes(bare))

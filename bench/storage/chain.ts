@@ -1,4 +1,13 @@
-import { type Ask, type Check, type Key, type Plan, subject, subjectKey, userKey } from 'grammy-sentinel'
+import {
+  type Ask,
+  type Check,
+  type Key,
+  type Mark,
+  type Plan,
+  subject,
+  subjectKey,
+  userKey,
+} from 'grammy-sentinel'
 
 const GLOBAL_KEY = subjectKey(subject.global())
 
@@ -72,6 +81,11 @@ export function askOf(plan: Plan, nth: number): Ask {
   return { bot: BOT, subjects, costs: ONES, tokens: [nth, nth] }
 }
 
-export function userOf(nth: number): Key {
+/** The marks of all users who are registered, which the chain demands. */
+export function registered(): { readonly key: Key; readonly mark: Mark }[] {
+  return Array.from({ length: USERS }, (_, nth) => ({ key: userOf(nth), mark: { since: Date.now() } }))
+}
+
+function userOf(nth: number): Key {
   return userKey(1 + (nth % USERS))
 }

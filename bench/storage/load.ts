@@ -1,9 +1,28 @@
+import type { Judge, Plan, Storage } from 'grammy-sentinel'
 import { median } from '../compare.js'
+import { askOf } from './chain.js'
 
 /** A contender: performs its work once per call. The number grows by one with each call. */
 export interface Contender {
   readonly name: string
   readonly once: (nth: number) => Promise<unknown>
+}
+
+export interface Rounds {
+  readonly rounds: number
+  readonly ms: number
+}
+
+/** A storage of ours with a plan that refuses nobody. */
+export async function ours(storage: Storage, name: string, plan: Plan): Promise<Contender> {
+  const judge: Judge = await storage.prepare(plan)
+  return {
+    name,
+    async once(nth) {
+      const { refusedBy } = await judge.evaluate(askOf(plan, nth))
+      if (refusedBy !== -1) throw new Error(`${name}: refused by ${refusedBy}`)
+    },
+  }
 }
 
 /** Keeps this many calls under way for a time; returns how many were completed per second. */
@@ -42,7 +61,7 @@ export async function latency(contender: Contender, times: number, from: number)
 export async function rates(
   contenders: readonly Contender[],
   inFlight: number,
-  { rounds, ms }: { readonly rounds: number; readonly ms: number },
+  { rounds, ms }: Rounds,
 ): Promise<Map<string, number>> {
   const found = new Map<string, number[]>(contenders.map(({ name }) => [name, []]))
   for (const contender of contenders) await rate(contender, inFlight, ms / 2, next(1_000_000))

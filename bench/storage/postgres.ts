@@ -1,24 +1,12 @@
-import type { Judge, Plan, Storage } from 'grammy-sentinel'
 import { postgres } from 'grammy-sentinel/postgres'
 import { Pool } from 'pg'
 import { RateLimiterPostgres } from 'rate-limiter-flexible'
-import type { Finding } from '../compare.js'
-import { askOf, BOT, buckets, CHAIN, USERS, userOf } from './chain.js'
-import { type Contender, latency, next, rates } from './load.js'
+import { type Finding, median } from '../compare.js'
+import { BOT, buckets, CHAIN, registered, USERS } from './chain.js'
+import { type Contender, latency, next, ours, type Rounds, rates } from './load.js'
 
 const SCHEMA = 'bench_sentinel'
 const CONNECTIONS = 10
-
-async function ours(storage: Storage, name: string, plan: Plan): Promise<Contender> {
-  const judge: Judge = await storage.prepare(plan)
-  return {
-    name,
-    async once(nth) {
-      const { refusedBy } = await judge.evaluate(askOf(plan, nth))
-      if (refusedBy !== -1) throw new Error(`${name}: refused by ${refusedBy}`)
-    },
-  }
-}
 
 /** The chain written by hand: four prepared queries in sequence. As in our storage, tables of counters are unlogged. */
 async function naive(pool: Pool): Promise<Contender> {
@@ -78,21 +66,14 @@ function flexible(pool: Pool): Promise<Contender> {
 }
 
 /** Compares the storage to hand-written solutions, in turn and in many rounds. */
-export async function benchPostgres(
-  url: string,
-  rounds: { readonly rounds: number; readonly ms: number },
-): Promise<Finding[]> {
+export async function benchPostgres(url: string, rounds: Rounds): Promise<Finding[]> {
   const pool = new Pool({ connectionString: url, max: CONNECTIONS })
   const clear = (): Promise<unknown> =>
     pool.query(`DROP SCHEMA IF EXISTS ${SCHEMA} CASCADE; DROP SCHEMA IF EXISTS ${SCHEMA}_naive CASCADE`)
   await clear()
   const storage = postgres(url, { schema: SCHEMA })
   try {
-    await storage.marks.put(
-      BOT,
-      'registered',
-      Array.from({ length: USERS }, (_, index) => ({ key: userOf(index), mark: { since: Date.now() } })),
-    )
+    await storage.marks.put(BOT, 'registered', registered())
     const chain = await ours(storage, 'grammy-sentinel', CHAIN)
     const two = await ours(storage, 'two buckets', buckets(2))
     const ten = await ours(storage, 'ten buckets', buckets(10))
@@ -121,8 +102,7 @@ export async function benchPostgres(
       ours50.push(await latency(chain, 2000, next(2000)))
       theirs50.push(await latency(one, 2000, next(2000)))
     }
-    const middle = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1] as number
-    console.log(`one in flight: ${middle(ours50).toFixed(0)} us, SELECT 1 ${middle(theirs50).toFixed(0)} us`)
+    console.log(`one in flight: ${median(ours50).toFixed(0)} us, SELECT 1 ${median(theirs50).toFixed(0)} us`)
     return [
       {
         what: 'Postgres, 32 in flight, against four queries',
@@ -150,7 +130,7 @@ export async function benchPostgres(
       },
       {
         what: 'Postgres, p50 of one in flight, against SELECT 1',
-        measured: middle(ours50) / middle(theirs50),
+        measured: median(ours50) / median(theirs50),
         unit: 'x',
         most: 3,
       },

@@ -1,27 +1,15 @@
-import type { Judge, Plan, Storage } from 'grammy-sentinel'
 import { redis } from 'grammy-sentinel/redis'
 import { Redis } from 'ioredis'
 import { RateLimiterRedis } from 'rate-limiter-flexible'
 import { type Finding, median } from '../compare.js'
-import { askOf, BOT, buckets, CHAIN, USERS, userOf, WIDE } from './chain.js'
-import { type Contender, latency, next, rates } from './load.js'
+import { BOT, buckets, CHAIN, registered, USERS, WIDE } from './chain.js'
+import { type Contender, latency, next, ours, type Rounds, rates } from './load.js'
 
 function flexible(client: Redis): Contender {
   const limiter = new RateLimiterRedis({ storeClient: client, points: 30_000_000, duration: 60 })
   return {
     name: 'rate-limiter-flexible',
     once: async (nth) => limiter.consume(String(1 + (nth % USERS))),
-  }
-}
-
-const ours = async (storage: Storage, name: string, plan: Plan): Promise<Contender> => {
-  const judge: Judge = await storage.prepare(plan)
-  return {
-    name,
-    async once(nth) {
-      const { refusedBy } = await judge.evaluate(askOf(plan, nth))
-      if (refusedBy !== -1) throw new Error(`${name}: refused by ${refusedBy}`)
-    },
   }
 }
 
@@ -94,10 +82,7 @@ async function processorTime(client: Redis): Promise<number> {
 }
 
 /** Compares the storage to hand-written solutions, in turn and in many rounds. */
-export async function benchRedis(
-  url: string,
-  rounds: { readonly rounds: number; readonly ms: number },
-): Promise<Finding[]> {
+export async function benchRedis(url: string, rounds: Rounds): Promise<Finding[]> {
   const client = new Redis(url)
   const storage = redis(url)
   try {
@@ -105,11 +90,7 @@ export async function benchRedis(
     for (let from = 1; from <= USERS; from += 1000) {
       await client.sadd('n:registered', ...Array.from({ length: 1000 }, (_, index) => from + index))
     }
-    await storage.marks.put(
-      BOT,
-      'registered',
-      Array.from({ length: USERS }, (_, index) => ({ key: userOf(index), mark: { since: Date.now() } })),
-    )
+    await storage.marks.put(BOT, 'registered', registered())
     const chain = await ours(storage, 'grammy-sentinel', CHAIN)
     const wide = await ours(storage, 'grammy-sentinel, with a chat and a global bucket', WIDE)
     const two = await ours(storage, 'two buckets', buckets(2))

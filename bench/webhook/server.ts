@@ -1,23 +1,14 @@
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Bot, webhookCallback } from 'grammy'
-import type { Update, UserFromGetMe } from 'grammy/types'
+import type { Update } from 'grammy/types'
 import { sentinel } from 'grammy-sentinel'
+import { ME } from '../updates.js'
 import { SECRET } from './secret.js'
-
-const me = {
-  id: 42,
-  is_bot: true,
-  first_name: 'bench',
-  username: 'bench_bot',
-  can_join_groups: true,
-  can_read_all_group_messages: false,
-  supports_inline_queries: false,
-} as UserFromGetMe
 
 /** A bot whose handler does nothing. Its calls (notices to flooding users) are discarded. */
 function botWith(install: (bot: Bot) => void): Bot {
-  const bot = new Bot('42:token', { botInfo: me })
+  const bot = new Bot('42:token', { botInfo: ME })
   bot.api.config.use(async () => ({ ok: true, result: true }) as never)
   install(bot)
   bot.use(() => undefined)
