@@ -145,7 +145,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
       storage: this.services.storage,
       clock: this.services.clock,
       timers: this.services.timers,
-      failed: (error, during) => this.services.events.tell('error', { error, during }),
+      failed: this.services.failed,
     })
     if (this.counting !== undefined) this.probe(this.counting.probe)
     this.users = new BotUsers(

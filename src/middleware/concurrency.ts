@@ -263,7 +263,7 @@ class LaterSeats {
       (module) => this.createServices(module),
       (error: unknown) => {
         this.loading = undefined
-        this.services.events.tell('error', { error, during: GUARD })
+        this.services.failed(error, GUARD)
         return undefined
       },
     )

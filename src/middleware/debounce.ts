@@ -281,11 +281,11 @@ function holding(wiring: Wiring<Context>, { options, trailing, albums }: Setting
       services.events.tell('overdue', { facts, ctx, guard: 'debounce', limit, ms }),
     elders: eldersOf(wiring),
     async failed(error, ctx) {
-      if (onError === undefined) return services.events.tell('error', { error, during })
+      if (onError === undefined) return services.failed(error, during)
       try {
         await callbackEnded(onError(error, ctx), 'debounce.onError', services.timers)
       } catch (second) {
-        services.events.tell('error', { error: second, during: 'debounce.onError' })
+        services.failed(second, 'debounce.onError')
       }
     },
   })

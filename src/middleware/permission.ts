@@ -131,7 +131,7 @@ function wire(wiring: Wiring<Context>, permission: string, settings: Settings): 
     }
   }
   const begin = (): void => {
-    if (unknown !== undefined) services.events.tell('error', { error: unknown, during: 'wiring' })
+    if (unknown !== undefined) services.failed(unknown, 'wiring')
   }
   const noticed = deny === 'silent' ? undefined : noticedBy(wiring, base, noticeEvery)
   const telegram = new ByTelegram(services, permission, grants, noticed)

@@ -89,11 +89,11 @@ export class Chain {
     const { wired, questions } = this.questions
     this.observers = wired.filter(({ observe }) => observe !== undefined)
     this.admitters = wired.filter(({ admit }) => admit !== undefined)
-    this.prepared = new Preparation(services, () => this.questions.plan(name), this.failed, late)
+    this.prepared = new Preparation(services, () => this.questions.plan(name), late)
     const released = questions.some(({ check }) => check.kind === 'claim' && check.retry === true)
     this.leased = questions.some(({ check }) => check.kind === 'claim' && check.lease !== undefined)
     const { refusals, steps, inner, leased } = this
-    const settling = new Settling(this.prepared, released, leased, this.failed, (ctx) => {
+    const settling = new Settling(this.prepared, released, leased, services.failed, (ctx) => {
       if (inner) return
       noteFailed(this, ctx)
       takeBackBehind(this, ctx)
@@ -210,7 +210,7 @@ export class Chain {
     const bot = this.services.bots.of(ctx)
     const facts = (this.inner ? known(ctx) : undefined) ?? describe(ctx.update, bot.reading)
     if (this.services.hooks.deciding && facts.kind !== undefined) return this.runHooked(facts, ctx, next)
-    const observed = observe(this.observers, facts, ctx, this.failed)
+    const observed = observe(this.observers, facts, ctx, this.services.failed)
     if (isPromise(observed)) return this.decideLater(observed, facts, ctx, next)
     return this.decide(facts, ctx, next)
   }
@@ -234,7 +234,7 @@ export class Chain {
     ctx: Context,
     next: NextFunction,
   ): MaybePromise<void> {
-    const observed = observe(this.observers, facts, ctx, this.failed)
+    const observed = observe(this.observers, facts, ctx, this.services.failed)
     return isPromise(observed)
       ? observed.then(() => this.unlessStopped(veto, facts, ctx, next))
       : this.unlessStopped(veto, facts, ctx, next)
@@ -294,7 +294,7 @@ export class Chain {
     const foretold = this.foretelling?.take(ctx.update, this)
     if (isPromise(foretold)) return foretold.then(() => this.consult(facts, ctx, next, level))
     if (foretold !== undefined) return this.act(facts, ctx, next, foretold)
-    const asked = this.questions.askFor(facts, ctx, ctx.me.id, level, this.failed)
+    const asked = this.questions.askFor(facts, ctx, ctx.me.id, level)
     if (this.watch !== undefined) this.watch = this.watch.see(asked, facts, level)
     const ask = asked !== undefined && this.inner ? askedAgain(this, asked, ctx) : asked
     if (ask === undefined) return this.pass(facts, ctx, next, undefined)
@@ -307,7 +307,7 @@ export class Chain {
     try {
       decision = judge.evaluate(ask, this.services.at())
     } catch (error) {
-      this.failed(error, 'storage.evaluate')
+      this.services.failed(error, 'storage.evaluate')
       return this.withoutStorage(ask, facts, ctx, next)
     }
     return isPromise(decision)
@@ -326,7 +326,7 @@ export class Chain {
     try {
       decision = await deciding
     } catch (error) {
-      this.failed(error, 'storage.evaluate')
+      this.services.failed(error, 'storage.evaluate')
       return this.withoutStorage(ask, facts, ctx, next)
     }
     await this.act(facts, ctx, next, decision)
@@ -413,7 +413,7 @@ export class Chain {
   }
 
   private notAdmitted(error: unknown): Admission {
-    this.failed(error, 'admit')
+    this.services.failed(error, 'admit')
     return { veto: 'unavailable' }
   }
 
@@ -431,9 +431,5 @@ export class Chain {
       ] as Question<Context>
       if (probe !== true) this.refusals.shadow(facts, ctx, check.guard, name, reason)
     }
-  }
-
-  readonly failed = (error: unknown, during: string): void => {
-    this.services.events.tell('error', { error, during })
   }
 }

@@ -32,6 +32,8 @@ export interface Services {
   readonly timers: Timers
   readonly bots: Bots
   readonly events: Events<SentinelEvents>
+  /** Reports a failure, as an `error` event. */
+  readonly failed: (error: unknown, during: string) => void
   readonly background: Background
   /** Hooks at the points that an update passes. */
   readonly hooks: HookRegistry
@@ -115,6 +117,7 @@ export function createServices(options: ServicesOptions): Services {
     timers,
     bots,
     events,
+    failed,
     background,
     hooks: hooksOf(events, hooksAside, timers),
     hooksAside,
@@ -169,10 +172,8 @@ function conditionTold(told: StorageCondition, events: Events<SentinelEvents>): 
 
 /** Returns the same services with other exemptions, roles and notices. */
 export function renewServices(services: Services, options: ServicesOptions): Services {
-  const { steady, timers, background, events } = services
-  const notices = new Notices(options.notices ?? {}, steady, timers, background, (error, during) =>
-    events.tell('error', { error, during }),
-  )
+  const { steady, timers, background, failed } = services
+  const notices = new Notices(options.notices ?? {}, steady, timers, background, failed)
   notices.follow(services.notices)
   return {
     ...services,

@@ -277,9 +277,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | und
       cost: settings.cost,
       limit:
         typeof settings.limit === 'function' && main
-          ? limitOf(settings.limit, base, (error) =>
-              wiring.services.events.tell('error', { error, during: slot }),
-            )
+          ? limitOf(settings.limit, base, (error) => wiring.services.failed(error, slot))
           : undefined,
       excused: 'everybody',
       name: `${name}${suffix}`,

@@ -237,7 +237,7 @@ export class ActivityRecorder {
     } catch (error) {
       // An outage of the storage has been reported already. On close the counts are lost, so it is reported as an error.
       if (this.closed || !isUnavailable(error)) {
-        this.services.events.tell('error', { error, during: 'users.note' })
+        this.services.failed(error, 'users.note')
       }
       for (const [key, noted] of batch) this.takeBack(bot, key, noted)
     }

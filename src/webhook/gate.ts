@@ -108,7 +108,7 @@ export class Gate implements Foretelling {
     if (same !== undefined) return same.then(() => undefined)
     const level = chain.exemptions.levelOf(facts, bot)
     if (!isForeseeable(chain, facts, level)) return undefined
-    const ask = chain.questions.askFor(facts, UNREAD, bot, level, this.failed)
+    const ask = chain.questions.askFor(facts, UNREAD, bot, level)
     if (ask === undefined || facts.doubted) return undefined
     let decision: MaybePromise<Decision>
     try {

@@ -25,12 +25,9 @@ function costsWith(cost: () => number): () => readonly number[] {
     createServices({}),
     guards.flatMap(({ definitions }) => definitions),
   )
-  const failed = (error: unknown): never => {
-    throw error
-  }
   return () => {
     const update = says(7, 'hello')
-    const ask = questions.askFor(factsOf(update), { update } as Context, 42, 0, failed)
+    const ask = questions.askFor(factsOf(update), { update } as Context, 42, 0)
     return ask?.costs ?? []
   }
 }

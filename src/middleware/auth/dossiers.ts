@@ -129,7 +129,7 @@ export class Dossiers {
   #failed(error: unknown): void {
     this.#rest = Math.min(LONGEST_REST, Math.max(FIRST_REST, this.#rest * 2))
     this.#restUntil = this.services.steady() + this.#rest
-    this.services.events.tell('error', { error, during: 'auth.dossier' })
+    this.services.failed(error, 'auth.dossier')
   }
 }
 

@@ -50,7 +50,7 @@ export class Resolver {
   private forgotten(error: unknown): undefined {
     if (!this.open) throw error
     // A storage that is down has already been reported.
-    if (!isUnavailable(error)) this.services.events.tell('error', { error, during: 'auth.resolve' })
+    if (!isUnavailable(error)) this.services.failed(error, 'auth.resolve')
   }
 
   ask(facts: Facts, ctx: Context, key: Key): MaybePromise<Admission> {
@@ -72,7 +72,7 @@ export class Resolver {
       const late = (): Error => new Error(`the resolver took longer than ${this.timeout} ms`)
       resolution = await inTime(asked, this.timeout, services.timers, late)
     } catch (error) {
-      services.events.tell('error', { error, during: 'auth.resolve' })
+      services.failed(error, 'auth.resolve')
       return { veto: 'unavailable' }
     }
     const {
@@ -93,7 +93,7 @@ export class Resolver {
       await services.storage.marks.put(ctx.me.id, allow ? RESOLVED : VETOED, [{ key, mark }])
     } catch (error) {
       // Without the mark, the resolver is asked again.
-      services.events.tell('error', { error, during: 'auth.resolve' })
+      services.failed(error, 'auth.resolve')
     }
     return allow ? { identity: value } : { veto: 'vetoed', note }
   }

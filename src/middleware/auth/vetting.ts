@@ -195,7 +195,7 @@ export class Vetting {
     })
     opening.catch((error: unknown) => {
       this.#desk = undefined
-      this.services.events.tell('error', { error, during: 'auth.dossier' })
+      this.services.failed(error, 'auth.dossier')
     })
     return opening
   }

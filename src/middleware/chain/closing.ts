@@ -57,7 +57,7 @@ export async function finishInTime(
   await calls.close()
   // The webhooks may have taken all of the time, so the rest is begun here.
   beginClosing(left.services)
-  left.chain.drain().catch((error: unknown) => left.services.events.tell('error', { error, during: 'close' }))
+  left.chain.drain().catch((error: unknown) => left.services.failed(error, 'close'))
   left.services.warn(
     'close.unfinished',
     `guard.close(): not all had ended after ${span} ms (${told(left, webhooks)}). It is waited for no longer. Bound what handlers wait for, or give them more time: guard.close('1m').`,

@@ -44,7 +44,7 @@ export class ChainBack implements ControlBack {
       await this.chain.prepared.judge?.settle(receipt, 'refund', limit === undefined ? undefined : index)
     } catch (error) {
       // Called by a handler, which can do nothing about a failing storage, so nothing is thrown.
-      this.chain.failed(error, 'storage.settle')
+      this.chain.services.failed(error, 'storage.settle')
     }
     return true
   }
@@ -120,7 +120,7 @@ export class ChainBack implements ControlBack {
       const { ActorPermissions } = await permitting.load()
       this.permissions ??= new ActorPermissions(services, exemptions)
     } catch (error) {
-      this.chain.failed(error, 'permissions')
+      this.chain.services.failed(error, 'permissions')
     }
     return this.permissions
   }

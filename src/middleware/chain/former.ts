@@ -49,7 +49,7 @@ export class Former {
   used(layer: Chain, of: LayerOf): void {
     if (!this.isOver) return
     this.late.set(of[0], of)
-    layer.drain().catch((error: unknown) => layer.failed(error, 'drain'))
+    layer.drain().catch((error: unknown) => layer.services.failed(error, 'drain'))
   }
 }
 

@@ -31,7 +31,6 @@ export class Preparation {
   constructor(
     private readonly services: Services,
     private readonly planOf: () => Plan,
-    private readonly failed: (error: unknown, during: string) => void,
     late: boolean,
   ) {
     this.lease = new Lease(services.steady)
@@ -126,7 +125,7 @@ export class Preparation {
   private notPrepared(error: unknown): void {
     this.answered = true
     this.again = this.services.steady() + PREPARE_AGAIN
-    this.failed(error, 'storage.prepare')
+    this.services.failed(error, 'storage.prepare')
     // With the judge of an earlier plan updates are decided and never retry, so a timer does.
     if (this.judge === undefined || this.stopped) return
     this.callOff?.()

@@ -192,14 +192,8 @@ export class Questions implements Wiring<Context> {
     return this.scopes.map(({ name }) => name)
   }
 
-  /** Returns what an update asks; undefined if nothing. Exceptions of developers' functions go to `failed`. */
-  askFor(
-    facts: Facts,
-    ctx: Context,
-    bot: number,
-    exempt: number,
-    failed: (error: unknown, what: string) => void,
-  ): Ask | undefined {
+  /** Returns what an update asks; undefined if nothing. Exceptions of developers' functions are reported as `error` events. */
+  askFor(facts: Facts, ctx: Context, bot: number, exempt: number): Ask | undefined {
     const route = this.route(facts.activity, exempt)
     if (!route.asks) return undefined
     // Copied from a list of the right length: a list that grows is allocated larger than needed.
@@ -212,19 +206,19 @@ export class Questions implements Wiring<Context> {
       else if (source === CHAT)
         subjects[index] = facts.chatId === undefined ? undefined : chatKey(facts.chatId)
       else if (source === ALL) subjects[index] = GLOBAL_KEY
-      else subjects[index] = this.subjectOf(scope, facts, ctx, failed)
+      else subjects[index] = this.subjectOf(scope, facts, ctx)
     }
     let { costs } = route
     let tokens = NO_TOKENS
     for (let i = 0; i < route.tokens.length; i++) {
       const index = route.tokens[i] as number
-      const token = this.tokenOf(index, facts, ctx, failed)
+      const token = this.tokenOf(index, facts, ctx)
       if (token !== undefined) tokens = this.withToken(tokens, index, token)
       const cost = token === undefined ? 0 : 1
       if (cost !== costs[index]) costs = this.withCost(costs, index, cost)
     }
     if (route.dynamic.length === 0) return { bot, subjects, costs, tokens }
-    return this.withDynamics({ bot, subjects, costs, tokens }, route, facts, ctx, failed)
+    return this.withDynamics({ bot, subjects, costs, tokens }, route, facts, ctx)
   }
 
   /** Returns an ask without its claims, which have already been taken; undefined if nothing else is asked. */
@@ -242,16 +236,11 @@ export class Questions implements Wiring<Context> {
     return costs.some((cost) => cost > 0) ? { ...ask, costs } : undefined
   }
 
-  private subjectOf(
-    scope: Scope,
-    facts: Facts,
-    ctx: Context,
-    failed: (error: unknown, what: string) => void,
-  ): Key | undefined {
+  private subjectOf(scope: Scope, facts: Facts, ctx: Context): Key | undefined {
     try {
       return scope.subjectOf(facts, ctx)
     } catch (error) {
-      failed(error, scope.name)
+      this.services.failed(error, scope.name)
       return undefined
     }
   }
@@ -281,17 +270,12 @@ export class Questions implements Wiring<Context> {
     others.set(name, own)
   }
 
-  private tokenOf(
-    index: number,
-    facts: Facts,
-    ctx: Context,
-    failed: (error: unknown, what: string) => void,
-  ): number | undefined {
+  private tokenOf(index: number, facts: Facts, ctx: Context): number | undefined {
     const question = this.questions[index] as Question<Context>
     try {
       return question.token?.(facts, ctx)
     } catch (error) {
-      failed(error, question.check.slot)
+      this.services.failed(error, question.check.slot)
       return undefined
     }
   }
@@ -305,13 +289,7 @@ export class Questions implements Wiring<Context> {
     return all
   }
 
-  private withDynamics(
-    ask: Ask,
-    route: Route,
-    facts: Facts,
-    ctx: Context,
-    failed: (error: unknown, what: string) => void,
-  ): Ask {
+  private withDynamics(ask: Ask, route: Route, facts: Facts, ctx: Context): Ask {
     let { costs, tokens } = ask
     let limits: (Limit | undefined)[] | undefined
     for (let i = 0; i < route.dynamic.length; i++) {
@@ -329,7 +307,7 @@ export class Questions implements Wiring<Context> {
               tokens = this.withToken(tokens, index, token)
             }
           }
-          if (question.cost !== undefined) cost = this.costOf(question, facts, ctx, failed)
+          if (question.cost !== undefined) cost = this.costOf(question, facts, ctx)
           const limit = question.limit?.(facts, ctx)
           if (limit !== undefined) {
             limits ??= this.questions.map(() => undefined)
@@ -338,7 +316,7 @@ export class Questions implements Wiring<Context> {
         }
       } catch (error) {
         // A developer's function that throws disables its check for this update; it must not stop the bot.
-        failed(error, question.check.slot)
+        this.services.failed(error, question.check.slot)
         cost = 0
       }
       if (cost !== costs[index]) costs = this.withCost(costs, index, cost)
@@ -346,15 +324,10 @@ export class Questions implements Wiring<Context> {
     return limits === undefined ? { ...ask, costs, tokens } : { ...ask, costs, tokens, limits }
   }
 
-  private costOf(
-    question: Question<Context>,
-    facts: Facts,
-    ctx: Context,
-    failed: (error: unknown, what: string) => void,
-  ): number {
+  private costOf(question: Question<Context>, facts: Facts, ctx: Context): number {
     const cost = typeof question.cost === 'function' ? question.cost(facts, ctx) : (question.cost as number)
     if (typeof cost === 'number' && cost >= 0 && cost < Number.POSITIVE_INFINITY) return cost
-    failed(
+    this.services.failed(
       new SentinelError(
         'cost.invalid',
         `${question.check.guard}.cost: ${shownAnswer(cost)} is not a cost. Return a finite number of zero or more; it was taken as 1.`,

@@ -205,14 +205,13 @@ export async function simulate(
   exemptions: Exemptions,
   bot: KnownBot | undefined,
   update: Update,
-  failed: (error: unknown, what: string) => void,
 ): Promise<Simulation> {
   const me = bot?.me ?? NOBODY
   const ctx = new Context(update, bot?.api ?? new Api('0:simulated'), me)
   const facts = describe(update, bot?.reading)
   const level = exemptions.levelOf(facts, me.id)
   const { questions } = chain.questions
-  const ask = facts.kind === undefined ? undefined : chain.questions.askFor(facts, ctx, me.id, level, failed)
+  const ask = facts.kind === undefined ? undefined : chain.questions.askFor(facts, ctx, me.id, level)
   const judge = await judgeOf(chain)
   const now = chain.services.at()
   const checks: SimulatedCheck[] = []

@@ -28,11 +28,9 @@ export async function peek(
 export async function simulate(
   chain: Chain,
   exemptions: Exemptions,
-  { bots, events }: Services,
+  { bots }: Services,
   update: Update,
 ): Promise<Simulation> {
   const { simulate } = await inspecting.load()
-  return simulate(chain, exemptions, bots.all()[0], update, (error, during) =>
-    events.tell('error', { error, during }),
-  )
+  return simulate(chain, exemptions, bots.all()[0], update)
 }

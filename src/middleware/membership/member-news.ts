@@ -60,7 +60,7 @@ export class MemberNews {
         try {
           await registration.handler(transition)
         } catch (error) {
-          this.failed(error, `membership.${transition.event}`)
+          this.services.failed(error, `membership.${transition.event}`)
         }
       }
     }
@@ -71,7 +71,7 @@ export class MemberNews {
       const { noteTransitions } = await keeping.load()
       await noteTransitions(this.services.storage.marks, bot, transitions)
     } catch (error) {
-      this.failed(error, 'membership.roster')
+      this.services.failed(error, 'membership.roster')
     }
     await this.tell(transitions, bot)
   }
@@ -95,13 +95,9 @@ export class MemberNews {
         if (event === 'botBlocked') await marks.put(bot, UNREACHABLE, [{ key, mark: { since: at } }])
         else await marks.remove(bot, UNREACHABLE, [key])
       } catch (error) {
-        this.failed(error, 'membership.unreachable')
+        this.services.failed(error, 'membership.unreachable')
       }
     }
-  }
-
-  private failed(error: unknown, during: string): void {
-    this.services.events.tell('error', { error, during })
   }
 }
 

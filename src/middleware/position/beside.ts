@@ -46,7 +46,7 @@ function joinedOf(guards: readonly Guard[]): Step {
         return neighbours.run(root, ctx, next)
       },
       (error: unknown) => {
-        root.failed(error, 'fuse')
+        root.services.failed(error, 'fuse')
         return walk(guards, 0, ctx, next)
       },
     )

@@ -100,7 +100,7 @@ export class Layer {
       return new Chain(services, this.definitions, name, nobody, newTally(), true, { place })
     } catch (error) {
       this.unfit.set(root ?? this, new Refusals(services, root?.tally ?? newTally(), true))
-      services.events.tell('error', { error, during: 'wiring' })
+      services.failed(error, 'wiring')
       return undefined
     }
   }

@@ -77,7 +77,7 @@ export class Neighbours {
     root.former.forget(layer.definitions)
     const chain = [...root.layers].find(({ of }) => of?.[0] === layer.definitions)
     if (chain === undefined) return
-    const draining = drop(root, chain).catch((error: unknown) => root.failed(error, 'fuse'))
+    const draining = drop(root, chain).catch((error: unknown) => root.services.failed(error, 'fuse'))
     root.services.background.run('fuse', () => draining)
   }
 }

@@ -126,7 +126,7 @@ export class Refusals {
     try {
       return question.note?.(facts, ctx)
     } catch (error) {
-      this.services.events.tell('error', { error, during: 'storage.marks' })
+      this.services.failed(error, 'storage.marks')
       return undefined
     }
   }

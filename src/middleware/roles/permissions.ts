@@ -85,7 +85,7 @@ export class ActorPermissions {
   }
 
   private failed(error: unknown): false {
-    this.services.events.tell('error', { error, during: 'permissions' })
+    this.services.failed(error, 'permissions')
     return false
   }
 }

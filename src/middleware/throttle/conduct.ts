@@ -120,7 +120,7 @@ export class Conduct {
       record.changing = undefined
       written()
     }
-    const { background, events } = this.services
+    const { background, failed } = this.services
     const run = background.run('throttle.adapt', async () => {
       try {
         const { adaptLimit } = await changing.load()
@@ -131,7 +131,7 @@ export class Conduct {
     })
     if (run) return
     ended()
-    events.tell('error', { error: new Error('too much under way'), during: 'throttle.adapt' })
+    failed(new Error('too much under way'), 'throttle.adapt')
   }
 }
 
