@@ -87,6 +87,22 @@ export function actsAsAny(key: Key, actors: readonly Key[]): boolean {
   return actors.some((actor) => actsAs(key, actor))
 }
 
+/** Returns the contents of an archive, sorted. Marks and users are those that were found, in any order and possibly repeated. */
+export function contentsOf(
+  marks: Iterable<readonly [bot: number, name: string]>,
+  users: Iterable<number>,
+  spaces: Iterable<string>,
+): ArchiveContents {
+  const names = new Map<number, Set<string>>()
+  for (const [bot, name] of marks) names.set(bot, (names.get(bot) ?? new Set()).add(name))
+  const known = new Set(users)
+  const ids = [...new Set([...names.keys(), ...known])].sort((a, b) => a - b)
+  return {
+    bots: ids.map((id) => ({ id, marks: [...(names.get(id) ?? [])].sort(), users: known.has(id) })),
+    spaces: [...new Set(spaces)].sort(),
+  }
+}
+
 /** Groups pairs of a subject and a mark name by subject. */
 export function markedSubjects(found: Iterable<readonly [key: Key, name: string]>): readonly MarkedSubject[] {
   const names = new Map<Key, string[]>()

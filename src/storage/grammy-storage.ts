@@ -5,9 +5,9 @@ import type { Duration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { type Combined, combine } from './combine.js'
 import type { Bounded, GrammyAdapter } from './grammy/documents.js'
-import { canonical } from './grammy/marks.js'
 import { GrammyStorage } from './grammy/storage.js'
 import { isName } from './json.js'
+import { canonicalKey } from './keys.js'
 import { checkPlan } from './plan.js'
 import { BoundedCall, Deadlines } from './resilient/deadlines.js'
 import { span } from './resilient/options.js'
@@ -121,7 +121,7 @@ class MarksOnly extends GrammyStorage implements Storage {
 
   /** No volatile state is kept here; the reset is reported for others who keep some, such as `combine()`. */
   reset(bot: number, key: string | number, slot?: string): void {
-    this.tellReset(bot, canonical(key), slot)
+    this.tellReset(bot, canonicalKey(key), slot)
   }
 
   override async close(): Promise<void> {

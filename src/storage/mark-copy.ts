@@ -2,8 +2,9 @@ import { isPromise, type MaybePromise } from '../core/check.js'
 import type { Clock } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
-import { type Key, keyText, textKey } from '../core/subject.js'
+import type { Key } from '../core/subject.js'
 import type { StorageChange } from './changes.js'
+import { canonicalKey } from './keys.js'
 import type { Mark, Marks } from './storage.js'
 
 interface Known {
@@ -37,7 +38,7 @@ export class MarkCopy {
 
   /** Returns undefined if the marks of a subject are known, else a promise that resolves when they are. */
   know(bot: number, key: Key): Promise<void> | undefined {
-    const own = typeof key === 'number' ? key : textKey(keyText(key))
+    const own = canonicalKey(key)
     const known = this.bots.get(bot)?.get(own)
     if (known !== undefined) {
       const late = this.clock() - known.readAt
@@ -91,7 +92,7 @@ export class MarkCopy {
     const subjects = this.bots.get(bot)
     if (subjects === undefined) return
     for (const key of keys) {
-      const known = subjects.get(typeof key === 'number' ? key : textKey(keyText(key)))
+      const known = subjects.get(canonicalKey(key))
       if (known !== undefined) known.due = true
     }
   }

@@ -122,6 +122,31 @@ export function checkActivity(activity: readonly UserActivity[]): void {
 }
 
 /**
+ * Rejects a record that cannot be restored.
+ *
+ * @throws SentinelError `value.invalid`.
+ */
+export function checkRecord({ key, firstSeen, lastSeen, counts }: UserRecord): void {
+  checkActivity([
+    { key, at: firstSeen, counts },
+    { key, at: lastSeen },
+  ])
+}
+
+/** Returns totals to which counts are added. */
+export function addedCounts(
+  totals: Readonly<Record<string, number>>,
+  counts: Readonly<Record<string, number>>,
+): Readonly<Record<string, number>> {
+  const names = Object.keys(counts)
+  if (names.length === 0) return totals
+  // Entries rather than an object, since a name may be `__proto__`.
+  const sums = new Map(Object.entries(totals))
+  for (const name of names) sums.set(name, (sums.get(name) ?? 0) + (counts[name] as number))
+  return Object.fromEntries(sums)
+}
+
+/**
  * Parses the data given to {@link Users.patch}: maps each field to its JSON text, or to null if it is to be removed. Fields that
  * are `undefined` are skipped.
  *
@@ -140,6 +165,19 @@ export function patchTexts(data: Readonly<Record<string, unknown>>): Map<string,
     throw invalid(`data.${name} holds a number that is not finite, for which JSON has no form; leave it out`)
   }
   return texts
+}
+
+/** Returns data with the fields of {@link patchTexts} replaced or removed. */
+export function patchedData(
+  data: object,
+  texts: ReadonlyMap<string, string | null>,
+): Readonly<Record<string, unknown>> {
+  const fields = new Map<string, unknown>(Object.entries(data))
+  for (const [name, text] of texts) {
+    if (text === null) fields.delete(name)
+    else fields.set(name, JSON.parse(text))
+  }
+  return Object.fromEntries(fields)
 }
 
 /** Whether a value holds no `NaN` or infinity, which JSON would turn into null. */

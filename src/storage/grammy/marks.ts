@@ -1,9 +1,9 @@
 import type { Clock } from '../../core/clock.js'
-import type { Ms } from '../../core/duration.js'
 import { type Key, keyText, textKey } from '../../core/subject.js'
 import type { ChangeListeners } from '../changes.js'
-import { withEnd } from '../ends.js'
 import { jsonText } from '../json.js'
+import { canonicalKey } from '../keys.js'
+import { isLapsed, withEnd } from '../lapse.js'
 import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
 import { type Documents, forEach, type Turns } from './documents.js'
 import type { Indexes, IndexTree } from './index-tree.js'
@@ -30,12 +30,12 @@ export class GrammyMarks implements Marks {
   async of(bot: number, key: Key): Promise<ReadonlyMap<string, Mark>> {
     const now = this.clock()
     const held = Object.entries(await this.heldBy(this.subjectName(bot, key)))
-    return new Map(held.filter(([, mark]) => !lapsed(mark, now)))
+    return new Map(held.filter(([, mark]) => !isLapsed(mark, now)))
   }
 
   async put(bot: number, name: string, entries: readonly MarkEntry[]): Promise<void> {
     if (entries.length === 0) return
-    const marks = new Map(entries.map(({ key, mark }) => [keyText(canonical(key)), withEnd(mark)]))
+    const marks = new Map(entries.map(({ key, mark }) => [keyText(canonicalKey(key)), withEnd(mark)]))
     for (const mark of marks.values()) jsonText(mark, `marks.${name}`)
     await this.turns.take(this.indexName(bot, name), async () => {
       // The index first: an index entry without a mark is skipped, but a mark without an index entry would never be found.
@@ -49,7 +49,7 @@ export class GrammyMarks implements Marks {
 
   async remove(bot: number, name: string, keys: readonly Key[]): Promise<number> {
     if (keys.length === 0) return 0
-    const texts = [...new Set(keys.map((key) => keyText(canonical(key))))]
+    const texts = [...new Set(keys.map((key) => keyText(canonicalKey(key))))]
     const now = this.clock()
     let count = 0
     await this.turns.take(this.indexName(bot, name), async () => {
@@ -57,7 +57,7 @@ export class GrammyMarks implements Marks {
         this.alter(bot, text, (held) => {
           const mark = held.get(name)
           if (mark === undefined) return undefined
-          if (!lapsed(mark, now)) count++
+          if (!isLapsed(mark, now)) count++
           return new Map([...held].filter(([other]) => other !== name))
         }),
       )
@@ -92,7 +92,7 @@ export class GrammyMarks implements Marks {
         this.alter(bot, text, (held) => {
           const mark = held.get(name)
           // It was put again meanwhile.
-          if (mark !== undefined && !lapsed(mark, now)) return undefined
+          if (mark !== undefined && !isLapsed(mark, now)) return undefined
           gone.push(text)
           return mark === undefined ? undefined : new Map([...held].filter(([other]) => other !== name))
         }),
@@ -126,7 +126,7 @@ export class GrammyMarks implements Marks {
   }
 
   private subjectName(bot: number, key: Key): string {
-    return this.documents.nameOf('marks', bot, keyText(canonical(key)))
+    return this.documents.nameOf('marks', bot, keyText(canonicalKey(key)))
   }
 
   private indexName(bot: number, name: string): string {
@@ -136,13 +136,4 @@ export class GrammyMarks implements Marks {
   private index(bot: number, name: string): IndexTree {
     return this.indexes.named(this.indexName(bot, name))
   }
-}
-
-/** Returns the one form of a key used here. Throws for a text that is not a key. */
-export function canonical(key: Key): Key {
-  return typeof key === 'number' ? key : textKey(key)
-}
-
-function lapsed({ until }: Mark, now: Ms): boolean {
-  return until !== undefined && until <= now
 }

@@ -1,8 +1,11 @@
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { type Key, keyText, textKey } from '../../core/subject.js'
+import { canonicalKey } from '../keys.js'
 import {
+  addedCounts,
   checkActivity,
+  patchedData,
   patchTexts,
   type UserActivity,
   type UserPage,
@@ -11,7 +14,6 @@ import {
 } from '../users.js'
 import { type Documents, forEach, type Turns } from './documents.js'
 import type { Indexes, IndexTree } from './index-tree.js'
-import { canonical } from './marks.js'
 
 type Kept = Omit<UserRecord, 'key'>
 
@@ -25,7 +27,7 @@ export class GrammyUsers implements Users {
   ) {}
 
   async get(bot: number, key: Key): Promise<UserRecord | undefined> {
-    const text = keyText(canonical(key))
+    const text = keyText(canonicalKey(key))
     const kept = await this.read(bot, text)
     return kept === undefined ? undefined : { key: textKey(text), ...kept }
   }
@@ -34,7 +36,7 @@ export class GrammyUsers implements Users {
     checkActivity(activity)
     const byUser = new Map<string, UserActivity[]>()
     for (const each of activity) {
-      const text = keyText(canonical(each.key))
+      const text = keyText(canonicalKey(each.key))
       byUser.set(text, [...(byUser.get(text) ?? []), each])
     }
     await this.alter(bot, byUser, (kept, noted) => noted.reduce(added, kept))
@@ -42,16 +44,11 @@ export class GrammyUsers implements Users {
 
   async patch(bot: number, key: Key, data: Readonly<Record<string, unknown>>): Promise<UserRecord> {
     const texts = patchTexts(data)
-    const text = keyText(canonical(key))
+    const text = keyText(canonicalKey(key))
     const now = this.clock()
     let patched: Kept | undefined
     await this.alter(bot, new Map([[text, texts]]), (kept = newcomer(now)) => {
-      const fields = new Map(Object.entries(kept.data))
-      for (const [name, json] of texts) {
-        if (json === null) fields.delete(name)
-        else fields.set(name, JSON.parse(json))
-      }
-      patched = { ...kept, data: Object.fromEntries(fields) }
+      patched = { ...kept, data: patchedData(kept.data, texts) }
       return patched
     })
     return { key: textKey(text), ...(patched as Kept) }
@@ -72,7 +69,7 @@ export class GrammyUsers implements Users {
   }
 
   async erase(bot: number, key: Key): Promise<boolean> {
-    const text = keyText(canonical(key))
+    const text = keyText(canonicalKey(key))
     return this.turns.take(this.indexName(bot), async () => {
       const known = (await this.read(bot, text)) !== undefined
       await this.documents.remove(this.nameOf(bot, text))
@@ -126,12 +123,10 @@ function newcomer(at: Ms): Kept {
 
 function added(kept: Kept | undefined, { at, counts = {} }: UserActivity): Kept {
   const { firstSeen, lastSeen, counts: totals, data } = kept ?? newcomer(at)
-  const sums = new Map(Object.entries(totals))
-  for (const [name, count] of Object.entries(counts)) sums.set(name, (sums.get(name) ?? 0) + count)
   return {
     firstSeen: Math.min(firstSeen, at),
     lastSeen: Math.max(lastSeen, at),
-    counts: Object.fromEntries(sums),
+    counts: addedCounts(totals, counts),
     data,
   }
 }

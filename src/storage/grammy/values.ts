@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
-import { endOf } from '../ends.js'
 import { jsonText } from '../json.js'
+import { endOf, isLapsed } from '../lapse.js'
 import { checkSpace, checkValueKey, type ValueEntry, type ValuePage, type Values } from '../values.js'
 import { type Documents, forEach, type Turns } from './documents.js'
 import type { Indexes, IndexTree } from './index-tree.js'
@@ -93,7 +93,7 @@ export class GrammyValues implements Values {
 
   private async live(name: string): Promise<Kept | undefined> {
     const kept = (await this.documents.read(name)) as Kept | undefined
-    return kept === undefined || (kept.until !== undefined && kept.until <= this.clock()) ? undefined : kept
+    return kept === undefined || isLapsed(kept, this.clock()) ? undefined : kept
   }
 
   private inIndex(space: string, change: (index: IndexTree) => Promise<void>): Promise<void> {

@@ -3,11 +3,13 @@ import {
   type Archive,
   type ArchiveContents,
   actsAsAny,
+  contentsOf,
   type MarkedSubject,
   markedSubjects,
 } from '../archive.js'
+import { canonicalKey } from '../keys.js'
 import type { UserRecord } from '../users.js'
-import { canonicalKey, type MemoryMarks } from './marks.js'
+import type { MemoryMarks } from './marks.js'
 import type { MemoryUsers } from './users.js'
 import type { MemoryValues } from './values.js'
 
@@ -21,13 +23,7 @@ export class MemoryArchive implements Archive {
   ) {}
 
   contents(): ArchiveContents {
-    const marks = this.marks.names()
-    const known = new Set(this.users.botIds())
-    const ids = [...new Set([...marks.keys(), ...known])].sort((a, b) => a - b)
-    return {
-      bots: ids.map((id) => ({ id, marks: [...(marks.get(id) ?? [])].sort(), users: known.has(id) })),
-      spaces: [...this.values.names()].sort(),
-    }
+    return contentsOf(this.marks.names(), this.users.botIds(), this.values.names())
   }
 
   restore(bot: number, users: readonly UserRecord[]): void {

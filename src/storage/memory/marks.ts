@@ -1,9 +1,10 @@
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
-import { type Key, keyText, textKey } from '../../core/subject.js'
+import type { Key } from '../../core/subject.js'
 import type { ChangeListeners } from '../changes.js'
-import { withEnd } from '../ends.js'
 import { jsonText } from '../json.js'
+import { canonicalKey } from '../keys.js'
+import { isLapsed, withEnd } from '../lapse.js'
 import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
 import { PageReader } from './reading.js'
 
@@ -84,7 +85,7 @@ export class MemoryMarks implements Marks {
     }
     if (holders.held.size > holders.sweepAt) {
       const now = this.clock()
-      for (const [key, { mark }] of holders.held) if (lapsed(mark, now)) holders.held.delete(key)
+      for (const [key, { mark }] of holders.held) if (isLapsed(mark, now)) holders.held.delete(key)
       holders.sweepAt = Math.max(FIRST_SWEEP, holders.held.size * 2)
     }
     this.tell(bot, name, entries.length, () => entries.map(({ key }) => canonicalKey(key)))
@@ -106,18 +107,16 @@ export class MemoryMarks implements Marks {
   scan(bot: number, name: string, from?: string, size?: number): MarkPage {
     const now = this.clock()
     const { held } = this.read(bot, name)
-    const { found, next } = this.reader.page(held, from, size, ({ mark }) => !lapsed(mark, now))
+    const { found, next } = this.reader.page(held, from, size, ({ mark }) => !isLapsed(mark, now))
     const entries = found.map(([key, { mark }]) => ({ key, mark: handed(mark) }))
     return next === undefined ? { entries } : { entries, next }
   }
 
-  /** Names of the marks in use or recently in use, by bot. */
-  names(): ReadonlyMap<number, readonly string[]> {
-    const all = [...this.bots].map(([bot, names]): [number, string[]] => [
-      bot,
-      [...names].filter(([, { held }]) => held.size > 0).map(([name]) => name),
-    ])
-    return new Map(all.filter(([, names]) => names.length > 0))
+  /** Yields the names of the marks in use or recently in use. */
+  *names(): Generator<[bot: number, name: string]> {
+    for (const [bot, names] of this.bots) {
+      for (const [name, { held }] of names) if (held.size > 0) yield [bot, name]
+    }
   }
 
   /** Yields all marks, lapsed or not, whose key matches. */
@@ -150,14 +149,5 @@ function copied(value: unknown, name: string): unknown {
 export function liveMark({ held }: Holders, key: Key, at: Ms): Mark | undefined {
   if (held.size === 0) return undefined
   const mark = held.get(key)?.mark
-  return mark === undefined || lapsed(mark, at) ? undefined : mark
-}
-
-function lapsed(mark: Mark, at: Ms): boolean {
-  return mark.until !== undefined && mark.until <= at
-}
-
-/** Returns the one form of a key used in maps, so that a text key from an export equals the number key from an update. */
-export function canonicalKey(key: Key): Key {
-  return typeof key === 'number' ? key : textKey(keyText(key))
+  return mark === undefined || isLapsed(mark, at) ? undefined : mark
 }

@@ -2,15 +2,18 @@ import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
 import { jsonText } from '../json.js'
+import { canonicalKey } from '../keys.js'
 import {
+  addedCounts,
   checkActivity,
+  checkRecord,
+  patchedData,
   patchTexts,
   type UserActivity,
   type UserPage,
   type UserRecord,
   type Users,
 } from '../users.js'
-import { canonicalKey } from './marks.js'
 import { PageReader } from './reading.js'
 
 interface Known {
@@ -47,7 +50,7 @@ export class MemoryUsers implements Users {
       const known = this.knownOf(bot, canonicalKey(key), at)
       known.firstSeen = Math.min(known.firstSeen, at)
       known.lastSeen = Math.max(known.lastSeen, at)
-      known.counts = sumOf(known.counts, counts)
+      known.counts = addedCounts(known.counts, counts)
     }
   }
 
@@ -55,12 +58,7 @@ export class MemoryUsers implements Users {
     const texts = patchTexts(data)
     const own = canonicalKey(key)
     const known = this.knownOf(bot, own, this.clock())
-    const fields = new Map(Object.entries(JSON.parse(known.data) as object))
-    for (const [name, text] of texts) {
-      if (text === null) fields.delete(name)
-      else fields.set(name, JSON.parse(text))
-    }
-    known.data = JSON.stringify(Object.fromEntries(fields))
+    known.data = JSON.stringify(patchedData(JSON.parse(known.data) as object, texts))
     return recordOf(own, known)
   }
 
@@ -74,15 +72,13 @@ export class MemoryUsers implements Users {
 
   /** Replaces existing records. */
   restore(bot: number, users: readonly UserRecord[]): void {
-    for (const { key, firstSeen, lastSeen, counts, data } of users) {
-      checkActivity([
-        { key, at: firstSeen, counts },
-        { key, at: lastSeen },
-      ])
+    for (const record of users) {
+      checkRecord(record)
+      const { key, firstSeen, lastSeen, counts, data } = record
       const known = this.knownOf(bot, canonicalKey(key), firstSeen)
       known.firstSeen = firstSeen
       known.lastSeen = lastSeen
-      known.counts = sumOf(NO_COUNTS, counts)
+      known.counts = addedCounts(NO_COUNTS, counts)
       known.data = jsonText(data, 'users.data')
     }
   }
@@ -114,18 +110,6 @@ export class MemoryUsers implements Users {
     }
     return known
   }
-}
-
-function sumOf(
-  totals: Readonly<Record<string, number>>,
-  counts: Readonly<Record<string, number>>,
-): Readonly<Record<string, number>> {
-  const names = Object.keys(counts)
-  if (names.length === 0) return totals
-  // Entries rather than an object, since a name may be `__proto__`.
-  const sums = new Map(Object.entries(totals))
-  for (const name of names) sums.set(name, (sums.get(name) ?? 0) + (counts[name] as number))
-  return Object.fromEntries(sums)
 }
 
 /** Returns a copy, which later changes do not affect. */

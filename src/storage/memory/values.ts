@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
-import { endOf } from '../ends.js'
 import { jsonText } from '../json.js'
+import { endOf, isLapsed } from '../lapse.js'
 import { checkSpace, checkValueKey, type ValuePage, type Values } from '../values.js'
 import { PageReader } from './reading.js'
 
@@ -30,7 +30,7 @@ export class MemoryValues implements Values {
   get(space: string, key: string): unknown {
     checkValueKey(space, key)
     const kept = this.spaces.get(space)?.kept.get(key)
-    return kept === undefined || lapsed(kept, this.clock()) ? undefined : JSON.parse(kept.text)
+    return kept === undefined || isLapsed(kept, this.clock()) ? undefined : JSON.parse(kept.text)
   }
 
   put(space: string, key: string, value: unknown, until?: Ms): void {
@@ -40,7 +40,7 @@ export class MemoryValues implements Values {
     at.kept.set(key, { text, until: endOf(until), serial: at.kept.get(key)?.serial ?? ++this.serial })
     if (at.kept.size <= at.sweepAt) return
     const now = this.clock()
-    for (const [name, kept] of at.kept) if (lapsed(kept, now)) at.kept.delete(name)
+    for (const [name, kept] of at.kept) if (isLapsed(kept, now)) at.kept.delete(name)
     at.sweepAt = Math.max(FIRST_SWEEP, at.kept.size * 2)
   }
 
@@ -48,7 +48,7 @@ export class MemoryValues implements Values {
     checkValueKey(space, key)
     const at = this.spaces.get(space)?.kept
     const kept = at?.get(key)
-    if (at === undefined || kept === undefined || lapsed(kept, this.clock())) return false
+    if (at === undefined || kept === undefined || isLapsed(kept, this.clock())) return false
     at.set(key, { ...kept, until: endOf(until) })
     return true
   }
@@ -60,7 +60,7 @@ export class MemoryValues implements Values {
     if (at === undefined || kept === undefined) return false
     at.kept.delete(key)
     if (at.kept.size === 0) this.spaces.delete(space)
-    return !lapsed(kept, this.clock())
+    return !isLapsed(kept, this.clock())
   }
 
   scan(space: string, from?: string, size?: number): ValuePage {
@@ -68,7 +68,7 @@ export class MemoryValues implements Values {
     const at = this.spaces.get(space)
     if (at === undefined) return { entries: [] }
     const now = this.clock()
-    const { found, next } = this.reader.page(at.kept, from, size, (kept) => !lapsed(kept, now))
+    const { found, next } = this.reader.page(at.kept, from, size, (kept) => !isLapsed(kept, now))
     const entries = found.map(([key, { text, until }]) => {
       const value = JSON.parse(text) as unknown
       return until === undefined ? { key, value } : { key, value, until }
@@ -76,8 +76,8 @@ export class MemoryValues implements Values {
     return next === undefined ? { entries } : { entries, next }
   }
 
-  names(): readonly string[] {
-    return [...this.spaces.keys()]
+  names(): Iterable<string> {
+    return this.spaces.keys()
   }
 
   clear(): void {
@@ -92,8 +92,4 @@ export class MemoryValues implements Values {
     this.spaces.set(name, made)
     return made
   }
-}
-
-function lapsed({ until }: Kept, now: Ms): boolean {
-  return until !== undefined && until <= now
 }

@@ -3,12 +3,14 @@ import {
   type Archive,
   type ArchiveContents,
   actsAsAny,
+  contentsOf,
   type MarkedSubject,
   markedSubjects,
 } from '../archive.js'
 import { jsonText } from '../json.js'
-import { checkActivity, type UserRecord } from '../users.js'
-import { canonicalKey, read, readKey, storedText } from './keys.js'
+import { canonicalKey } from '../keys.js'
+import { readKey, readText, storedKey } from '../sql.js'
+import { checkRecord, type UserRecord } from '../users.js'
 import type { Ready } from './ready.js'
 
 /** The archive of a Postgres storage. Records of members and commands are stored under digests and are left to expire. */
@@ -20,38 +22,24 @@ export class PostgresArchive implements Archive {
 
   async contents(): Promise<ArchiveContents> {
     const { link } = await this.ready()
-    const names = await link.query<{ bot: string; name: string }>(
-      `SELECT bot::text, name FROM ${link.s}.marks GROUP BY bot, name ORDER BY bot, name`,
+    const marks = await link.query<{ bot: string; name: string }>(
+      `SELECT DISTINCT bot::text, name FROM ${link.s}.marks`,
     )
-    const known = await link.query<{ bot: string }>(`SELECT DISTINCT bot::text FROM ${link.s}.users`)
-    const spaces = await link.query<{ space: string }>(
-      `SELECT DISTINCT space FROM ${link.s}.values ORDER BY space`,
+    const users = await link.query<{ bot: string }>(`SELECT DISTINCT bot::text FROM ${link.s}.users`)
+    const spaces = await link.query<{ space: string }>(`SELECT DISTINCT space FROM ${link.s}.values`)
+    return contentsOf(
+      marks.map(({ bot, name }) => [Number(bot), readText(name)]),
+      users.map(({ bot }) => Number(bot)),
+      spaces.map(({ space }) => space),
     )
-    const users = new Set(known.map(({ bot }) => Number(bot)))
-    const ids = new Set([...names.map(({ bot }) => Number(bot)), ...users])
-    return {
-      bots: [...ids]
-        .sort((a, b) => a - b)
-        .map((id) => ({
-          id,
-          marks: names.flatMap(({ bot, name }) => (Number(bot) === id ? [read(name)] : [])),
-          users: users.has(id),
-        })),
-      spaces: spaces.map(({ space }) => space),
-    }
   }
 
   async restore(bot: number, given: readonly UserRecord[]): Promise<void> {
     if (given.length === 0) return
-    for (const { key, firstSeen, lastSeen, counts } of given) {
-      checkActivity([
-        { key, at: firstSeen, counts },
-        { key, at: lastSeen },
-      ])
-    }
+    for (const record of given) checkRecord(record)
     const { link } = await this.ready()
     // If a user occurs more than once, the last record counts. Sorted, so that concurrent writers do not deadlock.
-    const records = new Map(given.map((record) => [storedText(canonicalKey(record.key)), record]))
+    const records = new Map(given.map((record) => [storedKey(record.key), record]))
     const users = [...records].sort(([a], [b]) => (a < b ? -1 : 1))
     const counts = users.flatMap(([key, record]) =>
       Object.entries(record.counts).map(([name, total]) => ({ key, name, total })),
@@ -93,12 +81,12 @@ export class PostgresArchive implements Archive {
     const rows = await link.query<{ key: string; name: string }>(
       `SELECT key, name FROM ${link.s}.marks
        WHERE bot = $1 AND EXISTS (SELECT FROM unnest($2::text[]) AS own WHERE right(key, length(own)) = own)`,
-      [bot, keys.map((key) => storedText(canonicalKey(key)))],
+      [bot, keys.map((key) => storedKey(key))],
     )
     return markedSubjects(
       rows.flatMap((row): [Key, string][] => {
         const other = readKey(row.key)
-        return actsAsAny(other, keys) ? [[other, read(row.name)]] : []
+        return actsAsAny(other, keys) ? [[other, readText(row.name)]] : []
       }),
     )
   }

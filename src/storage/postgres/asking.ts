@@ -2,9 +2,10 @@ import type { Ask } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import type { Limit } from '../../core/limit.js'
 import { isSoundLimit } from '../plan.js'
+import { storedText } from '../sql.js'
 import { isUsed, rowWidth } from './function.js'
-import { type Subjects, stored, storedText } from './keys.js'
 import { depthOf, type Layout, variantsOf } from './layout.js'
+import type { Subjects } from './subjects.js'
 
 /** More than any limit holds, so that it never fits, yet small enough that its product with any span does not overflow. */
 const MOST_COST = 1_000_000
@@ -44,7 +45,7 @@ export class Asking {
   ) {
     this.used = layout.scopes.filter(isUsed).map(({ scope }) => scope)
     this.marked = layout.scopes.map(({ marks }) => marks.length > 0)
-    this.names = textArray(layout.marks.map(stored))
+    this.names = textArray(layout.marks.map(storedText))
     this.claims = layout.columns
       .filter(({ claim }) => claim >= 0)
       .map(({ index, sequence, check }) => ({ index, sequence, scope: check.subject }))

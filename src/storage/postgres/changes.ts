@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { SentinelError, type SentinelErrorCode } from '../../core/errors.js'
 import { type Key, keyText } from '../../core/subject.js'
 import { type ChangeListener, ChangeListeners, type StorageChange } from '../changes.js'
-import { canonicalKey } from './keys.js'
+import { canonicalKey } from '../keys.js'
 import type { Link, Listening } from './link.js'
 
 /** The server accepts payloads below 8,000 bytes. */

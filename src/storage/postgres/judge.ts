@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto'
 import type { Ask, Decision, Judge, Receipt, Settlement } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
@@ -46,18 +45,6 @@ class Pending implements Question, Waiting {
     readonly at: Ms,
   ) {}
 }
-
-/** Numbers the admissions of this process, starting at random so that the numbers differ between processes. */
-class Serials {
-  private next = randomInt(2 ** 47) * 16
-
-  take(count: number): number {
-    const first = this.next
-    this.next = first + count >= Number.MAX_SAFE_INTEGER - 2 ** 20 ? 1 : first + count
-    return first
-  }
-}
-const serials = new Serials()
 
 /** Decides one plan in Postgres. Asks made at the same time share a statement. */
 export class PostgresJudge implements Judge {
@@ -239,7 +226,7 @@ export class PostgresJudge implements Judge {
 
   private async call(questions: readonly Question[], commit: boolean): Promise<Decision[]> {
     const { shared, made, asking, answers } = this
-    const serial = serials.take(questions.length)
+    const serial = this.shared.nextSerial(questions.length)
     const bot = String((questions[0] as Question).ask.bot)
     const name = commit ? this.functionFor(questions) : made.any
     const values =
@@ -255,7 +242,7 @@ export class PostgresJudge implements Judge {
   private async callUsual(questions: readonly Question[]): Promise<Decision[]> {
     const { shared, answers } = this
     const { name } = this.made.usual as NonNullable<PlanFunctions['usual']>
-    const serial = serials.take(questions.length)
+    const serial = this.shared.nextSerial(questions.length)
     const values = (this.usual as Usual).argumentsOf(questions, serial)
     const answer = await this.patiently(() =>
       shared.link.value(name, this.textOf(name, values.length), values),

@@ -1,26 +1,25 @@
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
 import { jsonText } from '../json.js'
+import { canonicalKey } from '../keys.js'
 import { isSoundLimit } from '../plan.js'
+import {
+  MARK_COLUMNS,
+  type MarkRow,
+  markOf,
+  marksOf,
+  pageOf,
+  readKey,
+  rowsFor,
+  storedKey,
+  storedText,
+} from '../sql.js'
 import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
 import { channelOf, marksPayloads } from './changes.js'
-import { canonicalKey, read, readKey, stored, storedText } from './keys.js'
 import type { Ready } from './ready.js'
 
-const PAGE = 1000
 /** Maximum number of marks written by one statement. */
 const MOST_AT_ONCE = 5000
-
-interface MarkRow {
-  readonly key: string
-  readonly name: string
-  readonly since: number
-  readonly until: number | null
-  readonly reason: string | null
-  readonly value: string | null
-}
-
-const COLUMNS = 'key, name, since, until, reason, value'
 
 /**
  * Marks in a logged table, which survives a crash. Rows are locked in one order, so that workers wait for each other without
@@ -59,13 +58,13 @@ export class PostgresMarks implements Marks {
          SELECT pg_notify($12, told) FROM unnest($13::text[]) told`,
         [
           bot,
-          stored(name),
+          storedText(name),
           part.map(([key]) => subjects.numberOf(key)),
-          part.map(([key]) => storedText(key)),
+          part.map(([key]) => storedKey(key)),
           part.map(([, { since }]) => since),
           // Nothing is written as NULL in an array: where the server's `array_nulls` is off, that is a text.
           part.map(([, { until = Number.POSITIVE_INFINITY }]) => until),
-          part.map(([, { reason }]) => (reason === undefined ? '' : `=${stored(reason)}`)),
+          part.map(([, { reason }]) => (reason === undefined ? '' : `=${storedText(reason)}`)),
           part.map(([, { value }]) => (value === undefined ? '' : jsonText(value, `marks.${name}`))),
           limits.map((limit) => limit?.amount ?? -1),
           limits.map((limit) => limit?.per ?? -1),
@@ -99,9 +98,9 @@ export class PostgresMarks implements Marks {
          (SELECT count(pg_notify($6, told)) FROM unnest($7::text[]) told) AS told`,
       [
         bot,
-        stored(name),
+        storedText(name),
         own.map((key) => subjects.numberOf(key)),
-        own.map(storedText),
+        own.map(storedKey),
         this.now(),
         channelOf(link.schema),
         marksPayloads(bot, name, own),
@@ -110,42 +109,31 @@ export class PostgresMarks implements Marks {
     return rows[0]?.held ?? 0
   }
 
-  async scan(bot: number, name: string, from = '', size = PAGE): Promise<MarkPage> {
+  async scan(bot: number, name: string, from = '', size?: number): Promise<MarkPage> {
     const { link, time } = await this.ready()
-    const most = Math.max(1, Math.floor(size))
+    const most = rowsFor(size)
     const rows = await link.query<MarkRow>(
-      `SELECT ${COLUMNS} FROM ${link.s}.marks
+      `SELECT ${MARK_COLUMNS} FROM ${link.s}.marks
        WHERE bot = $1 AND name = $2 AND key >= $3 AND (until IS NULL OR until > ${time('$5')})
        ORDER BY key LIMIT $4`,
-      [bot, stored(name), from, most + 1, this.now()],
+      [bot, storedText(name), from, most, this.now()],
     )
-    const entries = rows.slice(0, most).map((row) => ({ key: readKey(row.key), mark: markOf(row) }))
-    const next = rows[most]?.key
-    return next === undefined ? { entries } : { entries, next }
+    return pageOf(rows, most, (row) => ({ key: readKey(row.key), mark: markOf(row) }))
   }
 
   private async held(bot: number, key: Key, name?: string): Promise<ReadonlyMap<string, Mark>> {
     const { link, subjects, time } = await this.ready()
     const own = canonicalKey(key)
     const rows = await link.query<MarkRow>(
-      `SELECT ${COLUMNS} FROM ${link.s}.marks
+      `SELECT ${MARK_COLUMNS} FROM ${link.s}.marks
        WHERE bot = $1 AND subject = $2 AND key = $3 AND ($4::text IS NULL OR name = $4)
          AND (until IS NULL OR until > ${time('$5')})`,
-      [bot, subjects.numberOf(own), storedText(own), name === undefined ? null : stored(name), this.now()],
+      [bot, subjects.numberOf(own), storedKey(own), name === undefined ? null : storedText(name), this.now()],
     )
-    return new Map(rows.map((row) => [read(row.name), markOf(row)]))
+    return marksOf(rows)
   }
 
   private now(): Ms | null {
     return this.ready.clock?.() ?? null
-  }
-}
-
-function markOf({ since, until, reason, value }: MarkRow): Mark {
-  return {
-    since,
-    ...(until !== null && { until }),
-    ...(reason !== null && { reason: read(reason) }),
-    ...(value !== null && { value: JSON.parse(value) as unknown }),
   }
 }

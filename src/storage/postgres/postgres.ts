@@ -5,8 +5,10 @@ import { type Clock, systemClock } from '../../core/clock.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Key } from '../../core/subject.js'
 import type { ChangeListener } from '../changes.js'
+import { canonicalKey } from '../keys.js'
 import { checkPlan } from '../plan.js'
 import { Calls } from '../remote/calls.js'
+import { serials } from '../remote/serials.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
 import { shielded } from '../shielded.js'
 import type { Storage, StorageHealth } from '../storage.js'
@@ -14,7 +16,6 @@ import { PostgresArchive } from './archive.js'
 import { Changes, channelOf, resetPayload } from './changes.js'
 import { Functions, planFunction } from './functions.js'
 import { PlanMoment, PostgresJudge } from './judge.js'
-import { canonicalKey, Subjects } from './keys.js'
 import { chunkPrefix, layOut, tagNames } from './layout.js'
 import { Link } from './link.js'
 import { PostgresMarks } from './marks.js'
@@ -23,6 +24,7 @@ import { KnownNames } from './names.js'
 import { type Ready, type Schema, timeIn } from './ready.js'
 import { Settler } from './settler.js'
 import type { Shared } from './shared.js'
+import { Subjects } from './subjects.js'
 import { Sweeper } from './sweeper.js'
 import { PostgresUsers } from './users.js'
 import { PostgresValues } from './values.js'
@@ -257,6 +259,7 @@ class PostgresStorage implements Storage {
       settler: new Settler(link, subjects, calls),
       functions: new Functions(link),
       calls,
+      nextSerial: serials(),
       callsOut: 2,
       onError: this.tellError,
       look: () => this.prepared(),

@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.js'
-import type { Subjects } from './keys.js'
 import type { Link } from './link.js'
+import type { Subjects } from './subjects.js'
 
 /** A schema that exists and is up to date. */
 export interface Schema {

@@ -5,9 +5,9 @@ import type { Calls } from '../remote/calls.js'
 import { markUndone, settling } from '../remote/settling.js'
 import type { PostgresReceipt } from './decision.js'
 import { isUndone } from './failures.js'
-import type { Subjects } from './keys.js'
 import { type Column, formOf, type ScopeLayout } from './layout.js'
 import type { Link } from './link.js'
+import type { Subjects } from './subjects.js'
 
 const TOKENS_IN_CHUNK = 4096
 const HELD = 1

@@ -3,9 +3,9 @@ import type { Clock } from '../../core/clock.js'
 import type { SentinelError } from '../../core/errors.js'
 import type { Calls } from '../remote/calls.js'
 import type { Functions } from './functions.js'
-import type { Subjects } from './keys.js'
 import type { Link } from './link.js'
 import type { Settler } from './settler.js'
+import type { Subjects } from './subjects.js'
 
 /** Shared by all judges of one storage. */
 export interface Shared {
@@ -16,6 +16,8 @@ export interface Shared {
   readonly settler: Settler
   readonly functions: Functions
   readonly calls: Calls
+  /** Numbers so many admissions, and returns the first number. */
+  readonly nextSerial: (count: number) => number
   /** Maximum number of concurrent statements per judge. Two, so that one is prepared here while the server runs the other. */
   readonly callsOut: number
   /** Receives errors that were handled without failing a caller. */

@@ -1,6 +1,8 @@
 import type { Ms } from '../../core/duration.js'
-import { type Key, keyText } from '../../core/subject.js'
+import type { Key } from '../../core/subject.js'
+import { pageOf, recordOf, rowsFor, storedKey, type UserRow } from '../sql.js'
 import {
+  addedCounts,
   checkActivity,
   patchTexts,
   type UserActivity,
@@ -8,24 +10,13 @@ import {
   type UserRecord,
   type Users,
 } from '../users.js'
-import { canonicalKey, readKey, storedText } from './keys.js'
 import type { Ready, Schema } from './ready.js'
-
-const PAGE = 1000
-
-interface UserRow {
-  readonly key: string
-  readonly first_seen: number
-  readonly last_seen: number
-  readonly counts: string | null
-  readonly data: string | null
-}
 
 /** The sum of several activities of one user. */
 interface Sum {
   first: Ms
   last: Ms
-  readonly counts: Map<string, number>
+  counts: Readonly<Record<string, number>>
 }
 
 /** Users in logged tables. Each counter and each field of data is a row, so that concurrent changes do not conflict. */
@@ -33,7 +24,7 @@ export class PostgresUsers implements Users {
   constructor(private readonly ready: Ready) {}
 
   async get(bot: number, key: Key): Promise<UserRecord | undefined> {
-    return this.read(await this.ready(), bot, storedText(canonicalKey(key)))
+    return this.read(await this.ready(), bot, storedKey(key))
   }
 
   async note(bot: number, activity: readonly UserActivity[]): Promise<void> {
@@ -42,7 +33,7 @@ export class PostgresUsers implements Users {
     const { link } = await this.ready()
     const users = [...sumsOf(activity)]
     const counts = users.flatMap(([key, sum]) =>
-      [...sum.counts].map(([name, total]) => ({ key, name, total })),
+      Object.entries(sum.counts).map(([name, total]) => ({ key, name, total })),
     )
     // Sorted, so that concurrent writers of the same users do not deadlock.
     await link.query(
@@ -72,7 +63,7 @@ export class PostgresUsers implements Users {
     const texts = [...patchTexts(data)]
     const schema = await this.ready()
     const { link, time } = schema
-    const own = storedText(canonicalKey(key))
+    const own = storedKey(key)
     const put = texts.filter(([, text]) => text !== null).sort(([a], [b]) => (a < b ? -1 : 1))
     const gone = texts.filter(([, text]) => text === null).map(([name]) => name)
     await link.query(
@@ -92,23 +83,22 @@ export class PostgresUsers implements Users {
     return record ?? this.patch(bot, key, data)
   }
 
-  async scan(bot: number, from = '', size = PAGE): Promise<UserPage> {
+  async scan(bot: number, from = '', size?: number): Promise<UserPage> {
     const { link } = await this.ready()
-    const most = Math.max(1, Math.floor(size))
+    const most = rowsFor(size)
     const rows = await link.query<UserRow>(
       `${this.select(link.s)} WHERE bot = $1 AND key >= $2 ORDER BY key LIMIT $3`,
-      [bot, from, most + 1],
+      [bot, from, most],
     )
-    const users = rows.slice(0, most).map(recordOf)
-    const next = rows[most]?.key
-    return next === undefined ? { users } : { users, next }
+    const { entries: users, ...next } = pageOf(rows, most, recordOf)
+    return { users, ...next }
   }
 
   async erase(bot: number, key: Key): Promise<boolean> {
     const { link } = await this.ready()
     const rows = await link.query(`DELETE FROM ${link.s}.users WHERE bot = $1 AND key = $2 RETURNING bot`, [
       bot,
-      storedText(canonicalKey(key)),
+      storedKey(key),
     ])
     return rows.length > 0
   }
@@ -130,30 +120,18 @@ export class PostgresUsers implements Users {
   }
 }
 
-function recordOf({ key, first_seen, last_seen, counts, data }: UserRow): UserRecord {
-  return {
-    key: readKey(key),
-    firstSeen: first_seen,
-    lastSeen: last_seen,
-    counts: counts === null ? {} : (JSON.parse(counts) as Record<string, number>),
-    data: data === null ? {} : (JSON.parse(data) as Record<string, unknown>),
-  }
-}
-
 function sumsOf(activity: readonly UserActivity[]): Map<string, Sum> {
   const sums = new Map<string, Sum>()
   for (const { key, at, counts = {} } of activity) {
-    const text = storedText(canonicalKey(keyText(key)))
+    const text = storedKey(key)
     let sum = sums.get(text)
     if (sum === undefined) {
-      sum = { first: at, last: at, counts: new Map() }
+      sum = { first: at, last: at, counts: {} }
       sums.set(text, sum)
     }
     sum.first = Math.min(sum.first, at)
     sum.last = Math.max(sum.last, at)
-    for (const [name, count] of Object.entries(counts)) {
-      sum.counts.set(name, (sum.counts.get(name) ?? 0) + count)
-    }
+    sum.counts = addedCounts(sum.counts, counts)
   }
   return sums
 }

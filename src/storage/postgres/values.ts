@@ -1,9 +1,8 @@
 import type { Ms } from '../../core/duration.js'
 import { jsonText } from '../json.js'
+import { entryOf, pageOf, rowsFor, storedEnd, type ValueRow } from '../sql.js'
 import { checkSpace, checkValueKey, type ValuePage, type Values } from '../values.js'
 import type { Ready } from './ready.js'
-
-const PAGE = 1000
 
 /** Values as JSON texts in a logged table. */
 export class PostgresValues implements Values {
@@ -26,7 +25,7 @@ export class PostgresValues implements Values {
     await link.query(
       `INSERT INTO ${link.s}.values (space, key, value, until) VALUES ($1, $2, $3, $4)
        ON CONFLICT (space, key) DO UPDATE SET value = excluded.value, until = excluded.until`,
-      [space, key, text, until === undefined || until === Number.POSITIVE_INFINITY ? null : until],
+      [space, key, text, storedEnd(until)],
     )
   }
 
@@ -36,7 +35,7 @@ export class PostgresValues implements Values {
     const rows = await link.query(
       `UPDATE ${link.s}.values SET until = $3
        WHERE space = $1 AND key = $2 AND (until IS NULL OR until > ${time('$4')}) RETURNING 1`,
-      [space, key, until === undefined || until === Number.POSITIVE_INFINITY ? null : until, this.now()],
+      [space, key, storedEnd(until), this.now()],
     )
     return rows.length > 0
   }
@@ -51,22 +50,16 @@ export class PostgresValues implements Values {
     return row?.held ?? false
   }
 
-  async scan(space: string, from = '', size = PAGE): Promise<ValuePage> {
+  async scan(space: string, from = '', size?: number): Promise<ValuePage> {
     checkSpace(space)
     const { link, time } = await this.ready()
-    const most = Math.max(1, Math.floor(size))
-    const rows = await link.query<{ key: string; value: string; until: number | null }>(
+    const most = rowsFor(size)
+    const rows = await link.query<ValueRow>(
       `SELECT key, value, until FROM ${link.s}.values
        WHERE space = $1 AND key >= $2 AND (until IS NULL OR until > ${time('$4')}) ORDER BY key LIMIT $3`,
-      [space, from, most + 1, this.now()],
+      [space, from, most, this.now()],
     )
-    const entries = rows.slice(0, most).map(({ key, value, until }) => ({
-      key,
-      value: JSON.parse(value) as unknown,
-      ...(until !== null && { until }),
-    }))
-    const next = rows[most]?.key
-    return next === undefined ? { entries } : { entries, next }
+    return pageOf(rows, most, entryOf)
   }
 
   private now(): Ms | null {

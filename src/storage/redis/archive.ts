@@ -4,11 +4,13 @@ import {
   type Archive,
   type ArchiveContents,
   actsAsAny,
+  contentsOf,
   type MarkedSubject,
   markedSubjects,
 } from '../archive.js'
 import { jsonText } from '../json.js'
-import { checkActivity, type UserRecord } from '../users.js'
+import { canonicalKey } from '../keys.js'
+import { checkRecord, type UserRecord } from '../users.js'
 import { type Connection, scriptOf } from './connection.js'
 import { BotKeys, type Keys } from './keys.js'
 import { namesOfMarks } from './marks.js'
@@ -54,7 +56,7 @@ export class RedisArchive implements Archive {
   ) {}
 
   async contents(): Promise<ArchiveContents> {
-    const marks = new Map<number, Set<string>>()
+    const marks: [bot: number, name: string][] = []
     const users = new Set<number>()
     const spaces = new Set<string>()
     const { prefix } = this.keys
@@ -72,16 +74,9 @@ export class RedisArchive implements Archive {
       const bot = Number(tag)
       if (!Number.isSafeInteger(bot)) continue
       if (part === 'users') users.add(bot)
-      else if (part.startsWith('h:')) {
-        const names = marks.get(bot) ?? new Set()
-        marks.set(bot, names.add(part.slice(2)))
-      }
+      else if (part.startsWith('h:')) marks.push([bot, part.slice(2)])
     }
-    const ids = [...new Set([...marks.keys(), ...users])].sort((a, b) => a - b)
-    return {
-      bots: ids.map((id) => ({ id, marks: [...(marks.get(id) ?? [])].sort(), users: users.has(id) })),
-      spaces: [...spaces].sort(),
-    }
+    return contentsOf(marks, users, spaces)
   }
 
   async restore(bot: number, given: readonly UserRecord[]): Promise<void> {
@@ -131,7 +126,7 @@ export class RedisArchive implements Archive {
     keys: readonly Key[],
   ): AsyncGenerator<{ name: string; kind: string; subject: Key }, void, undefined> {
     const base = new BotKeys(this.keys.prefix, bot).marks.slice(0, -'m:'.length)
-    const texts = keys.map((key) => keyText(textKey(keyText(key))))
+    const texts = keys.map((key) => keyText(canonicalKey(key)))
     for await (const name of this.scan(`${base}*${escaped(commonEnd(texts))}`)) {
       // The subject of a record or sequence follows a tag of eight hexadecimal digits.
       const [, kind, text] = /^(m:|[rs][0-9a-f]{8}:)(.*)$/s.exec(name.slice(base.length)) ?? []
@@ -162,11 +157,9 @@ export class RedisArchive implements Archive {
   }
 }
 
-function fieldsOf({ key, firstSeen, lastSeen, counts, data }: UserRecord): [string, string | number][] {
-  checkActivity([
-    { key, at: firstSeen, counts },
-    { key, at: lastSeen },
-  ])
+function fieldsOf(record: UserRecord): [string, string | number][] {
+  checkRecord(record)
+  const { firstSeen, lastSeen, counts, data } = record
   return [
     ['f', firstSeen],
     ['l', lastSeen],

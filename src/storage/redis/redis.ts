@@ -6,6 +6,7 @@ import type { ChangeListener } from '../changes.js'
 import { checkPlan } from '../plan.js'
 import { Calls } from '../remote/calls.js'
 import { ToldMoment } from '../remote/moment.js'
+import { serials } from '../remote/serials.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
 import { shielded } from '../shielded.js'
 import type { Storage, StorageHealth } from '../storage.js'
@@ -94,14 +95,13 @@ class RedisStorage implements Storage {
     this.values = new RedisValues(this.connection, prefix, clock)
     this.archive = new RedisArchive(this.connection, this.keys)
     this.changes = new Changes(this.connection, this.keys.channel)
-    let serial = firstSerial()
     this.shared = {
       connection: this.connection,
       keys: this.keys,
       clock,
       counts: { corrupt: 0 },
       calls: new Calls(),
-      nextSerial: () => ++serial,
+      nextSerial: serials(),
     }
   }
 
@@ -149,10 +149,4 @@ class RedisStorage implements Storage {
   private refuseClosed(): void {
     if (this.closed) throw closed()
   }
-}
-
-/** Returns a random start among 2^52, so that serials, which identify who took a claim, differ between processes. */
-function firstSerial(): number {
-  const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2))
-  return (high >>> 12) * 2 ** 32 + low
 }

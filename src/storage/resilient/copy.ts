@@ -2,7 +2,8 @@ import { isPromise, type MaybePromise } from '../../core/check.js'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { Lease, SharedTimer } from '../../core/request-bound.js'
-import { type Key, keyText, textKey } from '../../core/subject.js'
+import type { Key } from '../../core/subject.js'
+import { canonicalKey } from '../keys.js'
 import type { Mark, MarkEntry, Marks } from '../storage.js'
 
 /** Marks per page. */
@@ -110,11 +111,11 @@ export class MarksCopy {
     const list = this.lists.get(idOf(bot, name))
     if (list === undefined) return
     if (list.own !== undefined) {
-      for (const key of keys) if (list.own.has(canonical(key))) list.stale.add(canonical(key))
+      for (const key of keys) if (list.own.has(canonicalKey(key))) list.stale.add(canonicalKey(key))
     } else if (list.stale.size + keys.length > MOST_STALE) {
       list.stale.clear()
       list.due = true
-    } else for (const key of keys) list.stale.add(canonical(key))
+    } else for (const key of keys) list.stale.add(canonicalKey(key))
     this.work()
   }
 
@@ -132,8 +133,8 @@ export class MarksCopy {
   /** Remembers the subjects of this process's writes, dropping the oldest beyond the maximum. */
   private noteOwn(list: List, own: Set<Key>, put: readonly MarkEntry[]): void {
     for (const { key } of put) {
-      own.delete(canonical(key))
-      own.add(canonical(key))
+      own.delete(canonicalKey(key))
+      own.add(canonicalKey(key))
     }
     const old = [...take(own, own.size - MOST_STALE)]
     if (old.length === 0) return
@@ -243,7 +244,7 @@ export class MarksCopy {
         const entries = page.entries.slice(0, Math.max(0, room))
         room -= entries.length
         list.cut = entries.length < page.entries.length
-        for (const { key } of entries) seen.add(canonical(key))
+        for (const { key } of entries) seen.add(canonicalKey(key))
         await this.put(
           list,
           entries.filter(({ key }) => this.isOurs(list, key)),
@@ -255,7 +256,7 @@ export class MarksCopy {
       do {
         const page = await to.scan(bot, name, mine, PAGE)
         const gone = page.entries.flatMap(({ key }) =>
-          seen.has(canonical(key)) || !this.isOurs(list, key) ? [] : [key],
+          seen.has(canonicalKey(key)) || !this.isOurs(list, key) ? [] : [key],
         )
         if (gone.length > 0) await to.remove(bot, name, gone)
         mine = page.next
@@ -270,7 +271,7 @@ export class MarksCopy {
 
   /** Whether a mark that was read may be put into the copy, which has nothing newer. */
   private isOurs({ bot, name, stale }: List, key: Key): boolean {
-    return !stale.has(canonical(key)) && !this.options.isPending(bot, name, key)
+    return !stale.has(canonicalKey(key)) && !this.options.isPending(bot, name, key)
   }
 
   private resize(list: List, by: number): void {
@@ -320,9 +321,4 @@ function* take<T>(items: Iterable<T>, most: number): Generator<T, void, undefine
 
 function idOf(bot: number, name: string): string {
   return `${bot} ${name}`
-}
-
-/** Returns the one form of a key used here. */
-function canonical(key: Key): Key {
-  return typeof key === 'number' ? key : textKey(keyText(key))
 }

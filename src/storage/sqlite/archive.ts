@@ -3,11 +3,13 @@ import {
   type Archive,
   type ArchiveContents,
   actsAsAny,
+  contentsOf,
   type MarkedSubject,
   markedSubjects,
 } from '../archive.js'
+import { canonicalKey } from '../keys.js'
+import { readKey, readText, storedKey } from '../sql.js'
 import type { UserRecord } from '../users.js'
-import { canonicalKey, read, readKey, storedKey } from './keys.js'
 import type { Link } from './link.js'
 import type { SqliteUsers } from './users.js'
 
@@ -21,23 +23,14 @@ export class SqliteArchive implements Archive {
   async contents(): Promise<ArchiveContents> {
     const { link } = this
     return link.read(() => {
-      const marks = link.all<{ bot: number; name: string }>(
-        'SELECT DISTINCT bot, name FROM sentinel_marks ORDER BY bot, name',
+      const marks = link.all<{ bot: number; name: string }>('SELECT DISTINCT bot, name FROM sentinel_marks')
+      const users = link.all<{ bot: number }>('SELECT DISTINCT bot FROM sentinel_users')
+      const spaces = link.all<{ space: string }>('SELECT DISTINCT space FROM sentinel_values')
+      return contentsOf(
+        marks.map(({ bot, name }) => [bot, readText(name)]),
+        users.map(({ bot }) => bot),
+        spaces.map(({ space }) => space),
       )
-      const known = link.all<{ bot: number }>('SELECT DISTINCT bot FROM sentinel_users')
-      const spaces = link.all<{ space: string }>('SELECT DISTINCT space FROM sentinel_values ORDER BY space')
-      const users = new Set(known.map(({ bot }) => bot))
-      const ids = new Set([...marks.map(({ bot }) => bot), ...users])
-      return {
-        bots: [...ids]
-          .sort((a, b) => a - b)
-          .map((id) => ({
-            id,
-            marks: marks.flatMap(({ bot, name }) => (bot === id ? [read(name)] : [])),
-            users: users.has(id),
-          })),
-        spaces: spaces.map(({ space }) => space),
-      }
     })
   }
 
@@ -82,7 +75,7 @@ export class SqliteArchive implements Archive {
       )
       for (const row of rows) {
         const other = readKey(row.key)
-        if (actsAsAny(other, keys)) found.set(`${keyText(other)} ${row.name}`, [other, read(row.name)])
+        if (actsAsAny(other, keys)) found.set(`${keyText(other)} ${row.name}`, [other, readText(row.name)])
       }
     }
     return markedSubjects(found.values())

@@ -1,6 +1,6 @@
 import type { ClaimCheck } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
-import { endOf } from './keys.js'
+import { storedEnd } from '../sql.js'
 import type { Link } from './link.js'
 
 export const HELD = 1
@@ -125,7 +125,7 @@ function write(
     state,
     // For sequences, the end is stored per part.
     check.tokens === 'sequence' ? null : now + check.holdFor,
-    endOf(lease),
+    storedEnd(lease),
     serial,
     refuser ?? null,
   )

@@ -2,29 +2,29 @@ import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
 import { jsonText } from '../json.js'
+import { canonicalKey } from '../keys.js'
+import {
+  MARK_COLUMNS,
+  type MarkRow,
+  markOf,
+  marksOf,
+  pageOf,
+  readKey,
+  readText,
+  rowsFor,
+  storedEnd,
+  storedKey,
+  storedText,
+} from '../sql.js'
 import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
 import type { Changes } from './changes.js'
-import { canonicalKey, endOf, read, readKey, stored, storedKey } from './keys.js'
 import type { Link } from './link.js'
-
-const PAGE = 1000
-
-interface MarkRow {
-  readonly key: string
-  readonly name: string
-  readonly since: number
-  readonly until: number | null
-  readonly reason: string | null
-  readonly value: string | null
-}
 
 /** The parts of a mark that a judge needs. */
 export interface HeldMark {
   readonly until: Ms
   readonly value: string | null
 }
-
-const COLUMNS = 'key, name, since, until, reason, value'
 
 /** Marks in a table, indexed by subject and by name. */
 export class SqliteMarks implements Marks {
@@ -41,13 +41,13 @@ export class SqliteMarks implements Marks {
   async of(bot: number, key: Key): Promise<ReadonlyMap<string, Mark>> {
     const rows = this.link.read(() =>
       this.link.all<MarkRow>(
-        `SELECT ${COLUMNS} FROM sentinel_marks WHERE bot = ? AND key = ? AND (until IS NULL OR until > ?)`,
+        `SELECT ${MARK_COLUMNS} FROM sentinel_marks WHERE bot = ? AND key = ? AND (until IS NULL OR until > ?)`,
         bot,
         storedKey(key),
         this.clock(),
       ),
     )
-    return new Map(rows.map((row) => [read(row.name), markOf(row)]))
+    return marksOf(rows)
   }
 
   async put(bot: number, name: string, entries: readonly MarkEntry[]): Promise<void> {
@@ -63,10 +63,10 @@ export class SqliteMarks implements Marks {
           'INSERT OR REPLACE INTO sentinel_marks (bot, key, name, since, until, reason, value) VALUES (?, ?, ?, ?, ?, ?, ?)',
           bot,
           key,
-          stored(name),
+          storedText(name),
           mark.since,
-          endOf(mark.until),
-          mark.reason === undefined ? null : stored(mark.reason),
+          storedEnd(mark.until),
+          mark.reason === undefined ? null : storedText(mark.reason),
           value,
         )
       }
@@ -85,7 +85,7 @@ export class SqliteMarks implements Marks {
     const count = this.link.write(() => {
       let held = 0
       for (const key of new Set(keys.map(storedKey))) {
-        const own = [bot, key, stored(name)] as const
+        const own = [bot, key, storedText(name)] as const
         const row = this.link.get<{ until: number | null }>(
           'SELECT until FROM sentinel_marks WHERE bot = ? AND key = ? AND name = ?',
           ...own,
@@ -101,22 +101,20 @@ export class SqliteMarks implements Marks {
     return count
   }
 
-  async scan(bot: number, name: string, from = '', size = PAGE): Promise<MarkPage> {
-    const most = Math.max(1, Math.floor(size))
+  async scan(bot: number, name: string, from = '', size?: number): Promise<MarkPage> {
+    const most = rowsFor(size)
     const rows = this.link.read(() =>
       this.link.all<MarkRow>(
-        `SELECT ${COLUMNS} FROM sentinel_marks
+        `SELECT ${MARK_COLUMNS} FROM sentinel_marks
          WHERE bot = ? AND name = ? AND key >= ? AND (until IS NULL OR until > ?) ORDER BY key LIMIT ?`,
         bot,
-        stored(name),
+        storedText(name),
         from,
         this.clock(),
-        most + 1,
+        most,
       ),
     )
-    const entries = rows.slice(0, most).map((row) => ({ key: readKey(row.key), mark: markOf(row) }))
-    const next = rows[most]?.key
-    return next === undefined ? { entries } : { entries, next }
+    return pageOf(rows, most, (row) => ({ key: readKey(row.key), mark: markOf(row) }))
   }
 
   /** Returns all marks of a subject, including lapsed ones. Runs within a transaction of the caller. */
@@ -128,21 +126,12 @@ export class SqliteMarks implements Marks {
     )
     const held = new Map<string, HeldMark>()
     for (const { name, until, value } of rows) {
-      held.set(read(name), { until: until ?? Number.POSITIVE_INFINITY, value })
+      held.set(readText(name), { until: until ?? Number.POSITIVE_INFINITY, value })
     }
     return held
   }
 
   #note(bot: number, name: string, keys: readonly Key[]): void {
     this.changes.note({ kind: 'marks', bot, name, keys: [...new Set(keys.map(canonicalKey))] })
-  }
-}
-
-function markOf({ since, until, reason, value }: MarkRow): Mark {
-  return {
-    since,
-    ...(until !== null && { until }),
-    ...(reason !== null && { reason: read(reason) }),
-    ...(value !== null && { value: JSON.parse(value) as unknown }),
   }
 }

@@ -4,14 +4,16 @@ import { type Clock, quietTimers, systemClock } from '../../core/clock.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Key } from '../../core/subject.js'
 import type { ChangeListener } from '../changes.js'
+import { canonicalKey } from '../keys.js'
 import { checkPlan } from '../plan.js'
+import { serials } from '../remote/serials.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
+import { storedKey } from '../sql.js'
 import type { Storage, StorageHealth } from '../storage.js'
 import { SqliteArchive } from './archive.js'
 import { Changes } from './changes.js'
 import type { SqliteDatabase } from './driver.js'
 import { SqliteJudge, type SqliteShared } from './judge.js'
-import { canonicalKey, storedKey } from './keys.js'
 import { closedError, failureOf, Link } from './link.js'
 import { SqliteMarks } from './marks.js'
 import { Sweeper } from './sweeper.js'
@@ -106,13 +108,12 @@ class SqliteStorage implements Storage {
     this.users = new SqliteUsers(this.link, clock)
     this.values = new SqliteValues(this.link, clock)
     this.archive = new SqliteArchive(this.link, this.users)
-    let serial = firstSerial()
     this.shared = {
       link: this.link,
       marks: this.marks,
       clock,
       time: new KeptTime(this.link),
-      nextSerial: () => ++serial,
+      nextSerial: serials(),
     }
   }
 
@@ -172,10 +173,4 @@ class SqliteStorage implements Storage {
     this.judges.clear()
     this.link.close()
   }
-}
-
-/** Returns a random start among 2^52, so that the serials of processes differ. */
-function firstSerial(): number {
-  const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2))
-  return (high >>> 12) * 2 ** 32 + low
 }

@@ -2,27 +2,23 @@ import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
 import { jsonText } from '../json.js'
+import { pageOf, recordOf, rowsFor, storedKey, type UserRow } from '../sql.js'
 import {
+  addedCounts,
   checkActivity,
+  checkRecord,
+  patchedData,
   patchTexts,
   type UserActivity,
   type UserPage,
   type UserRecord,
   type Users,
 } from '../users.js'
-import { readKey, storedKey } from './keys.js'
 import type { Link } from './link.js'
 
-const PAGE = 1000
 const COLUMNS = 'key, first_seen, last_seen, counts, data'
 
-interface UserRow {
-  readonly key: string
-  readonly first_seen: number
-  readonly last_seen: number
-  readonly counts: string
-  readonly data: string
-}
+type StoredRow = UserRow & { readonly counts: string; readonly data: string }
 
 /** Users in a table, one row each. Counts and data are JSON and changed within a transaction. */
 export class SqliteUsers implements Users {
@@ -43,14 +39,12 @@ export class SqliteUsers implements Users {
     this.link.write(() => {
       for (const { key, at, counts = {} } of own) {
         const row = this.#row(bot, key) ?? newRow(key, at)
-        // Entries rather than an object, since a name may be `__proto__`.
-        const sums = new Map(Object.entries(JSON.parse(row.counts) as Record<string, number>))
-        for (const [name, count] of Object.entries(counts)) sums.set(name, (sums.get(name) ?? 0) + count)
+        const totals = JSON.parse(row.counts) as Record<string, number>
         this.#keep(bot, {
           ...row,
           first_seen: Math.min(row.first_seen, at),
           last_seen: Math.max(row.last_seen, at),
-          counts: JSON.stringify(Object.fromEntries(sums)),
+          counts: JSON.stringify(addedCounts(totals, counts)),
         })
       }
     })
@@ -61,30 +55,24 @@ export class SqliteUsers implements Users {
     const own = storedKey(key)
     return this.link.write(() => {
       const row = this.#row(bot, own) ?? newRow(own, this.clock())
-      const fields = new Map(Object.entries(JSON.parse(row.data) as object))
-      for (const [name, text] of texts) {
-        if (text === null) fields.delete(name)
-        else fields.set(name, JSON.parse(text))
-      }
-      const patched = { ...row, data: JSON.stringify(Object.fromEntries(fields)) }
+      const patched = { ...row, data: JSON.stringify(patchedData(JSON.parse(row.data) as object, texts)) }
       this.#keep(bot, patched)
       return recordOf(patched)
     })
   }
 
-  async scan(bot: number, from = '', size = PAGE): Promise<UserPage> {
-    const most = Math.max(1, Math.floor(size))
+  async scan(bot: number, from = '', size?: number): Promise<UserPage> {
+    const most = rowsFor(size)
     const rows = this.link.read(() =>
       this.link.all<UserRow>(
         `SELECT ${COLUMNS} FROM sentinel_users WHERE bot = ? AND key >= ? ORDER BY key LIMIT ?`,
         bot,
         from,
-        most + 1,
+        most,
       ),
     )
-    const users = rows.slice(0, most).map(recordOf)
-    const next = rows[most]?.key
-    return next === undefined ? { users } : { users, next }
+    const { entries: users, ...next } = pageOf(rows, most, recordOf)
+    return { users, ...next }
   }
 
   async erase(bot: number, key: Key): Promise<boolean> {
@@ -98,11 +86,9 @@ export class SqliteUsers implements Users {
 
   /** Replaces existing records. */
   restore(bot: number, given: readonly UserRecord[]): void {
-    const rows = given.map(({ key, firstSeen, lastSeen, counts, data }): UserRow => {
-      checkActivity([
-        { key, at: firstSeen, counts },
-        { key, at: lastSeen },
-      ])
+    const rows = given.map((record): StoredRow => {
+      checkRecord(record)
+      const { key, firstSeen, lastSeen, counts, data } = record
       return {
         key: storedKey(key),
         first_seen: firstSeen,
@@ -116,11 +102,15 @@ export class SqliteUsers implements Users {
     })
   }
 
-  #row(bot: number, key: string): UserRow | undefined {
-    return this.link.get<UserRow>(`SELECT ${COLUMNS} FROM sentinel_users WHERE bot = ? AND key = ?`, bot, key)
+  #row(bot: number, key: string): StoredRow | undefined {
+    return this.link.get<StoredRow>(
+      `SELECT ${COLUMNS} FROM sentinel_users WHERE bot = ? AND key = ?`,
+      bot,
+      key,
+    )
   }
 
-  #keep(bot: number, { key, first_seen, last_seen, counts, data }: UserRow): void {
+  #keep(bot: number, { key, first_seen, last_seen, counts, data }: StoredRow): void {
     this.link.run(
       `INSERT OR REPLACE INTO sentinel_users (bot, ${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)`,
       bot,
@@ -133,16 +123,6 @@ export class SqliteUsers implements Users {
   }
 }
 
-function newRow(key: string, at: Ms): UserRow {
+function newRow(key: string, at: Ms): StoredRow {
   return { key, first_seen: at, last_seen: at, counts: '{}', data: '{}' }
-}
-
-function recordOf({ key, first_seen, last_seen, counts, data }: UserRow): UserRecord {
-  return {
-    key: readKey(key),
-    firstSeen: first_seen,
-    lastSeen: last_seen,
-    counts: JSON.parse(counts) as Record<string, number>,
-    data: JSON.parse(data) as Record<string, unknown>,
-  }
 }

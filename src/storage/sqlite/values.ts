@@ -1,11 +1,9 @@
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { jsonText } from '../json.js'
+import { entryOf, pageOf, rowsFor, storedEnd, type ValueRow } from '../sql.js'
 import { checkSpace, checkValueKey, type ValuePage, type Values } from '../values.js'
-import { endOf } from './keys.js'
 import type { Link } from './link.js'
-
-const PAGE = 1000
 
 /** Values as JSON texts in a table. */
 export class SqliteValues implements Values {
@@ -36,7 +34,7 @@ export class SqliteValues implements Values {
         space,
         key,
         text,
-        endOf(until),
+        storedEnd(until),
       ),
     )
   }
@@ -47,7 +45,7 @@ export class SqliteValues implements Values {
       if (!this.#isLive(space, key)) return false
       this.link.run(
         'UPDATE sentinel_values SET until = ? WHERE space = ? AND key = ?',
-        endOf(until),
+        storedEnd(until),
         space,
         key,
       )
@@ -64,26 +62,20 @@ export class SqliteValues implements Values {
     })
   }
 
-  async scan(space: string, from = '', size = PAGE): Promise<ValuePage> {
+  async scan(space: string, from = '', size?: number): Promise<ValuePage> {
     checkSpace(space)
-    const most = Math.max(1, Math.floor(size))
+    const most = rowsFor(size)
     const rows = this.link.read(() =>
-      this.link.all<{ key: string; value: string; until: number | null }>(
+      this.link.all<ValueRow>(
         `SELECT key, value, until FROM sentinel_values
          WHERE space = ? AND key >= ? AND (until IS NULL OR until > ?) ORDER BY key LIMIT ?`,
         space,
         from,
         this.clock(),
-        most + 1,
+        most,
       ),
     )
-    const entries = rows.slice(0, most).map(({ key, value, until }) => ({
-      key,
-      value: JSON.parse(value) as unknown,
-      ...(until !== null && { until }),
-    }))
-    const next = rows[most]?.key
-    return next === undefined ? { entries } : { entries, next }
+    return pageOf(rows, most, entryOf)
   }
 
   #isLive(space: string, key: string): boolean {
