@@ -1,4 +1,3 @@
-import { connectTcp } from '@fuman/node'
 import {
   type ITelegramStorageProvider,
   networkMiddlewares,
@@ -10,11 +9,11 @@ import { addPublicKey } from '@mtcute/core/utils.js'
 import { errorText } from '../../core/redact.js'
 import type { FloodControl } from './calls/flood.js'
 import { refusalIn, refusedOr } from './calls/refusal.js'
-import { metered, type Traffic } from './calls/traffic.js'
+import type { Traffic } from './calls/traffic.js'
 import { closed, tellCallersAlone } from './calls-after-close.js'
-import { PacketCodec } from './codec.js'
 import { NodeCrypto } from './crypto.js'
 import type { ReadOptions } from './options.js'
+import { platformOf } from './platform.js'
 import { callOffSaltTimers } from './salt-timers.js'
 import type { Gaps } from './updates/gaps.js'
 
@@ -74,20 +73,7 @@ export function newClient({
     storage,
     crypto,
     ...(dc !== undefined && { defaultDcs: { main: dc, media: dc } }),
-    transport: {
-      connect: async ({ ipAddress, port }) => {
-        const connection = await connectTcp({ address: ipAddress, port })
-        return metered(connection, traffic)
-      },
-      packetCodec: () => new PacketCodec(),
-    },
-    platform: {
-      beforeExit: () => () => undefined,
-      // mtcute's log may contain message texts, so it is dropped; errors are reported as errors.
-      log: () => undefined,
-      getDefaultLogLevel: () => 0,
-      getDeviceModel: () => 'grammy-sentinel',
-    },
+    ...platformOf(traffic),
     network: {
       middlewares: [
         gaps.watching,
@@ -185,9 +171,14 @@ export async function startUpdates(
   if (base.destroyed || isEnding()) throw closed()
   await client.startUpdatesLoop()
   // Telegram reports missed updates of the account by itself, but those of a channel only once there is a new update in it.
+  fetchMissed(base, channels)
+}
+
+/** Makes mtcute fetch what these channels have missed. */
+export function fetchMissed({ updates: manager }: Opened['base'], channels: readonly number[]): void {
+  if (channels.length === 0) return
   const updates = channels.map((channelId): tl.TypeUpdate => ({ _: 'updateChannelTooLong', channelId }))
-  if (updates.length > 0)
-    base.updates?.handleUpdate({ _: 'updates', updates, users: [], chats: [], date: 0, seq: 0 })
+  manager?.handleUpdate({ _: 'updates', updates, users: [], chats: [], date: 0, seq: 0 })
 }
 
 function waiting(flood: FloodControl): RpcCallMiddleware {

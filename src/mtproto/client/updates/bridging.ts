@@ -4,7 +4,7 @@ import { type Clock, quietTimers } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
 import { SentinelError } from '../../../core/errors.js'
 import type { Caller } from '../calls/caller.js'
-import type { Opened } from '../mtcute.js'
+import { fetchMissed, type Opened, startUpdates } from '../mtcute.js'
 import { Handled, keyOf } from './handled.js'
 import { Handling } from './handling.js'
 import { Originals } from './originals.js'
@@ -113,7 +113,7 @@ export class Bridging {
       this.#came(update, peersIn(peers))
     onRawUpdate.add(listen)
     try {
-      await (await import('../mtcute.js')).startUpdates(opened, channels, () => this.#isEnding)
+      await startUpdates(opened, channels, () => this.#isEnding)
     } catch (error) {
       // A retry starts over.
       onRawUpdate.remove(listen)
@@ -124,20 +124,20 @@ export class Bridging {
 
   /** Makes mtcute fetch missed updates of these boxes again, given the last position (`pts`) of each. */
   askAgain(boxes: ReadonlyMap<number, number>): void {
-    const updates = this.#base?.updates
+    const base = this.#base
+    const updates = base?.updates
     // While the loop is stopped there is nothing to do: starting it asks about all boxes.
-    if (updates === undefined || !updates.updatesLoopActive) return
-    const channels: tl.TypeUpdate[] = []
-    for (const [channelId, pts] of boxes) {
-      if (channelId === COMMON) {
-        updates.handleUpdate({ _: 'updatesTooLong' })
-        continue
-      }
+    if (base === undefined || updates?.updatesLoopActive !== true) return
+    if (boxes.has(COMMON)) updates.handleUpdate({ _: 'updatesTooLong' })
+    const channels = [...boxes].filter(([box]) => box !== COMMON)
+    for (const [channel, pts] of channels) {
       // Without a position, mtcute would count from the next update in the channel.
-      if (!updates.cpts.has(channelId)) updates.cpts.set(channelId, pts)
-      channels.push({ _: 'updateChannelTooLong', channelId })
+      if (!updates.cpts.has(channel)) updates.cpts.set(channel, pts)
     }
-    if (channels.length > 0) updates.handleUpdate(inOne(channels))
+    fetchMissed(
+      base,
+      channels.map(([channel]) => channel),
+    )
   }
 
   /** Telegram no longer has the updates that a channel missed: fetches its messages by id. */
@@ -257,11 +257,6 @@ export class Bridging {
       await take(bridged)
     })
   }
-}
-
-/** Wraps updates in a container without `seq`. */
-function inOne(updates: tl.TypeUpdate[]): tl.RawUpdates {
-  return { _: 'updates', updates, users: [], chats: [], date: 0, seq: 0 }
 }
 
 /**

@@ -1,21 +1,14 @@
-import { connectTcp } from '@fuman/node'
 import type { tl } from '@mtcute/core'
 import { MemoryStorage } from '@mtcute/core'
 import { BaseTelegramClient } from '@mtcute/core/client.js'
 import { SentinelError } from '../../../../core/errors.js'
-import { metered, type Traffic } from '../../calls/traffic.js'
+import type { Traffic } from '../../calls/traffic.js'
 import { untilAborted } from '../../calls/until-aborted.js'
 import { tellCallersAlone } from '../../calls-after-close.js'
-import { PacketCodec } from '../../codec.js'
 import { NodeCrypto } from '../../crypto.js'
+import { platformOf } from '../../platform.js'
 import type { CdnAddress } from './data-centres.js'
 import { agreeOnKey } from './key-agreement.js'
-
-/** Dependencies of a CDN connection. */
-export interface CdnParts {
-  readonly apiId: number
-  readonly traffic: Traffic
-}
 
 /**
  * A connection to a CDN data centre. A CDN has a public key of its own, but mtcute treats every key that it knows as Telegram's.
@@ -41,7 +34,7 @@ export class CdnClient {
   }
 
   static async open(
-    { apiId, traffic }: CdnParts,
+    { apiId, traffic }: { readonly apiId: number; readonly traffic: Traffic },
     address: CdnAddress,
     onLost: () => void,
     signal: AbortSignal,
@@ -57,17 +50,7 @@ export class CdnClient {
       crypto: new NodeCrypto(),
       defaultDcs: { main: dc, media: dc },
       disableUpdates: true,
-      transport: {
-        connect: async ({ ipAddress, port }) =>
-          metered(await connectTcp({ address: ipAddress, port }), traffic),
-        packetCodec: () => new PacketCodec(),
-      },
-      platform: {
-        beforeExit: () => () => undefined,
-        log: () => undefined,
-        getDefaultLogLevel: () => 0,
-        getDeviceModel: () => 'grammy-sentinel',
-      },
+      ...platformOf(traffic),
     })
     tellCallersAlone(client)
     const made = new CdnClient(client, onLost)
