@@ -13,6 +13,7 @@ import { permissionsWith } from './calls/permissions.js'
 import { Traffic } from './calls/traffic.js'
 import { untilAborted } from './calls/until-aborted.js'
 import { closed } from './calls-after-close.js'
+import { endsWithin } from './ends-within.js'
 import type { Opened } from './mtcute.js'
 import type { ReadOptions } from './options.js'
 import type { SessionLease } from './sessions/session-lease.js'
@@ -174,18 +175,12 @@ export class Connection {
 
   /** Waits for one part of closing; a part that hangs or fails is reported and does not hold up the others. */
   async #part(what: string, work: Promise<unknown> | undefined, patience = PART_PATIENCE): Promise<void> {
-    let callOff: () => void = () => undefined
-    const late = new Promise<boolean>((resolve) => {
-      callOff = systemTimers.after(patience, () => resolve(true))
-    })
     try {
-      if (!(await Promise.race([late, (work ?? Promise.resolve()).then(() => false)]))) return
+      if (work === undefined || (await endsWithin(work, patience, systemTimers))) return
       const left = `close() has waited ${patience / 1000} s for ${what}, and left it`
       this.failed(new SentinelError('mtproto.session', `mtproto: ${left}.`))
     } catch (error) {
       this.failed(error)
-    } finally {
-      callOff()
     }
   }
 

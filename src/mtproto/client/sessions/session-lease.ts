@@ -4,6 +4,7 @@ import type { Ms } from '../../../core/duration.js'
 import { SentinelError } from '../../../core/errors.js'
 import { ownKey } from '../../../core/subject.js'
 import type { Storage } from '../../../storage/storage.js'
+import { endsWithin } from '../ends-within.js'
 
 /** Time is divided into spans; the session belongs to the process that holds the current span. */
 const SPAN: Ms = 15_000
@@ -150,16 +151,13 @@ export class SessionLease {
     const span = this.#spanAt(clock())
     let lost = !this.#held.has(span)
     // A storage that does not answer counts as unavailable: wait until the spans we hold have ended.
-    let callOff: () => void = () => undefined
-    const late = new Promise<'late'>((done) => {
-      callOff = timers.after(Math.max(0, this.#heldUntil() - clock()), () => done('late'))
-    })
+    const patience = Math.max(0, this.#heldUntil() - clock())
     try {
-      if ((await Promise.race([this.#claim(span + 1), late])) === false) lost = true
+      const claim = this.#claim(span + 1)
+      if ((await endsWithin(claim, patience, timers)) && !(await claim)) lost = true
     } catch {
       // The storage is unavailable; there is time to retry while the current span lasts.
     }
-    callOff()
     if (!this.#held.has(this.#spanAt(clock()))) lost = true
     for (const past of this.#held.keys()) if (past < span) this.#held.delete(past)
     if (this.#ended) return

@@ -1,5 +1,6 @@
 import type { Timers } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
+import { endsWithin } from '../ends-within.js'
 import type { Progress } from './progress.js'
 
 /** Maximum number of updates handled concurrently, as in grammY's runner. */
@@ -45,14 +46,8 @@ export class Handling {
   /** Waits for updates being handled, at most for `patience`; resolves with whether all have finished. */
   async drain(patience: Ms, timers: Timers): Promise<boolean> {
     if (this.#running === 0) return true
-    let callOff: () => void = () => undefined
-    const late = new Promise<boolean>((resolve) => {
-      callOff = timers.after(patience, () => resolve(false))
-    })
-    const idle = new Promise<boolean>((resolve) => this.#idle.push(() => resolve(true)))
-    const whole = await Promise.race([idle, late])
-    callOff()
-    return whole
+    const idle = new Promise<void>((resolve) => this.#idle.push(resolve))
+    return endsWithin(idle, patience, timers)
   }
 
   /** Stops handing over. Queued updates count as not handled, and are delivered again after a restart, perhaps in another process. */
