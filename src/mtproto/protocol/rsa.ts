@@ -1,7 +1,7 @@
 import { constants, createPublicKey, generateKeyPairSync, type KeyObject, privateDecrypt } from 'node:crypto'
 import { igeDecrypt } from './ige.js'
 import { sha1, sha256 } from './message.js'
-import { Schema } from './tl/schema.js'
+import { NO_SCHEMA } from './tl/schema.js'
 import { TlWriter } from './tl/writer.js'
 
 /** The RSA key by which a server authenticates itself. */
@@ -27,7 +27,7 @@ export function newServerKey(): ServerKey {
 /** "64 lower-order bits of SHA1" of modulus and exponent in TL encoding (https://core.telegram.org/mtproto/auth_key). */
 export function fingerprintOf(key: KeyObject): bigint {
   const { n = '', e = '' } = key.export({ format: 'jwk' })
-  const writer = new TlWriter(new Schema([], 0))
+  const writer = new TlWriter(NO_SCHEMA)
   writer.bytes(Buffer.from(n, 'base64url')).bytes(Buffer.from(e, 'base64url'))
   return sha1(writer.result()).readBigUInt64LE(12)
 }

@@ -1,5 +1,9 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import { SentinelError } from '../../../core/errors.js'
+import { FALSE, TlError, TRUE } from '../../protocol/tl/object.js'
+import { TlReader } from '../../protocol/tl/reader.js'
+import { NO_SCHEMA } from '../../protocol/tl/schema.js'
+import { TlWriter } from '../../protocol/tl/writer.js'
 
 /**
  * Format of a session string, named after the library that reads it.
@@ -165,29 +169,37 @@ function writePyrogram({ dc, isTest, key, self }: SessionParts, apiId: number): 
 const SELF = 1
 const OLD_TEST = 2
 const MEDIA = 4
-const TRUE = 0x997275b5
-const FALSE = 0xbc799737
 
 function readMtcute(bytes: Buffer): SessionParts {
-  const tl = new Tl(bytes, 1)
-  const flags = tl.int()
-  const main = readDc(tl.bytes())
-  if ((flags & MEDIA) !== 0) tl.bytes()
-  const self = (flags & SELF) === 0 ? undefined : { userId: tl.int53(), isBot: tl.boolean() }
-  return {
-    format: 'mtcute',
-    dc: main.dc,
-    address: { host: main.host, port: main.port },
-    isTest: main.isTest || (flags & OLD_TEST) !== 0,
-    key: tl.bytes(),
-    ...(self !== undefined && { self }),
+  try {
+    const tl = new TlReader(NO_SCHEMA, bytes.subarray(1))
+    const flags = tl.int()
+    const main = readDc(tl.bytes())
+    if ((flags & MEDIA) !== 0) tl.bytes()
+    const self = (flags & SELF) === 0 ? undefined : { userId: Number(tl.long()), isBot: readBoolean(tl) }
+    return {
+      format: 'mtcute',
+      dc: main.dc,
+      address: { host: main.host, port: main.port },
+      isTest: main.isTest || (flags & OLD_TEST) !== 0,
+      key: tl.bytes(),
+      ...(self !== undefined && { self }),
+    }
+  } catch (error) {
+    throw error instanceof TlError ? malformed('it was cut') : error
   }
+}
+
+function readBoolean(tl: TlReader): boolean {
+  const id = tl.uint()
+  if (id !== TRUE && id !== FALSE) throw malformed('it was damaged')
+  return id === TRUE
 }
 
 function readDc(bytes: Buffer) {
   const [version = 0, dc = 0, flags = 0] = bytes
   if (version !== 1 && version !== 2) throw malformed('its data centre is of a version that is not known')
-  const tl = new Tl(bytes, 3)
+  const tl = new TlReader(NO_SCHEMA, bytes.subarray(3))
   const host = tl.bytes().toString()
   return { dc, host, port: tl.int(), isTest: version === 2 && (flags & 4) !== 0 }
 }
@@ -195,63 +207,17 @@ function readDc(bytes: Buffer) {
 function writeMtcute({ dc, address, isTest, self, key }: SessionParts): string {
   const { host, port } = address ?? unknown(dc)
   const flags = (isIPv6(host) ? 1 : 0) | (isTest ? 4 : 0)
-  const option = Buffer.concat([Buffer.from([2, dc, flags]), tlBytes(Buffer.from(host)), int(port)])
-  const who =
-    self === undefined
-      ? []
-      : [int(self.userId | 0), int(Math.floor(self.userId / 2 ** 32)), int(self.isBot ? TRUE : FALSE)]
-  const head = [Buffer.from([3]), int(self === undefined ? 0 : SELF), tlBytes(option)]
-  return Buffer.concat([...head, ...who, tlBytes(key)]).toString('base64url')
-}
-
-/** A reader for the few TL types needed here (https://core.telegram.org/mtproto/serialize). */
-class Tl {
-  constructor(
-    private readonly data: Buffer,
-    private at: number,
-  ) {}
-
-  int(): number {
-    return this.#take(4).readInt32LE()
-  }
-
-  int53(): number {
-    return Number(this.#take(8).readBigInt64LE())
-  }
-
-  boolean(): boolean {
-    const id = this.#take(4).readUInt32LE()
-    if (id !== TRUE && id !== FALSE) throw malformed('it was damaged')
-    return id === TRUE
-  }
-
-  bytes(): Buffer {
-    const first = this.#take(1).readUInt8()
-    const length = first === 254 ? this.#take(3).readUIntLE(0, 3) : first
-    const found = this.#take(length)
-    this.at += -((first === 254 ? 4 : 1) + length) & 3
-    return found
-  }
-
-  #take(length: number): Buffer {
-    const part = this.data.subarray(this.at, this.at + length)
-    if (part.length < length) throw malformed('it was cut')
-    this.at += length
-    return part
-  }
-}
-
-function tlBytes(data: Buffer): Buffer {
-  const { length } = data
-  const head =
-    length < 254 ? Buffer.from([length]) : Buffer.from([254, length & 255, (length >> 8) & 255, length >> 16])
-  return Buffer.concat([head, data, Buffer.alloc(-(head.length + length) & 3)])
-}
-
-function int(value: number): Buffer {
-  const bytes = Buffer.alloc(4)
-  bytes.writeInt32LE(value | 0)
-  return bytes
+  const option = new TlWriter(NO_SCHEMA)
+    .raw(Buffer.from([2, dc, flags]))
+    .bytes(Buffer.from(host))
+    .uint(port)
+    .result()
+  const session = new TlWriter(NO_SCHEMA)
+    .raw(Buffer.from([3]))
+    .uint(self === undefined ? 0 : SELF)
+    .bytes(option)
+  if (self !== undefined) session.long(BigInt(self.userId)).uint(self.isBot ? TRUE : FALSE)
+  return session.bytes(key).result().toString('base64url')
 }
 
 function bytesOf(text: string): Buffer {

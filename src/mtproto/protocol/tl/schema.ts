@@ -55,6 +55,9 @@ export class Schema {
   }
 }
 
+/** For data without constructors. */
+export const NO_SCHEMA = new Schema([], 0)
+
 let shared: Schema | undefined
 
 /**
