@@ -1,52 +1,8 @@
 import type { tl } from '@mtcute/core'
-import type { ChatMember, Poll, ReactionType, Update, User } from 'grammy/types'
+import type { ChatMember, Poll, ReactionType, User } from 'grammy/types'
 import { entitiesOf } from './entities.js'
 import { inviteOf } from './members.js'
-import { CHANNEL, chatOf, type Peers, userOf } from './people.js'
-
-type Told = Omit<Update, 'update_id'>
-
-const CHAT_TYPES: Readonly<Record<string, NonNullable<Update['inline_query']>['chat_type']>> = {
-  inlineQueryPeerTypeSameBotPM: 'sender',
-  inlineQueryPeerTypePM: 'private',
-  inlineQueryPeerTypeChat: 'group',
-  inlineQueryPeerTypeMegagroup: 'supergroup',
-  inlineQueryPeerTypeBroadcast: 'channel',
-}
-
-export function inlineQueryOf(asked: tl.RawUpdateBotInlineQuery, peers: Peers): Told | undefined {
-  const from = userOf(asked.userId, peers)
-  if (from === undefined) return undefined
-  const type = asked.peerType === undefined ? undefined : CHAT_TYPES[asked.peerType._]
-  const { geo } = asked
-  return {
-    inline_query: {
-      id: asked.queryId.toString(),
-      from,
-      query: asked.query,
-      offset: asked.offset,
-      ...(type !== undefined && { chat_type: type }),
-      ...(geo?._ === 'geoPoint' && { location: { latitude: geo.lat, longitude: geo.long } }),
-    },
-  }
-}
-
-/** Callback queries have an inaccessible message, because MTProto gives only its id. */
-export function tapOf(tap: tl.RawUpdateBotCallbackQuery, peers: Peers): Told | undefined {
-  const from = userOf(tap.userId, peers)
-  const chat = chatOf(tap.peer, peers)
-  if (from === undefined || chat === undefined) return undefined
-  return {
-    callback_query: {
-      id: tap.queryId.toString(),
-      from,
-      chat_instance: tap.chatInstance.toString(),
-      message: { message_id: tap.msgId, chat, date: 0 },
-      ...(tap.data !== undefined && { data: new TextDecoder().decode(tap.data) }),
-      ...(tap.gameShortName !== undefined && { game_short_name: tap.gameShortName }),
-    },
-  }
-}
+import { CHANNEL, chatOf, type Peers, type Told, userOf } from './people.js'
 
 export function joinRequestOf(asked: tl.RawUpdateBotChatInviteRequester, peers: Peers): Told | undefined {
   const from = userOf(asked.userId, peers)

@@ -1,8 +1,6 @@
 import type { tl } from '@mtcute/core'
 import type { OrderInfo, ShippingAddress, Update } from 'grammy/types'
-import { type Peers, userOf } from './people.js'
-
-type Told = Omit<Update, 'update_id'>
+import { type Peers, type Told, userOf } from './people.js'
 
 /** Pre-checkout and shipping queries must be answered within ten seconds, so a bridge must pass them on. */
 export function checkoutOf(asked: tl.RawUpdateBotPrecheckoutQuery, peers: Peers): Told | undefined {

@@ -1,5 +1,5 @@
 import type { tl } from '@mtcute/core'
-import type { Chat, User } from 'grammy/types'
+import type { Chat, Update, User } from 'grammy/types'
 import { CHANNEL_MARK, chatIdOfChannel } from '../../../protocol/chat-ids.js'
 import { markedId } from '../../calls/peers.js'
 
@@ -11,6 +11,9 @@ type Peer = tl.TypeUser | tl.TypeChat
 
 /** The user whom the Bot API names beside a channel that writes, and beside a chat that votes. */
 export const CHANNEL: User = { id: 136_817_688, is_bot: true, first_name: 'Channel', username: 'Channel_Bot' }
+
+/** The content of an update of the Bot API. */
+export type Told = Omit<Update, 'update_id'>
 
 /** Users and chats that come with an update, by their ids in the Bot API. */
 export interface Peers {

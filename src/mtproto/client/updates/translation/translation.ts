@@ -1,28 +1,17 @@
 import type { tl } from '@mtcute/core'
 import type { Message, Update, User } from 'grammy/types'
-import {
-  inlineQueryOf,
-  joinRequestOf,
-  pollUpdateOf,
-  reactionCountOf,
-  reactionOf,
-  stopOf,
-  tapOf,
-  voteOf,
-} from './events.js'
-import { chosenOf, inlineTapOf } from './inline.js'
+import { joinRequestOf, pollUpdateOf, reactionCountOf, reactionOf, stopOf, voteOf } from './events.js'
 import { membershipOf } from './members.js'
 import { messageOf } from './messages.js'
 import { checkoutOf, shippingOf } from './payments.js'
-import { chatOf, type Peers } from './people.js'
+import { chatOf, type Peers, type Told } from './people.js'
+import { chosenOf, inlineQueryOf, inlineTapOf, tapOf } from './queries.js'
 
 /**
  * First update id of bridged updates: above Telegram's own ids, which have 32 bits, and far enough below 2^53 for four million
  * updates a second for ten years.
  */
 const FIRST_ID = 2 ** 52
-
-type Told = Omit<Update, 'update_id'>
 
 /** Translates MTProto updates to Bot API updates. */
 export class Translation {
