@@ -34,39 +34,3 @@ export type StorageChange =
  * ```
  */
 export type ChangeListener = (change: StorageChange) => void
-
-/** The listeners of one storage. */
-export class ChangeListeners {
-  private readonly listeners = new Set<{ readonly tell: ChangeListener }>()
-
-  /** Whether there are listeners. Lets callers skip preparing a change that nobody receives. */
-  get any(): boolean {
-    return this.listeners.size > 0
-  }
-
-  /** Adds a listener and returns a function that removes it. A listener added twice is called twice and removed separately. */
-  add(listener: ChangeListener): () => void {
-    const listening = { tell: listener }
-    this.listeners.add(listening)
-    return () => {
-      this.listeners.delete(listening)
-    }
-  }
-
-  /** Calls all listeners, then throws the first exception that any of them threw. */
-  tell(change: StorageChange): void {
-    const errors: unknown[] = []
-    for (const { tell } of this.listeners) {
-      try {
-        tell(change)
-      } catch (error) {
-        errors.push(error)
-      }
-    }
-    if (errors.length > 0) throw errors[0]
-  }
-
-  clear(): void {
-    this.listeners.clear()
-  }
-}

@@ -48,7 +48,7 @@ export class FailoverJudge implements Judge {
       receipt instanceof MemberReceipt ? receipt : { index: 0, judge: this.judges[0], inner: receipt }
     const member = this.members[index]
     if (judge === undefined || member === undefined) return
-    return member.settle(judge, inner, how, ...(check === undefined ? [] : ([check] as const)))
+    return member.settle(judge, inner, how, check)
   }
 
   /*

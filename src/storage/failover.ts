@@ -5,12 +5,13 @@ import type { Duration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { type Key, keyText } from '../core/subject.js'
 import type { Archive } from './archive.js'
-import { type ChangeListener, ChangeListeners, type StorageChange } from './changes.js'
+import type { ChangeListener, StorageChange } from './changes.js'
 import type { ConditionListener, Observable, StorageCondition } from './condition.js'
 import { archiveOf } from './failover-archive.js'
 import { cursorOf, pageOf } from './failover-cursor.js'
 import { FailoverJudge } from './failover-judge.js'
 import { type MarkWrite, Member } from './failover-member.js'
+import { Listeners } from './listeners.js'
 import { checkPlan } from './plan.js'
 import { NOT_ASKED } from './resilient/line.js'
 import { breakerOf, span } from './resilient/options.js'
@@ -91,8 +92,8 @@ class FailoverStorage implements Storage, Observable {
   private readonly clock: Clock
   /** By plan name. */
   private readonly latest = new Map<string, FailoverJudge>()
-  private readonly changes = new ChangeListeners()
-  private readonly conditions = new Set<{ readonly tell: ConditionListener }>()
+  private readonly changes = new Listeners<StorageChange>()
+  private readonly conditions = new Listeners<StorageCondition>()
   private readonly unwatch: (() => void)[] = []
   private readonly watched = new Set<Member>()
   private watching = false
@@ -117,7 +118,7 @@ class FailoverStorage implements Storage, Observable {
           clock,
           steady: options.timers === undefined ? steadyClock : clock,
           timers,
-          tell: (condition) => this.tell(condition),
+          tell: (condition) => this.conditions.tell(condition),
           moved: () => this.moved(),
         }),
     )
@@ -162,11 +163,7 @@ class FailoverStorage implements Storage, Observable {
   }
 
   observe(listener: ConditionListener): () => void {
-    const listening = { tell: listener }
-    this.conditions.add(listening)
-    return () => {
-      this.conditions.delete(listening)
-    }
+    return this.conditions.add(listener)
   }
 
   reset(bot: number, key: Key, slot?: string): MaybePromise<void> {
@@ -385,7 +382,7 @@ class FailoverStorage implements Storage, Observable {
     try {
       this.changes.tell(change)
     } catch (error) {
-      this.tell({ is: 'failed', error, during: 'storage.watch' })
+      this.conditions.tell({ is: 'failed', error, during: 'storage.watch' })
     }
   }
 
@@ -396,10 +393,6 @@ class FailoverStorage implements Storage, Observable {
     if (up < 0 || up === this.inUse) return
     this.inUse = up
     this.heard({ kind: 'gap' })
-  }
-
-  private tell(condition: StorageCondition): void {
-    for (const { tell } of this.conditions) tell(condition)
   }
 }
 

@@ -6,6 +6,7 @@ import type { Key } from '../core/subject.js'
 import type { StorageChange } from './changes.js'
 import { canonicalKey } from './keys.js'
 import type { Mark, Marks } from './storage.js'
+import { whenOver, writesThrough } from './writes-through.js'
 
 interface Known {
   /** Names of the copied marks. */
@@ -58,29 +59,7 @@ export class MarkCopy {
 
   /** Wraps the durable marks so that changes made through them are seen by the next ask. */
   over(marks: Marks): Marks {
-    const writing = <T>(bot: number, keys: readonly Key[], write: () => MaybePromise<T>): MaybePromise<T> => {
-      // A failed write may have been applied, so it outdates the copy as well.
-      let result: MaybePromise<T>
-      try {
-        result = write()
-      } catch (error) {
-        this.outdate(bot, keys)
-        throw error
-      }
-      if (isPromise(result)) return result.finally(() => this.outdate(bot, keys))
-      this.outdate(bot, keys)
-      return result
-    }
-    return {
-      get: (bot, key, name) => marks.get(bot, key, name),
-      of: (bot, key) => marks.of(bot, key),
-      scan: (bot, name, from, size) => marks.scan(bot, name, from, size),
-      put(bot, name, entries) {
-        const keys = entries.map(({ key }) => key)
-        return writing(bot, keys, () => marks.put(bot, name, entries))
-      },
-      remove: (bot, name, keys) => writing(bot, keys, () => marks.remove(bot, name, keys)),
-    }
+    return writesThrough(marks, (write, bot, keys) => whenOver(write, () => this.outdate(bot, keys)))
   }
 
   clear(): void {

@@ -87,6 +87,7 @@ const CONTRACT = [
   'src/storage/values.ts',
   'src/storage/users.ts',
   'src/storage/changes.ts',
+  'src/storage/listeners.ts',
   'src/storage/condition.ts',
   'src/storage/sessions.ts',
 ]

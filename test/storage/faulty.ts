@@ -1,6 +1,7 @@
 import type { Judge, MaybePromise } from '../../src/core/check.js'
 import type { Clock, Timers } from '../../src/core/clock.js'
-import { ChangeListeners } from '../../src/storage/changes.js'
+import type { StorageChange } from '../../src/storage/changes.js'
+import { Listeners } from '../../src/storage/listeners.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { Storage } from '../../src/storage/storage.js'
 
@@ -48,7 +49,7 @@ class Refused extends Error {
 export function faulty(clock: Clock, timers: Timers, kept: Storage = memory({ clock })): Faulty {
   const asked: string[] = []
   let hanging: { go: () => void; drop: () => void }[] = []
-  const changes = new ChangeListeners()
+  const changes = new Listeners<StorageChange>()
   let listening = 0
   kept.watch((change) => {
     if (!self.deaf) changes.tell(change)

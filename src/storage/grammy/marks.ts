@@ -1,9 +1,10 @@
 import type { Clock } from '../../core/clock.js'
 import { type Key, keyText, textKey } from '../../core/subject.js'
-import type { ChangeListeners } from '../changes.js'
+import type { StorageChange } from '../changes.js'
 import { jsonText } from '../json.js'
 import { canonicalKey } from '../keys.js'
 import { isLapsed, withEnd } from '../lapse.js'
+import type { Listeners } from '../listeners.js'
 import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
 import { type Documents, forEach, type Turns } from './documents.js'
 import type { Indexes, IndexTree } from './index-tree.js'
@@ -19,7 +20,7 @@ export class GrammyMarks implements Marks {
     private readonly documents: Documents,
     private readonly indexes: Indexes,
     private readonly turns: Turns,
-    private readonly changes: ChangeListeners,
+    private readonly changes: Listeners<StorageChange>,
     private readonly clock: Clock,
   ) {}
 

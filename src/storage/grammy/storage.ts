@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.js'
-import { type ChangeListener, ChangeListeners } from '../changes.js'
+import type { ChangeListener, StorageChange } from '../changes.js'
+import { Listeners } from '../listeners.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
 import type { StorageHealth } from '../storage.js'
 import { type Bounded, Documents, type GrammyAdapter, Turns } from './documents.js'
@@ -18,7 +19,7 @@ export class GrammyStorage {
   readonly values: GrammyValues
   private readonly documents: Documents
   private readonly turns = new Turns()
-  private readonly changes = new ChangeListeners()
+  private readonly changes = new Listeners<StorageChange>()
   private closed = false
 
   constructor(

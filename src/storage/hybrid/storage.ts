@@ -6,11 +6,13 @@ import type { Key } from '../../core/subject.js'
 import type { Archive } from '../archive.js'
 import type { ChangeListener, StorageChange } from '../changes.js'
 import { type ConditionListener, isObservable, type Observable, type StorageCondition } from '../condition.js'
+import { Listeners } from '../listeners.js'
 import { checkPlan } from '../plan.js'
 import type { SessionStorage, SessionsOptions } from '../sessions.js'
 import type { HybridHealth, Marks, Storage, StorageHealth } from '../storage.js'
 import type { Users } from '../users.js'
 import type { Values } from '../values.js'
+import { whenOver, writesThrough } from '../writes-through.js'
 import { type Announcement, announced, isAnnouncement, NOBODY, slotOf } from './announcements.js'
 import { HybridJudge } from './judge.js'
 import { leasedPlan } from './leased-plan.js'
@@ -72,7 +74,7 @@ export class HybridStorage implements Storage, Observable {
   private readonly leasing = new Map<string, Leasing>()
   /** Leases of earlier plans that are still being given back. */
   private readonly retired = new Set<Promise<void>>()
-  private readonly conditions = new Set<{ readonly tell: ConditionListener }>()
+  private readonly conditions = new Listeners<StorageCondition>()
   private watching: Promise<void> | undefined
   private stopWatching: (() => void) | undefined
   private callOffWatch: (() => void) | undefined
@@ -85,7 +87,9 @@ export class HybridStorage implements Storage, Observable {
     this.kind = remote.kind
     this.users = remote.users
     this.values = remote.values
-    this.marks = this.marksOver(remote.marks)
+    this.marks = writesThrough(remote.marks, (write, bot, keys) =>
+      around(() => this.forget(bot, keys), write),
+    )
     const nearby = {
       memory: new RefusalMemory(maxRefusals),
       plans: new WeakMap<Receipt, Plan>(),
@@ -99,7 +103,7 @@ export class HybridStorage implements Storage, Observable {
       aside: (during: string, work: () => MaybePromise<unknown>) => this.aside(during, work),
     }
     this.nearby = nearby
-    if (isObservable(remote)) this.unobserve = remote.observe((condition) => this.tell(condition))
+    if (isObservable(remote)) this.unobserve = remote.observe((condition) => this.conditions.tell(condition))
   }
 
   /** Errors in the plan are thrown synchronously, where a guard is created. */
@@ -156,11 +160,7 @@ export class HybridStorage implements Storage, Observable {
 
   /** Reports the conditions of the remote storage, and failures in the background. */
   observe(listener: ConditionListener): () => void {
-    const listening = { tell: listener }
-    this.conditions.add(listening)
-    return () => {
-      this.conditions.delete(listening)
-    }
+    return this.conditions.add(listener)
   }
 
   reset(bot: number, key: Key, slot?: string): MaybePromise<void> {
@@ -227,28 +227,10 @@ export class HybridStorage implements Storage, Observable {
     return { watching: isWatching, refusals: memory.size, ...counts, held }
   }
 
-  /** Wraps the marks so that writes take effect here at once. */
-  private marksOver(marks: Marks): Marks {
-    const forgetting = <T>(
-      bot: number,
-      keys: readonly Key[],
-      write: () => MaybePromise<T>,
-    ): MaybePromise<T> =>
-      around(() => {
-        for (const key of keys) this.nearby.memory.forget(bot, key)
-        for (const leasing of this.leasing.values())
-          leasing.marksChanged({ kind: 'marks', bot, name: '', keys })
-      }, write)
-    return {
-      get: (bot, key, name) => marks.get(bot, key, name),
-      of: (bot, key) => marks.of(bot, key),
-      scan: (bot, name, from, size) => marks.scan(bot, name, from, size),
-      put(bot, name, entries) {
-        const keys = entries.map(({ key }) => key)
-        return forgetting(bot, keys, () => marks.put(bot, name, entries))
-      },
-      remove: (bot, name, keys) => forgetting(bot, keys, () => marks.remove(bot, name, keys)),
-    }
+  /** Discards what is remembered of subjects whose marks are written here. */
+  private forget(bot: number, keys: readonly Key[]): void {
+    for (const key of keys) this.nearby.memory.forget(bot, key)
+    for (const leasing of this.leasing.values()) leasing.marksChanged({ kind: 'marks', bot, name: '', keys })
   }
 
   /** Starts watching for changes. Never rejects: without a watch, refusals are remembered only briefly. */
@@ -271,7 +253,7 @@ export class HybridStorage implements Storage, Observable {
       }
     } catch (error) {
       this.watching = undefined
-      this.tell({ is: 'failed', error, during: 'hybrid.watch' })
+      this.conditions.tell({ is: 'failed', error, during: 'hybrid.watch' })
       if (this.closing !== undefined) return
       const isUnsupported = error instanceof SentinelError && error.code === 'storage.unsupported'
       const wait = isUnsupported ? WATCH_UNSUPPORTED_AGAIN : WATCH_AGAIN
@@ -303,17 +285,13 @@ export class HybridStorage implements Storage, Observable {
   }
 
   private aside(during: string, work: () => MaybePromise<unknown>): void {
-    const failed = (error: unknown): void => this.tell({ is: 'failed', error, during })
+    const failed = (error: unknown): void => this.conditions.tell({ is: 'failed', error, during })
     try {
       const done = work()
       if (isPromise(done)) done.catch(failed)
     } catch (error) {
       failed(error)
     }
-  }
-
-  private tell(condition: StorageCondition): void {
-    for (const { tell } of this.conditions) tell(condition)
   }
 
   private refuseClosed(): void {
@@ -325,15 +303,5 @@ export class HybridStorage implements Storage, Observable {
 /** Forgets before and after a write: decisions on their way may have been made before or after it. */
 function around<T>(forget: () => void, write: () => MaybePromise<T>): MaybePromise<T> {
   forget()
-  // A failed write may have been applied.
-  let result: MaybePromise<T>
-  try {
-    result = write()
-  } catch (error) {
-    forget()
-    throw error
-  }
-  if (isPromise(result)) return result.finally(forget)
-  forget()
-  return result
+  return whenOver(write, forget)
 }

@@ -1,10 +1,11 @@
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
-import type { ChangeListeners } from '../changes.js'
+import type { StorageChange } from '../changes.js'
 import { jsonText } from '../json.js'
 import { canonicalKey } from '../keys.js'
 import { isLapsed, withEnd } from '../lapse.js'
+import type { Listeners } from '../listeners.js'
 import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
 import { PageReader } from './reading.js'
 
@@ -34,7 +35,7 @@ export class MemoryMarks implements Marks {
 
   constructor(
     private readonly clock: Clock,
-    private readonly changes: ChangeListeners,
+    private readonly changes: Listeners<StorageChange>,
   ) {}
 
   /** Returns the holders of a mark, creating an empty list if needed. For marks that are written or belong to a plan. */

@@ -4,8 +4,9 @@ import { type Clock, systemClock } from '../../core/clock.js'
 import { Digest } from '../../core/digest.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Key } from '../../core/subject.js'
-import { type ChangeListener, ChangeListeners } from '../changes.js'
+import type { ChangeListener, StorageChange } from '../changes.js'
 import { canonicalKey } from '../keys.js'
+import { Listeners } from '../listeners.js'
 import { checkPlan } from '../plan.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
 import type { Storage, StorageHealth } from '../storage.js'
@@ -69,7 +70,7 @@ class MemoryStorage implements Storage {
   readonly users: MemoryUsers
   readonly values: MemoryValues
   readonly archive: MemoryArchive
-  private readonly changes = new ChangeListeners()
+  private readonly changes = new Listeners<StorageChange>()
   private readonly shared: MemoryShared
   private readonly judges = new Map<string, MemoryJudge>()
   private closed = false

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { SentinelError, type SentinelErrorCode } from '../../core/errors.js'
 import { type Key, keyText } from '../../core/subject.js'
-import { type ChangeListener, ChangeListeners, type StorageChange } from '../changes.js'
+import type { ChangeListener, StorageChange } from '../changes.js'
 import { canonicalKey } from '../keys.js'
+import { Listeners } from '../listeners.js'
 import type { Link, Listening } from './link.js'
 
 /** The server accepts payloads below 8,000 bytes. */
@@ -68,7 +69,7 @@ export function readPayload(payload: string): StorageChange {
 
 /** Receives changes on a connection of its own while there are listeners, and reconnects if it is lost. */
 export class Changes {
-  private readonly listeners = new ChangeListeners()
+  private readonly listeners = new Listeners<StorageChange>()
   private connection: Listening | undefined
   private starting: Promise<void> | undefined
   private timer: ReturnType<typeof setTimeout> | undefined

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis'
 import { type Key, keyText, textKey } from '../../core/subject.js'
-import { type ChangeListener, ChangeListeners, type StorageChange } from '../changes.js'
+import type { ChangeListener, StorageChange } from '../changes.js'
+import { Listeners } from '../listeners.js'
 import type { Connection } from './connection.js'
 import { closed } from './failures.js'
 
@@ -35,7 +36,7 @@ function heard(message: string): StorageChange {
  * answered within one to two seconds, it is made anew and the listeners are told that they may have missed changes.
  */
 export class Changes {
-  private readonly listeners = new ChangeListeners()
+  private readonly listeners = new Listeners<StorageChange>()
   /** Connected, or connecting. */
   private client: Redis | undefined
   private starting: Promise<void> | undefined

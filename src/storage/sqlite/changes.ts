@@ -1,6 +1,7 @@
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
-import { type ChangeListener, ChangeListeners, type StorageChange } from '../changes.js'
+import type { ChangeListener, StorageChange } from '../changes.js'
+import { Listeners } from '../listeners.js'
 import type { Link } from './link.js'
 
 /** Maximum number of changes kept for watchers, and for how long. A watcher that misses some is told of a gap. */
@@ -11,7 +12,7 @@ const EVERY_MS = 100
 
 /** Keeps changes in a table for other processes to read, because SQLite cannot notify them. */
 export class Changes {
-  private readonly listeners = new ChangeListeners()
+  private readonly listeners = new Listeners<StorageChange>()
   private seen = 0
   /** The state of the file when it was last checked; see `written()`. */
   private version: string | undefined

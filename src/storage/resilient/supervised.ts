@@ -1,0 +1,186 @@
+import type { IBreaker } from 'cockatiel'
+import type { Clock, Timers } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
+import { SharedTimer } from '../../core/request-bound.js'
+import type { Key } from '../../core/subject.js'
+import type { CircuitHealth, CircuitState, StorageCondition } from '../condition.js'
+import type { Marks, Storage, StorageHealth } from '../storage.js'
+import { Line } from './line.js'
+import { PendingMarks } from './pending.js'
+import { Plans } from './plans.js'
+import { Settlements } from './settlements.js'
+
+/** When to retry queued writes while the storage is up, after a late answer or a single failure. */
+const FLUSH_AFTER: Ms = 200
+/** Space and key of the value that probes write. */
+const PROBE = 'sentinel:probe'
+const PROBE_KEPT: Ms = 60_000
+
+/** How a storage is supervised. */
+export interface Supervision {
+  readonly timeout: Ms
+  /** Absent: first calls may take no longer than later ones. */
+  readonly firstTimeout?: Ms
+  readonly breaker: IBreaker
+  /** Longest interval between probes. */
+  readonly spacing: Ms
+  readonly clock: Clock
+  /** The clock for timers. */
+  readonly steady: Clock
+  readonly timers: Timers
+}
+
+/**
+ * A storage that may fail: the line to it, the plans it has not compiled, and the marks and settlements it has missed. Tells when
+ * it goes down and comes back.
+ */
+export abstract class SupervisedStorage {
+  /** `unknown` until the storage is first reached, unless the storage names its kind. */
+  kind: string
+  readonly line: Line
+  protected readonly plans: Plans
+  protected readonly pending = new PendingMarks(() => this.flushSoon())
+  protected readonly settlements = new Settlements(() => this.flushSoon())
+  protected readonly clock: Clock
+  protected stopped = false
+  private readonly flushing: SharedTimer
+  private downSince: Ms | undefined
+
+  constructor(
+    readonly storage: Storage,
+    supervision: Supervision,
+  ) {
+    const { clock, steady, timers } = supervision
+    this.kind = storage.kind ?? 'unknown'
+    this.clock = clock
+    this.missedMarks = storage.marks
+    this.flushing = new SharedTimer(steady, timers)
+    this.line = new Line({
+      ...supervision,
+      remote: storage.remote === true,
+      probe: () => this.probe(),
+      changed: (state) => this.changed(state),
+    })
+    const failed = (error: unknown): void => this.failed(error, 'storage.prepare')
+    this.plans = new Plans({ storage, line: this.line, steady, timers, failed })
+  }
+
+  get isUp(): boolean {
+    return this.line.circuit.state === 'closed'
+  }
+
+  protected abstract tell(condition: StorageCondition): void
+
+  /** Receives failures in the background. */
+  protected abstract failed(error: unknown, during: string): void
+
+  /** Called when the storage went down or came back, after that was told. */
+  protected abstract switched(): void
+
+  /** Where the marks that the storage has missed are written. */
+  protected readonly missedMarks: Marks
+
+  /** Called with marks that were queued and have reached the storage. */
+  protected written(_bot: number, _name: string, _keys: readonly Key[]): void {}
+
+  /** Never rejects. A storage that does not answer is not `ok`. */
+  async health(): Promise<StorageHealth> {
+    const { circuit } = this.line
+    let health: StorageHealth = { ok: false, kind: this.kind }
+    await this.line.look()
+    if (circuit.state !== 'open') {
+      try {
+        health = await this.line.try(() => this.storage.health(), true)
+        this.kind = health.kind
+      } catch (error) {
+        circuit.noted(error)
+        this.failed(error, 'storage.health')
+      }
+    }
+    return { ...health, ok: health.ok && this.isUp, circuit: this.circuitHealth() }
+  }
+
+  protected circuitHealth(): CircuitHealth {
+    const { line, pending, settlements } = this
+    const { state, since, reason, told, outages } = line.circuit
+    return {
+      state,
+      since,
+      ...(reason === '' ? {} : told),
+      outages,
+      instead: 0,
+      late: line.late,
+      waiting: { marks: pending.size, settlements: settlements.size },
+      dropped: { marks: pending.dropped, settlements: settlements.dropped },
+    }
+  }
+
+  /**
+   * Checks whether the storage is back: it must report itself well, accept a write and compile the waiting plans. Rejects if it is
+   * not back; may hang.
+   */
+  protected async probe(): Promise<void> {
+    const { ok, kind } = await this.storage.health()
+    // A storage that only reads (out of memory, a replica) reports itself well but cannot decide. An unhealthy one gives its
+    // reason here.
+    const now = this.clock()
+    await this.storage.values.put(PROBE, PROBE, now, now + PROBE_KEPT)
+    if (!ok) throw new SentinelError('storage.failed', 'The storage says that it is not well.')
+    this.kind = kind
+    await this.plans.probe()
+  }
+
+  private changed(state: CircuitState): void {
+    if (state === 'open' && this.downSince === undefined) {
+      this.downSince = this.clock()
+      this.tell({ is: 'down', kind: this.kind, ...this.line.circuit.told })
+      this.switched()
+    } else if (state === 'closed' && this.downSince !== undefined) {
+      const after = this.clock() - this.downSince
+      this.downSince = undefined
+      this.tell({ is: 'up', kind: this.kind, after })
+      this.switched()
+    }
+  }
+
+  /** Does the work of timers that were lost when the request that set them ended. Called on the next request. */
+  attend(): void {
+    this.plans.attend()
+    if (!this.flushing.isLost) return
+    // The timer is set first: this keeps other requests from doing the same work, and lets a later one repeat it if this one ends
+    // too.
+    this.flushSoon()
+    if (this.isUp) void this.flush()
+  }
+
+  private flushSoon(): void {
+    if ((this.flushing.isSet && !this.flushing.isLost) || this.stopped) return
+    this.flushing.set(FLUSH_AFTER, () => {
+      // While the storage is down nothing can be sent; everything is sent when it is back.
+      if (this.isUp) void this.flush()
+    })
+  }
+
+  /** Sends everything that the storage has missed. Never rejects; what fails stays queued. */
+  protected async flush(): Promise<void> {
+    await this.pending.replay({
+      marks: this.missedMarks,
+      bounded: (work) => this.line.try(work, true),
+      written: (bot, name, keys) => this.written(bot, name, keys),
+      refused: (error) => this.failed(error, 'storage.recovery'),
+    })
+    await this.settlements.replay((work) => this.line.try(async () => work(), true))
+    if (this.pending.size + this.settlements.size > 0) this.flushSoon()
+  }
+
+  /** Stops everything in the background. Returns how many marks the storage will never receive. */
+  protected halt(): number {
+    this.stopped = true
+    this.flushing.off()
+    this.settlements.clear()
+    this.plans.stop()
+    this.line.stop()
+    return this.pending.clear()
+  }
+}
