@@ -1,8 +1,6 @@
 import type { Context } from 'grammy'
-import type { Facts } from '../core/facts.js'
 import { later } from '../core/later.js'
 import type { GuardDefinition, Wired } from '../middleware/guard.js'
-import type { Services } from '../middleware/services.js'
 import type { ChatSettings } from './chat-settings.js'
 import { isOfMenu } from './choice.js'
 import type { Menu } from './menu-of-chat.js'
@@ -40,44 +38,27 @@ function settingsMenu(settings: ChatSettings, tuning: Tuning): GuardDefinition {
   return {
     name: 'settings',
     wire: ({ services }): Wired<Context> => {
-      const entrance = new MenuEntrance(services, settings, tuning)
+      const aside = (work: (menu: Menu) => Promise<void>): true => {
+        const handle = async (): Promise<void> => {
+          const { Menu } = await drawing.load()
+          await work(new Menu(services, await settings.register(), tuning))
+        }
+        if (!services.background.run('settings.menu', handle)) {
+          services.events.tell('error', { error: new Error('too much under way'), during: 'settings.menu' })
+        }
+        return true
+      }
       return {
-        divert: (facts, ctx) => entrance.takes(facts, ctx),
+        /** Takes over updates that belong to the menu and handles them in the background. */
+        divert(facts, ctx) {
+          if (facts.kind === 'callback_query') {
+            const isOurs = isOfMenu(tuning.command, ctx.callbackQuery?.data)
+            return isOurs && aside((menu) => menu.tapped(facts, ctx))
+          }
+          const isAsked = facts.kind === 'message' && facts.command === tuning.command
+          return isAsked && aside((menu) => menu.asked(facts, ctx))
+        },
       }
     },
-  }
-}
-
-class MenuEntrance {
-  constructor(
-    private readonly services: Services,
-    private readonly settings: ChatSettings,
-    private readonly tuning: Tuning,
-  ) {}
-
-  /** Takes over updates that belong to the menu and handles them in the background. */
-  takes(facts: Facts, ctx: Context): boolean {
-    if (facts.kind === 'callback_query') {
-      if (!isOfMenu(this.tuning.command, ctx.callbackQuery?.data)) return false
-      this.aside((menu) => menu.tapped(facts, ctx))
-      return true
-    }
-    if (facts.kind !== 'message' || facts.command !== this.tuning.command) return false
-    this.aside((menu) => menu.asked(facts, ctx))
-    return true
-  }
-
-  private aside(work: (menu: Menu) => Promise<void>): void {
-    if (this.services.background.run('settings.menu', async () => work(await this.menu()))) return
-    this.failed(new Error('too much under way'), 'settings.menu')
-  }
-
-  private async menu(): Promise<Menu> {
-    const { Menu } = await drawing.load()
-    return new Menu(this.services, await this.settings.register(), this.tuning)
-  }
-
-  private failed(error: unknown, during: string): void {
-    this.services.events.tell('error', { error, during })
   }
 }
