@@ -76,14 +76,7 @@ export class Sender {
   }
   waiting = 0
   private readonly pauses: SharedPauses | undefined
-  private attempts = 0
-  private maxWait: Ms = 0
-  private maxWaiting = 0
-  private jitter: Ms = 0
-  private strict = false
-  private retry: ReadonlySet<string> = new Set()
-  private all = false
-  private share = false
+  private options: Settings
   private readonly clock: Clock
   private readonly timers: Timers
   private readonly lanes = new Map<string, Lane>()
@@ -114,7 +107,7 @@ export class Sender {
     }
     if (storage !== undefined && bot !== undefined) {
       const pause = (key: string, forMs: Ms): void => {
-        if (this.share) this.laneOf(key)?.close(this.clock() + forMs + this.extra())
+        if (this.options.share) this.laneOf(key)?.close(this.clock() + forMs + this.extra())
       }
       this.pauses = new SharedPauses(
         storage,
@@ -124,21 +117,12 @@ export class Sender {
         clock,
       )
     }
-    this.configure(options)
+    this.options = settingsOf(options)
   }
 
   /** Applies other options to later calls. Waiting calls keep their deadlines. */
   configure(options: OutgoingOptions): void {
-    const { attempts = 4, maxWait = '1m', maxWaiting = 1000, jitter = '250ms' } = options
-    const { order = 'flood', retry = ['flood'], repeat = 'safe', share = true } = options
-    this.attempts = attempts
-    this.maxWait = parseDuration(maxWait, 'outgoing.maxWait')
-    this.maxWaiting = maxWaiting
-    this.jitter = parseDuration(jitter, 'outgoing.jitter')
-    this.strict = order === 'chat'
-    this.retry = new Set(retry)
-    this.all = repeat === 'all'
-    this.share = share
+    this.options = settingsOf(options)
   }
 
   /** Pauses received from other workers. */
@@ -148,7 +132,7 @@ export class Sender {
 
   /** Shares pauses with other workers; undefined if that is turned off. */
   private get shared(): SharedPauses | undefined {
-    return this.share ? this.pauses : undefined
+    return this.options.share ? this.pauses : undefined
   }
 
   get paused(): number {
@@ -189,7 +173,7 @@ export class Sender {
       try {
         // Without lanes nothing has to wait, which is the case for nearly all calls.
         const refused =
-          this.lanes.size > 0 || this.strict
+          this.lanes.size > 0 || this.options.isStrict
             ? await (held.includes(call.key) ? this.untilOpen(call) : this.enter(lanes, call))
             : undefined
         if (refused !== undefined) {
@@ -217,11 +201,11 @@ export class Sender {
         answer = await this.handOn(call, make)
       } catch (error) {
         const unanswered = error instanceof HttpError && call.signal?.aborted !== true
-        if (!unanswered || !this.retry.has('network') || !(await this.backOff(call))) throw error
+        if (!unanswered || !this.options.retry.has('network') || !(await this.backOff(call))) throw error
         continue
       }
       if (answer.ok || answer.error_code < 500) return answer
-      if (!this.retry.has('server') || !(await this.backOff(call))) return answer
+      if (!this.options.retry.has('server') || !(await this.backOff(call))) return answer
     }
   }
 
@@ -262,7 +246,7 @@ export class Sender {
     const expecting = sends ? this.lanes.get(WHOLE_BOT) : undefined
     expecting?.expect(1)
     const ways = [
-      () => (this.strict && chat !== undefined ? this.laneOf(key) : this.lanes.get(key)),
+      () => (this.options.isStrict && chat !== undefined ? this.laneOf(key) : this.lanes.get(key)),
       // Looked up only after the wait for the chat, since the bot's lane may have been closed meanwhile.
       () => (sends ? this.lanes.get(WHOLE_BOT) : undefined),
     ]
@@ -300,7 +284,7 @@ export class Sender {
 
   private mayWait(): boolean {
     if (this.closed) return false
-    if (this.waiting < this.maxWaiting) return true
+    if (this.waiting < this.options.maxWaiting) return true
     this.counts.overloaded++
     return false
   }
@@ -308,7 +292,7 @@ export class Sender {
   /** Returns how long a call may still wait. */
   private left(call: Call): Ms {
     const now = this.clock()
-    call.deadline ??= now + this.maxWait
+    call.deadline ??= now + this.options.maxWait
     return call.deadline - now
   }
 
@@ -372,13 +356,15 @@ export class Sender {
       this.shared?.tell(chatText(call.chat), wait)
       if (isSending(call.method)) this.floodedBy(call, wait, until)
     }
-    const again =
-      this.retry.has('flood') &&
+    const isWorth =
+      this.options.retry.has('flood') &&
       this.mayTry(call) &&
       !this.closed &&
       forMs <= this.left(call) &&
-      !isSpent(call.payload) &&
-      this.hasRoom(lane)
+      !isSpent(call.payload)
+    // Without a lane nothing can hold the call until it may be sent.
+    if (isWorth && lane === undefined) this.counts.overloaded++
+    const again = isWorth && lane !== undefined
     this.setting.limited({
       bot: this.setting.bot,
       method: call.method,
@@ -389,12 +375,6 @@ export class Sender {
     })
     if (!again) this.counts.gaveUp++
     return again
-  }
-
-  /** Whether a lane is available: without one, nothing can hold the call until it may be sent. */
-  private hasRoom(lane: Lane | undefined): boolean {
-    if (lane === undefined) this.counts.overloaded++
-    return lane !== undefined
   }
 
   /** If many chats are limited at once, pauses the whole bot, because every other message would be refused, too. */
@@ -413,7 +393,7 @@ export class Sender {
 
   /** Whether a call has attempts left. Refusals to the bot as a whole do not count, unless calls are not repeated at all. */
   private mayTry({ tries }: Call): boolean {
-    return this.attempts > 1 && tries.made - tries.spared < this.attempts
+    return this.options.attempts > 1 && tries.made - tries.spared < this.options.attempts
   }
 
   private migratedBy<T>(call: Call, answer: ApiResponse<T>): void {
@@ -425,7 +405,7 @@ export class Sender {
 
   /** Waits before a retry; returns whether to repeat the call, of which it is unknown whether it took effect. */
   private async backOff(call: Call): Promise<boolean> {
-    if (!this.all && !isSafe(call.method, call.payload)) return false
+    if (!this.options.repeatsAll && !isSafe(call.method, call.payload)) return false
     if (!this.mayTry(call) || isSpent(call.payload) || !this.mayWait()) return false
     const longest = Math.min(LONGEST_BACK_OFF, BACK_OFF * 2 ** (call.tries.made - call.tries.spared - 1))
     // Waits a random time between half the longest and the longest, so that calls do not all come back at once.
@@ -439,10 +419,30 @@ export class Sender {
   /** Telegram limits messages by chat, and other calls by chat and method: a flood of messages must not delay a ban. */
   private keyOf(method: string, chat: number | string | undefined): string {
     if (chat === undefined) return `/${method}`
-    return this.strict || isWriting(method) ? chatText(chat) : `${chatText(chat)} /${method}`
+    return this.options.isStrict || isWriting(method) ? chatText(chat) : `${chatText(chat)} /${method}`
   }
 
   private extra(): Ms {
-    return this.setting.random() * this.jitter
+    return this.setting.random() * this.options.jitter
+  }
+}
+
+/** The options of a sender, with defaults. */
+type Settings = ReturnType<typeof settingsOf>
+
+function settingsOf(options: OutgoingOptions) {
+  const { attempts = 4, maxWait = '1m', maxWaiting = 1000, jitter = '250ms' } = options
+  const { order = 'flood', retry = ['flood'], repeat = 'safe', share = true } = options
+  return {
+    attempts,
+    maxWait: parseDuration(maxWait, 'outgoing.maxWait'),
+    maxWaiting,
+    jitter: parseDuration(jitter, 'outgoing.jitter'),
+    /** Whether calls to one chat are always made in order. */
+    isStrict: order === 'chat',
+    retry: new Set(retry),
+    /** Whether calls are repeated that may take effect twice. */
+    repeatsAll: repeat === 'all',
+    share,
   }
 }

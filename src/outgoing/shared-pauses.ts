@@ -24,8 +24,6 @@ const LISTEN_AGAIN: Ms = 5000
 export class SharedPauses {
   /** Pauses received from other workers. */
   heard = 0
-  /** Pauses not shared or received, because too much was under way. */
-  missed = 0
   private readonly underWay = new Set<Promise<void>>()
   /** When own shared pauses end, by key, to recognize them in notifications. */
   private readonly told = new Map<string, Ms>()
@@ -122,10 +120,7 @@ export class SharedPauses {
 
   /** Runs a task in the background. If it is dropped or fails, other workers just get a 429 of their own. */
   private aside(work: () => Promise<void>): boolean {
-    if (this.underWay.size >= MOST_UNDER_WAY) {
-      this.missed++
-      return false
-    }
+    if (this.underWay.size >= MOST_UNDER_WAY) return false
     const running = work()
       .catch((error: unknown) => {
         if (!this.ended) this.failed(error)
