@@ -13,7 +13,7 @@ import type { Question } from '../middleware/guard.js'
 import type { Chain } from '../middleware/pipeline.js'
 import type { UnreadUpdate } from '../middleware/refusing/refusals.js'
 import { type Glimpse, glimpse } from './glimpse.js'
-import { Parties } from './parties.js'
+import { numberAt, Parties } from './parties.js'
 
 /** Most offenders in each of two generations. */
 const MOST = 16_384
@@ -246,15 +246,7 @@ const USER = '"user":{"id":'
 /** Returns the number after the first occurrence of a text. */
 function idAfter(text: string, words: string): number | undefined {
   const found = text.indexOf(words)
-  if (found < 0) return undefined
-  let at = found + words.length
-  const negative = text.charCodeAt(at) === 45
-  if (negative) at++
-  let id = 0
-  for (let code = text.charCodeAt(at); code >= 48 && code <= 57; code = text.charCodeAt(++at)) {
-    id = id * 10 + (code - 48)
-  }
-  return negative ? -id : id
+  return found < 0 ? undefined : numberAt(text, found + words.length)
 }
 
 /** Whether something has to see every update before it is decided: hooks, traces, or an upstream guard that grants exemptions. */

@@ -51,8 +51,13 @@ function idAt(text: string, at: number): number {
   if (text.charCodeAt(at + 2) !== 105 || text.charCodeAt(at + 3) !== 100 || text.charCodeAt(at + 5) !== 58) {
     return Number.NaN
   }
-  let i = at + 6
-  const negative = text.charCodeAt(i) === 45
+  return numberAt(text, at + 6)
+}
+
+/** Returns the number at a position; digits that are missing or too many are not noticed. */
+export function numberAt(text: string, at: number): number {
+  const negative = text.charCodeAt(at) === 45
+  let i = at
   if (negative) i++
   let id = 0
   for (let code = text.charCodeAt(i); code >= 48 && code <= 57; code = text.charCodeAt(++i)) {

@@ -4,10 +4,9 @@ import { SentinelError } from '../core/errors.js'
 import { Callers } from './addresses.js'
 import { connectedTo } from './connected.js'
 import type { Door, WebhookHost } from './door.js'
-import type { goDown } from './ending.js'
-import type { answerFetch, FetchInfo } from './fetch.js'
-import type { infoOf } from './hono.js'
-import type { BodyStream, IncomingUpdate, NodeExchange, OutgoingAnswer } from './node.js'
+import type { FetchInfo } from './fetch.js'
+import type { BodyStream, IncomingUpdate, OutgoingAnswer } from './node.js'
+import type * as Code from './opened.js'
 import { readWebhook, type WebhookOptions, type WebhookSettings } from './options.js'
 
 /**
@@ -151,9 +150,8 @@ const WITHIN: Ms = parseDuration('25s')
  * ```
  */
 export class Webhook {
-  private door: Door | undefined
-  private parts: Promise<Parts> | undefined
-  private node: Parts['node'] | undefined
+  private opened: Opened | undefined
+  private opening: Promise<Opened> | undefined
   private drained: Promise<{ readonly left: number }> | undefined
   private readonly settings: WebhookSettings
   private readonly callers: Callers | undefined
@@ -190,12 +188,13 @@ export class Webhook {
   readonly http = (request: IncomingUpdate, response: OutgoingAnswer): void => this.serve(request, response)
 
   private serve(request: IncomingUpdate, response: OutgoingAnswer, made?: BodyStream): void {
-    if (this.door !== undefined && this.node !== undefined) {
-      new this.node(this.door, request, response, made).begin()
+    if (this.opened !== undefined) {
+      const { door, NodeExchange } = this.opened
+      new NodeExchange(door, request, response, made).begin()
       return
     }
     this.open().then(
-      ({ door, node }) => new node(door, request, response, made).begin(),
+      () => this.serve(request, response, made),
       (error: unknown) => {
         this.unopened(error)
         if (response.headersSent) return
@@ -209,7 +208,7 @@ export class Webhook {
   readonly fetch = (request: Request, info: FetchInfo = {}): Promise<Response> =>
     this.answer(({ door, answerFetch }) => answerFetch(door, request, info))
 
-  private async answer(by: (parts: Parts) => Promise<Response>): Promise<Response> {
+  private async answer(by: (opened: Opened) => Promise<Response>): Promise<Response> {
     try {
       return await by(await this.open())
     } catch (error) {
@@ -256,7 +255,7 @@ export class Webhook {
 
   /** Number of updates under way. */
   get size(): number {
-    return this.door?.size ?? 0
+    return this.opened?.door.size ?? 0
   }
 
   /**
@@ -312,20 +311,18 @@ export class Webhook {
   }
 
   /** Loaded on demand, to keep the code out of bots that poll. */
-  private open(): Promise<Parts> {
-    this.parts ??= this.load().catch((error: unknown) => {
-      this.parts = undefined
+  private open(): Promise<Opened> {
+    this.opening ??= this.load().catch((error: unknown) => {
+      this.opening = undefined
       throw error
     })
-    return this.parts
+    return this.opening
   }
 
-  private async load(): Promise<Parts> {
-    const { Door, NodeExchange, answerFetch, infoOf, goDown } = await import('./opened.js')
-    const door = new Door(this.bot, this.host, this.settings, this.callers)
-    this.door = door
-    this.node = NodeExchange
-    return { door, node: NodeExchange, answerFetch, infoOf, goDown }
+  private async load(): Promise<Opened> {
+    const { Door, ...code } = await import('./opened.js')
+    this.opened = { ...code, door: new Door(this.bot, this.host, this.settings, this.callers) }
+    return this.opened
   }
 
   private unopened(error: unknown): void {
@@ -349,10 +346,4 @@ export class Webhook {
   }
 }
 
-interface Parts {
-  readonly door: Door
-  readonly node: typeof NodeExchange
-  readonly answerFetch: typeof answerFetch
-  readonly infoOf: typeof infoOf
-  readonly goDown: typeof goDown
-}
+type Opened = Omit<typeof Code, 'Door'> & { readonly door: Door }
