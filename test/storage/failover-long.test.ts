@@ -1,35 +1,9 @@
 import { userKey } from '../../src/core/subject.js'
-import { failover } from '../../src/storage/failover.js'
 import type { Storage } from '../../src/storage/storage.js'
-import { Stage } from '../middleware/rig.js'
-import { faulty } from './faulty.js'
-import { ALICE, askOf, BOT, blocked, planOf, settled } from './outage.js'
+import { pair } from './failover-pair.js'
+import { ALICE, BOT, blocked, goDown, settled } from './outage.js'
 
 /* What takes several calls, or long ones: pages of a scan, writes that no update waits for. */
-
-function pair() {
-  const time = new Stage()
-  const first = faulty(time.clock, time.timers)
-  const second = faulty(time.clock, time.timers)
-  const storage = failover([first, second], { clock: time.clock, timers: time.timers })
-  return {
-    first,
-    second,
-    storage,
-    async goDown(): Promise<void> {
-      const judge = await storage.prepare(planOf(blocked))
-      first.fault = 'refuses'
-      for (let i = 0; i < 5; i++) await judge.evaluate(askOf())
-    },
-    async pass(ms: number): Promise<void> {
-      await settled()
-      for (let left = ms; left > 0; left -= 25) {
-        time.advance(25)
-        await settled()
-      }
-    },
-  }
-}
 
 const PEOPLE = Array.from({ length: 30 }, (_, index) => userKey(index + 1))
 
@@ -79,12 +53,12 @@ describe.each(scans)('a scan of %s', (_, read) => {
   }
 
   test('whose storage goes away is not gone on with in another, which knows no cursor of it', async () => {
-    const { first, storage, goDown, pass } = pair()
+    const { first, storage, judgeOf, pass } = pair()
     await fill(storage)
     await settled()
     const page = await read(storage)
     expect(page.keys).toHaveLength(10)
-    await goDown()
+    await goDown(first, await judgeOf(blocked))
     await expect(read(storage, page.next)).rejects.toMatchObject({
       code: 'storage.unavailable',
       message: expect.stringContaining('begin anew'),

@@ -1,44 +1,10 @@
 import fc from 'fast-check'
 import { userKey } from '../../src/core/subject.js'
-import { failover } from '../../src/storage/failover.js'
 import type { Storage } from '../../src/storage/storage.js'
-import { Stage } from '../middleware/rig.js'
-import { type Faulty, faulty } from './faulty.js'
-import { ALICE, askOf, BOT, blocked, planOf, settled } from './outage.js'
+import { pair } from './failover-pair.js'
+import { ALICE, BOT, blocked, goDown, settled } from './outage.js'
 
 /* What is written to several storages is written to each in the order it was asked for, however unequal they are in speed. */
-
-function pair() {
-  const time = new Stage()
-  const first = faulty(time.clock, time.timers)
-  const second = faulty(time.clock, time.timers)
-  const storage = failover([first, second], { clock: time.clock, timers: time.timers })
-  const pass = async (ms: number): Promise<void> => {
-    await settled()
-    for (let left = ms; left > 0; left -= 5) {
-      time.advance(5)
-      await settled()
-    }
-  }
-  /** Lets time pass until it is done. */
-  const done = async <T>(work: () => T | Promise<T>): Promise<T> => {
-    let over = false
-    const working = (async () => work())().finally(() => {
-      over = true
-    })
-    working.catch(() => undefined)
-    await settled()
-    while (!over) await pass(5)
-    return working
-  }
-  return { time, first, second, storage, pass, done }
-}
-
-async function goDown(storage: Storage, first: Faulty): Promise<void> {
-  const judge = await storage.prepare(planOf(blocked))
-  first.fault = 'refuses'
-  for (let i = 0; i < 5; i++) await judge.evaluate(askOf())
-}
 
 const write: Readonly<Record<string, (storage: Storage, on: boolean) => unknown>> = {
   marks: ({ marks }, on) =>
@@ -62,7 +28,7 @@ describe.each(Object.keys(write))('%s', (kind) => {
   const asked = write[kind] as (storage: Storage, on: boolean) => unknown
 
   test('that were taken away at once are gone from a slow second, too', async () => {
-    const { second, storage, pass } = pair()
+    const { second, storage, pass } = pair({}, 5)
     second.delay = 50
     await asked(storage, true)
     // As another connection of a pool, which has nothing else to do.
@@ -73,18 +39,18 @@ describe.each(Object.keys(write))('%s', (kind) => {
   })
 
   test('that are still being written to the second when the first fails stay behind what comes after', async () => {
-    const { first, second, storage, pass, done } = pair()
+    const { first, second, storage, judgeOf, pass, done } = pair({}, 5)
     second.delay = 50
     await asked(storage, true)
     second.delay = 0
-    await goDown(storage, first)
+    await goDown(first, await judgeOf(blocked))
     await done(() => asked(storage, false))
     await pass(200)
     expect(await contentsOf(second.kept)).toEqual([undefined, undefined, undefined])
   })
 
   test('of one thing that never get an answer keep others of it waiting for no longer than a time-out', async () => {
-    const { second, storage, pass } = pair()
+    const { second, storage, pass } = pair({}, 5)
     second.fault = 'loses'
     await asked(storage, true)
     await pass(5)
@@ -97,7 +63,7 @@ describe.each(Object.keys(write))('%s', (kind) => {
   })
 
   test('that wait when it is closed are written first', async () => {
-    const { second, storage, done } = pair()
+    const { second, storage, done } = pair({}, 5)
     second.delay = 50
     await asked(storage, true)
     await asked(storage, false)
@@ -108,7 +74,7 @@ describe.each(Object.keys(write))('%s', (kind) => {
 })
 
 test('others do not wait', async () => {
-  const { second, storage, pass } = pair()
+  const { second, storage, pass } = pair({}, 5)
   second.delay = 90
   for (let k = 0; k < 20; k++) await storage.values.put('s', String(k), k)
   await settled()
@@ -127,7 +93,7 @@ test('whatever is written, one after the other or at once, both have the same in
   })
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
-      const { first, second, storage, pass, done } = pair()
+      const { first, second, storage, pass, done } = pair({}, 5)
       const all: Promise<unknown>[] = []
       for (const [index, { kind, on, user, delays, awaited }] of steps.entries()) {
         first.delay = delays[0]

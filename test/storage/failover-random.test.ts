@@ -1,9 +1,8 @@
 import fc from 'fast-check'
 import { userKey } from '../../src/core/subject.js'
-import { failover } from '../../src/storage/failover.js'
-import { Stage } from '../middleware/rig.js'
-import { type Fault, type Faulty, faulty } from './faulty.js'
-import { askOf, BOT, blocked, bucket, planOf, settled } from './outage.js'
+import { pair } from './failover-pair.js'
+import type { Fault, Faulty } from './faulty.js'
+import { askOf, BOT, blocked, bucket } from './outage.js'
 
 /* As long as one of two storages answers, whoever is blocked is blocked; and in the end both know the same. */
 
@@ -36,29 +35,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 test('two storages, of which one fails at a time', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 50 }), async (steps) => {
-      const time = new Stage()
-      const pass = async (ms: number): Promise<void> => {
-        await settled()
-        for (let left = ms; left > 0; left -= 25) {
-          time.advance(Math.min(25, left))
-          await settled()
-        }
-      }
-      const pair = [faulty(time.clock, time.timers), faulty(time.clock, time.timers)] as const
-      const storage = failover(pair, { clock: time.clock, timers: time.timers })
-      const judge = await storage.prepare(planOf(blocked, bucket(1000)))
+      const { time, first, second, storage, judgeOf, pass, done } = pair()
+      const both = [first, second] as const
+      const judge = await judgeOf(blocked, bucket(1000))
       const wanted = new Map<number, boolean>()
-      /** Lets time pass until it is done. */
-      const done = async <T>(work: () => T | Promise<T>): Promise<T> => {
-        let over = false
-        const working = (async () => work())().finally(() => {
-          over = true
-        })
-        working.catch(() => undefined)
-        await settled()
-        while (!over) await pass(25)
-        return working
-      }
       const mend = async (each: Faulty): Promise<void> => {
         each.kill()
         each.resume()
@@ -68,7 +48,7 @@ test('two storages, of which one fails at a time', async () => {
       for (const each of steps) {
         if (each.do === 'pass') await pass(each.ms)
         else if (each.do === 'fault') {
-          const [one, other] = each.which === 0 ? [pair[0], pair[1]] : [pair[1], pair[0]]
+          const [one, other] = each.which === 0 ? [first, second] : [second, first]
           if (each.fault === 'none') await mend(one)
           else if (other.fault === 'none') {
             // What was written a moment ago may still be on its way to the other.
@@ -90,10 +70,10 @@ test('two storages, of which one fails at a time', async () => {
           await pass(1)
         }
       }
-      for (const each of pair) await mend(each)
+      for (const each of both) await mend(each)
       await pass(13_000)
       for (const [user, isBlocked] of wanted) {
-        const held = await Promise.all(pair.map(({ kept }) => kept.marks.get(BOT, userKey(user), 'blocked')))
+        const held = await Promise.all(both.map(({ kept }) => kept.marks.get(BOT, userKey(user), 'blocked')))
         expect([user, ...held.map((mark) => mark !== undefined)]).toEqual([user, isBlocked, isBlocked])
       }
       expect(await storage.health()).toMatchObject({ ok: true, inUse: 0 })

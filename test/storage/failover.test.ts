@@ -1,49 +1,28 @@
-import type { Check, Judge } from '../../src/core/check.js'
+import type { Judge } from '../../src/core/check.js'
 import { userKey } from '../../src/core/subject.js'
-import type { StorageCondition } from '../../src/storage/condition.js'
-import { type FailoverOptions, failover } from '../../src/storage/failover.js'
+import { failover } from '../../src/storage/failover.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { makeResilient } from '../../src/storage/shield.js'
 import type { Mark, Storage } from '../../src/storage/storage.js'
 import { storageConformance } from '../../src/testing/conformance.js'
 import { Stage } from '../middleware/rig.js'
-import { type Faulty, faulty } from './faulty.js'
-import { ALICE, askOf, BOB, BOT, blocked, bucket, claim, isAdmitted, planOf, settled } from './outage.js'
+import { pair } from './failover-pair.js'
+import { faulty } from './faulty.js'
+import {
+  ALICE,
+  askOf,
+  BOB,
+  BOT,
+  blocked,
+  bucket,
+  claim,
+  goDown,
+  isAdmitted,
+  planOf,
+  settled,
+} from './outage.js'
 
 const BLOCKED: Mark = { since: 1, reason: 'spam' }
-
-function pair(options: FailoverOptions = {}) {
-  const time = new Stage()
-  const first = faulty(time.clock, time.timers)
-  const second = faulty(time.clock, time.timers)
-  const storage = failover([first, second], { clock: time.clock, timers: time.timers, ...options })
-  const told: StorageCondition[] = []
-  ;(storage as unknown as { observe(listener: (told: StorageCondition) => void): void }).observe((each) =>
-    told.push(each),
-  )
-  return {
-    time,
-    first,
-    second,
-    storage,
-    told,
-    async judgeOf(...checks: readonly Check[]): Promise<Judge> {
-      return storage.prepare(planOf(...checks))
-    },
-    async pass(ms: number): Promise<void> {
-      await settled()
-      for (let left = ms; left > 0; left -= 25) {
-        time.advance(Math.min(25, left))
-        await settled()
-      }
-    },
-  }
-}
-
-async function goDown(remote: Faulty, judge: Judge): Promise<void> {
-  remote.fault = 'refuses'
-  for (let i = 0; i < 5; i++) await judge.evaluate(askOf(userKey(1000 + i), [1000 + i]))
-}
 
 const put = (storage: Storage, ...ids: number[]) =>
   storage.marks.put(

@@ -45,6 +45,21 @@ export async function settled(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await new Promise((done) => setImmediate(done))
 }
 
+/** Lets time pass, a little at a time, and whatever waits for it happen. */
+export async function passing(time: Stage, ms: number, step = 25): Promise<void> {
+  await settled()
+  for (let left = ms; left > 0; left -= step) {
+    time.advance(Math.min(step, left))
+    await settled()
+  }
+}
+
+/** Has a storage fail until it is taken for down. */
+export async function goDown(remote: Faulty, judge: Judge): Promise<void> {
+  remote.fault = 'refuses'
+  for (let i = 0; i < 5; i++) await judge.evaluate(askOf(userKey(1000 + i), [1000 + i]))
+}
+
 /** A storage that can be made to fail, what is put around it, and a clock that is moved by hand. */
 export interface Outage {
   readonly time: Stage
@@ -85,29 +100,19 @@ export function outage(options: ResilientOptions = {}): Outage {
   const storage = makeResilient(remote, { clock: time.clock, timers, ...options })
   const told: StorageCondition[] = []
   storage.observe((condition) => told.push(condition))
-  const pass = async (ms: number): Promise<void> => {
-    await settled()
-    for (let left = ms; left > 0; left -= 25) {
-      time.advance(Math.min(25, left))
-      await settled()
-    }
-  }
   return {
     time,
     remote,
     storage,
     told,
     armed: () => armed,
-    pass,
+    pass: (ms) => passing(time, ms),
     async judgeOf(...checks) {
       const judge = await storage.prepare(planOf(...checks))
       await settled()
       return judge
     },
-    async goDown(judge) {
-      remote.fault = 'refuses'
-      for (let i = 0; i < 5; i++) await judge.evaluate(askOf(userKey(1000 + i), [1000 + i]))
-    },
+    goDown: (judge) => goDown(remote, judge),
   }
 }
 

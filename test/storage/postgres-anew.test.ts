@@ -1,11 +1,8 @@
 import { jest } from '@jest/globals'
-import { Pool } from 'pg'
 import type { Ask, Judge, Plan } from '../../src/core/check.js'
 import { type Key, memberKey, userKey } from '../../src/core/subject.js'
-import { type PostgresOptions, postgres } from '../../src/storage/postgres/index.js'
-import type { Storage } from '../../src/storage/storage.js'
-import { freshName, sharedPostgres } from '../servers/shared.js'
 import { until } from '../servers/until.js'
+import { open, opened, pool, schema, useSchemas } from './postgres-desk.js'
 
 /* The schema is dropped under a running worker, and created anew by another one or from a dump. */
 
@@ -14,29 +11,7 @@ const [ALICE, BOB] = [userKey(7), userKey(8)] as [Key, Key]
 const MEMBER = memberKey(ALICE, -100)
 const MARK = { since: 1 }
 
-let url: string
-let pool: Pool
-let schema: string
-const opened: Storage[] = []
-
-beforeAll(async () => {
-  url = await sharedPostgres()
-  pool = new Pool({ connectionString: url, max: 2 })
-}, 30_000)
-beforeEach(() => {
-  schema = freshName('anew')
-})
-afterEach(async () => {
-  for (const storage of opened.splice(0)) await storage.close()
-  await pool.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`)
-})
-afterAll(async () => pool.end())
-
-function open(options: PostgresOptions = {}): Storage {
-  const storage = postgres(url, { schema, ...options })
-  opened.push(storage)
-  return storage
-}
+useSchemas('anew')
 
 const planOf = (slot: string, amount: number): Plan => ({
   name: 'chain',

@@ -3,9 +3,8 @@ import { Pool } from 'pg'
 import type { Ask, Check, Decision, Judge, Plan } from '../../src/core/check.js'
 import { chatKey, GLOBAL_KEY, type Key, memberKey, userKey } from '../../src/core/subject.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import { postgres } from '../../src/storage/postgres/index.js'
 import type { Storage } from '../../src/storage/storage.js'
-import { freshName, sharedPostgres } from '../servers/shared.js'
+import { pool as admin, open as openIn, schema, url, useSchemas } from './postgres-desk.js'
 
 /*
  * What many ask at once: those that are as most are are decided by one statement over all of them, the others in turn. Held
@@ -13,25 +12,12 @@ import { freshName, sharedPostgres } from '../servers/shared.js'
  */
 
 const START = 1_795_000_000_000
-let url: string
-let admin: Pool
-let schema: string
-const opened: Storage[] = []
 const pools: Pool[] = []
 
-beforeAll(async () => {
-  url = await sharedPostgres()
-  admin = new Pool({ connectionString: url, max: 2 })
-})
-beforeEach(() => {
-  schema = freshName('crowd')
-})
+useSchemas('crowd')
 afterEach(async () => {
-  for (const storage of opened.splice(0)) await storage.close()
   for (const pool of pools.splice(0)) await pool.end()
-  await admin.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`)
 })
-afterAll(async () => admin.end())
 
 /** A storage, and which functions of plans it asks. */
 function open(clock?: () => number): { storage: Storage; asked: string[] } {
@@ -48,9 +34,7 @@ function open(clock?: () => number): { storage: Storage; asked: string[] } {
       return query.apply(client, args)
     }) as typeof query
   })
-  const storage = postgres(pool, { schema, ...(clock && { clock }) })
-  opened.push(storage)
-  return { storage, asked }
+  return { storage: openIn({ ...(clock && { clock }) }, pool), asked }
 }
 
 const [ACTOR, BOT, CHAT, PLACE] = [0, 1, 2, 3]

@@ -4,27 +4,14 @@ import { userKey } from '../../src/core/subject.js'
 import type { StorageChange } from '../../src/storage/changes.js'
 import { postgres } from '../../src/storage/postgres/index.js'
 import type { Storage } from '../../src/storage/storage.js'
-import { freshName, sharedPostgres } from '../servers/shared.js'
+import { freshName } from '../servers/shared.js'
 import { until } from '../servers/until.js'
+import { pool as admin, schema, url, useSchemas } from './postgres-desk.js'
 
 /* The server ends connections while the storage holds them: in a restart, a failover, behind PgBouncer. */
 
 const KEY = userKey(7)
-let url: string
-let admin: Pool
-let schema: string
-
-beforeAll(async () => {
-  url = await sharedPostgres()
-  admin = new Pool({ connectionString: url, max: 2 })
-}, 30_000)
-beforeEach(() => {
-  schema = freshName('lost')
-})
-afterEach(async () => {
-  await admin.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`)
-})
-afterAll(async () => admin.end())
+useSchemas('lost')
 
 /** Runs work while another worker holds the lock of the schema. */
 async function locked(work: () => Promise<void>): Promise<void> {

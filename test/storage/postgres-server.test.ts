@@ -4,38 +4,16 @@ import type { Ask, Check, Judge, Plan } from '../../src/core/check.js'
 import type { SentinelError } from '../../src/core/errors.js'
 import { GLOBAL_KEY, type Key, userKey } from '../../src/core/subject.js'
 import type { StorageChange } from '../../src/storage/changes.js'
-import { type PostgresOptions, postgres } from '../../src/storage/postgres/index.js'
+import { postgres } from '../../src/storage/postgres/index.js'
 import { Link } from '../../src/storage/postgres/link.js'
 import { migrationSql } from '../../src/storage/postgres/migrations.js'
 import { Sweeper } from '../../src/storage/postgres/sweeper.js'
-import type { Storage } from '../../src/storage/storage.js'
-import { freshName, sharedPostgres } from '../servers/shared.js'
+import { freshName } from '../servers/shared.js'
 import { until } from '../servers/until.js'
+import { closeAll, open, pool, schema, url, useSchemas } from './postgres-desk.js'
 
 const START = 1_795_000_000_000
-let url: string
-let pool: Pool
-let schema: string
-const opened: Storage[] = []
-
-beforeAll(async () => {
-  url = await sharedPostgres()
-  pool = new Pool({ connectionString: url, max: 4 })
-})
-beforeEach(() => {
-  schema = freshName('serve')
-})
-afterEach(async () => {
-  for (const storage of opened.splice(0)) await storage.close()
-  await pool.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`)
-})
-afterAll(async () => pool.end())
-
-function open(options: PostgresOptions = {}, connection: string | Pool = url): Storage {
-  const storage = postgres(connection, { schema, ...options })
-  opened.push(storage)
-  return storage
-}
+useSchemas('serve')
 
 const bucket = (amount: number, per: number, slot = 'user'): Check => ({
   kind: 'bucket',
@@ -329,7 +307,7 @@ describe('the functions of plans', () => {
         }
       }
     } finally {
-      for (const storage of opened.splice(0)) await storage.close()
+      await closeAll()
       await own.end()
     }
   })
@@ -351,7 +329,7 @@ describe('the functions of plans', () => {
       expect(statements.filter((text) => text.startsWith('CREATE OR REPLACE'))).toHaveLength(1)
     } finally {
       lock.release()
-      for (const storage of opened.splice(0)) await storage.close()
+      await closeAll()
       await own.end()
     }
   })
@@ -377,7 +355,7 @@ describe('who may not change the schema', () => {
       const judge = await open({}, limited.href).prepare(planOf(bucket(1, 3_600_000)))
       expect(await admitted(judge, [askOf(userKey(1)), askOf(userKey(1))])).toBe(1)
     } finally {
-      for (const storage of opened.splice(0)) await storage.close()
+      await closeAll()
       await pool.query(`DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`)
     }
   })
@@ -408,7 +386,7 @@ describe('who may not change the schema', () => {
       const judge = await storage.prepare(planOf(bucket(1, 1000)))
       expect(await admitted(judge, [askOf(userKey(1)), askOf(userKey(1))])).toBe(1)
     } finally {
-      for (const storage of opened.splice(0)) await storage.close()
+      await closeAll()
       await pool.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`)
     }
   })

@@ -1,39 +1,16 @@
-import pg, { Pool } from 'pg'
+import pg from 'pg'
 import { type Key, userKey } from '../../src/core/subject.js'
 import { failure } from '../../src/storage/postgres/failures.js'
-import { postgres } from '../../src/storage/postgres/index.js'
 import type { Storage } from '../../src/storage/storage.js'
-import { freshName, sharedPostgres } from '../servers/shared.js'
 import { until } from '../servers/until.js'
+import { closeAll, open, pool, schema, url, useSchemas } from './postgres-desk.js'
 
 /* What others do on the same server, in the same database and in the same process changes nothing of what a storage answers. */
 
 const BOT = 42
 const [ALICE, BOB] = [userKey(7), userKey(8)] as [Key, Key]
 
-let url: string
-let pool: Pool
-let schema: string
-const opened: Storage[] = []
-
-beforeAll(async () => {
-  url = await sharedPostgres()
-  pool = new Pool({ connectionString: url, max: 4 })
-}, 30_000)
-beforeEach(() => {
-  schema = freshName('settings')
-})
-afterEach(async () => {
-  for (const storage of opened.splice(0)) await storage.close()
-  await pool.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`)
-})
-afterAll(async () => pool.end())
-
-function open(connection = url): Storage {
-  const storage = postgres(connection, { schema })
-  opened.push(storage)
-  return storage
-}
+useSchemas('settings')
 
 const entries = (keys: readonly Key[]) => keys.map((key) => ({ key, mark: { since: 1, reason: 'spam' } }))
 
@@ -77,11 +54,11 @@ test('workers start together in a database whose transactions are serializable b
   for (const isolation of ['serializable', 'repeatable read']) {
     const options = encodeURIComponent(`-c default_transaction_isolation=${isolation.replace(' ', '\\ ')}`)
     const workers = Array.from({ length: 4 }, () =>
-      open(`${url}${url.includes('?') ? '&' : '?'}options=${options}`),
+      open({}, `${url}${url.includes('?') ? '&' : '?'}options=${options}`),
     )
     const got = await Promise.all(workers.map((worker) => worker.marks.get(BOT, ALICE, 'blocked')))
     expect(got).toEqual([undefined, undefined, undefined, undefined])
-    for (const storage of opened.splice(0)) await storage.close()
+    await closeAll()
     await pool.query(`DROP SCHEMA "${schema}" CASCADE`)
   }
 })
@@ -111,7 +88,7 @@ function withSetting(setting: string): string {
 }
 
 test('marks are stored for a role with array_nulls off, where NULL in an array is a text', async () => {
-  const storage = open(withSetting('array_nulls=off'))
+  const storage = open({}, withSetting('array_nulls=off'))
   const limit = { amount: 5, per: 60_000, burst: 2 }
   const marks = [
     { since: 1 },
@@ -149,7 +126,7 @@ describe('the advice', () => {
       const other = await pool.connect()
       try {
         await other.query(`BEGIN; LOCK TABLE "${schema}".marks`)
-        const error = await put(open(withSetting(`${name}=100ms`)))
+        const error = await put(open({}, withSetting(`${name}=100ms`)))
         expect(error).toMatchObject({ code: 'storage.unavailable', message: expect.stringContaining(name) })
         expect((error as Error).message).not.toMatch(/Is the server running/)
       } finally {
@@ -177,7 +154,7 @@ describe('the advice', () => {
 
   test('where the server only reads is to connect to the primary', async () => {
     await open().health()
-    expect(await put(open(withSetting('default_transaction_read_only=on')))).toMatchObject({
+    expect(await put(open({}, withSetting('default_transaction_read_only=on')))).toMatchObject({
       code: 'storage.readonly',
       message: expect.stringMatching(/25006.*primary/),
     })
