@@ -23,22 +23,27 @@ interface Export {
 
 let key: ServerKey | undefined
 
+/** Generated once per process, because that is slow. */
+function ownKey(): ServerKey {
+  key ??= newServerKey()
+  return key
+}
+
 /** State shared by all data centres of one world; each of them is a {@link MtprotoServer}. */
 export class DataCentres {
   readonly face: Face
   readonly phones = new Phones()
-  readonly rpc = new Rpc()
-  /** Generated once per process, because that is slow. */
-  readonly key: ServerKey
   /** The data centre for phone numbers without an account; undefined: no redirection. */
   network: number | undefined
   readonly #servers = new Map<number, MtprotoServer>()
   readonly #homes = new Map<number, number>()
   readonly #exports = new Map<string, Export>()
 
-  constructor(readonly world: World) {
-    key ??= newServerKey()
-    this.key = key
+  constructor(
+    readonly world: World,
+    readonly rpc = new Rpc(),
+    readonly key = ownKey(),
+  ) {
     this.face = new Face(world)
     this.face.describer.phoneOf = (account) => this.phones.numberOf(account)
   }

@@ -78,15 +78,10 @@ export class Face {
     this.peers = new Peers(world)
     this.locations = new Locations(world)
     this.media = new Media(world, this.locations)
-    this.describer = new Describer(world, this.peers, this.media, (viewer, stored) =>
-      this.mailbox(viewer.id).idOf(stored),
-    )
-    this.happenings = new Happenings(
-      world,
-      this.describer,
-      (viewer, stored) => this.numberOf(viewer, stored),
-      (bot, { update, users, chats }) =>
-        this.#send(bot, { _: 'updates', updates: [update], users, chats, date: world.date(), seq: NO_SEQ }),
+    const numberOf = (viewer: Account, stored: StoredMessage) => this.numberOf(viewer, stored)
+    this.describer = new Describer(world, this.peers, this.media, numberOf)
+    this.happenings = new Happenings(world, this.describer, numberOf, (bot, { update, users, chats }) =>
+      this.#send(bot, { _: 'updates', updates: [update], users, chats, date: world.date(), seq: NO_SEQ }),
     )
     const unwatch = [
       world.shown.add((stored) => this.#happened(stored)),

@@ -33,23 +33,12 @@ class CdnRpc extends Rpc {
   }
 }
 
-/** The CDN's own state: it has a key of its own and no access to chats. */
-class CdnCentres extends DataCentres {
-  override readonly key: ServerKey
-  override readonly rpc: Rpc
-
-  constructor(world: World, redirects: CdnRedirects) {
-    super(world)
-    // Generated once per process, like the key of the other data centres.
-    key ??= newServerKey()
-    this.key = key
-    this.rpc = new CdnRpc(redirects)
-  }
-}
-
-/** Starts a CDN data centre at a free port. */
+/** Starts a CDN data centre at a free port. It has a key of its own, and serves no chats. */
 export async function serveCdn(world: World, redirects: CdnRedirects): Promise<MtprotoServer> {
-  const server = new MtprotoServer(world, redirects.dc, new CdnCentres(world, redirects))
+  // Generated once per process, like the key of the other data centres.
+  key ??= newServerKey()
+  const centres = new DataCentres(world, new CdnRpc(redirects), key)
+  const server = new MtprotoServer(world, redirects.dc, centres)
   await server.listen()
   return server
 }

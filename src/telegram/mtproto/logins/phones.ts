@@ -1,14 +1,13 @@
-import { createHash, pbkdf2Sync, randomBytes, timingSafeEqual } from 'node:crypto'
+import { pbkdf2Sync, randomBytes, timingSafeEqual } from 'node:crypto'
+import { sha256 } from '../../../mtproto/protocol/message.js'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
 import { badRequest } from '../rpc-error.js'
+import { GENERATOR, PRIME } from '../sessions/key-exchange.js'
 import { LoginTokens } from './login-tokens.js'
 
-/** Prime and generator of https://core.telegram.org/api/srp, the same as in the key exchange. */
-const PRIME = BigInt(
-  '0xc71caeb9c6b1c9048e6c522f70f13f73980d40238e3e21c14934d037563d930f48198a0aa7c14058229493d22530f4dbfa336f6e0ac925139543aed44cce7c3720fd51f69458705ac68cd4fe6b6b13abdc9746512969328454f18faf8c595f642477fe96bb2a941d5bcd1d4ac8cc49880708fa9b378e3c4f3a9060bee67cf9a4a4a695811051907e162753b56b0f6b410dba74d8a84b2a14b3144e0ef1284754fd17ed950d5965b4b9dd46582db1178d169c6bc465b0d6ff9ca3928fef5b9ae4e418fc15e83ebea0f87fa9ff5eed70050ded2849f47bf959d956850ce929851f0d8115f635b105ee2e4e15d04b2454bf6f4fadf034b10403119cd8e3b92fcc5b',
-)
-const GENERATOR = 3n
+/** Prime and generator of https://core.telegram.org/api/srp are the same as in the key exchange. */
+const [P, G] = [number(PRIME), BigInt(GENERATOR)]
 
 interface Password {
   readonly salts: readonly [Buffer, Buffer]
@@ -59,7 +58,7 @@ export class Phones {
   setPassword(account: Account, password: string, hint = ''): void {
     const salts = [randomBytes(8), randomBytes(16)] as const
     const x = number(passwordHash(password, ...salts))
-    this.#passwords.set(account, { salts, verifier: power(GENERATOR, x), hint })
+    this.#passwords.set(account, { salts, verifier: power(G, x), hint })
   }
 
   passwordOf(account: Account): Password | undefined {
@@ -76,7 +75,7 @@ export class Phones {
     }
     if (known === undefined) return { _: 'account.password', ...common }
     const b = number(randomBytes(256))
-    const gB = (multiplier() * known.verifier + power(GENERATOR, b)) % PRIME
+    const gB = (multiplier() * known.verifier + power(G, b)) % P
     const challenge = { id: randomBytes(8).readBigInt64LE(), b, gB }
     this.#challenges.set(account, challenge)
     return {
@@ -101,18 +100,18 @@ export class Phones {
     // Each challenge allows one attempt.
     this.#challenges.delete(account)
     const a = number(proof.A as Buffer)
-    if (a % PRIME === 0n) throw badRequest('SRP_A_INVALID')
-    const u = number(digest(bytes(a), bytes(challenge.gB)))
-    const shared = power((a * power(known.verifier, u)) % PRIME, challenge.b)
-    const groups = xor(digest(bytes(PRIME)), digest(bytes(GENERATOR)))
+    if (a % P === 0n) throw badRequest('SRP_A_INVALID')
+    const u = number(sha256(bytes(a), bytes(challenge.gB)))
+    const shared = power((a * power(known.verifier, u)) % P, challenge.b)
+    const groups = xor(sha256(PRIME), sha256(bytes(G)))
     const [salt1, salt2] = known.salts
-    const expected = digest(
+    const expected = sha256(
       groups,
-      digest(salt1),
-      digest(salt2),
+      sha256(salt1),
+      sha256(salt2),
       bytes(a),
       bytes(challenge.gB),
-      digest(bytes(shared)),
+      sha256(bytes(shared)),
     )
     const given = proof.M1 as Buffer
     if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
@@ -126,25 +125,19 @@ function algorithm([salt1, salt2]: readonly [Buffer, Buffer]): TlObject {
     _: 'passwordKdfAlgoSHA256SHA256PBKDF2HMACSHA512iter100000SHA256ModPow',
     salt1,
     salt2,
-    g: Number(GENERATOR),
-    p: bytes(PRIME),
+    g: GENERATOR,
+    p: PRIME,
   }
 }
 
 function passwordHash(password: string, salt1: Buffer, salt2: Buffer): Buffer {
-  const around = (data: Uint8Array, salt: Buffer) => digest(salt, data, salt)
+  const around = (data: Uint8Array, salt: Buffer) => sha256(salt, data, salt)
   const first = around(around(Buffer.from(password), salt1), salt2)
   return around(pbkdf2Sync(first, salt1, 100_000, 64, 'sha512'), salt2)
 }
 
 function multiplier(): bigint {
-  return number(digest(bytes(PRIME), bytes(GENERATOR)))
-}
-
-function digest(...parts: readonly Uint8Array[]): Buffer {
-  const hash = createHash('sha256')
-  for (const part of parts) hash.update(part)
-  return hash.digest()
+  return number(sha256(PRIME, bytes(G)))
 }
 
 function xor(a: Buffer, b: Buffer): Buffer {
@@ -161,10 +154,10 @@ function bytes(value: bigint): Buffer {
 }
 
 function power(base: bigint, exponent: bigint): bigint {
-  let [result, square, left] = [1n, base % PRIME, exponent]
+  let [result, square, left] = [1n, base % P, exponent]
   while (left > 0n) {
-    if ((left & 1n) === 1n) result = (result * square) % PRIME
-    square = (square * square) % PRIME
+    if ((left & 1n) === 1n) result = (result * square) % P
+    square = (square * square) % P
     left >>= 1n
   }
   return result

@@ -3,17 +3,17 @@ import type { Account } from '../../world/accounts.js'
 import type { LoggedDeed } from '../../world/admin-log.js'
 import type { SharedChat } from '../../world/chats.js'
 import { isAdministrator, isIn } from '../../world/members.js'
-import type { AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
+import { limitOf } from '../views/pages.js'
 import { participantOf } from '../views/participants.js'
+import { forPeople } from './for-people.js'
 
 /** Maximum number of events in an answer (https://core.telegram.org/method/channels.getAdminLog). */
 const MOST_EVENTS = 100
 
-export const ADMIN_LOG = {
+export const ADMIN_LOG = forPeople({
   'channels.getAdminLog': ({ server, account, request }) => {
-    if (account.kind === 'bot') throw badRequest('BOT_METHOD_INVALID')
     const { face, world } = server
     const chat = face.peers.channel(account, request.channel as TlObject)
     if (!isAdministrator(world.membership(chat, account.id))) throw badRequest('CHAT_ADMIN_REQUIRED')
@@ -23,14 +23,13 @@ export const ADMIN_LOG = {
     const filter = request.events_filter as TlObject | undefined
     const [maxId, minId] = [request.max_id as bigint, request.min_id as bigint]
     const q = (request.q as string).toLowerCase()
-    const limit = Math.max(0, Math.min(MOST_EVENTS, request.limit as number))
     const events = world.adminLog
       .of(chat)
       .filter(({ id }) => (maxId === 0n || id < maxId) && id > minId)
       .filter(({ by }) => admins === undefined || admins.includes(by.id))
       .filter((logged) => filter === undefined || filter[flagOf(logged)] === true)
       .filter((logged) => q === '' || wordsOf(logged).toLowerCase().includes(q))
-      .slice(0, limit)
+      .slice(0, limitOf(request, MOST_EVENTS))
     const people = new Map<number, Account>()
     for (const { by, deed } of events) {
       people.set(by.id, by)
@@ -43,7 +42,7 @@ export const ADMIN_LOG = {
       users: [...people.values()].map(({ user }) => face.describer.user(account, user)),
     }
   },
-} as const satisfies Record<string, AccountMethod>
+})
 
 /** The flag of `channelAdminLogEventsFilter` that selects the entry. */
 function flagOf({ by, deed }: LoggedDeed): string {

@@ -1,12 +1,26 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import type { Account } from '../../world/accounts.js'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
+import type { Face } from '../face.js'
 import { badRequest } from '../rpc-error.js'
 import { answeredBy } from '../views/headers.js'
 
 /** A requested message, which is given by id or by its relation to another (https://core.telegram.org/type/InputMessage). */
-export interface Asked {
+interface Asked {
   readonly id: number
   readonly stored: StoredMessage | undefined
+}
+
+/** Describes requested messages, and whom and what they mention. */
+export function describeAsked(face: Face, account: Account, asked: readonly Asked[]) {
+  const there = asked.map(({ stored }) => stored).filter((each) => each !== undefined)
+  return {
+    messages: asked.map(({ id, stored }) =>
+      stored === undefined ? { _: 'messageEmpty', id } : face.describer.message(account, stored),
+    ),
+    topics: [],
+    ...face.mentioned(account, there),
+  }
 }
 
 /** Finds requested messages. `chat` is where the pinned message is looked for; only requests to a channel have it. */

@@ -8,9 +8,11 @@ import type { World } from '../../world/world.js'
 import type { AccountCall, AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
+import { limitOf } from '../views/pages.js'
 import { participantOf } from '../views/participants.js'
 import { channelId } from '../views/peers.js'
-import { askedMessages } from './asked-messages.js'
+import { askedMessages, describeAsked } from './asked-messages.js'
+import { forPeople } from './for-people.js'
 
 /** Maximum number of participants in an answer (https://core.telegram.org/method/channels.getParticipants). */
 const MOST_PARTICIPANTS = 200
@@ -82,10 +84,7 @@ export const CHANNELS = {
     }
     const found = matching(server, chat, filter)
     const offset = Math.max(0, request.offset as number)
-    const page = found.slice(
-      offset,
-      offset + Math.max(0, Math.min(MOST_PARTICIPANTS, request.limit as number)),
-    )
+    const page = found.slice(offset, offset + limitOf(request, MOST_PARTICIPANTS))
     return {
       _: 'channels.channelParticipants',
       count: found.length,
@@ -117,16 +116,11 @@ export const CHANNELS = {
     const { server, account } = call
     const chat = visible(call)
     const asked = askedMessages(call.request.id as readonly TlObject[], (id) => chat.history.find(id), chat)
-    const there = asked.map(({ stored }) => stored).filter((each) => each !== undefined)
     return {
       _: 'messages.channelMessages',
       pts: server.face.channel(chat).pts,
-      count: there.length,
-      messages: asked.map(({ id, stored }) =>
-        stored === undefined ? { _: 'messageEmpty', id } : server.face.describer.message(account, stored),
-      ),
-      topics: [],
-      ...server.face.mentioned(account, there),
+      count: asked.filter(({ stored }) => stored !== undefined).length,
+      ...describeAsked(server.face, account, asked),
     }
   },
   'channels.deleteMessages': (call) => {
@@ -141,18 +135,19 @@ export const CHANNELS = {
     }
     return affected(server, account, chat, stored)
   },
-  'channels.deleteParticipantHistory': (call) => {
-    const { server, account } = call
-    if (account.kind === 'bot') throw badRequest('BOT_METHOD_INVALID')
-    const chat = visible(call)
-    if (!hasRight(server.world.membership(chat, account.id), 'can_delete_messages')) {
-      throw badRequest('CHAT_ADMIN_REQUIRED')
-    }
-    const isTheirs = writtenBy(call)
-    const stored = chat.history.all().filter((each) => each.receiverId === undefined && isTheirs(each))
-    const { pts, pts_count } = affected(server, account, chat, stored)
-    return { _: 'messages.affectedHistory', pts, pts_count, offset: 0 }
-  },
+  ...forPeople({
+    'channels.deleteParticipantHistory': (call) => {
+      const { server, account } = call
+      const chat = visible(call)
+      if (!hasRight(server.world.membership(chat, account.id), 'can_delete_messages')) {
+        throw badRequest('CHAT_ADMIN_REQUIRED')
+      }
+      const isTheirs = writtenBy(call)
+      const stored = chat.history.all().filter((each) => each.receiverId === undefined && isTheirs(each))
+      const { pts, pts_count } = affected(server, account, chat, stored)
+      return { _: 'messages.affectedHistory', pts, pts_count, offset: 0 }
+    },
+  }),
 } as const satisfies Record<string, AccountMethod>
 
 /** Whether a message is from the participant: a user, or a channel in whose name it was written. */

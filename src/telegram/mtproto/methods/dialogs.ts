@@ -4,10 +4,11 @@ import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import { isIn } from '../../world/members.js'
 import type { Face } from '../face.js'
 import { stateOf } from '../journals/state.js'
-import type { AccountCall, AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
 import { isNumberedByAccount } from '../views/numbering.js'
+import { limitOf } from '../views/pages.js'
 import { chatIdOf, peerOf } from '../views/peers.js'
+import { forPeople } from './for-people.js'
 import { historyOf } from './history.js'
 import { chatOf } from './messages.js'
 
@@ -23,21 +24,18 @@ interface Dialog {
   readonly described: TlObject
 }
 
-export const DIALOGS = {
-  'messages.getDialogs': (call) => {
-    const { server, account, request } = ofPerson(call)
+export const DIALOGS = forPeople({
+  'messages.getDialogs': ({ server, account, request }) => {
     const folder = (request.folder_id as number | undefined) ?? ALL_CHATS
     const all = folder === ALL_CHATS ? dialogsOf(server.face, account) : []
     const from = startOf(all, request)
-    const limit = Math.max(0, Math.min(MOST_DIALOGS, request.limit as number))
-    const page = all.slice(from, from + limit)
+    const page = all.slice(from, from + limitOf(request, MOST_DIALOGS))
     const content = contentOf(server.face, account, page)
     return page.length === all.length
       ? { _: 'messages.dialogs', ...content }
       : { _: 'messages.dialogsSlice', count: all.length, ...content }
   },
-  'messages.getPeerDialogs': (call) => {
-    const { server, account, request } = ofPerson(call)
+  'messages.getPeerDialogs': ({ server, account, request }) => {
     const asked = (request.peers as readonly TlObject[]).map((input) => {
       if (input._ !== 'inputDialogPeer') throw badRequest('PEER_ID_INVALID')
       return dialogOf(server.face, account, chatOf(server, account, input.peer as TlObject))
@@ -46,22 +44,16 @@ export const DIALOGS = {
     return { _: 'messages.peerDialogs', ...contentOf(server.face, account, asked), state }
   },
   /** Always empty: pinning chats is not supported here. */
-  'messages.getPinnedDialogs': (call) => {
-    const { server, account } = ofPerson(call)
+  'messages.getPinnedDialogs': ({ server, account }) => {
     const state = stateOf(server, account)
     return { _: 'messages.peerDialogs', ...contentOf(server.face, account, []), state }
   },
   /** Only the default filter, which shows all chats. */
-  'messages.getDialogFilters': (call) => {
-    ofPerson(call)
-    return { _: 'messages.dialogFilters', filters: [{ _: 'dialogFilterDefault' }] }
-  },
-} as const satisfies Record<string, AccountMethod>
-
-function ofPerson(call: AccountCall): AccountCall {
-  if (call.account.kind === 'bot') throw badRequest('BOT_METHOD_INVALID')
-  return call
-}
+  'messages.getDialogFilters': () => ({
+    _: 'messages.dialogFilters',
+    filters: [{ _: 'dialogFilterDefault' }],
+  }),
+})
 
 /** The account's chats, those with the latest messages first. */
 function dialogsOf(face: Face, account: Account): readonly Dialog[] {

@@ -3,7 +3,7 @@ import { type Content, LONGEST_CAPTION, post } from '../../world/posting.js'
 import type { AccountCall, AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
 import { assertMayWrite } from '../writing.js'
-import { chatOf, find, sentAs } from './messages.js'
+import { chatOf, repliedBy, sentAs } from './messages.js'
 
 /** "Up to 10 in an album" (https://core.telegram.org/method/messages.sendMultiMedia). */
 const MOST_OF_ALBUM = 10
@@ -17,8 +17,7 @@ export const MEDIA = {
       const chat = chatOf(server, account, request.peer as TlObject)
       const content = await contentOf(call, request.media as TlObject, request.message as string)
       assertMayWrite(server.world, chat, account, content)
-      const replied = (request.reply_to as TlObject | undefined)?.reply_to_msg_id as number | undefined
-      const replyTo = replied === undefined ? undefined : find(server, account, chat, replied)
+      const replyTo = repliedBy(call, chat)
       return face.during(session, () => post(server.world, chat, { author: account, content, replyTo }))
     })
     return sentAs(server, account, [{ stored, randomId }])
@@ -36,8 +35,7 @@ export const MEDIA = {
         contents.push(await contentOf(call, media as TlObject, message as string))
       if (new Set(contents.map(sortOf)).size > 1) throw badRequest('MEDIA_GROUPED_INVALID')
       for (const content of contents) assertMayWrite(world, chat, account, content)
-      const replied = (request.reply_to as TlObject | undefined)?.reply_to_msg_id as number | undefined
-      const replyTo = replied === undefined ? undefined : find(server, account, chat, replied)
+      const replyTo = repliedBy(call, chat)
       const album = items.length === 1 ? {} : { media_group_id: world.nextAlbumId() }
       return face.during(session, () =>
         contents.map((content) =>

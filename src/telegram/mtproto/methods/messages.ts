@@ -3,12 +3,12 @@ import type { Account } from '../../world/accounts.js'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import { hasRight, isIn } from '../../world/members.js'
 import { LONGEST_TEXT, post, remove } from '../../world/posting.js'
-import type { AccountMethod } from '../rpc.js'
+import type { AccountCall, AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
 import { isNumberedByAccount } from '../views/numbering.js'
 import { assertMayWrite } from '../writing.js'
-import { askedMessages } from './asked-messages.js'
+import { askedMessages, describeAsked } from './asked-messages.js'
 
 export const MESSAGES = {
   'messages.sendMessage': async (call) => {
@@ -18,8 +18,7 @@ export const MESSAGES = {
     if (text.length > LONGEST_TEXT) throw badRequest('MESSAGE_TOO_LONG')
     const chat = chatOf(server, account, request.peer as TlObject)
     assertMayWrite(server.world, chat, account, { text })
-    const replied = (request.reply_to as TlObject | undefined)?.reply_to_msg_id as number | undefined
-    const replyTo = replied === undefined ? undefined : find(server, account, chat, replied)
+    const replyTo = repliedBy(call, chat)
     const randomId = request.random_id as bigint
     const send = () => post(server.world, chat, { author: account, content: { text }, replyTo })
     const stored = await server.face.randomIds.once(account, randomId, send)
@@ -28,15 +27,7 @@ export const MESSAGES = {
   'messages.getMessages': ({ server, account, request }) => {
     const mailbox = server.face.mailbox(account.id)
     const asked = askedMessages(request.id as readonly TlObject[], (id) => mailbox.find(id))
-    const there = asked.map(({ stored }) => stored).filter((each) => each !== undefined)
-    return {
-      _: 'messages.messages',
-      messages: asked.map(({ id, stored }) =>
-        stored === undefined ? { _: 'messageEmpty', id } : server.face.describer.message(account, stored),
-      ),
-      topics: [],
-      ...server.face.mentioned(account, there),
-    }
+    return { _: 'messages.messages', ...describeAsked(server.face, account, asked) }
   },
   'messages.deleteMessages': ({ server, account, request }) => {
     const mailbox = server.face.mailbox(account.id)
@@ -110,7 +101,13 @@ function mayRevoke(server: MtprotoServer, account: Account, { chat, authorId }: 
   return hasRight(server.world.membership(chat, account.id), 'can_delete_messages')
 }
 
-export function find(server: MtprotoServer, account: Account, chat: WorldChat, id: number): StoredMessage {
+/** The message of the chat that a request replies to. */
+export function repliedBy(
+  { server, account, request }: AccountCall,
+  chat: WorldChat,
+): StoredMessage | undefined {
+  const id = (request.reply_to as TlObject | undefined)?.reply_to_msg_id as number | undefined
+  if (id === undefined) return undefined
   const stored = isNumberedByAccount(chat) ? server.face.mailbox(account.id).find(id) : chat.history.find(id)
   if (stored?.chat !== chat) throw badRequest('REPLY_MESSAGE_ID_INVALID')
   return stored

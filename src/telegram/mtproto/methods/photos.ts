@@ -4,6 +4,7 @@ import { numberOf, type StoredFile } from '../../world/files.js'
 import type { AccountCall, AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
+import { limitOf } from '../views/pages.js'
 
 /** Maximum number of photos in an answer, and kept per account. */
 const MOST_PHOTOS = 100
@@ -17,7 +18,7 @@ export const PHOTOS = {
     // "Only photos with ids below it": those after it in the list, because the latest come first.
     const below = maxId === 0n ? -1 : all.findIndex((file) => numberOf(file) === maxId)
     const offset = Math.max(0, (request.offset as number) + below + 1)
-    const page = all.slice(offset, offset + Math.max(0, Math.min(MOST_PHOTOS, request.limit as number)))
+    const page = all.slice(offset, offset + limitOf(request, MOST_PHOTOS))
     const content = {
       photos: page.map((file) => face.media.photo(account, file)),
       users: [face.describer.user(account, shown.user)],

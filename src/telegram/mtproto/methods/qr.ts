@@ -1,8 +1,9 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { LoginToken } from '../logins/login-tokens.js'
-import type { AccountMethod, Call, Method } from '../rpc.js'
+import type { Call, Method } from '../rpc.js'
 import { badRequest, RpcError } from '../rpc-error.js'
 import { logIn } from './auth.js'
+import { forPeople } from './for-people.js'
 
 /** Methods for log-ins by QR code, available without a log-in (https://core.telegram.org/api/qr-login). */
 export const QR = {
@@ -21,9 +22,8 @@ export const QR = {
 } as const satisfies Record<string, Method>
 
 /** The method called by the phone that scans the code. */
-export const SCAN = {
+export const SCAN = forPeople({
   'auth.acceptLoginToken': ({ server, account, request }) => {
-    if (account.user.is_bot) throw badRequest('BOT_METHOD_INVALID')
     const date = Math.floor(server.now() / 1000)
     server.phones.tokens.accept(request.token as Uint8Array, account, server.now())
     return {
@@ -42,7 +42,7 @@ export const SCAN = {
       region: '',
     }
   },
-} as const satisfies Record<string, AccountMethod>
+})
 
 function shown({ token, until }: LoginToken): TlObject {
   return { _: 'auth.loginToken', expires: Math.floor(until / 1000), token }

@@ -4,19 +4,14 @@ import type { Account } from '../../world/accounts.js'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import { isIn } from '../../world/members.js'
 import { isService } from '../../world/service-messages.js'
-import type { AccountCall, AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
-import { isNumberedByAccount } from '../views/numbering.js'
-import { pageOf } from '../views/pages.js'
-import { historyOf } from './history.js'
+import { limitOf } from '../views/pages.js'
+import { forPeople } from './for-people.js'
+import { describeMessages, historyOf, MOST_OF_HISTORY, pageOfChat } from './history.js'
 import { chatOf } from './messages.js'
 
-/** Maximum number of messages in an answer (https://core.telegram.org/method/messages.search). */
-const MOST_FOUND = 100
-
-export const SEARCH = {
-  'messages.search': (call) => {
-    const { server, account, request } = ofPerson(call)
+export const SEARCH = forPeople({
+  'messages.search': ({ server, account, request }) => {
     const { face } = server
     const chat = chatOf(server, account, request.peer as TlObject)
     const from = request.from_id as TlObject | undefined
@@ -25,26 +20,9 @@ export const SEARCH = {
     const all = historyOf(face, account, chat).filter(
       ({ stored }) => matches(stored) && (author === undefined || stored.authorId === author),
     )
-    const page = pageOf(all, {
-      offsetId: request.offset_id as number,
-      offsetDate: 0,
-      addOffset: request.add_offset as number,
-      limit: limitOf(request),
-      maxId: request.max_id as number,
-      minId: request.min_id as number,
-    })
-    const content = described(
-      call,
-      page.map(({ stored }) => stored),
-    )
-    if (!isNumberedByAccount(chat))
-      return { _: 'messages.channelMessages', pts: face.channel(chat).pts, count: all.length, ...content }
-    return page.length === all.length
-      ? { _: 'messages.messages', ...content }
-      : { _: 'messages.messagesSlice', count: all.length, ...content }
+    return pageOfChat(face, account, chat, all, request)
   },
-  'messages.searchGlobal': (call) => {
-    const { server, account, request } = ofPerson(call)
+  'messages.searchGlobal': ({ server, account, request }) => {
     const { face, world } = server
     const chats = world
       .chatsOf(account.id)
@@ -58,11 +36,8 @@ export const SEARCH = {
       .sort((one, other) => other.date - one.date || other.stored.order - one.stored.order)
     // "offset_rate: next_rate of the last page". Here it is the `order` of the last message on that page.
     const from = all.findIndex(({ stored }) => stored.order === (request.offset_rate as number)) + 1
-    const page = all.slice(from, from + limitOf(request))
-    const content = described(
-      call,
-      page.map(({ stored }) => stored),
-    )
+    const page = all.slice(from, from + limitOf(request, MOST_OF_HISTORY))
+    const content = describeMessages(face, account, page)
     if (from === 0 && page.length === all.length) return { _: 'messages.messages', ...content }
     const last = page.at(-1)
     return {
@@ -72,25 +47,7 @@ export const SEARCH = {
       ...content,
     }
   },
-} as const satisfies Record<string, AccountMethod>
-
-function ofPerson(call: AccountCall): AccountCall {
-  if (call.account.kind === 'bot') throw badRequest('BOT_METHOD_INVALID')
-  return call
-}
-
-function limitOf(request: TlObject): number {
-  return Math.max(0, Math.min(MOST_FOUND, request.limit as number))
-}
-
-function described({ server, account }: AccountCall, page: readonly StoredMessage[]) {
-  const { face } = server
-  return {
-    messages: page.map((stored) => face.describer.message(account, stored)),
-    topics: [],
-    ...face.mentioned(account, page),
-  }
-}
+})
 
 function wanted(request: TlObject): (chat: WorldChat) => boolean {
   const only: Partial<Record<WorldChat['kind'], unknown>> = {

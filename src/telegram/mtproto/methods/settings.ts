@@ -1,6 +1,7 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
+import { forPeople } from './for-people.js'
 import { chatOf } from './messages.js'
 
 /** In seconds, until the client asks again for promoted content, of which there is none. */
@@ -8,39 +9,36 @@ const PROMO_HOLDS = 3600
 
 /** Settings of an account, with Telegram's values for a new account. */
 export const SETTINGS = {
-  'account.getNotifySettings': ({ account }) => {
-    if (account.kind === 'bot') throw badRequest('BOT_METHOD_INVALID')
-    return { _: 'peerNotifySettings', show_previews: true, silent: false, mute_until: 0 }
-  },
-  'account.getContentSettings': ({ account }) => {
-    if (account.kind === 'bot') throw badRequest('BOT_METHOD_INVALID')
-    return { _: 'account.contentSettings' }
-  },
-  'account.updateStatus': ({ account }) => {
-    if (account.kind === 'bot') throw badRequest('BOT_METHOD_INVALID')
-    return true
-  },
-  /** Suggested actions for a chat: none. */
-  'messages.getPeerSettings': ({ server, account, request }) => {
-    if (account.kind === 'bot') throw badRequest('BOT_METHOD_INVALID')
-    const chat = chatOf(server, account, request.peer as TlObject)
-    const { describer } = server.face
-    return {
-      _: 'messages.peerSettings',
-      settings: { _: 'peerSettings' },
-      chats: chat.kind === 'private' ? [] : [describer.chat(account, chat)],
-      users: chat.kind === 'private' ? [describer.user(account, chat.bot.user)] : [],
-    }
-  },
+  ...forPeople({
+    'account.getNotifySettings': () => ({
+      _: 'peerNotifySettings',
+      show_previews: true,
+      silent: false,
+      mute_until: 0,
+    }),
+    'account.getContentSettings': () => ({ _: 'account.contentSettings' }),
+    'account.updateStatus': () => true,
+    /** Suggested actions for a chat: none. */
+    'messages.getPeerSettings': ({ server, account, request }) => {
+      const chat = chatOf(server, account, request.peer as TlObject)
+      const { describer } = server.face
+      return {
+        _: 'messages.peerSettings',
+        settings: { _: 'peerSettings' },
+        chats: chat.kind === 'private' ? [] : [describer.chat(account, chat)],
+        users: chat.kind === 'private' ? [describer.user(account, chat.bot.user)] : [],
+      }
+    },
+    'help.getPromoData': ({ server }) => ({
+      _: 'help.promoDataEmpty',
+      expires: server.world.date() + PROMO_HOLDS,
+    }),
+  }),
   /** Telegram's own sets, such as that for dice, do not exist here. */
   'messages.getStickerSet': ({ server, request }) => {
     const { short_name: name } = request.stickerset as TlObject
     if (typeof name !== 'string' || server.world.stickerSets.find(name) === undefined)
       throw badRequest('STICKERSET_INVALID')
     throw badRequest('METHOD_NOT_IMPLEMENTED: messages.getStickerSet')
-  },
-  'help.getPromoData': ({ server, account }) => {
-    if (account.kind === 'bot') throw badRequest('BOT_METHOD_INVALID')
-    return { _: 'help.promoDataEmpty', expires: server.world.date() + PROMO_HOLDS }
   },
 } as const satisfies Record<string, AccountMethod>

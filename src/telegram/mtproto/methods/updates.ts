@@ -8,7 +8,7 @@ import type { AccountMethod } from '../rpc.js'
 import { badRequest } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
 import { dialogOf } from './dialogs.js'
-import { historyOf } from './history.js'
+import { describeMessages, historyOf } from './history.js'
 
 /** Maximum number of events in an answer; clients ask again for the rest. */
 const MOST_IN_SLICE = 1000
@@ -94,16 +94,13 @@ function differenceOf(server: MtprotoServer, account: Account, entries: readonly
 function tooLong(server: MtprotoServer, account: Account, chat: SharedChat): TlObject {
   const { face } = server
   const latest = historyOf(face, account, chat).slice(0, LATEST)
-  const { users, chats } = face.mentioned(
-    account,
-    latest.map(({ stored }) => stored),
-  )
+  const { messages, users, chats } = describeMessages(face, account, latest)
   return {
     _: 'updates.channelDifferenceTooLong',
     final: true,
     timeout: 30,
     dialog: dialogOf(face, account, chat).described,
-    messages: latest.map(({ stored }) => face.describer.message(account, stored)),
+    messages,
     users,
     chats: chats.length > 0 ? chats : [face.describer.chat(account, chat)],
   }

@@ -8,7 +8,6 @@ import type { Media } from '../files/media.js'
 import { actionOf } from './actions.js'
 import { entitiesOf } from './entities.js'
 import { forwardHeader, replyHeader } from './headers.js'
-import { isNumberedByAccount } from './numbering.js'
 import { channelId, type Peers, peerOf } from './peers.js'
 import { Reputations } from './reputation.js'
 import { adminRights, bannedRights } from './rights.js'
@@ -25,8 +24,8 @@ export class Describer {
     private readonly world: World,
     private readonly peers: Peers,
     private readonly media: Media,
-    /** Returns the id of a message in a private chat or basic group for an account. */
-    private readonly privateId: (viewer: Account, stored: StoredMessage) => number,
+    /** Returns the id of a message for an account. */
+    private readonly numberOf: (viewer: Account, stored: StoredMessage) => number,
   ) {}
 
   user(viewer: Account, user: User): TlObject {
@@ -150,13 +149,13 @@ export class Describer {
     const isMine = stored.authorId === viewer.id
     const common = {
       out: isMine,
-      id: this.#numberOf(viewer, stored),
+      id: this.numberOf(viewer, stored),
       ...(sender !== undefined && chat.kind !== 'channel' && { from_id: peerOf(sender.id) }),
       peer_id: chat.kind === 'private' ? this.#other(viewer, stored) : peerOf(chat.id),
       date: message.date,
       ...replyHeader(
         stored,
-        (each) => this.#numberOf(viewer, each),
+        (each) => this.numberOf(viewer, each),
         (each) => this.media.ofMessage(viewer, each),
       ),
     }
@@ -185,10 +184,6 @@ export class Describer {
       ...(message.edit_date !== undefined && { edit_date: message.edit_date }),
       ...(message.media_group_id !== undefined && { grouped_id: BigInt(message.media_group_id) }),
     }
-  }
-
-  #numberOf(viewer: Account, stored: StoredMessage): number {
-    return isNumberedByAccount(stored.chat) ? this.privateId(viewer, stored) : stored.message.message_id
   }
 
   #other(viewer: Account, { chat }: StoredMessage): TlObject {

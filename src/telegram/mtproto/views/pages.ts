@@ -1,3 +1,10 @@
+import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+
+/** How many entries a client asks for, within what an answer may hold. */
+export function limitOf(request: TlObject, most: number): number {
+  return Math.max(0, Math.min(most, request.limit as number))
+}
+
 /** The part of a list that a client requests, latest first (https://core.telegram.org/api/offsets). */
 export interface Page {
   readonly offsetId: number
