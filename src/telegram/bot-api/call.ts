@@ -1,6 +1,6 @@
 import type { ApiMethods } from 'grammy/types'
 import type { BotAccount } from '../world/accounts.js'
-import { describeChat, type SharedChat, type WorldChat } from '../world/chats.js'
+import { describeChat, type SharedChat, type StoredMessage, type WorldChat } from '../world/chats.js'
 import { isIn } from '../world/members.js'
 import { badRequest, forbidden } from '../world/refusal.js'
 import { assertNotUpgraded } from '../world/speaking.js'
@@ -47,6 +47,20 @@ export function chatOf(call: Call, name = 'chat_id'): WorldChat {
   if (account === undefined) throw badRequest('chat not found')
   if (account.kind === 'bot') throw forbidden("bot can't send messages to bots")
   return world.privateChat(account, bot)
+}
+
+/** The chat that `chat_id` names, where the bot can write. */
+export function presentChat(call: Call, name?: string): WorldChat {
+  const chat = chatOf(call, name)
+  assertPresent(call, chat)
+  return chat
+}
+
+/** The message of a chat that `message_id` names. */
+export function messageIn(call: Call, { history }: WorldChat, otherwise: string): StoredMessage {
+  const stored = history.find(required(call, 'message_id', 'message identifier is not specified'))
+  if (stored === undefined) throw badRequest(otherwise)
+  return stored
 }
 
 export function sharedChatOf(call: Call): SharedChat {

@@ -11,6 +11,11 @@ export class Params {
     this.#values = values
   }
 
+  /** The fields of an object, such as an entry of a list, read like parameters. */
+  static of(fields: object): Params {
+    return new Params(new Map(Object.entries(fields)))
+  }
+
   has(name: string): boolean {
     const value = this.#values.get(name)
     return value !== undefined && value !== null && value !== ''

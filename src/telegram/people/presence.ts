@@ -1,7 +1,6 @@
 import type { Message, ReactionType, ReactionTypeEmoji } from 'grammy/types'
 import { SentinelError } from '../../core/errors.js'
 import type { PersonAccount } from '../world/accounts.js'
-import { noteDeleted } from '../world/admin-log.js'
 import {
   describeChat,
   isGroup,
@@ -28,7 +27,7 @@ import {
 import { Refusal } from '../world/refusal.js'
 import { isService } from '../world/service-messages.js'
 import { assertMaySpeak, assertNotUpgraded, permissionFor } from '../world/speaking.js'
-import { assertOpen } from '../world/topics.js'
+import { assertOpen, topicOfMessage } from '../world/topics.js'
 import { isAllowed, mayComment } from '../world/visitors.js'
 import { voiceOf } from '../world/voice.js'
 import type { World } from '../world/world.js'
@@ -226,8 +225,7 @@ export class Presence {
       room.kind === 'private' || hasRight(world.membership(room, actor.id), 'can_delete_messages')
     if (stored.authorId !== actor.id && !mayDeleteAll)
       throw this.refuse('deletes a message of somebody else', 'that takes the right can_delete_messages')
-    noteDeleted(world, stored, actor)
-    remove(stored)
+    remove(world, stored, actor)
   }
 
   /**
@@ -263,8 +261,7 @@ export class Presence {
     // Setting the same reaction again causes no update.
     if (JSON.stringify(old) === JSON.stringify(next)) return
     stored.reactions.set(actorId, next)
-    const bots = room.kind === 'private' ? [room.bot] : world.botsIn(room)
-    for (const bot of bots) {
+    for (const bot of world.botsIn(room)) {
       if (room.kind !== 'private' && !hasRight(world.membership(room, bot.id), 'can_manage_chat')) continue
       const common = { chat: describeChat(room), message_id: stored.message.message_id, date: world.date() }
       if (room.kind === 'channel') {
@@ -283,7 +280,7 @@ export class Presence {
   /** @internal */
   protected speak(content: Content, replyTo?: StoredMessage): StoredMessage {
     const { world, actor, room, voice } = this.scene
-    const thread = this.scene.topic ?? topicOfReply(room, replyTo)
+    const thread = this.scene.topic ?? (replyTo && topicOfMessage(replyTo))
     this.#checkMaySpeak(content, thread)
     this.#checkLength(content)
     return post(world, room, { author: actor, content, onBehalfOf: voice, replyTo, thread })
@@ -370,11 +367,6 @@ export class Presence {
     const standard = kind === 'photo' ? 'image/jpeg' : 'application/octet-stream'
     return mediaContent(kind, this.scene.world.files.store(bytes, name, type ?? standard))
   }
-}
-
-function topicOfReply(room: WorldChat, replyTo: StoredMessage | undefined): Topic | undefined {
-  const id = replyTo?.message.is_topic_message === true ? replyTo.message.message_thread_id : undefined
-  return id === undefined || room.kind === 'private' ? undefined : room.forum?.topics.get(id)
 }
 
 export function textContent(given: string): Content {

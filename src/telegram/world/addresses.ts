@@ -1,10 +1,9 @@
+import type { Place } from './links.js'
+import { matchAt } from './markdown.js'
 import { isTopLevelDomain } from './top-level-domains.js'
 
-export interface FoundAddress {
+export interface FoundAddress extends Place {
   readonly type: 'url' | 'email'
-  /** In UTF-16 code units, like JavaScript strings. */
-  readonly offset: number
-  readonly length: number
 }
 
 /** Characters that end an address: spaces, control characters and typographic punctuation, but not joiners and dashes. */
@@ -102,11 +101,6 @@ function beginOf(kind: RegExp, text: string, from: number, end: number): number 
     begin = before
   }
   return begin
-}
-
-function matchAt(pattern: RegExp, text: string, index: number): string {
-  pattern.lastIndex = index
-  return pattern.exec(text)?.[0] ?? ''
 }
 
 function endOfPort(text: string, index: number): number {

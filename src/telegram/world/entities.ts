@@ -1,9 +1,10 @@
 import type { MessageEntity } from 'grammy/types'
 import { type FoundAddress, findAddresses } from './addresses.js'
+import type { Place } from './links.js'
 
 /** Entities found by patterns of words; {@link findAddresses} finds the others. */
 type Word = 'bot_command' | 'mention' | 'hashtag' | 'cashtag'
-type Found = FoundAddress | { readonly type: Word; readonly offset: number; readonly length: number }
+type Found = FoundAddress | (Place & { readonly type: Word })
 
 /** Characters of words and of hashtags, from the regular expressions in td/telegram/MessageEntity.cpp. */
 const WORD = '\\p{L}\\p{N}_'
@@ -45,8 +46,18 @@ export function findEntities(text: string): MessageEntity[] {
     ...findAddresses(text),
   ]
   // Of overlapping entities the one that begins first is kept, and of those the longer one.
-  const kept: Found[] = []
-  for (const entity of found.sort((a, b) => a.offset - b.offset || b.length - a.length)) {
+  return apart(found)
+}
+
+/** Sorts entities by where they begin; of those that begin at the same place, the longest comes first. */
+export function byPlace(a: Place, b: Place): number {
+  return a.offset - b.offset || b.length - a.length
+}
+
+/** Drops entities that overlap an earlier one. */
+export function apart<Entity extends Place>(entities: readonly Entity[]): Entity[] {
+  const kept: Entity[] = []
+  for (const entity of [...entities].sort(byPlace)) {
     const last = kept.at(-1)
     if (last === undefined || entity.offset >= last.offset + last.length) kept.push(entity)
   }

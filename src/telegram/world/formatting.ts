@@ -1,5 +1,5 @@
 import type { MessageEntity } from 'grammy/types'
-import { findEntities } from './entities.js'
+import { apart, byPlace, findEntities } from './entities.js'
 import { parseHtml } from './html.js'
 import type { FindUser } from './links.js'
 import { type Parsed, parseMarkdown } from './markdown.js'
@@ -16,7 +16,6 @@ const isOver = (a: MessageEntity, b: MessageEntity) => a.offset < end(b) && b.of
 /** Whether `a` and `b` overlap without one containing the other. */
 const crosses = (a: MessageEntity, b: MessageEntity) =>
   isOver(a, b) && (a.offset < b.offset || end(a) > end(b)) && (b.offset < a.offset || end(b) > end(a))
-const byPlace = (a: MessageEntity, b: MessageEntity) => a.offset - b.offset || b.length - a.length
 
 /**
  * Parses a text in the given parse mode; without one, takes it as it is, with the given entities.
@@ -77,16 +76,6 @@ function withoutReturns({ text, entities }: Parsed): Parsed {
       return { ...entity, offset, length: before(end(entity)) - offset }
     }),
   }
-}
-
-/** Drops entities that overlap an earlier one. */
-function apart(entities: readonly MessageEntity[]): MessageEntity[] {
-  const kept: MessageEntity[] = []
-  for (const entity of [...entities].sort(byPlace)) {
-    const last = kept.at(-1)
-    if (last === undefined || entity.offset >= end(last)) kept.push(entity)
-  }
-  return kept
 }
 
 /** Merges entities of one style that overlap or touch. */

@@ -1,5 +1,6 @@
 import type { MessageEntity } from 'grammy/types'
-import { type FindUser, linkEntity } from './links.js'
+import { byPlace } from './entities.js'
+import { type FindUser, linkEntity, type Place } from './links.js'
 import { byteOffset, type Parsed } from './markdown.js'
 import { badRequest, type Refusal } from './refusal.js'
 
@@ -68,7 +69,7 @@ class Reader {
     const left = this.#open.at(-1)
     if (left !== undefined) throw refusal(`Can't find end tag corresponding to start tag "${left.name}"`)
     const entities = this.#found.map(({ codeLanguage: _, ...entity }) => entity as MessageEntity)
-    return { text: this.#text, entities: entities.sort((a, b) => a.offset - b.offset || b.length - a.length) }
+    return { text: this.#text, entities: entities.sort(byPlace) }
   }
 
   #peek(): string {
@@ -170,7 +171,7 @@ class Reader {
     if (place.length > 0) this.#add(tag, place)
   }
 
-  #add({ name, attributes }: OpenTag, place: { readonly offset: number; readonly length: number }): void {
+  #add({ name, attributes }: OpenTag, place: Place): void {
     const last = this.#found.at(-1)
     const isSamePlace = last?.offset === place.offset && last.length === place.length
     const simple = SIMPLE.get(name)
@@ -215,7 +216,7 @@ class Reader {
     }
   }
 
-  #addTime(attributes: ReadonlyMap<string, string>, place: { offset: number; length: number }): void {
+  #addTime(attributes: ReadonlyMap<string, string>, place: Place): void {
     const format = attributes.get('format') ?? ''
     if (!TIME_FORMAT.test(format)) throw refusal('Invalid date-time format specified')
     const unix = Number(attributes.get('unix') ?? 0)

@@ -3,7 +3,8 @@ import type { MessageEntity, User } from 'grammy/types'
 /** Returns the user with this id, if there is one. */
 export type FindUser = (id: number) => User | undefined
 
-interface Place {
+/** Where an entity is in a text, in UTF-16 code units, like JavaScript strings. */
+export interface Place {
   readonly offset: number
   readonly length: number
 }

@@ -1,5 +1,5 @@
 import type { MessageEntity } from 'grammy/types'
-import { type FindUser, linkEntity, readEmojiLink } from './links.js'
+import { type FindUser, linkEntity, type Place, readEmojiLink } from './links.js'
 import { byteOffset, codeHead, type Parsed } from './markdown.js'
 import { badRequest } from './refusal.js'
 
@@ -151,7 +151,7 @@ class Reader {
     if (entity !== undefined && place.length > 0) this.#entities.push(entity)
   }
 
-  #entityOf(top: Open, place: { offset: number; length: number }): MessageEntity | undefined {
+  #entityOf(top: Open, place: Place): MessageEntity | undefined {
     switch (top.kind) {
       case 'TextUrl': {
         const url = this.source[this.#at] === '(' ? this.#readUrl('a URL') : this.#text.slice(top.offset)

@@ -1,5 +1,5 @@
 import type { MessageEntity } from 'grammy/types'
-import { type FindUser, linkEntity } from './links.js'
+import { type FindUser, linkEntity, type Place } from './links.js'
 import { badRequest } from './refusal.js'
 
 export interface Parsed {
@@ -80,11 +80,7 @@ export function parseMarkdown(source: string, findUser: FindUser): Parsed {
   return { text, entities }
 }
 
-function plainEntity(
-  place: { readonly offset: number; readonly length: number },
-  fence: string,
-  language: string,
-): MessageEntity {
+function plainEntity(place: Place, fence: string, language: string): MessageEntity {
   if (fence === '```') return { ...place, type: 'pre', ...(language !== '' && { language }) }
   return { ...place, type: fence === '_' ? 'italic' : fence === '*' ? 'bold' : 'code' }
 }

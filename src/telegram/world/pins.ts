@@ -4,6 +4,7 @@ import { hasRight, isAdministrator } from './members.js'
 import { post, withoutReply } from './posting.js'
 import { badRequest } from './refusal.js'
 import { isService } from './service-messages.js'
+import { topicOfMessage } from './topics.js'
 import type { World } from './world.js'
 
 /** Pins a message, with a service message. */
@@ -15,9 +16,8 @@ export function pin(world: World, stored: StoredMessage, author: Account): void 
   if (chat.history.pinned.has(message.message_id)) return
   chat.history.pinned.add(message.message_id)
   if (chat.kind !== 'private') world.adminLog.note(chat, author, { what: 'pinned', stored })
-  const threadId = message.is_topic_message === true ? message.message_thread_id : undefined
-  const topic = chat.kind === 'private' ? undefined : chat.forum?.topics.get(threadId ?? 0)
-  post(world, chat, { author, content: { pinned_message: withoutReply(message) }, thread: topic })
+  const content = { pinned_message: withoutReply(message) }
+  post(world, chat, { author, content, thread: topicOfMessage(stored) })
 }
 
 /** Unpins messages; those that are not pinned are ignored. */

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import type { MessageEntity, Poll } from 'grammy/types'
 import type { Ms } from '../../core/duration.js'
-import { type Account, type BotAccount, CHANNEL_BOT, type PersonAccount } from './accounts.js'
+import { type Account, CHANNEL_BOT, type PersonAccount } from './accounts.js'
 import { describeChat, type SharedChat, type StoredMessage } from './chats.js'
 import { badRequest } from './refusal.js'
 import type { World } from './world.js'
@@ -148,9 +148,7 @@ export function stopPoll(world: World, stored: StoredMessage, author: Account): 
   poll.callOffClosing?.()
   refresh(world, poll)
   const described = describePoll(world, poll, stored)
-  const { chat } = stored
-  const bots: readonly BotAccount[] = chat.kind === 'private' ? [chat.bot] : world.botsIn(chat)
-  for (const bot of bots) world.emit(bot, 'poll', described)
+  for (const bot of world.botsIn(stored.chat)) world.emit(bot, 'poll', described)
   return described
 }
 

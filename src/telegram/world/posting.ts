@@ -1,6 +1,6 @@
 import type { InlineKeyboardMarkup, Message, Update } from 'grammy/types'
 import { type Account, type BotAccount, CHANNEL_BOT, GROUP_ANONYMOUS_BOT, TELEGRAM_USER } from './accounts.js'
-import { noteEdited } from './admin-log.js'
+import { noteDeleted, noteEdited } from './admin-log.js'
 import {
   describeChat,
   isGroup,
@@ -211,7 +211,8 @@ export function editMarkup(
 }
 
 /** Deletes a message, which causes no update. */
-export function remove(stored: StoredMessage): void {
+export function remove(world: World, stored: StoredMessage, by: Account): void {
+  noteDeleted(world, stored, by)
   stored.chat.history.remove(stored)
 }
 

@@ -1,9 +1,9 @@
-import type { ForumTopic } from 'grammy/types'
+import type { ForumTopic, Message } from 'grammy/types'
 import type { Account } from './accounts.js'
 import type { Forum, SharedChat, StoredMessage, Topic } from './chats.js'
 import { hasRight } from './members.js'
 import { assertRight } from './membership.js'
-import { type Content, post, remove } from './posting.js'
+import { type Content, post } from './posting.js'
 import { badRequest } from './refusal.js'
 import type { World } from './world.js'
 
@@ -101,7 +101,7 @@ export function hideGeneral(world: World, chat: SharedChat, author: Account, hid
 export function deleteTopic(world: World, chat: SharedChat, author: Account, topic: Topic): void {
   assertRight(world, chat, author, 'can_delete_messages', 'not enough rights to delete the topic')
   chat.forum?.topics.delete(topic.id)
-  for (const stored of messagesIn(chat, topic)) remove(stored)
+  for (const stored of messagesIn(chat, topic)) chat.history.remove(stored)
 }
 
 export function messagesIn(chat: SharedChat, topic: Topic): readonly StoredMessage[] {
@@ -124,11 +124,17 @@ export function describeTopic(topic: Topic): ForumTopic {
   }
 }
 
-function topicIdOf(message: {
-  readonly message_thread_id?: number
-  readonly is_topic_message?: boolean
-}): number | undefined {
-  return message.is_topic_message === true ? message.message_thread_id : undefined
+/** The id of the topic of a message; undefined in the General topic, and in groups without topics. */
+export function topicIdOf({
+  is_topic_message: isInTopic,
+  message_thread_id: id,
+}: Message): number | undefined {
+  return isInTopic === true ? id : undefined
+}
+
+export function topicOfMessage({ chat, message }: StoredMessage): Topic | undefined {
+  const id = topicIdOf(message)
+  return id === undefined || chat.kind === 'private' ? undefined : chat.forum?.topics.get(id)
 }
 
 function isGeneral(topic: Topic): boolean {

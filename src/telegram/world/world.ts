@@ -283,7 +283,8 @@ export class World {
     return membershipAt(chat.members.get(accountId) ?? LEFT, this.date())
   }
 
-  botsIn(chat: SharedChat): readonly BotAccount[] {
+  botsIn(chat: WorldChat): readonly BotAccount[] {
+    if (chat.kind === 'private') return [chat.bot]
     // Iterates over bots because there are few, while chats may have many members; this runs for every message.
     return this.accounts.bots().filter((bot) => isIn(this.membership(chat, bot.id)))
   }

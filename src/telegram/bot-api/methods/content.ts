@@ -7,14 +7,13 @@ import { type Content, LONGEST_CAPTION, LONGEST_TEXT } from '../../world/posting
 import { badRequest } from '../../world/refusal.js'
 import { assertMaySpeak } from '../../world/speaking.js'
 import type { World } from '../../world/world.js'
-import { assertPresent, type Call, chatOf } from '../call.js'
+import { type Call, presentChat } from '../call.js'
 import { Params } from '../params.js'
 import { readEntities } from './given-entities.js'
 
 /** The chat a bot wants to write to, after checking that it may send this content there. */
 export function writableChat(call: Call, content: Content): WorldChat {
-  const chat = chatOf(call)
-  assertPresent(call, chat)
+  const chat = presentChat(call)
   assertMaySpeak(call.world, chat, call.bot, { content })
   return chat
 }
@@ -51,7 +50,7 @@ export function textContent({ world, params }: Call): Content & { readonly text:
 function previewOptions(params: Params): LinkPreviewOptions | undefined {
   const given = params.object('link_preview_options')
   if (given === undefined) return undefined
-  const parameters = new Params(new Map(Object.entries(given)))
+  const parameters = Params.of(given)
   const on = PREVIEW_FLAGS.filter((name) => given[name] === true).map((name) => [name, true] as const)
   const url = parameters.text('url') ?? ''
   if (on.length === 0 && url === '') return undefined
@@ -73,7 +72,7 @@ export function captionContent(
 export function ephemeralReceiver({ world, bot, params }: Call, chat: WorldChat): PersonAccount | undefined {
   const given = params.object('ephemeral_message_parameters')
   if (given === undefined) return undefined
-  const parameters = new Params(new Map(Object.entries(given)))
+  const parameters = Params.of(given)
   const receiver = world.accounts.find(parameters.integer('receiver_user_id') ?? 0)
   if (receiver?.kind !== 'person') throw badRequest('user not found')
   if (chat.kind !== 'supergroup') throw badRequest('ephemeral messages can be sent only in groups')

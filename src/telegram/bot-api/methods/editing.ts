@@ -5,7 +5,7 @@ import { hasRight } from '../../world/members.js'
 import { type Content, editMarkup, isCaptionable, rewrite } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import { isService } from '../../world/service-messages.js'
-import { assertPresent, type Call, chatOf, type Methods, required } from '../call.js'
+import { type Call, type Methods, messageIn, presentChat } from '../call.js'
 import { inlineKeyboard } from './buttons.js'
 import { textContent } from './content.js'
 import { captionOf, mediaItem } from './media.js'
@@ -81,10 +81,8 @@ function editableMessage(call: Call, isOnlyMarkup = false): StoredMessage {
     if (inline?.viaBotId !== bot.id) throw badRequest('MESSAGE_ID_INVALID')
     return inline
   }
-  const chat = chatOf(call)
-  assertPresent(call, chat)
-  const stored = chat.history.find(required(call, 'message_id', 'message identifier is not specified'))
-  if (stored === undefined) throw badRequest('message to edit not found')
+  const chat = presentChat(call)
+  const stored = messageIn(call, chat, 'message to edit not found')
   const { message } = stored
   // See can_edit_message in td/telegram/MessagesManager.cpp: of a poll only the buttons can be edited.
   const isFixed =

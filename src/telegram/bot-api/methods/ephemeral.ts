@@ -1,11 +1,10 @@
 import type { StoredMessage } from '../../world/chats.js'
 import { editMarkup, remove } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
-import type { Call, Methods } from '../call.js'
+import { type Call, type Methods, presentChat } from '../call.js'
 import { textContent } from './content.js'
 import { buttonsFor, change, recaptioned } from './editing.js'
 import { mediaItem } from './media.js'
-import { presentChat } from './messages.js'
 
 /** Methods for ephemeral messages, which have ids of their own. */
 export const ephemeralMethods: Methods = {
@@ -38,7 +37,7 @@ export const ephemeralMethods: Methods = {
   },
 
   deleteEphemeralMessage(call) {
-    remove(ephemeralMessage(call, 'message to delete not found'))
+    remove(call.world, ephemeralMessage(call, 'message to delete not found'), call.bot)
     return true
   },
 }

@@ -1,11 +1,11 @@
 import type { MessageId } from 'grammy/types'
-import type { StoredMessage, WorldChat } from '../../world/chats.js'
+import type { StoredMessage } from '../../world/chats.js'
 import { contentOf, originOf } from '../../world/forwarding.js'
 import { createPoll, describePoll } from '../../world/polls.js'
 import { type Content, post } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import { isService } from '../../world/service-messages.js'
-import { assertPresent, type Call, chatOf, type Methods, required } from '../call.js'
+import { type Call, type Methods, presentChat, required } from '../call.js'
 import { captionContent, writableChat } from './content.js'
 import { say, threadOf } from './sending.js'
 
@@ -45,18 +45,13 @@ export const forwardingMethods: Methods = {
 }
 
 type Deed = 'forward' | 'copy'
+const SOURCE = 'from_chat_id'
 type Album = { readonly media_group_id?: string }
 const DONE: Readonly<Record<Deed, string>> = { forward: 'forwarded', copy: 'copied' }
 
-function sourceChat(call: Call): WorldChat {
-  const chat = chatOf(call, 'from_chat_id')
-  assertPresent(call, chat)
-  return chat
-}
-
 function sourceMessage(call: Call, deed: Deed): StoredMessage {
   const id = required(call, 'message_id', 'message identifier is not specified')
-  const stored = sourceChat(call).history.find(id)
+  const stored = presentChat(call, SOURCE).history.find(id)
   if (stored === undefined) throw badRequest(`message to ${deed} not found`)
   if (!isMovable(stored, deed)) throw badRequest(`message can't be ${DONE[deed]}`)
   return stored
@@ -69,7 +64,7 @@ function sourceMessages(call: Call, deed: Deed): readonly StoredMessage[] {
   if (ids.length > 100) throw badRequest('too many message identifiers specified')
   if (ids.some((id, index) => index > 0 && id <= (ids[index - 1] as number)))
     throw badRequest('message identifiers must be in a strictly increasing order')
-  const { history } = sourceChat(call)
+  const { history } = presentChat(call, SOURCE)
   const found = ids.flatMap((id) => history.find(id) ?? []).filter((stored) => isMovable(stored, deed))
   if (found.length === 0) throw badRequest(`there are no messages to ${deed}`)
   return found

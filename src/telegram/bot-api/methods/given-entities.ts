@@ -1,13 +1,8 @@
 import type { MessageEntity } from 'grammy/types'
-import { type FindUser, linkEntity, wrongUrl } from '../../world/links.js'
+import { type FindUser, linkEntity, type Place, wrongUrl } from '../../world/links.js'
 import { badRequest } from '../../world/refusal.js'
 
 type Fields = Readonly<Record<string, unknown>>
-
-interface Place {
-  readonly offset: number
-  readonly length: number
-}
 
 const PARSING = "can't parse MessageEntity: "
 

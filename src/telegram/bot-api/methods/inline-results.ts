@@ -37,7 +37,7 @@ export function readResults(call: Call): readonly InlineChoice[] {
 }
 
 function readResult(call: Call, given: Record<string, unknown>): InlineChoice {
-  const params = new Params(new Map(Object.entries(given)))
+  const params = Params.of(given)
   try {
     const markup = inlineKeyboard(params, {})
     return { id: params.text('id') ?? '', content: contentOf(call, params), ...(markup && { markup }) }
@@ -51,7 +51,7 @@ function contentOf(call: Call, params: Params): Content {
   const type = params.text('type') ?? ''
   const file = fileIn(call, params, type)
   const instead = params.object('input_message_content')
-  if (instead !== undefined) return spelledOut(call, new Params(new Map(Object.entries(instead))))
+  if (instead !== undefined) return spelledOut(call, Params.of(instead))
   if (file !== undefined) return file
   switch (type) {
     case 'article':
@@ -84,12 +84,12 @@ function named(call: Call, params: Params, name: string, kind: FileKind): Stored
 /** Reads an InputMessageContent, whose type follows from the fields that are present. */
 function spelledOut(call: Call, params: Params): Content {
   if (params.has('message_text')) {
-    const text = new Map<string, unknown>([
-      ['text', params.text('message_text')],
-      ['parse_mode', params.text('parse_mode') ?? ''],
-      ['entities', params.list('entities') ?? []],
-    ])
-    const parsed = formattedText(call.world, new Params(text), 'text', LONGEST_TEXT)
+    const text = {
+      text: params.text('message_text'),
+      parse_mode: params.text('parse_mode'),
+      entities: params.list('entities'),
+    }
+    const parsed = formattedText(call.world, Params.of(text), 'text', LONGEST_TEXT)
     if (parsed.text === '') throw badRequest('Message text is empty')
     return { text: parsed.text, ...(parsed.entities.length > 0 && { entities: parsed.entities }) }
   }

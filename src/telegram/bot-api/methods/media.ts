@@ -127,7 +127,7 @@ export function mediaItem(
   entry: Readonly<Record<string, unknown>>,
   inAlbum: boolean,
 ): { readonly kind: MediaKind; readonly content: Content } {
-  const item = new Params(new Map(Object.entries(entry)))
+  const item = Params.of(entry)
   const kind = item.text('type') ?? ''
   if (!ITEMS.has(kind)) throw badRequest(`can't parse InputMedia: type "${kind}" is unsupported`)
   if (inAlbum && kind === 'animation')

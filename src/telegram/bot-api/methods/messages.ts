@@ -1,10 +1,9 @@
 import type { Message } from 'grammy/types'
-import { noteDeleted } from '../../world/admin-log.js'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import { hasRight } from '../../world/members.js'
 import { remove } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
-import { assertPresent, type Call, chatOf, type Methods, required } from '../call.js'
+import { type Call, type Methods, messageIn, presentChat } from '../call.js'
 import { textContent, writableChat } from './content.js'
 import { say } from './sending.js'
 
@@ -44,11 +43,9 @@ export const messageMethods: Methods = {
 
   deleteMessage(call) {
     const chat = presentChat(call)
-    const stored = chat.history.find(required(call, 'message_id', 'message identifier is not specified'))
-    if (stored === undefined) throw badRequest('message to delete not found')
+    const stored = messageIn(call, chat, 'message to delete not found')
     assertDeletable(call, chat, stored)
-    noteDeleted(call.world, stored, call.bot)
-    remove(stored)
+    remove(call.world, stored, call.bot)
     return true
   },
 
@@ -60,18 +57,9 @@ export const messageMethods: Methods = {
     if (ids.length > 100) throw badRequest('too many message identifiers specified')
     const found = ids.map((id) => chat.history.find(Number(id))).filter((stored) => stored !== undefined)
     for (const stored of found) assertDeletable(call, chat, stored)
-    for (const stored of found) {
-      noteDeleted(call.world, stored, call.bot)
-      remove(stored)
-    }
+    for (const stored of found) remove(call.world, stored, call.bot)
     return true
   },
-}
-
-export function presentChat(call: Call): WorldChat {
-  const chat = chatOf(call)
-  assertPresent(call, chat)
-  return chat
 }
 
 /** "A dice message in a private chat can only be deleted if it was sent more than 24 hours ago." */

@@ -1,16 +1,13 @@
 import { pin, pinnedIn, unpin } from '../../world/pins.js'
 import { badRequest } from '../../world/refusal.js'
 import { messagesIn } from '../../world/topics.js'
-import { type Call, type Methods, required } from '../call.js'
-import { presentChat } from './messages.js'
+import { type Call, type Methods, messageIn, presentChat } from '../call.js'
 import { chatAndGeneral, chatAndTopic } from './topics.js'
 
 export const pinMethods: Methods = {
   pinChatMessage(call) {
     const chat = presentChat(call)
-    const stored = chat.history.find(required(call, 'message_id', 'message identifier is not specified'))
-    if (stored === undefined) throw badRequest('message to pin not found')
-    pin(call.world, stored, call.bot)
+    pin(call.world, messageIn(call, chat, 'message to pin not found'), call.bot)
     return true
   },
 

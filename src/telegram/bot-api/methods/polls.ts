@@ -10,11 +10,10 @@ import {
 import { editMarkup } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import type { World } from '../../world/world.js'
-import { type Call, type Methods, required } from '../call.js'
+import { type Call, type Methods, presentChat, required } from '../call.js'
 import { Params } from '../params.js'
 import { formattedText } from './content.js'
 import { buttonsFor } from './editing.js'
-import { presentChat } from './messages.js'
 import { say } from './sending.js'
 
 /** Upper bound for parsing; the actual limits are checked when the poll is created. */
@@ -68,7 +67,7 @@ function termsOf({ world, params }: Call): PollTerms {
 function optionOf(world: World, given: unknown): PollText {
   if (typeof given === 'string') return { text: given.trim() }
   if (typeof given !== 'object' || given === null) throw badRequest('expected an Array of options')
-  return formatted(world, new Params(new Map(Object.entries({ ...given }))), 'text')
+  return formatted(world, Params.of(given), 'text')
 }
 
 /** Keeps all entities in explanations, but only custom emoji in questions and options. */
@@ -81,10 +80,9 @@ function formatted(world: World, params: Params, name: 'question' | 'text' | 'ex
 /** Maps an option's `text_parse_mode` and `text_entities` to the names used for a message. */
 function fieldsOf(params: Params, name: string): Params {
   if (name !== 'text') return params
-  const named = [
-    ['text', params.text('text')],
-    ['parse_mode', params.text('text_parse_mode')],
-    ['entities', params.list('text_entities')],
-  ] as const
-  return new Params(new Map<string, unknown>(named.filter(([, value]) => value !== undefined)))
+  return Params.of({
+    text: params.text('text'),
+    parse_mode: params.text('text_parse_mode'),
+    entities: params.list('text_entities'),
+  })
 }

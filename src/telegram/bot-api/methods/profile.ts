@@ -58,7 +58,7 @@ export const profileMethods: Methods = {
 
   /** Puts the new photo in front of the earlier ones. */
   setMyProfilePhoto(call) {
-    const given = new Params(new Map(Object.entries(call.params.object('photo') ?? {})))
+    const given = Params.of(call.params.object('photo') ?? {})
     const type = given.text('type') ?? ''
     if (type === '') throw badRequest("photo isn't specified")
     if (type !== 'static' && type !== 'animated') throw badRequest('invalid profile photo type specified')

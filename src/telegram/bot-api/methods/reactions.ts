@@ -1,16 +1,14 @@
 import type { ReactionType } from 'grammy/types'
 import { hasRight } from '../../world/members.js'
 import { badRequest } from '../../world/refusal.js'
-import { type Call, type Methods, required, sharedChatOf } from '../call.js'
+import { type Call, type Methods, messageIn, presentChat, required, sharedChatOf } from '../call.js'
 import { fieldsOf, literalsOf, typeNamed } from '../schema/schema.js'
-import { presentChat } from './messages.js'
 
 export const reactionMethods: Methods = {
   /** A bot can set one reaction per message, which causes no update. */
   setMessageReaction(call) {
     const chat = presentChat(call)
-    const stored = chat.history.find(required(call, 'message_id', 'message identifier is not specified'))
-    if (stored === undefined) throw badRequest('message to react not found')
+    const stored = messageIn(call, chat, 'message to react not found')
     const reactions = (call.params.objects('reaction') ?? []) as unknown as ReactionType[]
     if (reactions.length > 1) throw badRequest('REACTIONS_TOO_MANY')
     if (reactions.some((reaction) => !isAllowed(reaction))) throw badRequest('REACTION_INVALID')
@@ -20,9 +18,7 @@ export const reactionMethods: Methods = {
   },
 
   deleteMessageReaction(call) {
-    const chat = moderatedGroup(call)
-    const stored = chat.history.find(required(call, 'message_id', 'message identifier is not specified'))
-    if (stored === undefined) throw badRequest('message not found')
+    const stored = messageIn(call, moderatedGroup(call), 'message not found')
     stored.reactions.delete(actorOf(call))
     return true
   },

@@ -3,7 +3,7 @@ import { describeChat, type StoredMessage, type WorldChat } from '../../world/ch
 import { contentOf, originOf } from '../../world/forwarding.js'
 import type { Content } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
-import { assertPresent, type Call, chatOf } from '../call.js'
+import { type Call, presentChat } from '../call.js'
 import { Params } from '../params.js'
 import { formattedText } from './content.js'
 
@@ -18,11 +18,11 @@ const LONGEST_QUOTE = 1024
 
 export function answeredBy(call: Call, chat: WorldChat): Answered {
   const { params } = call
-  const parameters = new Params(new Map(Object.entries(params.object('reply_parameters') ?? {})))
+  const parameters = Params.of(params.object('reply_parameters') ?? {})
   const messageId = parameters.integer('message_id') ?? params.integer('reply_to_message_id')
   const ephemeralId = parameters.integer('ephemeral_message_id')
   if (messageId === undefined && ephemeralId === undefined) return { content: {} }
-  const place = parameters.has('chat_id') ? otherChat(call, parameters) : chat
+  const place = parameters.has('chat_id') ? presentChat({ ...call, params: parameters }) : chat
   const found =
     ephemeralId === undefined
       ? place.history.find(messageId as number)
@@ -36,12 +36,6 @@ export function answeredBy(call: Call, chat: WorldChat): Answered {
   const quote = quoteOf(call, parameters, found.message)
   if (place === chat) return { replyTo: found, content: quote }
   return { content: { external_reply: externally(found), ...quote } }
-}
-
-function otherChat(call: Call, parameters: Params): WorldChat {
-  const chat = chatOf({ ...call, params: parameters })
-  assertPresent(call, chat)
-  return chat
 }
 
 const NOT_SHOWN: ReadonlySet<string> = new Set([

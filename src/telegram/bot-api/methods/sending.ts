@@ -1,8 +1,7 @@
-import type { Message } from 'grammy/types'
 import type { StoredMessage, Topic, WorldChat } from '../../world/chats.js'
 import { type Content, post } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
-import { assertOpen, forumOf, topicOf } from '../../world/topics.js'
+import { assertOpen, forumOf, topicIdOf, topicOf } from '../../world/topics.js'
 import type { Call } from '../call.js'
 import { markupOf } from './buttons.js'
 import { ephemeralReceiver, writableChat } from './content.js'
@@ -42,12 +41,8 @@ export function threadOf(
     if (named !== undefined && chat.kind === 'private') throw badRequest('message thread not found')
     return undefined
   }
-  const id = named ?? threadIdOf(replyTo?.message)
+  const id = named ?? (replyTo && topicIdOf(replyTo.message))
   const topic = id === undefined ? undefined : topicOf(chat, id)
   assertOpen(world, chat, bot, topic ?? forumOf(chat).general)
   return topic
-}
-
-function threadIdOf(message: Message | undefined): number | undefined {
-  return message?.is_topic_message === true ? message.message_thread_id : undefined
 }

@@ -177,7 +177,7 @@ function change(call: Call, to: (set: WorldStickerSet) => Partial<KeptSticker>):
 
 function readSticker(call: Call, given: Record<string, unknown> | undefined): NewSticker {
   if (given === undefined) throw badRequest("can't parse sticker JSON object")
-  const params = new Params(new Map(Object.entries(given)))
+  const params = Params.of(given)
   const format = params.text('format') ?? ''
   checkFormat(format)
   const file = fileNamed(call, params.text('sticker'), 'sticker')

@@ -144,7 +144,7 @@ function scopeKey(call: Call): string {
   const language = languageIn(call)
   const { type = 'default', ...rest } = call.params.object('scope') ?? {}
   if (!String(type).startsWith('chat')) return `${type} ${language}`
-  const named = { ...call, params: new Params(new Map(Object.entries(rest))) }
+  const named = { ...call, params: Params.of(rest) }
   const chat = chatOf(named)
   // Commands can be set for a person who has not written to the bot yet.
   if (chat.kind !== 'private') assertPresent(named, chat)

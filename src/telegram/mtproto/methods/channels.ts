@@ -1,6 +1,5 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
-import { noteDeleted } from '../../world/admin-log.js'
 import type { SharedChat, StoredMessage } from '../../world/chats.js'
 import { hasRight, isAdministrator, isIn, type Membership } from '../../world/members.js'
 import { remove } from '../../world/posting.js'
@@ -167,10 +166,7 @@ function affected(
   chat: SharedChat,
   stored: readonly StoredMessage[],
 ) {
-  for (const each of stored) {
-    noteDeleted(server.world, each, account)
-    remove(each)
-  }
+  for (const each of stored) remove(server.world, each, account)
   const ids = stored.map(({ message }) => message.message_id)
   if (ids.length === 0)
     return { _: 'messages.affectedMessages', pts: server.face.channel(chat).pts, pts_count: 0 }

@@ -36,7 +36,7 @@ export const MESSAGES = {
       const stored = ids.map((id) => mailbox.find(id) as StoredMessage)
       if (!stored.every((each) => mayRevoke(server, account, each)))
         throw badRequest('MESSAGE_DELETE_FORBIDDEN')
-      for (const each of stored) remove(each)
+      for (const each of stored) remove(server.world, each, account)
     } else if (ids.length > 0) {
       for (const id of ids) mailbox.remove(id)
       server.face.removedPrivately(account, ids)
