@@ -136,9 +136,9 @@ export function block<C extends Context = Context>(options: BlockOptions<C> = {}
       return {
         begin() {
           // Each subject is put on the list once: a later change of other options must not block it again after an unblock().
-          const news = list.filter((key) => !services.listed.has(key))
+          const news = list.filter((key) => !services.shared.listed.has(key))
           if (news.length === 0) return
-          for (const key of news) services.listed.add(key)
+          for (const key of news) services.shared.listed.add(key)
           const since = services.clock()
           const entries = news.map((key) => ({ key, mark: { since, reason: 'listed' } }))
           services.forEveryBot('block.list', (bot) => services.storage.marks.put(bot.id, BLOCKED, entries))

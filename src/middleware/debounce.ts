@@ -4,11 +4,11 @@ import type { WhenDown } from '../core/check.js'
 import type { Duration, Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Facts } from '../core/facts.js'
+import { getOrInsert } from '../core/maps.js'
 import { keyText } from '../core/subject.js'
 import { callbackEnded } from './chain/in-time.js'
 import { guardOf } from './compose.js'
 import { Bursts, type Patience } from './debounce/burst.js'
-import { eldersOf } from './debounce/elders.js'
 import type { Guard, Wired, Wiring } from './guard.js'
 import { callable, duration, named, onFailure, option, parseOptions, refusal } from './options/schema.js'
 import type { Denial } from './refusing/denial.js'
@@ -267,7 +267,7 @@ function askLeading(wiring: Wiring<Context>, options: Options, holdFor: Ms): voi
 }
 
 function holding(wiring: Wiring<Context>, { options, trailing, albums }: Settings): Wired<Context> {
-  const { services } = wiring
+  const { services, place = '' } = wiring
   const { maxSize = MAX_SIZE, maxKeys = MAX_KEYS, deadline = DEADLINE, commands = 'pass', onError } = options
   const limit = trailing === undefined ? 'albums' : 'trailing'
   const during = `debounce.${limit}`
@@ -279,7 +279,7 @@ function holding(wiring: Wiring<Context>, { options, trailing, albums }: Setting
     deadline,
     overdue: ({ ctx, control: { facts } }, ms) =>
       services.events.tell('overdue', { facts, ctx, guard: 'debounce', limit, ms }),
-    elders: eldersOf(wiring),
+    earlier: getOrInsert(services.shared.earlierBursts, place, () => new Set()),
     async failed(error, ctx) {
       if (onError === undefined) return services.failed(error, during)
       try {

@@ -9,7 +9,7 @@ import { keyText, memberKey } from '../core/subject.js'
 import { guardOf } from './compose.js'
 import type { Admission, Guard, Question, Wired, Wiring } from './guard.js'
 import { activities, onFailure, option, parseOptions, refusal } from './options/schema.js'
-import { noticedBy, type Recent } from './recent.js'
+import { notifiedBy, type Recent } from './recent.js'
 import type { Denial } from './refusing/denial.js'
 import { demandSlot } from './roles/demand.js'
 import type { Services } from './services.js'
@@ -133,7 +133,7 @@ function wire(wiring: Wiring<Context>, permission: string, settings: Settings): 
   const begin = (): void => {
     if (unknown !== undefined) services.failed(unknown, 'wiring')
   }
-  const noticed = deny === 'silent' ? undefined : noticedBy(wiring, base, noticeEvery)
+  const noticed = deny === 'silent' ? undefined : notifiedBy(services, base, noticeEvery, wiring.place)
   const telegram = new ByTelegram(services, permission, grants, noticed)
   // The plan's checks need an actor. Without one, nobody can have the permission.
   const nobody = (facts: Facts): Admission | undefined =>
@@ -218,10 +218,6 @@ class ByTelegram {
 
   private isTimeToSay({ actor }: Facts): boolean {
     if (this.noticed === undefined || actor === undefined) return false
-    const name = keyText(actor)
-    const now = this.services.steady()
-    if (this.noticed.get(name, now) !== undefined) return false
-    this.noticed.set(name, true, now)
-    return true
+    return this.noticed.add(keyText(actor), true, this.services.steady())
   }
 }

@@ -20,7 +20,7 @@ import {
   word,
 } from './options/schema.js'
 import { checkKey, readKey, SCOPES, type ScopeName, scopeOf } from './options/scopes.js'
-import { noticedBy, Recent } from './recent.js'
+import { notifiedBy, Recent } from './recent.js'
 import type { Denial } from './refusing/denial.js'
 import type { Services } from './services.js'
 import { gateOfCommands, TALK } from './throttle.js'
@@ -191,7 +191,12 @@ function wire(wiring: Wiring<Context>, limiter: PointsLimiter, settings: Setting
     reason: 'limited',
     denial: deny,
   })
-  const noticed = noticedBy(wiring, `${GUARD}.${name}`, settings.noticeEvery ?? parseDuration('1m'))
+  const noticed = notifiedBy(
+    wiring.services,
+    `${GUARD}.${name}`,
+    settings.noticeEvery ?? parseDuration('1m'),
+    wiring.place,
+  )
   const consumer = new Consumer(limiter, settings, name, subjectOf, wiring.services, noticed)
   return {
     denial: deny,
@@ -280,9 +285,8 @@ class Consumer {
     if (answer === 'passes') return undefined
     const closed = answer === 'failed'
     if (closed && this.settings.onFailure !== 'closed') return undefined
-    const now = this.services.steady()
-    const notice = this.settings.deny !== 'silent' && this.noticed.get(key, now) === undefined
-    if (notice && this.settings.shadow !== true) this.noticed.set(key, true, now)
+    const { deny, shadow } = this.settings
+    const notice = deny !== 'silent' && shadow !== true && this.noticed.add(key, true, this.services.steady())
     return {
       veto: closed ? 'unavailable' : 'limited',
       by: {

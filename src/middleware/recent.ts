@@ -1,6 +1,6 @@
-import type { Context } from 'grammy'
 import type { Ms } from '../core/duration.js'
-import type { Wiring } from './guard.js'
+import { getOrInsert } from '../core/maps.js'
+import type { Services } from './services.js'
 
 /**
  * A bounded map whose entries expire. It is never swept: there are two generations, and the older is dropped as
@@ -25,6 +25,13 @@ export class Recent<T> {
     return found === undefined || found.until <= now ? undefined : found.item
   }
 
+  /** Adds an entry unless there is one already; returns whether there was none. */
+  add(name: string, item: T, now: Ms): boolean {
+    const isNew = this.get(name, now) === undefined
+    if (isNew) this.set(name, item, now)
+    return isNew
+  }
+
   set(name: string, item: T, now: Ms): void {
     if (now >= this.turnAt || this.newer.size >= this.most / 2) {
       this.older = this.newer
@@ -35,22 +42,10 @@ export class Recent<T> {
   }
 }
 
-const noticed = new WeakMap<object, Map<string, Recent<true>>>()
-
 /**
- * Returns the subjects that a guard has notified recently. Each `guard.reconfigure()` wires guards anew, which must not cause
- * another notice. So the record is kept by the sentinel's events, which all of its chains share, and by the guard's slot and
- * place.
+ * Returns the subjects that a guard has notified recently, by the guard's slot and place. They are shared with the guards that
+ * replace it, since `guard.reconfigure()` must not cause another notice.
  */
-export function noticedBy(
-  { services: { events }, place = '' }: Pick<Wiring<Context>, 'services' | 'place'>,
-  slot: string,
-  noticeEvery: Ms,
-): Recent<true> {
-  const all = noticed.get(events) ?? new Map<string, Recent<true>>()
-  noticed.set(events, all)
-  const name = `${slot} ${noticeEvery} ${place}`
-  const own = all.get(name) ?? new Recent<true>(noticeEvery)
-  all.set(name, own)
-  return own
+export function notifiedBy({ shared }: Services, slot: string, noticeEvery: Ms, place = ''): Recent<true> {
+  return getOrInsert(shared.notified, `${slot} ${noticeEvery} ${place}`, () => new Recent(noticeEvery))
 }

@@ -10,7 +10,7 @@ import { REGISTERED } from './auth.js'
 import { guardOf } from './compose.js'
 import type { Admission, Guard, Wired, Wiring } from './guard.js'
 import { activities, onFailure, option, parseOptions, refusal } from './options/schema.js'
-import { noticedBy } from './recent.js'
+import { notifiedBy } from './recent.js'
 import type { Denial } from './refusing/denial.js'
 import { demandSlot } from './roles/demand.js'
 
@@ -180,15 +180,11 @@ function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Co
       denial: deny,
     })
   }
-  const noticed = noticedBy(wiring, slot, noticeEvery)
+  const noticed = notifiedBy(services, slot, noticeEvery, wiring.place)
   /** Whether a notice is due. For the plan's own refusals the storage decides that; for a veto made here, this function does. */
   const isTimeToSay = ({ actor: who }: Facts): boolean => {
     if (deny === 'silent' || who === undefined) return false
-    const subject = keyText(who)
-    const now = services.steady()
-    if (noticed.get(subject, now) !== undefined) return false
-    noticed.set(subject, true, now)
-    return true
+    return noticed.add(keyText(who), true, services.steady())
   }
   const veto = (facts: Facts): Admission => ({
     veto: reason,

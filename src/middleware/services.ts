@@ -1,3 +1,4 @@
+import type { Update } from 'grammy/types'
 import type { MaybePromise } from '../core/check.js'
 import { type Clock, localClock, ofAnyLength, systemClock, systemTimers, type Timers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
@@ -13,12 +14,15 @@ import type { Storage } from '../storage/storage.js'
 import { Background, type WaitUntil } from './chain/background.js'
 import { Bots, type KnownBot } from './chain/bots.js'
 import { UnderWay } from './chain/under-way.js'
+import type { EarlierBursts } from './debounce/burst.js'
 import type { HookRanEvent, SentinelEvents } from './events.js'
 import { ChatAdministrators } from './exempt/chat-administrators.js'
 import type { ExemptOptions } from './exempt/exemptions.js'
 import { hooksOf } from './hooking/hooking.js'
 import { LastResort } from './last-resort.js'
+import type { Recent } from './recent.js'
 import { type NoticeOptions, Notices } from './refusing/notices.js'
+import type { Conduct } from './throttle/conduct.js'
 import type { PolicyNames, RuntimeLimits } from './throttle/runtime-limits.js'
 
 /** The services that the guards of one chain share. */
@@ -50,8 +54,8 @@ export interface Services {
   readonly roles: Roles
   /** The roles that Telegram assigns. */
   readonly chatRoles: ChatAdministrators
-  /** Subjects that options have put on the block list. */
-  readonly listed: Set<Key>
+  /** What all chains of a sentinel share, however often it is reconfigured. */
+  readonly shared: Shared
   /** Limits that are changed at run time; undefined without that option. */
   readonly runtime?: RuntimeLimits | undefined
   /** Policies by name; undefined without named policies. */
@@ -64,6 +68,42 @@ export interface Services {
   warn(code: string, message: string): void
   /** Releases what was put around the storage. Idempotent; never rejects. */
   letGo(): Promise<void>
+}
+
+/**
+ * What guards remember across `guard.reconfigure()`, which wires them anew. An update is decided by the options in force when it
+ * came, so one from before may still reach guards that have been replaced.
+ */
+export interface Shared {
+  /** Whether the sentinel is closing: no update waits from then on, whichever options it is decided by. */
+  closing: boolean
+  /** Subjects that options have put on the block list. */
+  readonly listed: Set<Key>
+  /** Subjects that were notified recently, by limit. */
+  readonly notified: Map<string, Recent<true>>
+  /** Updates about which a hook has sent a notice. */
+  readonly notifiedByHooks: WeakSet<Update>
+  /** Replaced guards of `concurrency` in which updates wait now. They add and remove themselves. */
+  readonly stragglers: Set<{ drain(): Promise<void> }>
+  /**
+   * Replaced bursts by place (in front of one handler, or of the whole bot), in the order in which they were replaced. Each waits
+   * only for those before it, so that none wait for each other. Bursts in front of other handlers are independent.
+   */
+  readonly earlierBursts: Map<string, Set<EarlierBursts>>
+  /** Conduct of actors with limits that adapt, by slot. */
+  readonly conduct: Map<string, Conduct>
+}
+
+function newShared(): Shared {
+  return {
+    closing: false,
+    listed: new Set(),
+    notified: new Map(),
+    notifiedByHooks: new WeakSet(),
+    stragglers: new Set(),
+    earlierBursts: new Map(),
+    conduct: new Map(),
+  }
 }
 
 /** Options for services. All are optional. */
@@ -124,7 +164,7 @@ export function createServices(options: ServicesOptions): Services {
     shadow: options.shadow ?? false,
     notices: new Notices(options.notices ?? {}, steady, timers, background, failed),
     underWay: new UnderWay(),
-    listed: new Set(),
+    shared: newShared(),
     ...rolesOf(
       options,
       new ChatAdministrators(steady, timers, (error) => failed(error, 'getChatAdministrators')),

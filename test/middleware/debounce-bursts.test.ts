@@ -5,8 +5,7 @@ import { ofAnyLength } from '../../src/core/clock.js'
 import { describe as describeUpdate } from '../../src/core/facts.js'
 import { ALLOWED } from '../../src/core/verdict.js'
 import { type ControlBack, SentinelControl } from '../../src/middleware/chain/control.js'
-import { Bursts, type Part } from '../../src/middleware/debounce/burst.js'
-import type { Elder } from '../../src/middleware/debounce/elders.js'
+import { Bursts, type EarlierBursts, type Part } from '../../src/middleware/debounce/burst.js'
 import { HandTime } from './debounce-time.js'
 
 const QUIET = 100
@@ -52,7 +51,7 @@ class Bench {
   readonly time = new HandTime()
   bursts: Bursts
   /** Of earlier options, until they are drained. */
-  readonly elders = new Set<Elder>()
+  readonly earlier = new Set<EarlierBursts>()
   readonly drained: Promise<void>[] = []
   readonly calls: Call[] = []
   readonly errors: unknown[] = []
@@ -83,9 +82,9 @@ class Bench {
     const failed = async (error: unknown): Promise<void> => {
       this.errors.push(error)
     }
-    const { maxSize, maxKeys, elders } = this
+    const { maxSize, maxKeys, earlier } = this
     return new Bursts({
-      ...{ clock, timers, maxSize, maxKeys, failed, elders },
+      ...{ clock, timers, maxSize, maxKeys, failed, earlier },
       deadline: DEADLINE,
       overdue: ({ ctx }, ms) => {
         expect(ms).toBeGreaterThanOrEqual(DEADLINE)
@@ -262,7 +261,7 @@ test('whatever comes when, and however often other options hold: each message is
       await bench.finishAll()
       await Promise.all(bench.drained)
       expect(bench.besides).toBe(0)
-      expect(bench.elders.size).toBe(0)
+      expect(bench.earlier.size).toBe(0)
       expect(bench.time.pending).toBe(0)
       expect([...bench.waiting.values()].flat()).toEqual([])
       expect(bench.calls.flatMap(({ ids }) => ids)).toHaveLength(taken)
@@ -430,7 +429,7 @@ test('a clock that is put back holds nothing for the difference', async () => {
     maxSize: 10,
     maxKeys: 10,
     failed: async () => {},
-    elders: new Set(),
+    earlier: new Set(),
     deadline: DEADLINE,
     overdue: () => undefined,
   })
@@ -457,7 +456,7 @@ test('a wait longer than timers can count is taken in several', async () => {
     maxSize: 10,
     maxKeys: 10,
     failed: async () => {},
-    elders: new Set(),
+    earlier: new Set(),
     deadline: DEADLINE,
     overdue: () => undefined,
   })

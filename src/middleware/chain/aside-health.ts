@@ -1,4 +1,3 @@
-import { isClosing } from '../concurrency/stragglers.js'
 import type { Services } from '../services.js'
 
 interface Counts {
@@ -16,10 +15,10 @@ export function asideHealth(
   readonly hooks: Counts
   readonly draining?: boolean
 } {
-  const { background, hooksAside, notices } = services
+  const { background, hooksAside, notices, shared } = services
   // With several webhooks, a single drained one does not stop the others.
   const hooked = [...webhooks]
-  const draining = isClosing(services) || (hooked.length > 0 && hooked.every(({ isDraining }) => isDraining))
+  const draining = shared.closing || (hooked.length > 0 && hooked.every(({ isDraining }) => isDraining))
   return {
     background: { running: background.size, dropped: background.dropped },
     unsaid: notices.unsaid,

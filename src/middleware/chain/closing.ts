@@ -1,6 +1,5 @@
 import type { Timers } from '../../core/clock.js'
 import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
-import { beginClosing, stragglersOf } from '../concurrency/stragglers.js'
 import type { Chain } from '../pipeline.js'
 import type { Services } from '../services.js'
 
@@ -24,9 +23,9 @@ export function heldIn({ chain, draining }: Unfinished): Readonly<Record<string,
 
 /** Finishes all background work. */
 async function finish({ services, chain, draining }: Unfinished): Promise<void> {
-  beginClosing(services)
+  services.shared.closing = true
   await chain.drain()
-  await Promise.all([...draining.keys(), ...[...stragglersOf(services)].map((each) => each.drain())])
+  await Promise.all([...draining.keys(), ...[...services.shared.stragglers].map((each) => each.drain())])
   await services.background.drain()
   // Last, since a failure above raises an event, which may run more hooks.
   await services.hooksAside.drain()
@@ -47,7 +46,7 @@ export async function finishInTime(
   const span = parseDuration(within ?? WITHIN, 'close.within')
   const work = async (): Promise<void> => {
     await Promise.all([...webhooks].map((webhook) => webhook.drain(span)))
-    beginClosing(left.services)
+    left.services.shared.closing = true
     await left.chain.drain()
     // Ends the waits of calls behind a 429: their notices are not worth waiting for.
     await calls.close()
@@ -56,7 +55,7 @@ export async function finishInTime(
   if (await ended(work(), span, left.services.timers)) return
   await calls.close()
   // The webhooks may have taken all of the time, so the rest is begun here.
-  beginClosing(left.services)
+  left.services.shared.closing = true
   left.chain.drain().catch((error: unknown) => left.services.failed(error, 'close'))
   left.services.warn(
     'close.unfinished',
@@ -83,7 +82,7 @@ function told(
   const counts = [
     ['webhook', [...webhooks].reduce((sum, { size }) => sum + size, 0)],
     ...chain.unfinished(),
-    ['earlier options', draining.size + stragglersOf(services).size],
+    ['earlier options', draining.size + services.shared.stragglers.size],
     ['background', services.background.size],
     ['hooks', services.hooksAside.size],
   ] as const

@@ -12,7 +12,6 @@ import { Recent } from '../recent.js'
 import type { Services } from '../services.js'
 import { GUARD, WORK } from '../work.js'
 import { type NoPlace, type Place, Places } from './places.js'
-import { isClosing, stragglersOf } from './stragglers.js'
 import { noteWait } from './waits.js'
 
 const NOTICE_EVERY = parseDuration('1m')
@@ -90,7 +89,7 @@ export class Seats {
     const paid = facts.activity === 'payment'
     // In shadow mode no update waits or takes a place beyond the limit.
     if (shadow && !this.places.isFree(bot, key)) return paid ? undefined : this.refusal(bot, key, 0)
-    if (this.superseded && isClosing(this.services)) this.places.close()
+    if (this.superseded && this.services.shared.closing) this.places.close()
     const place = this.places.take(bot, key, { facts, ctx })
     if (this.superseded && isPromise(place)) this.straggle(place)
     const held: Held = { bot, key, paid, handlers: 0, place }
@@ -105,7 +104,7 @@ export class Seats {
    * wait.
    */
   async drain(): Promise<void> {
-    if (isClosing(this.services)) this.places.close()
+    if (this.services.shared.closing) this.places.close()
     else this.superseded = true
     await this.places.settled()
     this.rest()
@@ -114,13 +113,13 @@ export class Seats {
   /** Registers a wait in a guard that was replaced and drained, so that close() knows of it while it lasts. */
   private straggle(waiting: Promise<unknown>): void {
     this.begin()
-    stragglersOf(this.services).add(this)
+    this.services.shared.stragglers.add(this)
     void waiting.then(() => this.rest())
   }
 
   private rest(): void {
     if (this.places.waiting > 0) return
-    stragglersOf(this.services).delete(this)
+    this.services.shared.stragglers.delete(this)
     this.settings.signal?.removeEventListener('abort', this.turnAway)
   }
 
@@ -161,8 +160,7 @@ export class Seats {
     const now = this.services.steady()
     const name = `${bot} ${keyText(key)}`
     const { deny = 'notice', shadow = false } = this.settings
-    const notice = deny !== 'silent' && this.noticed.get(name, now) === undefined
-    if (notice && !shadow) this.noticed.set(name, true, now)
+    const notice = deny !== 'silent' && !shadow && this.noticed.add(name, true, now)
     return { veto: 'busy', by: { guard: GUARD, limit: this.name, retryAfterMs: wait, notice } }
   }
 

@@ -3,7 +3,6 @@ import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { SentinelControl } from '../chain/control.js'
 import type { Onward } from '../guard.js'
-import type { Elder } from './elders.js'
 
 /** A message that is held back, and the way to its handlers. */
 export interface Part {
@@ -24,6 +23,14 @@ export interface Patience {
 
 const AT_ONCE: Patience = { quiet: 0, most: 0 }
 
+/** Bursts of replaced options, some of which still wait or run. */
+export interface EarlierBursts {
+  /** Whether anything of a key waits or runs. */
+  has(key: string): boolean
+  /** Fulfilled as soon as nothing of a key waits or runs. */
+  ended(key: string): Promise<void>
+}
+
 /** What bursts need from their guard, and their bounds. */
 export interface BurstsOptions {
   readonly clock: Clock
@@ -39,7 +46,7 @@ export interface BurstsOptions {
   /** Called with an exception of handlers. Must neither throw nor reject. */
   readonly failed: (error: unknown, ctx: Context) => Promise<void>
   /** Bursts that were wired with earlier options. These bursts join the set when they are drained. */
-  readonly elders: Set<Elder>
+  readonly earlier: Set<EarlierBursts>
 }
 
 interface Burst {
@@ -90,7 +97,7 @@ interface Lane {
  *
  * After `reconfigure()`, bursts of earlier options go first: their lane must be empty before a burst of the same key is handled.
  */
-export class Bursts implements Elder {
+export class Bursts implements EarlierBursts {
   private readonly lanes = new Map<string, Lane>()
   /** All waiting bursts, oldest first. */
   private readonly held = new Set<Burst>()
@@ -148,10 +155,10 @@ export class Bursts implements Elder {
   /** Handles everything that waits, lets later messages wait for their turn only, and waits for the handlers. */
   async drain(): Promise<void> {
     this.closed = true
-    this.options.elders.add(this)
+    this.options.earlier.add(this)
     this.seal()
     while (this.running.size > 0) await Promise.all(this.running)
-    this.options.elders.delete(this)
+    this.options.earlier.delete(this)
   }
 
   /**
@@ -185,17 +192,17 @@ export class Bursts implements Elder {
   /** Whether something of a key waits or runs, here or in bursts of earlier options. */
   private isBusy(key: string): boolean {
     if (this.has(key)) return true
-    for (const elder of this.options.elders) {
-      if (elder === this) return false
-      if (elder.has(key)) return true
+    for (const earlier of this.options.earlier) {
+      if (earlier === this) return false
+      if (earlier.has(key)) return true
     }
     return false
   }
 
   private async waitBehind(key: string): Promise<void> {
-    for (const elder of this.options.elders) {
-      if (elder === this) return
-      await elder.ended(key)
+    for (const earlier of this.options.earlier) {
+      if (earlier === this) return
+      await earlier.ended(key)
     }
   }
 
@@ -327,7 +334,7 @@ export class Bursts implements Elder {
     }
     // Lets the middleware that brought the last message return first: handlers may call the bot again synchronously.
     await undefined
-    if (!beside && this.options.elders.size > 0) await this.waitBehind(lane.key)
+    if (!beside && this.options.earlier.size > 0) await this.waitBehind(lane.key)
     if (seated !== true) begun()
     try {
       await (seated === true ? next(begun) : next())

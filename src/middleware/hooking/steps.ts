@@ -1,12 +1,11 @@
 import type { Context } from 'grammy'
-import type { Update } from 'grammy/types'
 import { isPromise, type MaybePromise } from '../../core/check.js'
 import { parseDuration } from '../../core/duration.js'
 import type { Facts } from '../../core/facts.js'
 import type { Activity } from '../../core/kinds.js'
 import { keyText } from '../../core/subject.js'
 import { ALLOWED, type Denied, type Verdict } from '../../core/verdict.js'
-import { Recent } from '../recent.js'
+import { notifiedBy } from '../recent.js'
 import type { Services } from '../services.js'
 import type { AfterEvent, BeforeEvent } from './hook-points.js'
 
@@ -26,28 +25,6 @@ export interface HookVeto {
 }
 
 const NOTICE_EVERY = parseDuration('1m')
-
-/** The notices sent because of hooks. */
-interface Said {
-  /** Actors who were notified recently, by hook. */
-  readonly lately: Recent<true>
-  /** Updates that already caused a notice. */
-  readonly updates: WeakSet<Update>
-}
-
-/**
- * Keyed by the hook registry that all chains of a sentinel share: several hooks, each in front of a handler, may stop one update.
- */
-const all = new WeakMap<object, Said>()
-
-function saidBy({ hooks }: Services): Said {
-  let said = all.get(hooks)
-  if (said === undefined) {
-    said = { lately: new Recent(NOTICE_EVERY), updates: new WeakSet() }
-    all.set(hooks, said)
-  }
-  return said
-}
 
 /** Runs the hooks before and after the guards of a chain. Used only if there are hooks. */
 export class Steps {
@@ -99,12 +76,13 @@ export class Steps {
 
   /** Whether to notify the actor whom a hook stopped: at most once a minute per hook, and once per update. */
   isNotice({ hook }: HookVeto, facts: Facts, ctx: Context): boolean {
-    const now = this.services.steady()
-    const said = saidBy(this.services)
+    const { services } = this
+    const { shared, steady } = services
     const name = `${ctx.me.id} ${hook} ${facts.actor === undefined ? '' : keyText(facts.actor)}`
-    if (said.updates.has(ctx.update) || said.lately.get(name, now) !== undefined) return false
-    said.updates.add(ctx.update)
-    said.lately.set(name, true, now)
+    const lately = notifiedBy(services, 'hook', NOTICE_EVERY)
+    // Several hooks, each in front of a handler, may stop one update.
+    if (shared.notifiedByHooks.has(ctx.update) || !lately.add(name, true, steady())) return false
+    shared.notifiedByHooks.add(ctx.update)
     return true
   }
 

@@ -2,6 +2,7 @@ import type { Context } from 'grammy'
 import type { Ms } from '../../core/duration.js'
 import type { Facts } from '../../core/facts.js'
 import { later } from '../../core/later.js'
+import { getOrInsert } from '../../core/maps.js'
 import { type Key, keyText } from '../../core/subject.js'
 import type { Wired } from '../guard.js'
 import type { Services } from '../services.js'
@@ -139,12 +140,9 @@ function nameOf(bot: number, actor: Key): string {
   return `${bot} ${keyText(actor)}`
 }
 
-/** By events object, which all chains of a sentinel share, and slot. */
-const conducts = new WeakMap<object, Map<string, Conduct>>()
-
 /** Forgets a subject's conduct with every limit, for an erasure. Settled when no change of it is being written. */
-export async function forgetConduct({ events }: Services, bot: number, actor: Key): Promise<void> {
-  const all = [...(conducts.get(events)?.values() ?? [])]
+export async function forgetConduct({ shared }: Services, bot: number, actor: Key): Promise<void> {
+  const all = [...shared.conduct.values()]
   await Promise.all(all.map((conduct) => conduct.forget(bot, actor)))
 }
 
@@ -156,14 +154,7 @@ export function watchConduct(
   adaptation: Adaptation,
   counts: (facts: Facts) => boolean,
 ): Wired<Context> {
-  const known = conducts.get(services.events) ?? new Map<string, Conduct>()
-  conducts.set(services.events, known)
-  let conduct = known.get(slot)
-  if (conduct === undefined) {
-    conduct = new Conduct(services, slot, name, adaptation)
-    known.set(slot, conduct)
-  }
-  const own = conduct
+  const own = getOrInsert(services.shared.conduct, slot, () => new Conduct(services, slot, name, adaptation))
   let begun = false
   return {
     begin() {
