@@ -334,6 +334,18 @@ test('a title or tag stays with its bearer, whatever becomes of their status', a
   expect(group.member(bob)).not.toHaveProperty('tag')
 })
 
+test('somebody restricted may pin and open topics only where the group lets its members', async () => {
+  const forum = telegram.createGroup({ title: 'Forum', owner: olga, members: [bob], forum: true })
+  const allowed = { can_send_messages: true, can_pin_messages: true, can_manage_topics: true }
+  const rules = await olga.in(forum).sends('Be kind')
+  await olga.in(forum).restricts(bob, allowed)
+  await expect(bob.in(forum).pins(rules)).rejects.toThrow('not enough rights')
+  await expect(bob.in(forum).createsTopic('Chatter')).rejects.toThrow('not enough rights')
+  await olga.in(forum).permits(allowed)
+  await bob.in(forum).pins(rules)
+  await bob.in(forum).createsTopic('Chatter')
+})
+
 test('a basic group has neither bans nor restrictions', async () => {
   const cellar = telegram.createGroup({ title: 'Cellar', owner: olga, members: [bob], basic: true })
   await expect(olga.in(cellar).restricts(bob)).rejects.toThrow(

@@ -2,7 +2,7 @@ import type { Account } from './accounts.js'
 import { isGroup, type SharedChat } from './chats.js'
 import type { StoredFile } from './files.js'
 import { photoSizes } from './media.js'
-import { hasRight, isAdministrator, isPermitted, type Permissions } from './members.js'
+import { hasRight, mayManage, type Permissions } from './members.js'
 import { post } from './posting.js'
 import { badRequest } from './refusal.js'
 import type { World } from './world.js'
@@ -124,7 +124,5 @@ export function setSenderBanned(
 }
 
 function mayChangeInfo(world: World, chat: SharedChat, author: Account): boolean {
-  const membership = world.membership(chat, author.id)
-  if (isAdministrator(membership)) return hasRight(membership, 'can_change_info')
-  return isGroup(chat) && isPermitted(chat, membership, 'can_change_info')
+  return mayManage(chat, world.membership(chat, author.id), 'can_change_info')
 }

@@ -92,6 +92,15 @@ export function isPermitted(
   return membership.status !== 'restricted' || membership.permissions[permission]
 }
 
+/** Whether somebody may do what members need a permission for, and administrators the right of the same name. */
+export function mayManage(
+  chat: { readonly permissions: Permissions },
+  membership: Membership,
+  what: Right & keyof Permissions,
+): boolean {
+  return isAdministrator(membership) ? hasRight(membership, what) : isPermitted(chat, membership, what)
+}
+
 /** Whether a restriction allows everything that can be sent, and therefore is none. */
 export function isUnrestricted(permissions: Permissions): boolean {
   return PERMISSIONS.slice(0, 10).every((name) => permissions[name])

@@ -1,6 +1,6 @@
 import type { Account } from './accounts.js'
 import type { StoredMessage, WorldChat } from './chats.js'
-import { hasRight, isAdministrator } from './members.js'
+import { hasRight, mayManage } from './members.js'
 import { post, withoutReply } from './posting.js'
 import { badRequest } from './refusal.js'
 import { isService } from './service-messages.js'
@@ -45,10 +45,6 @@ function assertMayPin(world: World, chat: WorldChat, author: Account): void {
   const may =
     chat.kind === 'channel'
       ? hasRight(membership, 'can_edit_messages')
-      : isAdministrator(membership)
-        ? hasRight(membership, 'can_pin_messages')
-        : membership.status === 'restricted'
-          ? membership.isMember && membership.permissions.can_pin_messages
-          : membership.status === 'member' && chat.permissions.can_pin_messages === true
+      : mayManage(chat, membership, 'can_pin_messages')
   if (!may) throw badRequest('not enough rights to manage pinned messages in the chat')
 }

@@ -1,7 +1,7 @@
 import type { ForumTopic, Message } from 'grammy/types'
 import type { Account } from './accounts.js'
 import type { Forum, SharedChat, StoredMessage, Topic } from './chats.js'
-import { hasRight } from './members.js'
+import { mayManage } from './members.js'
 import { assertRight } from './membership.js'
 import { type Content, post } from './posting.js'
 import { badRequest } from './refusal.js'
@@ -34,7 +34,7 @@ export function topicOf(chat: SharedChat, threadId: number): Topic {
 /** Creates a topic with a service message, whose id becomes the topic's id. */
 export function createTopic(world: World, chat: SharedChat, author: Account, look: TopicLook): Topic {
   const forum = forumOf(chat)
-  if (!mayManage(world, chat, author)) throw badRequest('not enough rights to create a topic')
+  if (!mayManageTopics(world, chat, author)) throw badRequest('not enough rights to create a topic')
   if (forum.topics.size >= MOST_TOPICS) throw badRequest('too many topics')
   const name = checkedName(look.name ?? '')
   const color = look.iconColor ?? COLORS[0]
@@ -111,7 +111,7 @@ export function messagesIn(chat: SharedChat, topic: Topic): readonly StoredMessa
 
 /** Checks whether somebody may write in the topic. Closed topics are open to their creator and to those who can manage topics. */
 export function assertOpen(world: World, chat: SharedChat, author: Account, topic: Topic): void {
-  if (topic.isClosed && topic.creatorId !== author.id && !mayManage(world, chat, author))
+  if (topic.isClosed && topic.creatorId !== author.id && !mayManageTopics(world, chat, author))
     throw badRequest('TOPIC_CLOSED')
 }
 
@@ -170,14 +170,10 @@ function checkedName(name: string): string {
 
 /** A topic can be changed by its creator and by those who can manage topics. */
 function assertMayChange(world: World, chat: SharedChat, author: Account, topic: Topic): void {
-  if (topic.creatorId !== author.id && !mayManage(world, chat, author))
+  if (topic.creatorId !== author.id && !mayManageTopics(world, chat, author))
     throw badRequest('not enough rights to edit the topic')
 }
 
-function mayManage(world: World, chat: SharedChat, account: Account): boolean {
-  const membership = world.membership(chat, account.id)
-  if (membership.status === 'restricted')
-    return membership.isMember && membership.permissions.can_manage_topics
-  if (membership.status === 'member') return chat.permissions.can_manage_topics === true
-  return hasRight(membership, 'can_manage_topics')
+function mayManageTopics(world: World, chat: SharedChat, account: Account): boolean {
+  return mayManage(chat, world.membership(chat, account.id), 'can_manage_topics')
 }
