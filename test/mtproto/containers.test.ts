@@ -2,10 +2,8 @@ import { gzipSync } from 'node:zlib'
 import { CONTAINER, COPY, GZIP, type TlObject } from '../../src/mtproto/protocol/tl/object.js'
 import { currentSchema } from '../../src/mtproto/protocol/tl/schema.js'
 import { encodeObject, TlWriter } from '../../src/mtproto/protocol/tl/writer.js'
-import { MtprotoServer } from '../../src/telegram/mtproto/server.js'
-import { createClock } from '../../src/telegram/world/clock.js'
-import { World } from '../../src/telegram/world/world.js'
-import { type Came, RawClient } from './raw-client.js'
+import { client, onClient, server } from './bare-server.js'
+import type { Came } from './raw-client.js'
 
 // https://core.telegram.org/mtproto/service_messages#containers and what is about the numbers of messages.
 
@@ -14,20 +12,7 @@ const PING = { _: 'mt_ping', ping_id: 7n }
 const schema = currentSchema()
 const signed = (id: bigint) => BigInt.asIntN(64, id)
 
-let server: MtprotoServer
-let client: RawClient
-
-beforeEach(async () => {
-  server = new MtprotoServer(new World(createClock('real')))
-  await server.listen()
-  client = await RawClient.connect(server.port)
-  await client.shakeHands(server.key.pem)
-})
-
-afterEach(async () => {
-  client.close()
-  await server.close()
-})
+onClient()
 
 const named = (name: string) => client.until(({ object }) => object._ === name)
 

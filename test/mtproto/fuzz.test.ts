@@ -13,12 +13,10 @@ import { TlReader } from '../../src/mtproto/protocol/tl/reader.js'
 import { currentSchema } from '../../src/mtproto/protocol/tl/schema.js'
 import { encodeObject, TlWriter } from '../../src/mtproto/protocol/tl/writer.js'
 import { Connection } from '../../src/telegram/mtproto/connections/connection.js'
-import { MtprotoServer } from '../../src/telegram/mtproto/server.js'
-import { createClock } from '../../src/telegram/world/clock.js'
-import { World } from '../../src/telegram/world/world.js'
 import { type Random, randomOf } from '../fuzz-updates.js'
+import { client, onClient, server } from './bare-server.js'
 import { obfuscated } from './obfuscated.js'
-import { RawClient, type Speech } from './raw-client.js'
+import type { Speech } from './raw-client.js'
 
 /** A million takes some minutes: `FUZZ=1000000`. */
 const TIMES = Number(process.env.FUZZ ?? 5000)
@@ -165,22 +163,11 @@ test(`reads ${TIMES} blobs that nobody would send, and refuses each in its own w
 })
 
 describe('a server', () => {
-  let server: MtprotoServer
-  let client: RawClient
+  onClient()
 
   beforeEach(async () => {
-    const world = new World(createClock('real'))
-    server = new MtprotoServer(world)
-    await server.listen()
-    client = await RawClient.connect(server.port)
-    await client.shakeHands(server.key.pem)
     // Whoever says nothing after that is let go.
     await client.call({ _: 'help.getConfig' })
-  })
-
-  afterEach(async () => {
-    client.close()
-    await server.close()
   })
 
   test(`takes ${TIMES} frames, handshakes and encrypted messages of nonsense, and serves on (seed ${SEED})`, async () => {

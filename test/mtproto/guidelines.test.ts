@@ -4,28 +4,20 @@ import { authKeyId, encrypt, sha256 } from '../../src/mtproto/protocol/message.j
 import type { TlObject } from '../../src/mtproto/protocol/tl/object.js'
 import { currentSchema } from '../../src/mtproto/protocol/tl/schema.js'
 import { encodeObject } from '../../src/mtproto/protocol/tl/writer.js'
-import { MtprotoServer } from '../../src/telegram/mtproto/server.js'
 import { AuthKey } from '../../src/telegram/mtproto/sessions/auth-keys.js'
-import { createClock } from '../../src/telegram/world/clock.js'
-import { World } from '../../src/telegram/world/world.js'
-import { type Came, RawClient } from './raw-client.js'
+import { onServer, server, stranger } from './bare-server.js'
+import type { Came, RawClient } from './raw-client.js'
 
 // https://core.telegram.org/mtproto/security_guidelines and https://core.telegram.org/mtproto/auth_key, as far as they bind a server.
 
 const CONFIG = { _: 'help.getConfig' }
 
-let server: MtprotoServer
+onServer()
+
 let client: RawClient
 
 beforeEach(async () => {
-  server = new MtprotoServer(new World(createClock('real')))
-  await server.listen()
-  client = await RawClient.connect(server.port)
-})
-
-afterEach(async () => {
-  client.close()
-  await server.close()
+  client = await stranger()
 })
 
 /** Another value of one field of one object. */

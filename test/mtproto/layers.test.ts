@@ -6,10 +6,7 @@ import { encodeObject } from '../../src/mtproto/protocol/tl/writer.js'
 import { fitted } from '../../src/telegram/mtproto/layers/fit.js'
 import { layers } from '../../src/telegram/mtproto/layers/layers.js'
 import { CHANGED } from '../../src/telegram/mtproto/layers/table.js'
-import { MtprotoServer } from '../../src/telegram/mtproto/server.js'
-import { createClock } from '../../src/telegram/world/clock.js'
-import { World } from '../../src/telegram/world/world.js'
-import { RawClient } from './raw-client.js'
+import { client, onClient, server } from './bare-server.js'
 
 const current = currentSchema()
 const idIn = (layer: number, name: string) => layers().schema(layer).byName(name)?.id.toString(16)
@@ -96,20 +93,7 @@ class Watched extends Schema {
 }
 
 describe('over the wire', () => {
-  let server: MtprotoServer
-  let client: RawClient
-
-  beforeEach(async () => {
-    server = new MtprotoServer(new World(createClock('real')))
-    await server.listen()
-    client = await RawClient.connect(server.port)
-    await client.shakeHands(server.key.pem)
-  })
-
-  afterEach(async () => {
-    client.close()
-    await server.close()
-  })
+  onClient()
 
   const inLayer = (layer: number, query: TlObject): TlObject => ({ _: 'invokeWithLayer', layer, query })
   const login = (token: string) => ({

@@ -1,15 +1,12 @@
 import { connect, type Socket } from 'node:net'
 import { Buffered, intermediate } from '../../src/mtproto/protocol/framing.js'
-import { DataCentres } from '../../src/telegram/mtproto/data-centres.js'
-import { LIMITS, type Limits, MtprotoServer } from '../../src/telegram/mtproto/server.js'
-import { createClock } from '../../src/telegram/world/clock.js'
-import { World } from '../../src/telegram/world/world.js'
-import { RawClient } from './raw-client.js'
+import { LIMITS, type Limits } from '../../src/telegram/mtproto/server.js'
+import { closeBehind, kept, known, server, serve as serveWith } from './bare-server.js'
 
 const CONFIG = { _: 'help.getConfig' }
 
-let server: MtprotoServer
-let sockets: Socket[]
+closeBehind()
+
 /** What is to be done, and after how long. */
 let due: Map<() => void, number>
 
@@ -33,20 +30,12 @@ function pass(ms: number): void {
 
 async function serve(limits: Partial<Limits>): Promise<void> {
   due = new Map()
-  const world = new World(createClock('real'))
-  server = new MtprotoServer(world, 2, new DataCentres(world), { ...LIMITS, timers, ...limits })
-  await server.listen()
-  sockets = []
+  await serveWith({ timers, ...limits })
 }
-
-afterEach(async () => {
-  for (const socket of sockets) socket.destroy()
-  await server.close()
-})
 
 async function open(): Promise<Socket> {
   const socket = connect(server.port, '127.0.0.1')
-  sockets.push(socket)
+  kept({ close: () => socket.destroy() })
   socket.on('error', () => undefined)
   socket.resume()
   await new Promise<void>((done) => socket.once('connect', done))
@@ -72,35 +61,23 @@ test.each<[string, Buffer]>([
 
 test('whoever has exchanged a key and says nothing with it is let go; whoever does stays', async () => {
   await serve({})
-  const [silent, active] = [await RawClient.connect(server.port), await RawClient.connect(server.port)]
-  try {
-    await silent.shakeHands(server.key.pem)
-    await active.shakeHands(server.key.pem)
-    await active.call(CONFIG)
-    pass(LIMITS.handshake)
-    await silent.untilClosed()
-    expect(active.closed).toBe(false)
-    expect(await active.call(CONFIG)).toMatchObject({ _: 'config' })
-  } finally {
-    silent.close()
-    active.close()
-  }
+  const [silent, active] = [await known(), await known()]
+  await active.call(CONFIG)
+  pass(LIMITS.handshake)
+  await silent.untilClosed()
+  expect(active.closed).toBe(false)
+  expect(await active.call(CONFIG)).toMatchObject({ _: 'config' })
 })
 
 test('whoever falls silent is let go', async () => {
   await serve({})
-  const client = await RawClient.connect(server.port)
-  try {
-    await client.shakeHands(server.key.pem)
-    await client.call(CONFIG)
-    pass(LIMITS.silence)
-    expect(await client.call(CONFIG)).toMatchObject({ _: 'config' })
-    pass(LIMITS.silence)
-    pass(LIMITS.silence)
-    await client.untilClosed()
-  } finally {
-    client.close()
-  }
+  const client = await known()
+  await client.call(CONFIG)
+  pass(LIMITS.silence)
+  expect(await client.call(CONFIG)).toMatchObject({ _: 'config' })
+  pass(LIMITS.silence)
+  pass(LIMITS.silence)
+  await client.untilClosed()
 })
 
 test('more connections than may be are closed as they speak; when some go, others may', async () => {
@@ -113,10 +90,8 @@ test('more connections than may be are closed as they speak; when some go, other
   expect(server.connections).toBe(3)
   first[0]?.destroy()
   while (server.connections > 2) await new Promise((done) => setImmediate(done))
-  const client = await RawClient.connect(server.port)
-  await client.shakeHands(server.key.pem)
+  const client = await known()
   expect(await client.call(CONFIG)).toMatchObject({ _: 'config' })
-  client.close()
 })
 
 test('and those that do not speak, with the time', async () => {
@@ -129,23 +104,18 @@ test('and those that do not speak, with the time', async () => {
 
 test('whoever asks and never reads is let go, and takes no memory without end', async () => {
   await serve({})
-  const client = await RawClient.connect(server.port)
-  try {
-    await client.shakeHands(server.key.pem)
-    client.pause()
-    const bytes = Buffer.alloc(400_000)
-    const file = { _: 'upload.file', type: { _: 'storage.fileUnknown' }, mtime: 0, bytes }
-    server.rpc.run = async () => file
-    const before = process.memoryUsage().external
-    for (let n = 0; n < 20_000 && server.connections > 0; n++) {
-      client.send(CONFIG)
-      if (n % 20 === 0) await new Promise((done) => setImmediate(done))
-    }
-    expect(server.connections).toBe(0)
-    expect(process.memoryUsage().external - before).toBeLessThan(300e6)
-  } finally {
-    client.close()
+  const client = await known()
+  client.pause()
+  const bytes = Buffer.alloc(400_000)
+  const file = { _: 'upload.file', type: { _: 'storage.fileUnknown' }, mtime: 0, bytes }
+  server.rpc.run = async () => file
+  const before = process.memoryUsage().external
+  for (let n = 0; n < 20_000 && server.connections > 0; n++) {
+    client.send(CONFIG)
+    if (n % 20 === 0) await new Promise((done) => setImmediate(done))
   }
+  expect(server.connections).toBe(0)
+  expect(process.memoryUsage().external - before).toBeLessThan(300e6)
 })
 
 test('a frame may come byte by byte; what is buffered is copied few times', () => {

@@ -1,39 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { abridged, full, intermediate, paddedIntermediate } from '../../src/mtproto/protocol/framing.js'
 import type { TlObject } from '../../src/mtproto/protocol/tl/object.js'
-import { MtprotoServer } from '../../src/telegram/mtproto/server.js'
-import { createClock } from '../../src/telegram/world/clock.js'
-import { World } from '../../src/telegram/world/world.js'
+import { kept, known, onServer, server, stranger, world } from './bare-server.js'
 import { obfuscated } from './obfuscated.js'
-import { plainly, RawClient, type Speech } from './raw-client.js'
+import { plainly, type RawClient, type Speech } from './raw-client.js'
 
-let world: World
-let server: MtprotoServer
-let clients: RawClient[]
-
-beforeEach(async () => {
-  world = new World(createClock('real'))
-  server = new MtprotoServer(world)
-  await server.listen()
-  clients = []
-})
-
-afterEach(async () => {
-  for (const client of clients) client.close()
-  await server.close()
-})
-
-async function client(speech?: Speech): Promise<RawClient> {
-  const made = await RawClient.connect(server.port, speech)
-  clients.push(made)
-  return made
-}
-
-async function known(): Promise<RawClient> {
-  const made = await client()
-  await made.shakeHands(server.key.pem)
-  return made
-}
+onServer()
 
 const CONFIG = { _: 'help.getConfig' }
 
@@ -48,13 +20,13 @@ describe('every transport on the one port', () => {
     ['obfuscated padded', () => obfuscated(0xdddddddd, paddedIntermediate)],
   ]
   test.each(speeches)('%s', async (_, speech) => {
-    const made = await client(speech())
+    const made = await stranger(speech())
     await made.shakeHands(server.key.pem)
     expect(await made.call(CONFIG)).toMatchObject({ _: 'config', this_dc: 2 })
   })
 
   test('what is none of them is not spoken to', async () => {
-    const made = await client({ framing: intermediate, opening: randomBytes(64).fill(0x55, 0, 8) })
+    const made = await stranger({ framing: intermediate, opening: randomBytes(64).fill(0x55, 0, 8) })
     await made.untilClosed()
   })
 })
@@ -71,7 +43,7 @@ describe('the exchange of a key', () => {
     ['for media', { dc: -2 }],
     ['in test mode', { dc: 10_002 }],
   ])('%s', async (_, options) => {
-    const made = await client()
+    const made = await stranger()
     await made.shakeHands(server.key.pem, options)
     made.send(CONFIG)
     const { object } = await made.until(({ answers }) => answers !== undefined)
@@ -79,7 +51,7 @@ describe('the exchange of a key', () => {
   })
 
   test('a key that nobody knows is told apart from one that is', async () => {
-    const made = await client()
+    const made = await stranger()
     made.authKey = randomBytes(256)
     made.send(CONFIG)
     expect(await made.untilError()).toBe(-404)
@@ -165,14 +137,14 @@ describe('a session', () => {
     const first = await made.until(({ answers }) => answers === id)
     made.close()
     const next = await made.again(server.port)
-    clients.push(next)
+    kept(next)
     next.send({ _: 'mt_ping', ping_id: 1n })
     expect((await next.until(({ answers }) => answers === id)).messageId).toBe(first.messageId)
     next.send({ _: 'mt_msgs_ack', msg_ids: [BigInt.asIntN(64, first.messageId)] }, { content: false })
     next.send({ _: 'mt_ping', ping_id: 2n })
     await next.until(({ object }) => object._ === 'mt_pong' && object.ping_id === 2n)
     const last = await next.again(server.port)
-    clients.push(last)
+    kept(last)
     last.send({ _: 'mt_ping', ping_id: 3n })
     await last.until(({ object }) => object._ === 'mt_pong' && object.ping_id === 3n)
     expect(last.came.some(({ answers }) => answers === id)).toBe(false)

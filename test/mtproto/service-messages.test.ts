@@ -1,8 +1,6 @@
 import type { TlObject } from '../../src/mtproto/protocol/tl/object.js'
-import { MtprotoServer } from '../../src/telegram/mtproto/server.js'
-import { createClock } from '../../src/telegram/world/clock.js'
-import { World } from '../../src/telegram/world/world.js'
-import { type Came, RawClient } from './raw-client.js'
+import { client, kept, onClient, server, world } from './bare-server.js'
+import type { Came, RawClient } from './raw-client.js'
 
 // https://core.telegram.org/mtproto/service_messages and https://core.telegram.org/mtproto/service_messages_about_messages, from top
 // to bottom; what is about the ids of messages is in server.test.ts.
@@ -11,29 +9,7 @@ const CONFIG = { _: 'help.getConfig' }
 const PING = { _: 'mt_ping', ping_id: 7n }
 const signed = (id: bigint) => BigInt.asIntN(64, id)
 
-let world: World
-let server: MtprotoServer
-let client: RawClient
-let clients: RawClient[]
-
-beforeEach(async () => {
-  world = new World(createClock('real'))
-  server = new MtprotoServer(world)
-  await server.listen()
-  clients = []
-  client = kept(await RawClient.connect(server.port))
-  await client.shakeHands(server.key.pem)
-})
-
-afterEach(async () => {
-  for (const each of clients) each.close()
-  await server.close()
-})
-
-function kept(made: RawClient): RawClient {
-  clients.push(made)
-  return made
-}
+onClient()
 
 const named = (name: string) => client.until(({ object }) => object._ === name)
 
@@ -341,6 +317,20 @@ test('a quick acknowledgement is the beginning of what msg_key was cut from', as
   await named('config')
   expect(client.tokens.came).toHaveLength(1)
   expect(client.tokens.came).toEqual(client.tokens.due)
+})
+
+const begun = () => client.came.filter(({ object }) => object._ === 'mt_new_session_created')
+
+test('a new session is told of once', async () => {
+  await client.call({ _: 'help.getConfig' })
+  await client.call({ _: 'help.getNearestDc' })
+  expect(begun()).toHaveLength(1)
+})
+
+test('a session that begins with a container begins with the first message in it', async () => {
+  const { ids } = client.sendContainer([{ _: 'help.getConfig' }, { _: 'help.getNearestDc' }])
+  await client.until(({ answers }) => answers === ids[1])
+  expect(begun().map(({ object }) => object.first_msg_id)).toEqual([ids[0]])
 })
 
 function noise(length: number): string {

@@ -1,29 +1,19 @@
 import { randomBytes } from 'node:crypto'
-import { MtprotoServer } from '../../src/telegram/mtproto/server.js'
-import { createClock } from '../../src/telegram/world/clock.js'
-import { World } from '../../src/telegram/world/world.js'
+import { authKeyId } from '../../src/mtproto/protocol/message.js'
+import { known, onServer, server } from './bare-server.js'
 import { bind, type Wrong } from './binding.js'
 import { RawClient } from './raw-client.js'
 
 const CONFIG = { _: 'help.getConfig' }
 
-let server: MtprotoServer
+onServer()
+
 let permanent: RawClient
 let temporary: RawClient
 
 beforeEach(async () => {
-  server = new MtprotoServer(new World(createClock('real')))
-  await server.listen()
-  permanent = await RawClient.connect(server.port)
-  await permanent.shakeHands(server.key.pem)
-  temporary = await RawClient.connect(server.port)
-  await temporary.shakeHands(server.key.pem, { expiresIn: 3600 })
-})
-
-afterEach(async () => {
-  permanent.close()
-  temporary.close()
-  await server.close()
+  permanent = await known()
+  temporary = await known(undefined, { expiresIn: 3600 })
 })
 
 const bound = { _: 'value', value: true }
@@ -103,4 +93,19 @@ test('nobody knows one that has ended, nor one whose permanent key was destroyed
   expect(await permanent.untilError()).toBe(-404)
   temporary.send(CONFIG)
   expect(await temporary.untilError()).toBe(-404)
+})
+
+test('temporary keys are dropped when asked, but for those that are named, the one that asks, and those of others', async () => {
+  const others = await known()
+  const made = () => known(undefined, { expiresIn: 600 })
+  const [asking, kept, dropped, foreign] = [await made(), await made(), await made(), await made()]
+  for (const client of [asking, kept, dropped]) await bind(client, permanent.authKey)
+  await bind(foreign, others.authKey)
+  const except_auth_keys = [BigInt.asIntN(64, authKeyId(kept.authKey))]
+  expect(await asking.call({ _: 'auth.dropTempAuthKeys', except_auth_keys })).toMatchObject({ value: true })
+  for (const client of [permanent, asking, kept, foreign]) {
+    expect(await client.call(CONFIG)).toMatchObject({ _: 'config' })
+  }
+  dropped.send(CONFIG)
+  expect(await dropped.untilError()).toBe(-404)
 })

@@ -1,43 +1,15 @@
 import { connect, type Socket } from 'node:net'
 import { abridged } from '../../src/mtproto/protocol/framing.js'
-import { DataCentres } from '../../src/telegram/mtproto/data-centres.js'
-import { LIMITS, type Limits, MtprotoServer } from '../../src/telegram/mtproto/server.js'
-import { createClock } from '../../src/telegram/world/clock.js'
-import { World } from '../../src/telegram/world/world.js'
+import { closeBehind, kept, known, serve, server, stranger } from './bare-server.js'
 import { obfuscated } from './obfuscated.js'
-import { plainly, RawClient, type Speech } from './raw-client.js'
+import { plainly, type RawClient, type Speech } from './raw-client.js'
 
 // https://core.telegram.org/mtproto/mtproto-transports#transport-errors; -404 for unknown keys is in server.test.ts.
 
 const CONFIG = { _: 'help.getConfig' }
 const ABRIDGED: Speech = { framing: abridged, opening: Buffer.from([0xef]) }
 
-let server: MtprotoServer
-let clients: { close(): void }[]
-
-async function serve(limits: Partial<Limits> = {}): Promise<void> {
-  const world = new World(createClock('real'))
-  server = new MtprotoServer(world, 2, new DataCentres(world), { ...LIMITS, ...limits })
-  await server.listen()
-  clients = []
-}
-
-afterEach(async () => {
-  for (const client of clients) client.close()
-  await server.close()
-})
-
-async function client(speech?: Speech): Promise<RawClient> {
-  const made = await RawClient.connect(server.port, speech)
-  clients.push(made)
-  return made
-}
-
-async function known(speech?: Speech): Promise<RawClient> {
-  const made = await client(speech)
-  await made.shakeHands(server.key.pem)
-  return made
-}
+closeBehind()
 
 /** The error that ends a connection. */
 async function farewell(of: RawClient): Promise<number> {
@@ -51,7 +23,7 @@ test.each([
   ['for a temporary key', { expiresIn: 3600 }],
 ])('-444: a key for another data centre, %s', async (_, options) => {
   await serve()
-  const made = await client()
+  const made = await stranger()
   const [code] = await Promise.all([
     farewell(made),
     expect(made.shakeHands(server.key.pem, { ...options, dc: 4 })).rejects.toThrow('closed'),
@@ -67,7 +39,7 @@ describe('-429: too much', () => {
   ])('of connections, however they speak: %s', async (_, speech) => {
     await serve({ connections: 1 })
     const first = await known()
-    const second = await client(speech())
+    const second = await stranger(speech())
     await second.when(() => (server.connections === 1 ? true : undefined))
     expect(await farewell(second)).toBe(-429)
     expect(await first.call(CONFIG)).toMatchObject({ _: 'config' })
@@ -109,7 +81,7 @@ describe('-429: too much', () => {
 
 async function open(): Promise<Socket> {
   const socket = connect(server.port, '127.0.0.1')
-  clients.push({ close: () => socket.destroy() })
+  kept({ close: () => socket.destroy() })
   socket.on('error', () => undefined)
   socket.resume()
   await new Promise<void>((done) => socket.once('connect', done))

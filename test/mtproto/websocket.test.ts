@@ -6,25 +6,11 @@ import {
   intermediate,
   paddedIntermediate,
 } from '../../src/mtproto/protocol/framing.js'
-import { MtprotoServer } from '../../src/telegram/mtproto/server.js'
-import { createClock } from '../../src/telegram/world/clock.js'
-import { World } from '../../src/telegram/world/world.js'
+import { kept, onServer, server } from './bare-server.js'
 import { obfuscated } from './obfuscated.js'
 import { RawClient, type Speech } from './raw-client.js'
 
-let server: MtprotoServer
-let sockets: { close(): void }[]
-
-beforeEach(async () => {
-  server = new MtprotoServer(new World(createClock('real')))
-  await server.listen()
-  sockets = []
-})
-
-afterEach(async () => {
-  for (const socket of sockets) socket.close()
-  await server.close()
-})
+onServer()
 
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
 const GOOD: Readonly<Record<string, string>> = {
@@ -83,7 +69,7 @@ class Wire {
   static async open(): Promise<Wire> {
     const socket = connect(server.port, '127.0.0.1')
     const wire = new Wire(socket)
-    sockets.push({ close: () => socket.destroy() })
+    kept({ close: () => socket.destroy() })
     await new Promise<void>((done, failed) => socket.once('connect', done).once('error', failed))
     return wire
   }
@@ -142,7 +128,7 @@ async function client(framing: Framing, tag: number, cut: (data: Buffer) => Buff
     },
   }
   const made = await RawClient.connect(server.port, speech)
-  sockets.push(made)
+  kept(made)
   return made
 }
 
