@@ -3,13 +3,13 @@ import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { BotApi } from './bot-api/bot-api.js'
 import type { BotCall } from './bot-api/calls.js'
-import type { WebhookHandler } from './bot-api/courier.js'
 import type { Faults } from './bot-api/faults.js'
 import { fetchFrom } from './bot-api/fetch.js'
 import { readFloodLimits } from './bot-api/flood.js'
 import { DEFAULT_TIMING } from './bot-api/link.js'
 import { knownMethod } from './bot-api/schema/schema.js'
 import { type Front, type RunningServer, serve } from './bot-api/server.js'
+import type { WebhookHandler } from './bot-api/webhook-delivery.js'
 import type { NewMtproto, TelegramMtproto } from './mtproto/mtproto.js'
 import { checkNames } from './option-names.js'
 import type {
@@ -273,7 +273,7 @@ export class Telegram {
    * @throws SentinelError `telegram.invalid` if `url` is not a URL.
    */
   hosts(url: string, handler: WebhookHandler): () => void {
-    return this.#api.addresses.add(url, handler)
+    return this.#api.hosts.add(url, handler)
   }
 
   /**

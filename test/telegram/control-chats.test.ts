@@ -1,5 +1,5 @@
 import { Api } from 'grammy'
-import { DEED_NAMES } from '../../src/telegram/control/deeds.js'
+import { ACTION_NAMES } from '../../src/telegram/control/actions.js'
 import { startTelegram, type Telegram } from '../../src/telegram/index.js'
 import { ChannelPresence, GroupPresence, MemberPresence } from '../../src/telegram/people/member-presence.js'
 import { Person } from '../../src/telegram/people/person.js'
@@ -80,16 +80,17 @@ test('they manage topics and channels that speak, and make a group a supergroup'
 })
 
 test('what people can do, another process can have them do', () => {
-  // Questions, ways to say where or as whom, and what the deeds themselves are made of.
+  // Questions, ways to say where or as whom, and what the actions themselves are made of.
   const asked = ['constructor', 'in', 'to', 'as', 'anonymously', 'inTopic', 'member', 'hears', 'hasHeard']
   const made = ['speak', 'find', 'attempt', 'refuse', 'tellsHeard', 'heardIn']
   // `sends` has `reply_to`.
   const aside = new Set([...asked, ...made, 'replies'])
-  const deeds = [Person, Presence, MemberPresence, GroupPresence, ChannelPresence].flatMap(({ prototype }) =>
-    Object.entries(Object.getOwnPropertyDescriptors(prototype))
-      .filter(([name, { value }]) => typeof value === 'function' && !aside.has(name))
-      .map(([name]) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)),
+  const actions = [Person, Presence, MemberPresence, GroupPresence, ChannelPresence].flatMap(
+    ({ prototype }) =>
+      Object.entries(Object.getOwnPropertyDescriptors(prototype))
+        .filter(([name, { value }]) => typeof value === 'function' && !aside.has(name))
+        .map(([name]) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)),
   )
-  expect(deeds.filter((name) => !DEED_NAMES.includes(name))).toEqual([])
-  expect(deeds.length).toBeGreaterThan(40)
+  expect(actions.filter((name) => !ACTION_NAMES.includes(name))).toEqual([])
+  expect(actions.length).toBeGreaterThan(40)
 })

@@ -292,5 +292,5 @@ test('the log of administrators has what a message said before a bot changed it'
   await api.editMessageText(group.id, message_id, 'new')
   const { world } = telegram.parts
   const [latest] = world.adminLog.of(world.sharedChat(group.id)!)
-  expect(latest?.deed).toMatchObject({ what: 'edited', before: { text: 'old' } })
+  expect(latest?.event).toMatchObject({ what: 'edited', before: { text: 'old' } })
 })

@@ -27,7 +27,7 @@ beforeEach(() => {
 afterEach(() => telegram.close())
 
 const editors = () =>
-  news.world.adminLog.of(news.room).flatMap(({ by, deed }) => (deed.what === 'edited' ? [by.id] : []))
+  news.world.adminLog.of(news.room).flatMap(({ by, event }) => (event.what === 'edited' ? [by.id] : []))
 
 test('a channel’s administrators edit each other’s posts, at any time, and the log names the editor', async () => {
   const post = await bob.in(news).posts('Opn')

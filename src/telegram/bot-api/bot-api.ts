@@ -6,7 +6,6 @@ import type { World } from '../world/world.js'
 import type { Call } from './call.js'
 import { type BotCall, CallLog, type CallResult } from './calls.js'
 import { runChecked, updateInspector } from './checks.js'
-import { Addresses } from './courier.js'
 import { FaultPlan } from './faults.js'
 import type { Flood } from './flood.js'
 import { Link } from './link.js'
@@ -15,6 +14,7 @@ import { assertLoggedIn } from './methods/session.js'
 import { Params } from './params.js'
 import { type MethodName, methodNamed, signatureOf } from './schema/schema.js'
 import type { WebhookTiming } from './webhook.js'
+import { WebhookHosts } from './webhook-delivery.js'
 
 /** The outcome of a call: an answer, `'drop'` to cut the connection, or an answer with a wrong body. */
 export type Outcome = CallResult | 'drop' | Spoilt
@@ -38,7 +38,7 @@ const CLOSED = 'Conflict: the embedded Telegram was closed; stop the bot before 
 export class BotApi {
   readonly log = new CallLog()
   readonly faults = new FaultPlan()
-  readonly addresses = new Addresses()
+  readonly hosts = new WebhookHosts()
   /** Functions that answer in place of Telegram, by bot id; if they return undefined, Telegram answers. */
   readonly scripts = new Map<
     number,
@@ -120,7 +120,7 @@ export class BotApi {
         new Link(
           bot,
           this.timing,
-          this.addresses,
+          this.hosts,
           () => this.world.date(),
           (reply) => this.#performReply(bot, reply),
         ),

@@ -1,8 +1,8 @@
 import { parseDuration } from '../../core/duration.js'
 import type { BotAccount } from '../world/accounts.js'
-import type { Addresses } from './courier.js'
 import { Polling } from './polling.js'
 import { Webhook, type WebhookSettings, type WebhookTiming } from './webhook.js'
+import type { WebhookHosts } from './webhook-delivery.js'
 
 /** How one bot gets its updates: by polling or by webhook. */
 export class Link {
@@ -12,7 +12,7 @@ export class Link {
   constructor(
     readonly bot: BotAccount,
     private readonly timing: WebhookTiming,
-    private readonly addresses: Addresses,
+    private readonly hosts: WebhookHosts,
     private readonly date: () => number,
     private readonly perform: (reply: ReadonlyMap<string, unknown>) => void,
   ) {
@@ -25,14 +25,14 @@ export class Link {
 
   /** @throws Refusal for a URL that is neither on this machine nor registered with `hosts`. */
   checkWebhookUrl(url: string): void {
-    this.addresses.check(url)
+    this.hosts.check(url)
   }
 
   setWebhook(settings: WebhookSettings): void {
     this.polling.interrupt('Conflict: terminated by setWebhook request')
     this.#webhook?.close()
     const { queue } = this.bot
-    this.#webhook = new Webhook(settings, queue, this.timing, this.addresses, this.date, this.perform)
+    this.#webhook = new Webhook(settings, queue, this.timing, this.hosts, this.date, this.perform)
   }
 
   deleteWebhook(): void {

@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, isIP } from 'node:net'
 import { type BotApi, failure } from './bot-api.js'
-import { LOOPBACK } from './courier.js'
 import { type Answering, answering, exchange } from './exchange.js'
 import { readBody } from './request.js'
+import { LOOPBACK } from './webhook-delivery.js'
 
 export interface RunningServer {
   readonly apiRoot: string

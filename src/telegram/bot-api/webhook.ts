@@ -2,8 +2,8 @@ import type { Update, WebhookInfo } from 'grammy/types'
 import type { Ms } from '../../core/duration.js'
 import { Refusal } from '../world/refusal.js'
 import type { PendingUpdate, UpdateQueue } from '../world/updates.js'
-import type { Addresses, Reply } from './courier.js'
 import { parseBody } from './request.js'
+import type { Reply, WebhookHosts } from './webhook-delivery.js'
 
 export interface WebhookSettings {
   readonly url: string
@@ -39,7 +39,7 @@ export class Webhook {
     readonly settings: WebhookSettings,
     private readonly queue: UpdateQueue,
     private readonly timing: WebhookTiming,
-    private readonly addresses: Addresses,
+    private readonly hosts: WebhookHosts,
     private readonly date: () => number,
     /** Executes the method call in a reply to a delivery. */
     private readonly perform: (reply: ReadonlyMap<string, unknown>) => void,
@@ -125,7 +125,7 @@ export class Webhook {
     signal.addEventListener('abort', stop)
     const timer = setTimeout(stop, this.timing.timeout)
     try {
-      const reply = await this.addresses.deliver({
+      const reply = await this.hosts.deliver({
         url,
         headers: {
           'content-type': 'application/json',

@@ -6,7 +6,7 @@ import type { Answering } from '../bot-api/exchange.js'
 import type { ControlAsking, Front } from '../bot-api/server.js'
 import type { Telegram } from '../telegram.js'
 import { Refusal } from '../world/refusal.js'
-import { DEED_NAMES } from './deeds.js'
+import { ACTION_NAMES } from './actions.js'
 import { describeControl } from './openapi.js'
 import { Problem } from './problem.js'
 import type { Input, Route } from './route.js'
@@ -115,7 +115,7 @@ function check(schema: z.ZodType, value: unknown, what: string): unknown {
   const [issue] = checked.error.issues
   const path = [what, ...(issue?.path ?? [])].join('.')
   const does: unknown = Reflect.get(Object(value), 'does')
-  const meant = path === 'body.does' && typeof does === 'string' ? nearest(does, DEED_NAMES) : undefined
+  const meant = path === 'body.does' && typeof does === 'string' ? nearest(does, ACTION_NAMES) : undefined
   const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
   throw new Problem(
     400,

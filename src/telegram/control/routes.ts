@@ -2,7 +2,7 @@ import type { Update } from 'grammy/types'
 import { z } from 'zod'
 import type { FAULT_FIELDS, Fault } from '../bot-api/faults.js'
 import { describeChat } from '../world/chats.js'
-import { act, deedSchema } from './deeds.js'
+import { act, actionSchema } from './actions.js'
 import { accountId, chatId, duration, given, limit, queryNumber, text, wait } from './inputs.js'
 import { Problem } from './problem.js'
 import { botApi, listOf, NO_CONTENT, type Route, route } from './route.js'
@@ -176,7 +176,7 @@ export const ROUTES: readonly Route[] = [
   }),
   route('POST /acts', {
     summary: 'Lets a person act; answers what came of it, such as the message they sent',
-    body: deedSchema,
+    body: actionSchema,
     answers: {},
     run: (stage, { body }) => act(stage, body as { does: string }),
   }),

@@ -8,7 +8,7 @@ import type { CdnRedirects } from './cdn/redirects.js'
 import { Locations } from './files/locations.js'
 import { Media } from './files/media.js'
 import { Uploads } from './files/uploads.js'
-import { Happenings } from './journals/happenings.js'
+import { BotEvents } from './journals/bot-events.js'
 import { type Entry, Journal } from './journals/journal.js'
 import { NO_SEQ } from './journals/state.js'
 import { RandomIds } from './random-ids.js'
@@ -57,7 +57,7 @@ export type Delivery = (send: () => void) => void
 export class Face {
   readonly peers: Peers
   readonly describer: Describer
-  readonly happenings: Happenings
+  readonly botEvents: BotEvents
   readonly uploads = new Uploads()
   readonly randomIds = new RandomIds()
   readonly locations: Locations
@@ -80,7 +80,7 @@ export class Face {
     this.media = new Media(world, this.locations)
     const numberOf = (viewer: Account, stored: StoredMessage) => this.numberOf(viewer, stored)
     this.describer = new Describer(world, this.peers, this.media, numberOf)
-    this.happenings = new Happenings(world, this.describer, numberOf, (bot, { update, users, chats }) =>
+    this.botEvents = new BotEvents(world, this.describer, numberOf, (bot, { update, users, chats }) =>
       this.#send(bot, { _: 'updates', updates: [update], users, chats, date: world.date(), seq: NO_SEQ }),
     )
     const unwatch = [
@@ -93,7 +93,7 @@ export class Face {
   }
 
   close(): void {
-    this.happenings.close()
+    this.botEvents.close()
     this.#unwatch()
   }
 

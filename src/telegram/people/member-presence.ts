@@ -326,8 +326,8 @@ export class GroupPresence extends MemberPresence {
 
   #setSender(channel: TelegramChannel, banned: boolean): void {
     const { world, actor } = this.scene
-    const deed = banned ? 'bans a channel' : 'unbans a channel'
-    this.attempt(deed, () => setSenderBanned(world, this.room, actor, channel.id, banned))
+    const action = banned ? 'bans a channel' : 'unbans a channel'
+    this.attempt(action, () => setSenderBanned(world, this.room, actor, channel.id, banned))
   }
 
   /**
@@ -366,12 +366,12 @@ export class GroupPresence extends MemberPresence {
   }
 
   #changeTopic(
-    deed: string,
+    action: string,
     { message_thread_id: id }: ForumTopic,
     change: (world: World, chat: SharedChat, author: Account, topic: Topic) => void,
   ): void {
     const { world, actor } = this.scene
-    this.attempt(deed, () => change(world, this.room, actor, topicOf(this.room, id)))
+    this.attempt(action, () => change(world, this.room, actor, topicOf(this.room, id)))
   }
 
   /** Speaks as the group itself: from GroupAnonymousBot, with the group as `sender_chat`. Requires an administrator. */

@@ -129,12 +129,12 @@ export class Person {
     )
   }
 
-  #attempt<Result>(deed: string, act: () => Result): Result {
+  #attempt<Result>(action: string, act: () => Result): Result {
     try {
       return act()
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
-      throw new SentinelError('telegram.invalid', `${this.firstName} cannot ${deed}: ${error.description}.`)
+      throw new SentinelError('telegram.invalid', `${this.firstName} cannot ${action}: ${error.description}.`)
     }
   }
 

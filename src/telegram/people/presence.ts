@@ -315,10 +315,10 @@ export class Presence {
     this.attempt('writes', () => assertMaySpeak(world, room, actor, { content, voice: this.scene.voice }))
   }
 
-  #checkPermission(deed: string, needed: keyof Permissions): void {
+  #checkPermission(action: string, needed: keyof Permissions): void {
     const { actor, room, world } = this.scene
     if (isGroup(room) && !isAllowed(world, room, actor.id, needed))
-      throw this.refuse(deed, `that takes ${needed}`)
+      throw this.refuse(action, `that takes ${needed}`)
   }
 
   /** @internal Finds the stored message for a message that was handed out. */
@@ -339,22 +339,22 @@ export class Presence {
   }
 
   /** @internal Turns Telegram's refusals into a SentinelError: they are mistakes in the test. */
-  protected attempt<Result>(deed: string, act: () => Result): Result {
+  protected attempt<Result>(action: string, act: () => Result): Result {
     const { room } = this.scene
     try {
       if (room.kind !== 'private') assertNotUpgraded(room)
       return act()
     } catch (error) {
-      if (error instanceof Refusal) throw this.refuse(deed, error.description)
+      if (error instanceof Refusal) throw this.refuse(action, error.description)
       throw error
     }
   }
 
   /** @internal */
-  protected refuse(deed: string, why: string): SentinelError {
+  protected refuse(action: string, why: string): SentinelError {
     const { actor, room } = this.scene
     const where = room.kind === 'private' ? `the chat with @${room.bot.me.username}` : `"${room.title}"`
-    return new SentinelError('telegram.invalid', `${actor.user.first_name} ${deed} in ${where}: ${why}.`)
+    return new SentinelError('telegram.invalid', `${actor.user.first_name} ${action} in ${where}: ${why}.`)
   }
 
   #media(

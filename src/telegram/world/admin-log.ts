@@ -6,7 +6,7 @@ import { isAdministrator, type Membership } from './members.js'
 import type { World } from './world.js'
 
 /** An action in a group or channel. */
-export type Deed =
+export type AdminEvent =
   | {
       readonly what: 'membership'
       readonly target: Account
@@ -19,13 +19,13 @@ export type Deed =
   /** In seconds. */
   | { readonly what: 'slow mode' | 'auto-delete'; readonly before: number; readonly after: number }
 
-export interface LoggedDeed {
+export interface LoggedEvent {
   /** Increases over all chats. */
   readonly id: number
   /** Unix time in seconds. */
   readonly date: number
   readonly by: Account
-  readonly deed: Deed
+  readonly event: AdminEvent
 }
 
 /** "Events from the last 48 hours" (https://core.telegram.org/api/recent-actions). */
@@ -34,19 +34,19 @@ const MOST_OF_CHAT = 1000
 
 /** The log of actions by administrators, and of joins and leaves. */
 export class AdminLog {
-  readonly #byChat = new WeakMap<SharedChat, LoggedDeed[]>()
+  readonly #byChat = new WeakMap<SharedChat, LoggedEvent[]>()
   #next = 1
 
   constructor(private readonly date: () => number) {}
 
-  note(chat: SharedChat, by: Account, deed: Deed): void {
-    const deeds = getOrMake(this.#byChat, chat, () => [])
-    deeds.push({ id: this.#next++, date: this.date(), by, deed })
-    if (deeds.length > MOST_OF_CHAT) deeds.shift()
+  note(chat: SharedChat, by: Account, event: AdminEvent): void {
+    const events = getOrMake(this.#byChat, chat, () => [])
+    events.push({ id: this.#next++, date: this.date(), by, event })
+    if (events.length > MOST_OF_CHAT) events.shift()
   }
 
   /** The entries of a chat, latest first. */
-  of(chat: SharedChat): readonly LoggedDeed[] {
+  of(chat: SharedChat): readonly LoggedEvent[] {
     const from = this.date() - KEPT_FOR
     return (this.#byChat.get(chat) ?? []).filter(({ date }) => date >= from).reverse()
   }

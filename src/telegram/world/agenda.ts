@@ -2,7 +2,7 @@ import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { keepLatest } from './maps.js'
 
-interface Deed {
+interface Task {
   readonly time: Ms
   readonly run: () => void
 }
@@ -10,11 +10,11 @@ interface Deed {
 /** The longest delay of a Node timer; longer ones fire after one millisecond. */
 const LONGEST = 2 ** 31 - 1
 /** Default bound on scheduled actions, as for polls; beyond it the one scheduled first is dropped. */
-const MOST_DEEDS = 10_000
+const MOST_TASKS = 10_000
 
 /** Scheduled actions, which share one timer. */
 export class Agenda {
-  readonly #deeds = new Set<Deed>()
+  readonly #tasks = new Set<Task>()
   #armedFor = Number.POSITIVE_INFINITY
   #disarm: () => void = () => undefined
 
@@ -22,7 +22,7 @@ export class Agenda {
   constructor(
     private readonly now: Clock,
     private readonly timers: Timers | undefined,
-    private readonly most = MOST_DEEDS,
+    private readonly most = MOST_TASKS,
   ) {}
 
   /** Time of the next action. */
@@ -31,39 +31,39 @@ export class Agenda {
   }
 
   add(time: Ms, run: () => void): () => void {
-    const deed = { time, run }
-    this.#deeds.add(deed)
-    keepLatest(this.#deeds, this.most)
+    const task = { time, run }
+    this.#tasks.add(task)
+    keepLatest(this.#tasks, this.most)
     this.#arm(time)
-    return () => this.#deeds.delete(deed)
+    return () => this.#tasks.delete(task)
   }
 
   /** Runs the next action, even if it is not due. */
   doFirst(): void {
-    const deed = this.#first()
-    if (deed === undefined) return
-    this.#deeds.delete(deed)
+    const task = this.#first()
+    if (task === undefined) return
+    this.#tasks.delete(task)
     this.#rearm()
-    deed.run()
+    task.run()
   }
 
   /** Runs all due actions in order of their times, including those added meanwhile. */
   doWhatIsDue(): void {
-    for (let deed = this.#first(); deed !== undefined && deed.time <= this.now(); deed = this.#first()) {
-      this.#deeds.delete(deed)
-      deed.run()
+    for (let task = this.#first(); task !== undefined && task.time <= this.now(); task = this.#first()) {
+      this.#tasks.delete(task)
+      task.run()
     }
     this.#rearm()
   }
 
   close(): void {
-    this.#deeds.clear()
+    this.#tasks.clear()
     this.#rearm()
   }
 
-  #first(): Deed | undefined {
-    let first: Deed | undefined
-    for (const deed of this.#deeds) if (first === undefined || deed.time < first.time) first = deed
+  #first(): Task | undefined {
+    let first: Task | undefined
+    for (const task of this.#tasks) if (first === undefined || task.time < first.time) first = task
     return first
   }
 

@@ -132,7 +132,7 @@ export interface Forum {
 }
 
 /** Time (Unix seconds) and author of a change to a member. */
-export interface Deed {
+export interface MemberChange {
   readonly date: number
   readonly by: number
 }
@@ -150,9 +150,9 @@ export interface SharedChat {
   permissions: Permissions
   readonly members: Map<number, Membership>
   /** How members joined; absent for members since the creation. */
-  readonly joins: Map<number, Deed>
+  readonly joins: Map<number, MemberChange>
   /** How members were restricted or banned. */
-  readonly restrictions: Map<number, Deed>
+  readonly restrictions: Map<number, MemberChange>
   readonly joinRequests: Map<number, JoinRequest>
   /** By URL, oldest first. */
   readonly invites: Map<string, InviteLink>

@@ -47,9 +47,9 @@ export function changeMembership(world: World, change: Change): void {
   if (isIn(current) && !isIn(old)) invite?.joined.add(target.id)
   if (JSON.stringify(old) === JSON.stringify(current)) return
   world.adminLog.note(chat, performer, { what: 'membership', target, before: old, after: current })
-  const deed = { date: world.date(), by: performer.id }
-  if (isIn(current) && !isIn(old)) chat.joins.set(target.id, deed)
-  if (current.status === 'restricted' || current.status === 'kicked') chat.restrictions.set(target.id, deed)
+  const made = { date: world.date(), by: performer.id }
+  if (isIn(current) && !isIn(old)) chat.joins.set(target.id, made)
+  if (current.status === 'restricted' || current.status === 'kicked') chat.restrictions.set(target.id, made)
   else chat.restrictions.delete(target.id)
   const updateFor = (viewerId: number): ChatMemberUpdated => ({
     chat: describeChat(chat),

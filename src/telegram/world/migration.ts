@@ -20,7 +20,7 @@ export function upgradeToSupergroup(world: World, group: SharedChat, owner: Acco
   Object.assign(supergroup, { permissions, description, photo, autoDeleteTime: group.autoDeleteTime })
   for (const [id, membership] of group.members) supergroup.members.set(id, carried(membership))
   for (const [id, join] of group.joins) supergroup.joins.set(id, join)
-  for (const [id, deed] of group.restrictions) supergroup.restrictions.set(id, deed)
+  for (const [id, change] of group.restrictions) supergroup.restrictions.set(id, change)
   for (const [url, link] of group.invites) supergroup.invites.set(url, link)
   for (const [id, request] of group.joinRequests) supergroup.joinRequests.set(id, request)
   group.invites.clear()

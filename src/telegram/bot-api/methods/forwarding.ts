@@ -44,35 +44,35 @@ export const forwardingMethods: Methods = {
   },
 }
 
-type Deed = 'forward' | 'copy'
+type Move = 'forward' | 'copy'
 const SOURCE = 'from_chat_id'
 type Album = { readonly media_group_id?: string }
-const DONE: Readonly<Record<Deed, string>> = { forward: 'forwarded', copy: 'copied' }
+const DONE: Readonly<Record<Move, string>> = { forward: 'forwarded', copy: 'copied' }
 
-function sourceMessage(call: Call, deed: Deed): StoredMessage {
+function sourceMessage(call: Call, move: Move): StoredMessage {
   const id = required(call, 'message_id', 'message identifier is not specified')
   const stored = presentChat(call, SOURCE).history.find(id)
-  if (stored === undefined) throw badRequest(`message to ${deed} not found`)
-  if (!isMovable(stored, deed)) throw badRequest(`message can't be ${DONE[deed]}`)
+  if (stored === undefined) throw badRequest(`message to ${move} not found`)
+  if (!isMovable(stored, move)) throw badRequest(`message can't be ${DONE[move]}`)
   return stored
 }
 
 /** "If some of the specified messages can't be found or copied, they are skipped." */
-function sourceMessages(call: Call, deed: Deed): readonly StoredMessage[] {
+function sourceMessages(call: Call, move: Move): readonly StoredMessage[] {
   const ids = (call.params.list('message_ids') ?? []).map(Number)
   if (ids.length === 0) throw badRequest('message identifiers are not specified')
   if (ids.length > 100) throw badRequest('too many message identifiers specified')
   if (ids.some((id, index) => index > 0 && id <= (ids[index - 1] as number)))
     throw badRequest('message identifiers must be in a strictly increasing order')
   const { history } = presentChat(call, SOURCE)
-  const found = ids.flatMap((id) => history.find(id) ?? []).filter((stored) => isMovable(stored, deed))
-  if (found.length === 0) throw badRequest(`there are no messages to ${deed}`)
+  const found = ids.flatMap((id) => history.find(id) ?? []).filter((stored) => isMovable(stored, move))
+  if (found.length === 0) throw badRequest(`there are no messages to ${move}`)
   return found
 }
 
-function isMovable({ message }: StoredMessage, deed: Deed): boolean {
+function isMovable({ message }: StoredMessage, move: Move): boolean {
   if (isService(message) || message.has_protected_content === true) return false
-  return deed === 'forward' || message.invoice === undefined
+  return move === 'forward' || message.invoice === undefined
 }
 
 function forward(call: Call, stored: StoredMessage, album: Album = {}): StoredMessage {

@@ -12,6 +12,6 @@ export const NO_SEQ = 0
 /** An account's current position in its updates (https://core.telegram.org/constructor/updates.state). */
 export function stateOf(server: MtprotoServer, account: Account): TlObject {
   const { pts } = server.face.mailbox(account.id).journal
-  const qts = server.face.happenings.qtsOf(account.id)
+  const qts = server.face.botEvents.qtsOf(account.id)
   return { _: 'updates.state', pts, qts, date: server.world.date(), seq: NO_SEQ, unread_count: 0 }
 }

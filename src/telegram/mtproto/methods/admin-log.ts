@@ -1,6 +1,6 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
-import type { LoggedDeed } from '../../world/admin-log.js'
+import type { LoggedEvent } from '../../world/admin-log.js'
 import type { SharedChat } from '../../world/chats.js'
 import { isAdministrator, isIn } from '../../world/members.js'
 import { badRequest } from '../rpc-error.js'
@@ -31,9 +31,9 @@ export const ADMIN_LOG = forPeople({
       .filter((logged) => q === '' || wordsOf(logged).toLowerCase().includes(q))
       .slice(0, limitOf(request, MOST_EVENTS))
     const people = new Map<number, Account>()
-    for (const { by, deed } of events) {
+    for (const { by, event } of events) {
       people.set(by.id, by)
-      if (deed.what === 'membership') people.set(deed.target.id, deed.target)
+      if (event.what === 'membership') people.set(event.target.id, event.target)
     }
     return {
       _: 'channels.adminLogResults',
@@ -45,10 +45,10 @@ export const ADMIN_LOG = forPeople({
 })
 
 /** The flag of `channelAdminLogEventsFilter` that selects the entry. */
-function flagOf({ by, deed }: LoggedDeed): string {
-  switch (deed.what) {
+function flagOf({ by, event }: LoggedEvent): string {
+  switch (event.what) {
     case 'membership': {
-      const { before, after, target } = deed
+      const { before, after, target } = event
       if (isAdministrator(after)) return 'promote'
       if (isAdministrator(before)) return 'demote'
       if (after.status === 'kicked') return 'kick'
@@ -72,10 +72,10 @@ function flagOf({ by, deed }: LoggedDeed): string {
   }
 }
 
-function wordsOf({ by, deed }: LoggedDeed): string {
+function wordsOf({ by, event }: LoggedEvent): string {
   const { first_name, username = '' } = by.user
-  const about = 'stored' in deed ? (deed.stored.message.text ?? deed.stored.message.caption ?? '') : ''
-  const target = deed.what === 'membership' ? deed.target.user.first_name : ''
+  const about = 'stored' in event ? (event.stored.message.text ?? event.stored.message.caption ?? '') : ''
+  const target = event.what === 'membership' ? event.target.user.first_name : ''
   return `${first_name} ${username} ${target} ${about}`
 }
 
@@ -83,9 +83,9 @@ function eventOf(
   server: MtprotoServer,
   viewer: Account,
   chat: SharedChat,
-  { id, date, by, deed }: LoggedDeed,
+  { id, date, by, event }: LoggedEvent,
 ): TlObject {
-  const action = actionOf(server, viewer, chat, by, deed)
+  const action = actionOf(server, viewer, chat, by, event)
   return { _: 'channelAdminLogEvent', id: BigInt(id), date, user_id: BigInt(by.id), action }
 }
 
@@ -94,15 +94,15 @@ function actionOf(
   viewer: Account,
   chat: SharedChat,
   by: Account,
-  deed: LoggedDeed['deed'],
+  event: LoggedEvent['event'],
 ): TlObject {
   const action = (name: string, fields: Omit<TlObject, '_'> = {}): TlObject => ({
     ...fields,
     _: `channelAdminLogEventAction${name}`,
   })
-  switch (deed.what) {
+  switch (event.what) {
     case 'membership': {
-      const { target, before, after } = deed
+      const { target, before, after } = event
       const prev_participant = participantOf(world, viewer, chat, target, before)
       const new_participant = participantOf(world, viewer, chat, target, after)
       const both = { prev_participant, new_participant }
@@ -117,20 +117,20 @@ function actionOf(
     }
     case 'edited':
       return action('EditMessage', {
-        prev_message: face.describer.message(viewer, { ...deed.stored, message: deed.before }),
-        new_message: face.describer.message(viewer, deed.stored),
+        prev_message: face.describer.message(viewer, { ...event.stored, message: event.before }),
+        new_message: face.describer.message(viewer, event.stored),
       })
     case 'deleted':
-      return action('DeleteMessage', { message: face.describer.message(viewer, deed.stored) })
+      return action('DeleteMessage', { message: face.describer.message(viewer, event.stored) })
     case 'pinned':
-      return action('UpdatePinned', { message: face.describer.message(viewer, deed.stored) })
+      return action('UpdatePinned', { message: face.describer.message(viewer, event.stored) })
     case 'title':
-      return action('ChangeTitle', { prev_value: deed.before, new_value: deed.after })
+      return action('ChangeTitle', { prev_value: event.before, new_value: event.after })
     case 'about':
-      return action('ChangeAbout', { prev_value: deed.before, new_value: deed.after })
+      return action('ChangeAbout', { prev_value: event.before, new_value: event.after })
     case 'slow mode':
-      return action('ToggleSlowMode', { prev_value: deed.before, new_value: deed.after })
+      return action('ToggleSlowMode', { prev_value: event.before, new_value: event.after })
     default:
-      return action('ChangeHistoryTTL', { prev_value: deed.before, new_value: deed.after })
+      return action('ChangeHistoryTTL', { prev_value: event.before, new_value: event.after })
   }
 }

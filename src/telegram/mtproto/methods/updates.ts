@@ -28,7 +28,7 @@ export const UPDATES = {
     const isTooLong = journal.pts - pts > total
     const found = isTooLong ? undefined : journal.since(pts, Math.max(1, Math.min(MOST_IN_SLICE, limit)))
     if (found === undefined) return { _: 'updates.differenceTooLong', pts: journal.pts }
-    const others = found.more ? [] : server.face.happenings.since(account.id, request.qts as number)
+    const others = found.more ? [] : server.face.botEvents.since(account.id, request.qts as number)
     if (found.entries.length === 0 && others.length === 0) {
       return { _: 'updates.differenceEmpty', date: server.world.date(), seq: NO_SEQ }
     }

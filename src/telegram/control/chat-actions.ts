@@ -1,0 +1,84 @@
+import type { ChatInviteLink, ChatPermissions } from 'grammy/types'
+import { z } from 'zod'
+import { type Action, action, groupMember, member, topic } from './action.js'
+import { chatId, duration, given, text } from './inputs.js'
+
+const thread = { message_thread_id: z.int().positive().describe('Of a topic.') }
+const channel = { channel: chatId.describe('The channel that speaks.') }
+
+/** Actions of administrators on the chat itself: title and photo, invite links, topics, channels that write in it. */
+export const CHAT_ACTIONS: readonly Action[] = [
+  action(
+    'makes_invite_link',
+    'Makes an invite link.',
+    {
+      name: z.string().max(32).optional(),
+      for: duration.optional(),
+      member_limit: z.int().positive().optional(),
+      creates_join_request: z.boolean().optional(),
+    },
+    (stage, input) => {
+      const { name, member_limit: memberLimit, creates_join_request: createsJoinRequest } = input
+      const terms = given({ name, for: input.for, memberLimit, createsJoinRequest })
+      return member(stage, input).makesInviteLink(terms)
+    },
+  ),
+  action('creates_topic', 'Opens a topic in a forum.', { name: text }, (stage, input) =>
+    groupMember(stage, input).createsTopic(input.name),
+  ),
+  action('revokes_invite_link', 'Ends an invite link.', { link: text }, (stage, input) =>
+    member(stage, input).revokesInviteLink({ invite_link: input.link } as ChatInviteLink),
+  ),
+  action('renames_topic', 'Gives a topic another name.', { ...thread, name: text }, (stage, input) =>
+    groupMember(stage, input).renamesTopic(topic(input.message_thread_id), input.name),
+  ),
+  action('closes_topic', 'Closes a topic.', thread, (stage, input) =>
+    groupMember(stage, input).closesTopic(topic(input.message_thread_id)),
+  ),
+  action('reopens_topic', 'Opens a topic again.', thread, (stage, input) =>
+    groupMember(stage, input).reopensTopic(topic(input.message_thread_id)),
+  ),
+  action('bans_channel', 'Forbids a channel to speak here.', channel, (stage, input) =>
+    groupMember(stage, input).bansChannel(stage.channel(input.channel)),
+  ),
+  action('unbans_channel', 'Lets a channel speak here again.', channel, (stage, input) =>
+    groupMember(stage, input).unbansChannel(stage.channel(input.channel)),
+  ),
+  action(
+    'permits',
+    'Says what members may do; permissions left out are taken away.',
+    { permissions: z.record(z.string(), z.boolean()) },
+    (stage, input) => groupMember(stage, input).permits(input.permissions as ChatPermissions),
+  ),
+  action('sets_title', 'Names the chat anew.', { title: text }, (stage, input) =>
+    member(stage, input).setsTitle(input.title),
+  ),
+  action(
+    'sets_description',
+    'Describes the chat; an empty text takes that away.',
+    { description: z.string().max(255) },
+    (stage, input) => member(stage, input).setsDescription(input.description),
+  ),
+  action(
+    'sets_photo',
+    'Gives the chat a photo, the name stands for it; without one takes it away.',
+    { name: text.optional() },
+    (stage, input) => member(stage, input).setsPhoto(input.name),
+  ),
+  action(
+    'sets_auto_delete',
+    'How long new messages stay; without it for ever.',
+    { after: duration.optional() },
+    (stage, input) => member(stage, input).setsAutoDelete(input.after),
+  ),
+  action(
+    'sets_slow_mode',
+    'How long members wait between messages; without it not at all.',
+    { delay: duration.optional() },
+    (stage, input) => groupMember(stage, input).setsSlowMode(input.delay),
+  ),
+  action('upgrades', 'Makes a supergroup out of a basic group; answers its id.', {}, async (stage, input) => {
+    const { id } = await groupMember(stage, input).upgrades()
+    return { id }
+  }),
+]
