@@ -2,7 +2,7 @@ import type { Bot } from 'grammy'
 import { type Duration, type Ms, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { Callers } from './addresses.js'
-import { connectedTo } from './connected.js'
+import { connectedTo } from './connections.js'
 import type { Door, WebhookHost } from './door.js'
 import type { FetchInfo } from './fetch.js'
 import type { BodyStream, IncomingUpdate, OutgoingAnswer } from './node.js'
@@ -293,7 +293,7 @@ export class Webhook {
       if (ending) return
       ending = true
       void this.open()
-        .then(({ goDown }) => goDown(this.host, options, span, connected))
+        .then(({ shutDown }) => shutDown(this.host, options, span, connected))
         .catch(async (error: unknown) => {
           this.unopened(error)
           await this.host.close(span)

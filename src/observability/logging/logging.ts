@@ -5,8 +5,8 @@ import { type Limit, type LimitInput, parseLimit } from '../../core/limit.js'
 import { callable, given, limit, option, parseOptions } from '../../middleware/options/schema.js'
 import type { Observed } from '../observed.js'
 import { has, timersOption } from '../options.js'
-import { discreet } from './discreet.js'
 import { Journal } from './journal.js'
+import { redactingLogger } from './redacting-logger.js'
 import { redaction } from './redaction.js'
 
 const loggingOptions = z.strictObject({
@@ -107,8 +107,8 @@ export function logging(guard: Observed, options: LoggingOptions = {}): Sentinel
   const settings = parseOptions('logging', loggingOptions, options)
   const { texts = false, hide = [], allowed = false, sample = SAMPLE } = settings
   const { clock = systemClock, timers = quietTimers } = settings
-  const tell = redaction({ texts, hide })
-  const logger = discreet(settings.logger ?? pino({ name: 'grammy-sentinel' }), tell)
+  const own = settings.logger ?? pino({ name: 'grammy-sentinel' })
+  const logger = redactingLogger(own, redaction({ texts, hide }))
   const journal = new Journal(logger, { allowed, sample, clock, timers })
   const stop = journal.listen(guard)
   return {

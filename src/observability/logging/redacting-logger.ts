@@ -16,7 +16,7 @@ interface Manner {
  * Makes a child logger that redacts entries, bindings of the child and its own children, and message texts, after the parent's
  * formatter and serializers. The parent's own redaction stays in force.
  */
-export function discreet(parent: Logger, tell: Redaction): Logger {
+export function redactingLogger(parent: Logger, redaction: Redaction): Logger {
   const { formattersSym, serializersSym, messageKeySym } = pino.symbols
   const own = (kept(parent, serializersSym) ?? {}) as Readonly<Record<string, Serializer>>
   const formatters = kept(parent, formattersSym) as { readonly log?: Formatter } | undefined
@@ -38,7 +38,7 @@ export function discreet(parent: Logger, tell: Redaction): Logger {
       ...options,
       serializers: {
         ...Object.fromEntries(
-          names.map((name) => [name, (value: unknown) => tell.field(name, value, serializers[name])]),
+          names.map((name) => [name, (value: unknown) => redaction.field(name, value, serializers[name])]),
         ),
         // The error is redacted already. pino's own serializer would not recognize it as an error.
         err: (error: unknown) => error,
@@ -46,8 +46,8 @@ export function discreet(parent: Logger, tell: Redaction): Logger {
       },
       formatters: {
         ...formatters,
-        bindings: (bound) => ({ ...tell.entry(formatters.bindings?.(bound) ?? bound, serialized) }),
-        log: (entry) => tell.entry(log?.(entry) ?? entry, serialized),
+        bindings: (bound) => ({ ...redaction.entry(formatters.bindings?.(bound) ?? bound, serialized) }),
+        log: (entry) => redaction.entry(log?.(entry) ?? entry, serialized),
       },
     })
     // Otherwise pino would let children of the child bind values without redaction.
@@ -60,7 +60,7 @@ export function discreet(parent: Logger, tell: Redaction): Logger {
 
   const { [words]: ownWords, ...serializers } = own
   // Also redacts messages that pino takes from an error. The field may have any name, so redaction by field name must not apply: ''.
-  const told = (text: unknown): unknown => tell.field('', text, ownWords)
+  const told = (text: unknown): unknown => redaction.field('', text, ownWords)
   return grown(
     parent,
     {},

@@ -1,7 +1,7 @@
 import { isPromise } from '../core/check.js'
 import { quietTimers, steadyClock, systemTimers, type Timers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
-import { type connectedTo, listeningOf } from './connected.js'
+import { type connectedTo, listeningOf } from './connections.js'
 import type { WebhookHost } from './door.js'
 import type { DrainOptions } from './webhook.js'
 
@@ -14,7 +14,7 @@ type Connections = ReturnType<typeof connectedTo>
  * Shuts down a process: updates under way are finished while new ones are answered 503, then the guard is closed, then the server,
  * and at last what the user wants closed. Resolves when the guard is closed; the rest goes on. Does not reject.
  */
-export async function goDown(
+export async function shutDown(
   host: WebhookHost,
   { server, after }: DrainOptions,
   within: Ms,
