@@ -95,7 +95,8 @@ export async function upload(
 
 class Upload {
   readonly #resumed: Reached | undefined
-  readonly #fileId: bigint
+  /** In decimal. */
+  readonly #fileId: string
   readonly #parts: ReturnType<typeof partsOf>
   readonly #isBig: boolean
   readonly #parallel: number
@@ -136,8 +137,9 @@ class Upload {
     if (this.#resumed !== undefined && this.#resumed.size !== known) {
       throw wrong('the source is not as long as the one that `resume` was begun with')
     }
-    this.#unread = this.#resumed === undefined ? 0 : this.#resumed.done + this.#resumed.also.length
-    this.#fileId = this.#resumed === undefined ? newId() : BigInt(this.#resumed.fileId)
+    const { fileId = `${randomBytes(8).readBigInt64LE()}`, done = 0, also = [] } = this.#resumed ?? {}
+    this.#unread = done + also.length
+    this.#fileId = fileId
   }
 
   async run(): Promise<UploadedFile> {
@@ -183,7 +185,7 @@ class Upload {
 
   async #send(): Promise<UploadedFile> {
     const { caller, options } = this
-    const long = (await import('@mtcute/core')).Long.fromString(this.#fileId.toString())
+    const long = (await import('@mtcute/core')).Long.fromString(this.#fileId)
     const known = this.#parts.size
     const total = known === undefined ? -1 : Math.ceil(known / PART)
     const flying = new Set<Promise<void>>()
@@ -191,7 +193,7 @@ class Upload {
     for (;;) {
       const part = await this.#next()
       if (part === undefined) break
-      this.#look(part)
+      this.#md5?.update(part.bytes)
       count = part.number + 1
       size += part.bytes.length
       if (count > MOST_PARTS) throw wrong('the source is larger than 4 GB')
@@ -228,7 +230,7 @@ class Upload {
     const { name = this.#parts.name ?? 'file' } = options
     const { type } = this.#parts
     return {
-      fileId: this.#fileId.toString(),
+      fileId: this.#fileId,
       parts: count,
       size,
       name,
@@ -236,11 +238,6 @@ class Upload {
       ...(this.#md5 !== undefined && { md5: this.#md5.digest('hex') }),
       ...(type !== undefined && { type }),
     }
-  }
-
-  /** Called for every part in order, including those not sent again. */
-  #look({ bytes }: SourcePart): void {
-    this.#md5?.update(bytes)
   }
 
   /** Checks a part that Telegram already has against the digest in the token. */
@@ -254,15 +251,10 @@ class Upload {
     return number < this.#resumed.done || this.#resumed.also.includes(number)
   }
 
-  #token(size: number | undefined): string {
-    const also = [...this.#also]
-    return tokenOf({
-      fileId: this.#fileId.toString(),
-      size,
-      done: this.#done,
-      also,
-      digest: `${this.#digest}`,
-    })
+  get #token(): string {
+    const fileId = this.#fileId
+    const digest = this.#digest.toString()
+    return tokenOf({ fileId, size: this.#parts.size, done: this.#done, also: [...this.#also], digest })
   }
 
   #confirmed({ number, bytes }: SourcePart): void {
@@ -274,17 +266,13 @@ class Upload {
     this.#digest.add(number, bytes)
     const { size } = this.#parts
     // Until all earlier parts are compared, only the old token is known to be valid.
-    const token = this.#unread > 0 ? (this.options.resume as string) : this.#token(size)
+    const token = this.#unread > 0 ? (this.options.resume as string) : this.#token
     onProgress({ sent: this.#sent, ...(size !== undefined && { total: size }), token })
   }
 }
 
 function another(): SentinelError {
   return wrong('the source is another one than `resume` was begun with')
-}
-
-function newId(): bigint {
-  return randomBytes(8).readBigInt64LE()
 }
 
 function wrong(what: string): SentinelError {
