@@ -1,7 +1,8 @@
-import type { ChatInviteLink, ChatMember, Poll, ReactionType, Update } from 'grammy/types'
+import type { ChatInviteLink, ChatMember, ChatMemberUpdated, ReactionType, Update } from 'grammy/types'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account, BotAccount } from '../../world/accounts.js'
 import type { SharedChat, StoredMessage } from '../../world/chats.js'
+import { getOrMake } from '../../world/maps.js'
 import type { Membership } from '../../world/members.js'
 import type { UpdateKind } from '../../world/updates.js'
 import type { World } from '../../world/world.js'
@@ -12,11 +13,29 @@ import { pollOf, resultsOf } from '../views/polls.js'
 
 /** An event other than a message, as sent to one bot. */
 interface BotEvent {
-  /** Number of the event, for bots that fetch it later; undefined for events that are useless once missed. */
-  readonly qts: number | undefined
   readonly update: TlObject
   readonly users: readonly TlObject[]
   readonly chats: readonly TlObject[]
+}
+
+/** The events of one bot that it can fetch later, and the number (`qts`) of the latest. */
+interface Kept {
+  qts: number
+  readonly list: (BotEvent & { readonly qts: number })[]
+}
+
+/** An update of the Bot API, as MTProto has it. */
+interface Told {
+  readonly fields: TlObject
+  /** Ids of users and of chats that the event refers to, as in the Bot API. */
+  readonly people?: readonly number[]
+  readonly places?: readonly number[]
+  /** Whether it gets a number, so that bots can fetch it later; others are useless once missed. */
+  readonly isNumbered?: true
+}
+
+type Tellers = {
+  readonly [Kind in UpdateKind]?: (bot: BotAccount, payload: NonNullable<Update[Kind]>) => Told | undefined
 }
 
 /** Maximum number of events kept per bot. */
@@ -27,8 +46,9 @@ const KEPT = 10_000
  * (`qts`) and can be fetched later (https://core.telegram.org/api/updates#update-handling).
  */
 export class BotEvents {
-  readonly #kept = new Map<number, { qts: number; readonly list: BotEvent[] }>()
-  readonly #unwatch: () => void
+  readonly #kept = new Map<number, Kept>()
+  /** Stops listening to the world. */
+  readonly close: () => void
 
   constructor(
     private readonly world: World,
@@ -37,13 +57,7 @@ export class BotEvents {
     private readonly numberOf: (viewer: Account, stored: StoredMessage) => number,
     private readonly tell: (bot: BotAccount, event: BotEvent) => void,
   ) {
-    this.#unwatch = world.emitted.add((bot, kind, payload) =>
-      this.#happened(bot, kind, { [kind]: payload } as unknown as Update),
-    )
-  }
-
-  close(): void {
-    this.#unwatch()
+    this.close = world.emitted.add((bot, kind, payload) => this.#happened(bot, kind, payload))
   }
 
   qtsOf(account: number): number {
@@ -52,174 +66,129 @@ export class BotEvents {
 
   /** Returns the kept events after a number. */
   since(account: number, qts: number): readonly BotEvent[] {
-    return (this.#kept.get(account)?.list ?? []).filter((each) => (each.qts ?? 0) > qts)
+    return (this.#kept.get(account)?.list ?? []).filter((each) => each.qts > qts)
   }
 
-  #happened(bot: BotAccount, kind: UpdateKind, update: Update): void {
-    const told = this.#told(bot, kind, update)
+  #happened(bot: BotAccount, kind: UpdateKind, payload: unknown): void {
+    // Messages are in journals, and other kinds do not exist here.
+    const told = this.#tellers[kind]?.(bot, payload as never)
     if (told === undefined) return
-    const { numbered, fields, people, places } = told
-    const qts = numbered ? this.#next(bot.id) : undefined
-    const event: BotEvent = {
-      qts,
-      update: { ...fields, ...(qts !== undefined && { qts }) },
-      users: [...new Set(people)].flatMap((id) => {
-        const account = this.world.accounts.find(id)
-        return account === undefined ? [] : [this.describer.user(bot, account.user)]
-      }),
-      chats: [...new Set(places)].flatMap((id) => {
-        const chat = this.world.sharedChat(id)
-        return chat === undefined ? [] : [this.describer.chat(bot, chat)]
-      }),
+    const { fields, people = [], places = [], isNumbered = false } = told
+    const users = [...new Set(people)].flatMap((id) => {
+      const account = this.world.accounts.find(id)
+      return account === undefined ? [] : [this.describer.user(bot, account.user)]
+    })
+    const chats = [...new Set(places)].flatMap((id) => {
+      const chat = this.world.sharedChat(id)
+      return chat === undefined ? [] : [this.describer.chat(bot, chat)]
+    })
+    if (!isNumbered) {
+      this.tell(bot, { update: fields, users, chats })
+      return
     }
-    if (qts !== undefined) this.#keep(bot.id, event)
+    const kept = getOrMake(this.#kept, bot.id, (): Kept => ({ qts: 0, list: [] }))
+    const qts = ++kept.qts
+    const event = { qts, update: { ...fields, qts }, users, chats }
+    kept.list.push(event)
+    if (kept.list.length > KEPT) kept.list.shift()
     this.tell(bot, event)
   }
 
-  #next(account: number): number {
-    const kept = this.#kept.get(account) ?? { qts: 0, list: [] }
-    this.#kept.set(account, kept)
-    return ++kept.qts
+  readonly #tellers: Tellers = {
+    callback_query: (bot, { id, from, message, chat_instance, data }) => {
+      if (message === undefined) return undefined
+      const fields = {
+        _: 'updateBotCallbackQuery',
+        query_id: BigInt(id),
+        user_id: BigInt(from.id),
+        peer: peerOf(message.chat.id),
+        msg_id: this.#numberIn(bot, message.chat.id, message.message_id),
+        chat_instance: instanceOf(chat_instance),
+        ...(data !== undefined && { data: Buffer.from(data) }),
+      }
+      return { fields, people: [from.id], places: [message.chat.id] }
+    },
+    inline_query: (_, { id, from, query, offset }) => {
+      const who = { query_id: BigInt(id), user_id: BigInt(from.id) }
+      return { fields: { _: 'updateBotInlineQuery', ...who, query, offset }, people: [from.id] }
+    },
+    pre_checkout_query: (_, { id, from, currency, total_amount, invoice_payload }) => {
+      const fields = {
+        _: 'updateBotPrecheckoutQuery',
+        query_id: BigInt(id),
+        user_id: BigInt(from.id),
+        payload: Buffer.from(invoice_payload),
+        currency,
+        total_amount: BigInt(total_amount),
+      }
+      return { fields, people: [from.id] }
+    },
+    chat_member: (bot, changed) => this.#membership(bot, changed),
+    my_chat_member: (bot, changed) => this.#membership(bot, changed),
+    chat_join_request: (_, { chat, from, date, bio, invite_link: link, query_id }) => {
+      const fields = {
+        _: 'updateBotChatInviteRequester',
+        peer: peerOf(chat.id),
+        date,
+        user_id: BigInt(from.id),
+        about: bio ?? '',
+        invite: link === undefined ? { _: 'chatInvitePublicJoinRequests' } : inviteOf(link, date),
+        ...(query_id !== undefined && { query_id: BigInt(query_id) }),
+      }
+      const people = [from.id, ...(link === undefined ? [] : [link.creator.id])]
+      return { isNumbered: true, fields, people, places: [chat.id] }
+    },
+    message_reaction: (bot, { chat, message_id, date, user, actor_chat, old_reaction, new_reaction }) => {
+      const actor = user?.id ?? actor_chat?.id ?? chat.id
+      const fields = {
+        _: 'updateBotMessageReaction',
+        peer: peerOf(chat.id),
+        msg_id: this.#numberIn(bot, chat.id, message_id),
+        date,
+        actor: peerOf(actor),
+        old_reactions: old_reaction.map(reactionOf),
+        new_reactions: new_reaction.map(reactionOf),
+      }
+      return { isNumbered: true, fields, people: [actor], places: [chat.id, actor] }
+    },
+    message_reaction_count: (_, { chat, message_id, date, reactions }) => {
+      const fields = {
+        _: 'updateBotMessageReactions',
+        peer: peerOf(chat.id),
+        msg_id: message_id,
+        date,
+        reactions: reactions.map(({ type, total_count }) => ({
+          _: 'reactionCount',
+          reaction: reactionOf(type),
+          count: total_count,
+        })),
+      }
+      return { isNumbered: true, fields, places: [chat.id] }
+    },
+    poll: (_, poll) => ({
+      fields: {
+        _: 'updateMessagePoll',
+        poll_id: BigInt(poll.id),
+        poll: pollOf(poll),
+        results: resultsOf(poll),
+      },
+    }),
+    poll_answer: (_, { poll_id, user, voter_chat, option_ids }) => {
+      // With `voter_chat`, `user` is a stand-in.
+      const voter = voter_chat?.id ?? user?.id
+      if (voter === undefined) return undefined
+      const fields = {
+        _: 'updateMessagePollVote',
+        poll_id: BigInt(poll_id),
+        peer: peerOf(voter),
+        options: option_ids.map((id) => Buffer.from(String(id))),
+        positions: option_ids,
+      }
+      return { isNumbered: true, fields, people: [voter], places: [voter] }
+    },
   }
 
-  #keep(account: number, event: BotEvent): void {
-    const { list } = this.#kept.get(account) as { readonly list: BotEvent[] }
-    list.push(event)
-    if (list.length > KEPT) list.shift()
-  }
-
-  #told(bot: BotAccount, kind: UpdateKind, update: Update): Told | undefined {
-    switch (kind) {
-      case 'callback_query': {
-        const { id, from, message, chat_instance, data } = update.callback_query as NonNullable<
-          Update['callback_query']
-        >
-        if (message === undefined) return undefined
-        const fields = {
-          _: 'updateBotCallbackQuery',
-          query_id: BigInt(id),
-          user_id: BigInt(from.id),
-          peer: peerOf(message.chat.id),
-          msg_id: this.#numberIn(bot, message.chat.id, message.message_id),
-          chat_instance: instanceOf(chat_instance),
-          ...(data !== undefined && { data: Buffer.from(data) }),
-        }
-        return { numbered: false, fields, people: [from.id], places: [message.chat.id] }
-      }
-      case 'inline_query': {
-        const { id, from, query, offset } = update.inline_query as NonNullable<Update['inline_query']>
-        const fields = {
-          _: 'updateBotInlineQuery',
-          query_id: BigInt(id),
-          user_id: BigInt(from.id),
-          query,
-          offset,
-        }
-        return { numbered: false, fields, people: [from.id], places: [] }
-      }
-      case 'pre_checkout_query': {
-        const { id, from, currency, total_amount, invoice_payload } =
-          update.pre_checkout_query as NonNullable<Update['pre_checkout_query']>
-        const fields = {
-          _: 'updateBotPrecheckoutQuery',
-          query_id: BigInt(id),
-          user_id: BigInt(from.id),
-          payload: Buffer.from(invoice_payload),
-          currency,
-          total_amount: BigInt(total_amount),
-        }
-        return { numbered: false, fields, people: [from.id], places: [] }
-      }
-      case 'chat_member':
-      case 'my_chat_member':
-        return this.#membership(bot, update)
-      case 'chat_join_request': {
-        const asked = update.chat_join_request as NonNullable<Update['chat_join_request']>
-        const fields = {
-          _: 'updateBotChatInviteRequester',
-          peer: peerOf(asked.chat.id),
-          date: asked.date,
-          user_id: BigInt(asked.from.id),
-          about: asked.bio ?? '',
-          invite:
-            asked.invite_link === undefined
-              ? { _: 'chatInvitePublicJoinRequests' }
-              : inviteOf(asked.invite_link, asked.date),
-          ...(asked.query_id !== undefined && { query_id: BigInt(asked.query_id) }),
-        }
-        const people = [
-          asked.from.id,
-          ...(asked.invite_link === undefined ? [] : [asked.invite_link.creator.id]),
-        ]
-        return { numbered: true, fields, people, places: [asked.chat.id] }
-      }
-      case 'message_reaction': {
-        const { chat, message_id, date, user, actor_chat, old_reaction, new_reaction } =
-          update.message_reaction as NonNullable<Update['message_reaction']>
-        const actor = user?.id ?? actor_chat?.id ?? chat.id
-        const fields = {
-          _: 'updateBotMessageReaction',
-          peer: peerOf(chat.id),
-          msg_id: this.#numberIn(bot, chat.id, message_id),
-          date,
-          actor: peerOf(actor),
-          old_reactions: old_reaction.map(reactionOf),
-          new_reactions: new_reaction.map(reactionOf),
-        }
-        return { numbered: true, fields, people: [actor], places: [chat.id, actor] }
-      }
-      case 'message_reaction_count': {
-        const { chat, message_id, date, reactions } = update.message_reaction_count as NonNullable<
-          Update['message_reaction_count']
-        >
-        const fields = {
-          _: 'updateBotMessageReactions',
-          peer: peerOf(chat.id),
-          msg_id: message_id,
-          date,
-          reactions: reactions.map(({ type, total_count }) => ({
-            _: 'reactionCount',
-            reaction: reactionOf(type),
-            count: total_count,
-          })),
-        }
-        return { numbered: true, fields, people: [], places: [chat.id] }
-      }
-      case 'poll': {
-        const poll = update.poll as Poll
-        const fields = {
-          _: 'updateMessagePoll',
-          poll_id: BigInt(poll.id),
-          poll: pollOf(poll),
-          results: resultsOf(poll),
-        }
-        return { numbered: false, fields, people: [], places: [] }
-      }
-      case 'poll_answer': {
-        const { poll_id, user, voter_chat, option_ids } = update.poll_answer as NonNullable<
-          Update['poll_answer']
-        >
-        // With `voter_chat`, `user` is a stand-in.
-        const voter = voter_chat?.id ?? user?.id
-        if (voter === undefined) return undefined
-        const fields = {
-          _: 'updateMessagePollVote',
-          poll_id: BigInt(poll_id),
-          peer: peerOf(voter),
-          options: option_ids.map((id) => Buffer.from(String(id))),
-          positions: option_ids,
-        }
-        return { numbered: true, fields, people: [voter], places: [voter] }
-      }
-      default:
-        // Messages are in journals.
-        return undefined
-    }
-  }
-
-  #membership(bot: BotAccount, { chat_member, my_chat_member }: Update): Told | undefined {
-    const told = chat_member ?? my_chat_member
-    if (told === undefined) return undefined
+  #membership(bot: BotAccount, told: ChatMemberUpdated): Told | undefined {
     const { chat, from, date, old_chat_member: before, new_chat_member: after, invite_link: link } = told
     // Who asked without a link has this in place of one.
     const asked = told.via_join_request === true ? { _: 'chatInvitePublicJoinRequests' } : undefined
@@ -232,7 +201,7 @@ export class BotEvents {
         date,
         stopped: after.status === 'kicked',
       }
-      return { numbered: true, fields, people, places: [] }
+      return { isNumbered: true, fields, people }
     }
     const place = this.world.sharedChat(chat.id)
     const account = this.world.accounts.find(after.user.id)
@@ -250,7 +219,7 @@ export class BotEvents {
       via_chatlist: told.via_chat_folder_invite_link === true,
       ...(invite !== undefined && { invite }),
     }
-    return { numbered: true, fields, people, places: [chat.id] }
+    return { isNumbered: true, fields, people, places: [chat.id] }
   }
 
   /** The MTProto id of a message; in private chats ids are per account, over all its chats. */
@@ -264,14 +233,6 @@ export class BotEvents {
   #participant(viewer: BotAccount, chat: SharedChat, account: Account, member: ChatMember): TlObject {
     return participantOf(this.world, viewer, chat, account, membershipOf(member))
   }
-}
-
-interface Told {
-  readonly numbered: boolean
-  readonly fields: TlObject
-  /** Ids of users and chats that the event refers to, as in the Bot API. */
-  readonly people: readonly number[]
-  readonly places: readonly number[]
 }
 
 /** Converts a ChatMember of the Bot API back to a membership. */
