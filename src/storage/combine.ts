@@ -9,7 +9,7 @@ import type { Archive } from './archive.js'
 import type { ChangeListener } from './changes.js'
 import { MarkCopy } from './mark-copy.js'
 import { memory } from './memory/memory.js'
-import { checkPlan } from './plan.js'
+import { checkPlan, marksReadBy } from './plan.js'
 import type { SessionStorage, SessionsOptions } from './sessions.js'
 import { shielded } from './shielded.js'
 import type { Marks, Storage, StorageHealth } from './storage.js'
@@ -303,13 +303,5 @@ export class Combined implements Storage {
 
 /** Returns the scopes whose marks a plan reads. */
 function scopesOfMarks({ checks }: Plan): number[] {
-  const scopes = new Set<number>()
-  for (const check of checks) {
-    if (check.kind === 'absent' || check.kind === 'present') scopes.add(check.subject)
-    if (check.unless !== undefined) scopes.add(check.unless.subject)
-    if (check.kind === 'bucket' || check.kind === 'window') {
-      for (const { subject } of check.variants ?? []) scopes.add(subject)
-    }
-  }
-  return [...scopes]
+  return [...new Set(checks.flatMap((check) => [...marksReadBy(check)].map(({ scope }) => scope)))]
 }

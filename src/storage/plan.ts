@@ -1,4 +1,4 @@
-import { type Check, type Limited, MOST_CHECKS, type Plan } from '../core/check.js'
+import { type Check, type Limited, MOST_CHECKS, type Plan, type Variant } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
 import { type Limit, MOST_AMOUNT, MOST_PER } from '../core/limit.js'
 
@@ -32,6 +32,26 @@ export function checkPlan(plan: Plan): void {
   }
 }
 
+/** Whether a check is a limit, which may have variants. */
+export function isLimited(check: Check): check is Extract<Check, Limited> {
+  return check.kind === 'bucket' || check.kind === 'window'
+}
+
+/** Returns the other limits of a check, for those who hold a mark. */
+export function variantsOf(check: Check): readonly Variant[] {
+  return isLimited(check) ? (check.variants ?? []) : []
+}
+
+/** Yields the marks that a check reads, each with the scope of the subject that may hold it. */
+export function* marksReadBy(check: Check): Generator<{ readonly scope: number; readonly mark: string }> {
+  if (check.kind === 'absent' || check.kind === 'present') {
+    for (const mark of check.anyOf) yield { scope: check.subject, mark }
+  }
+  const { unless } = check
+  if (unless !== undefined) for (const mark of unless.anyOf) yield { scope: unless.subject, mark }
+  for (const { subject, mark } of variantsOf(check)) yield { scope: subject, mark }
+}
+
 /** Whether a value is a limit that storages can count exactly: whole numbers, within the bounds of `parseLimit`. */
 export function isSoundLimit(value: unknown): value is Limit {
   if (typeof value !== 'object' || value === null) return false
@@ -46,11 +66,9 @@ function isWhole(value: number, most: number): boolean {
 function problemOf(check: Check, scopes: number): string | undefined {
   const subjects = [check.subject]
   if (check.unless !== undefined) subjects.push(check.unless.subject)
-  if (check.kind === 'bucket' || check.kind === 'window') {
-    for (const variant of check.variants ?? []) subjects.push(variant.subject)
-    if (!limitsOf(check).every(isSoundLimit)) {
-      return `has a limit that cannot be counted: amount and burst are whole numbers from 1 to ${MOST_AMOUNT}, per is from 1 ms to 366 days`
-    }
+  for (const variant of variantsOf(check)) subjects.push(variant.subject)
+  if (isLimited(check) && !limitsOf(check).every(isSoundLimit)) {
+    return `has a limit that cannot be counted: amount and burst are whole numbers from 1 to ${MOST_AMOUNT}, per is from 1 ms to 366 days`
   }
   if (check.kind === 'claim') {
     if (!(check.holdFor >= 1)) return 'holds its claims for no time: holdFor is 1 ms or more'

@@ -1,5 +1,6 @@
 import type { Ask, Plan } from '../../core/check.js'
 import { type Limit, MOST_AMOUNT } from '../../core/limit.js'
+import { isLimited } from '../plan.js'
 
 /**
  * Returns an ask about one limit that only a ban can refuse: the bucket is deep enough for any charge, the window too short to
@@ -7,7 +8,7 @@ import { type Limit, MOST_AMOUNT } from '../../core/limit.js'
  */
 export function banQuestion({ scopes, checks }: Plan, { bot, subjects }: Ask, by: number): Ask | undefined {
   const check = checks[by]
-  if (check === undefined || (check.kind !== 'bucket' && check.kind !== 'window')) return undefined
+  if (check === undefined || !isLimited(check)) return undefined
   const { amount, per } = check.limit
   const open: Limit = check.kind === 'bucket' ? { amount, per, burst: MOST_AMOUNT } : { amount, per: 1 }
   return {

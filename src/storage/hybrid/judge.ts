@@ -10,6 +10,7 @@ import {
 } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
+import { isLimited } from '../plan.js'
 import { banQuestion } from './ban.js'
 import { LeasedReceipt, NearRefusal } from './decision.js'
 import type { Leasing } from './leasing.js'
@@ -250,7 +251,7 @@ function charged({ checks }: Plan, { subjects, costs }: Ask, only: number | unde
   for (const [index, check] of checks.entries()) {
     const key = subjects[check.subject]
     if (key === undefined || !((costs[index] as number) > 0)) continue
-    if (check.kind !== 'bucket' && check.kind !== 'window') continue
+    if (!isLimited(check)) continue
     if (only === undefined || only === index) keys.add(canonicalKey(key))
   }
   return [...keys]

@@ -1,6 +1,7 @@
 import type { Check, Plan } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
+import { variantsOf } from '../plan.js'
 
 /** The leasing options that concern plans. */
 interface Leased {
@@ -71,7 +72,7 @@ export function leasedPlan(plan: Plan, { limits, span }: Leased): Plan | undefin
 
 function problemOf(check: Check): string | undefined {
   if (check.kind !== 'bucket') return 'is not a token bucket'
-  if (check.variants !== undefined && check.variants.length > 0) return 'has other amounts for some'
+  if (variantsOf(check).length > 0) return 'has other amounts for some'
   if (check.unless !== undefined) return 'exempts some users'
   if (check.shadow === true) return 'is in shadow'
   if (check.onRefusal?.penalty !== undefined) return 'has a penalty'

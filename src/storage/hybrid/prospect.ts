@@ -1,6 +1,7 @@
 import type { Ask, Check, Plan } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
+import { isLimited, variantsOf } from '../plan.js'
 import { canonicalKey, type Refusal, type RefusalMemory } from './refusals.js'
 
 /** An earlier check, which may decide the ask before the remembered refusal does. */
@@ -171,7 +172,7 @@ function outlookOf(
   })
   const scopes = new Set<number>()
   if (check.unless !== undefined) scopes.add(check.unless.subject)
-  const variants = check.kind === 'bucket' || check.kind === 'window' ? (check.variants ?? []) : []
+  const variants = variantsOf(check)
   for (const { subject } of variants) scopes.add(subject)
   for (const each of before) {
     if (each.rule !== 'same') continue
@@ -193,7 +194,7 @@ function outlookOf(
 
 function isRememberable(check: Check): boolean {
   if (check.shadow === true) return false
-  if (check.kind === 'bucket' || check.kind === 'window') return true
+  if (isLimited(check)) return true
   // A ban may end before or after the mark or claim that caused it, so its end is unknown.
   if (check.onRefusal?.penalty !== undefined) return false
   if (check.kind !== 'claim') return true

@@ -4,7 +4,7 @@ import type { Digest } from '../../core/digest.js'
 import type { Ms } from '../../core/duration.js'
 import { type Limit, limitWithin } from '../../core/limit.js'
 import type { Key } from '../../core/subject.js'
-import { isSoundLimit } from '../plan.js'
+import { isLimited, isSoundLimit, variantsOf } from '../plan.js'
 import { type ClaimBook, DigestClaims, SequenceClaims } from './claims.js'
 import type { MemoryJudge } from './judge.js'
 import {
@@ -71,9 +71,7 @@ export class BotState {
       check.unless === undefined ? undefined : holdersOf(check.unless.anyOf),
     )
     this.variants = judge.columns.map(({ check }) =>
-      check.kind === 'bucket' || check.kind === 'window'
-        ? holdersOf((check.variants ?? []).map(({ mark }) => mark))
-        : undefined,
+      isLimited(check) ? holdersOf(variantsOf(check).map(({ mark }) => mark)) : undefined,
     )
     this.quickWay = new QuickWay(judge, judge.columns, judge.moment, this)
   }

@@ -1,10 +1,10 @@
 import type { Ask } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import type { Limit } from '../../core/limit.js'
-import { isSoundLimit } from '../plan.js'
+import { isSoundLimit, variantsOf } from '../plan.js'
 import { storedText } from '../sql.js'
 import { isUsed, rowWidth } from './function.js'
-import { depthOf, type Layout, variantsOf } from './layout.js'
+import { depthOf, type Layout } from './layout.js'
 import type { Subjects } from './subjects.js'
 
 /** More than any limit holds, so that it never fits, yet small enough that its product with any span does not overflow. */

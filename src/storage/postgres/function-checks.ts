@@ -1,6 +1,7 @@
 import type { ClaimCheck } from '../../core/check.js'
 import type { Limit } from '../../core/limit.js'
-import { type Column, depthOf, formOf, type Layout, ringOf, variantsOf } from './layout.js'
+import { variantsOf } from '../plan.js'
+import { type Column, depthOf, formOf, type Layout, ringOf } from './layout.js'
 
 /** How a function is to be written. */
 export interface Writing {

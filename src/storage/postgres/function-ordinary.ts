@@ -1,4 +1,5 @@
-import { type Column, depthOf, formOf, type Layout, variantsOf } from './layout.js'
+import { variantsOf } from '../plan.js'
+import { type Column, depthOf, formOf, type Layout } from './layout.js'
 
 /*
  * Shared by the functions that decide only ordinary asks (every cost 0 or 1, no mark that changes anything, enough room) and hand

@@ -1,6 +1,7 @@
+import { variantsOf } from '../plan.js'
 import { isUsed } from './function.js'
 import { bucketsOf, missed, missing, ordinary, type Sight, stateAfter } from './function-ordinary.js'
-import { type Column, depthOf, type Layout, lifeOf, type ScopeLayout, variantsOf } from './layout.js'
+import { type Column, depthOf, type Layout, lifeOf, type ScopeLayout } from './layout.js'
 
 /*
  * A second function of a plan, for a single ordinary ask: every cost 0 or 1, no subject without a record, no mark that changes

@@ -1,3 +1,4 @@
+import { variantsOf } from '../plan.js'
 import { isUsed, rowWidth } from './function.js'
 import {
   bucketsOf,
@@ -9,7 +10,7 @@ import {
   type StateAfter,
   stateAfter,
 } from './function-ordinary.js'
-import { type Column, depthOf, type Layout, lifeOf, type ScopeLayout, variantsOf } from './layout.js'
+import { type Column, depthOf, type Layout, lifeOf, type ScopeLayout } from './layout.js'
 
 /*
  * A function of a plan for many ordinary asks, each of another subject: every cost 0 or 1, and records of only one scope. One

@@ -1,6 +1,7 @@
 import type { Check, Limited, Plan } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { capacityOf, type Limit } from '../../core/limit.js'
+import { marksReadBy, variantsOf } from '../plan.js'
 
 /** Number of fixed cells in a record, for checks that have any. */
 const CELLS = { bucket: 1, counters: 3, fixed: 2, claim: 2 } as const
@@ -101,12 +102,8 @@ export async function layOut(plan: Plan, names: Names): Promise<Layout> {
     of.set(scope, (of.get(scope) ?? new Set()).add(name))
   }
   for (const check of plan.checks) {
-    if (check.kind === 'absent' || check.kind === 'present') {
-      for (const name of check.anyOf) want(marksOf, check.subject, name)
-    }
-    for (const name of check.unless?.anyOf ?? []) want(marksOf, check.unless?.subject as number, name)
+    for (const { scope, mark } of marksReadBy(check)) want(marksOf, scope, mark)
     for (const { mark, subject, limit } of variantsOf(check)) {
-      want(marksOf, subject, mark)
       if (limit === 'stored') want(storedOf, subject, mark)
     }
   }
@@ -160,10 +157,6 @@ export async function layOut(plan: Plan, names: Names): Promise<Layout> {
   const layouts = await Promise.all(laid)
   const laidOut = scopes.map((scope, index) => ({ ...scope, layout: layouts[index] as number }))
   return { plan, columns, scopes: laidOut, marks, sequences: columns.filter(({ sequence }) => sequence >= 0) }
-}
-
-export function variantsOf(check: Check): NonNullable<Limited['variants']> {
-  return check.kind === 'bucket' || check.kind === 'window' ? (check.variants ?? []) : []
 }
 
 /** Returns how many stamps an exact window keeps: as many as the largest amount among the plan's limits. */

@@ -1,4 +1,3 @@
-import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
 import { jsonText } from '../json.js'
 import { canonicalKey } from '../keys.js'
@@ -101,7 +100,7 @@ export class PostgresMarks implements Marks {
         storedText(name),
         own.map((key) => subjects.numberOf(key)),
         own.map(storedKey),
-        this.now(),
+        this.ready.now(),
         channelOf(link.schema),
         marksPayloads(bot, name, own),
       ],
@@ -116,7 +115,7 @@ export class PostgresMarks implements Marks {
       `SELECT ${MARK_COLUMNS} FROM ${link.s}.marks
        WHERE bot = $1 AND name = $2 AND key >= $3 AND (until IS NULL OR until > ${time('$5')})
        ORDER BY key LIMIT $4`,
-      [bot, storedText(name), from, most, this.now()],
+      [bot, storedText(name), from, most, this.ready.now()],
     )
     return pageOf(rows, most, (row) => ({ key: readKey(row.key), mark: markOf(row) }))
   }
@@ -128,12 +127,14 @@ export class PostgresMarks implements Marks {
       `SELECT ${MARK_COLUMNS} FROM ${link.s}.marks
        WHERE bot = $1 AND subject = $2 AND key = $3 AND ($4::text IS NULL OR name = $4)
          AND (until IS NULL OR until > ${time('$5')})`,
-      [bot, subjects.numberOf(own), storedKey(own), name === undefined ? null : storedText(name), this.now()],
+      [
+        bot,
+        subjects.numberOf(own),
+        storedKey(own),
+        name === undefined ? null : storedText(name),
+        this.ready.now(),
+      ],
     )
     return marksOf(rows)
-  }
-
-  private now(): Ms | null {
-    return this.ready.clock?.() ?? null
   }
 }

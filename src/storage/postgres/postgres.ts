@@ -141,7 +141,7 @@ class PostgresStorage implements Storage {
       (error) => this.fail(error),
       () => this.look(),
     )
-    this.ready = Object.assign(() => this.prepared(), { clock })
+    this.ready = Object.assign(() => this.prepared(), { now: () => clock?.() ?? null })
     this.marks = new PostgresMarks(this.ready)
     this.users = new PostgresUsers(this.ready)
     this.values = new PostgresValues(this.ready)

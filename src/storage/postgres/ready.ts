@@ -1,4 +1,4 @@
-import type { Clock } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
 import type { Link } from './link.js'
 import type { Subjects } from './subjects.js'
 
@@ -13,8 +13,8 @@ export interface Schema {
 /** Waits until the schema is up to date. The first use brings it there. */
 export interface Ready {
   (): Promise<Schema>
-  /** Absent: the server's clock. */
-  readonly clock: Clock | undefined
+  /** Returns the caller's time, or null for the server's clock. */
+  readonly now: () => Ms | null
 }
 
 export const timeIn = (parameter: string): string =>

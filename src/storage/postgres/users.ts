@@ -76,7 +76,7 @@ export class PostgresUsers implements Users {
        INSERT INTO ${link.s}.user_data (bot, key, name, value)
        SELECT $1, $2, * FROM unnest($4::text[], $5::text[])
        ON CONFLICT (bot, key, name) DO UPDATE SET value = excluded.value`,
-      [bot, own, this.now(), put.map(([name]) => name), put.map(([, text]) => text), gone],
+      [bot, own, this.ready.now(), put.map(([name]) => name), put.map(([, text]) => text), gone],
     )
     const record = await this.read(schema, bot, own)
     // Another process erased the user at that moment.
@@ -113,10 +113,6 @@ export class PostgresUsers implements Users {
       (SELECT json_object_agg(name, total)::text FROM ${s}.user_counts c WHERE c.bot = u.bot AND c.key = u.key) AS counts,
       (SELECT json_object_agg(name, value::json)::text FROM ${s}.user_data d WHERE d.bot = u.bot AND d.key = u.key) AS data
       FROM ${s}.users u`
-  }
-
-  private now(): Ms | null {
-    return this.ready.clock?.() ?? null
   }
 }
 

@@ -13,7 +13,7 @@ export class PostgresValues implements Values {
     const { link, time } = await this.ready()
     const [row] = await link.query<{ value: string }>(
       `SELECT value FROM ${link.s}.values WHERE space = $1 AND key = $2 AND (until IS NULL OR until > ${time('$3')})`,
-      [space, key, this.now()],
+      [space, key, this.ready.now()],
     )
     return row === undefined ? undefined : (JSON.parse(row.value) as unknown)
   }
@@ -35,7 +35,7 @@ export class PostgresValues implements Values {
     const rows = await link.query(
       `UPDATE ${link.s}.values SET until = $3
        WHERE space = $1 AND key = $2 AND (until IS NULL OR until > ${time('$4')}) RETURNING 1`,
-      [space, key, storedEnd(until), this.now()],
+      [space, key, storedEnd(until), this.ready.now()],
     )
     return rows.length > 0
   }
@@ -45,7 +45,7 @@ export class PostgresValues implements Values {
     const { link, time } = await this.ready()
     const [row] = await link.query<{ held: boolean }>(
       `DELETE FROM ${link.s}.values WHERE space = $1 AND key = $2 RETURNING until IS NULL OR until > ${time('$3')} AS held`,
-      [space, key, this.now()],
+      [space, key, this.ready.now()],
     )
     return row?.held ?? false
   }
@@ -57,12 +57,8 @@ export class PostgresValues implements Values {
     const rows = await link.query<ValueRow>(
       `SELECT key, value, until FROM ${link.s}.values
        WHERE space = $1 AND key >= $2 AND (until IS NULL OR until > ${time('$4')}) ORDER BY key LIMIT $3`,
-      [space, from, most, this.now()],
+      [space, from, most, this.ready.now()],
     )
     return pageOf(rows, most, entryOf)
-  }
-
-  private now(): Ms | null {
-    return this.ready.clock?.() ?? null
   }
 }

@@ -1,4 +1,3 @@
-import type { Clock } from '../../core/clock.js'
 import { type Key, keyText, textKey } from '../../core/subject.js'
 import { jsonText } from '../json.js'
 import { isSoundLimit } from '../plan.js'
@@ -28,7 +27,8 @@ export class RedisMarks implements Marks {
   constructor(
     private readonly connection: Connection,
     private readonly keys: Keys,
-    private readonly clock: Clock | undefined,
+    /** The caller's time, or -1 for the server's clock. */
+    private readonly now: () => number,
   ) {}
 
   async get(bot: number, key: Key, name: string): Promise<Mark | undefined> {
@@ -111,10 +111,6 @@ export class RedisMarks implements Marks {
       entries.push({ key: textKey(String(found[i])), mark: readMark(found[i + 1] as Buffer) })
     }
     return next === undefined || next.length === 0 ? { entries } : { entries, next: String(next) }
-  }
-
-  private now(): number {
-    return this.clock?.() ?? -1
   }
 }
 

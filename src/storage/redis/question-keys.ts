@@ -1,7 +1,8 @@
 import type { Ask } from '../../core/check.js'
 import { type Key, keyText } from '../../core/subject.js'
+import { variantsOf } from '../plan.js'
 import type { BotKeys } from './keys.js'
-import { isLimited, type PlanLayout } from './script/layout.js'
+import type { PlanLayout } from './script/layout.js'
 import { scopeTag, sequenceTag } from './script/tags.js'
 
 /** Number of tokens of a sequence in one text of bits. */
@@ -88,7 +89,7 @@ export class QuestionKeys {
       if (marked) add(check.subject, MARKS)
       if (!marked || check.onRefusal !== undefined) add(check.subject, RECORD)
       if (check.unless !== undefined) add(check.unless.subject, MARKS)
-      if (isLimited(check)) for (const { subject } of check.variants ?? []) add(subject, MARKS)
+      for (const { subject } of variantsOf(check)) add(subject, MARKS)
     })
     this.needs.set(costs, needs)
     return needs

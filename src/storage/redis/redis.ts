@@ -90,9 +90,10 @@ class RedisStorage implements Storage {
     this.keys = new Keys(prefix)
     this.clock = checkedClock(clock, 'redis.clock')
     this.connection = new Connection(connection, prefix)
-    this.marks = new RedisMarks(this.connection, this.keys, clock)
-    this.users = new RedisUsers(this.connection, this.keys, clock)
-    this.values = new RedisValues(this.connection, prefix, clock)
+    const now = (): number => clock?.() ?? -1
+    this.marks = new RedisMarks(this.connection, this.keys, now)
+    this.users = new RedisUsers(this.connection, this.keys, now)
+    this.values = new RedisValues(this.connection, prefix, now)
     this.archive = new RedisArchive(this.connection, this.keys)
     this.changes = new Changes(this.connection, this.keys.channel)
     this.shared = {

@@ -1,4 +1,3 @@
-import type { Clock } from '../../core/clock.js'
 import { type Key, keyText, textKey } from '../../core/subject.js'
 import {
   checkActivity,
@@ -87,7 +86,8 @@ export class RedisUsers implements Users {
   constructor(
     private readonly connection: Connection,
     private readonly keys: Keys,
-    private readonly clock: Clock | undefined,
+    /** The caller's time, or -1 for the server's clock. */
+    private readonly now: () => number,
   ) {}
 
   async get(bot: number, key: Key): Promise<UserRecord | undefined> {
@@ -119,11 +119,7 @@ export class RedisUsers implements Users {
     const found = await this.connection.run(
       PATCH,
       [users, user + text],
-      [
-        text,
-        this.clock?.() ?? -1,
-        ...texts.flatMap(([name, value]) => [name, value === null ? '-' : `=${value}`]),
-      ],
+      [text, this.now(), ...texts.flatMap(([name, value]) => [name, value === null ? '-' : `=${value}`])],
     )
     return readUser(text, found as Buffer[])
   }

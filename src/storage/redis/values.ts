@@ -1,4 +1,3 @@
-import type { Clock } from '../../core/clock.js'
 import { Digest } from '../../core/digest.js'
 import type { Ms } from '../../core/duration.js'
 import { jsonText } from '../json.js'
@@ -100,7 +99,8 @@ export class RedisValues implements Values {
   constructor(
     private readonly connection: Connection,
     private readonly prefix: string,
-    private readonly clock: Clock | undefined,
+    /** The caller's time, or -1 for the server's clock. */
+    private readonly now: () => number,
   ) {}
 
   async get(space: string, key: string): Promise<unknown> {
@@ -115,17 +115,13 @@ export class RedisValues implements Values {
   async put(space: string, key: string, value: unknown, until: Ms = 0): Promise<void> {
     checkValueKey(space, key)
     const json = Buffer.from(jsonText(value, `values.${space}`))
-    const lapses = Buffer.alloc(8)
-    lapses.writeDoubleLE(until)
-    const bytes = Buffer.concat([lapses, json])
+    const bytes = Buffer.concat([doubleOf(until), json])
     await this.connection.run(PUT, this.keysOf(space, partOf(key)), [this.now(), key, until, bytes])
   }
 
   async touch(space: string, key: string, until: Ms = 0): Promise<boolean> {
     checkValueKey(space, key)
-    const lapses = Buffer.alloc(8)
-    lapses.writeDoubleLE(until)
-    const args = [this.now(), key, until, lapses]
+    const args = [this.now(), key, until, doubleOf(until)]
     return Number(await this.connection.run(TOUCH, this.keysOf(space, partOf(key)), args)) === 1
   }
 
@@ -170,10 +166,6 @@ export class RedisValues implements Values {
     const base = `${this.prefix}:{v${space.length}:${inBraces(space)}:${digest.hex(space)}:${part}}:`
     return [`${base}h`, `${base}k`, `${base}l`]
   }
-
-  private now(): number {
-    return this.clock?.() ?? -1
-  }
 }
 
 /** Escapes braces, because they determine where a cluster places a key. */
@@ -193,6 +185,12 @@ export function spaceOf(tag: string): string | undefined {
 
 function partOf(key: string): number {
   return digest.number(key) % PARTS
+}
+
+function doubleOf(value: number): Buffer {
+  const bytes = Buffer.alloc(8)
+  bytes.writeDoubleLE(value)
+  return bytes
 }
 
 function readValue(bytes: Buffer): unknown {

@@ -1,4 +1,5 @@
 import type { Ask, Check, Plan } from '../../core/check.js'
+import { marksReadBy } from '../plan.js'
 
 /** A mark that is never put. */
 const NEVER = 'sentinel:never'
@@ -26,14 +27,7 @@ function checkWhenDown(check: Check): Check {
 
 /** Returns the marks that a plan reads, which the copy must contain. */
 export function marksOf(plan: Plan): ReadonlySet<string> {
-  const names = new Set<string>()
-  for (const check of plan.checks) {
-    if (check.kind === 'absent' || check.kind === 'present') for (const name of check.anyOf) names.add(name)
-    if (check.kind === 'bucket' || check.kind === 'window') {
-      for (const { mark } of check.variants ?? []) names.add(mark)
-    }
-    for (const name of check.unless?.anyOf ?? []) names.add(name)
-  }
+  const names = new Set(plan.checks.flatMap((check) => [...marksReadBy(check)].map(({ mark }) => mark)))
   names.delete(NEVER)
   return names
 }

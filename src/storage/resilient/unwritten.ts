@@ -1,5 +1,6 @@
 import type { Ask, Check, Plan } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
+import { variantsOf } from '../plan.js'
 import { WithoutChecks } from '../without-checks.js'
 import { markLeftBy, type PendingMarks } from './pending.js'
 
@@ -61,8 +62,7 @@ export class Unwritten {
   /** Whether the check may be decided otherwise, because of a mark that gives another limit, or one of several that are gone. */
   private says(ask: Ask, check: Check): boolean {
     if (check.kind === 'absent') return this.said(ask, check.subject, check.anyOf) !== undefined
-    if (check.kind !== 'bucket' && check.kind !== 'window') return false
-    return check.variants?.some(({ mark, subject }) => this.said(ask, subject, [mark]) !== undefined) === true
+    return variantsOf(check).some(({ mark, subject }) => this.said(ask, subject, [mark]) !== undefined)
   }
 
   private said({ bot, subjects }: Ask, scope: number, names: readonly string[]): Said {

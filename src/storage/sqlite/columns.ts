@@ -1,6 +1,7 @@
 import type { Check, ClaimCheck, Plan } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import type { Limit } from '../../core/limit.js'
+import { isLimited, variantsOf } from '../plan.js'
 import type { Link } from './link.js'
 
 /** How a limit counts. Each form has its own cells. */
@@ -19,8 +20,6 @@ export interface Column {
   readonly claim: number
   /** The longest span of its limits. */
   readonly longest: Ms
-  /** Scopes whose marks the check reads. */
-  readonly marked: readonly number[]
 }
 
 /** Lays out a plan. Runs within a transaction, because new slots are given a number. */
@@ -34,7 +33,6 @@ export function columnsOf(plan: Plan, link: Link): readonly Column[] {
     ring: Math.max(1, ...limitsOf(check).map(({ amount }) => amount)),
     claim: check.kind === 'claim' ? claims++ : -1,
     longest: Math.max(0, ...limitsOf(check).map(({ per }) => per)),
-    marked: markedBy(check),
   }))
 }
 
@@ -58,17 +56,6 @@ function formOf(check: Check): Form | undefined {
 }
 
 function limitsOf(check: Check): readonly Limit[] {
-  if (check.kind !== 'bucket' && check.kind !== 'window') return []
-  const variants = check.variants ?? []
-  return [check.limit, ...variants.flatMap(({ limit }) => (limit === 'stored' ? [] : [limit]))]
-}
-
-function markedBy(check: Check): readonly number[] {
-  const scopes = new Set<number>()
-  if (check.kind === 'absent' || check.kind === 'present') scopes.add(check.subject)
-  if (check.unless !== undefined) scopes.add(check.unless.subject)
-  if (check.kind === 'bucket' || check.kind === 'window') {
-    for (const { subject } of check.variants ?? []) scopes.add(subject)
-  }
-  return [...scopes]
+  if (!isLimited(check)) return []
+  return [check.limit, ...variantsOf(check).flatMap(({ limit }) => (limit === 'stored' ? [] : [limit]))]
 }

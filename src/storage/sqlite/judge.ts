@@ -11,7 +11,7 @@ import type {
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { type Limit, limitWithin } from '../../core/limit.js'
-import { isSoundLimit } from '../plan.js'
+import { isLimited, isSoundLimit, variantsOf } from '../plan.js'
 import { ToldMoment } from '../remote/moment.js'
 import { storedKey } from '../sql.js'
 import * as claims from './claims.js'
@@ -328,8 +328,8 @@ export class SqliteJudge implements Judge {
   private limitOf(look: Look, check: Check, index: number): Limit {
     const own = look.ask.limits?.[index]
     if (own !== undefined) return own
-    if (check.kind !== 'bucket' && check.kind !== 'window') return { amount: 1, per: 1 }
-    for (const { mark, subject, limit, within } of check.variants ?? []) {
+    if (!isLimited(check)) return { amount: 1, per: 1 }
+    for (const { mark, subject, limit, within } of variantsOf(check)) {
       const held = this.marksOf(look, subject)?.get(mark)
       if (held === undefined || held.until <= look.at) continue
       if (limit !== 'stored') return limit

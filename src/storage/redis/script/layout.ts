@@ -1,6 +1,7 @@
 import type { Check, ClaimCheck, Limited, Plan } from '../../../core/check.js'
 import type { Ms } from '../../../core/duration.js'
 import { SentinelError } from '../../../core/errors.js'
+import { isLimited, marksReadBy } from '../../plan.js'
 import { PART, type PartKind, tagOf } from './tags.js'
 
 /** A check that counts, and where its state is kept. */
@@ -77,10 +78,6 @@ export const CELLS = {
 
 /** Index of the first cell in a record's Lua table; see library.ts. */
 export const FIRST_CELL = 5
-
-export function isLimited(check: Check): check is Extract<Check, Limited> {
-  return check.kind === 'bucket' || check.kind === 'window'
-}
 
 /** Lays out a plan. */
 export function layOut(plan: Plan): PlanLayout {
@@ -165,16 +162,8 @@ function keepsRecord(check: Check): boolean {
 }
 
 function marksOf({ checks }: Plan, scope: number): string[] {
-  const names = new Set<string>()
-  for (const check of checks) {
-    if ((check.kind === 'absent' || check.kind === 'present') && check.subject === scope) {
-      for (const name of check.anyOf) names.add(name)
-    }
-    if (check.unless?.subject === scope) for (const name of check.unless.anyOf) names.add(name)
-    if (!isLimited(check)) continue
-    for (const variant of check.variants ?? []) if (variant.subject === scope) names.add(variant.mark)
-  }
-  return [...names]
+  const read = checks.flatMap((check) => [...marksReadBy(check)])
+  return [...new Set(read.flatMap((each) => (each.scope === scope ? [each.mark] : [])))]
 }
 
 function storedOf(limited: readonly LimitedColumn[], scope: number): string[] {

@@ -1,9 +1,9 @@
 import type { Check } from '../../../core/check.js'
+import { variantsOf } from '../../plan.js'
 import { depthOf, presenceOf } from './checks.js'
 import {
   type ClaimColumn,
   FIRST_CELL,
-  isLimited,
   type LimitedColumn,
   type PlanLayout,
   type ScopeLayout,
@@ -160,9 +160,7 @@ function holdsAny({ scopes }: PlanLayout, scope: number, names: readonly string[
 function judge(layout: PlanLayout, check: Check, index: number): string {
   const exceptions = [
     ...(check.unless === undefined ? [] : [holdsAny(layout, check.unless.subject, check.unless.anyOf)]),
-    ...(isLimited(check)
-      ? (check.variants ?? []).map(({ mark, subject }) => holdsAny(layout, subject, [mark]))
-      : []),
+    ...variantsOf(check).map(({ mark, subject }) => holdsAny(layout, subject, [mark])),
   ]
   return lines(
     `if C[${index + 1}] ~= 0 and ${presenceOf(check, layout)} ~= 0 then`,
