@@ -1,6 +1,6 @@
 import type { TelegramClient } from '@mtcute/core/client.js'
 import type { Bot, Context } from 'grammy'
-import { quietTimers, systemClock } from '../../core/clock.js'
+import { systemClock } from '../../core/clock.js'
 import { type Duration, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { type Profile, profileOf } from './calls/peers.js'
@@ -101,13 +101,7 @@ export class MtprotoClient {
   async logInByQr(login: QrLogin): Promise<Profile> {
     const { caller, running } = await this.#connection.lasting()
     const { logInByQr } = await import('./sessions/login-qr.js')
-    const { apiId, apiHash } = this.#options
-    await logInByQr(caller, running.opened, login, {
-      apiId,
-      apiHash,
-      clock: systemClock,
-      timers: quietTimers,
-    })
+    await logInByQr(caller, running.opened, login, this.#options)
     return this.connect()
   }
 

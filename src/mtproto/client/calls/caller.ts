@@ -3,7 +3,7 @@ import type { TelegramClient } from '@mtcute/core/client.js'
 import { SentinelError } from '../../../core/errors.js'
 import { shown } from '../../../core/show.js'
 import type { Names } from './names.js'
-import { PERMISSIONS, type Permissions } from './permissions.js'
+import type { Permissions } from './permissions.js'
 import { MtprotoRefusal, refusedOr } from './refusal.js'
 
 /** Usernames; `me`, `self` and phone numbers are left to mtcute. */
@@ -40,7 +40,7 @@ export class Caller {
   constructor(
     readonly client: TelegramClient,
     private readonly names: Names,
-    private readonly permissions: Permissions = PERMISSIONS,
+    private readonly permissions: Permissions,
   ) {}
 
   /** @throws SentinelError `mtproto.refused`, with Telegram's reason; `mtproto.flood`. */

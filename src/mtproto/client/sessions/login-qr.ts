@@ -1,9 +1,10 @@
 import type { tl } from '@mtcute/core'
-import type { Clock, Timers } from '../../../core/clock.js'
+import { quietTimers, systemClock } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
 import type { Caller } from '../calls/caller.js'
 import { reasonOf } from '../calls/refusal.js'
 import { loggedIn, type Opened } from '../mtcute.js'
+import type { MtprotoOptions } from '../options.js'
 import { checkPassword, type PersonLogin } from './login.js'
 
 /**
@@ -30,14 +31,6 @@ export interface QrLogin {
   readonly signal?: AbortSignal
 }
 
-/** Dependencies of the log-in. */
-export interface QrParts {
-  readonly apiId: number
-  readonly apiHash: string
-  readonly clock: Clock
-  readonly timers: Timers
-}
-
 /** Minimum wait, so that a clock ahead of Telegram's does not cause endless requests. */
 const LEAST: Ms = 1000
 
@@ -49,7 +42,7 @@ export async function logInByQr(
   caller: Caller,
   opened: Opened,
   { onUrl, password, signal }: QrLogin,
-  { apiId, apiHash, clock, timers }: QrParts,
+  { apiId, apiHash }: Pick<MtprotoOptions, 'apiId' | 'apiHash'>,
 ): Promise<void> {
   const { client } = caller
   const scans = new Scans()
@@ -69,7 +62,7 @@ export async function logInByQr(
       }
       const expiresAt = token.expires * 1000
       onUrl(`tg://login?token=${Buffer.from(token.token).toString('base64url')}`, expiresAt)
-      await scans.next(Math.max(LEAST, expiresAt - clock()), timers, signal)
+      await scans.next(Math.max(LEAST, expiresAt - systemClock()), signal)
       token = await ask()
     }
   } catch (error) {
@@ -103,11 +96,11 @@ class Scans {
   }
 
   /** Resolves when the code was scanned, or after `ms`. */
-  async next(ms: Ms, timers: Timers, signal: AbortSignal | undefined): Promise<void> {
+  async next(ms: Ms, signal: AbortSignal | undefined): Promise<void> {
     let callOff: (() => void) | undefined
     await new Promise<void>((done) => {
       this.#wake = done
-      callOff = timers.after(ms, done)
+      callOff = quietTimers.after(ms, done)
       signal?.addEventListener('abort', () => done(), { once: true })
       if (this.#scanned || signal?.aborted === true) done()
     })

@@ -1,5 +1,5 @@
 import type { TelegramClient } from '@mtcute/core/client.js'
-import { MtprotoRefusal } from '../calls/refusal.js'
+import { reasonOf, refusedOr } from '../calls/refusal.js'
 
 /**
  * Options of a log-in by phone number.
@@ -36,9 +36,9 @@ export async function logInPerson(
     if (!('phoneCodeHash' in sent)) return
     await client.signIn({ phone, phoneCodeHash: sent.phoneCodeHash, phoneCode: await code() })
   } catch (error) {
-    const reason = Object(error).text
-    if (reason === 'SESSION_PASSWORD_NEEDED' && password !== undefined) await checkPassword(client, password)
-    else throw typeof reason === 'string' ? new MtprotoRefusal('auth.signIn', reason) : error
+    const refused = refusedOr(error, 'auth.signIn')
+    if (reasonOf(refused) !== 'SESSION_PASSWORD_NEEDED' || password === undefined) throw refused
+    await checkPassword(client, password)
   } finally {
     // mtcute starts the updates after a log-in; they must wait until somebody listens.
     await client.stopUpdatesLoop()
@@ -54,7 +54,6 @@ export async function checkPassword(
     const { hint = '' } = await client.call({ _: 'account.getPassword' })
     await client.checkPassword({ password: await password(hint) })
   } catch (error) {
-    const reason = Object(error).text
-    throw typeof reason === 'string' ? new MtprotoRefusal('auth.checkPassword', reason) : error
+    throw refusedOr(error, 'auth.checkPassword')
   }
 }

@@ -8,6 +8,12 @@ type Peer = Parameters<ITelegramStorageProvider['peers']['store']>[0]
 /** A peer as stored in JSON. */
 type KeptPeer = Omit<Peer, 'complete'> & { readonly complete: string }
 
+/** A secret as stored, and the time until which it is valid. */
+interface Sealed {
+  readonly sealed: string
+  readonly until?: number
+}
+
 /** Prefix of peers, which are stored by id; names and phone numbers point to ids. */
 const PEER = 'peer'
 
@@ -93,9 +99,7 @@ export class SessionStorage implements ITelegramStorageProvider {
     let count = 0
     for (const prefix of ['kv:', 'auth:', 'temp:']) {
       for (const key of await this.#keysOf(prefix)) {
-        const kept = (await this.#get(key)) as
-          | { readonly sealed: string; readonly until?: number }
-          | undefined
+        const kept = (await this.#get(key)) as Sealed | undefined
         if (kept === undefined || !this.#sealing.isStale(kept.sealed)) continue
         await this.#seal(key, this.#sealing.open(key, kept.sealed), kept.until)
         count++
@@ -142,7 +146,7 @@ export class SessionStorage implements ITelegramStorageProvider {
   }
 
   async #open(key: string, now?: number): Promise<Uint8Array | null> {
-    const kept = (await this.#get(key)) as { readonly sealed: string; readonly until?: number } | undefined
+    const kept = (await this.#get(key)) as Sealed | undefined
     if (kept === undefined || (now !== undefined && kept.until !== undefined && kept.until <= now))
       return null
     return this.#sealing.open(key, kept.sealed)
