@@ -10,13 +10,12 @@ import type { Hook } from './hooks/hook.js'
 import { auth } from './middleware/auth.js'
 import { Administration } from './middleware/block/administration.js'
 import { block } from './middleware/block.js'
-import { asideHealth } from './middleware/chain/aside-health.js'
+import { checkBot, checkListening } from './middleware/chain/check-arguments.js'
 import { finishInTime, heldIn, type Unfinished } from './middleware/chain/closing.js'
 import { hasPassed } from './middleware/chain/control.js'
-import { checkBot, checkListening } from './middleware/chain/given-names.js'
+import { backgroundHealth, storageHealth } from './middleware/chain/health.js'
 import { joined, type Probe } from './middleware/chain/probe.js'
-import { storageHealth } from './middleware/chain/storage-health.js'
-import { warnOfTwin } from './middleware/chain/twins.js'
+import { warnOfSameName } from './middleware/chain/same-name.js'
 import { concurrency } from './middleware/concurrency.js'
 import { debounce } from './middleware/debounce.js'
 import type { SentinelEvents } from './middleware/events.js'
@@ -96,14 +95,14 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
 
   /** The same function for every call: grammY calls `middleware()` for each update. */
   private readonly run: MiddlewareFn<C> = (ctx, next) => {
-    const { underWay } = this.services
+    const { firstUses } = this.services
     // A sentinel used twice on one bot would take every update for a duplicate of itself.
-    if (hasPassed(ctx, this.tally, this.besides) || underWay.has(ctx))
-      return underWay.again(ctx, next, this.tally)
+    if (hasPassed(ctx, this.tally, this.besides) || firstUses.has(ctx))
+      return firstUses.again(ctx, next, this.tally)
     this.delivery.seen(ctx)
     const reading = this.overrides.ready(ctx)
     const entered = reading === undefined ? this.enter(ctx, next) : this.enterKnown(reading, ctx, next)
-    return underWay.noted(ctx, entered, this.tally)
+    return firstUses.noted(ctx, entered, this.tally)
   }
 
   /** Waits until stored limits and settings have been read, which may change the plan, and then until the chain is ready. */
@@ -338,7 +337,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     }
   }
 
-  private readonly besides = (root: Chain | undefined): void => warnOfTwin(root, this.name, this.services)
+  private readonly besides = (root: Chain | undefined): void => warnOfSameName(root, this.name, this.services)
 
   private readonly go = (ctx: Context, next: NextFunction): MaybePromise<void> => this.chain.run(ctx, next)
 
@@ -376,7 +375,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
       tally: this.tally,
       bots: bots.all().map(({ id }) => id),
       ...this.lastUpdate(),
-      ...asideHealth(this.services, this.webhooks),
+      ...backgroundHealth(this.services, this.webhooks),
       held: heldIn(this.unfinished),
       ...(this.calls.health !== undefined && { outgoing: this.calls.health }),
       ...(this.recorder.health !== undefined && { activity: this.recorder.health }),

@@ -17,7 +17,7 @@ const GONE = [
   '../src/users/stored-preferences.js',
   '../src/policies/role-limits.js',
   '../src/settings/menu-of-chat.js',
-  '../src/middleware/position/neighbours.js',
+  '../src/middleware/position/adjacent-guards.js',
 ]
 for (const path of GONE) {
   jest.unstable_mockModule(path, () => {

@@ -13,7 +13,7 @@ import {
   type SentinelOptions,
   throttle,
 } from '../src/index.js'
-import { ChainBack } from '../src/middleware/chain/control-back.js'
+import { ChainHost } from '../src/middleware/chain/control-host.js'
 import { metrics } from '../src/observability/metrics/index.js'
 import { stats } from '../src/observability/stats/index.js'
 import { type Desk, desk, says } from './sentinel-desk.js'
@@ -200,7 +200,7 @@ describe('ctx.sentinel behind a guard of the handler', () => {
   )
 
   test('remaining() of whoever is let off lists no names of limits', async () => {
-    const listed = jest.spyOn(ChainBack.prototype, 'limitNames')
+    const listed = jest.spyOn(ChainHost.prototype, 'limitNames')
     const made = desk({ throttle: '10/1h', exempt: { owner: 1 } }, (bot) => {
       bot.on('message', ({ sentinel }) => void sentinel.remaining('user'))
     })

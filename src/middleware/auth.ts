@@ -5,7 +5,7 @@ import { type Duration, parseDuration } from '../core/duration.js'
 import type { Activity, Facts } from '../core/facts.js'
 import { later } from '../core/later.js'
 import type { Key } from '../core/subject.js'
-import { RESOLVED, VETOED } from './auth/resolved.js'
+import { RESOLVED, VETOED } from './auth/marks.js'
 import type { Resolver } from './auth/resolver.js'
 import { type DossierSource, Vetting } from './auth/vetting.js'
 import { guardOf } from './compose.js'
@@ -111,7 +111,11 @@ export interface AuthOptions<C extends Context = Context> {
   readonly registration?: 'auto' | 'explicit'
   /** What requires registration: `all`, or only these commands. @default 'all' */
   readonly gate?: 'all' | readonly string[]
-  /** Commands open to everybody if `gate` is `all`. @default ['start'] */
+  /**
+   * Commands open to everybody if `gate` is `all`: exactly the updates for which `bot.command()` runs. A caption, or `/START`,
+   * is not open.
+   * @default ['start']
+   */
   readonly open?: readonly string[]
   /** Activities that the gate covers. @default everything that users do, checkouts included, except joining and completed payments */
   readonly on?: readonly Activity[]
@@ -258,11 +262,14 @@ function vetted(
 
 /** Returns whether the gate covers an update. */
 function gateOf({ gate = 'all', open = ['start'] }: Settings): (facts: Facts) => boolean {
-  const named = new Set(
-    (gate === 'all' ? open : gate).map((command) => command.replace(/^\//, '').toLowerCase()),
-  )
-  if (gate === 'all') return (facts) => facts.command === undefined || !named.has(facts.command)
-  return (facts) => facts.command !== undefined && named.has(facts.command)
+  const names = (gate === 'all' ? open : gate).map((command) => command.replace(/^\//, ''))
+  if (gate === 'all') {
+    // Only what `bot.command()` runs for: everything else that looks like an open command reaches the handlers behind the gate.
+    const isOpen = new Set<string | undefined>(names)
+    return (facts) => facts.command === undefined || !isOpen.has(facts.handledCommand)
+  }
+  const isGated = new Set(names.map((name) => name.toLowerCase()))
+  return (facts) => facts.command !== undefined && isGated.has(facts.command)
 }
 
 function register(services: Services, bot: number, key: Key): void {

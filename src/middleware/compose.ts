@@ -3,11 +3,11 @@ import { checkedClock } from '../core/checked-clock.js'
 import { SentinelError } from '../core/errors.js'
 import type { Guard, GuardDefinition } from './guard.js'
 import type { Chain } from './pipeline.js'
+import { noteUsedAlone, registerGuard } from './position/guard-positions.js'
 import { checkTogether, type Guards } from './position/guarded.js'
 import { Layer, labelOf, type OwnServices } from './position/layer.js'
 import { claim, tooMany } from './position/place.js'
 import { positioned } from './position/position.js'
-import { noteStanding, standsAlone } from './position/standing.js'
 import type { ServicesOptions } from './services.js'
 
 /**
@@ -78,7 +78,7 @@ function fused<C extends Context>(
     storage === undefined && clock === undefined && timers === undefined ? undefined : { ...options, name }
   const crowded = options.name === undefined && tooMany(name)
   const named = (root: Chain | undefined): string => {
-    standsAlone(guard, root)
+    noteUsedAlone(guard, root)
     return crowded ? `${label} (many)` : name
   }
   const inPlace = new Layer(definitions, named, undefined, own, crowded)
@@ -93,6 +93,6 @@ function fused<C extends Context>(
     }
     return inPlace.run(first as unknown as Context, second as NextFunction)
   }
-  if (own === undefined && options.name === undefined && !crowded) noteStanding(guard, name)
+  if (own === undefined && options.name === undefined && !crowded) registerGuard(guard, name)
   return Object.assign(guard, { definitions }) as unknown as Guard<C>
 }

@@ -6,6 +6,7 @@ import { SentinelError } from '../core/errors.js'
 import type { Activity, Facts } from '../core/facts.js'
 import { later } from '../core/later.js'
 import { guardOf } from './compose.js'
+import { GUARD, WORK } from './concurrency/defaults.js'
 import type { Seats } from './concurrency/seats.js'
 import type { Guard, Seat, SubjectOf, Wired, Wiring } from './guard.js'
 import {
@@ -23,7 +24,6 @@ import {
 import { checkKey, SCOPES, type ScopeName, scopeOf } from './options/scopes.js'
 import type { Denial } from './refusing/denial.js'
 import type { Services } from './services.js'
-import { GUARD, WORK } from './work.js'
 
 const seating = later(GUARD, () => import('./concurrency/seats.js'))
 const WHOLE = 'must be a whole number of 1 or more'

@@ -1,7 +1,7 @@
 import type { Composer } from 'grammy'
 import { SentinelError } from '../core/errors.js'
 import { shown } from '../core/show.js'
-import { withNeighboursJoined } from './position/beside.js'
+import { withAdjacentJoined } from './position/join-adjacent.js'
 
 /** The methods of a composer that take middleware; all its other methods call one of these. */
 const TAKES_MIDDLEWARE = ['use', 'filter', 'fork', 'branch', 'errorBoundary'] as const
@@ -47,9 +47,9 @@ export function fuse<Own extends Pick<Composer<never>, 'middleware'>>(composer: 
   for (const name of TAKES_MIDDLEWARE) {
     const take = taking[name] as (...given: unknown[]) => unknown
     taking[name] = function (this: unknown, ...given: unknown[]): unknown {
-      const lists = given.map((each) => (Array.isArray(each) ? withNeighboursJoined(each) : each))
+      const lists = given.map((each) => (Array.isArray(each) ? withAdjacentJoined(each) : each))
       // The two sides of a branch are not asked together, so neighbours are joined within each side only.
-      const joined = withNeighboursJoined(lists)
+      const joined = withAdjacentJoined(lists)
       const made = take.apply(this, name === 'branch' ? lists : joined)
       return isComposer(made) ? fuse(made) : made
     }

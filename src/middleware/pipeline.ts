@@ -2,18 +2,18 @@ import type { Context, NextFunction } from 'grammy'
 import { type Ask, type Decision, isPromise, type Judge, type MaybePromise } from '../core/check.js'
 import { describe, type Facts } from '../core/facts.js'
 import { known, takeBackBehind } from './chain/control.js'
-import { ChainBack } from './chain/control-back.js'
+import { ChainHost } from './chain/control-host.js'
+import { EarlierLayers, type LayerOf } from './chain/earlier-layers.js'
+import type { EarlyDecisions } from './chain/early-decisions.js'
 import { Entrance } from './chain/entrance.js'
-import type { Foretelling } from './chain/foretelling.js'
-import { Former, type LayerOf } from './chain/former.js'
+import { type FirstUses, usesOf } from './chain/first-uses.js'
 import { IdleWatch } from './chain/idle-watch.js'
 import { observe } from './chain/observing.js'
 import { Preparation } from './chain/preparation.js'
 import { type Probe, probedGuard } from './chain/probe.js'
-import { askedAgain, noteCharged, noteFailed, Redone } from './chain/redone.js'
+import { askedAgain, noteCharged, noteFailed, Redeliveries } from './chain/redeliveries.js'
 import { Settling } from './chain/settling.js'
 import { newTally, type Tally } from './chain/tally.js'
-import { type UnderWay, usesOf } from './chain/under-way.js'
 import { Questions } from './chain/wiring.js'
 import { levelIn } from './exempt/excuses.js'
 import { ADMINISTRATOR, type Exemptions } from './exempt/exemptions.js'
@@ -28,7 +28,7 @@ export { newTally, type Tally }
 const NONE: readonly number[] = Object.freeze([])
 
 /** The position of a chain that is not a sentinel's own. */
-export interface Standing {
+export interface ChainPosition {
   readonly place?: string | undefined
   readonly root?: Chain | undefined
 }
@@ -40,7 +40,7 @@ export interface Standing {
 export class Chain {
   readonly questions: Questions
   /** Decides updates before they are parsed, where a webhook gate does so. */
-  foretelling: Foretelling | undefined
+  earlyDecisions: EarlyDecisions | undefined
   readonly prepared: Preparation
   /** The chain of a sentinel; undefined for guards that stand alone. */
   readonly root: Chain | undefined
@@ -50,20 +50,20 @@ export class Chain {
   readonly layers = new Set<Chain>()
   /** Names taken by the guards in front of single handlers; each may be used once. */
   readonly names = new Names()
-  readonly former = new Former()
+  readonly earlierLayers = new EarlierLayers()
   /** For guards in front of a handler: the arguments of the call to {@link layer} that created this chain. */
   of: LayerOf | undefined
   private readonly shared = new Map<string, Chain>()
   probing: Probe | undefined
   observers: readonly Wired<Context>[]
   private admitters: readonly Wired<Context>[]
-  readonly back: ChainBack
+  readonly host: ChainHost
   /** What became of updates at their first use of these guards; undefined if a second use is judged anew. */
-  readonly uses: UnderWay | undefined
+  readonly uses: FirstUses | undefined
   private readonly entrance: Entrance
   readonly refusals: Refusals
   private readonly steps: Steps
-  readonly redone: Redone
+  readonly redeliveries: Redeliveries
   /** Whether any claim has a lease that may end while handlers run. */
   readonly leased: boolean
   /** Warns if the guards never ask anything; undefined as soon as they have, and for a sentinel's own chain. */
@@ -78,11 +78,11 @@ export class Chain {
     /** True if it is created while an update waits: then a storage that throws must not stop the update. */
     late = false,
     /** The handler it stands in front of, and the chain of the sentinel that admitted the update. */
-    { place, root }: Standing = {},
+    { place, root }: ChainPosition = {},
   ) {
     this.root = root ?? (late ? undefined : this)
     this.inner = root !== undefined
-    this.redone = new Redone(services.steady)
+    this.redeliveries = new Redeliveries(services.steady)
     this.questions = new Questions(services, guards, place)
     this.steps = new Steps(services, this.questions.steps)
     this.refusals = new Refusals(services, tally, this.inner, this.steps)
@@ -98,8 +98,8 @@ export class Chain {
       noteFailed(this, ctx)
       takeBackBehind(this, ctx)
     })
-    this.uses = late ? usesOf(this.questions) : services.underWay
-    this.back = new ChainBack(this)
+    this.uses = late ? usesOf(this.questions) : services.firstUses
+    this.host = new ChainHost(this)
     this.entrance = new Entrance(services, this, refusals, settling, steps, wired)
     // A guard that diverts updates, such as the albums of debounce, also acts on those about which nothing is asked.
     if (late && questions.length > 0 && wired.every(({ divert }) => divert === undefined))
@@ -114,8 +114,8 @@ export class Chain {
 
   /** Takes over from the chain that reconfigure() replaces. */
   follow(earlier: Chain): void {
-    this.foretelling = earlier.foretelling
-    this.former.follow(earlier)
+    this.earlyDecisions = earlier.earlyDecisions
+    this.earlierLayers.follow(earlier)
   }
 
   /** Sets the probe that sees every step; undefined removes it, so that updates bear no cost of probing. */
@@ -152,7 +152,7 @@ export class Chain {
     many = false,
   ): Chain {
     const of: LayerOf = [guards, name, place, many]
-    const known = this.former.take(of) ?? (many ? this.shared.get(name) : undefined)
+    const known = this.earlierLayers.take(of) ?? (many ? this.shared.get(name) : undefined)
     if (known !== undefined) return known
     const own = `${this.name}/${this.names.take(name, (told) => this.services.warn('handler.name', told))}`
     const all = this.services.shadow ? guards.map(inShadow) : guards
@@ -164,7 +164,7 @@ export class Chain {
     if (this.probing !== undefined) layer.probe(this.probing)
     this.layers.add(layer)
     if (many) this.shared.set(name, layer)
-    this.former.used(layer, of)
+    this.earlierLayers.used(layer, of)
     return layer
   }
 
@@ -191,7 +191,7 @@ export class Chain {
   }
 
   async drain(): Promise<void> {
-    this.former.isOver = true
+    this.earlierLayers.isOver = true
     for (const { prepared } of this.within) prepared.stop()
     // All in parallel, so that a guard that hangs does not keep the others from handling what they hold. Handling takes places of
     // `concurrency`, so guards with places are drained afterwards.
@@ -206,7 +206,7 @@ export class Chain {
 
   /** The middleware. Returns nothing if it stops an update synchronously, otherwise what the handlers return. */
   run(ctx: Context, next: NextFunction): MaybePromise<void> {
-    this.foretelling?.came(ctx.update)
+    this.earlyDecisions?.came(ctx.update)
     const bot = this.services.bots.of(ctx)
     const facts = (this.inner ? known(ctx) : undefined) ?? describe(ctx.update, bot.reading)
     if (this.services.hooks.deciding && facts.kind !== undefined) return this.runHooked(facts, ctx, next)
@@ -291,9 +291,9 @@ export class Chain {
     next: NextFunction,
     level = Math.max(this.exemptions.levelOf(facts, ctx.me.id), levelIn(ctx)),
   ): MaybePromise<void> {
-    const foretold = this.foretelling?.take(ctx.update, this)
-    if (isPromise(foretold)) return foretold.then(() => this.consult(facts, ctx, next, level))
-    if (foretold !== undefined) return this.act(facts, ctx, next, foretold)
+    const decided = this.earlyDecisions?.take(ctx.update, this)
+    if (isPromise(decided)) return decided.then(() => this.consult(facts, ctx, next, level))
+    if (decided !== undefined) return this.act(facts, ctx, next, decided)
     const asked = this.questions.askFor(facts, ctx, ctx.me.id, level)
     if (this.watch !== undefined) this.watch = this.watch.see(asked, facts, level)
     const ask = asked !== undefined && this.inner ? askedAgain(this, asked, ctx) : asked
@@ -368,7 +368,7 @@ export class Chain {
     if (rescued)
       return this.consult(facts, ctx, next, question.rescues === undefined ? ADMINISTRATOR : undefined)
     this.tellShadows(facts, ctx, decision)
-    this.foretelling?.refused(facts, ctx, decision)
+    this.earlyDecisions?.refused(facts, ctx, decision)
     return this.refusals.stop(facts, ctx, question, decision)
   }
 

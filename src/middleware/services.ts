@@ -13,7 +13,7 @@ import { protect } from '../storage/protect.js'
 import type { Storage } from '../storage/storage.js'
 import { Background, type WaitUntil } from './chain/background.js'
 import { Bots, type KnownBot } from './chain/bots.js'
-import { UnderWay } from './chain/under-way.js'
+import { FirstUses } from './chain/first-uses.js'
 import type { EarlierBursts } from './debounce/burst.js'
 import type { HookRanEvent, SentinelEvents } from './events.js'
 import { ChatAdministrators } from './exempt/chat-administrators.js'
@@ -46,7 +46,7 @@ export interface Services {
   /** Whether all guards run in shadow mode: they evaluate and report, but refuse nothing. */
   readonly shadow: boolean
   readonly notices: Notices
-  readonly underWay: UnderWay
+  readonly firstUses: FirstUses
   /** Marks of the roles that are exempt from everything except `block` and `once`. */
   readonly exemptMarks: readonly string[]
   readonly administrators: ChatAdministrators | undefined
@@ -163,7 +163,7 @@ export function createServices(options: ServicesOptions): Services {
     hooksAside,
     shadow: options.shadow ?? false,
     notices: new Notices(options.notices ?? {}, steady, timers, background, failed),
-    underWay: new UnderWay(),
+    firstUses: new FirstUses(),
     shared: newShared(),
     ...rolesOf(
       options,

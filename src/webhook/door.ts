@@ -183,9 +183,9 @@ export class Door implements UnderWay {
   private gateOf(host: WebhookHost): Gate {
     const chain = host.chain()
     // Two bots behind one sentinel share their offenders.
-    if (chain.foretelling instanceof Gate) return chain.foretelling
+    if (chain.earlyDecisions instanceof Gate) return chain.earlyDecisions
     const gate = new Gate(host.chain, (error, during) => this.failed(error, during), host.services().clock)
-    chain.foretelling = gate
+    chain.earlyDecisions = gate
     return gate
   }
 

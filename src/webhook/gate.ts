@@ -7,7 +7,7 @@ import type { Facts } from '../core/facts.js'
 import { type Key, senderKey, userKey } from '../core/subject.js'
 import type { KnownBot } from '../middleware/chain/bots.js'
 import type { SentinelFlavor } from '../middleware/chain/control.js'
-import type { Foretelling } from '../middleware/chain/foretelling.js'
+import type { EarlyDecisions } from '../middleware/chain/early-decisions.js'
 import { isLettingOff } from '../middleware/exempt/excuses.js'
 import type { Question } from '../middleware/guard.js'
 import type { Chain } from '../middleware/pipeline.js'
@@ -61,7 +61,7 @@ export const AWAY = 'away'
  * would be after parsing, and writes the same. An update is parsed after all, and keeps the decision made here, if it is admitted
  * or if its refusal involves more than counting (a notice, a listener, a function of yours).
  */
-export class Gate implements Foretelling {
+export class Gate implements EarlyDecisions {
   private readonly users = new Parties()
   private readonly chats = new Parties()
   private newer = new Map<Key, Places>()

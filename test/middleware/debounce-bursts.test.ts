@@ -4,7 +4,7 @@ import type { UserFromGetMe } from 'grammy/types'
 import { ofAnyLength } from '../../src/core/clock.js'
 import { describe as describeUpdate } from '../../src/core/facts.js'
 import { ALLOWED } from '../../src/core/verdict.js'
-import { type ControlBack, SentinelControl } from '../../src/middleware/chain/control.js'
+import { type ControlHost, SentinelControl } from '../../src/middleware/chain/control.js'
 import { Bursts, type EarlierBursts, type Part } from '../../src/middleware/debounce/burst.js'
 import { HandTime } from './debounce-time.js'
 
@@ -32,7 +32,7 @@ interface Message {
   readonly command: boolean
 }
 
-const NOBODY: ControlBack = {
+const NOBODY: ControlHost = {
   limitsOf: () => [],
   refund: () => false,
   denyLater: () => undefined,

@@ -3,7 +3,7 @@ import { SentinelError } from '../../core/errors.js'
 import { type Key, keyText } from '../../core/subject.js'
 import { inTime } from '../chain/in-time.js'
 import type { Services } from '../services.js'
-import { SUSPECT, VETTED } from './vetted.js'
+import { SUSPECT, VETTED } from './marks.js'
 import type { DossierFacts, VettingRules } from './vetting.js'
 
 /** Most dossiers requested at the same time, and most that wait. Further users are looked up with a later update. */

@@ -9,7 +9,7 @@ import type { authOptions, Resolution, Resolve } from '../auth.js'
 import { inTime } from '../chain/in-time.js'
 import type { Admission } from '../guard.js'
 import type { Services } from '../services.js'
-import { RESOLVED, VETOED } from './resolved.js'
+import { RESOLVED, VETOED } from './marks.js'
 
 type ResolverSettings = z.output<typeof authOptions>
 

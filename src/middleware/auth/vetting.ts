@@ -7,7 +7,7 @@ import type { Key } from '../../core/subject.js'
 import type { Admission, Question, Wiring } from '../guard.js'
 import type { Services } from '../services.js'
 import type { Dossiers } from './dossiers.js'
-import { SUSPECT, VETTED } from './vetted.js'
+import { SUSPECT, VETTED } from './marks.js'
 
 /**
  * The part of a dossier that {@link auth} reads. Absent fields are unknown, and deny nobody.

@@ -44,7 +44,7 @@ export interface DenyOptions {
 }
 
 /** What the chain does on behalf of a control. */
-export interface ControlBack {
+export interface ControlHost {
   /** Identifies the sentinel: each has a tally of its own. */
   readonly tally?: object
   /** The chain of the sentinel itself, also for guards in front of a handler behind it. */
@@ -70,7 +70,7 @@ export interface ControlBack {
 const NOTHING: Readonly<Record<string, unknown>> = Object.freeze(Object.create(null))
 
 /** These functions access private parts of a control, for this package only. */
-let backOf: (control: SentinelControl) => ControlBack
+let hostOf: (control: SentinelControl) => ControlHost
 let takenBack: (control: SentinelControl) => void
 let gathered: (control: SentinelControl) => readonly Gathered[]
 /** Marks the update as denied after it was allowed. Returns true the first time. */
@@ -96,20 +96,20 @@ let stopped: (control: SentinelControl) => boolean
  */
 export class SentinelControl<C extends Context = Context> {
   static {
-    backOf = (control) => control.back
+    hostOf = (control) => control.host
     stopped = (control) => {
       const isFirst = !control.isStopped
       control.isStopped = true
       return isFirst
     }
-    gathered = ({ burst = [], ctx, back }) =>
+    gathered = ({ burst = [], ctx, host }) =>
       burst.flatMap((each: Context & Partial<SentinelFlavor>) => {
         const { sentinel: own } = each
-        if (own === undefined || each === ctx || own.back !== back) return []
+        if (own === undefined || each === ctx || own.host !== host) return []
         return [{ facts: own.facts, ctx: each, decision: own.decision }]
       })
     takenBack = (control) => {
-      if (control.decision !== undefined) control.back.takeBack?.(control.decision, control.ctx)
+      if (control.decision !== undefined) control.host.takeBack?.(control.decision, control.ctx)
     }
   }
 
@@ -131,7 +131,7 @@ export class SentinelControl<C extends Context = Context> {
     readonly ctx: Context,
     verdict: Verdict,
     private readonly decision: Decision | undefined,
-    private readonly back: ControlBack,
+    private readonly host: ControlHost,
     /** The control of a sentinel further up in the middleware, if there is one. */
     readonly outer: SentinelControl<C> | undefined,
   ) {
@@ -150,7 +150,7 @@ export class SentinelControl<C extends Context = Context> {
 
   /** Every limit that was asked about this update, as it is now. */
   get limits(): readonly LimitView[] {
-    const own = this.decision === undefined ? [] : this.back.limitsOf(this.decision)
+    const own = this.decision === undefined ? [] : this.host.limitsOf(this.decision)
     return this.outer === undefined ? own : [...own, ...this.outer.limits]
   }
 
@@ -182,11 +182,11 @@ export class SentinelControl<C extends Context = Context> {
 
   /** Handles a limit that was not asked: warns if no limit has that name. */
   private missed(word: 'remaining' | 'refund', limit: string): void {
-    const backs = [...this.chain()].map(({ back }) => back)
+    const hosts = [...this.chain()].map(({ host }) => host)
     // Handlers often ask about exempt actors, so names are collected only if a warning is due.
-    if (backs.some((back) => back.hasLimit?.(limit))) return
-    const known = backs.flatMap((back) => back.limitNames?.() ?? [])
-    this.back.unknownLimit?.(word, limit, known)
+    if (hosts.some((host) => host.hasLimit?.(limit))) return
+    const known = hosts.flatMap((host) => host.limitNames?.() ?? [])
+    this.host.unknownLimit?.(word, limit, known)
   }
 
   /** This control and the outer ones. */
@@ -195,7 +195,7 @@ export class SentinelControl<C extends Context = Context> {
   }
 
   private async refundOwn(limit: string | undefined): Promise<boolean> {
-    return this.decision !== undefined && (await this.back.refund(this.decision, limit))
+    return this.decision !== undefined && (await this.host.refund(this.decision, limit))
   }
 
   /**
@@ -203,7 +203,7 @@ export class SentinelControl<C extends Context = Context> {
    * continues until it returns.
    */
   async deny(options: DenyOptions = {}): Promise<void> {
-    await this.back.denyLater(this, options)
+    await this.host.denyLater(this, options)
   }
 
   /**
@@ -212,7 +212,7 @@ export class SentinelControl<C extends Context = Context> {
    * invalid permission name, and if the storage fails (reported as an `error` event).
    */
   async can(permission: string): Promise<boolean> {
-    return (await this.back.can(this, permission)) || (await this.outer?.can(permission)) === true
+    return (await this.host.can(this, permission)) || (await this.outer?.can(permission)) === true
   }
 
   /**
@@ -220,12 +220,12 @@ export class SentinelControl<C extends Context = Context> {
    * {@link can}.
    */
   async hasRole(role: string): Promise<boolean> {
-    return (await this.back.hasRole(this, role)) || (await this.outer?.hasRole(role)) === true
+    return (await this.host.hasRole(this, role)) || (await this.outer?.hasRole(role)) === true
   }
 
   /** The values that hooks have added for this update, by name. The object has no prototype. */
   get enriched(): Readonly<Record<string, unknown>> {
-    const own = this.back.broughtFor?.(this.ctx)
+    const own = this.host.broughtFor?.(this.ctx)
     const outer = this.outer?.enriched ?? NOTHING
     if (own === undefined) return outer
     return outer === NOTHING || outer === own ? own : Object.assign(Object.create(null), outer, own)
@@ -241,7 +241,7 @@ export class SentinelControl<C extends Context = Context> {
 export function rootOf(ctx: Context & Partial<SentinelFlavor>): Chain | undefined {
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
     // In tests of bots, `ctx.sentinel` may be an object made by the test.
-    const root = backOf(control)?.root
+    const root = hostOf(control)?.root
     if (root !== undefined) return root
   }
   return undefined
@@ -253,7 +253,7 @@ export function rootOf(ctx: Context & Partial<SentinelFlavor>): Chain | undefine
 export function stopsFirst(ctx: Context & Partial<SentinelFlavor>, tally: object): boolean {
   let counted: SentinelControl | undefined
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
-    if (backOf(control)?.tally === tally) counted = control
+    if (hostOf(control)?.tally === tally) counted = control
   }
   return counted === undefined || stopped(counted)
 }
@@ -266,7 +266,7 @@ export function takeBackBehind(root: Chain, ctx: Context & Partial<SentinelFlavo
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
     behind.push(control)
     // Only up to the controls of that sentinel; nothing outside of it has failed.
-    if (backOf(control)?.root === root) for (const each of behind.splice(0)) takenBack(each)
+    if (hostOf(control)?.root === root) for (const each of behind.splice(0)) takenBack(each)
   }
 }
 
@@ -283,19 +283,19 @@ export function gatheredWith(control: SentinelControl): readonly Gathered[] {
 }
 
 /**
- * Whether an update has passed the sentinel with this tally, or the guards in front of a handler with this {@link ControlBack}.
+ * Whether an update has passed the sentinel with this tally, or the guards in front of a handler with this {@link ControlHost}.
  * Calls `other` with the chain of every other control on the way.
  */
 export function hasPassed(
   ctx: Context & Partial<SentinelFlavor>,
   by: object,
-  other: (root: ControlBack['root']) => void,
+  other: (root: ControlHost['root']) => void,
 ): boolean {
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
     // In tests of bots, `ctx.sentinel` may be an object made by the test.
-    const back: ControlBack | undefined = backOf(control)
-    if (back === by || back?.tally === by) return true
-    other(back?.root)
+    const host: ControlHost | undefined = hostOf(control)
+    if (host === by || host?.tally === by) return true
+    other(host?.root)
   }
   return false
 }

@@ -28,7 +28,7 @@ export class Entrance {
 
   constructor(
     private readonly services: Services,
-    private readonly chain: Pick<Chain, 'tally' | 'back' | 'uses' | 'inner'>,
+    private readonly chain: Pick<Chain, 'tally' | 'host' | 'uses' | 'inner'>,
     private readonly refusals: Refusals,
     private readonly settling: Settling,
     private readonly steps: Steps,
@@ -178,7 +178,7 @@ export class Entrance {
     identity: unknown,
   ): MaybePromise<void> {
     const flavored = ctx as Context & Partial<SentinelFlavor>
-    const control = new SentinelControl(facts, ctx, ALLOWED, decision, this.chain.back, flavored.sentinel)
+    const control = new SentinelControl(facts, ctx, ALLOWED, decision, this.chain.host, flavored.sentinel)
     if (identity !== undefined) control.identity = identity
     flavored.sentinel = control
     if (this.chain.uses?.isAwaited) this.chain.uses.wake(ctx)

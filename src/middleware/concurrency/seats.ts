@@ -10,7 +10,7 @@ import type { concurrencyOptions } from '../concurrency.js'
 import type { Admission, Seat, SubjectOf } from '../guard.js'
 import { Recent } from '../recent.js'
 import type { Services } from '../services.js'
-import { GUARD, WORK } from '../work.js'
+import { GUARD, WORK } from './defaults.js'
 import { type NoPlace, type Place, Places } from './places.js'
 import { noteWait } from './waits.js'
 

@@ -15,7 +15,7 @@ import {
 import { ALLOWED, type Verdict } from '../../core/verdict.js'
 import type { Mark } from '../../storage/storage.js'
 import type { KnownBot } from '../chain/bots.js'
-import { isSame } from '../chain/former.js'
+import { isSame } from '../chain/earlier-layers.js'
 import { Questions } from '../chain/wiring.js'
 import type { Exemptions } from '../exempt/exemptions.js'
 import type { Question } from '../guard.js'
@@ -311,18 +311,18 @@ function onlyOf(ask: Ask, index: number): Ask {
 
 /** Recreates the guards in front of handlers that have not been used since options were changed. */
 function revive(chain: Chain): void {
-  const { former } = chain
-  for (const of of former.late.values()) {
-    const known = [...former.layers, ...chain.layers].some(
+  const { earlierLayers } = chain
+  for (const of of earlierLayers.late.values()) {
+    const known = [...earlierLayers.layers, ...chain.layers].some(
       (each) => each.of !== undefined && isSame(each.of, of),
     )
-    if (!known) former.layers.push({ of, layer: undefined })
+    if (!known) earlierLayers.layers.push({ of, layer: undefined })
   }
-  former.late.clear()
-  for (const { of, layer } of [...former.layers]) {
+  earlierLayers.late.clear()
+  for (const { of, layer } of [...earlierLayers.layers]) {
     if (layer !== undefined) continue
     try {
-      former.layers.push({ of, layer: chain.layer(...of) })
+      earlierLayers.layers.push({ of, layer: chain.layer(...of) })
     } catch {
       // These guards do not fit the present options. That is reported when the handler is used.
     }

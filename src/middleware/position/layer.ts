@@ -51,8 +51,8 @@ export class Layer {
     const root = this.own === undefined ? rootOf(ctx) : undefined
     const chain = this.chain !== undefined && root === this.root ? this.chain : this.chainBehind(root)
     if (chain === undefined) return this.refuse(root, ctx)
-    const { uses, back } = chain
-    return uses === undefined ? chain.run(ctx, next) : uses.enter(ctx, next, back, () => chain.run(ctx, next))
+    const { uses, host } = chain
+    return uses === undefined ? chain.run(ctx, next) : uses.enter(ctx, next, host, () => chain.run(ctx, next))
   }
 
   /** Refuses an update because the guards do not fit together; the refusal is not counted as an update that passed before. */

@@ -17,7 +17,7 @@ const REDELIVERED_WITHIN: Ms = 86_400_000
 type Left = 'free' | 'charged' | 'kept'
 
 /** Updates that this process attempted to handle, as long as they may be redelivered. */
-export class Redone {
+export class Redeliveries {
   private readonly updates = new Recent<Left>(REDELIVERED_WITHIN)
 
   constructor(private readonly clock: Clock) {}
@@ -37,27 +37,32 @@ function nameOf({ me, update }: Context): string {
 }
 
 type Attempted = Context & Partial<SentinelFlavor>
-type Layer = Pick<Chain, 'redone' | 'root' | 'questions'>
+type Layer = Pick<Chain, 'redeliveries' | 'root' | 'questions'>
 
 /** Adapts the ask of a handler's guards to a redelivered update: what they already claimed or charged is not asked again. */
-export function askedAgain({ redone, root, questions }: Layer, asked: Ask, ctx: Attempted): Ask | undefined {
+export function askedAgain(
+  { redeliveries, root, questions }: Layer,
+  asked: Ask,
+  ctx: Attempted,
+): Ask | undefined {
   if (ctx.sentinel?.isRepeated !== true) return asked
-  const left = redone.leftOf(ctx)
+  const left = redeliveries.leftOf(ctx)
   if (left === 'free') return questions.unclaimed(asked)
   // All earlier attempts failed in this process before they reached this handler, so nothing was charged here.
-  if (left === undefined && root?.redone.leftOf(ctx) === 'free') return asked
+  if (left === undefined && root?.redeliveries.leftOf(ctx) === 'free') return asked
   // An earlier attempt was in another process. If its handler threw, the charge was given back; if the process died, it was not.
   if (root?.leased !== true) return questions.unclaimed(asked)
-  redone.note(ctx, 'kept')
+  redeliveries.note(ctx, 'kept')
   return questions.demanded(asked)
 }
 
 /** Records that a handler's guards have admitted an update, and possibly charged it once more. */
-export function noteCharged({ redone, root }: Layer, ctx: Attempted): void {
-  if (root?.leased === true && ctx.sentinel?.isRepeated === true) redone.note(ctx, 'charged')
+export function noteCharged({ redeliveries, root }: Layer, ctx: Attempted): void {
+  if (root?.leased === true && ctx.sentinel?.isRepeated === true) redeliveries.note(ctx, 'charged')
 }
 
 /** Records that a sentinel's handlers threw, unless an earlier attempt may have ended without a trace. */
-export function noteFailed({ redone, leased }: Chain, ctx: Attempted): void {
-  if (!leased || ctx.sentinel?.isRepeated !== true || redone.leftOf(ctx) === 'free') redone.note(ctx)
+export function noteFailed({ redeliveries, leased }: Chain, ctx: Attempted): void {
+  if (!leased || ctx.sentinel?.isRepeated !== true || redeliveries.leftOf(ctx) === 'free')
+    redeliveries.note(ctx)
 }

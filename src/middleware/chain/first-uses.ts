@@ -17,7 +17,7 @@ type Outcome = Promise<void> | 'seating' | 'passed' | 'stopped' | Held
  * Judges each update once, however often it comes to a guard: a sentinel may stand on two branches (`fork()`), and a guard in front
  * of several handlers. The outcome of the first use holds for the others.
  */
-export class UnderWay {
+export class FirstUses {
   /**
    * The context's property for the outcome; undefined for an update that has not come yet, and for most that were admitted.
    * Stored in the context because a map of all updates being decided would cost each update of a remote storage a tenth of its
@@ -100,7 +100,7 @@ type Noting = Context & Record<symbol, Outcome | undefined>
  * Returns the uses of guards in front of a handler; undefined if these judge an update again when it comes again. Guards that refuse
  * repetitions or hold updates back would take it for a repetition of itself.
  */
-export function usesOf({ wired, questions }: Questions): UnderWay | undefined {
+export function usesOf({ wired, questions }: Questions): FirstUses | undefined {
   const refuses = questions.some(({ check }) => check.kind === 'claim' && check.whenHeld === 'refuse')
-  return refuses || wired.some(({ divert }) => divert !== undefined) ? new UnderWay() : undefined
+  return refuses || wired.some(({ divert }) => divert !== undefined) ? new FirstUses() : undefined
 }

@@ -4,14 +4,14 @@ import { Questions } from '../chain/wiring.js'
 import { type Guard, type GuardDefinition, type Wiring, wiringWith } from '../guard.js'
 import type { Chain } from '../pipeline.js'
 import { createServices, type Services } from '../services.js'
+import { positionsOf, type Step, walk } from './guard-positions.js'
 import { Layer } from './layer.js'
-import { type Step, standingOf, walk } from './standing.js'
 
 /**
  * Guards registered next to each other in one call. Behind a sentinel, those that can be asked together share one plan, in which
  * each keeps the name it has on its own.
  */
-export class Neighbours {
+export class AdjacentGuards {
   private root: Chain | undefined
   private steps: readonly Step[] = []
   /** By sentinel: two bots may share a composer. */
@@ -45,8 +45,8 @@ export class Neighbours {
     for (const { guards } of joined) {
       if (guards.length === 1) continue
       for (const guard of guards) {
-        const standing = standingOf(guard)
-        if (standing !== undefined) standing.leave = (other) => this.part(guard, other)
+        const positions = positionsOf(guard)
+        if (positions !== undefined) positions.leave = (other) => this.part(guard, other)
       }
     }
   }
@@ -74,7 +74,7 @@ export class Neighbours {
   /** Drops a group that is in use or known from earlier options. */
   private leave(root: Chain, { layer }: Joined): void {
     if (layer === undefined) return
-    root.former.forget(layer.definitions)
+    root.earlierLayers.forget(layer.definitions)
     const chain = [...root.layers].find(({ of }) => of?.[0] === layer.definitions)
     if (chain === undefined) return
     const draining = drop(root, chain).catch((error: unknown) => root.services.failed(error, 'fuse'))
@@ -140,12 +140,12 @@ const COUNTED: readonly Check['kind'][] = ['claim', 'bucket', 'window']
 
 /** Whether a guard has a single position. One in front of two handlers is one limit, and must be asked alone. */
 function standsOnce(guard: Guard): boolean {
-  const standing = standingOf(guard)
-  return standing?.places === 1 && !standing.alone
+  const positions = positionsOf(guard)
+  return positions?.places === 1 && !positions.alone
 }
 
 function nameOf(guard: Guard): string {
-  return standingOf(guard)?.name ?? guard.name
+  return positionsOf(guard)?.name ?? guard.name
 }
 
 /** Wires guards as one plan; undefined if they do not fit together. */

@@ -2,7 +2,7 @@ import type { Chain } from '../pipeline.js'
 import type { Services } from '../services.js'
 
 /** Warns if an update already passed another sentinel that keeps its state under the same name in the same storage. */
-export function warnOfTwin(root: Chain | undefined, name: string, services: Services): void {
+export function warnOfSameName(root: Chain | undefined, name: string, services: Services): void {
   if (root === undefined || root.name !== name || root.services.storage !== services.storage) return
   services.warn(
     'sentinel.twin',

@@ -4,12 +4,12 @@ import { later } from '../../core/later.js'
 import { hintAt } from '../../core/nearest.js'
 import type { Chain } from '../pipeline.js'
 import type { ActorPermissions } from '../roles/permissions.js'
-import type { ControlBack, DenyOptions, LimitView, SentinelControl } from './control.js'
+import type { ControlHost, DenyOptions, LimitView, SentinelControl } from './control.js'
 
 const permitting = later('permissions', () => import('../roles/permissions.js'))
 
 /** What a chain does on behalf of the controls that handlers get. */
-export class ChainBack implements ControlBack {
+export class ChainHost implements ControlHost {
   private permissions: ActorPermissions | undefined
 
   constructor(private readonly chain: Chain) {}
@@ -51,7 +51,7 @@ export class ChainBack implements ControlBack {
 
   takeBack(decision: Decision, ctx: Context): void {
     if (!this.chain.inner || decision.receipt === undefined) return
-    this.chain.redone.note(ctx)
+    this.chain.redeliveries.note(ctx)
     const refunding = (): Promise<unknown> => this.refund(decision, undefined)
     // If too much is running in the background, it runs detached instead. It reports its errors itself.
     if (!this.chain.services.background.run('refund', refunding)) void refunding()

@@ -3,7 +3,7 @@ import type { MaybePromise } from '../../core/check.js'
 import type { Chain } from '../pipeline.js'
 
 /** What is known of a guard's positions in fused composers. */
-interface Standing {
+interface GuardPositions {
   /** Names the guard's state. */
   readonly name: string
   /** The number of its positions in fused composers. */
@@ -14,27 +14,27 @@ interface Standing {
   leave: ((root: Chain) => void) | undefined
 }
 
-const standings = new WeakMap<object, Standing>()
+const registered = new WeakMap<object, GuardPositions>()
 
 /** Registers a guard without services and without an explicit name, so that it may be asked together with its neighbours. */
-export function noteStanding(guard: object, name: string): void {
-  standings.set(guard, { name, places: 0, alone: false, leave: undefined })
+export function registerGuard(guard: object, name: string): void {
+  registered.set(guard, { name, places: 0, alone: false, leave: undefined })
 }
 
 /** Returns the positions of a guard; undefined if the value is not a registered guard. */
-export function standingOf(given: unknown): Standing | undefined {
-  return typeof given === 'function' ? standings.get(given) : undefined
+export function positionsOf(given: unknown): GuardPositions | undefined {
+  return typeof given === 'function' ? registered.get(given) : undefined
 }
 
 /**
  * Called when an update reaches a guard on its own behind a sentinel. The guard is one limit everywhere, so it is asked alone
  * from now on.
  */
-export function standsAlone(guard: object, root: Chain | undefined): void {
-  const standing = standings.get(guard)
-  if (standing === undefined || root === undefined) return
-  standing.alone = true
-  standing.leave?.(root)
+export function noteUsedAlone(guard: object, root: Chain | undefined): void {
+  const positions = registered.get(guard)
+  if (positions === undefined || root === undefined) return
+  positions.alone = true
+  positions.leave?.(root)
 }
 
 export type Step = (ctx: Context, next: NextFunction) => unknown

@@ -1,13 +1,13 @@
 import { later } from '../../core/later.js'
 import { rootOf } from '../chain/control.js'
 import type { Guard } from '../guard.js'
-import type { Neighbours } from './neighbours.js'
-import { type Step, standingOf, walk } from './standing.js'
+import type { AdjacentGuards } from './adjacent-guards.js'
+import { positionsOf, type Step, walk } from './guard-positions.js'
 
-const joining = later('fuse', () => import('./neighbours.js'))
+const joining = later('fuse', () => import('./adjacent-guards.js'))
 
 /** Returns the arguments of one registration with adjacent guards joined into one step, which asks them together. */
-export function withNeighboursJoined(given: readonly unknown[]): unknown[] {
+export function withAdjacentJoined(given: readonly unknown[]): unknown[] {
   const joined: unknown[] = []
   let beside: Guard[] = []
   const end = (): void => {
@@ -15,12 +15,12 @@ export function withNeighboursJoined(given: readonly unknown[]): unknown[] {
     beside = []
   }
   for (const each of given) {
-    const standing = standingOf(each)
-    if (standing === undefined) {
+    const positions = positionsOf(each)
+    if (positions === undefined) {
       end()
       joined.push(each)
     } else {
-      standing.places++
+      positions.places++
       beside.push(each as Guard)
     }
   }
@@ -35,15 +35,15 @@ export function withNeighboursJoined(given: readonly unknown[]): unknown[] {
 function joinedOf(guards: readonly Guard[]): Step {
   // Loads now, so that the first update need not wait for it. A failure is reported when an update needs the module.
   joining.load().catch(() => undefined)
-  let neighbours: Neighbours | undefined
+  let adjacent: AdjacentGuards | undefined
   return (ctx, next) => {
     const root = rootOf(ctx)
     if (root === undefined) return walk(guards, 0, ctx, next)
-    if (neighbours !== undefined) return neighbours.run(root, ctx, next)
+    if (adjacent !== undefined) return adjacent.run(root, ctx, next)
     return joining.load().then(
-      ({ Neighbours }) => {
-        neighbours ??= new Neighbours(guards)
-        return neighbours.run(root, ctx, next)
+      ({ AdjacentGuards }) => {
+        adjacent ??= new AdjacentGuards(guards)
+        return adjacent.run(root, ctx, next)
       },
       (error: unknown) => {
         root.services.failed(error, 'fuse')

@@ -4,7 +4,7 @@ import type { Decision, MaybePromise } from '../../core/check.js'
 import type { Facts } from '../../core/facts.js'
 
 /** Decides updates before they are parsed; implemented by the gate of a webhook. */
-export interface Foretelling {
+export interface EarlyDecisions {
   /** Called when an update reaches the chain. */
   came(update: Update): void
   /**

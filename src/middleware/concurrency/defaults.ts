@@ -1,4 +1,4 @@
-import type { Activity } from '../core/facts.js'
+import type { Activity } from '../../core/facts.js'
 
 export const GUARD = 'concurrency'
 

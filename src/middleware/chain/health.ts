@@ -1,4 +1,15 @@
+import type { StorageHealth } from '../../storage/storage.js'
 import type { Services } from '../services.js'
+
+/** Returns the health of the storage. Never rejects: a storage that fails to report is not ok. */
+export async function storageHealth({ storage, failed }: Services): Promise<StorageHealth> {
+  try {
+    return await storage.health()
+  } catch (error) {
+    failed(error, 'storage.health')
+    return { ok: false, kind: storage.kind ?? 'unknown' }
+  }
+}
 
 interface Counts {
   readonly running: number
@@ -6,7 +17,7 @@ interface Counts {
 }
 
 /** Returns the state of background work, and whether the sentinel or all of its webhooks are draining. */
-export function asideHealth(
+export function backgroundHealth(
   services: Services,
   webhooks: ReadonlySet<{ readonly isDraining: boolean }>,
 ): {

@@ -1,7 +1,7 @@
 import { SentinelError } from '../../core/errors.js'
 import { hintAt } from '../../core/nearest.js'
 import { shown } from '../../core/show.js'
-import { EVENTS } from './events-told.js'
+import { EVENTS } from './event-names.js'
 
 /* Checks values that untyped code may pass to a sentinel. */
 

@@ -13,7 +13,7 @@ interface FormerLayer {
  * The guards of handlers that were used before options were changed. They are recreated when their handler is next used, or when
  * all limits are queried, whichever comes first.
  */
-export class Former {
+export class EarlierLayers {
   layers: FormerLayer[] = []
   /** Whether the chain has been drained, because other options replaced it or the sentinel closes. */
   isOver = false
@@ -25,9 +25,9 @@ export class Former {
 
   /** Takes over the handlers' guards of the replaced chain. */
   follow(earlier: Chain): void {
-    this.late = earlier.former.late
+    this.late = earlier.earlierLayers.late
     const made = [...earlier.layers].flatMap(({ of }) => (of === undefined ? [] : [{ of, layer: undefined }]))
-    const left = earlier.former.layers.filter(({ layer }) => layer === undefined)
+    const left = earlier.earlierLayers.layers.filter(({ layer }) => layer === undefined)
     this.layers = [...made, ...left]
   }
 
