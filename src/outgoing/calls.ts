@@ -48,6 +48,20 @@ export function chatText(chat: number | string): string {
   return keyText(id === undefined ? ownKey(String(chat).toLowerCase().slice(0, 64)) : chatKey(id))
 }
 
+/**
+ * Returns the key of the lane that a call passes through. Telegram limits messages and edits by chat, or by inline message, and
+ * other calls by chat and method: a flood of messages must not delay a ban.
+ *
+ * @param isStrict Whether all calls to a chat share one lane.
+ */
+export function laneKey(method: string, payload: unknown, isStrict: boolean): string {
+  const chat = chatIn(payload)
+  const inline = field(payload, 'inline_message_id')
+  if (chat === undefined && typeof inline !== 'string') return `/${method}`
+  const place = chat === undefined ? `inline ${String(inline).slice(0, 256)}` : chatText(chat)
+  return isStrict || isWriting(method) ? place : `${place} /${method}`
+}
+
 /** Returns how long Telegram asks to wait; undefined if the answer is not a 429. */
 export function waitIn(answer: ApiResponse<unknown>): Ms | undefined {
   if (answer.ok || answer.error_code !== 429) return undefined

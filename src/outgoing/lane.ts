@@ -27,9 +27,9 @@ const WIDEST = 1024
 /**
  * A queue for calls that go one after the other, in the order in which they were made, and only while the lane is open.
  *
- * A lane exists only while it is closed or calls pass through it. The lane of a whole bot widens as TCP does (RFC 5681): it
- * starts with one call at a time and doubles each round; from half the width at which it was last refused, it grows by one each
- * round.
+ * A lane exists only while it is closed or calls pass through it. The lanes of a whole bot and of a method widen as TCP does
+ * (RFC 5681): they start with one call at a time and double each round; from half the width at which it was last refused, a lane
+ * grows by one each round.
  *
  * On platforms where calls end with the request that made them, a call might never give its place back. There a lane has no
  * places: it only opens and closes.

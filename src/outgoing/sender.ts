@@ -21,6 +21,7 @@ import {
   isSending,
   isSpent,
   isWriting,
+  laneKey,
   tooMany,
   waitIn,
 } from './calls.js'
@@ -161,7 +162,7 @@ export class Sender {
       method,
       payload,
       chat,
-      key: this.keyOf(method, chat),
+      key: laneKey(method, payload, this.options.isStrict),
       held,
       signal,
       deadline: undefined,
@@ -226,10 +227,10 @@ export class Sender {
     await this.pauses?.end()
   }
 
-  private laneOf(key: string): Lane | undefined {
+  private laneOf(key: string, widens = key === WHOLE_BOT): Lane | undefined {
     const known = this.lanes.get(key)
     if (known !== undefined || this.lanes.size >= MOST_LANES) return known
-    const lane = new Lane(key, key === WHOLE_BOT, this.laneShared)
+    const lane = new Lane(key, widens, this.laneShared)
     this.lanes.set(key, lane)
     return lane
   }
@@ -350,7 +351,8 @@ export class Sender {
     const forMs = wait + this.extra()
     const until = this.clock() + forMs
     this.counts.limited++
-    const lane = this.laneOf(call.key)
+    // Only what is written to one chat has an order to keep. Other calls would never catch up one at a time.
+    const lane = this.laneOf(call.key, call.key.endsWith(`/${call.method}`))
     lane?.close(until)
     if (call.chat !== undefined && isWriting(call.method)) {
       this.shared?.tell(chatText(call.chat), wait)
@@ -414,12 +416,6 @@ export class Sender {
     const waited = await this.until(call, this.left(call), (go) => this.timers.after(wait, go))
     if (waited) this.counts.retried++
     return waited
-  }
-
-  /** Telegram limits messages by chat, and other calls by chat and method: a flood of messages must not delay a ban. */
-  private keyOf(method: string, chat: number | string | undefined): string {
-    if (chat === undefined) return `/${method}`
-    return this.options.isStrict || isWriting(method) ? chatText(chat) : `${chatText(chat)} /${method}`
   }
 
   private extra(): Ms {
