@@ -85,7 +85,8 @@ export function register(
       },
       owner: this,
       isField: method === undefined,
-      held,
+      // Of a static private member, a subclass is no owner: only the class that declares the member can read it.
+      held: (instance) => held(isPrivate ? this : instance),
       metadata,
     })
     ofInstances.set(this, members)

@@ -75,6 +75,32 @@ describe('private members', () => {
   test('are handled like others', async () => {
     expect(await noted(new Shop(), '/method', '/method', '/field', '/field')).toEqual(['method 7', 'field 7'])
   })
+
+  test('are inherited if static, although only their own class has them', async () => {
+    const log: string[] = []
+    class Base {
+      readonly log = log
+
+      @command('about')
+      @throttle('1/1m')
+      static async #about(ctx: Context): Promise<void> {
+        log.push(`about ${ctx.from?.id}`)
+      }
+
+      @command('help')
+      static readonly #help = async (ctx: Context): Promise<void> => {
+        log.push(`help ${ctx.from?.id}`)
+      }
+
+      all(): unknown[] {
+        return [Base.#about, Base.#help]
+      }
+    }
+    class Derived extends Base {}
+    const stage = desk({}, (bot) => bot.use(handlers(Derived)))
+    await stage.says(7, '/about', '/about', '/help')
+    expect(log).toEqual(['about 7', 'help 7'])
+  })
 })
 
 describe('what is overridden', () => {
