@@ -20,6 +20,22 @@ export function commandOf(message: Fields, username: string | undefined): string
   return (match[1] as string).toLowerCase()
 }
 
+/**
+ * Returns the command for which grammY's `bot.command()` runs, if the message is of a kind that it looks at. It compares the name
+ * as written, and only reads a text that Telegram has marked as a command.
+ */
+export function handledCommandOf(
+  { text, entities }: Fields,
+  username: string | undefined,
+): string | undefined {
+  const length = commandLength(entities)
+  if (typeof text !== 'string' || text.charCodeAt(0) !== SLASH || length === undefined) return undefined
+  const command = text.slice(1, length)
+  const at = command.indexOf('@')
+  if (at === -1) return command
+  return command.slice(at + 1).toLowerCase() === username?.toLowerCase() ? command.slice(0, at) : undefined
+}
+
 /** The length of the `bot_command` entity at the beginning, which grammY uses, too; undefined if Telegram sent none. */
 function commandLength(entities: unknown): number | undefined {
   if (!Array.isArray(entities)) return undefined

@@ -1,5 +1,5 @@
 import type { Chat, Update, User } from '@grammyjs/types'
-import { commandOf } from './command.js'
+import { commandOf, handledCommandOf } from './command.js'
 import { contentOf } from './content.js'
 import { Digest } from './digest.js'
 import {
@@ -269,11 +269,23 @@ export class Facts {
 
   /**
    * The command without slash and bot name, in lower case, if the text or caption begins with one for this bot: 1 to 64 letters,
-   * digits and underscores. As in grammY, it ends where Telegram's `bot_command` entity ends: `/buy!` is the command `buy`.
+   * digits and underscores. As in grammY, it ends where Telegram's `bot_command` entity ends: `/buy!` is the command `buy`. To
+   * exempt a command from something, compare `handledCommand`.
    */
   get command(): string | undefined {
     if (this.commandRead === null) this.commandRead = this.readCommand()
     return this.commandRead
+  }
+
+  /**
+   * The command for which grammY's `bot.command()` runs, without slash and bot name, as written. Undefined for many updates that
+   * have a `command`: captions, business and guest messages, and texts that Telegram has not marked as a command; and `/START` is
+   * not `start`. Compare this one to exempt a command from something: `bot.command()` does not run for the other updates, so
+   * they reach other handlers.
+   */
+  get handledCommand(): string | undefined {
+    if (this.kind !== 'message' && this.kind !== 'channel_post') return undefined
+    return handledCommandOf(this.payload, this.reading.username)
   }
 
   /**

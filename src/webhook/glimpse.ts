@@ -84,6 +84,10 @@ export class Glimpse extends Facts {
     return this.mayCommand ? this.parsed().command : undefined
   }
 
+  override get handledCommand(): string | undefined {
+    return this.mayCommand ? this.parsed().handledCommand : undefined
+  }
+
   override get fingerprint(): number | undefined {
     return this.parsed().fingerprint
   }

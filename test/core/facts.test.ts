@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
-import type { Chat, Message, Update, User } from '@grammyjs/types'
+import type { Chat, Message, Update, User, UserFromGetMe } from '@grammyjs/types'
 import fc from 'fast-check'
-import { API_CONSTANTS } from 'grammy'
+import { API_CONSTANTS, Api, Context } from 'grammy'
 import { Digest } from '../../src/core/digest.js'
 import {
   type Activity,
@@ -809,6 +809,44 @@ describe('a command', () => {
   test('with a bot’s name is none of ours while our own is unknown', () => {
     const facts = (words: string) => factsOf({ update_id: 1, message: text(words) })
     expect([facts('/start').command, facts('/start@guard_bot').command]).toEqual(['start', undefined])
+  })
+
+  test('is the handled command if, and only if, bot.command() runs for it', () => {
+    const { text: _, ...captioned } = text('')
+    const names = ['start', 'Start', 'START', 'buy']
+    const words = fc
+      .tuple(fc.constantFrom(...names), fc.constantFrom('', '@guard_bot', '@Guard_Bot', '@other_bot', '@'))
+      .map(([name, recipient]) => `/${name}${recipient}`)
+    const lengths = fc.constantFrom(1, 4, 6, 16)
+    const types = fc.constantFrom('bot_command' as const, 'code' as const)
+    const offsets = fc.constantFrom(0, 0, 0, 1)
+    const fields = fc.constantFrom(
+      ...(['message', 'channel_post', 'edited_message', 'business_message', 'guest_message'] as const),
+    )
+    fc.assert(
+      fc.property(
+        words,
+        lengths,
+        types,
+        offsets,
+        fields,
+        fc.boolean(),
+        (command, cut, type, offset, kind, isText) => {
+          const entity = { type, offset, length: cut === 1 ? command.length : cut }
+          const message = isText
+            ? { ...captioned, text: `${command} now`, entities: [entity] }
+            : { ...captioned, photo: [], caption: `${command} now`, caption_entities: [entity] }
+          const update = { update_id: 1, [kind]: message } as unknown as Update
+          const facts = factsOf(update, reading)
+          const ctx = new Context(update, new Api('1:token'), bot as UserFromGetMe)
+          const handled = names.filter((name) => ctx.hasCommand(name))
+          expect(names.filter((name) => facts.handledCommand === name)).toEqual(handled)
+          // A limit or a gate for a command covers whatever is handled as this command.
+          for (const name of handled) expect(facts.command).toBe(name.toLowerCase())
+        },
+      ),
+      { numRuns: 1000 },
+    )
   })
 
   test('is read once', () => {

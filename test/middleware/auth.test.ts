@@ -1,3 +1,5 @@
+import { Bot, type Context } from 'grammy'
+import type { Update } from 'grammy/types'
 import { type AuthOptions, auth } from '../../src/middleware/auth.js'
 import { compose } from '../../src/middleware/compose.js'
 import { sentinel } from '../../src/sentinel.js'
@@ -18,6 +20,79 @@ describe('auth', () => {
     await says('/start', 'hello')
     await on.alice.hears('Please register first.')
     expect(on.reached).toEqual(['/start'])
+  })
+
+  // Whatever `bot.command()` does not run for falls through to the handlers behind the gate.
+  describe('an open command is only what bot.command() runs for', () => {
+    const command = (length: number) => [{ type: 'bot_command' as const, offset: 0, length }]
+    const photo = [{ file_id: 'f', file_unique_id: 'u', width: 1, height: 1 }]
+    const open: Record<string, object> = {
+      'the command': { message: { text: '/start', entities: command(6) } },
+      'the command with a payload': { message: { text: '/start ref_7', entities: command(6) } },
+      'the command with the name of the bot': {
+        message: { text: '/start@Guarded_Bot', entities: command(18) },
+      },
+      'the command in a channel post': { channel_post: { text: '/start', entities: command(6) } },
+    }
+    const closed: Record<string, object> = {
+      'a photo with the command as its caption': {
+        message: { photo, caption: '/start', caption_entities: command(6) },
+      },
+      'the command in capitals': { message: { text: '/START tell me', entities: command(6) } },
+      'the command in a code block': {
+        message: { text: '/start tell me', entities: [{ type: 'code', offset: 0, length: 14 }] },
+      },
+      'the command without entities': { message: { text: '/start tell me' } },
+      'the command behind other words': {
+        message: { text: 'tell /start', entities: [{ type: 'bot_command', offset: 5, length: 6 }] },
+      },
+      'the command of another bot': { message: { text: '/start@other_bot', entities: command(16) } },
+      'a business message': {
+        business_message: { business_connection_id: 'b', text: '/start', entities: command(6) },
+      },
+      'a guest message': { guest_message: { guest_query_id: 'g', text: '/start', entities: command(6) } },
+    }
+
+    /** Returns what handled the update of a stranger, if anything did. */
+    async function handledBy(update: object, options: AuthOptions): Promise<string | undefined> {
+      on = await rig(undefined)
+      await on.bot.init()
+      const bot = new Bot<Context>(on.account.token, { ...on.account.config, botInfo: on.bot.botInfo })
+      let handler: string | undefined
+      bot.use(auth(options))
+      bot.command(['start', 'Help'], () => {
+        handler = 'command'
+      })
+      bot.use(() => {
+        handler = 'others'
+      })
+      const [[kind, message]] = Object.entries(update) as [[string, object]]
+      const chat = kind === 'channel_post' ? { id: -9, type: 'channel' } : { id: 7, type: 'private' }
+      const from = { id: 7, is_bot: false, first_name: 'Eve' }
+      const whole = { message_id: 1, date: 1, chat, ...(kind !== 'channel_post' && { from }), ...message }
+      await bot.handleUpdate({ update_id: 1, [kind]: whole } as unknown as Update)
+      return handler
+    }
+
+    test.each(Object.entries(open))('%s is open', async (_, update) => {
+      expect(await handledBy(update, { deny: 'silent' })).toBe('command')
+    })
+
+    test.each(Object.entries(closed))('%s is not', async (_, update) => {
+      expect(await handledBy(update, { deny: 'silent' })).toBeUndefined()
+      await on.stop()
+      expect(await handledBy(update, { roles: ['admin'], deny: 'silent' })).toBeUndefined()
+      await on.stop()
+      expect(await handledBy(update, { resolve: () => false, deny: 'silent' })).toBeUndefined()
+    })
+
+    test('in the case in which the option names it', async () => {
+      const help = (text: string) => ({ message: { text, entities: command(5) } })
+      const options: AuthOptions = { open: ['/Help'], deny: 'silent' }
+      expect(await handledBy(help('/Help'), options)).toBe('command')
+      await on.stop()
+      expect(await handledBy(help('/help'), options)).toBeUndefined()
+    })
   })
 
   test('gates the commands it is told to, and nothing else', async () => {

@@ -23,7 +23,16 @@ const READ = [
   'inGroup',
 ] as const
 /** What a glimpse does not know, and says so. */
-const ASKED = ['command', 'fingerprint', 'languageCode', 'subject', 'target', 'repliedTo', 'user'] as const
+const ASKED = [
+  'command',
+  'handledCommand',
+  'fingerprint',
+  'languageCode',
+  'subject',
+  'target',
+  'repliedTo',
+  'user',
+] as const
 
 /** Mostly what may be seen at all. */
 const SEEN = [...(['message', 'message', 'edited_message', 'inline_query'] as const), ...UPDATE_KINDS]
@@ -84,7 +93,10 @@ describe('a glimpse sees who acts', () => {
     ['a name full of braces', { message: { ...said, from: { ...alice, first_name: '}},"id":666,{' } } }],
     ['an inline query', { inline_query: { id: 'q', from: alice, query: 'cats', offset: '' } }],
     ['a reaction', { message_reaction: { chat: group, user: alice, message_id: 1, old_reaction: [] } }],
-    ['a command', { message: { ...said, text: '/start' } }],
+    [
+      'a command',
+      { message: { ...said, text: '/start', entities: [{ type: 'bot_command', offset: 0, length: 6 }] } },
+    ],
   ])('%s', (_, update) => {
     expect(compare(JSON.stringify({ update_id: 1, ...update }))).toBe(true)
     // As Telegram writes it: a line a field, everything beyond ASCII escaped.
