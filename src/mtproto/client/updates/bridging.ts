@@ -62,18 +62,12 @@ export class Bridging {
     this.#originals = new Originals((error) => {
       if (!this.#handling.isStopped) parts.failed(error)
     })
-    const { kv, ...storage } = inStep(parts.storage, this.#progress, (box) => this.#refetching.note(box))
-    this.storage = {
-      ...storage,
-      kv: {
-        ...kv,
-        set: async (key, value) => {
-          await kv.set(key, value)
-          // mtcute stores its position before it continues: making it wait here limits the number of unhandled updates.
-          await this.#handling.room()
-        },
-      },
-    }
+    this.storage = inStep(
+      parts.storage,
+      this.#progress,
+      (box) => this.#refetching.note(box),
+      () => this.#handling.room(),
+    )
   }
 
   /** Number of updates being handled or queued. */

@@ -1,6 +1,6 @@
 import type { ITelegramStorageProvider, tl } from '@mtcute/core'
 import { quietTimers, type Timers } from '../../../core/clock.js'
-import { type Ahead, MOST_AHEAD } from './progress.js'
+import { MOST_AHEAD } from './progress.js'
 
 /** How an update is numbered within its box; stored in a key as its remainder modulo four. */
 const MESSAGE = 0
@@ -31,7 +31,7 @@ interface Carried {
  * the next process resumes from that position and must skip these. Their keys are stored beside the position, and deleted once it
  * has passed them.
  */
-export class Handled implements Ahead {
+export class Handled {
   /** Boxes that were looked up; grows with the number of chats. */
   readonly #looked = new Set<number>()
   readonly #looking = new Map<number, Promise<void>>()

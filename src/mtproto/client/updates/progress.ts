@@ -2,6 +2,7 @@ import type { ITelegramStorageProvider } from '@mtcute/core'
 import { quietTimers, type Timers } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
 import { setNewest } from '../bounded-map.js'
+import type { Handled } from './handled.js'
 
 /** Stores a position. */
 type Write = () => Promise<unknown>
@@ -26,12 +27,6 @@ interface Box {
   /** Chains the writes of the box, so that they keep their order. */
   writing: Promise<void>
   writes: number
-}
-
-/** Stores what was handled beyond the stored position. */
-export interface Ahead {
-  note(box: number, handled: Iterable<number>): Promise<void>
-  passed(box: number, handled: Iterable<number>): Promise<void>
 }
 
 /** Delay before storing keys, in which a new position usually makes that unnecessary; plus 1 ms for every NOTED_PER_MS keys. */
@@ -63,7 +58,7 @@ export class Progress {
 
   constructor(
     private readonly failed: (error: unknown) => void,
-    private readonly ahead?: Ahead,
+    private readonly handled?: Pick<Handled, 'note' | 'passed'>,
     private readonly timers: Timers = quietTimers,
   ) {}
 
@@ -77,7 +72,7 @@ export class Progress {
     box.open.add(number)
     return () => {
       if (this.#left || !box.open.delete(number)) return
-      if (key !== undefined && this.ahead !== undefined) setNewest(box.ahead, number, key, MOST_AHEAD)
+      if (key !== undefined && this.handled !== undefined) setNewest(box.ahead, number, key, MOST_AHEAD)
       this.#release(name, box)
       this.#noteSoon(name, box)
     }
@@ -165,7 +160,7 @@ export class Progress {
     return this.#inTurn(name, box, async () => {
       for (const write of writes) await write()
       for (const number of box.ahead.keys()) if (number <= upTo) box.ahead.delete(number)
-      await this.ahead?.passed(name, box.ahead.values())
+      await this.handled?.passed(name, box.ahead.values())
     })
   }
 
@@ -179,7 +174,7 @@ export class Progress {
     box.callOff?.()
     box.callOff = undefined
     if (box.ahead.size > 0)
-      void this.#inTurn(name, box, async () => this.ahead?.note(name, box.ahead.values()))
+      void this.#inTurn(name, box, async () => this.handled?.note(name, box.ahead.values()))
     else this.#forget(name, box)
   }
 
@@ -208,19 +203,23 @@ const CHANNEL = 'updates_channel:'
 const STATE = /^updates_(?:pts|qts|date|seq)$/
 
 /** The box that one of mtcute's storage keys belongs to; undefined for other keys. */
-export function boxOf(key: string): number | undefined {
+function boxOf(key: string): number | undefined {
   if (key.startsWith(CHANNEL)) return Number(key.slice(CHANNEL.length))
   return STATE.test(key) ? COMMON : undefined
 }
 
-/** Returns a write to be made together with a position of the box. */
-export type Along = (box: number) => Write | undefined
-
-/** Wraps the storage so that mtcute's positions are stored only once earlier updates are handled. */
+/**
+ * Wraps the storage so that mtcute's positions are stored only once earlier updates are handled.
+ *
+ * @param along Returns a write to be made together with a position of the box.
+ * @param room Waited for after each write: mtcute stores its position before it continues, so this limits the number of
+ * unhandled updates.
+ */
 export function inStep(
   storage: ITelegramStorageProvider,
   progress: Progress,
-  along: Along,
+  along: (box: number) => Write | undefined,
+  room: () => Promise<void> | undefined,
 ): ITelegramStorageProvider {
   const { kv } = storage
   return {
@@ -232,14 +231,17 @@ export function inStep(
       get: (key) => kv.get(key),
       delete: (key) => kv.delete(key),
       deleteAll: () => kv.deleteAll(),
-      set: (key, value) => {
+      set: async (key, value) => {
         const box = boxOf(key)
-        if (box === undefined) return kv.set(key, value)
-        const beside = along(box)
-        return progress.reached(box, key, async () => {
-          await kv.set(key, value)
-          await beside?.()
-        })
+        if (box === undefined) await kv.set(key, value)
+        else {
+          const beside = along(box)
+          await progress.reached(box, key, async () => {
+            await kv.set(key, value)
+            await beside?.()
+          })
+        }
+        await room()
       },
     },
   }
