@@ -100,8 +100,8 @@ function askRoles(wiring: Wiring<Context>, marks: readonly string[]): number {
   // Several exempt() may name the same roles, and two questions of one chain cannot share a slot. The check keeps no state, so a
   // number makes them different.
   const base = `exempt.${marks.join('|')}`
-  let slot = base
-  for (let i = 2; wiring.asks(slot); i++) slot = `${base}~${i}`
+  let slot = `${base}?`
+  for (let i = 2; wiring.asks(slot); i++) slot = `${base}~${i}?`
   return wiring.ask({
     check: {
       kind: 'present',

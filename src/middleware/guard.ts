@@ -39,7 +39,10 @@ export interface Question<C extends Context> {
   readonly excused: Excused
   /** Called after a refusal: resolves to true if the actor is exempt after all. The update is then asked once more. */
   readonly rescues?: (facts: Facts, ctx: C) => MaybePromise<boolean>
-  /** A shadow check for the guard's own use: its result is passed to `admit` and reported to nobody else. */
+  /**
+   * A shadow check for the guard's own use: its result is passed to `admit` and reported to nobody else. Its slot ends in a question
+   * mark, by which traces recognize it.
+   */
   readonly probe?: boolean
   /** Whether it is also asked about completed payments, if `on` lists them. Only for probes: nothing else may refuse a payment. */
   readonly paid?: boolean

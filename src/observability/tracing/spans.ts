@@ -10,7 +10,7 @@ import {
   trace,
 } from '@opentelemetry/api'
 import type { Context, NextFunction } from 'grammy'
-import type { Ask, Decision, MaybePromise, Plan } from '../../core/check.js'
+import type { Ask, Check, Decision, MaybePromise, Plan } from '../../core/check.js'
 import { isPromise } from '../../core/check.js'
 import { steadyClock } from '../../core/clock.js'
 import type { Facts } from '../../core/facts.js'
@@ -148,7 +148,10 @@ export class Tracing implements Probe {
       // The checks of one guard are adjacent and get one span.
       if (costs[i] === 0 || guard === told) continue
       told = guard
-      const shadow = shadowRefusals.some((index) => checks[index]?.guard === guard)
+      const shadow = shadowRefusals.some((index) => {
+        const check = checks[index] as Check
+        return check.guard === guard && !isProbe(check)
+      })
       const outcome = checks[refusedBy]?.guard === guard ? 'refused' : shadow ? 'shadow' : 'passed'
       this.past(`sentinel.guard ${guard}`, started, { 'sentinel.outcome': outcome, 'sentinel.step': 'check' })
     }
@@ -183,6 +186,11 @@ export class Tracing implements Probe {
   private tracedOf(ctx: Context): Traced | undefined {
     return (ctx as Carrier)[this.key]
   }
+}
+
+/** Whether a guard asks a check only for its own use, so that its answer is no refusal. */
+function isProbe({ slot }: Check): boolean {
+  return slot.endsWith('?')
 }
 
 /** Runs something within a span and ends the span afterwards. */
