@@ -11,10 +11,10 @@ import { MarkCopy } from './mark-copy.js'
 import { memory } from './memory/memory.js'
 import { checkPlan, marksReadBy } from './plan.js'
 import type { SessionStorage, SessionsOptions } from './sessions.js'
-import { shielded } from './shielded.js'
 import type { Marks, Storage, StorageHealth } from './storage.js'
 import type { Users } from './users.js'
 import type { Values } from './values.js'
+import { withProtection } from './with-protection.js'
 
 /**
  * The parts of a {@link Storage} that {@link combine} needs for durable data: everything except deciding.
@@ -98,7 +98,7 @@ export function combine(options: CombineOptions): Storage {
     volatile,
     new MarkCopy(durable.marks, volatile.marks, clock, refresh, maxSubjects),
   )
-  return combined.remote ? shielded(combined) : combined
+  return combined.remote ? withProtection(combined) : combined
 }
 
 /** How often marks are read for one ask before giving up, because they change faster than they can be read. */

@@ -5,13 +5,11 @@ import type { Archive } from './archive.js'
 import type { ChangeListener } from './changes.js'
 import type { ConditionListener, Observable } from './condition.js'
 import { checkPlan } from './plan.js'
+import type { ProtectedStorage } from './protect.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from './sessions.js'
 import type { Marks, Storage, StorageHealth } from './storage.js'
 import type { Users } from './users.js'
 import type { Values } from './values.js'
-
-/** The protected storage, once loaded. */
-type Real = Storage & Observable & { release(): Promise<void> }
 
 /**
  * Stands in for the protection around a storage until its module is loaded. Calls made before that wait, in order. Plans wait
@@ -23,14 +21,15 @@ export class DeferredStorage implements Storage, Observable {
   readonly marks: Marks
   readonly users: Users
   readonly values: Values
-  private real: Real | undefined
-  private loading: Promise<Real> | undefined
+  /** The protected storage, once loaded. */
+  private real: ProtectedStorage | undefined
+  private loading: Promise<ProtectedStorage> | undefined
   /** Number of calls waiting for the module. */
   private waiting = 0
 
   constructor(
     private readonly inner: Storage,
-    private readonly make: () => Promise<Real>,
+    private readonly make: () => Promise<ProtectedStorage>,
     private readonly clock: Clock | undefined,
   ) {
     this.kind = inner.kind
@@ -94,7 +93,7 @@ export class DeferredStorage implements Storage, Observable {
     if (this.loading !== undefined) await (await this.loading).release()
   }
 
-  private load(): Promise<Real> {
+  private load(): Promise<ProtectedStorage> {
     this.loading ??= this.make().then(
       (real) => {
         this.real = real
@@ -109,7 +108,7 @@ export class DeferredStorage implements Storage, Observable {
   }
 
   /** Calls at once if the module is loaded and no earlier call is waiting, which keeps the calls in order. */
-  private with<T>(use: (real: Real) => MaybePromise<T>): MaybePromise<T> {
+  private with<T>(use: (real: ProtectedStorage) => MaybePromise<T>): MaybePromise<T> {
     if (this.real !== undefined && this.waiting === 0) return use(this.real)
     this.waiting++
     return this.load().then(

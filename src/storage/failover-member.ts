@@ -1,9 +1,10 @@
-import { isPromise, type Judge, type MaybePromise, type Receipt, type Settlement } from '../core/check.js'
+import type { Judge, MaybePromise, Receipt, Settlement } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
 import type { Key } from '../core/subject.js'
 import type { StorageCondition } from './condition.js'
 import type { FailoverJudge } from './failover-judge.js'
 import { WriteTurns } from './failover-turns.js'
+import { inBackground } from './in-background.js'
 import { idOf, type Ticket, type Write } from './resilient/pending.js'
 import type { Taker } from './resilient/plans.js'
 import { isOfTheCaller } from './resilient/reason.js'
@@ -93,8 +94,7 @@ export class Member extends SupervisedStorage {
         during: 'storage.failover',
       })
     }
-    const done = this.line.ask<unknown>(() => this.direct(ticket, work), missed, true)
-    if (isPromise(done)) done.catch((error) => this.failed(error))
+    this.aside(() => this.direct(ticket, work), missed)
   }
 
   /** Writes marks for a caller. If this fails the caller tries the next storage and later calls `keepUp()` for this one. */
@@ -121,12 +121,17 @@ export class Member extends SupervisedStorage {
 
   /** Writes in the background if the storage is up. A missed write is not repeated. */
   follow(ids: readonly string[], work: () => MaybePromise<unknown>): void {
-    const done = this.line.ask<unknown>(
+    this.aside(
       () => this.inTurn(ids, work),
       () => undefined,
-      true,
     )
-    if (isPromise(done)) done.catch((error) => this.failed(error))
+  }
+
+  private aside(work: () => MaybePromise<unknown>, instead: () => undefined): void {
+    inBackground(
+      () => this.line.ask(work, instead, true),
+      (error) => this.failed(error),
+    )
   }
 
   async settle(judge: Judge, receipt: Receipt, how: Settlement, check: number | undefined): Promise<void> {

@@ -18,10 +18,10 @@ import { breakerOf, span } from './resilient/options.js'
 import { isAlike } from './resilient/plans.js'
 import { isOfTheCaller } from './resilient/reason.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from './sessions.js'
-import { shielded } from './shielded.js'
 import type { Marks, Storage, StorageHealth } from './storage.js'
 import type { Users } from './users.js'
 import { touched, type Values } from './values.js'
+import { withProtection } from './with-protection.js'
 
 /**
  * Options of {@link failover}. Durations are texts such as `'100ms'`, or milliseconds.
@@ -79,7 +79,7 @@ export interface FailoverOptions {
  * ```
  */
 export function failover(storages: readonly Storage[], options: FailoverOptions = {}): Storage {
-  return shielded(new FailoverStorage(storages, options))
+  return withProtection(new FailoverStorage(storages, options))
 }
 
 class FailoverStorage implements Storage, Observable {

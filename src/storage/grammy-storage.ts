@@ -11,8 +11,8 @@ import { canonicalKey } from './keys.js'
 import { checkPlan } from './plan.js'
 import { BoundedCall, Deadlines } from './resilient/deadlines.js'
 import { span } from './resilient/options.js'
-import { shielded } from './shielded.js'
 import type { Storage } from './storage.js'
+import { withProtection } from './with-protection.js'
 
 /**
  * Options of {@link fromGrammyStorage}.
@@ -81,7 +81,7 @@ export function fromGrammyStorage(adapter: GrammyAdapter, options: GrammyStorage
   const steady = options.timers === undefined ? steadyClock : time
   const deadlines = new Deadlines(timeout, steady, timers)
   const bounded = <T>(answer: Promise<T>): Promise<T> => new BoundedCall<T>(deadlines).wait(answer)
-  return shielded(new MarksOnly(adapter, prefix, time, bounded))
+  return withProtection(new MarksOnly(adapter, prefix, time, bounded))
 }
 
 const COUNTING = new Map([

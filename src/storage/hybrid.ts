@@ -6,8 +6,8 @@ import { shown } from '../core/show.js'
 import type { LeaseOptions } from './hybrid/leasing.js'
 import { HybridStorage } from './hybrid/storage.js'
 import { memory } from './memory/memory.js'
-import { shielded } from './shielded.js'
 import type { Storage } from './storage.js'
+import { withProtection } from './with-protection.js'
 
 /**
  * Limits that a worker takes in batches; see {@link hybrid}.
@@ -119,7 +119,7 @@ export function hybrid(
     throw refuse('hybrid.maxRefusals', `${shown(maxRefusals)} must be a whole number of 1,000 or more`)
   }
   checkedClock(clock, 'hybrid.clock')
-  return shielded(
+  return withProtection(
     new HybridStorage({
       local: both ? first : memory(clock === undefined ? {} : { clock }),
       ownsLocal: !both,

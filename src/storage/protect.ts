@@ -12,15 +12,18 @@ export interface Protected {
 }
 
 /** A storage wrapped in time-outs, a circuit breaker and a fallback. */
-export interface Shield extends Storage, Observable {
+export interface ProtectedStorage extends Storage, Observable {
   /** Releases everything except the wrapped storage. */
   release(): Promise<void>
 }
 
-type Shielding = (storage: Storage, options: { readonly clock?: Clock; readonly timers?: Timers }) => Shield
+type Protecting = (
+  storage: Storage,
+  options: { readonly clock?: Clock; readonly timers?: Timers },
+) => ProtectedStorage
 
 interface Wrapped {
-  readonly storage: Shield
+  readonly storage: ProtectedStorage
   users: number
 }
 
@@ -30,12 +33,12 @@ const wrapped = new WeakMap<Storage, Wrapped>()
  * Storages in this process need no protection, and its code is a fifth of all that can be loaded. So the module comes with our
  * own remote storages; for other remote storages it is loaded on demand.
  */
-let shielding: Shielding | undefined
-const resilience = later('storage', () => import('./shield.js'))
+let protecting: Protecting | undefined
+const resilience = later('storage', () => import('./make-resilient.js'))
 
 /** Registers the protection. Called by everything that makes a remote storage. */
-export function bringShield(make: Shielding): void {
-  shielding = make
+export function bringProtection(make: Protecting): void {
+  protecting = make
 }
 
 /**
@@ -46,17 +49,17 @@ export function protect(
   storage: Storage,
   options: { readonly clock?: Clock | undefined; readonly timers?: Timers | undefined },
 ): Protected {
-  if (storage.remote !== true || isShield(storage)) {
+  if (storage.remote !== true || isProtected(storage)) {
     return { storage, release: async () => undefined }
   }
   const { clock, timers } = options
   let shared = wrapped.get(storage)
   if (shared === undefined) {
     const own = { ...(clock === undefined ? {} : { clock }), ...(timers === undefined ? {} : { timers }) }
-    const shield =
-      shielding?.(storage, own) ??
+    const made =
+      protecting?.(storage, own) ??
       new DeferredStorage(storage, async () => (await resilience.load()).makeResilient(storage, own), clock)
-    shared = { storage: shield, users: 0 }
+    shared = { storage: made, users: 0 }
     wrapped.set(storage, shared)
   }
   const mine = shared
@@ -78,6 +81,6 @@ export function protect(
 }
 
 /** Checked by its methods, since the class is not loaded here. A third-party storage may have an unrelated `release` method. */
-function isShield(storage: Storage): storage is Shield {
+function isProtected(storage: Storage): storage is ProtectedStorage {
   return isObservable(storage) && 'release' in storage && typeof storage.release === 'function'
 }

@@ -1,7 +1,7 @@
 import type { IBreaker } from 'cockatiel'
 import type { Clock, Timers } from '../core/clock.js'
 import type { Duration } from '../core/duration.js'
-import { makeResilient } from './shield.js'
+import { makeResilient } from './make-resilient.js'
 import type { Storage } from './storage.js'
 
 /**

@@ -1,5 +1,5 @@
 import type { Decision, Judge, Plan } from '../../src/core/check.js'
-import { NearRefusal } from '../../src/storage/hybrid/decision.js'
+import { RepeatedRefusal } from '../../src/storage/hybrid/decision.js'
 import { type HybridOptions, hybrid } from '../../src/storage/hybrid.js'
 import type { Storage } from '../../src/storage/storage.js'
 
@@ -45,7 +45,7 @@ export function audited(remote: Storage, options: HybridOptions, audit: Audit, l
       return {
         async evaluate(ask, at): Promise<Decision> {
           const decision = await judge.evaluate(ask, at)
-          if (!(decision instanceof NearRefusal)) return decision
+          if (!(decision instanceof RepeatedRefusal)) return decision
           const real = await truth.peek(ask, at)
           const problem = problemOf(decision, real, plan)
           if (problem !== undefined) throw new Error(`${problem}: ${shown(decision)}, really ${shown(real)}`)

@@ -1,13 +1,13 @@
 import { expect, test } from '@jest/globals'
 import { BLOCKED } from '../../src/middleware/block.js'
 import { DeferredStorage } from '../../src/storage/deferred.js'
+import { makeResilient } from '../../src/storage/make-resilient.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import { makeResilient } from '../../src/storage/shield.js'
 import { Stage } from '../middleware/rig.js'
 import { faulty } from './faulty.js'
 import { ALICE, askOf, BOT, bucket, planOf } from './outage.js'
 
-/** A storage whose shield is loaded when the test says so. */
+/** A storage whose protection is loaded when the test says so. */
 function stand() {
   const time = new Stage()
   const remote = faulty(time.clock, time.timers, memory({ clock: time.clock }))
@@ -29,7 +29,7 @@ function stand() {
 
 const mark = { since: 0 }
 
-test('what is asked before the shield is there is done in its order when it is', async () => {
+test('what is asked before the protection is there is done in its order when it is', async () => {
   const { storage, loads, arrive } = stand()
   expect(loads()).toBe(0)
   const judging = storage.prepare(planOf(bucket(1)))
@@ -84,7 +84,7 @@ test('listeners of before are told of what happens after, unless they were taken
   await storage.release()
 })
 
-test('a shield that cannot be loaded is told to all who wait, and loaded for the next', async () => {
+test('a protection that cannot be loaded is told to all who wait, and loaded for the next', async () => {
   const { storage, loads, arrive } = stand()
   const [judging, put] = [
     storage.prepare(planOf(bucket(1))),

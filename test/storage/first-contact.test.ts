@@ -3,9 +3,9 @@ import { SentinelError } from '../../src/core/errors.js'
 import { combine } from '../../src/storage/combine.js'
 import type { GrammyAdapter, KeptDocument } from '../../src/storage/grammy/documents.js'
 import { fromGrammyStorage } from '../../src/storage/grammy-storage.js'
+import { makeResilient } from '../../src/storage/make-resilient.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { type ResilientOptions, resilient } from '../../src/storage/resilient.js'
-import { makeResilient } from '../../src/storage/shield.js'
 import { Stage } from '../middleware/rig.js'
 import {
   ALICE,

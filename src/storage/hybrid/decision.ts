@@ -4,7 +4,7 @@ import type { Lease } from './lease.js'
 import type { Refusal } from './refusals.js'
 
 /** A remembered refusal: the decision that the storage would make, without a notice. */
-export class NearRefusal implements Decision {
+export class RepeatedRefusal implements Decision {
   readonly receipt = undefined
   readonly notice = false
   readonly waived = false

@@ -11,12 +11,12 @@ import {
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
 import { isLimited } from '../plan.js'
-import { banQuestion } from './ban.js'
-import { LeasedReceipt, NearRefusal } from './decision.js'
+import { banQuestion } from './ban-question.js'
+import { LeasedReceipt, RepeatedRefusal } from './decision.js'
 import type { Leasing } from './leasing.js'
-import { Prospect } from './prospect.js'
 import { canonicalKey, Refusal } from './refusals.js'
-import type { Nearby } from './storage.js'
+import { RepeatableRefusals } from './repeatable.js'
+import type { HybridShared } from './storage.js'
 import type { ToldTime } from './time.js'
 
 /** How long a refusal is remembered if changes to it might not be reported. */
@@ -26,30 +26,30 @@ const MOST_LEARNING = 1000
 
 /** Decides by a remote storage, and repeats remembered refusals without asking it. */
 export class HybridJudge implements Judge {
-  private readonly prospect: Prospect
+  private readonly repeatable: RepeatableRefusals
   /** Identifies the bans whose end is being asked for. */
   private readonly learning = new Set<string>()
 
   constructor(
     readonly plan: Plan,
     private readonly inner: Judge,
-    private readonly nearby: Nearby,
+    private readonly shared: HybridShared,
     private readonly time: ToldTime,
     private readonly leasing: Leasing | undefined,
   ) {
-    this.prospect = new Prospect(plan, nearby.memory)
+    this.repeatable = new RepeatableRefusals(plan, shared.memory)
   }
 
-  evaluate(ask: Ask, at: Ms | undefined = this.nearby.clock?.()): MaybePromise<Decision> {
-    const { nearby, time } = this
-    const now = at === undefined ? nearby.steady() : time.advance(at)
-    const known = this.prospect.find(ask, now, at !== undefined)
+  evaluate(ask: Ask, at: Ms | undefined = this.shared.clock?.()): MaybePromise<Decision> {
+    const { shared, time } = this
+    const now = at === undefined ? shared.steady() : time.advance(at)
+    const known = this.repeatable.find(ask, now, at !== undefined)
     if (known === undefined || (at !== undefined && time.wentBack)) return this.ask(ask, at, now)
     if (known.noticeAt > now || known.asking) {
       known.hits++
-      nearby.counts.answered++
+      shared.counts.answered++
       time.skip(at)
-      return new NearRefusal(known, now)
+      return new RepeatedRefusal(known, now)
     }
     // One ask goes through to find out whether a notice is due. Meanwhile others get the remembered refusal.
     known.asking = true
@@ -69,7 +69,7 @@ export class HybridJudge implements Judge {
     return decision
   }
 
-  peek(ask: Ask, at: Ms | undefined = this.nearby.clock?.()): MaybePromise<Decision> {
+  peek(ask: Ask, at: Ms | undefined = this.shared.clock?.()): MaybePromise<Decision> {
     const late = this.time.catchUpToPeek(this.inner, this.plan, ask.bot, at)
     const peek = (): MaybePromise<Decision> =>
       this.leasing === undefined ? this.inner.peek(ask, at) : this.leasing.peek(ask, at, this.now(at))
@@ -77,40 +77,40 @@ export class HybridJudge implements Judge {
   }
 
   settle(receipt: Receipt, how: Settlement, check?: number): MaybePromise<void> {
-    const { nearby } = this
+    const { shared } = this
     const { bot } = receipt.ask
-    const plan = nearby.plans.get(receipt) ?? this.plan
+    const plan = shared.plans.get(receipt) ?? this.plan
     const late = this.time.catchUp(this.inner, this.plan, bot, undefined)
     // Decisions still on their way were made before the refund.
-    if (how === 'refund') for (const key of charged(plan, receipt.ask, check)) nearby.memory.forget(bot, key)
+    if (how === 'refund') for (const key of charged(plan, receipt.ask, check)) shared.memory.forget(bot, key)
     const own = receipt instanceof LeasedReceipt ? receipt.inner : receipt
     const done = inOrder(late, () => (own === undefined ? undefined : this.inner.settle(own, how, check)))
     if (receipt instanceof LeasedReceipt && how === 'refund')
-      this.leasing?.refund(receipt, check, receipt.told ? this.time.now : nearby.steady())
+      this.leasing?.refund(receipt, check, receipt.told ? this.time.now : shared.steady())
     if (own === undefined || how === 'complete') return done
     return inOrder(done, () => this.tell(plan, receipt.ask, how, check))
   }
 
   /** Another worker has released a token. */
   released(bot: number, slot: string, token: number): void {
-    const now = this.time.now > Number.NEGATIVE_INFINITY ? this.time.now : this.nearby.steady()
-    this.prospect.released(bot, slot, token, now)
+    const now = this.time.now > Number.NEGATIVE_INFINITY ? this.time.now : this.shared.steady()
+    this.repeatable.released(bot, slot, token, now)
   }
 
   /** Forgets all refusals of this judge, because a later plan has taken its place. */
   forget(): void {
-    this.nearby.memory.forgetOf(this.prospect)
+    this.shared.memory.forgetOf(this.repeatable)
   }
 
   private now(at: Ms | undefined): Ms {
-    return at === undefined ? this.nearby.steady() : this.time.now
+    return at === undefined ? this.shared.steady() : this.time.now
   }
 
   /** Asks the storage or pays from leases, and remembers the decision if it is worth it. */
   private ask(ask: Ask, at: Ms | undefined, now: Ms): MaybePromise<Decision> {
-    const { prospect, leasing } = this
-    prospect.note(ask, now)
-    const { version } = this.nearby.memory
+    const { repeatable, leasing } = this
+    repeatable.note(ask, now)
+    const { version } = this.shared.memory
     const decision =
       leasing === undefined
         ? this.send(ask, at)
@@ -120,7 +120,7 @@ export class HybridJudge implements Judge {
   }
 
   private send(ask: Ask, at: Ms | undefined): MaybePromise<Decision> {
-    this.nearby.counts.trips++
+    this.shared.counts.trips++
     const late = at === undefined ? undefined : this.time.catchUp(this.inner, this.plan, ask.bot, at)
     const decision = this.inner.evaluate(ask, at)
     // Calls reach the storage in the order of sending, so there is no need to wait for the first.
@@ -130,13 +130,13 @@ export class HybridJudge implements Judge {
   /** Remembers a refusal that would be repeated without side effects. */
   private learn(ask: Ask, decision: Decision, at: Ms | undefined, sent: Ms, version: number): Decision {
     const { refusedBy, cause, receipt } = decision
-    if (receipt !== undefined) this.nearby.plans.set(receipt, this.plan)
+    if (receipt !== undefined) this.shared.plans.set(receipt, this.plan)
     if (refusedBy < 0) return decision
-    const outlook = this.prospect.outlooks[refusedBy]
-    if (outlook === undefined || !outlook.isRememberable || ask.limits?.[refusedBy] !== undefined)
+    const traits = this.repeatable.traits[refusedBy]
+    if (traits === undefined || !traits.isRememberable || ask.limits?.[refusedBy] !== undefined)
       return decision
     if (cause === 'penalty') this.learnBan(ask, decision, at, sent, version)
-    else if (cause === 'check' && !outlook.isPenal)
+    else if (cause === 'check' && !traits.isPenal)
       this.remember(ask, decision, at, sent, version, decision.retryAfterMs)
     return decision
   }
@@ -146,7 +146,7 @@ export class HybridJudge implements Judge {
    * refuse for longer. So the storage is asked, in the background, when the ban ends.
    */
   private learnBan(ask: Ask, decision: Decision, at: Ms | undefined, sent: Ms, version: number): void {
-    const { nearby, plan, learning } = this
+    const { shared, plan, learning } = this
     const { refusedBy } = decision
     const question = banQuestion(plan, ask, refusedBy)
     const key = ask.subjects[plan.checks[refusedBy]?.subject as number]
@@ -161,7 +161,7 @@ export class HybridJudge implements Judge {
       if (ban.refusedBy !== refusedBy || ban.cause !== 'penalty') return
       this.remember(ask, decision, at, sent, version, ban.retryAfterMs)
     }
-    nearby.aside('hybrid.ban', async () => {
+    shared.aside('hybrid.ban', async () => {
       try {
         learnt(await this.inner.peek(question, at))
       } finally {
@@ -178,23 +178,23 @@ export class HybridJudge implements Judge {
     version: number,
     holds: Ms,
   ): void {
-    const { nearby, plan, prospect } = this
+    const { shared, plan, repeatable } = this
     const { refusedBy, cause, retryAfterMs } = decision
-    const outlook = prospect.outlooks[refusedBy]
+    const traits = repeatable.traits[refusedBy]
     const key = ask.subjects[plan.checks[refusedBy]?.subject as number]
-    if (outlook === undefined || key === undefined) return
-    const untold = !nearby.isWatching || (outlook.isVaried && cause !== 'penalty')
+    if (traits === undefined || key === undefined) return
+    const untold = !shared.isWatching || (traits.isVaried && cause !== 'penalty')
     // The storage decides after `sent`, so this ends no later than the storage's refusal.
-    const until = sent + Math.min(holds, untold ? UNTOLD : nearby.longest)
+    const until = sent + Math.min(holds, untold ? UNTOLD : shared.longest)
     const now = this.now(at)
     if (until <= now) return
     const own = canonicalKey(key)
-    const others = prospect.othersOf(ask, refusedBy)
-    if (nearby.memory.changedSince(version, ask.bot, [own, ...others])) return
-    const token = outlook.claim < 0 ? -1 : (ask.tokens[outlook.claim] as number)
-    const before = nearby.memory.same(prospect, ask.bot, own, refusedBy, token)
+    const others = repeatable.othersOf(ask, refusedBy)
+    if (shared.memory.changedSince(version, ask.bot, [own, ...others])) return
+    const token = traits.claim < 0 ? -1 : (ask.tokens[traits.claim] as number)
+    const before = shared.memory.same(repeatable, ask.bot, own, refusedBy, token)
     const refusal = new Refusal(
-      prospect,
+      repeatable,
       ask.bot,
       own,
       refusedBy,
@@ -205,8 +205,8 @@ export class HybridJudge implements Judge {
       until,
       // When a role lapses, another limit applies, and the check may refuse for a shorter time. The end of the ban does not
       // change.
-      sent + (outlook.isVaried ? Math.min(holds, retryAfterMs) : retryAfterMs),
-      noticeDue(outlook.noticeEvery, decision.notice, before, now),
+      sent + (traits.isVaried ? Math.min(holds, retryAfterMs) : retryAfterMs),
+      noticeDue(traits.noticeEvery, decision.notice, before, now),
       // Copied, since it may be a view into an answer to many questions.
       [...decision.remaining],
       decision.shadowRefusals,
@@ -214,7 +214,7 @@ export class HybridJudge implements Judge {
       ask.costs,
       others,
     )
-    nearby.memory.add(refusal, now)
+    shared.memory.add(refusal, now)
   }
 
   /** Tells other workers what was given back, so that they ask the storage again. */
@@ -224,12 +224,12 @@ export class HybridJudge implements Judge {
     how: 'release' | 'refund',
     only: number | undefined,
   ): MaybePromise<void> {
-    const { nearby } = this
+    const { shared } = this
     const keys = how === 'refund' ? charged(plan, ask, only) : []
     const taken = how === 'release' ? takenBy(plan, ask) : []
-    for (const key of keys) nearby.memory.forget(ask.bot, key)
+    for (const key of keys) shared.memory.forget(ask.bot, key)
     if (keys.length + taken.length === 0) return
-    return nearby.announce(ask.bot, { keys, taken })
+    return shared.announce(ask.bot, { keys, taken })
   }
 }
 

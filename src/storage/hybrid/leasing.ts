@@ -14,12 +14,12 @@ import type { StorageChange } from '../changes.js'
 import type { Marks, Storage } from '../storage.js'
 import { WithoutChecks } from '../without-checks.js'
 import { LeasedAdmission, LeasedReceipt, type Part, retold } from './decision.js'
-import { Held } from './held.js'
 import { chunksOf, Lease } from './lease.js'
 import { type LeasedColumn, leasedColumns } from './leased-plan.js'
-import { NearMarks } from './near-marks.js'
+import { LocalMarks } from './local-marks.js'
 import { canonicalKey } from './refusals.js'
-import type { Nearby } from './storage.js'
+import type { HybridShared } from './storage.js'
+import { SubjectLeases } from './subject-leases.js'
 
 /** Limits to lease, maximum batch and duration. */
 export interface LeaseOptions {
@@ -37,7 +37,7 @@ const LEAST_UNITS = 4
 
 /** Where a subject is found. */
 interface Place {
-  readonly keys: Map<Key, Held>
+  readonly keys: Map<Key, SubjectLeases>
   readonly key: Key
 }
 
@@ -45,10 +45,10 @@ interface Place {
 export class Leasing {
   private readonly columns: readonly LeasedColumn[]
   /** By column, bot and subject. */
-  private readonly subjects: Map<number, Map<Key, Held>>[]
+  private readonly subjects: Map<number, Map<Key, SubjectLeases>>[]
   /** All subjects, those that were looked at for room least recently first. */
-  private readonly places = new Map<Held, Place>()
-  private readonly near: NearMarks
+  private readonly places = new Map<SubjectLeases, Place>()
+  private readonly localMarks: LocalMarks
   /** Makes asks without the checks paid from leases. */
   private readonly without = new WithoutChecks()
   private readonly unitCosts = new Map<number, readonly number[]>()
@@ -59,12 +59,12 @@ export class Leasing {
     private readonly plan: Plan,
     private readonly inner: Judge,
     private readonly options: LeaseOptions,
-    private readonly nearby: Nearby,
+    private readonly shared: HybridShared,
     places: { readonly local: Storage; readonly marks: Marks },
   ) {
     this.columns = leasedColumns(plan, options)
     this.subjects = this.columns.map(() => new Map())
-    this.near = new NearMarks(plan, places.local, places.marks, nearby)
+    this.localMarks = new LocalMarks(plan, places.local, places.marks, shared)
   }
 
   /** Unspent units of all subjects. */
@@ -82,7 +82,7 @@ export class Leasing {
   ): MaybePromise<Decision> {
     let parts: Part[] | undefined
     let paid = 0
-    const short: [LeasedColumn, Held][] = []
+    const short: [LeasedColumn, SubjectLeases][] = []
     for (const [nth, column] of this.columns.entries()) {
       const key = ask.subjects[column.scope]
       const cost = ask.costs[column.index] as number
@@ -101,7 +101,7 @@ export class Leasing {
     let decision: MaybePromise<Decision>
     if (parts === undefined) decision = remote(ask)
     else {
-      const near = this.near.passes(ask, paid, at) ? this.paidHere(ask, at, parts) : undefined
+      const near = this.localMarks.passes(ask, paid, at) ? this.paidHere(ask, at, parts) : undefined
       if (near !== undefined) decision = near
       else decision = this.withParts(ask, at, now, parts, remote(this.without.of(ask, paid)))
     }
@@ -154,7 +154,7 @@ export class Leasing {
   }
 
   marksChanged(change: StorageChange): void {
-    this.near.changed(change)
+    this.localMarks.changed(change)
   }
 
   /** Gives back all unspent units. */
@@ -163,7 +163,7 @@ export class Leasing {
     for (const held of this.all()) held.end()
     for (const subjects of this.subjects) subjects.clear()
     this.places.clear()
-    this.near.clear()
+    this.localMarks.clear()
   }
 
   /** Resolves when everything given back has arrived. */
@@ -172,8 +172,8 @@ export class Leasing {
   }
 
   private paidHere(ask: Ask, at: Ms | undefined, parts: readonly Part[]): Decision {
-    this.nearby.counts.answered++
-    for (const { units } of parts) this.nearby.counts.leased += units
+    this.shared.counts.answered++
+    for (const { units } of parts) this.shared.counts.leased += units
     const receipt = new LeasedReceipt(ask, at ?? systemClock(), at !== undefined, undefined, parts)
     return new LeasedAdmission(receipt, this.remaining(undefined, parts), [], false)
   }
@@ -194,7 +194,7 @@ export class Leasing {
         putBack()
         return given
       }
-      for (const { units } of parts) this.nearby.counts.leased += units
+      for (const { units } of parts) this.shared.counts.leased += units
       const receipt = new LeasedReceipt(ask, given.receipt.at, at !== undefined, given.receipt, parts)
       return new LeasedAdmission(receipt, this.remaining(given, parts), given.shadowRefusals, false)
     }
@@ -212,7 +212,7 @@ export class Leasing {
   }
 
   /** Records how much room the limits have, and adds a notice that is owed. */
-  private noted(decision: Decision, short: readonly (readonly [LeasedColumn, Held])[]): Decision {
+  private noted(decision: Decision, short: readonly (readonly [LeasedColumn, SubjectLeases])[]): Decision {
     let told = decision
     for (const [{ index }, held] of short) {
       if (decision instanceof LeasedAdmission && decision.receipt.parts.some(({ check }) => check === index))
@@ -228,7 +228,7 @@ export class Leasing {
   }
 
   /** Leases units in the background if demand makes it worthwhile and the limit has room. */
-  private lease(column: LeasedColumn, held: Held, ask: Ask, at: Ms | undefined, now: Ms): void {
+  private lease(column: LeasedColumn, held: SubjectLeases, ask: Ask, at: Ms | undefined, now: Ms): void {
     if (this.ended || held.isLeasing || held.notBefore > now) return
     if (held.demand < LEAST_UNITS) return
     // At least what refills within the span, since a lease of fewer units ends earlier.
@@ -250,7 +250,7 @@ export class Leasing {
 
   private async take(
     { index, scope, span: longest, rate }: LeasedColumn,
-    held: Held,
+    held: SubjectLeases,
     batch: number,
     { bot, subjects }: Ask,
     at: Ms | undefined,
@@ -258,7 +258,7 @@ export class Leasing {
   ): Promise<void> {
     const key = subjects[scope] as Key
     const only = subjects.map((subject, nth) => (nth === scope ? subject : undefined))
-    this.nearby.counts.trips++
+    this.shared.counts.trips++
     const { generation } = held
     const charged = this.instant()
     // The time in which this many units refill. If small leases lasted longer and were spent late, more would refill meanwhile
@@ -293,31 +293,31 @@ export class Leasing {
         this.giveBack(bot, key, receipts, units),
       )
       // The limit has units again, so its refusals are outdated.
-      this.nearby.memory.forget(bot, key)
+      this.shared.memory.forget(bot, key)
       // Leasing ended while this lease was being taken.
       if (this.ended) lease.end()
-      else held.add(lease, this.nearby.timers, span)
+      else held.add(lease, this.shared.timers, span)
     }
     if (failures.length > 0) throw failures[0]
   }
 
   /** Returns the time by both clocks: an injected clock may go back, and the steady clock does not follow an injected one. */
   private instant(): { readonly steady: Ms; readonly clock: Ms } {
-    return { steady: this.nearby.steady(), clock: this.nearby.clock?.() ?? 0 }
+    return { steady: this.shared.steady(), clock: this.shared.clock?.() ?? 0 }
   }
 
   private giveBack(bot: number, key: Key, receipts: readonly Receipt[], units: number): void {
-    this.nearby.counts.returned += units
+    this.shared.counts.returned += units
     this.track('hybrid.lease', async () => {
-      this.nearby.memory.forget(bot, key)
+      this.shared.memory.forget(bot, key)
       await Promise.all(receipts.map((receipt) => this.inner.settle(receipt, 'refund')))
-      this.nearby.memory.forget(bot, key)
-      await this.nearby.announce(bot, { keys: [canonicalKey(key)], taken: [] })
+      this.shared.memory.forget(bot, key)
+      await this.shared.announce(bot, { keys: [canonicalKey(key)], taken: [] })
     })
   }
 
   private track(during: string, work: () => Promise<void>): void {
-    this.nearby.aside(during, () => {
+    this.shared.aside(during, () => {
       const done: Promise<void> = work().finally(() => {
         this.pending.delete(settled)
       })
@@ -328,9 +328,9 @@ export class Leasing {
     })
   }
 
-  private heldOf(nth: number, bot: number, key: Key): Held | undefined {
+  private heldOf(nth: number, bot: number, key: Key): SubjectLeases | undefined {
     if (this.ended) return undefined
-    const bots = this.subjects[nth] as Map<number, Map<Key, Held>>
+    const bots = this.subjects[nth] as Map<number, Map<Key, SubjectLeases>>
     let keys = bots.get(bot)
     if (keys === undefined) {
       keys = new Map()
@@ -341,7 +341,7 @@ export class Leasing {
     if (held !== undefined) return held
     if (this.places.size >= MOST_SUBJECTS) this.forgetIdle()
     if (this.places.size >= MOST_SUBJECTS) return undefined
-    held = new Held()
+    held = new SubjectLeases()
     keys.set(own, held)
     this.places.set(held, { keys, key: own })
     return held
@@ -361,7 +361,7 @@ export class Leasing {
     }
   }
 
-  private all(): Iterable<Held> {
+  private all(): Iterable<SubjectLeases> {
     return this.places.keys()
   }
 

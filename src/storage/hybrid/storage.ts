@@ -1,4 +1,4 @@
-import { isPromise, type Judge, type MaybePromise, type Plan, type Receipt } from '../../core/check.js'
+import type { Judge, MaybePromise, Plan, Receipt } from '../../core/check.js'
 import { type Clock, localClock, type Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
@@ -6,6 +6,7 @@ import type { Key } from '../../core/subject.js'
 import type { Archive } from '../archive.js'
 import type { ChangeListener, StorageChange } from '../changes.js'
 import { type ConditionListener, isObservable, type Observable, type StorageCondition } from '../condition.js'
+import { inBackground } from '../in-background.js'
 import { Listeners } from '../listeners.js'
 import { checkPlan } from '../plan.js'
 import type { SessionStorage, SessionsOptions } from '../sessions.js'
@@ -21,7 +22,7 @@ import { RefusalMemory } from './refusals.js'
 import { ToldTime } from './time.js'
 
 /** Shared by all judges of one hybrid storage. */
-export interface Nearby {
+export interface HybridShared {
   readonly memory: RefusalMemory
   /** The plan of each admission, which may be settled after a later plan has been prepared. */
   readonly plans: WeakMap<Receipt, Plan>
@@ -68,7 +69,7 @@ export class HybridStorage implements Storage, Observable {
   readonly users: Users
   readonly values: Values
   private readonly inner: Storage
-  private readonly nearby: Nearby & { isWatching: boolean }
+  private readonly shared: HybridShared & { isWatching: boolean }
   private readonly judges = new Map<string, HybridJudge>()
   private readonly times = new Map<string, ToldTime>()
   private readonly leasing = new Map<string, Leasing>()
@@ -90,7 +91,7 @@ export class HybridStorage implements Storage, Observable {
     this.marks = writesThrough(remote.marks, (write, bot, keys) =>
       around(() => this.forget(bot, keys), write),
     )
-    const nearby = {
+    const shared = {
       memory: new RefusalMemory(maxRefusals),
       plans: new WeakMap<Receipt, Plan>(),
       counts: { answered: 0, trips: 0, leased: 0, returned: 0 },
@@ -102,7 +103,7 @@ export class HybridStorage implements Storage, Observable {
       announce: (bot: number, announcement: Announcement) => remote.reset(bot, NOBODY, slotOf(announcement)),
       aside: (during: string, work: () => MaybePromise<unknown>) => this.aside(during, work),
     }
-    this.nearby = nearby
+    this.shared = shared
     if (isObservable(remote)) this.unobserve = remote.observe((condition) => this.conditions.tell(condition))
   }
 
@@ -133,12 +134,12 @@ export class HybridStorage implements Storage, Observable {
     const leasing =
       lease === undefined || leased === undefined
         ? undefined
-        : new Leasing(leased, judge, lease, this.nearby, { local: this.parts.local, marks: this.inner.marks })
+        : new Leasing(leased, judge, lease, this.shared, { local: this.parts.local, marks: this.inner.marks })
     if (leasing === undefined) this.leasing.delete(plan.name)
     else this.leasing.set(plan.name, leasing)
     this.judges.get(plan.name)?.forget()
     if (before !== undefined) this.retire(before)
-    const own = new HybridJudge(leased ?? plan, judge, this.nearby, time, leasing)
+    const own = new HybridJudge(leased ?? plan, judge, this.shared, time, leasing)
     this.judges.set(plan.name, own)
     return own
   }
@@ -165,7 +166,7 @@ export class HybridStorage implements Storage, Observable {
 
   reset(bot: number, key: Key, slot?: string): MaybePromise<void> {
     const forget = (): void => {
-      this.nearby.memory.forget(bot, key)
+      this.shared.memory.forget(bot, key)
       for (const leasing of this.leasing.values()) leasing.reset(bot, key, slot)
     }
     return around(forget, () => this.inner.reset(bot, key, slot))
@@ -186,12 +187,12 @@ export class HybridStorage implements Storage, Observable {
     this.callOffWatch?.()
     for (const leasing of this.leasing.values()) this.retire(leasing)
     await this.givenBack()
-    this.nearby.memory.clear()
+    this.shared.memory.clear()
     this.judges.clear()
     this.leasing.clear()
     this.stopWatching?.()
     this.stopWatching = undefined
-    this.nearby.isWatching = false
+    this.shared.isWatching = false
     this.unobserve?.()
     try {
       if (this.parts.ownsLocal) await this.parts.local.close()
@@ -221,7 +222,7 @@ export class HybridStorage implements Storage, Observable {
   }
 
   private hybridHealth(): HybridHealth {
-    const { memory, counts, isWatching } = this.nearby
+    const { memory, counts, isWatching } = this.shared
     let held = 0
     for (const leasing of this.leasing.values()) held += leasing.held
     return { watching: isWatching, refusals: memory.size, ...counts, held }
@@ -229,7 +230,7 @@ export class HybridStorage implements Storage, Observable {
 
   /** Discards what is remembered of subjects whose marks are written here. */
   private forget(bot: number, keys: readonly Key[]): void {
-    for (const key of keys) this.nearby.memory.forget(bot, key)
+    for (const key of keys) this.shared.memory.forget(bot, key)
     for (const leasing of this.leasing.values()) leasing.marksChanged({ kind: 'marks', bot, name: '', keys })
   }
 
@@ -247,7 +248,7 @@ export class HybridStorage implements Storage, Observable {
       if (this.closing !== undefined) stop()
       else {
         this.stopWatching = stop
-        this.nearby.isWatching = true
+        this.shared.isWatching = true
         // Refusals remembered before this may be outdated.
         this.changed({ kind: 'gap' })
       }
@@ -265,33 +266,27 @@ export class HybridStorage implements Storage, Observable {
   }
 
   private changed(change: StorageChange): void {
-    const { nearby } = this
+    const { shared } = this
     const announcement = isAnnouncement(change) ? announced(change) : undefined
     if (change.kind === 'gap' || (announcement === undefined && isAnnouncement(change))) {
-      nearby.memory.clear()
+      shared.memory.clear()
       for (const leasing of this.leasing.values()) leasing.marksChanged({ kind: 'gap' })
     } else if (change.kind === 'marks') {
-      for (const key of change.keys) this.nearby.memory.forget(change.bot, key)
+      for (const key of change.keys) this.shared.memory.forget(change.bot, key)
       for (const leasing of this.leasing.values()) leasing.marksChanged(change)
     } else if (announcement !== undefined) {
-      for (const key of announcement.keys) this.nearby.memory.forget(change.bot, key)
+      for (const key of announcement.keys) this.shared.memory.forget(change.bot, key)
       for (const [slot, token] of announcement.taken) {
         for (const judge of this.judges.values()) judge.released(change.bot, slot, token)
       }
     } else {
-      this.nearby.memory.forget(change.bot, change.key)
+      this.shared.memory.forget(change.bot, change.key)
       for (const leasing of this.leasing.values()) leasing.reset(change.bot, change.key, change.slot)
     }
   }
 
   private aside(during: string, work: () => MaybePromise<unknown>): void {
-    const failed = (error: unknown): void => this.conditions.tell({ is: 'failed', error, during })
-    try {
-      const done = work()
-      if (isPromise(done)) done.catch(failed)
-    } catch (error) {
-      failed(error)
-    }
+    inBackground(work, (error) => this.conditions.tell({ is: 'failed', error, during }))
   }
 
   private refuseClosed(): void {

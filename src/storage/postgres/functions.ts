@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { Plan } from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
+import { BatchedLookUp } from './batched-look-up.js'
 import { stateOf } from './failures.js'
 import { functionOf } from './function.js'
 import { quickFunction } from './function-quick.js'
 import { type UsualForm, usualFunction, usualOf } from './function-usual.js'
 import type { Layout } from './layout.js'
 import type { Link } from './link.js'
-import { Together } from './together.js'
 
 /** The functions of a plan. */
 export interface PlanFunctions {
@@ -77,10 +77,10 @@ interface Wanted {
 
 /** Creates missing functions of plans. Requests made at the same time are handled together. */
 export class Functions {
-  private readonly making: Together<Wanted, SentinelError | undefined>
+  private readonly making: BatchedLookUp<Wanted, SentinelError | undefined>
 
   constructor(private readonly link: Link) {
-    this.making = new Together((wanted) => this.makeAll(wanted))
+    this.making = new BatchedLookUp((wanted) => this.makeAll(wanted))
   }
 
   /**

@@ -1,6 +1,6 @@
+import { BatchedLookUp } from './batched-look-up.js'
 import type { Names } from './layout.js'
 import type { Link } from './link.js'
-import { Together } from './together.js'
 
 interface Widths {
   readonly tags: readonly number[]
@@ -11,11 +11,11 @@ interface Widths {
 export class KnownNames implements Names {
   private readonly known = new Map<string, number>()
   private readonly layouts = new Map<string, number>()
-  private readonly naming = new Together<readonly string[], void>(async (lists) => {
+  private readonly naming = new BatchedLookUp<readonly string[], void>(async (lists) => {
     await this.learn([...new Set(lists.flat())])
     return []
   })
-  private readonly laying = new Together<Widths, number>((layouts) => this.learnLayouts(layouts))
+  private readonly laying = new BatchedLookUp<Widths, number>((layouts) => this.learnLayouts(layouts))
 
   constructor(private readonly link: Link) {}
 

@@ -10,8 +10,8 @@ import { checkPlan } from '../plan.js'
 import { Calls } from '../remote/calls.js'
 import { serials } from '../remote/serials.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
-import { shielded } from '../shielded.js'
 import type { Storage, StorageHealth } from '../storage.js'
+import { withProtection } from '../with-protection.js'
 import { PostgresArchive } from './archive.js'
 import { Changes, channelOf, resetPayload } from './changes.js'
 import { Functions, planFunction } from './functions.js'
@@ -86,7 +86,7 @@ export interface PostgresOptions {
  * ```
  */
 export function postgres(connection: string | Pool, options: PostgresOptions = {}): Storage {
-  return shielded(new PostgresStorage(connection, options))
+  return withProtection(new PostgresStorage(connection, options))
 }
 
 interface Prepared extends Schema {

@@ -8,8 +8,8 @@ import { Calls } from '../remote/calls.js'
 import { ToldMoment } from '../remote/moment.js'
 import { serials } from '../remote/serials.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
-import { shielded } from '../shielded.js'
 import type { Storage, StorageHealth } from '../storage.js'
+import { withProtection } from '../with-protection.js'
 import { RedisArchive } from './archive.js'
 import { Changes } from './changes.js'
 import { Connection, type RedisConnection } from './connection.js'
@@ -67,7 +67,7 @@ export interface RedisOptions {
  * ```
  */
 export function redis(connection: RedisConnection, options: RedisOptions = {}): Storage {
-  return shielded(new RedisStorage(connection, options))
+  return withProtection(new RedisStorage(connection, options))
 }
 
 class RedisStorage implements Storage {

@@ -3,6 +3,7 @@ import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { Lease, SharedTimer } from '../../core/request-bound.js'
 import type { Key } from '../../core/subject.js'
+import { inBackground } from '../in-background.js'
 import { canonicalKey } from '../keys.js'
 import type { Mark, MarkEntry, Marks } from '../storage.js'
 
@@ -157,13 +158,7 @@ export class MarksCopy {
   }
 
   private aside(apply: () => MaybePromise<unknown>): void {
-    const { failed } = this.options
-    try {
-      const applied = apply()
-      if (isPromise(applied)) applied.catch(failed)
-    } catch (error) {
-      failed(error)
-    }
+    inBackground(apply, this.options.failed)
   }
 
   /** Reads everything again, after changes may have been missed. */

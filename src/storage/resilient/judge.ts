@@ -20,7 +20,7 @@ import type { Settlements } from './settlements.js'
 import { Unwritten } from './unwritten.js'
 
 /** Shared by all judges of one storage. */
-export interface Bench {
+export interface ResilientShared {
   readonly line: Line
   readonly settlements: Settlements
   readonly pending: PendingMarks
@@ -44,11 +44,11 @@ export class ResilientJudge implements Judge {
     readonly plan: Plan,
     /** The fallback's judge, for the plan to use while the storage is down. */
     private readonly local: Judge,
-    private readonly bench: Bench,
+    private readonly shared: ResilientShared,
   ) {
     this.fitting = askWhenDown(plan)
     this.closed = plan.checks.map(isClosed)
-    this.unwritten = new Unwritten(plan, bench.pending, bench.clock)
+    this.unwritten = new Unwritten(plan, shared.pending, shared.clock)
   }
 
   take(own: Judge): void {
@@ -56,9 +56,9 @@ export class ResilientJudge implements Judge {
   }
 
   evaluate(ask: Ask, at?: Ms): MaybePromise<Decision> {
-    this.bench.met(ask.bot)
+    this.shared.met(ask.bot)
     const { remote } = this
-    const { line, pending } = this.bench
+    const { line, pending } = this.shared
     // If no probe is running, updates test the storage, which also makes it compile the plan.
     if (remote === undefined && !line.circuit.isUnattended) return this.decide(ask, at)
     const left = pending.any ? this.unwritten.left(ask) : ask
@@ -67,7 +67,7 @@ export class ResilientJudge implements Judge {
 
   peek(ask: Ask, at?: Ms): MaybePromise<Decision> {
     const { remote } = this
-    const { line, pending } = this.bench
+    const { line, pending } = this.shared
     const instead = (): MaybePromise<Decision> => this.told(this.local.peek(this.fitting(ask), at), undefined)
     const left = pending.any ? this.unwritten.left(ask) : ask
     if (remote === undefined || left === undefined) return instead()
@@ -82,9 +82,9 @@ export class ResilientJudge implements Judge {
   }
 
   private settleLocal(receipt: LocalReceipt, how: Settlement, check: number | undefined): MaybePromise<void> {
-    const { twin } = receipt
-    twin?.ends.push({ how, check })
-    if (twin?.late !== undefined) this.settleTwin(twin, twin.late)
+    const { lateAdmission } = receipt
+    lateAdmission?.ends.push({ how, check })
+    if (lateAdmission?.late !== undefined) this.settleAlike(lateAdmission, lateAdmission.late)
     return receipt.judge.settle(receipt.inner, how, check)
   }
 
@@ -94,7 +94,7 @@ export class ResilientJudge implements Judge {
     how: Settlement,
     check: number | undefined,
   ): MaybePromise<void> {
-    const { line, settlements } = this.bench
+    const { line, settlements } = this.shared
     return line.ask(
       () => remote.settle(receipt, how, check),
       (error) => {
@@ -109,25 +109,28 @@ export class ResilientJudge implements Judge {
   }
 
   /** Decides by the fallback, using the plan for when the storage is down. */
-  decide(ask: Ask, at: Ms | undefined, twin?: Twin): MaybePromise<Decision> {
-    this.bench.counts.instead++
-    return this.told(this.local.evaluate(this.fitting(ask), at), twin)
+  decide(ask: Ask, at: Ms | undefined, lateAdmission?: LateAdmission): MaybePromise<Decision> {
+    this.shared.counts.instead++
+    return this.told(this.local.evaluate(this.fitting(ask), at), lateAdmission)
   }
 
-  private told(decision: MaybePromise<Decision>, twin: Twin | undefined): MaybePromise<Decision> {
-    if (isPromise(decision)) return decision.then((later) => this.toldNow(later, twin))
-    return this.toldNow(decision, twin)
+  private told(
+    decision: MaybePromise<Decision>,
+    lateAdmission: LateAdmission | undefined,
+  ): MaybePromise<Decision> {
+    if (isPromise(decision)) return decision.then((later) => this.toldNow(later, lateAdmission))
+    return this.toldNow(decision, lateAdmission)
   }
 
-  private toldNow(decision: Decision, twin: Twin | undefined): Decision {
+  private toldNow(decision: Decision, lateAdmission: LateAdmission | undefined): Decision {
     const { refusedBy } = decision
     if (refusedBy >= 0) {
-      if (twin !== undefined) twin.refused = true
+      if (lateAdmission !== undefined) lateAdmission.refused = true
       const cause = this.closed[refusedBy] === true ? 'unavailable' : decision.cause
       return new LocalDecision(decision, cause, undefined)
     }
     const { receipt } = decision
-    const own = receipt === undefined ? undefined : new LocalReceipt(receipt, this.local, twin)
+    const own = receipt === undefined ? undefined : new LocalReceipt(receipt, this.local, lateAdmission)
     return new LocalDecision(decision, decision.cause, own)
   }
 
@@ -136,25 +139,25 @@ export class ResilientJudge implements Judge {
    * charged it and holds its claims. If the fallback refused the update, this is refunded and released at once; if it admitted
    * the update, both admissions are settled alike.
    */
-  settleLate(twin: Twin, { receipt }: Decision): void {
+  settleLate(lateAdmission: LateAdmission, { receipt }: Decision): void {
     if (receipt === undefined) return
-    twin.late = receipt
-    if (twin.refused)
-      twin.ends.push({ how: 'refund', check: undefined }, { how: 'release', check: undefined })
-    this.settleTwin(twin, receipt)
+    lateAdmission.late = receipt
+    if (lateAdmission.refused)
+      lateAdmission.ends.push({ how: 'refund', check: undefined }, { how: 'release', check: undefined })
+    this.settleAlike(lateAdmission, receipt)
   }
 
-  private settleTwin(twin: Twin, receipt: Receipt): void {
-    for (const { how, check } of twin.ends.splice(0)) {
+  private settleAlike(lateAdmission: LateAdmission, receipt: Receipt): void {
+    for (const { how, check } of lateAdmission.ends.splice(0)) {
       // Queued rather than sent: the storage was too slow a moment ago, and no caller waits for this.
-      this.bench.settlements.keep(twin.remote, receipt, how, check)
+      this.shared.settlements.keep(lateAdmission.remote, receipt, how, check)
     }
   }
 }
 
 /** The evaluation of one update by the storage. */
 class Evaluation implements Errand<Decision> {
-  private twin: Twin | undefined
+  private lateAdmission: LateAdmission | undefined
   private isOver = false
 
   constructor(
@@ -177,8 +180,9 @@ class Evaluation implements Errand<Decision> {
 
   instead(error: unknown): MaybePromise<Decision> {
     this.isOver = true
-    if (error instanceof TimedOut && this.remote !== undefined) this.twin = new Twin(this.remote)
-    return this.judge.decide(this.ask, this.at, this.twin)
+    if (error instanceof TimedOut && this.remote !== undefined)
+      this.lateAdmission = new LateAdmission(this.remote)
+    return this.judge.decide(this.ask, this.at, this.lateAdmission)
   }
 
   isSound(decision: Decision): boolean {
@@ -186,12 +190,12 @@ class Evaluation implements Errand<Decision> {
   }
 
   late(decision: Decision): void {
-    if (this.twin !== undefined) this.judge.settleLate(this.twin, decision)
+    if (this.lateAdmission !== undefined) this.judge.settleLate(this.lateAdmission, decision)
   }
 }
 
 /** The storage's admission of an update that the fallback decided because the storage was too slow. */
-class Twin {
+class LateAdmission {
   /** The storage's receipt, once it has arrived. */
   late: Receipt | undefined
   /** Whether the fallback refused the update. */
@@ -207,7 +211,7 @@ class LocalReceipt implements Receipt {
   constructor(
     readonly inner: Receipt,
     readonly judge: Judge,
-    readonly twin: Twin | undefined,
+    readonly lateAdmission: LateAdmission | undefined,
   ) {}
 
   get ask(): Ask {

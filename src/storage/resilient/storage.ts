@@ -12,6 +12,7 @@ import {
   type Observable,
   type StorageCondition,
 } from '../condition.js'
+import { inBackground } from '../in-background.js'
 import { Listeners } from '../listeners.js'
 import { checkPlan } from '../plan.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sessions.js'
@@ -20,7 +21,7 @@ import type { Users } from '../users.js'
 import type { Values } from '../values.js'
 import { MarksCopy } from './copy.js'
 import { guardedUsers, guardedValues } from './guarded.js'
-import { type Bench, ResilientJudge } from './judge.js'
+import { ResilientJudge, type ResilientShared } from './judge.js'
 import { ResilientMarks } from './marks.js'
 import { marksOf, planWhenDown } from './plan.js'
 import { isAlike } from './plans.js'
@@ -49,7 +50,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
   private readonly ownsFallback: boolean
   private readonly timers: Timers
   private readonly copy: MarksCopy
-  private readonly bench: Bench
+  private readonly shared: ResilientShared
   private readonly changes = new Listeners<StorageChange>()
   private readonly conditions = new Listeners<StorageCondition>()
   /** By plan name. */
@@ -79,7 +80,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
       isPending: (bot, name, key) => this.pending.has(bot, name, key),
       failed: (error) => this.failed(error, 'storage.copy'),
     })
-    this.bench = {
+    this.shared = {
       line: this.line,
       settlements: this.settlements,
       pending: this.pending,
@@ -115,7 +116,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
   }
 
   private prepareWith(plan: Plan, down: Plan, local: Judge): MaybePromise<Judge> {
-    const judge = new ResilientJudge(plan, local, this.bench)
+    const judge = new ResilientJudge(plan, local, this.shared)
     const former = this.latest.get(plan.name)
     // Until the storage has compiled the new plan, the judge of the former one keeps deciding.
     if (former?.remote !== undefined && isAlike(former.plan, plan)) judge.take(former.remote)
@@ -217,10 +218,10 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
   }
 
   protected override circuitHealth(): CircuitHealth {
-    const { copy, bench } = this
+    const { copy, shared } = this
     return {
       ...super.circuitHealth(),
-      instead: bench.counts.instead,
+      instead: shared.counts.instead,
       copy: { marks: copy.size, complete: copy.complete },
     }
   }
@@ -316,12 +317,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
   }
 
   private aside(work: () => MaybePromise<unknown>, during: string): void {
-    try {
-      const done = work()
-      if (isPromise(done)) done.catch((error) => this.failed(error, during))
-    } catch (error) {
-      this.failed(error, during)
-    }
+    inBackground(work, (error) => this.failed(error, during))
   }
 
   protected override failed(error: unknown, during: string): void {

@@ -5,13 +5,13 @@ import { SentinelError } from '../../core/errors.js'
 import type { StorageChange } from '../changes.js'
 import { MarkCopy } from '../mark-copy.js'
 import type { Marks, Storage } from '../storage.js'
-import type { Nearby } from './storage.js'
+import type { HybridShared } from './storage.js'
 
 /** Maximum number of subjects whose marks are copied. */
 const MOST_SUBJECTS = 100_000
 
 /** Decides asks that depend only on marks, by a copy of the marks. */
-export class NearMarks {
+export class LocalMarks {
   private readonly copy: MarkCopy
   private readonly judge: Judge | undefined
   /** By check of the plan: whether it is a check on marks. */
@@ -22,9 +22,9 @@ export class NearMarks {
     private readonly plan: Plan,
     local: Storage,
     marks: Marks,
-    private readonly nearby: Nearby,
+    private readonly shared: HybridShared,
   ) {
-    this.copy = new MarkCopy(marks, local.marks, nearby.clock ?? systemClock, nearby.longest, MOST_SUBJECTS)
+    this.copy = new MarkCopy(marks, local.marks, shared.clock ?? systemClock, shared.longest, MOST_SUBJECTS)
     this.isMark = plan.checks.map(isMark)
     const checks = plan.checks.filter(isMark)
     if (checks.length === 0) return
@@ -50,7 +50,7 @@ export class NearMarks {
       marked = true
     }
     if (!marked) return true
-    if (this.judge === undefined || !this.nearby.isWatching || !this.knows(ask)) return false
+    if (this.judge === undefined || !this.shared.isWatching || !this.knows(ask)) return false
     const decision = this.judge.evaluate({ ...ask, costs: this.costsOf(ask.costs), tokens: [] }, at)
     if (isPromise(decision)) return false
     // If a shadow check would have refused, the storage decides and reports that.
@@ -76,7 +76,7 @@ export class NearMarks {
         const reading = this.copy.know(bot, key)
         if (reading === undefined) continue
         known = false
-        this.nearby.aside('hybrid.marks', () => reading)
+        this.shared.aside('hybrid.marks', () => reading)
       }
     }
     return known

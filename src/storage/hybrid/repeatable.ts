@@ -18,7 +18,7 @@ interface Before {
   readonly claim: number
 }
 
-interface Outlook {
+interface CheckTraits {
   readonly check: Check
   readonly isRememberable: boolean
   /** Refusals count as violations until a ban begins. */
@@ -38,8 +38,8 @@ interface Seen {
 }
 
 /** Determines which refusals of one plan may be repeated without asking the storage, and for which asks. */
-export class Prospect {
-  readonly outlooks: readonly Outlook[]
+export class RepeatableRefusals {
+  readonly traits: readonly CheckTraits[]
   private readonly sequences: readonly {
     readonly index: number
     readonly claim: number
@@ -55,7 +55,7 @@ export class Prospect {
     const { checks } = plan
     let claims = 0
     const claimOf = checks.map(({ kind }) => (kind === 'claim' ? claims++ : -1))
-    this.outlooks = checks.map((check, index) => outlookOf(checks, claimOf, check, index))
+    this.traits = checks.map((check, index) => traitsOf(checks, claimOf, check, index))
     this.sequences = checks.flatMap((check, index) =>
       check.kind === 'claim' && check.tokens === 'sequence'
         ? [{ index, claim: claimOf[index] as number, holdFor: check.holdFor }]
@@ -73,10 +73,10 @@ export class Prospect {
       for (let each = this.memory.of(bot, key); each !== undefined; each = each.next) {
         if (each.owner !== this || each.until <= now || each.told !== told) continue
         if (found !== undefined && found.check <= each.check) continue
-        const outlook = this.outlooks[each.check] as Outlook
-        if (outlook.check.subject !== scope || !((costs[each.check] as number) >= each.cost)) continue
+        const traits = this.traits[each.check] as CheckTraits
+        if (traits.check.subject !== scope || !((costs[each.check] as number) >= each.cost)) continue
         if (limits?.[each.check] !== undefined) continue
-        if (outlook.claim >= 0 && ask.tokens[outlook.claim] !== each.token) continue
+        if (traits.claim >= 0 && ask.tokens[traits.claim] !== each.token) continue
         found = each
       }
     }
@@ -110,9 +110,9 @@ export class Prospect {
 
   /** Returns the other subjects whose marks a refusal depends on. */
   othersOf({ subjects }: Ask, by: number): Key[] {
-    const own = subjects[(this.outlooks[by] as Outlook).check.subject]
+    const own = subjects[(this.traits[by] as CheckTraits).check.subject]
     const keys = new Set<Key>()
-    for (const scope of (this.outlooks[by] as Outlook).scopes) {
+    for (const scope of (this.traits[by] as CheckTraits).scopes) {
       const key = subjects[scope]
       if (key !== undefined && key !== own) keys.add(canonicalKey(key))
     }
@@ -120,7 +120,7 @@ export class Prospect {
   }
 
   private fits(refusal: Refusal, ask: Ask, now: Ms): boolean {
-    const { before, scopes, check } = this.outlooks[refusal.check] as Outlook
+    const { before, scopes, check } = this.traits[refusal.check] as CheckTraits
     for (const scope of scopes) if (ask.subjects[scope] !== refusal.subjects[scope]) return false
     const own = ask.subjects[check.subject]
     for (const each of before) {
@@ -159,12 +159,12 @@ function raise(seen: Seen, token: number, now: Ms, holdFor: Ms): void {
   seen.topAt = now
 }
 
-function outlookOf(
+function traitsOf(
   checks: readonly Check[],
   claimOf: readonly number[],
   check: Check,
   index: number,
-): Outlook {
+): CheckTraits {
   const { penalty, noticeEvery } = check.onRefusal ?? {}
   const before = checks.slice(0, index).flatMap((each, nth): Before[] => {
     const rule = ruleOf(each)

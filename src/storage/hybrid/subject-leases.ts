@@ -3,7 +3,7 @@ import type { Ms } from '../../core/duration.js'
 import type { Lease, Refilled } from './lease.js'
 
 /** The leases of one limit for one subject, and the demand for units. */
-export class Held {
+export class SubjectLeases {
   isLeasing = false
   /** No lease is requested before this time, because one was refused. */
   notBefore: Ms = Number.NEGATIVE_INFINITY

@@ -14,7 +14,7 @@ class Asked<Item, Answer> implements Waiting {
 }
 
 /** Combines look-ups: items requested in one turn of the event loop, or while a look-up is in progress, share a statement. */
-export class Together<Item, Answer> {
+export class BatchedLookUp<Item, Answer> {
   private readonly batch: Batch<Asked<Item, Answer>>
 
   /** @param lookUp Returns answers in the order of the items. */
