@@ -1,30 +1,14 @@
 import type { Context } from 'grammy'
-import { z } from 'zod'
-import { isPromise, type MaybePromise, type WhenDown } from '../core/check.js'
-import { type Duration, parseDuration } from '../core/duration.js'
-import { ACTIVITIES, type Activity, type Facts } from '../core/facts.js'
-import { checkedPermission, type Grants, grantsOf, unknownPermission } from '../core/grants.js'
+import type { WhenDown } from '../core/check.js'
+import type { Duration } from '../core/duration.js'
+import { checkedPermission, grantsOf, unknownPermission } from '../core/grants.js'
+import type { Activity } from '../core/kinds.js'
 import { isOfChat, marksOf } from '../core/roles.js'
-import { keyText, memberKey } from '../core/subject.js'
 import { guardOf } from './compose.js'
-import type { Admission, Guard, Question, Wired, Wiring } from './guard.js'
-import { activities, onFailure, option, parseOptions, refusal } from './options/schema.js'
-import { notifiedBy, type Recent } from './recent.js'
+import type { Guard, Wired, Wiring } from './guard.js'
+import { parseOptions } from './options/schema.js'
 import type { Denial } from './refusing/denial.js'
-import { demandSlot } from './roles/demand.js'
-import type { Services } from './services.js'
-
-const GUARD = 'permission'
-/** Completed payments are never refused; everything else is closed to those who lack the permission. */
-const USUAL: readonly Activity[] = ACTIVITIES.filter((activity) => activity !== 'payment')
-/** A mark that nobody holds, since no role has an empty name. */
-const NOBODY = 'role:'
-
-const options = z.strictObject({
-  on: option(activities, 'What it is for. Default: everything but payments that were made.'),
-  ...refusal,
-  onFailure: onFailure('closed'),
-})
+import { Demand, type DemandSettings, demandOptions, NOBODY } from './roles/demand.js'
 
 /**
  * Options of {@link requirePermission}. Durations are texts such as `'1m'`, or milliseconds.
@@ -53,8 +37,6 @@ export interface PermissionOptions<C extends Context = Context> {
   readonly onFailure?: WhenDown
 }
 
-type Settings = z.output<typeof options>
-
 /**
  * Admits only actors with a permission: they hold a role that allows it (see `roles` of `sentinel()`), everywhere or in the chat
  * of the update, and none that denies it. Everybody else is refused with the reason `forbidden`, as are updates without an actor,
@@ -81,143 +63,69 @@ export function requirePermission<C extends Context = Context>(
   given: PermissionOptions<C> = {},
 ): Guard<C> {
   const name = checkedPermission(permission, 'requirePermission')
-  const settings = parseOptions('requirePermission', options, given)
+  const settings = parseOptions('requirePermission', demandOptions, given)
   return guardOf({
-    name: GUARD,
+    name: 'permission',
     label: name,
     wire: (wiring) => wire(wiring, name, settings),
   })
 }
 
-function wire(wiring: Wiring<Context>, permission: string, settings: Settings): Wired<Context> | undefined {
+function wire(
+  wiring: Wiring<Context>,
+  permission: string,
+  settings: DemandSettings,
+): Wired<Context> | undefined {
   const { services } = wiring
-  const base = demandSlot(`${GUARD}.${permission}`, settings, USUAL)
+  const demand = new Demand(
+    wiring,
+    {
+      guard: 'permission',
+      base: `permission.${permission}`,
+      name: permission,
+      reason: 'forbidden',
+      excused: 'trusted',
+    },
+    settings,
+  )
+  const { slot, member, noticing } = demand
   // A permission that is required twice is checked once.
-  if (wiring.asks(base) || wiring.asks(`${base}?`)) return undefined
+  if (wiring.asks(slot) || wiring.asks(`${slot}?`)) return undefined
   const unknown = unknownPermission(services.roles, permission, 'requirePermission')
   // A guard wired on its own knows no roles yet; the error is thrown once it is wired behind a sentinel that defines roles.
   if (unknown !== undefined && services.roles.declared) throw unknown
-  const grants = grantsOf(services.roles, permission)
-  const { on = USUAL, deny = 'notice', shadow = false, onFailure: whenDown = 'closed' } = settings
-  const noticeEvery = settings.noticeEvery ?? parseDuration('1m')
-  const actor = wiring.scope('actor', (facts) => facts.actor)
-  const member = wiring.scope('member.roles', ({ actor: who, chatId, inGroup }) =>
-    who === undefined || chatId === undefined || !inGroup ? undefined : memberKey(who, chatId),
-  )
-  const byTelegram = [...grants.allowedTo, ...grants.deniedTo].some(isOfChat)
-  const question: Omit<Question<Context>, 'check'> = {
-    on,
-    excused: 'trusted',
-    name: permission,
-    reason: 'forbidden',
-    denial: deny,
-  }
-  const common = { guard: GUARD, whenDown, shadow, onRefusal: deny === 'silent' ? {} : { noticeEvery } }
-  const slot = (part: string): string => `${base}${part}`
-  const allowing = atLeastNobody(marksOf(grants.allowedTo))
-  // Skips the check for holders of one of the roles in this chat, so that one check covers roles here and everywhere.
-  const unless = { subject: member, anyOf: allowing }
-  const present = { ...common, kind: 'present', subject: actor, anyOf: allowing, unless } as const
-  const denying = marksOf(grants.deniedTo)
+  const { allowedTo, deniedTo } = grantsOf(services.roles, permission)
+  const asksTelegram = [...allowedTo, ...deniedTo].some(isOfChat)
+  const denying = marksOf(deniedTo)
   if (denying.length > 0) {
-    for (const [subject, part] of [
-      [actor, '!'],
-      [member, '!here'],
-    ] as const) {
-      wiring.ask({
-        ...question,
-        check: { ...common, kind: 'absent', slot: slot(part), subject, anyOf: denying },
-      })
-    }
+    demand.ask({ kind: 'absent', slot: `${slot}!`, anyOf: denying, ...noticing })
+    demand.ask({ kind: 'absent', slot: `${slot}!here`, subject: member, anyOf: denying, ...noticing })
   }
-  const begin = (): void => {
-    if (unknown !== undefined) services.failed(unknown, 'wiring')
-  }
-  const noticed = deny === 'silent' ? undefined : notifiedBy(services, base, noticeEvery, wiring.place)
-  const telegram = new ByTelegram(services, permission, grants, noticed)
-  // The plan's checks need an actor. Without one, nobody can have the permission.
-  const nobody = (facts: Facts): Admission | undefined =>
-    facts.actor === undefined && on.includes(facts.activity) ? telegram.veto(facts) : undefined
-  if (!byTelegram) {
-    wiring.ask({ ...question, check: { ...present, slot: slot('') } })
-    return { begin, denial: deny, shadow, admit: nobody }
-  }
-  // Refuses only while the storage does not answer: a probe never refuses, so that everybody would be let in then.
-  const guarding = { ...common, kind: 'absent', subject: actor, slot: slot('~'), anyOf: [NOBODY] } as const
-  wiring.ask({ ...question, check: guarding })
-  // The plan decides which updates are covered and who is exempt: Telegram is asked only where this probe was evaluated.
-  const asked = wiring.ask({
-    ...question,
-    probe: true,
-    check: {
-      ...common,
-      onRefusal: {},
-      kind: 'present',
-      subject: actor,
-      slot: slot('??'),
-      anyOf: [NOBODY],
-      shadow: true,
-    },
-  })
-  const probe = wiring.ask({
-    ...question,
-    probe: true,
-    check: { ...present, onRefusal: {}, slot: slot('?'), shadow: true },
-  })
+  const allowing = marksOf(allowedTo)
+  const anyOf = allowing.length === 0 ? [NOBODY] : allowing
+  // Skips the check for holders of one of the roles in this chat, so that one check covers roles here and everywhere.
+  const present = { kind: 'present', anyOf, unless: { subject: member, anyOf } } as const
+  const probing = { shadow: true, onRefusal: {} }
+  let covered = -1
+  let lacking = -1
+  if (asksTelegram) {
+    // Refuses only while the storage does not answer: a probe never refuses, so that everybody would be let in then.
+    demand.ask({ kind: 'absent', slot: `${slot}~`, anyOf: [NOBODY], ...noticing })
+    // The plan decides which updates are covered and who is exempt: Telegram is asked only where this probe was evaluated.
+    covered = demand.ask({ kind: 'present', slot: `${slot}??`, anyOf: [NOBODY], ...probing }, true)
+    lacking = demand.ask({ ...present, slot: `${slot}?`, ...probing }, true)
+  } else demand.ask({ ...present, slot, ...noticing })
   return {
-    begin,
-    denial: deny,
-    shadow,
-    needs: ['chat_member'],
-    apart: true,
-    admit: (facts, ctx, probed) =>
-      probed.includes(asked) ? telegram.admit(facts, ctx, !probed.includes(probe)) : nobody(facts),
-  }
-}
-
-function atLeastNobody(marks: readonly string[]): readonly string[] {
-  return marks.length === 0 ? [NOBODY] : marks
-}
-
-/** Decides where roles assigned by Telegram matter: asks Telegram for them, and has the last word. */
-class ByTelegram {
-  constructor(
-    private readonly services: Services,
-    private readonly permission: string,
-    private readonly grants: Grants,
-    /** The actors who were notified recently; undefined if no notices are sent. */
-    private readonly noticed: Recent<true> | undefined,
-  ) {}
-
-  /** @param allowed Whether a role from the storage allows the actor in. */
-  admit(facts: Facts, ctx: Context, allowed: boolean): MaybePromise<Admission | undefined> {
-    const given = this.services.chatRoles.rolesOf(facts, ctx)
-    return isPromise(given)
-      ? given.then((roles) => this.admission(facts, roles, allowed))
-      : this.admission(facts, given, allowed)
-  }
-
-  private admission(facts: Facts, given: readonly string[], allowed: boolean): Admission | undefined {
-    const { allowedTo, deniedTo } = this.grants
-    const denied = given.some((role) => deniedTo.includes(role))
-    if (!denied && (allowed || given.some((role) => allowedTo.includes(role)))) return undefined
-    return this.veto(facts)
-  }
-
-  veto(facts: Facts): Admission {
-    return {
-      veto: 'forbidden',
-      by: {
-        guard: GUARD,
-        limit: this.permission,
-        retryAfterMs: Number.POSITIVE_INFINITY,
-        notice: this.isTimeToSay(facts),
-      },
-    }
-  }
-
-  private isTimeToSay({ actor }: Facts): boolean {
-    if (this.noticed === undefined || actor === undefined) return false
-    return this.noticed.add(keyText(actor), true, this.services.steady())
+    ...demand.wired(asksTelegram, (facts, ctx, probed) =>
+      probed.includes(covered)
+        ? demand.byTelegram(facts, ctx, (given) => {
+            const isAllowed = !probed.includes(lacking) || given.some((role) => allowedTo.includes(role))
+            return isAllowed && !given.some((role) => deniedTo.includes(role))
+          })
+        : undefined,
+    ),
+    begin() {
+      if (unknown !== undefined) services.failed(unknown, 'wiring')
+    },
   }
 }

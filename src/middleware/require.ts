@@ -1,29 +1,14 @@
 import type { Context } from 'grammy'
-import { z } from 'zod'
-import { isPromise, type MaybePromise, type WhenDown } from '../core/check.js'
-import { type Duration, parseDuration } from '../core/duration.js'
-import type { Facts } from '../core/facts.js'
-import { ACTIVITIES, type Activity } from '../core/kinds.js'
+import type { WhenDown } from '../core/check.js'
+import type { Duration } from '../core/duration.js'
+import type { Activity } from '../core/kinds.js'
 import { checkedRole, isOfChat } from '../core/roles.js'
-import { keyText, memberKey } from '../core/subject.js'
 import { REGISTERED } from './auth.js'
 import { guardOf } from './compose.js'
-import type { Admission, Guard, Wired, Wiring } from './guard.js'
-import { activities, onFailure, option, parseOptions, refusal } from './options/schema.js'
-import { notifiedBy } from './recent.js'
+import type { Guard, Wired, Wiring } from './guard.js'
+import { parseOptions } from './options/schema.js'
 import type { Denial } from './refusing/denial.js'
-import { demandSlot } from './roles/demand.js'
-
-/** Completed payments are never refused; everything else is closed to those who lack the role. */
-const USUAL: readonly Activity[] = ACTIVITIES.filter((activity) => activity !== 'payment')
-/** A mark that nobody holds, since no role has an empty name. */
-const NOBODY = 'role:'
-
-const options = z.strictObject({
-  on: option(activities, 'What it is for. Default: everything but payments that were made.'),
-  ...refusal,
-  onFailure: onFailure('closed'),
-})
+import { Demand, type DemandSettings, demandOptions, NOBODY } from './roles/demand.js'
 
 /**
  * Options of {@link requireRegistered} and {@link requireRole}. Durations are texts such as `'1m'`, or milliseconds.
@@ -50,11 +35,6 @@ export interface RequireOptions<C extends Context = Context> {
    * registrations and roles, `open` lets everybody in. @default 'closed'
    */
   readonly onFailure?: WhenDown
-}
-
-interface Demand extends z.output<typeof options> {
-  /** The accepted roles; undefined requires registration instead. */
-  readonly roles: readonly string[] | undefined
 }
 
 /**
@@ -119,96 +99,50 @@ function demanding<C extends Context>(
   roles: readonly string[] | undefined,
   given: object,
 ): Guard<C> {
-  const demand: Demand = { ...parseOptions(word, options, given), roles }
+  const settings = parseOptions(word, demandOptions, given)
   return guardOf({
     name: word,
     ...(roles !== undefined && { label: roles.join('|') }),
-    wire: (wiring) => wire(wiring, demand),
+    wire: (wiring) => wire(wiring, roles, settings),
   })
 }
 
-function wire(wiring: Wiring<Context>, { roles, ...settings }: Demand): Wired<Context> | undefined {
-  const { services } = wiring
-  for (const role of roles ?? []) services.roles.check(role, 'requireRole')
-  const name = roles === undefined ? 'registered' : roles.join('|')
-  const reason = roles === undefined ? 'unregistered' : 'forbidden'
-  const slot = demandSlot(`require.${name}`, settings, USUAL)
+/** @param required The accepted roles; undefined requires registration instead. */
+function wire(
+  wiring: Wiring<Context>,
+  required: readonly string[] | undefined,
+  settings: DemandSettings,
+): Wired<Context> | undefined {
+  const { roles } = wiring.services
+  for (const role of required ?? []) roles.check(role, 'requireRole')
+  const name = required === undefined ? 'registered' : required.join('|')
+  const demand = new Demand(
+    wiring,
+    {
+      guard: 'auth',
+      base: `require.${name}`,
+      name,
+      reason: required === undefined ? 'unregistered' : 'forbidden',
+      // Administrators of the chat are not exempt: anybody can create a group and add the bot to it.
+      excused: 'roles',
+    },
+    settings,
+  )
+  const { slot } = demand
   // A demand that is made twice is checked once.
   if (wiring.asks(slot)) return undefined
-  const { on = USUAL, deny = 'notice', shadow = false, onFailure: whenDown = 'closed' } = settings
-  const noticeEvery = settings.noticeEvery ?? parseDuration('1m')
-  const actor = wiring.scope('actor', (facts) => facts.actor)
-  const held = roles === undefined ? [REGISTERED] : roles.flatMap((role) => services.roles.marksOf(role))
+  const held = required === undefined ? [REGISTERED] : required.flatMap((role) => roles.marksOf(role))
   const anyOf = held.length === 0 ? [NOBODY] : [...new Set(held)]
-  const byTelegram = (roles ?? []).flatMap((role) => services.roles.countingAs(role)).filter(isOfChat)
-  const asked = wiring.ask({
-    check: {
-      kind: 'present',
-      guard: 'auth',
-      slot,
-      subject: actor,
-      anyOf,
-      ...(roles !== undefined && { unless: { subject: inChat(wiring), anyOf } }),
-      whenDown,
-      shadow: shadow || byTelegram.length > 0,
-      onRefusal: deny === 'silent' || byTelegram.length > 0 ? {} : { noticeEvery },
-    },
-    on,
-    // Administrators of the chat are not exempt: anybody can create a group and add the bot to it.
-    excused: 'roles',
-    name,
-    reason,
-    denial: deny,
-    probe: byTelegram.length > 0,
-  })
+  const byTelegram = (required ?? []).flatMap((role) => roles.countingAs(role)).filter(isOfChat)
+  const asksTelegram = byTelegram.length > 0
+  const here = required === undefined ? {} : { unless: { subject: demand.member, anyOf } }
+  const refusing = asksTelegram ? { shadow: true, onRefusal: {} } : demand.noticing
+  const asked = demand.ask({ kind: 'present', slot, anyOf, ...here, ...refusing }, asksTelegram)
   // A probe never refuses, so while the storage does not answer this check refuses in its place.
-  if (byTelegram.length > 0) {
-    wiring.ask({
-      check: {
-        kind: 'absent',
-        guard: 'auth',
-        slot: `${slot}~`,
-        subject: actor,
-        anyOf: [NOBODY],
-        whenDown,
-        shadow,
-      },
-      on,
-      excused: 'roles',
-      name,
-      reason,
-      denial: deny,
-    })
-  }
-  const noticed = notifiedBy(services, slot, noticeEvery, wiring.place)
-  /** Whether a notice is due. For the plan's own refusals the storage decides that; for a veto made here, this function does. */
-  const isTimeToSay = ({ actor: who }: Facts): boolean => {
-    if (deny === 'silent' || who === undefined) return false
-    return noticed.add(keyText(who), true, services.steady())
-  }
-  const veto = (facts: Facts): Admission => ({
-    veto: reason,
-    by: { guard: 'auth', limit: name, retryAfterMs: Number.POSITIVE_INFINITY, notice: isTimeToSay(facts) },
-  })
-  const ruling = (facts: Facts, given: readonly string[]): Admission | undefined =>
-    given.some((role) => byTelegram.includes(role)) ? undefined : veto(facts)
-  return {
-    denial: deny,
-    shadow,
-    ...(byTelegram.length > 0 && { needs: ['chat_member'], apart: true }),
-    admit(facts, ctx, probed): MaybePromise<Admission | undefined> {
-      // The plan's check needs an actor. Without one, nobody can be registered.
-      if (facts.actor === undefined) return on.includes(facts.activity) ? veto(facts) : undefined
-      if (byTelegram.length === 0 || !probed.includes(asked)) return undefined
-      const given = services.chatRoles.rolesOf(facts, ctx)
-      return isPromise(given) ? given.then((roles) => ruling(facts, roles)) : ruling(facts, given)
-    },
-  }
-}
-
-/** The actor in the group of the update, for roles granted in that group only. */
-function inChat(wiring: Wiring<Context>): number {
-  return wiring.scope('member.roles', ({ actor, chatId, inGroup }: Facts) =>
-    actor === undefined || chatId === undefined || !inGroup ? undefined : memberKey(actor, chatId),
+  if (asksTelegram) demand.ask({ kind: 'absent', slot: `${slot}~`, anyOf: [NOBODY] })
+  return demand.wired(asksTelegram, (facts, ctx, probed) =>
+    probed.includes(asked)
+      ? demand.byTelegram(facts, ctx, (given) => given.some((role) => byTelegram.includes(role)))
+      : undefined,
   )
 }
