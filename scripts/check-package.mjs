@@ -1,5 +1,5 @@
 // Packs the package and checks it from the point of view of a user: its files, whether everything that the manifest promises is there,
-// and whether its types resolve. Reads dist: build first.
+// whether its types resolve, and whether they fit the newest types of Node. Reads dist: build first.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -50,6 +50,15 @@ try {
     { cwd: folder, encoding: 'utf8', env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' } },
   )
   if (attw.status !== 0) problems.push(`are the types wrong? They are:\n${attw.stdout}${attw.stderr}`.trim())
+
+  // Users install the newest types of Node. The project is built with those of the oldest Node that it supports.
+  const newest = spawnSync(
+    process.execPath,
+    [programOf('typescript', 'tsc'), '-p', 'tsconfig.newest-node.json'],
+    { cwd: root, encoding: 'utf8' },
+  )
+  if (newest.status !== 0)
+    problems.push(`with the newest types of Node:\n${newest.stdout}${newest.stderr}`.trim())
 
   if (problems.length > 0) {
     for (const problem of problems) console.error(`package: ${problem}`)

@@ -22,7 +22,7 @@ export interface IncomingUpdate {
     | {
         readonly remoteAddress?: string | undefined
         readonly destroyed?: boolean
-        readonly server?: { address?(): unknown }
+        readonly server?: { address?(): unknown } | null | undefined
       }
     | null
     | undefined
