@@ -1,4 +1,4 @@
-import { Api, type GrammyError, InputFile } from 'grammy'
+import { Api, InputFile } from 'grammy'
 import {
   type Person,
   startTelegram,
@@ -6,7 +6,7 @@ import {
   type TelegramBot,
   type TelegramGroup,
 } from '../../src/telegram/index.js'
-import { type Caller, caller, updatesOf } from './calling.js'
+import { type Caller, caller, refusalOf, updatesOf } from './calling.js'
 
 let telegram: Telegram
 let bot: TelegramBot
@@ -27,8 +27,6 @@ beforeEach(async () => {
 })
 afterEach(() => telegram.close())
 
-const refusalOf = async (promise: Promise<unknown>) =>
-  ((await promise.catch((error: unknown) => error)) as GrammyError).description
 const file = (name: string) => new InputFile(Buffer.from(name), name)
 
 describe('a bot’s session', () => {

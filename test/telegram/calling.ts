@@ -1,3 +1,4 @@
+import { GrammyError } from 'grammy'
 import type { Telegram, TelegramBot } from '../../src/telegram/index.js'
 
 export interface RawAnswer {
@@ -34,6 +35,16 @@ export async function updatesOf(
   const last = updates.at(-1)
   if (last !== undefined) await call('getUpdates', { offset: last.update_id + 1 })
   return updates as unknown as Record<string, unknown>[]
+}
+
+/** What Telegram says of a call that it refuses; undefined for one that it does not. */
+export async function refusalOf(call: Promise<unknown>): Promise<string | undefined> {
+  const error: unknown = await call.then(
+    () => undefined,
+    (reason) => reason,
+  )
+  if (error !== undefined && !(error instanceof GrammyError)) throw error
+  return error?.description
 }
 
 /** Until a call has come in, answered or not. */

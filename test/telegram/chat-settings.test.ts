@@ -1,4 +1,4 @@
-import { Api, type GrammyError, InputFile } from 'grammy'
+import { Api, InputFile } from 'grammy'
 import {
   type Person,
   startTelegram,
@@ -6,7 +6,7 @@ import {
   type TelegramBot,
   type TelegramGroup,
 } from '../../src/telegram/index.js'
-import { type Caller, caller, updatesOf } from './calling.js'
+import { type Caller, caller, refusalOf, updatesOf } from './calling.js'
 
 let telegram: Telegram
 let bot: TelegramBot
@@ -26,9 +26,6 @@ beforeEach(async () => {
   call = caller(telegram.apiRoot, bot)
 })
 afterEach(() => telegram.close())
-
-const refusalOf = async (promise: Promise<unknown>) =>
-  ((await promise.catch((error: unknown) => error)) as GrammyError).description
 
 describe('what a chat is', () => {
   test('is changed by bots, and told as Telegram tells it', async () => {

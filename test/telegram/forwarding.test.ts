@@ -1,4 +1,4 @@
-import { Api, GrammyError, InlineKeyboard } from 'grammy'
+import { Api, InlineKeyboard } from 'grammy'
 import {
   type Content,
   type Person,
@@ -7,7 +7,7 @@ import {
   type TelegramBot,
   type TelegramGroup,
 } from '../../src/telegram/index.js'
-import { type Caller, caller, updatesOf } from './calling.js'
+import { type Caller, caller, refusalOf, updatesOf } from './calling.js'
 
 let telegram: Telegram
 let bot: TelegramBot
@@ -29,12 +29,6 @@ beforeEach(async () => {
   await updatesOf(call)
 })
 afterEach(() => telegram.close())
-
-const refusalOf = async (promise: Promise<unknown>) => {
-  const error = await promise.catch((reason: unknown) => reason)
-  if (!(error instanceof GrammyError)) throw new Error('It was not refused')
-  return error.description
-}
 
 test('a forward names who said it first, however often it is forwarded', async () => {
   const said = await bob.in(group).sends('Look at #this')

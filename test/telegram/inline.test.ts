@@ -1,4 +1,4 @@
-import { Api, type GrammyError, InlineKeyboard, InlineQueryResultBuilder } from 'grammy'
+import { Api, InlineKeyboard, InlineQueryResultBuilder } from 'grammy'
 import type { InlineQueryResult } from 'grammy/types'
 import {
   type Person,
@@ -7,7 +7,7 @@ import {
   type TelegramBot,
   type TelegramGroup,
 } from '../../src/telegram/index.js'
-import { type Caller, caller, updatesOf } from './calling.js'
+import { type Caller, caller, refusalOf, updatesOf } from './calling.js'
 
 let telegram: Telegram
 let bot: TelegramBot
@@ -25,9 +25,6 @@ beforeEach(async () => {
   call = caller(telegram.apiRoot, bot)
 })
 afterEach(() => telegram.close())
-
-const refusalOf = async (promise: Promise<unknown>) =>
-  ((await promise.catch((error: unknown) => error)) as GrammyError).description
 
 test('a result that somebody picks is sent via the bot, which is told and may edit it', async () => {
   const asked = await alice.asks(bot, 'cats')

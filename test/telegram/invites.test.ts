@@ -1,4 +1,4 @@
-import { Api, GrammyError } from 'grammy'
+import { Api } from 'grammy'
 import {
   type Person,
   startTelegram,
@@ -6,7 +6,7 @@ import {
   type TelegramBot,
   type TelegramGroup,
 } from '../../src/telegram/index.js'
-import { type Caller, caller, updatesOf } from './calling.js'
+import { type Caller, caller, refusalOf, updatesOf } from './calling.js'
 
 let telegram: Telegram
 let bot: TelegramBot
@@ -33,11 +33,6 @@ beforeEach(async () => {
 afterEach(() => telegram.close())
 
 const seconds = () => Math.floor(telegram.clock.now() / 1000)
-const refusalOf = async (promise: Promise<unknown>) => {
-  const error = await promise.catch((reason: unknown) => reason)
-  if (!(error instanceof GrammyError)) throw new Error('It was not refused')
-  return error.description
-}
 
 test('whoever follows a link is in, and the bot learns by which', async () => {
   const link = await api.createChatInviteLink(group.id, { name: 'Friends', member_limit: 1 })

@@ -1,10 +1,11 @@
 import fc from 'fast-check'
-import { Api, type GrammyError } from 'grammy'
+import { Api } from 'grammy'
 import type { MessageEntity } from 'grammy/types'
 import { type Person, startTelegram, type Telegram } from '../../src/telegram/index.js'
 import { settleText } from '../../src/telegram/world/formatting.js'
 import { parseMarkdown } from '../../src/telegram/world/markdown.js'
 import { parseMarkdownV2 } from '../../src/telegram/world/markdown-v2.js'
+import { refusalOf } from './calling.js'
 
 const nobody = () => undefined
 const v2 = (source: string) => parseMarkdownV2(source, nobody)
@@ -221,21 +222,19 @@ describe('a bot that formats', () => {
   })
 
   test('refusals come in Telegram’s words, captions included', async () => {
-    const refused = async (promise: Promise<unknown>) =>
-      ((await promise.catch((error: unknown) => error)) as GrammyError).description
-    expect(await refused(say('1. one'))).toBe(
+    expect(await refusalOf(say('1. one'))).toBe(
       "Bad Request: can't parse entities: Character '.' is reserved and must be escaped with the preceding '\\'",
     )
     const photo = (await alice.to(telegram.createBot({ username: 'other_bot' })).sendsPhoto('a.jpg'))
       .photo![0]!
     expect(
-      await refused(api.sendPhoto(alice.id, photo.file_id, { caption: 'a_b', parse_mode: 'Markdown' })),
+      await refusalOf(api.sendPhoto(alice.id, photo.file_id, { caption: 'a_b', parse_mode: 'Markdown' })),
     ).toBe("Bad Request: can't parse entities: Can't find end of the entity starting at byte offset 1")
     expect(
       (await api.sendPhoto(alice.id, photo.file_id, { caption: '*b*', parse_mode: 'MarkdownV2' }))
         .caption_entities,
     ).toEqual([{ type: 'bold', offset: 0, length: 1 }])
-    expect(await refused(say('x', 'bbcode' as 'HTML'))).toBe('Bad Request: unsupported parse_mode')
+    expect(await refusalOf(say('x', 'bbcode' as 'HTML'))).toBe('Bad Request: unsupported parse_mode')
   })
 })
 

@@ -1,4 +1,4 @@
-import { Api, type GrammyError, InputFile, InputMediaBuilder } from 'grammy'
+import { Api, InputFile, InputMediaBuilder } from 'grammy'
 import type { Message } from 'grammy/types'
 import {
   type Person,
@@ -7,7 +7,7 @@ import {
   type TelegramBot,
   type TelegramGroup,
 } from '../../src/telegram/index.js'
-import { type Caller, caller } from './calling.js'
+import { type Caller, caller, refusalOf } from './calling.js'
 
 let telegram: Telegram
 let bot: TelegramBot
@@ -26,8 +26,6 @@ beforeEach(async () => {
 })
 afterEach(() => telegram.close())
 
-const refusalOf = async (promise: Promise<unknown>) =>
-  ((await promise.catch((error: unknown) => error)) as GrammyError).description
 const file = (name: string, content = name) => new InputFile(Buffer.from(content), name)
 
 describe('a file', () => {

@@ -1,6 +1,6 @@
 import { Api, GrammyError } from 'grammy'
 import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
-import { type Caller, caller, updatesOf } from './calling.js'
+import { type Caller, caller, refusalOf, updatesOf } from './calling.js'
 
 let telegram: Telegram
 let bot: TelegramBot
@@ -18,9 +18,6 @@ beforeEach(async () => {
   call = caller(telegram.apiRoot, bot)
 })
 afterEach(() => telegram.close())
-
-const refusalOf = async (promise: Promise<unknown>) =>
-  ((await promise.catch((error: unknown) => error)) as GrammyError).description
 
 test('a basic group is one to bots, and knows neither restrictions nor topics', async () => {
   const group = telegram.createGroup({

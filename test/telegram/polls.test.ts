@@ -1,4 +1,4 @@
-import { Api, GrammyError } from 'grammy'
+import { Api } from 'grammy'
 import {
   type Person,
   startTelegram,
@@ -6,7 +6,7 @@ import {
   type TelegramBot,
   type TelegramGroup,
 } from '../../src/telegram/index.js'
-import { type Caller, caller, updatesOf } from './calling.js'
+import { type Caller, caller, refusalOf, updatesOf } from './calling.js'
 
 let telegram: Telegram
 let bot: TelegramBot
@@ -26,12 +26,6 @@ beforeEach(async () => {
   call = caller(telegram.apiRoot, bot)
 })
 afterEach(() => telegram.close())
-
-const refusalOf = async (promise: Promise<unknown>) => {
-  const error = await promise.catch((reason: unknown) => reason)
-  if (!(error instanceof GrammyError)) throw new Error('It was not refused')
-  return error.description
-}
 
 test('an open poll tells its bot who voted for what, and who took it back', async () => {
   const { poll, message_id } = await api.sendPoll(group.id, 'Lunch?', ['Soup', 'Rice'], {

@@ -1,4 +1,4 @@
-import { Api, GrammyError } from 'grammy'
+import { Api } from 'grammy'
 import {
   type Person,
   startTelegram,
@@ -6,7 +6,7 @@ import {
   type TelegramBot,
   type TelegramGroup,
 } from '../../src/telegram/index.js'
-import { caller, updatesOf } from './calling.js'
+import { caller, refusalOf, updatesOf } from './calling.js'
 
 let telegram: Telegram
 let bot: TelegramBot
@@ -23,12 +23,6 @@ beforeEach(async () => {
   await alice.to(bot).sends('/start')
 })
 afterEach(() => telegram.close())
-
-const refusalOf = async (promise: Promise<unknown>) => {
-  const error = await promise.catch((reason: unknown) => reason)
-  if (!(error instanceof GrammyError)) throw new Error('It was not refused')
-  return error.description
-}
 
 test('names and descriptions are told by language, else in the bot’s own', async () => {
   expect(await api.getMyName()).toEqual({ name: 'Proud' })

@@ -1,4 +1,4 @@
-import { Api, type GrammyError, InlineKeyboard } from 'grammy'
+import { Api, InlineKeyboard } from 'grammy'
 import type { Message } from 'grammy/types'
 import {
   type Person,
@@ -7,6 +7,7 @@ import {
   type TelegramBot,
   type TelegramGroup,
 } from '../../src/telegram/index.js'
+import { refusalOf } from './calling.js'
 
 let telegram: Telegram
 let bot: TelegramBot
@@ -23,9 +24,6 @@ beforeEach(async () => {
   await alice.to(bot).sends('/start')
 })
 afterEach(() => telegram.close())
-
-const refusalOf = async (promise: Promise<unknown>) =>
-  ((await promise.catch((error: unknown) => error)) as GrammyError).description
 
 test('a message of another chat is shown with its answer, but for its words', async () => {
   const photo = await alice.in(group).sendsPhoto('cat.jpg', { caption: 'Look' })

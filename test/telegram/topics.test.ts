@@ -1,4 +1,4 @@
-import { Api, GrammyError } from 'grammy'
+import { Api } from 'grammy'
 import {
   type Person,
   startTelegram,
@@ -6,7 +6,7 @@ import {
   type TelegramBot,
   type TelegramGroup,
 } from '../../src/telegram/index.js'
-import { type Caller, caller, updatesOf } from './calling.js'
+import { type Caller, caller, refusalOf, updatesOf } from './calling.js'
 
 let telegram: Telegram
 let bot: TelegramBot
@@ -26,12 +26,6 @@ beforeEach(async () => {
   call = caller(telegram.apiRoot, bot)
 })
 afterEach(() => telegram.close())
-
-const refusalOf = async (promise: Promise<unknown>) => {
-  const error = await promise.catch((reason: unknown) => reason)
-  if (!(error instanceof GrammyError)) throw new Error('It was not refused')
-  return error.description
-}
 
 test('a topic is a message, and what is said in it carries its id', async () => {
   const topic = await api.createForumTopic(forum.id, 'Help', { icon_color: 0xffd67e })
