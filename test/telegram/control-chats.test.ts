@@ -82,7 +82,7 @@ test('they manage topics and channels that speak, and make a group a supergroup'
 test('what people can do, another process can have them do', () => {
   // Questions, ways to say where or as whom, and what the actions themselves are made of.
   const asked = ['constructor', 'in', 'to', 'as', 'anonymously', 'inTopic', 'member', 'hears', 'hasHeard']
-  const made = ['speak', 'find', 'attempt', 'refuse', 'tellsHeard', 'heardIn']
+  const made = ['speak', 'find', 'attempt', 'changes', 'refuse', 'tellsHeard', 'heardIn']
   // `sends` has `reply_to`.
   const aside = new Set([...asked, ...made, 'replies'])
   const actions = [Person, Presence, MemberPresence, GroupPresence, ChannelPresence].flatMap(

@@ -135,20 +135,15 @@ export class MemberPresence extends Presence {
   }
 
   async revokesInviteLink(link: ChatInviteLink): Promise<void> {
-    const { world, actor } = this.scene
-    this.attempt('revokes an invite link', () => revokeInvite(world, this.room, actor, link.invite_link))
+    this.changes('revokes an invite link', revokeInvite, link.invite_link)
   }
 
   async approves(who: Somebody): Promise<void> {
-    this.attempt('approves', () =>
-      decideJoinRequest(this.scene.world, this.room, this.scene.actor, who.account.id, true),
-    )
+    this.changes('approves', decideJoinRequest, who.account.id, true)
   }
 
   async declines(who: Somebody): Promise<void> {
-    this.attempt('declines', () =>
-      decideJoinRequest(this.scene.world, this.room, this.scene.actor, who.account.id, false),
-    )
+    this.changes('declines', decideJoinRequest, who.account.id, false)
   }
 
   /**
@@ -167,8 +162,7 @@ export class MemberPresence extends Presence {
     if (!mayInvite) throw this.refuse('adds somebody', 'that takes can_invite_users')
     if (!isGroup(this.room) && who.account.kind === 'bot')
       throw this.refuse('adds a bot', 'into a channel bots come as administrators: let somebody promote it')
-    if (standing.status === 'kicked')
-      this.attempt('adds somebody', () => assertMayRestrict(world, this.room, actor, who.account))
+    if (standing.status === 'kicked') this.changes('adds somebody', assertMayRestrict, who.account)
     this.attempt('adds somebody', () => this.#change(who.account, enteringFrom(standing)))
   }
 
@@ -177,18 +171,14 @@ export class MemberPresence extends Presence {
    * A basic group only removes the member, who can rejoin.
    */
   async bans(who: Somebody, options: { readonly for?: Duration } = {}): Promise<void> {
-    this.attempt('bans', () => {
-      assertMayRestrict(this.scene.world, this.room, this.scene.actor, who.account)
-      this.#change(who.account, bannedFrom(this.room, this.#until(options.for)))
-    })
+    this.changes('bans', assertMayRestrict, who.account)
+    this.#change(who.account, bannedFrom(this.room, this.#until(options.for)))
   }
 
   async unbans(who: Somebody): Promise<void> {
-    this.attempt('unbans', () => {
-      assertMayRestrict(this.scene.world, this.room, this.scene.actor, who.account)
-      if (this.scene.world.membership(this.room, who.account.id).status === 'kicked')
-        this.#change(who.account, LEFT)
-    })
+    this.changes('unbans', assertMayRestrict, who.account)
+    if (this.scene.world.membership(this.room, who.account.id).status === 'kicked')
+      this.#change(who.account, LEFT)
   }
 
   /**
@@ -201,15 +191,12 @@ export class MemberPresence extends Presence {
   ): Promise<void> {
     if (this.room.kind !== 'supergroup')
       throw this.refuse('restricts somebody', 'only supergroups have restrictions (a basic group upgrades())')
-    this.attempt('restricts', () => {
-      const { world, actor } = this.scene
-      assertMayRestrict(world, this.room, actor, who.account)
-      this.#change(who.account, {
-        status: 'restricted',
-        isMember: isIn(world.membership(this.room, who.account.id)),
-        permissions: completePermissions(permissions, false),
-        untilDate: this.#until(options.for),
-      })
+    this.changes('restricts', assertMayRestrict, who.account)
+    this.#change(who.account, {
+      status: 'restricted',
+      isMember: isIn(this.scene.world.membership(this.room, who.account.id)),
+      permissions: completePermissions(permissions, false),
+      untilDate: this.#until(options.for),
     })
   }
 
@@ -240,35 +227,41 @@ export class MemberPresence extends Presence {
   }
 
   async demotes(who: Somebody): Promise<void> {
-    this.attempt('demotes', () => {
-      assertMayPromote(this.scene.world, this.room, this.scene.actor, who.account)
-      if (this.scene.world.membership(this.room, who.account.id).status === 'administrator')
-        this.#change(who.account, MEMBER)
-    })
+    this.changes('demotes', assertMayPromote, who.account)
+    if (this.scene.world.membership(this.room, who.account.id).status === 'administrator')
+      this.#change(who.account, MEMBER)
   }
 
   /** Renames the chat. */
   async setsTitle(title: string): Promise<void> {
-    this.attempt('renames the chat', () => setTitle(this.scene.world, this.room, this.scene.actor, title))
+    this.changes('renames the chat', setTitle, title)
   }
 
   async setsDescription(description: string): Promise<void> {
-    const { world, actor } = this.scene
-    this.attempt('describes the chat', () => setDescription(world, this.room, actor, description))
+    this.changes('describes the chat', setDescription, description)
   }
 
   /** Sets the chat photo. As in `sendsPhoto`, the name stands for the picture. Without a name, removes the photo. */
   async setsPhoto(name?: string): Promise<void> {
-    const { world, actor } = this.scene
-    const photo = name === undefined ? undefined : world.files.store(Buffer.from(name), name, 'image/jpeg')
-    this.attempt('changes the photo', () => setPhoto(world, this.room, actor, photo))
+    const { files } = this.scene.world
+    const photo = name === undefined ? undefined : files.store(Buffer.from(name), name, 'image/jpeg')
+    this.changes('changes the photo', setPhoto, photo)
   }
 
   /** Sets how long new messages are kept: up to 365 days. Without a value, for ever. */
   async setsAutoDelete(after?: Duration): Promise<void> {
-    const { world, actor } = this.scene
     const seconds = after === undefined ? 0 : Math.round(parseDuration(after, 'after') / 1000)
-    this.attempt('sets auto-delete', () => setAutoDelete(world, this.room, actor, seconds))
+    this.changes('sets auto-delete', setAutoDelete, seconds)
+  }
+
+  /** @internal Changes the chat in the name of the person. */
+  protected changes<Args extends readonly unknown[], Result>(
+    action: string,
+    change: (world: World, room: SharedChat, actor: Account, ...args: Args) => Result,
+    ...args: Args
+  ): Result {
+    const { world, actor } = this.scene
+    return this.attempt(action, () => change(world, this.room, actor, ...args))
   }
 
   #change(target: Account, next: Membership): void {
@@ -300,9 +293,7 @@ export class MemberPresence extends Presence {
 export class GroupPresence extends MemberPresence {
   /** Sets what ordinary members may do. Permissions not listed are taken away. */
   async permits(permissions: ChatPermissions): Promise<void> {
-    const { world, actor } = this.scene
-    const complete = completePermissions(permissions, true)
-    this.attempt('changes permissions', () => setPermissions(world, this.room, actor, complete))
+    this.changes('changes permissions', setPermissions, completePermissions(permissions, true))
   }
 
   /**
@@ -310,24 +301,20 @@ export class GroupPresence extends MemberPresence {
    * slow mode off. A person who writes too soon causes an error; a bot that is not an administrator gets 429.
    */
   async setsSlowMode(delay?: Duration): Promise<void> {
-    const { world, actor } = this.scene
-    const seconds = delay === undefined ? 0 : parseDuration(delay, 'delay') / 1000
-    this.attempt('sets slow mode', () => setSlowMode(world, this.room, actor, seconds))
+    this.changes(
+      'sets slow mode',
+      setSlowMode,
+      delay === undefined ? 0 : parseDuration(delay, 'delay') / 1000,
+    )
   }
 
   /** Bans a channel from writing in the group. */
   async bansChannel(channel: TelegramChannel): Promise<void> {
-    this.#setSender(channel, true)
+    this.changes('bans a channel', setSenderBanned, channel.id, true)
   }
 
   async unbansChannel(channel: TelegramChannel): Promise<void> {
-    this.#setSender(channel, false)
-  }
-
-  #setSender(channel: TelegramChannel, banned: boolean): void {
-    const { world, actor } = this.scene
-    const action = banned ? 'bans a channel' : 'unbans a channel'
-    this.attempt(action, () => setSenderBanned(world, this.room, actor, channel.id, banned))
+    this.changes('unbans a channel', setSenderBanned, channel.id, false)
   }
 
   /**
@@ -335,43 +322,32 @@ export class GroupPresence extends MemberPresence {
    * both chats, and calls with the old id are refused with `migrate_to_chat_id`.
    */
   async upgrades(): Promise<TelegramGroup> {
-    const { world, actor } = this.scene
-    const room = this.attempt('upgrades the group', () => upgradeToSupergroup(world, this.room, actor))
-    return new TelegramGroup(world, room)
+    return new TelegramGroup(this.scene.world, this.changes('upgrades the group', upgradeToSupergroup))
   }
 
   /** Returns the person within a topic: what they send there goes to that topic. */
   inTopic(topic: ForumTopic): Presence {
-    const found = this.attempt('goes into a topic', () => topicOf(this.room, topic.message_thread_id))
-    return new Presence({ ...this.scene, topic: found })
+    return new Presence({ ...this.scene, topic: this.#topicOf(topic) })
   }
 
   async createsTopic(name: string): Promise<ForumTopic> {
-    const { world, actor } = this.scene
-    return this.attempt('creates a topic', () =>
-      describeTopic(createTopic(world, this.room, actor, { name })),
-    )
+    return describeTopic(this.changes('creates a topic', createTopic, { name }))
   }
 
   async renamesTopic(topic: ForumTopic, name: string): Promise<void> {
-    this.#changeTopic('renames a topic', topic, (...args) => editTopic(...args, { name }))
+    this.changes('renames a topic', editTopic, this.#topicOf(topic), { name })
   }
 
   async closesTopic(topic: ForumTopic): Promise<void> {
-    this.#changeTopic('closes a topic', topic, (...args) => closeTopic(...args, true))
+    this.changes('closes a topic', closeTopic, this.#topicOf(topic), true)
   }
 
   async reopensTopic(topic: ForumTopic): Promise<void> {
-    this.#changeTopic('reopens a topic', topic, (...args) => closeTopic(...args, false))
+    this.changes('reopens a topic', closeTopic, this.#topicOf(topic), false)
   }
 
-  #changeTopic(
-    action: string,
-    { message_thread_id: id }: ForumTopic,
-    change: (world: World, chat: SharedChat, author: Account, topic: Topic) => void,
-  ): void {
-    const { world, actor } = this.scene
-    this.attempt(action, () => change(world, this.room, actor, topicOf(this.room, id)))
+  #topicOf({ message_thread_id: id }: ForumTopic): Topic {
+    return this.attempt('points at a topic', () => topicOf(this.room, id))
   }
 
   /** Speaks as the group itself: from GroupAnonymousBot, with the group as `sender_chat`. Requires an administrator. */
