@@ -1,7 +1,7 @@
 import { GLOBAL_KEY, type Key, memberKey, ownKey, userKey } from '../../core/subject.js'
 import type { Mark, MarkEntry } from '../../storage/storage.js'
 import { matches, same } from '../expecting.js'
-import { ALICE, BOB, blocked, type Case } from '../stand.js'
+import { ALICE, BOB, blocked, type Case, pagesOf } from '../stand.js'
 
 /** Durable marks and the notifications of their changes. */
 export const markCases: readonly Case[] = [
@@ -108,15 +108,12 @@ export const markCases: readonly Case[] = [
         keys.map((key) => ({ key, mark: { since: stand.now } })),
       )
       const seen: Key[] = []
-      let from: string | undefined
-      do {
-        const page = await marks.scan(1, 'blocked', from, 4)
-        same(page.entries.length <= 4, true, 'whether a page has four at most')
-        const found = page.entries.map(({ key }) => key)
+      for await (const { entries } of pagesOf((from) => marks.scan(1, 'blocked', from, 4))) {
+        same(entries.length <= 4, true, 'whether a page has four at most')
+        const found = entries.map(({ key }) => key)
         seen.push(...found)
         await marks.remove(1, 'blocked', found)
-        from = page.next
-      } while (from !== undefined)
+      }
       same(seen.length, 25)
       same(new Set(seen).size, 25)
     },
@@ -133,12 +130,8 @@ export const markCases: readonly Case[] = [
       )
       await marks.put(1, 'blocked', [])
       let held = 0
-      let from: string | undefined
-      do {
-        const page = await marks.scan(1, 'blocked', from)
-        held += page.entries.length
-        from = page.next
-      } while (from !== undefined)
+      for await (const { entries } of pagesOf((from) => marks.scan(1, 'blocked', from)))
+        held += entries.length
       same(held, 3000)
       same(await marks.remove(1, 'blocked', []), 0)
       same(await marks.remove(1, 'blocked', keys), 3000)

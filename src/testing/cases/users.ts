@@ -1,17 +1,14 @@
 import { type Key, memberKey, ownKey, senderKey, userKey } from '../../core/subject.js'
 import type { UserRecord } from '../../storage/users.js'
 import { matches, refuses, same } from '../expecting.js'
-import { ALICE, BOB, type Case, type Stand } from '../stand.js'
+import { ALICE, BOB, type Case, pagesOf, type Stand } from '../stand.js'
 
 async function all({ storage }: Stand, bot: number, size?: number): Promise<UserRecord[]> {
   const users: UserRecord[] = []
-  let from: string | undefined
-  do {
-    const page = await storage.users.scan(bot, from, size)
+  for await (const page of pagesOf((from) => storage.users.scan(bot, from, size))) {
     if (size !== undefined) same(page.users.length <= size, true, `whether a page has ${size} at most`)
     users.push(...page.users)
-    from = page.next
-  } while (from !== undefined)
+  }
   return users
 }
 
@@ -139,13 +136,10 @@ export const userCases: readonly Case[] = [
         )
       }
       const seen: Key[] = []
-      let from: string | undefined
-      do {
-        const page = await users.scan(1, from, 7)
+      for await (const page of pagesOf((from) => users.scan(1, from, 7))) {
         for (const { key } of page.users) same(await users.erase(1, key), true)
         seen.push(...page.users.map(({ key }) => key))
-        from = page.next
-      } while (from !== undefined)
+      }
       same(new Set(seen).size, keys.length)
       same(await users.scan(1), { users: [] })
       same((await all(stand, 2)).length, 1)

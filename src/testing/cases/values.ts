@@ -1,15 +1,12 @@
 import { matches, refuses, same } from '../expecting.js'
-import type { Case, Stand } from '../stand.js'
+import { type Case, pagesOf, type Stand } from '../stand.js'
 
 async function keysOf({ storage }: Stand, space: string, size?: number): Promise<string[]> {
   const keys: string[] = []
-  let from: string | undefined
-  do {
-    const page = await storage.values.scan(space, from, size)
-    if (size !== undefined) same(page.entries.length <= size, true, `whether a page has ${size} at most`)
-    keys.push(...page.entries.map(({ key }) => key))
-    from = page.next
-  } while (from !== undefined)
+  for await (const { entries } of pagesOf((from) => storage.values.scan(space, from, size))) {
+    if (size !== undefined) same(entries.length <= size, true, `whether a page has ${size} at most`)
+    keys.push(...entries.map(({ key }) => key))
+  }
   return keys.sort()
 }
 
@@ -131,16 +128,13 @@ export const valueCases: readonly Case[] = [
       same(await keysOf(stand, 's', 1), [...keys].sort())
       same(await values.scan('none'), { entries: [] })
       const seen: string[] = []
-      let from: string | undefined
-      do {
-        const page = await values.scan('s', from, 7)
-        for (const { key, value } of page.entries) {
+      for await (const { entries } of pagesOf((from) => values.scan('s', from, 7))) {
+        for (const { key, value } of entries) {
           same(value, key)
           await values.remove('s', key)
+          seen.push(key)
         }
-        seen.push(...page.entries.map(({ key }) => key))
-        from = page.next
-      } while (from !== undefined)
+      }
       same(seen.sort(), [...keys].sort())
       same(await values.scan('s'), { entries: [] })
     },

@@ -2,11 +2,11 @@ import type { Ask, Decision, Judge, MaybePromise, Plan, Receipt } from '../../co
 import type { Clock } from '../../core/clock.js'
 import { chatKey, type Key, memberKey, userKey } from '../../core/subject.js'
 import type { Storage } from '../../storage/storage.js'
+import { START } from '../stand.js'
 import { Reference } from './reference.js'
 import { type Asked, CROWD, type Schedule, type Step } from './schedules.js'
 import type { ReferenceDecision, ReferenceReceipt } from './state.js'
 
-const START = 1_795_000_000_000
 // The keys of the first two are numbers, that of the third is a text.
 const USERS: readonly Key[] = [
   userKey(1),
