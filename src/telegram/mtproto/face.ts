@@ -71,7 +71,8 @@ export class Face {
   readonly #channels = new Map<number, Journal>()
   readonly #seen = new WeakSet<StoredMessage>()
   readonly #sessions = new Map<number, Set<Session>>()
-  readonly #unwatch: () => void
+  /** Stop listening to the world. */
+  readonly #ends: readonly (() => void)[]
   #acting: Session | undefined
 
   constructor(readonly world: World) {
@@ -83,18 +84,15 @@ export class Face {
     this.botEvents = new BotEvents(world, this.describer, numberOf, (bot, { update, users, chats }) =>
       this.#send(bot, { _: 'updates', updates: [update], users, chats, date: world.date(), seq: NO_SEQ }),
     )
-    const unwatch = [
+    this.#ends = [
       world.shown.add((stored) => this.#happened(stored)),
       world.removed.add((stored) => this.#gone(stored)),
     ]
-    this.#unwatch = () => {
-      for (const end of unwatch) end()
-    }
   }
 
   close(): void {
     this.botEvents.close()
-    this.#unwatch()
+    for (const end of this.#ends) end()
   }
 
   mailbox(accountId: number): Mailbox {

@@ -1,5 +1,5 @@
 /** A file as named by an id in the format of TDLib. */
-interface TdFile<Kind> {
+interface TdFile {
   readonly kind: Kind
   /** The id of the document or photo in MTProto. */
   readonly number: bigint
@@ -33,7 +33,7 @@ const LONG = 254
  * Reads a file id in the format of TDLib, which the Bot API and MTProto clients use: those of updates that came by MTProto look
  * like this. Undefined for anything else, and for thumbnails, which cannot be sent.
  */
-export function readTdFileId(id: string): TdFile<Kind> | undefined {
+export function readTdFileId(id: string): TdFile | undefined {
   if (id.length > LONGEST) return undefined
   const packed = Buffer.from(id, 'base64url')
   if (packed.at(-1) !== VERSION) return undefined

@@ -1,5 +1,11 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
-import { isAdministrator, isAnonymous, type Membership, type Permissions } from '../../world/members.js'
+import {
+  hasRight,
+  isAdministrator,
+  isAnonymous,
+  type Membership,
+  type Permissions,
+} from '../../world/members.js'
 
 /** MTProto's flags of administrators' rights, with the names in the Bot API (https://core.telegram.org/constructor/chatAdminRights). */
 const RIGHTS = {
@@ -25,26 +31,26 @@ const RIGHTS = {
  * (https://core.telegram.org/constructor/chatBannedRights).
  */
 const BANS = {
-  send_plain: ['can_send_messages'],
-  send_photos: ['can_send_photos'],
-  send_videos: ['can_send_videos'],
-  send_roundvideos: ['can_send_video_notes'],
-  send_audios: ['can_send_audios'],
-  send_voices: ['can_send_voice_notes'],
-  send_docs: ['can_send_documents'],
-  send_stickers: ['can_send_other_messages'],
-  send_gifs: ['can_send_other_messages'],
-  send_games: ['can_send_other_messages'],
-  send_inline: ['can_send_other_messages'],
-  embed_links: ['can_add_web_page_previews'],
-  send_polls: ['can_send_polls'],
-  send_reactions: ['can_react_to_messages'],
-  change_info: ['can_change_info'],
-  invite_users: ['can_invite_users'],
-  pin_messages: ['can_pin_messages'],
-  manage_topics: ['can_manage_topics'],
-  edit_rank: ['can_edit_tag'],
-} as const satisfies Record<string, readonly (keyof Permissions)[]>
+  send_plain: 'can_send_messages',
+  send_photos: 'can_send_photos',
+  send_videos: 'can_send_videos',
+  send_roundvideos: 'can_send_video_notes',
+  send_audios: 'can_send_audios',
+  send_voices: 'can_send_voice_notes',
+  send_docs: 'can_send_documents',
+  send_stickers: 'can_send_other_messages',
+  send_gifs: 'can_send_other_messages',
+  send_games: 'can_send_other_messages',
+  send_inline: 'can_send_other_messages',
+  embed_links: 'can_add_web_page_previews',
+  send_polls: 'can_send_polls',
+  send_reactions: 'can_react_to_messages',
+  change_info: 'can_change_info',
+  invite_users: 'can_invite_users',
+  pin_messages: 'can_pin_messages',
+  manage_topics: 'can_manage_topics',
+  edit_rank: 'can_edit_tag',
+} as const satisfies Record<string, keyof Permissions>
 
 const MEDIA = [
   'send_photos',
@@ -60,11 +66,7 @@ const FOR_EVER = 2_147_483_647
 
 /** Converts an administrator's rights; the owner has all of them. */
 export function adminRights(membership: Membership): TlObject {
-  const granted = (right: string) => {
-    if (membership.status === 'creator') return true
-    return membership.status === 'administrator' && Reflect.get(membership.rights, right) === true
-  }
-  const rights = Object.entries(RIGHTS).map(([name, right]) => [name, granted(right)])
+  const rights = Object.entries(RIGHTS).map(([name, right]) => [name, hasRight(membership, right)])
   return {
     _: 'chatAdminRights',
     ...Object.fromEntries(rights),
@@ -76,9 +78,7 @@ export function adminRights(membership: Membership): TlObject {
 
 /** Converts permissions to what they forbid, for a chat or a restricted member. `untilDate` is in Unix seconds; 0: for ever. */
 export function bannedRights(permissions: Permissions, untilDate = 0): TlObject {
-  const banned = Object.entries(BANS).map(
-    ([name, needed]) => [name, needed.some((permission) => !permissions[permission])] as const,
-  )
+  const banned = Object.entries(BANS).map(([name, permission]) => [name, !permissions[permission]] as const)
   const byName = new Map<string, boolean>(banned)
   const mayNot = (name: string) => byName.get(name) === true
   return {
