@@ -12,7 +12,7 @@ export interface Tries {
 }
 
 /** A call that was answered with 429. */
-export interface Flooded {
+interface Flooded {
   readonly at: Ms
   readonly wait: Ms
   /** When it may be sent again. */

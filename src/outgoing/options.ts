@@ -17,7 +17,7 @@ export const outgoingOptions = z.strictObject({
   maxWait: option(duration, 'How long a call may wait in total. Then its caller gets the error.', '1m'),
   maxWaiting: option(
     z.int(CALLS).min(0, CALLS).max(1_000_000, CALLS),
-    'How many calls may wait. Further ones fail at once with their error.',
+    'How many calls may wait. Further ones fail at once with their error. One chat gets a fifth at most.',
     1000,
   ),
   jitter: option(duration, 'Each wait is extended by a random part of this time.', '250ms'),
@@ -77,7 +77,10 @@ export interface OutgoingOptions {
    * 429. Note that with `bot.start()` a waiting handler delays all later updates. @default '1m'
    */
   readonly maxWait?: Duration
-  /** Most calls that wait in this process; any further call fails at once with the 429. @default 1000 */
+  /**
+   * Most calls that wait in this process; any further call fails at once with the 429. A chat gets another place only while it has
+   * less than a quarter of the free ones, so a flood of one chat leaves room for others. @default 1000
+   */
   readonly maxWaiting?: number
   /** Upper bound of a random time added to each wait, so that workers do not all resume at once. @default '250ms' */
   readonly jitter?: Duration

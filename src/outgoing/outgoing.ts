@@ -57,7 +57,7 @@ export interface OutgoingHealth {
   readonly retried: number
   /** Calls that ended with a 429 for their caller. */
   readonly gaveUp: number
-  /** Given-up calls because too many calls were waiting, or too many chats were paused. */
+  /** Given-up calls because too many calls were waiting, in total or for the same chat, or too many chats were paused. */
   readonly overloaded: number
   /** Calls that failed because their group has a new id. */
   readonly migrated: number

@@ -5,7 +5,7 @@ import type { StorageChange } from '../storage/changes.js'
 import type { Storage } from '../storage/storage.js'
 
 /** Marks a chat to which nothing is sent until the mark expires. */
-export const PAUSED = 'outgoing.paused'
+const PAUSED = 'outgoing.paused'
 /** Shorter pauses are not shared, since they would end before other workers learn of them. */
 const SHORTEST: Ms = 100
 /** Most background tasks at a time. */

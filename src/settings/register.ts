@@ -12,7 +12,7 @@ import { isQuiet, SETTINGS_MARK } from './quiet.js'
 import { boundsText, isWithin, type Tunable, type Tuning } from './settings-options.js'
 
 /** Who changed a setting: the key of an administrator, or `code`. */
-export type ChangedBy = Key | 'code'
+type ChangedBy = Key | 'code'
 
 /** Reads and changes the settings of chats, for `guard.settings` and the menu. */
 export class SettingsRegister implements ChatSettingsRegister {

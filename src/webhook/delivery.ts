@@ -13,7 +13,7 @@ export interface Recipient {
 }
 
 /** grammY's interface for answering a webhook with a method call. */
-export interface ReplyEnvelope {
+interface ReplyEnvelope {
   send?: (json: string) => Promise<void>
 }
 

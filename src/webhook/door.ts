@@ -27,7 +27,7 @@ export interface WebhookHost {
 }
 
 /** The result of a drain. */
-export interface Drained {
+interface Drained {
   readonly left: number
 }
 

@@ -182,7 +182,7 @@ const CRC_TABLE = Int32Array.from({ length: 256 }, (_, byte) => {
 })
 
 /** The CRC-32 of zlib, which Node has only from version 22 on. */
-export function crc32(data: Uint8Array): number {
+function crc32(data: Uint8Array): number {
   let crc = -1
   for (const byte of data) crc = (crc >>> 8) ^ (CRC_TABLE[(crc ^ byte) & 0xff] as number)
   return (crc ^ -1) >>> 0

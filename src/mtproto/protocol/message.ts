@@ -2,7 +2,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { igeDecrypt, igeEncrypt } from './ige.js'
 
 /** The sender of a message; each side derives other keys. */
-export type Side = 'client' | 'server'
+type Side = 'client' | 'server'
 
 /** The content of an encrypted message. */
 export interface Envelope {

@@ -1,7 +1,7 @@
 import { errorText, redacted } from '../../core/redact.js'
 
 /** Replaces redacted values. */
-export const HIDDEN = '[redacted]'
+const HIDDEN = '[redacted]'
 /** Replaces values that throw when they are read. */
 const UNREADABLE = '[unreadable]'
 

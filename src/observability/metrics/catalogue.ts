@@ -1,5 +1,5 @@
 /** The type of a metric. */
-export type MetricType = 'counter' | 'gauge' | 'histogram'
+type MetricType = 'counter' | 'gauge' | 'histogram'
 
 /** Description of a metric. */
 export interface MetricEntry {

@@ -5,7 +5,7 @@ import { digestOf } from './forgotten.js'
 const NOBODY = GLOBAL_KEY
 
 /** How often a key was added, as bounds. */
-export interface Hitter {
+interface Hitter {
   readonly key: Key
   readonly atLeast: number
   readonly atMost: number

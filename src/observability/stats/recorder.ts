@@ -13,7 +13,7 @@ import { reportOf } from './report.js'
 import { Slot } from './slot.js'
 
 /** Checked options of the recorder. */
-export interface RecorderSettings {
+interface RecorderSettings {
   readonly window: Ms
   /** Number of parts of the window; when one begins, the oldest is dropped. */
   readonly slots: number

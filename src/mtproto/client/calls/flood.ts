@@ -10,7 +10,7 @@ import { Pace } from './pace.js'
 const MOST_METHODS = 1000
 
 /** Dependencies of FloodControl, and the longest wait. */
-export interface FloodParts {
+interface FloodParts {
   readonly patience: Ms
   readonly now: () => Ms
   readonly timers: Timers

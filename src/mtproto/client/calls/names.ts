@@ -18,7 +18,7 @@ const NOBODY_FOR: Ms = 3_600_000
 const MOST_NAMES = 10_000
 
 /** Dependencies of Names. */
-export interface NamesParts {
+interface NamesParts {
   readonly values: Values
   /** Storage space of the session. */
   readonly space: string

@@ -7,7 +7,7 @@ import { type FileOrigin, locationOf, type MtprotoFile } from './file.js'
 import { refreshed } from './origin.js'
 
 /** A file to read, with what is known about it. */
-export interface ReadSource {
+interface ReadSource {
   readonly location: tl.TypeInputFileLocation
   /** Where a new file reference can be fetched; for a `file_id` only if the caller passed it. */
   readonly origin?: FileOrigin | undefined

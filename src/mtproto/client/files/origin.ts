@@ -37,7 +37,7 @@ export async function refreshed(
 }
 
 /** Fetches a message; undefined if there is none. */
-export async function messageAt(
+async function messageAt(
   caller: Caller,
   chat: number | string,
   message: number,

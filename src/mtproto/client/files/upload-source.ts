@@ -26,7 +26,7 @@ export interface SourcePart {
 }
 
 /** A source that is read part by part, in order. */
-export interface SourceParts {
+interface SourceParts {
   /** Undefined if not known before the end. */
   readonly size: number | undefined
   /** File name that the source carries. */

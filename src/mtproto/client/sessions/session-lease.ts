@@ -27,7 +27,7 @@ const PLAN: Plan = {
 }
 
 /** Dependencies of a lease. */
-export interface LeaseParts {
+interface LeaseParts {
   readonly clock: Clock
   readonly timers: Timers
   /** Called when the lease is lost: the session must no longer be used. */

@@ -18,7 +18,7 @@ const LOGGED_OUT: readonly number[] = [401, 406]
 const PASSES = (code: number): boolean => code === 420 || code >= 500 || code < 0
 
 /** Dependencies of AskingAgain. */
-export interface AskingParts {
+interface AskingParts {
   readonly timers: Timers
   /** How long a call of the method would have to wait now, as far as known. */
   readonly readyIn: (method: string) => Ms

@@ -24,7 +24,7 @@ const A_NEW_COUNT = 1_000_000
 export type Take = (update: Update) => Promise<unknown>
 
 /** Dependencies of a bridge. */
-export interface BridgeParts {
+interface BridgeParts {
   readonly storage: ITelegramStorageProvider
   readonly clock: Clock
   readonly failed: (error: unknown) => void

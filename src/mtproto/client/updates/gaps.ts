@@ -9,12 +9,6 @@ import { COMMON } from './progress.js'
 const AT_ONCE = 8
 
 /**
- * Called when the account's gap is too long for Telegram to fill. For channels, mtcute reports this itself, with the newest
- * message.
- */
-export type OnTooLong = () => void
-
-/**
  * Observes and limits the requests for missed updates: counts the gaps, and runs only a few requests at a time.
  */
 export class Gaps {
@@ -30,7 +24,8 @@ export class Gaps {
 
   constructor(
     private readonly now: () => Ms,
-    private readonly onTooLong: OnTooLong,
+    /** Called when the account's gap is too long for Telegram to fill; for channels mtcute reports this itself. */
+    private readonly onTooLong: () => void,
     private readonly askingAgain: AskingAgain,
   ) {}
 

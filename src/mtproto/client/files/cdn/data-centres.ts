@@ -7,7 +7,7 @@ import { untilAborted } from '../../calls/until-aborted.js'
 import type { CdnClient } from './client.js'
 
 /** Opens a CDN connection; passed in because its module is loaded late. */
-export type ConnectCdn = (at: CdnAddress, onLost: () => void, signal: AbortSignal) => Promise<CdnClient>
+type ConnectCdn = (at: CdnAddress, onLost: () => void, signal: AbortSignal) => Promise<CdnClient>
 
 /** Time limit of the key exchange, also for a server that keeps sending a little. */
 const HANDSHAKE: Ms = 60_000

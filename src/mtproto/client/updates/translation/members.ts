@@ -6,7 +6,7 @@ import { type Peers, userOf } from './people.js'
 const FOR_EVER = 2_147_483_647
 
 /** Converts a participant to a ChatMember of the Bot API. */
-export function chatMemberOf(
+function chatMemberOf(
   user: User,
   participant: tl.TypeChannelParticipant | undefined,
   chat: Chat,
