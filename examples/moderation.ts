@@ -67,11 +67,11 @@ function authorOf(ctx: GuardedContext): SubjectRef | undefined {
   return from === undefined ? undefined : subject.user(from.id)
 }
 
-/** Returns undefined for a permanent block, and null if the text is not a duration. */
+/** Returns undefined for a permanent block, and null if the text is not a duration above zero. */
 function spanOf(text: string): Duration | undefined | null {
   if (text.trim() === '') return undefined
   try {
-    return parseDuration(text.trim() as Duration)
+    return parseDuration(text.trim() as Duration) || null
   } catch {
     return null
   }

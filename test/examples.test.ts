@@ -119,6 +119,8 @@ describe('moderation', () => {
     const anonymous = await alice.in(plaza).anonymously().sends('I speak for all')
     await alice.in(plaza).replies(anonymous, '/block 5 minutes or so')
     await alice.hears('For how long?', { after: order })
+    const never = await alice.in(plaza).replies(anonymous, '/block 0s')
+    await alice.hears('For how long?', { after: never })
     await alice.in(plaza).replies(anonymous, '/block 30m')
     await alice.hears('Blocked.')
     const rules = await alice.in(plaza).anonymously().sends('/rules')

@@ -147,6 +147,21 @@ describe('block', () => {
     expect(await guard.isBlocked(ALICE)).toBe(false)
   })
 
+  test.each([
+    ['a span of zero', { for: 0 }],
+    ['a span that is rounded to zero', { for: '0.4ms' }],
+    ['a moment that has passed', { until: 5 }],
+  ] as const)('refuses %s, which would lift a permanent block', async (_, options) => {
+    const { guard, says } = desk({ roles: { staff: {} } })
+    await says(9, 'the bot is met')
+    await guard.block(ALICE)
+    await guard.grant(ALICE, 'staff')
+    await expect(guard.block(ALICE, options)).rejects.toMatchObject({ code: 'option.invalid' })
+    await expect(guard.grant(ALICE, 'staff', options)).rejects.toMatchObject({ code: 'option.invalid' })
+    expect(await guard.blockOf(ALICE)).not.toHaveProperty('until')
+    expect(await guard.hasRole(ALICE, 'staff')).toBe(true)
+  })
+
   test('refuses two ends at once, and what is no end', async () => {
     const { guard } = desk()
     await expect(guard.block(ALICE, { for: '1h', until: 5 })).rejects.toMatchObject({

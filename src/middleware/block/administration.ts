@@ -14,7 +14,8 @@ import type { Services } from '../services.js'
 import { blockedOf, isTime, lapsed } from './blocked.js'
 
 /**
- * Options of `guard.block()`. Without `for` and `until` the block is permanent; giving both throws `option.invalid`.
+ * Options of `guard.block()`. Without `for` and `until` the block is permanent; giving both, or an end that is not in the future,
+ * throws `option.invalid`.
  *
  * @example
  * ```ts
@@ -27,7 +28,7 @@ import { blockedOf, isTime, lapsed } from './blocked.js'
 export interface BlockingOptions {
   /** The duration of the block. Without it and `until`, the block is permanent. */
   readonly for?: Duration
-  /** The end of the block: a date, or milliseconds since 1970. */
+  /** The end of the block: a date, or milliseconds since 1970, in the future. */
   readonly until?: Date | number
   /** The reason, for people; stored with the block. */
   readonly reason?: string
@@ -398,7 +399,7 @@ export function keysOf(whom: Subject | readonly Subject[]): readonly Key[] {
   return Array.isArray(whom) ? [...new Set(whom.map(subjectKey))] : [subjectKey(whom as Subject)]
 }
 
-/** Returns the end of a duration or the given moment; undefined for a permanent mark. */
+/** Returns the end of a duration or the given moment, which must be in the future; undefined for a permanent mark. */
 export function untilOf(
   { for: span, until }: Pick<BlockingOptions, 'for' | 'until'>,
   now: number,
@@ -407,12 +408,22 @@ export function untilOf(
   if (span !== undefined && until !== undefined) {
     throw new SentinelError('option.invalid', `${what}: "for" and "until" at once. Give one of the two.`)
   }
-  if (span !== undefined) return now + parseDuration(span, `${what}.for`)
-  if (until === undefined) return undefined
-  const at = until instanceof Date ? until.getTime() : (until as unknown)
-  if (isTime(at)) return at
-  throw new SentinelError(
-    'option.invalid',
-    `${what}.until: this is not a date. Pass a Date, or milliseconds since 1970.`,
-  )
+  if (span === undefined && until === undefined) return undefined
+  const date = until instanceof Date ? until.getTime() : (until as unknown)
+  const at = span === undefined ? date : now + parseDuration(span, `${what}.for`)
+  if (!isTime(at)) {
+    throw new SentinelError(
+      'option.invalid',
+      `${what}.until: this is not a date. Pass a Date, or milliseconds since 1970.`,
+    )
+  }
+  // Such a mark would replace the present one and expire at once, so it would lift a permanent block.
+  if (at <= now) {
+    const option = span === undefined ? 'until' : 'for'
+    throw new SentinelError(
+      'option.invalid',
+      `${what}.${option}: this end is not in the future. Give a later one.`,
+    )
+  }
+  return at
 }

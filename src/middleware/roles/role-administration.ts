@@ -30,7 +30,8 @@ export interface RoleScope {
 }
 
 /**
- * Options of `guard.grant()`. Without `for` and `until` the role is granted permanently.
+ * Options of `guard.grant()`. Without `for` and `until` the role is granted permanently; an end that is not in the future throws
+ * `option.invalid`.
  *
  * @example
  * ```ts
@@ -43,7 +44,7 @@ export interface RoleScope {
 export interface GrantOptions extends RoleScope {
   /** How long the role is granted. Without it and `until`, permanently. */
   readonly for?: Duration
-  /** The end of the grant: a date, or milliseconds since 1970. */
+  /** The end of the grant: a date, or milliseconds since 1970, in the future. */
   readonly until?: Date | number
   /** The reason, for people; stored with the role. */
   readonly reason?: string
