@@ -8,7 +8,9 @@ import {
   systemTimers,
   type Timers,
 } from '../core/clock.js'
-import { type Ms, parseDuration } from '../core/duration.js'
+import type { Ms } from '../core/duration.js'
+import { endsWithRequests } from '../core/request-bound.js'
+import { Shares } from '../core/shares.js'
 import { GLOBAL_KEY } from '../core/subject.js'
 import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../middleware/events.js'
 import type { Storage } from '../storage/storage.js'
@@ -28,6 +30,7 @@ import {
 import { FloodedChats, type Tries } from './flooded-chats.js'
 import { Lane, type Waiter } from './lane.js'
 import type { OutgoingOptions } from './options.js'
+import { type Settings, settingsOf } from './settings.js'
 import { SharedPauses } from './shared-pauses.js'
 
 /** First delay after a 5xx or no answer; doubled each time, up to the longest. */
@@ -55,12 +58,16 @@ interface Call {
   readonly method: string
   readonly payload: unknown
   readonly chat: number | string | undefined
+  /** The options in force when it was made. */
+  readonly options: Settings
   /** The key of the lane that the call passes through, if that lane exists. */
   readonly key: string
   readonly held: readonly string[]
   readonly signal: Abortable | undefined
   /** The latest time until which it may wait; set when it first has to wait. */
   deadline: Ms | undefined
+  /** Whether it has a place among the calls that may wait. It keeps that until it ends, and can wait again. */
+  hasPlace: boolean
   readonly tries: Tries
 }
 
@@ -85,6 +92,8 @@ export class Sender {
   /** Functions that end the current waits. */
   private readonly ends = new Set<() => void>()
   private readonly flooded = new FloodedChats()
+  /** Of calls that wait or have waited. */
+  private readonly places = new Shares<string>()
   private number = 0
   private closed = false
   /** The lanes held by the call that is being handed on, and by its outer calls. A call made now is made on their behalf. */
@@ -121,7 +130,7 @@ export class Sender {
     this.options = settingsOf(options)
   }
 
-  /** Applies other options to later calls. Waiting calls keep their deadlines. */
+  /** Applies other options to later calls. Those that were made before keep theirs. */
   configure(options: OutgoingOptions): void {
     this.options = settingsOf(options)
   }
@@ -156,39 +165,51 @@ export class Sender {
     this.counts.calls++
     if (this.closed) return make()
     this.shared?.begin()
+    const { options } = this
     const chat = chatIn(payload)
     const call: Call = {
       number: ++this.number,
       method,
       payload,
       chat,
-      key: laneKey(method, payload, this.options.isStrict),
+      options,
+      key: laneKey(method, payload, options.isStrict),
       held,
       signal,
       deadline: undefined,
+      hasPlace: false,
       tries: { made: 0, spared: 0 },
     }
     let last: ApiResponse<T> | undefined
-    for (;;) {
-      const lanes: Lane[] = []
-      try {
-        // Without lanes nothing has to wait, which is the case for nearly all calls.
-        const refused =
-          this.lanes.size > 0 || this.options.isStrict
-            ? await (held.includes(call.key) ? this.untilOpen(call) : this.enter(lanes, call))
-            : undefined
-        if (refused !== undefined) {
-          this.counts.gaveUp++
-          return last ?? tooMany(refused)
+    try {
+      for (;;) {
+        const lanes: Lane[] = []
+        try {
+          // Without lanes nothing has to wait, which is the case for nearly all calls.
+          const refused =
+            this.lanes.size > 0 || options.isStrict
+              ? await (held.includes(call.key) ? this.untilOpen(call) : this.enter(lanes, call))
+              : undefined
+          if (refused !== undefined) {
+            this.counts.gaveUp++
+            return last ?? tooMany(refused)
+          }
+          // Counted after the wait, since the call may be given up while it waits.
+          if (last !== undefined) this.counts.retried++
+          last = await this.answerTo(call, make)
+          if (last.ok || !this.limitedBy(call, last)) return last
+        } finally {
+          for (const lane of lanes) lane.leave(last?.ok === true)
         }
-        // Counted after the wait, since the call may be given up while it waits.
-        if (last !== undefined) this.counts.retried++
-        last = await this.answerTo(call, make)
-        if (last.ok || !this.limitedBy(call, last)) return last
-      } finally {
-        for (const lane of lanes) lane.leave(last?.ok === true)
       }
+    } finally {
+      this.release(call)
     }
+  }
+
+  private release(call: Call): void {
+    if (call.hasPlace) this.places.give(call.key)
+    call.hasPlace = false
   }
 
   /**
@@ -202,11 +223,11 @@ export class Sender {
         answer = await this.handOn(call, make)
       } catch (error) {
         const unanswered = error instanceof HttpError && call.signal?.aborted !== true
-        if (!unanswered || !this.options.retry.has('network') || !(await this.backOff(call))) throw error
+        if (!unanswered || !call.options.retry.has('network') || !(await this.backOff(call))) throw error
         continue
       }
       if (answer.ok || answer.error_code < 500) return answer
-      if (!this.options.retry.has('server') || !(await this.backOff(call))) return answer
+      if (!call.options.retry.has('server') || !(await this.backOff(call))) return answer
     }
   }
 
@@ -240,14 +261,14 @@ export class Sender {
    * that a call waiting for it does not block other chats. Returns the remaining wait if it exceeds what the call may wait.
    */
   private async enter(entered: Lane[], call: Call): Promise<Ms | undefined> {
-    const { key, chat, method } = call
+    const { key, chat, method, options } = call
     // A nested call passes in the place of its outer call.
     const sends = isSending(method) && call.held.length === 0
     // Keeps the bot's lane alive. If it were discarded while all calls wait for their chats, they would all go at once.
     const expecting = sends ? this.lanes.get(WHOLE_BOT) : undefined
     expecting?.expect(1)
     const ways = [
-      () => (this.options.isStrict && chat !== undefined ? this.laneOf(key) : this.lanes.get(key)),
+      () => (options.isStrict && chat !== undefined ? this.laneOf(key) : this.lanes.get(key)),
       // Looked up only after the wait for the chat, since the bot's lane may have been closed meanwhile.
       () => (sends ? this.lanes.get(WHOLE_BOT) : undefined),
     ]
@@ -269,13 +290,13 @@ export class Sender {
     const wait = this.lanes.get(call.key)?.opensIn ?? 0
     if (wait === 0) return undefined
     const left = this.left(call)
-    const isWorth = wait <= left && this.mayWait()
+    const isWorth = wait <= left && this.mayWait(call)
     return isWorth && (await this.until(call, left, (go) => this.timers.after(wait, go))) ? undefined : wait
   }
 
   private waitIn(lane: Lane, call: Call): Promise<boolean> {
     const left = this.left(call)
-    if (lane.opensIn > left || !this.mayWait()) return Promise.resolve(false)
+    if (lane.opensIn > left || !this.mayWait(call)) return Promise.resolve(false)
     return this.until(call, left, (go, end) => {
       const waiter: Waiter = { number: call.number, deadline: this.clock() + left, go, end }
       lane.wait(waiter)
@@ -283,17 +304,17 @@ export class Sender {
     })
   }
 
-  private mayWait(): boolean {
+  private mayWait(call: Call): boolean {
     if (this.closed) return false
-    if (this.waiting < this.options.maxWaiting) return true
-    this.counts.overloaded++
-    return false
+    call.hasPlace ||= this.places.take(call.key, call.options.maxWaiting)
+    if (!call.hasPlace) this.counts.overloaded++
+    return call.hasPlace
   }
 
   /** Returns how long a call may still wait. */
   private left(call: Call): Ms {
     const now = this.clock()
-    call.deadline ??= now + this.options.maxWait
+    call.deadline ??= now + call.options.maxWait
     return call.deadline - now
   }
 
@@ -315,6 +336,8 @@ export class Sender {
         if (ended) return false
         ended = true
         this.waiting--
+        // There the call may never go on.
+        if (endsWithRequests()) this.release(call)
         this.counts.waitedMs += Math.max(0, this.clock() - since)
         this.ends.delete(endNow)
         callOff()
@@ -359,14 +382,14 @@ export class Sender {
       if (isSending(call.method)) this.floodedBy(call, wait, until)
     }
     const isWorth =
-      this.options.retry.has('flood') &&
+      call.options.retry.has('flood') &&
       this.mayTry(call) &&
       !this.closed &&
       forMs <= this.left(call) &&
       !isSpent(call.payload)
     // Without a lane nothing can hold the call until it may be sent.
     if (isWorth && lane === undefined) this.counts.overloaded++
-    const again = isWorth && lane !== undefined
+    const again = isWorth && lane !== undefined && this.mayWait(call)
     this.setting.limited({
       bot: this.setting.bot,
       method: call.method,
@@ -394,8 +417,8 @@ export class Sender {
   }
 
   /** Whether a call has attempts left. Refusals to the bot as a whole do not count, unless calls are not repeated at all. */
-  private mayTry({ tries }: Call): boolean {
-    return this.options.attempts > 1 && tries.made - tries.spared < this.options.attempts
+  private mayTry({ options, tries }: Call): boolean {
+    return options.attempts > 1 && tries.made - tries.spared < options.attempts
   }
 
   private migratedBy<T>(call: Call, answer: ApiResponse<T>): void {
@@ -407,8 +430,8 @@ export class Sender {
 
   /** Waits before a retry; returns whether to repeat the call, of which it is unknown whether it took effect. */
   private async backOff(call: Call): Promise<boolean> {
-    if (!this.options.repeatsAll && !isSafe(call.method, call.payload)) return false
-    if (!this.mayTry(call) || isSpent(call.payload) || !this.mayWait()) return false
+    if (!call.options.repeatsAll && !isSafe(call.method, call.payload)) return false
+    if (!this.mayTry(call) || isSpent(call.payload) || !this.mayWait(call)) return false
     const longest = Math.min(LONGEST_BACK_OFF, BACK_OFF * 2 ** (call.tries.made - call.tries.spared - 1))
     // Waits a random time between half the longest and the longest, so that calls do not all come back at once.
     const wait = longest * (1 - this.setting.random() / 2)
@@ -420,25 +443,5 @@ export class Sender {
 
   private extra(): Ms {
     return this.setting.random() * this.options.jitter
-  }
-}
-
-/** The options of a sender, with defaults. */
-type Settings = ReturnType<typeof settingsOf>
-
-function settingsOf(options: OutgoingOptions) {
-  const { attempts = 4, maxWait = '1m', maxWaiting = 1000, jitter = '250ms' } = options
-  const { order = 'flood', retry = ['flood'], repeat = 'safe', share = true } = options
-  return {
-    attempts,
-    maxWait: parseDuration(maxWait, 'outgoing.maxWait'),
-    maxWaiting,
-    jitter: parseDuration(jitter, 'outgoing.jitter'),
-    /** Whether calls to one chat are always made in order. */
-    isStrict: order === 'chat',
-    retry: new Set(retry),
-    /** Whether calls are repeated that may take effect twice. */
-    repeatsAll: repeat === 'all',
-    share,
   }
 }

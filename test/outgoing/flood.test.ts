@@ -144,13 +144,13 @@ describe('what is given up', () => {
 
   test('one more than may wait is told at once', async () => {
     on = await office({ maxWaiting: 2 })
-    const [alice] = on.people
-    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
+    const [alice, bob, carol] = on.people
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3, times: 3 })
     const held = [fate(on.api.sendMessage(alice!.id, '1'))]
     await on.waiting(1)
-    held.push(fate(on.api.sendMessage(alice!.id, '2')))
+    held.push(fate(on.api.sendMessage(bob!.id, '2')))
     await on.waiting(2)
-    expect(await fate(on.api.sendMessage(alice!.id, '3'))).toBe(429)
+    expect(await fate(on.api.sendMessage(carol!.id, '3'))).toBe(429)
     await on.pass(3 * SECOND)
     expect(await Promise.all(held)).toEqual(['sent', 'sent'])
     expect(on.calls.health()).toMatchObject({ overloaded: 1, gaveUp: 1 })

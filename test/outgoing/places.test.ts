@@ -1,0 +1,100 @@
+import type { ApiResponse } from 'grammy/types'
+import { onWorkers } from '../on-workers.js'
+import { Counter } from './counter.js'
+
+const SECOND = 1000
+const OK = { ok: true, result: true }
+
+/** Limits a chat for ten seconds, and sends so many messages to it in all. */
+async function flood(
+  counter: Counter,
+  chat: number,
+  messages: number,
+): Promise<Promise<ApiResponse<true>>[]> {
+  const send = () => counter.send('sendMessage', { chat_id: chat })
+  const calls = [send()]
+  await counter.refuse(10)
+  while (calls.length < messages) calls.push(send())
+  return calls
+}
+
+/** Whether a message to a limited chat waits. */
+async function waits(counter: Counter, chat: number): Promise<boolean> {
+  const before = counter.sender.waiting
+  void flood(counter, chat, 1)
+  await counter.answer()
+  return counter.sender.waiting === before + 1
+}
+
+describe('places for calls that wait', () => {
+  test.each([
+    [1, 200],
+    [5, 555],
+    [20, 833],
+  ])('of 1000, %d flooded chats take %d, so calls to others may still wait', async (chats, taken) => {
+    const counter = new Counter({ maxWaiting: 1000 })
+    for (let chat = 1; chat <= chats; chat++) {
+      // Once every second, as more chats at once would be taken for a limit of the whole bot.
+      await flood(counter, chat, 1)
+      counter.time.advance(SECOND / 4)
+    }
+    for (let message = 0; message < 1000; message++)
+      for (let chat = 1; chat <= chats; chat++) void counter.send('sendMessage', { chat_id: chat })
+    await counter.answer()
+    expect(Math.abs(counter.sender.waiting - taken)).toBeLessThan(chats + 1)
+    expect(await waits(counter, 100)).toBe(true)
+  })
+
+  test('are all taken by many chats with one message each', async () => {
+    const counter = new Counter({ maxWaiting: 3 })
+    expect([await waits(counter, 1), await waits(counter, 2), await waits(counter, 3)]).toEqual([
+      true,
+      true,
+      true,
+    ])
+    expect(await waits(counter, 4)).toBe(false)
+  })
+
+  test('are kept by a call that has waited, whatever options hold by then', async () => {
+    const counter = new Counter({ maxWaiting: 100 })
+    const calls = await flood(counter, 1, 10)
+    counter.sender.configure({ jitter: 0, maxWaiting: 1, attempts: 1, maxWait: 0 })
+    counter.time.advance(10 * SECOND)
+    // Refused once more, and waits again.
+    expect(await counter.refuse(10)).toBe(1)
+    expect(counter.sender.waiting).toBe(10)
+    counter.time.advance(10 * SECOND)
+    for (let call = 0; call < 10; call++) expect(await counter.answer()).toBe(1)
+    expect(await Promise.all(calls)).toEqual(Array(10).fill(OK))
+  })
+
+  test('are given back by calls that end', async () => {
+    const counter = new Counter({ maxWaiting: 1 })
+    for (let round = 0; round < 3; round++) {
+      const [call] = await flood(counter, 1, 1)
+      counter.time.advance(10 * SECOND)
+      await counter.answer()
+      expect(await call).toEqual(OK)
+    }
+  })
+
+  test('a 429 of a call that finds no place is reported as not repeated', async () => {
+    const counter = new Counter({ maxWaiting: 1 })
+    const calls = [...(await flood(counter, 1, 1)), ...(await flood(counter, 2, 1))]
+    expect(counter.limited.map(({ retried }) => retried)).toEqual([true, false])
+    expect(await calls[1]).toMatchObject({ ok: false, error_code: 429 })
+    expect(counter.sender.counts).toMatchObject({ overloaded: 1, gaveUp: 1 })
+  })
+})
+
+describe('places where calls end with the request that made them', () => {
+  onWorkers()
+
+  test('are given back when the wait is over, as the call may never go on', async () => {
+    const counter = new Counter({ maxWaiting: 1 })
+    await flood(counter, 1, 1)
+    counter.time.advance(10 * SECOND)
+    expect(await counter.lose()).toBe(1)
+    expect(await waits(counter, 2)).toBe(true)
+  })
+})
