@@ -197,15 +197,6 @@ export class StoredLimits implements LimitRegister {
     }
   }
 
-  /** Returns the mark of a subject for one limit, from the first bot that has one. */
-  async of(key: Key, known: Changeable): Promise<Mark | undefined> {
-    for (const { id } of this.services().bots.all()) {
-      const mark = await this.services().storage.marks.get(id, key, markOfLimit(known.slot))
-      if (mark !== undefined && storedLimit(mark) !== undefined) return mark
-    }
-    return undefined
-  }
-
   private async *held(bot: number, slot: string): AsyncGenerator<[Key, Mark], void, undefined> {
     let from: string | undefined
     do {

@@ -28,12 +28,8 @@ export const OF_PRIVATE_CHAT: Ownership = {
 
 /** The spaces with values of users; export and erasure include them besides marks and records. */
 export class Belongings {
-  private readonly kept = new Map<string, Ownership>()
-
   /** The spaces, with the ownership of their values. */
-  get spaces(): ReadonlyMap<string, Ownership> {
-    return this.kept
-  }
+  readonly spaces = new Map<string, Ownership>()
 
   include(space: string, ownership: Ownership): void {
     checkSpace(space)
@@ -44,6 +40,6 @@ export class Belongings {
         `users.include: ${shown(ownership)} does not say whose values are. Pass { keys: (subject) => […] }, or { owns: (key, subject) => true }.`,
       )
     }
-    this.kept.set(space, ownership)
+    this.spaces.set(space, ownership)
   }
 }
