@@ -23,8 +23,11 @@ const SECRETS = [
   'secretkey',
   'encryptionkey',
 ]
-/** A text in a field of this name is an MTProto session, which is as secret as a password; an object is grammY's session of a chat. */
-const SESSION = 'session'
+/**
+ * Endings of names of fields whose texts are secrets: an MTProto session, which is as secret as a password, and a link that lets
+ * anybody into a chat. Objects in such fields are none: grammY's session of a chat, and what the Bot API says about a link.
+ */
+const SECRET_TEXTS = ['session', 'invitelink']
 /** Fields of the Bot API with texts or personal data of users, at any depth. */
 const TEXTS = [
   'text',
@@ -32,8 +35,12 @@ const TEXTS = [
   'query',
   'quote',
   'question',
+  'option_text',
   'explanation',
+  'comment',
+  'prize_description',
   'invoice_payload',
+  'paid_media_payload',
   'rich_message',
   'link_preview_options',
   'web_app_data',
@@ -47,6 +54,7 @@ const TEXTS = [
   'contact',
   'bio',
   'file_name',
+  'performer',
   'order_info',
   'shipping_address',
   'passport_data',
@@ -82,10 +90,8 @@ export function redaction({ texts, hide }: { texts: boolean; hide: readonly stri
     const one = typeof value === 'number' || !given.endsWith('s') ? given : given.slice(0, -1)
     if (hidden.has(given) || SECRETS.some((secret) => given.endsWith(secret) || one.endsWith(secret)))
       return true
-    return typeof value === 'string' && given.endsWith(SESSION)
+    return typeof value === 'string' && SECRET_TEXTS.some((secret) => given.endsWith(secret))
   }
-  const isLink = ({ type }: { readonly type?: unknown }, name: string): boolean =>
-    !texts && name === 'url' && type === 'text_link'
 
   const told = (value: unknown, depth: number): unknown => {
     if (typeof value === 'string') return redacted(value)
@@ -107,7 +113,9 @@ export function redaction({ texts, hide }: { texts: boolean; hide: readonly stri
   const fieldOf = (of: object, name: string, depth: number): unknown => {
     try {
       const value: unknown = Reflect.get(of, name)
-      return isHidden(name, value) || isLink(of, name) ? hiddenOf(value) : told(value, depth)
+      return isHidden(name, value) || (!texts && isWritten(of, name, value))
+        ? hiddenOf(value)
+        : told(value, depth)
     } catch {
       return UNREADABLE
     }
@@ -130,6 +138,24 @@ export function redaction({ texts, hide }: { texts: boolean; hide: readonly stri
       if (isHidden(name, value)) return hiddenOf(value)
       return told(own === undefined || value instanceof Error ? value : own(value), DEEPEST - 1)
     },
+  }
+}
+
+/** Recognizes what people write in fields whose names say too little, since other objects have fields of the same names. */
+function isWritten(of: { readonly type?: unknown }, name: string, value: unknown): boolean {
+  switch (name) {
+    case 'url':
+      return of.type === 'text_link'
+    case 'language': // of a block of code
+      return of.type === 'pre'
+    case 'title': // of an audio file
+      return 'file_id' in of
+    case 'description': // of a poll
+      return 'question' in of
+    case 'link': // in a poll
+      return typeof value === 'object'
+    default:
+      return false
   }
 }
 
