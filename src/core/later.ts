@@ -1,3 +1,4 @@
+import type { MaybePromise } from './check.js'
 import { SentinelError } from './errors.js'
 
 /** A part of the package that is loaded on first use. */
@@ -40,4 +41,30 @@ export function later<M>(what: string, load: () => Promise<M>): Later<M> {
       return loading
     },
   }
+}
+
+/** Defers what is made of a part, such as an instance of its class. It is made once, when the part is first used. */
+export function madeLater<M, T>(part: Later<M>, make: (module: M) => T): Later<T> {
+  let made: T | undefined
+  const of = (module: M): T => {
+    made ??= make(module)
+    return made
+  }
+  return {
+    get now() {
+      return part.now === undefined ? undefined : of(part.now)
+    },
+    load: () => part.load().then(of),
+  }
+}
+
+/** Calls a function with a part: at once if it is loaded, otherwise as soon as it is. */
+export function using<M, R>(part: Later<M>, use: (module: M) => MaybePromise<R>): MaybePromise<R> {
+  const { now } = part
+  return now === undefined ? part.load().then(use) : use(now)
+}
+
+/** Loads a part now, so that the first update need not wait for it. A failure is reported when an update needs the part. */
+export function preload(part: Later<unknown>): void {
+  part.load().catch(() => undefined)
 }

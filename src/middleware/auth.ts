@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { isPromise, type MaybePromise, type WhenDown } from '../core/check.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import type { Activity, Facts } from '../core/facts.js'
-import { later } from '../core/later.js'
+import { later, madeLater, preload } from '../core/later.js'
 import type { Key } from '../core/subject.js'
 import { RESOLVED, VETOED } from './auth/marks.js'
 import type { Resolver } from './auth/resolver.js'
@@ -175,8 +175,7 @@ type Settings = z.output<typeof authOptions>
  */
 export function auth<C extends Context = Context>(options: AuthOptions<C> = {}): Guard<C> {
   const settings = parseOptions('auth', authOptions, options)
-  // Loads now, so that the first update need not wait for it. A failure is reported when an update needs the module.
-  if (settings.resolve !== undefined) resolving.load().catch(() => undefined)
+  if (settings.resolve !== undefined) preload(resolving)
   return guardOf({ name: 'auth', wire: (wiring) => wire(wiring, settings) })
 }
 
@@ -222,7 +221,8 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
   }
   const { name: _, reason: __, ...shared } = question('dossier')
   const vetting = Vetting.of(settings, wiring, shared, refusing)
-  const resolver = resolve === undefined ? undefined : new LaterResolver(services, resolve, settings)
+  const resolver =
+    resolve && madeLater(resolving, ({ Resolver }) => new Resolver(services, resolve, settings))
   return {
     denial: deny,
     shadow,
@@ -233,9 +233,12 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
       if (auto && probed.includes(probes.get(REGISTERED) as number)) register(services, ctx.me.id, key)
       if (resolver === undefined || !(settings.on ?? DEEDS).includes(facts.activity) || !gated(facts))
         return vetting?.admit(facts, ctx, probed)
-      const answer = probed.includes(probes.get(RESOLVED) as number)
-        ? resolver.ask(facts, ctx, key)
-        : resolver.remembered(ctx.me.id, key)
+      const isDue = probed.includes(probes.get(RESOLVED) as number)
+      const { now } = resolver
+      const answer =
+        now === undefined
+          ? resolver.load().then((loaded) => resolved(loaded, isDue, facts, ctx, key))
+          : resolved(now, isDue, facts, ctx, key)
       if (vetting === undefined) return answer
       return isPromise(answer)
         ? answer.then((late) => vetted(vetting, late, facts, ctx, probed))
@@ -245,6 +248,17 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
       drain: async () => vetting.end(),
     }),
   }
+}
+
+/** Asks the resolver, or returns the identity from its earlier yes. */
+function resolved(
+  resolver: Resolver,
+  isDue: boolean,
+  facts: Facts,
+  ctx: Context,
+  key: Key,
+): MaybePromise<Admission | undefined> {
+  return isDue ? resolver.ask(facts, ctx, key) : resolver.remembered(ctx.me.id, key)
 }
 
 /** Combines the resolver's answer with the dossier's: both must admit. */
@@ -277,33 +291,4 @@ function register(services: Services, bot: number, key: Key): void {
     await services.storage.marks.put(bot, REGISTERED, [{ key, mark: { since: services.clock() } }])
     services.events.tell('registered', { bot, key })
   })
-}
-
-/** Runs a developer's resolver. The code for that is loaded when the guard is created. */
-class LaterResolver {
-  private resolver: Resolver | undefined
-
-  constructor(
-    private readonly services: Services,
-    private readonly resolve: Resolve<Context>,
-    private readonly settings: Settings,
-  ) {
-    if (resolving.now !== undefined) this.make(resolving.now)
-  }
-
-  async ask(facts: Facts, ctx: Context, key: Key): Promise<Admission> {
-    const resolver = this.resolver ?? this.make(await resolving.load())
-    return resolver.ask(facts, ctx, key)
-  }
-
-  remembered(bot: number, key: Key): MaybePromise<Admission | undefined> {
-    return this.resolver === undefined
-      ? resolving.load().then((module) => this.make(module).remembered(bot, key))
-      : this.resolver.remembered(bot, key)
-  }
-
-  private make({ Resolver }: typeof import('./auth/resolver.js')): Resolver {
-    this.resolver ??= new Resolver(this.services, this.resolve, this.settings)
-    return this.resolver
-  }
 }

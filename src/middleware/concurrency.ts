@@ -4,7 +4,7 @@ import type { MaybePromise } from '../core/check.js'
 import type { Duration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Activity, Facts } from '../core/facts.js'
-import { later } from '../core/later.js'
+import { later, preload } from '../core/later.js'
 import { guardOf } from './compose.js'
 import { GUARD, WORK } from './concurrency/defaults.js'
 import type { Seats } from './concurrency/seats.js'
@@ -152,8 +152,7 @@ export interface ConcurrencyOptions<C extends Context = Context> {
  */
 export function concurrency<C extends Context = Context>(options: ConcurrencyOptions<C> = {}): Guard<C> {
   const settings = readConcurrency(options as ConcurrencyOptions)
-  // Loads now, so that the first update need not wait for it. A failure is reported when an update needs the module.
-  seating.load().catch(() => undefined)
+  preload(seating)
   return guardOf({ name: GUARD, wire: (wiring) => wire(wiring, settings) })
 }
 

@@ -2,7 +2,7 @@ import type { Context } from 'grammy'
 import { z } from 'zod'
 import type { MaybePromise } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
-import { later } from '../core/later.js'
+import { later, madeLater, using } from '../core/later.js'
 import { shown } from '../core/show.js'
 import { guardOf } from './compose.js'
 import type { Guard } from './guard.js'
@@ -13,9 +13,7 @@ import type { Transition, TransitionEvent } from './membership/transitions.js'
 import { option, parseOptions } from './options/schema.js'
 import type { Services } from './services.js'
 
-type Telling = typeof import('./membership/member-news.js')
-
-const telling = later('membership', (): Promise<Telling> => import('./membership/member-news.js'))
+const telling = later('membership', () => import('./membership/member-news.js'))
 const comparing = later('membership.reconcile', () => import('./membership/reconciliation.js'))
 
 /** Update kinds about members. Of these, only `chat_member` is not delivered by default. */
@@ -139,20 +137,18 @@ export function membershipBy<C extends Context = Context>(
     name: 'membership',
     wire({ services }) {
       events.add(services.events)
-      let opened: MemberNews | undefined
-      const open = ({ MemberNews }: Telling): MemberNews =>
-        (opened ??= new MemberNews(services, { ...settings(), registrations }))
-      news = async () => open(await telling.load())
+      const opened = madeLater(
+        telling,
+        ({ MemberNews }) => new MemberNews(services, { ...settings(), registrations }),
+      )
+      news = () => opened.load()
       return {
         needs: KINDS,
         observes: ['membership'],
         observe(facts, ctx): MaybePromise<void> {
           if (facts.activity !== 'membership') return
           services.chatRoles.observe(facts, ctx)
-          const { now } = telling
-          return now === undefined
-            ? telling.load().then((loaded) => open(loaded).read(facts, ctx))
-            : open(now).read(facts, ctx)
+          return using(opened, (loaded) => loaded.read(facts, ctx))
         },
       }
     },

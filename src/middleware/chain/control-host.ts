@@ -3,15 +3,14 @@ import type { Decision } from '../../core/check.js'
 import { later } from '../../core/later.js'
 import { hintAt } from '../../core/nearest.js'
 import type { Chain } from '../pipeline.js'
-import type { ActorPermissions } from '../roles/permissions.js'
 import type { ControlHost, DenyOptions, LimitView, SentinelControl } from './control.js'
 
-const permitting = later('permissions', () => import('../roles/permissions.js'))
+type Permissions = typeof import('../roles/permissions.js')
+
+const permitting = later('permissions', (): Promise<Permissions> => import('../roles/permissions.js'))
 
 /** What a chain does on behalf of the controls that handlers get. */
 export class ChainHost implements ControlHost {
-  private permissions: ActorPermissions | undefined
-
   constructor(private readonly chain: Chain) {}
 
   get tally(): object {
@@ -104,24 +103,22 @@ export class ChainHost implements ControlHost {
     if (options.refund === true) await control.refund()
   }
 
-  async can(control: SentinelControl, permission: string): Promise<boolean> {
-    return (await this.asked())?.can(control, permission) ?? false
-  }
-
-  async hasRole(control: SentinelControl, role: string): Promise<boolean> {
-    return (await this.asked())?.hasRole(control, role) ?? false
-  }
-
-  /** Loads the permissions; undefined if that fails, which is reported and counts as a no. */
-  private async asked(): Promise<ActorPermissions | undefined> {
-    if (this.permissions !== undefined) return this.permissions
+  can(control: SentinelControl, permission: string): Promise<boolean> {
     const { services, exemptions } = this.chain
+    return this.permitted(({ actorCan }) => actorCan(services, exemptions, control, permission))
+  }
+
+  hasRole(control: SentinelControl, role: string): Promise<boolean> {
+    return this.permitted(({ actorHasRole }) => actorHasRole(this.chain.services, control, role))
+  }
+
+  /** A failure is reported, and counts as a no. */
+  private async permitted(ask: (part: Permissions) => Promise<boolean>): Promise<boolean> {
     try {
-      const { ActorPermissions } = await permitting.load()
-      this.permissions ??= new ActorPermissions(services, exemptions)
+      return await ask(await permitting.load())
     } catch (error) {
       this.chain.services.failed(error, 'permissions')
+      return false
     }
-    return this.permissions
   }
 }

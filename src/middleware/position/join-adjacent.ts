@@ -1,7 +1,6 @@
-import { later } from '../../core/later.js'
+import { later, madeLater, preload } from '../../core/later.js'
 import { rootOf } from '../chain/control.js'
 import type { Guard } from '../guard.js'
-import type { AdjacentGuards } from './adjacent-guards.js'
 import { positionsOf, type Step, walk } from './guard-positions.js'
 
 const joining = later('fuse', () => import('./adjacent-guards.js'))
@@ -33,18 +32,15 @@ export function withAdjacentJoined(given: readonly unknown[]): unknown[] {
  * another.
  */
 function joinedOf(guards: readonly Guard[]): Step {
-  // Loads now, so that the first update need not wait for it. A failure is reported when an update needs the module.
-  joining.load().catch(() => undefined)
-  let adjacent: AdjacentGuards | undefined
+  preload(joining)
+  const adjacent = madeLater(joining, ({ AdjacentGuards }) => new AdjacentGuards(guards))
   return (ctx, next) => {
     const root = rootOf(ctx)
     if (root === undefined) return walk(guards, 0, ctx, next)
-    if (adjacent !== undefined) return adjacent.run(root, ctx, next)
-    return joining.load().then(
-      ({ AdjacentGuards }) => {
-        adjacent ??= new AdjacentGuards(guards)
-        return adjacent.run(root, ctx, next)
-      },
+    const { now } = adjacent
+    if (now !== undefined) return now.run(root, ctx, next)
+    return adjacent.load().then(
+      (loaded) => loaded.run(root, ctx, next),
       (error: unknown) => {
         root.services.failed(error, 'fuse')
         return walk(guards, 0, ctx, next)

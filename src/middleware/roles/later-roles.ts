@@ -1,4 +1,4 @@
-import { later } from '../../core/later.js'
+import { type Later, later, madeLater, using } from '../../core/later.js'
 import type { Subject } from '../../core/subject.js'
 import type { Administration } from '../block/administration.js'
 import type { Exemptions } from '../exempt/exemptions.js'
@@ -9,13 +9,14 @@ const giving = later('guard.grant', () => import('./role-administration.js'))
 
 /** Grants and queries roles. Its module is loaded on first use; later calls begin synchronously. */
 export class LaterRoles {
-  private made: RoleAdministration | undefined
+  private readonly roles: Later<RoleAdministration>
 
-  constructor(
-    private readonly services: () => Services,
-    private readonly exemptions: () => Exemptions,
-    private readonly administration: Administration,
-  ) {}
+  constructor(services: () => Services, exemptions: () => Exemptions, administration: Administration) {
+    this.roles = madeLater(
+      giving,
+      ({ RoleAdministration }) => new RoleAdministration(services, exemptions, administration),
+    )
+  }
 
   grant(whom: Subject | readonly Subject[], role: string, options?: GrantOptions): Promise<void> {
     return this.with((roles) => roles.grant(whom, role, options))
@@ -37,11 +38,7 @@ export class LaterRoles {
     return this.with((roles) => roles.can(whom, permission, scope))
   }
 
-  private with<T>(use: (roles: RoleAdministration) => Promise<T>): Promise<T> {
-    if (this.made !== undefined) return use(this.made)
-    return giving.load().then(({ RoleAdministration }) => {
-      this.made ??= new RoleAdministration(this.services, this.exemptions, this.administration)
-      return use(this.made)
-    })
+  private async with<T>(use: (roles: RoleAdministration) => Promise<T>): Promise<T> {
+    return using(this.roles, use)
   }
 }

@@ -43,60 +43,37 @@ export function heldRoles(services: Services, asker: Asker, role?: string): Mayb
   return Promise.all([...held, given]).then((all) => all.flat())
 }
 
-/** Whether a subject has a permission in a chat. */
-export function mayDo(services: Services, asker: Asker, permission: string): MaybePromise<boolean> {
-  return asked(heldRoles(services, asker), (held) => allows(services.roles, held, permission))
+/** Whether the actor of an update has a permission in its chat. */
+export async function actorCan(
+  services: Services,
+  exemptions: Exemptions,
+  { facts, ctx }: Acting,
+  permission: string,
+): Promise<boolean> {
+  if (facts.actor !== undefined && exemptions.trusts(facts.actor)) return isPermission(permission)
+  const asker = askerOf(facts, ctx)
+  return asker !== undefined && allows(services.roles, await heldRoles(services, asker), permission)
 }
 
-/** Whether a subject holds a role, or one that extends it, in a chat. */
-export function holdsRole(services: Services, asker: Asker, role: string): MaybePromise<boolean> {
-  return asked(heldRoles(services, asker, role), (held) => services.roles.expanded(held).has(role))
+/** Whether the actor of an update holds a role, or one that extends it, in its chat. */
+export async function actorHasRole(
+  services: Services,
+  { facts, ctx }: Acting,
+  role: string,
+): Promise<boolean> {
+  const asker = askerOf(facts, ctx)
+  return asker !== undefined && services.roles.expanded(await heldRoles(services, asker, role)).has(role)
 }
 
-/** Answers questions of handlers about the actor of their update. A failure is reported, and the answer is no. */
-export class ActorPermissions {
-  constructor(
-    private readonly services: Services,
-    private readonly exemptions: Exemptions,
-  ) {}
-
-  can({ facts, ctx }: Acting, permission: string): MaybePromise<boolean> {
-    if (facts.actor !== undefined && this.exemptions.trusts(facts.actor)) return isPermission(permission)
-    return this.ask(facts, ctx, (asker) => mayDo(this.services, asker, permission))
-  }
-
-  hasRole({ facts, ctx }: Acting, role: string): MaybePromise<boolean> {
-    return this.ask(facts, ctx, (asker) => holdsRole(this.services, asker, role))
-  }
-
-  private ask(
-    { actor, actorKind, chatId }: Facts,
-    ctx: Context,
-    holds: (asker: Asker) => MaybePromise<boolean>,
-  ): MaybePromise<boolean> {
-    if (actor === undefined) return false
-    const bot = { id: ctx.me.id, api: ctx.api }
-    try {
-      const held = holds({ bot, key: actor, chat: chatId, anonymous: actorKind === 'anonymous' })
-      return isPromise(held) ? held.catch((error) => this.failed(error)) : held
-    } catch (error) {
-      return this.failed(error)
-    }
-  }
-
-  private failed(error: unknown): false {
-    this.services.failed(error, 'permissions')
-    return false
-  }
+function askerOf({ actor, actorKind, chatId }: Facts, ctx: Context): Asker | undefined {
+  if (actor === undefined) return undefined
+  const bot = { id: ctx.me.id, api: ctx.api }
+  return { bot, key: actor, chat: chatId, anonymous: actorKind === 'anonymous' }
 }
 
 interface Acting {
   readonly facts: Facts
   readonly ctx: Context
-}
-
-function asked<T>(held: MaybePromise<T>, then: (held: T) => boolean): MaybePromise<boolean> {
-  return isPromise(held) ? held.then(then) : then(held)
 }
 
 function chatRolesOf(
