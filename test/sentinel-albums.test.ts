@@ -1,5 +1,6 @@
+import type { Context } from 'grammy'
 import type { Update } from 'grammy/types'
-import { type SentinelOptions, throttle } from '../src/index.js'
+import { type Facts, type SentinelOptions, type ThrottleOptions, throttle } from '../src/index.js'
 import { type Desk, desk, nextId, tick, user } from './sentinel-desk.js'
 
 /* Albums are paid for by their first part, whatever becomes of it. */
@@ -17,7 +18,7 @@ function stand(...given: Parameters<typeof desk>): Desk {
   return at
 }
 
-function photo(album: string, caption?: string): Update {
+function photo(album: string, caption?: string, more: object = {}): Update {
   const id = nextId()
   return {
     update_id: id,
@@ -29,6 +30,7 @@ function photo(album: string, caption?: string): Update {
       media_group_id: album,
       photo: [{ file_id: `f${id}`, file_unique_id: `u${id}`, width: 1, height: 1 }],
       ...(caption === undefined ? {} : { caption }),
+      ...more,
     },
   }
 }
@@ -79,4 +81,85 @@ test('in front of a handler, too', async () => {
     for (let part = 1; part < 10; part++) await at.handle(photo(`a${album}`))
   }
   expect(handled).toHaveLength(2 * 9)
+})
+
+describe('a part pays for itself if the first one paid less for it:', () => {
+  const video = {
+    photo: undefined,
+    video: { file_id: 'f', file_unique_id: 'u', width: 1, height: 1, duration: 1 },
+  }
+  const isDraw = ({ command }: Facts): boolean => command === 'draw'
+  const other = (more: object): ThrottleOptions => ({ name: 'own', limit: '10/1h', deny: 'silent', ...more })
+
+  /** Handles four albums of one plain photo and three other parts; returns what is left of the limit. */
+  async function left(
+    limit: ThrottleOptions,
+    caption: string | undefined,
+    more: object = {},
+  ): Promise<number> {
+    const at = stand({ throttle: ['1000/1m', limit], debounce: false })
+    for (let album = 0; album < 4; album++) {
+      await at.handle(photo(`a${album}`))
+      for (let part = 1; part < 4; part++) await at.handle(photo(`a${album}`, caption, more))
+    }
+    expect(at.reached).toHaveLength(4 * 4)
+    const [peeked] = await at.guard.peek(ALICE, limit.name)
+    return peeked?.remaining as number
+  }
+
+  test('a command that has a limit of its own', async () => {
+    expect(await left(other({ commands: ['draw'] }), '/draw')).toBe(6)
+  })
+
+  test('a command that costs more', async () => {
+    expect(
+      await left(other({ limit: '100/1h', cost: (facts: Facts) => (isDraw(facts) ? 10 : 1) }), '/draw'),
+    ).toBe(56)
+  })
+
+  test('a kind of media that costs more', async () => {
+    const cost = (_: Facts, { msg }: Context): number => (msg?.video === undefined ? 1 : 5)
+    expect(await left(other({ limit: '100/1h', cost }), undefined, video)).toBe(76)
+  })
+
+  test('a key that another part does not have', async () => {
+    const at = stand({
+      throttle: { name: 'own', limit: '1/1h', key: ({ command }) => command, deny: 'silent' },
+      debounce: false,
+    })
+    for (const album of ['a', 'b']) {
+      await at.handle(photo(album))
+      await at.handle(photo(album, '/draw'))
+    }
+    expect(at.reached).toHaveLength(3)
+  })
+
+  test('each command, where each has a limit', async () => {
+    const at = stand({ throttle: { limit: '1/1h', scope: 'command', deny: 'silent' }, debounce: false })
+    for (const album of ['a', 'b']) {
+      for (const caption of [undefined, '/draw', '/paint', '/draw']) await at.handle(photo(album, caption))
+    }
+    expect(at.reached).toHaveLength(4 + 1)
+  })
+
+  test('a limit that is stricter for it', async () => {
+    const limit = (facts: Facts): '100/1h' | '2/1h' => (isDraw(facts) ? '2/1h' : '100/1h')
+    const at = stand({ throttle: { limit, algorithm: 'fixed', deny: 'silent' }, debounce: false })
+    for (const album of ['a', 'b']) {
+      await at.handle(photo(album))
+      await at.handle(photo(album, '/draw'))
+    }
+    expect(at.reached).toHaveLength(3)
+  })
+
+  test('and shares what happens to the first of its kind', async () => {
+    const at = stand({ throttle: ['1000/1m', other({ limit: '1/1h', commands: ['draw'] })], debounce: false })
+    const denied: string[] = []
+    at.guard.on('denied', ({ facts }) => denied.push(`${facts.album} ${facts.command}`))
+    for (const album of ['a', 'b']) {
+      await at.handle(photo(album))
+      for (let part = 1; part < 4; part++) await at.handle(photo(album, '/draw'))
+    }
+    expect(denied).toEqual(['b draw', 'b draw', 'b draw'])
+  })
 })

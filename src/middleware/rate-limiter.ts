@@ -243,10 +243,10 @@ class Consumer {
     return this.admission(answer, own)
   }
 
-  /** Asks once for all parts of an album. */
+  /** Asks once for all parts of an album that cost the same. */
   private ask(facts: Facts, key: string, points: number): MaybePromise<Answer> {
     if (facts.album === undefined) return this.consume(key, points)
-    const name = `${key} ${facts.chatId} ${facts.album}`
+    const name = `${key} ${points} ${facts.chatId} ${facts.album}`
     const now = this.services.steady()
     const known = this.albums.get(name, now)
     if (known !== undefined) return known

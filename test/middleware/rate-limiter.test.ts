@@ -212,6 +212,14 @@ describe('a guard out of a limiter', () => {
     expect(denied).toHaveLength(2)
   })
 
+  test('asks for a part of an album that costs something else than the first', async () => {
+    const limiter = noted(new RateLimiterMemory({ points: 9, duration: 60 }))
+    await begun(fromRateLimiter(limiter, { cost: (_, { msg }) => (msg?.caption === undefined ? 5 : 1) }))
+    await on.alice.to(on.account).sendsAlbum(['1.jpg', '2.jpg', '3.jpg'], { caption: 'cheap' })
+    await on.settled()
+    expect(limiter.calls.map(([, points]) => points)).toEqual([1, 5])
+  })
+
   test('asks nothing for whoever is exempt', async () => {
     const limiter = noted(new RateLimiterMemory({ points: 1, duration: 60 }))
     await exempting(({ alice }) => ({ owner: alice.id }), fromRateLimiter(limiter))

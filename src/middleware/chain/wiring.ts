@@ -217,8 +217,31 @@ export class Questions implements Wiring<Context> {
       const cost = token === undefined ? 0 : 1
       if (cost !== costs[index]) costs = this.withCost(costs, index, cost)
     }
-    if (route.dynamic.length === 0) return { bot, subjects, costs, tokens }
-    return this.withDynamics({ bot, subjects, costs, tokens }, route, facts, ctx)
+    const ask = { bot, subjects, costs, tokens }
+    const whole = route.dynamic.length === 0 ? ask : this.withDynamics(ask, route, facts, ctx)
+    return facts.album === undefined ? whole : this.ofAlbum(whole, facts)
+  }
+
+  /**
+   * Gives parts of an album that are charged differently different tokens. They share one outcome otherwise, and a part with a
+   * command in its caption would be free if a part without one came first.
+   */
+  private ofAlbum(ask: Ask, facts: Facts): Ask {
+    const shared = this.questions.findIndex(
+      ({ check }) => check.kind === 'claim' && check.whenHeld === 'waive',
+    )
+    if (shared === -1 || ask.costs[shared] === 0) return ask
+    const charges = this.questions.map(
+      ({ check }, index) =>
+        (check.kind === 'bucket' || check.kind === 'window') && [
+          ask.costs[index],
+          ask.subjects[check.subject],
+          ask.limits?.[index],
+        ],
+    )
+    const claim = this.claimOf[shared] as number
+    const token = facts.digest(`${ask.tokens[claim]} ${JSON.stringify(charges)}`)
+    return { ...ask, tokens: this.withToken(ask.tokens, shared, token) }
   }
 
   /** Returns an ask without its claims, which have already been taken; undefined if nothing else is asked. */
