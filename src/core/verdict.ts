@@ -6,7 +6,6 @@ import type { Ms } from './duration.js'
  *
  * - `blocked`: on the block list, or not on the allow list
  * - `unregistered`: not registered
- * - `forbidden`: without the role, or what allows it
  * - `forbidden`: lacks a required role or permission
  * - `limited`: over a limit; `penalised`: banned for exceeding a limit too often
  * - `duplicate`: an `update_id` that was handled before, or is being handled
