@@ -87,8 +87,16 @@ export interface Wired<C extends Context> {
   observe?(facts: Facts, ctx: C): MaybePromise<void>
   /** The activities that `observe` sees, by default all. */
   readonly observes?: readonly Activity[]
-  /** Has the last word on admitted updates. `probed` has the indexes of the probes whose mark was not found. */
-  admit?(facts: Facts, ctx: C, probed: readonly number[]): MaybePromise<Admission | undefined>
+  /**
+   * Has the last word on admitted updates. `probed` has the indexes of the probes whose mark was not found. `waived` is true if
+   * the plan charged nothing, because an earlier part of the album, or an earlier delivery of the update, had paid.
+   */
+  admit?(
+    facts: Facts,
+    ctx: C,
+    probed: readonly number[],
+    waived?: boolean,
+  ): MaybePromise<Admission | undefined>
   /** How updates vetoed by `admit` are answered, by default with a notice. */
   readonly denial?: Denial<C>
   /** If true, a veto by `admit` is reported but the update passes. */

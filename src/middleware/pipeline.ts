@@ -404,7 +404,7 @@ export class Chain {
     }
     let admission: MaybePromise<Admission | undefined>
     try {
-      admission = wired.admit?.(facts, ctx, decision?.shadowRefusals ?? NONE)
+      admission = wired.admit?.(facts, ctx, decision?.shadowRefusals ?? NONE, decision?.waived)
     } catch (error) {
       admission = this.notAdmitted(error)
     }

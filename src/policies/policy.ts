@@ -1,7 +1,6 @@
 import type { Context } from 'grammy'
 import { isPromise, type MaybePromise } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
-import type { Facts } from '../core/facts.js'
 import { shown } from '../core/show.js'
 import { guardOf } from '../middleware/compose.js'
 import type { Admission, Guard, GuardDefinition, Wired, Wiring } from '../middleware/guard.js'
@@ -144,7 +143,7 @@ export function together(
     ...(judge?.denial !== undefined && { denial: judge.denial }),
     ...(judge?.shadow !== undefined && { shadow: judge.shadow }),
     ...(admitters.length > 0 && {
-      admit: (facts, ctx, probed) => admitAll(admitters, 0, facts, ctx, probed),
+      admit: (...update) => admitAll(admitters, 0, ...update),
     }),
     ...(diverters.length > 0 && {
       divert: (...update) => diverters.some((each) => each.divert?.(...update) === true),
@@ -160,7 +159,7 @@ export function together(
 function admitAll(
   admitters: readonly Wired<Context>[],
   from: number,
-  ...asked: [facts: Facts, ctx: Context, probed: readonly number[]]
+  ...asked: Parameters<Required<Wired<Context>>['admit']>
 ): MaybePromise<Admission | undefined> {
   const go = (admission: Admission | undefined): MaybePromise<Admission | undefined> =>
     admission?.veto !== undefined || from + 1 >= admitters.length

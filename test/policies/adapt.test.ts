@@ -9,6 +9,7 @@ import {
   type LimitChangedEvent,
   memory,
   policy,
+  type SentinelOptions,
   throttle,
 } from '../../src/index.js'
 import { createServices } from '../../src/middleware/services.js'
@@ -28,16 +29,25 @@ const ADAPT: AdaptOptions = {
   for: '1h',
 }
 
-function adapting(adapt: AdaptOptions = ADAPT, limit: `${number}/${string}` = '4/1m', remote = false) {
+function adapting(
+  adapt: AdaptOptions = ADAPT,
+  limit: `${number}/${string}` = '4/1m',
+  { remote = false, ...options }: SentinelOptions & { readonly remote?: boolean } = {},
+  handlers: Parameters<typeof desk>[1] = undefined,
+) {
   const time = new Stage()
   const kept = memory({ clock: time.clock })
-  const at = desk({
-    clock: time.clock,
-    timers: time.timers,
-    storage: remote ? later(kept) : kept,
-    once: false,
-    throttle: { limit, algorithm: 'fixed', adapt, deny: 'silent' },
-  })
+  const at = desk(
+    {
+      clock: time.clock,
+      timers: time.timers,
+      storage: remote ? later(kept) : kept,
+      once: false,
+      throttle: { limit, algorithm: 'fixed', adapt, deny: 'silent' },
+      ...options,
+    },
+    handlers,
+  )
   const changes: string[] = []
   at.guard.on('limit.changed', ({ before, after, by }: LimitChangedEvent) => {
     changes.push(`${before?.amount ?? 'usual'} → ${after?.amount ?? 'usual'} by ${by}`)
@@ -95,6 +105,68 @@ describe('a limit that adapts', () => {
     at.time.advance(60 * MINUTE)
     expect(await at.stored()).toBeUndefined()
     expect(await at.talks(3)).toBe(3)
+    await at.guard.close()
+  })
+
+  /** Sends an album of ten photos. */
+  async function album(at: ReturnType<typeof adapting>, name: string): Promise<void> {
+    for (let part = 0; part < 10; part++) {
+      const update = says(ALICE, `photo ${part}`)
+      Object.assign(update.message ?? {}, { media_group_id: name })
+      await at.handle(update)
+      await at.quiet()
+    }
+  }
+
+  test('counts an album that passes as one update', async () => {
+    const at = adapting()
+    for (const name of ['a', 'b', 'c']) await album(at, name)
+    expect(at.reached).toHaveLength(3 * 10)
+    expect(at.changes).toEqual([])
+    await album(at, 'd')
+    expect(at.changes).toEqual(['usual → 6 by adapt'])
+    await at.guard.close()
+  })
+
+  test('counts an album that is refused as one refusal', async () => {
+    const at = adapting({ ...ADAPT, earn: { after: 100 } })
+    expect(await at.talks(4)).toBe(4)
+    for (const name of ['a', 'b']) await album(at, name)
+    expect(at.changes).toEqual([])
+    await album(at, 'c')
+    expect(at.changes).toEqual(['usual → 2 by adapt'])
+    await at.guard.close()
+  })
+
+  test('counts an update that is handled again after an error as one', async () => {
+    const at = adapting(ADAPT, '4/1m', { once: {} }, (bot) => {
+      bot.on('message', () => {
+        throw new Error('the handler fails')
+      })
+    })
+    const update = says(ALICE, 'once more')
+    for (let delivery = 0; delivery < 10; delivery++) await at.handle(update).catch(() => undefined)
+    await at.quiet()
+    expect(at.changes).toEqual([])
+    await at.guard.close()
+  })
+
+  test('counts albums alike in a policy', async () => {
+    const limit = { limit: '4/1m', algorithm: 'fixed', adapt: ADAPT } as const
+    const calm = definePolicy('calm', {
+      // Two limits that adapt, so that the policy has two guards to ask.
+      throttle: [
+        { ...limit, name: 'talk' },
+        { ...limit, name: 'more', adapt: { ...ADAPT, earn: { after: 100 } } },
+      ],
+    })
+    const at = adapting(ADAPT, '4/1m', { throttle: false }, (bot) => {
+      bot.on('message', policy(calm), () => undefined)
+    })
+    for (const name of ['a', 'b', 'c']) await album(at, name)
+    expect(at.changes).toEqual([])
+    await album(at, 'd')
+    expect(at.changes).toEqual(['usual → 6 by adapt'])
     await at.guard.close()
   })
 
@@ -165,7 +237,7 @@ describe('a limit that adapts', () => {
   })
 
   test('is each user’s own, and the same in another process', async () => {
-    const at = adapting(ADAPT, '4/1m', true)
+    const at = adapting(ADAPT, '4/1m', { remote: true })
     expect(await at.talks(7)).toBe(6)
     expect(await at.talks(5, 8)).toBe(5)
     const other = desk({

@@ -172,10 +172,10 @@ export function probedGuard(wired: Wired<Context>, name: string, probe: Probe | 
           : stepped(probe, observing, () => wired.observe?.(facts, ctx)),
     }),
     ...(wired.admit !== undefined && {
-      admit: (facts, ctx, shadows) =>
+      admit: (...update) =>
         probe.idle === true
-          ? wired.admit?.(facts, ctx, shadows)
-          : stepped(probe, admitting, () => wired.admit?.(facts, ctx, shadows)),
+          ? wired.admit?.(...update)
+          : stepped(probe, admitting, () => wired.admit?.(...update)),
     }),
   }
 }

@@ -53,10 +53,10 @@ export class Conduct {
     const { events } = this.services
     this.stops.push(
       events.watch('denied', ({ facts, ctx, verdict }) => {
-        const { guard, limit, reason } = verdict
-        if (guard === 'throttle' && limit === this.name && (reason === 'limited' || reason === 'penalised')) {
-          this.refused(facts, ctx)
-        }
+        const { guard, limit, reason, cause } = verdict
+        // The first part of a refused album counts for all of them.
+        if (guard !== 'throttle' || limit !== this.name || cause === 'echo') return
+        if (reason === 'limited' || reason === 'penalised') this.refused(facts, ctx)
       }),
       events.watch('shadow', ({ facts, ctx, guard, limit }) => {
         if (guard === 'throttle' && limit === this.name) this.refused(facts, ctx)
@@ -162,8 +162,8 @@ export function watchConduct(
       own.turn(adaptation)
       own.begin()
     },
-    admit(facts, ctx) {
-      if (counts(facts)) own.passed(facts, ctx)
+    admit(facts, ctx, _, waived) {
+      if (waived !== true && counts(facts)) own.passed(facts, ctx)
       return undefined
     },
     async drain() {
