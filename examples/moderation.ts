@@ -81,6 +81,8 @@ export async function main(
   token = process.env.BOT_TOKEN ?? '',
   home = Number(process.env.GROUP_ID),
 ): Promise<void> {
+  if (!Number.isSafeInteger(home))
+    throw new Error('GROUP_ID must be the id of the group, such as -1001234567890.')
   const { bot, guard } = moderationBot(token, home)
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => bot.stop())
   await bot.start()

@@ -1,10 +1,12 @@
 // Several limits at once: messages are counted by number, files by size. Files that the bot cannot use cost nothing.
 import { fileURLToPath } from 'node:url'
 import { Bot, type BotConfig, type Context } from 'grammy'
-import { keySubject, type Sentinel, type SentinelFlavor, sentinel } from 'grammy-sentinel'
+import type { Document } from 'grammy/types'
+import { keySubject, policy, type Sentinel, type SentinelFlavor, sentinel } from 'grammy-sentinel'
 
 type GuardedContext = Context & SentinelFlavor
 
+const MEGABYTES_PER_HOUR = 20
 /** A file costs its size in megabytes, but at least this much, since every file causes some work. */
 const LEAST_MEGABYTES = 0.25
 
@@ -14,17 +16,19 @@ export function uploadsBot(
 ): { readonly bot: Bot<GuardedContext>; readonly guard: Sentinel<GuardedContext> } {
   const bot = new Bot<GuardedContext>(token, options)
   const guard = sentinel<GuardedContext>({
-    throttle: [
-      { limit: { amount: 60, per: '1m', burst: 30 } },
-      {
-        name: 'megabytes',
-        limit: '20/1h',
-        on: ['message'],
-        cost: (_, ctx) => megabytes(ctx),
-        // Users who keep exceeding the limit are ignored for a while.
-        penalty: { after: 5, within: '1m', bans: ['10m', '1h'] },
+    throttle: { limit: { amount: 60, per: '1m', burst: 30 } },
+    // An album is one message to the limit above, and one call of the handlers below, which see all its files.
+    debounce: { window: '500ms', on: ['tap'], albums: '500ms' },
+    policies: {
+      megabytes: {
+        throttle: {
+          limit: { amount: MEGABYTES_PER_HOUR, per: '1h' },
+          cost: (_, ctx) => megabytes(ctx),
+          // Users who keep exceeding the limit are ignored for a while.
+          penalty: { after: 5, within: '1m', bans: ['10m', '1h'] },
+        },
       },
-    ],
+    },
     notices: { texts: { en: { limited: 'That is enough for now. Try again in {wait}.' } } },
   })
   guard.install(bot)
@@ -33,13 +37,15 @@ export function uploadsBot(
     const { actor } = ctx.sentinel.facts
     if (actor === undefined) return ''
     const [limit] = await guard.peek(keySubject(actor), 'megabytes')
-    return `You have ${limit?.remaining.toFixed(2)} MB left.`
+    // The limit counts nobody before it has seen its first file.
+    return `You have ${(limit?.remaining ?? MEGABYTES_PER_HOUR).toFixed(2)} MB left.`
   }
-  bot.on('message:document', async (ctx) => {
-    if (ctx.msg.document.mime_type === 'application/pdf') {
+  // The limit stands in front of the handler, behind the sentinel. There albums are complete, so each of their files is charged.
+  bot.on('message:document', policy('megabytes'), async (ctx) => {
+    if (documentsOf(ctx).every(({ mime_type }) => mime_type === 'application/pdf')) {
       return ctx.reply(`Thank you. ${await left(ctx)}`)
     }
-    // Takes back the charge for the file; the message itself still counts.
+    // Takes back the charge for the files; the message itself still counts.
     await ctx.sentinel.refund('megabytes')
     return ctx.reply(`Only PDF, please. ${await left(ctx)}`)
   })
@@ -47,11 +53,15 @@ export function uploadsBot(
   return { bot, guard }
 }
 
-/** Returns the cost of an update. 0 means that this limit does not apply, since it is for files only. */
-function megabytes(ctx: Context): number {
-  const document = ctx.msg?.document
-  if (document === undefined) return 0
-  return Math.max(LEAST_MEGABYTES, (document.file_size ?? 0) / 1_000_000)
+/** Returns the file of a message, or all files of an album. */
+function documentsOf(ctx: GuardedContext): Document[] {
+  return (ctx.sentinel.burst ?? [ctx]).flatMap(({ msg }) => msg?.document ?? [])
+}
+
+/** Returns the cost of a file, or of all files of an album together. */
+function megabytes(ctx: GuardedContext): number {
+  const sizes = documentsOf(ctx).map(({ file_size = 0 }) => Math.max(LEAST_MEGABYTES, file_size / 1_000_000))
+  return sizes.reduce((sum, size) => sum + size, 0)
 }
 
 export async function main(token = process.env.BOT_TOKEN ?? ''): Promise<void> {

@@ -32,7 +32,7 @@ afterEach(async () => {
 })
 
 /** Runs an example as its own `main` would. */
-async function run(build: (token: string, options: BotConfig<GuardedContext>) => Example): Promise<void> {
+async function run(build: (token: string, options: BotConfig<GuardedContext>) => Example): Promise<Example> {
   const { bot, guard } = build(account.token, { client: { apiRoot: telegram.apiRoot } })
   const failures: unknown[] = []
   bot.catch(({ error }) => failures.push(error))
@@ -47,6 +47,7 @@ async function run(build: (token: string, options: BotConfig<GuardedContext>) =>
     await guard.close()
     expect(failures).toEqual([])
   }
+  return { bot, guard }
 }
 
 describe('hello', () => {
@@ -150,6 +151,34 @@ describe('uploads', () => {
     await alice.hears(/^Thank you. You have 4\.0\d MB left/)
     await chat.sends('/left')
     await alice.hears(/^You have 4\.0\d MB left/)
+  })
+
+  test('weighs each file of an album, and refunds all of them together', async () => {
+    const { bot } = await run(uploadsBot)
+    await alice.to(account).sends('/left')
+    await alice.hears('You have 20.00 MB left.')
+    // Simulated people send albums of photos only, so the bot gets these as Telegram would send them.
+    const sendsAlbum = async (id: string, ...files: { megabytes: number; type: string }[]): Promise<void> => {
+      for (const [index, { megabytes, type }] of files.entries())
+        await bot.handleUpdate({
+          update_id: 1_000_000 + Number(id) * 10 + index,
+          message: {
+            message_id: 1_000 + Number(id) * 10 + index,
+            date: 1,
+            chat: { id: alice.id, type: 'private', first_name: 'Alice' },
+            from: { id: alice.id, is_bot: false, first_name: 'Alice' },
+            media_group_id: id,
+            document: { file_id: 'f', file_unique_id: 'f', file_size: megabytes * 1e6, mime_type: type },
+          },
+        })
+    }
+    const [text, picture] = ['application/pdf', 'image/png'] as const
+    await sendsAlbum('1', { megabytes: 1, type: picture }, { megabytes: 8, type: text })
+    await alice.hears('Only PDF, please. You have 20.00 MB left.')
+    await sendsAlbum('2', { megabytes: 4.5, type: text }, { megabytes: 4.5, type: text })
+    await alice.hears(/^Thank you. You have 11\.0\d MB left/)
+    await sendsAlbum('3', { megabytes: 0.1, type: text }, { megabytes: 15, type: text })
+    await alice.hears('That is enough for now.')
   })
 })
 
