@@ -40,6 +40,8 @@ export class Lane {
   private readonly waiting: Waiter[] = []
   private out = 0
   private expected = 0
+  /** Whether no call has succeeded since the lane was last closed. */
+  isUnproven = false
   /** How many calls may run at a time. */
   private width = 1
   /** Successful calls since the width last changed. */
@@ -74,6 +76,7 @@ export class Lane {
       this.succeeded = 0
     }
     this.openAt = until
+    this.isUnproven = true
     this.disarm?.()
     this.disarm = undefined
     for (const waiter of this.waiting.filter(({ deadline }) => deadline < until)) waiter.end()
@@ -125,7 +128,10 @@ export class Lane {
   /** Gives a place back. */
   leave(succeeded: boolean): void {
     // Only a success in a full, open lane suggests that more fit. A call that ends while the lane is closed was admitted earlier.
-    if (succeeded && this.widens && this.out >= this.width && this.opensIn === 0) this.widen()
+    if (succeeded && this.opensIn === 0) {
+      this.isUnproven = false
+      if (this.widens && this.out >= this.width) this.widen()
+    }
     if (this.hasPlaces) this.out--
     this.advance()
   }

@@ -98,7 +98,8 @@ export interface Outgoing extends Transformer {
  *
  * A call that is answered with 429 is repeated after `retry_after`. Until then no other call is sent to the same chat; these
  * calls follow one after the other, in the order in which they were made. Calls to other chats are not affected. If five chats
- * are limited within a second, the bot as a whole sends too much: then all calls that send messages wait, and resume slowly.
+ * are limited within a second, the bot as a whole seems to send too much: then all calls that send messages wait for up to two
+ * seconds, and resume slowly.
  * Calls without a chat (`answerInlineQuery`) wait for their own method only. `getUpdates` is never delayed, because polling
  * handles its own waits.
  *

@@ -402,18 +402,12 @@ export class Sender {
     return again
   }
 
-  /** If many chats are limited at once, pauses the whole bot, because every other message would be refused, too. */
-  private floodedBy(call: Call, wait: Ms, until: Ms): void {
-    const now = this.clock()
-    const known = (this.lanes.get(WHOLE_BOT)?.opensIn ?? 0) > 0
-    if (known) call.tries.spared++
-    const all = this.flooded.note(call.key, { at: now, wait, until, counted: known ? undefined : call.tries })
-    if (all.length === 0) return
-    for (const { counted } of all) if (counted !== undefined) counted.spared++
-    // The shortest wait counts, because one chat that is closed for long must not close all others for as long.
-    const first = all.reduce((one, other) => (other.until < one.until ? other : one))
-    if (this.laneOf(WHOLE_BOT)?.close(first.until) === true)
-      this.shared?.tell(WHOLE_BOT, first.at + first.wait - now)
+  /** Pauses the whole bot if it seems to be limited, because every other message would be refused, too. */
+  private floodedBy({ key, tries }: Call, wait: Ms, until: Ms): void {
+    const refusal = { at: this.clock(), wait, until }
+    const pause = this.flooded.pauseAfter(key, tries, refusal, this.lanes.get(WHOLE_BOT))
+    if (pause !== undefined && this.laneOf(WHOLE_BOT)?.close(pause.until) === true)
+      this.shared?.tell(WHOLE_BOT, pause.wait)
   }
 
   /** Whether a call has attempts left. Refusals to the bot as a whole do not count, unless calls are not repeated at all. */

@@ -5,7 +5,7 @@ import { Counter } from './counter.js'
 const SECOND = 1000
 const OK = { ok: true, result: true }
 
-/** Limits a chat for ten seconds, and sends so many messages to it in all. */
+/** Limits a chat for twenty seconds, and sends so many messages to it in all. */
 async function flood(
   counter: Counter,
   chat: number,
@@ -13,7 +13,7 @@ async function flood(
 ): Promise<Promise<ApiResponse<true>>[]> {
   const send = () => counter.send('sendMessage', { chat_id: chat })
   const calls = [send()]
-  await counter.refuse(10)
+  await counter.refuse(20)
   while (calls.length < messages) calls.push(send())
   return calls
 }
@@ -34,9 +34,9 @@ describe('places for calls that wait', () => {
   ])('of 1000, %d flooded chats take %d, so calls to others may still wait', async (chats, taken) => {
     const counter = new Counter({ maxWaiting: 1000 })
     for (let chat = 1; chat <= chats; chat++) {
-      // Once every second, as more chats at once would be taken for a limit of the whole bot.
+      // One after another, as five chats within a second would be taken for a limit of the whole bot.
       await flood(counter, chat, 1)
-      counter.time.advance(SECOND / 4)
+      counter.time.advance(SECOND / 2)
     }
     for (let message = 0; message < 1000; message++)
       for (let chat = 1; chat <= chats; chat++) void counter.send('sendMessage', { chat_id: chat })
@@ -59,11 +59,11 @@ describe('places for calls that wait', () => {
     const counter = new Counter({ maxWaiting: 100 })
     const calls = await flood(counter, 1, 10)
     counter.sender.configure({ jitter: 0, maxWaiting: 1, attempts: 1, maxWait: 0 })
-    counter.time.advance(10 * SECOND)
+    counter.time.advance(20 * SECOND)
     // Refused once more, and waits again.
-    expect(await counter.refuse(10)).toBe(1)
+    expect(await counter.refuse(20)).toBe(1)
     expect(counter.sender.waiting).toBe(10)
-    counter.time.advance(10 * SECOND)
+    counter.time.advance(20 * SECOND)
     for (let call = 0; call < 10; call++) expect(await counter.answer()).toBe(1)
     expect(await Promise.all(calls)).toEqual(Array(10).fill(OK))
   })
@@ -72,7 +72,7 @@ describe('places for calls that wait', () => {
     const counter = new Counter({ maxWaiting: 1 })
     for (let round = 0; round < 3; round++) {
       const [call] = await flood(counter, 1, 1)
-      counter.time.advance(10 * SECOND)
+      counter.time.advance(20 * SECOND)
       await counter.answer()
       expect(await call).toEqual(OK)
     }
@@ -93,7 +93,7 @@ describe('places where calls end with the request that made them', () => {
   test('are given back when the wait is over, as the call may never go on', async () => {
     const counter = new Counter({ maxWaiting: 1 })
     await flood(counter, 1, 1)
-    counter.time.advance(10 * SECOND)
+    counter.time.advance(20 * SECOND)
     expect(await counter.lose()).toBe(1)
     expect(await waits(counter, 2)).toBe(true)
   })

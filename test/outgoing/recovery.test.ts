@@ -50,3 +50,37 @@ describe('after one 429', () => {
     expect((await limited).ok).toBe(true)
   })
 })
+
+describe('five chats that are limited at once', () => {
+  /** Five chats that Telegram closes for half a minute, and messages to three others. */
+  async function suspected(counter: Counter): Promise<Promise<unknown>[]> {
+    const limited = [1, 2, 3, 4, 5].map((chat) => counter.send('sendMessage', { chat_id: chat }))
+    await counter.refuse(30)
+    expect(counter.sender.waiting).toBe(5)
+    return [6, 7, 8].map((chat) => counter.send('sendMessage', { chat_id: chat })).concat(limited)
+  }
+
+  test('hold up messages to others for two seconds at most, however long they are closed', async () => {
+    const counter = new Counter()
+    await suspected(counter)
+    expect(await counter.answer()).toBe(0)
+    counter.time.advance(2 * SECOND)
+    expect([await counter.answer(), await counter.answer(), counter.sender.waiting]).toEqual([1, 2, 5])
+  })
+
+  test('hold them up again each time that the first message after the pause is refused, too', async () => {
+    const counter = new Counter({ attempts: 2 })
+    const calls = await suspected(counter)
+    for (const pause of [2, 2, 2]) {
+      counter.time.advance(pause * SECOND - 1)
+      expect(await counter.answer()).toBe(0)
+      counter.time.advance(1)
+      expect(await counter.refuse(30)).toBe(1)
+    }
+    counter.time.advance(36 * SECOND)
+    let sent = 0
+    for (let round = 0; round < 8; round++) sent += await counter.answer()
+    expect([sent, counter.sender.counts.gaveUp]).toEqual([8, 0])
+    expect(await Promise.all(calls)).toEqual(Array(8).fill({ ok: true, result: true }))
+  })
+})
