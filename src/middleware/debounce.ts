@@ -127,8 +127,8 @@ export interface DebounceOptions<C extends Context = Context> {
   readonly deadline?: Duration
   /**
    * `pass`: a command does not wait for quiet. Messages held for the same actor in the same chat are handled at once, and the
-   * command right after them. Without held messages a command passes as if there were no debounce; so do the photos of an album
-   * whose caption is a command. `collect`: a command is treated like any other message. @default 'pass'
+   * command right after them. Without held messages a command passes as if there were no debounce. `collect`: a command is treated
+   * like any other message. With `albums`, a photo is part of its album whatever its caption says. @default 'pass'
    */
   readonly commands?: 'pass' | 'collect'
   /**
@@ -148,9 +148,10 @@ export interface DebounceOptions<C extends Context = Context> {
  *
  * **`trailing`**: the messages of one actor in one chat become one call of your handlers, with the last of them, after
  * `window` of quiet. All of them are in `ctx.sentinel.burst`, oldest first, the context's own last. It is undefined
- * for updates that were not held: commands, other updates, and everything after `close()`.
+ * for updates that were not held: commands, other updates, and everything after `close()`. An edit is handled after the message
+ * that was edited.
  *
- * **`albums`**: the same for the photos of one album, beside either mode or alone.
+ * **`albums`**: the same for the photos of one album, whatever their captions say, beside either mode or alone.
  *
  * Neither the polling loop nor a webhook request waits for a burst. That has consequences:
  * - Telegram considers the updates handled as soon as they are held. Exceptions of handlers go to `onError` and not to
@@ -291,15 +292,21 @@ function holding(wiring: Wiring<Context>, { options, trailing, albums }: Setting
   })
   return {
     divert(facts, ctx, next, control, seated = false) {
-      const own = trailing === undefined ? undefined : actorKey(facts, ctx)
-      const key = own ?? (albums === undefined ? undefined : albumKey(facts, ctx))
+      const { activity, actor, album } = facts
+      const gathering = activity === 'message' && actor !== undefined ? trailing : undefined
+      const isPart =
+        album !== undefined && albums !== undefined && (activity === 'message' || activity === 'post')
+      const patience = isPart ? albums : gathering
+      // An edit is handled after the message that was edited, but does not end the burst.
+      const isEdit = activity === 'edit' && trailing !== undefined
+      if (patience === undefined && !isEdit) return false
+      const key = keyOf(facts, ctx)
       if (key === undefined) return false
       const part = { ctx, next, control, seated }
-      if (commands === 'pass' && facts.command !== undefined) {
-        return own !== undefined && bursts.follow(key, part)
-      }
-      const patience = facts.album === undefined ? trailing : (albums ?? trailing)
-      return patience !== undefined && bursts.hold(key, part, patience)
+      if (patience === undefined) return bursts.follow(key, part, false)
+      // A photo is part of its album, whatever its caption says.
+      if (!isPart && commands === 'pass' && facts.command !== undefined) return bursts.follow(key, part)
+      return bursts.hold(key, part, patience, gathering === undefined ? album : undefined)
     },
     waiting: () => bursts.size,
     running: () => bursts.handled,
@@ -309,22 +316,11 @@ function holding(wiring: Wiring<Context>, { options, trailing, albums }: Setting
 }
 
 /** Key of an actor in a chat. Business and guest chats may have the same ids as the bot's own chats. */
-function actorKey(facts: Facts, ctx: Context): string | undefined {
-  if (facts.activity !== 'message' || facts.actor === undefined || facts.chatId === undefined) {
-    return undefined
-  }
-  return `${placeOf(facts, ctx)} actor ${keyText(facts.actor)}`
-}
-
-function albumKey(facts: Facts, ctx: Context): string | undefined {
-  if (facts.activity !== 'message' && facts.activity !== 'post') return undefined
-  if (facts.album === undefined || facts.chatId === undefined) return undefined
-  return `${placeOf(facts, ctx)} album ${facts.album}`
-}
-
-function placeOf(facts: Facts, ctx: Context): string {
+function keyOf({ actor, chatId, kind }: Facts, ctx: Context): string | undefined {
+  if (chatId === undefined) return undefined
   // The value comes from outside, so its type is not certain.
   const connection: unknown = ctx.businessConnectionId
-  const services = typeof connection === 'string' ? connection : ''
-  return `${ctx.me.id} ${facts.kind} ${facts.chatId} ${services.length}:${services}`
+  const business = typeof connection === 'string' ? connection : ''
+  const who = actor === undefined ? '' : keyText(actor)
+  return `${ctx.me.id} ${kind?.replace('edited_', '')} ${chatId} ${business.length}:${business} ${who}`
 }

@@ -284,16 +284,38 @@ describe('a command', () => {
   })
 })
 
-describe('edits and taps', () => {
-  test('are not held', async () => {
+describe('an edit', () => {
+  test('follows the message that is still held, and does not end the burst', async () => {
+    guarded({ mode: 'trailing', window: '1s' })
+    start()
+    const message = await alice.to(account).sends('pay 1000')
+    await alice.to(account).edits(message, 'pay 10')
+    await says(alice, 'now')
+    expect(calls).toEqual([])
+    time.pass(1000)
+    expect(await called(2)).toEqual(['pay 1000 now', 'alone: pay 10'])
+  })
+
+  test('comes before a command that is sent after it', async () => {
     guarded({ mode: 'trailing', window: '1s' })
     start()
     const message = await alice.to(account).sends('a')
     await alice.to(account).edits(message, 'b')
+    await says(alice, '/done')
+    expect(await called(3)).toEqual(['a', 'alone: b', 'alone: /done'])
+  })
+
+  test('passes by itself when nothing is held of its author', async () => {
+    guarded({ mode: 'trailing', window: '1s' })
+    start()
+    const message = await alice.to(account).sends('a')
     await telegram.settled()
-    expect(calls).toEqual(['alone: b'])
     time.pass(1000)
-    expect(await called(2)).toEqual(['alone: b', 'a'])
+    await called(1)
+    await says(bob, 'c')
+    await alice.to(account).edits(message, 'b')
+    await telegram.settled()
+    expect(calls).toEqual(['a', 'alone: b'])
   })
 })
 
@@ -345,13 +367,38 @@ describe('an album', () => {
     expect(await called(1)).toEqual(['photo photo'])
   })
 
-  test('lets a photo with a command for its caption pass', async () => {
-    guarded({ albums: '500ms' })
+  test.each([
+    ['alone', {}, ['/post photo photo']],
+    ['under a trailing one', { mode: 'trailing', window: '300ms' }, ['look /post photo photo']],
+  ] as const)('is one call, whatever its captions say: %s', async (_, options, expected) => {
+    guarded({ albums: '500ms', ...options })
     start()
+    if ('mode' in options) await says(alice, 'look')
     await alice.to(account).sendsAlbum(['1.jpg', '2.jpg', '3.jpg'], { caption: '/post' })
     await telegram.settled()
+    expect(calls).toEqual([])
     time.pass(500)
-    expect(await called(2)).toEqual(['alone: /post', 'photo photo'])
+    expect(await called(1)).toEqual(expected)
+  })
+
+  test('waits for the handlers of the one that the same user sent before', async () => {
+    guarded({ albums: '500ms' })
+    const first = promised<void>()
+    bot.use((_, next) => (calls.length > 0 ? next() : first.promise.then(next)))
+    let atOnce = 0
+    bot.use(async (_, next) => {
+      atOnce++
+      expect(atOnce).toBe(1)
+      await next()
+      atOnce--
+    })
+    start()
+    await alice.to(account).sendsAlbum(['1.jpg', '2.jpg'], caption)
+    await alice.to(account).sendsAlbum(['3.jpg', '4.jpg'])
+    await telegram.settled()
+    time.pass(500)
+    first.keep()
+    expect(await called(2)).toEqual(['cats photo', 'photo photo'])
   })
 })
 

@@ -53,8 +53,10 @@ interface Burst {
   readonly lane: Lane
   /** Oldest first. */
   readonly parts: Part[]
-  /** Whether handlers see the parts as a burst; false for a command that only waits for its turn. */
+  /** Whether handlers see the parts as a burst; false for a command or an edit that only waits for its turn. */
   readonly gathered: boolean
+  /** The album of which it consists, if it takes no other parts. */
+  readonly album: string | undefined
   /** Whether it takes no further parts and waits only for its turn. */
   sealed: boolean
   quietAt: Ms
@@ -77,7 +79,7 @@ interface Run {
 /** The bursts of one key. A lane exists as long as something waits or runs. */
 interface Lane {
   readonly key: string
-  /** All but the last are sealed. */
+  /** In the order in which they are handled. At most one for each album is not sealed. */
   readonly waiting: Burst[]
   /** Running handlers, without those past their deadline. */
   readonly runs: Set<Run>
@@ -119,14 +121,15 @@ export class Bursts implements EarlierBursts {
   /**
    * Adds a message to the burst of its key. After {@link drain}, the message only waits for its turn; returns false if nothing of
    * the key waits or runs, so that the message may pass directly.
+   *
+   * @param album If given, the burst consists of this album only; others of the key wait behind it.
    */
-  hold(key: string, part: Part, patience: Patience): boolean {
+  hold(key: string, part: Part, patience: Patience, album?: string): boolean {
     if (this.closed && !this.isBusy(key)) return false
     const { quiet, most } = this.closed ? AT_ONCE : patience
     const now = this.options.clock()
     const lane = this.laneOf(key)
-    const last = lane.waiting.at(-1)
-    const burst = last === undefined || last.sealed ? this.open(lane, true, now, now + most) : last
+    const burst = openIn(lane, album) ?? this.open(lane, true, now, now + most, album)
     this.look(burst, now)
     burst.quietAt = Math.max(burst.quietAt, now + quiet)
     insert(burst.parts, part)
@@ -136,14 +139,15 @@ export class Bursts implements EarlierBursts {
   }
 
   /**
-   * Queues a message behind what its key holds, which is handled now. Returns false if nothing of the key waits or runs, so that
-   * the message may pass directly.
+   * Queues an update behind what its key holds. Returns false if nothing of the key waits or runs, so that the update may pass
+   * directly.
+   *
+   * @param ends Whether what is held is handled now, instead of when its time has come.
    */
-  follow(key: string, part: Part): boolean {
+  follow(key: string, part: Part, ends = true): boolean {
     if (!this.isBusy(key)) return false
     const lane = this.laneOf(key)
-    const last = lane.waiting.at(-1)
-    if (last !== undefined) last.sealed = true
+    if (ends) for (const each of lane.waiting) each.sealed = true
     const now = this.options.clock()
     const burst = this.open(lane, false, now, now)
     burst.parts.push(part)
@@ -215,7 +219,7 @@ export class Bursts implements EarlierBursts {
     return lane
   }
 
-  private open(lane: Lane, gathered: boolean, now: Ms, endAt: Ms): Burst {
+  private open(lane: Lane, gathered: boolean, now: Ms, endAt: Ms, album?: string): Burst {
     if (this.held.size >= this.options.maxKeys) {
       const [oldest] = this.held
       if (oldest !== undefined) this.start(oldest.lane, true)
@@ -224,6 +228,7 @@ export class Bursts implements EarlierBursts {
       lane,
       parts: [],
       gathered,
+      album,
       sealed: false,
       quietAt: now,
       endAt,
@@ -342,6 +347,11 @@ export class Bursts implements EarlierBursts {
       await this.options.failed(error, ctx)
     }
   }
+}
+
+/** The burst of a lane that takes further messages, or further parts of an album. */
+function openIn({ waiting }: Lane, album: string | undefined): Burst | undefined {
+  return waiting.find((burst) => !burst.sealed && burst.album === album)
 }
 
 function isWaitedFor({ waiting, ended }: Lane): boolean {
