@@ -5,6 +5,7 @@ import { type Sentinel, sentinel } from '../../src/sentinel.js'
 import { redis } from '../../src/storage/redis/index.js'
 import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
 import { type GuardedContext, Stage } from '../middleware/rig.js'
+import { says, tick } from '../sentinel-desk.js'
 import { freshName, sharedRedis } from '../servers/shared.js'
 import { until } from '../servers/until.js'
 import { fate } from './rig.js'
@@ -109,6 +110,29 @@ test('close() ends what waits: callers get their error, and nothing is kept from
   await waits(guard)
   await guard.close()
   expect(await call).toBe(429)
+})
+
+test.each([
+  ['the present options', false],
+  ['options that were replaced', true],
+])('close() lets the handlers of bursts make their calls: bursts held by %s', async (_, replaced) => {
+  const { guard, bot } = guarded({ debounce: { mode: 'trailing', window: '5s' } })
+  guard.install(bot)
+  const fates: unknown[] = []
+  bot.on('message', async (ctx) => void fates.push(await fate(ctx.reply('ok'))))
+  await bot.handleUpdate(says(alice.id, 'hello'))
+  telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
+  if (replaced) {
+    guard.reconfigure({ debounce: false })
+    await waits(guard)
+  }
+  const closed = guard.close()
+  await waits(guard)
+  await tick()
+  expect(fates).toEqual([])
+  time.advance(3250)
+  await closed
+  expect(fates).toEqual(['sent'])
 })
 
 test('hooks hear of chats that have another id', async () => {

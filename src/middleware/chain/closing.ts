@@ -21,14 +21,11 @@ export function heldIn({ chain, draining }: Unfinished): Readonly<Record<string,
   return Object.fromEntries(held)
 }
 
-/** Finishes all background work. */
-async function finish({ services, chain, draining }: Unfinished): Promise<void> {
+/** Has everything handled that guards hold back, including guards of replaced options, and waits for the handlers. */
+async function handleHeld({ services, chain, draining }: Unfinished): Promise<void> {
   services.shared.closing = true
   await chain.drain()
   await Promise.all([...draining.keys(), ...[...services.shared.stragglers].map((each) => each.drain())])
-  await services.background.drain()
-  // Last, since a failure above raises an event, which may run more hooks.
-  await services.hooksAside.drain()
 }
 
 /**
@@ -46,11 +43,13 @@ export async function finishInTime(
   const span = parseDuration(within ?? WITHIN, 'close.within')
   const work = async (): Promise<void> => {
     await Promise.all([...webhooks].map((webhook) => webhook.drain(span)))
-    left.services.shared.closing = true
-    await left.chain.drain()
-    // Ends the waits of calls behind a 429: their notices are not worth waiting for.
+    await handleHeld(left)
+    // Ends the waits of calls behind a 429: notices are not worth waiting for, in contrast to the calls of the handlers above.
     await calls.close()
-    await finish(left)
+    await handleHeld(left)
+    await left.services.background.drain()
+    // Last, since a failure above raises an event, which may run more hooks.
+    await left.services.hooksAside.drain()
   }
   if (await ended(work(), span, left.services.timers)) return
   await calls.close()
