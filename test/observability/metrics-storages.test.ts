@@ -1,5 +1,5 @@
 import { Registry } from 'prom-client'
-import { failover } from '../../src/index.js'
+import { failover, throttle } from '../../src/index.js'
 import { type Metrics, metrics } from '../../src/observability/metrics/index.js'
 import { Stage } from '../middleware/rig.js'
 import { desk, says } from '../sentinel-desk.js'
@@ -66,4 +66,29 @@ test('sentinels that share a storage tell each of the decisions that it made alo
   expect(await fallbacks()).toEqual({ shop: 30, help: 1 })
   expect((await shop.guard.health()).storage.circuit?.instead).toBe(31)
   await Promise.all([shop.guard.close(), help.guard.close()])
+})
+
+test('decisions made alone are a share of those asked for, also where guards stand on handlers', async () => {
+  const { clock, timers } = new Stage()
+  const storage = faulty(clock, timers)
+  const stage = desk({ storage, clock, timers }, (bot) =>
+    bot.on('message', throttle('100/1m'), async (_, next) => next()),
+  )
+  stage.guard.on('storage.down', () => undefined)
+  stage.guard.on('error', () => undefined)
+  const seen = metrics(stage.guard)
+  const count = async (name: string, label: string): Promise<number | undefined> =>
+    Object.values(await told(seen, name, label))[0]
+  const asked = async () =>
+    parseExposition(await seen.registry.metrics())
+      .get('sentinel_storage_duration_seconds')
+      ?.samples.find(({ name, labels }) => name.endsWith('_count') && labels.operation === 'evaluate')?.value
+  await stage.says(1, 'a')
+  expect(await asked()).toBe(2)
+  storage.fault = 'refuses'
+  await stage.says(1, 'b', 'c', 'd')
+  expect(await count('sentinel_verdicts_total', 'sentinel')).toBe(4)
+  expect(await count('sentinel_storage_fallback_decisions_total', 'sentinel')).toBe(6)
+  expect(await asked()).toBe(8)
+  await stage.guard.close()
 })
