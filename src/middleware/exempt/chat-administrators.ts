@@ -67,13 +67,13 @@ export class ChatAdministrators {
   /** The roles of an anonymous administrator. */
   readonly anonymous: readonly string[] = ANONYMOUS
 
-  /** Returns the roles that Telegram assigns to the actor of an update in its chat; asks Telegram like {@link includes}. */
+  /** Returns the roles that Telegram assigns to the actor of an update in its group or channel; asks Telegram like {@link includes}. */
   rolesOf(facts: Facts, ctx: Context): MaybePromise<readonly string[]> {
     const { actorId, chatId } = facts
-    if (chatId === undefined || !facts.inGroup) return NONE
-    if (facts.actorKind === 'anonymous') return ANONYMOUS
-    if (facts.actorKind !== 'user' || actorId === undefined) return NONE
-    return this.rolesIn(ctx.me.id, chatId, actorId, ctx.api)
+    // Private chats, which have positive ids, have no administrators.
+    if (actorId === undefined || chatId === undefined || chatId > 0) return NONE
+    if (facts.actorKind === 'user') return this.rolesIn(ctx.me.id, chatId, actorId, ctx.api)
+    return isChatItself(facts) ? ANONYMOUS : NONE
   }
 
   /** Returns the roles that Telegram assigns to a user in a group or channel. */
@@ -163,6 +163,11 @@ export class ChatAdministrators {
     const roles = new Map(members.map((member) => [member.user.id, rolesOf(member)]))
     return { roles, until: this.clock() + BELIEVED_FOR }
   }
+}
+
+/** Whether the actor writes as the chat itself, a group or a channel, which only its administrators can do. */
+export function isChatItself({ actorKind, actorId, chatId }: Facts): boolean {
+  return actorKind !== 'user' && actorId !== undefined && actorId === chatId
 }
 
 function tooLate(): SentinelError {

@@ -65,10 +65,10 @@ export class Demand {
     this.actor = wiring.scope('actor', (facts) => facts.actor)
   }
 
-  /** The scope of the actor in the group of the update, for roles that are held in that group only. */
+  /** The scope of the actor in the chat of the update, for roles that are held in that chat only. */
   get member(): number {
-    return this.wiring.scope('member.roles', ({ actor, chatId, inGroup }) =>
-      actor === undefined || chatId === undefined || !inGroup ? undefined : memberKey(actor, chatId),
+    return this.wiring.scope('member.roles', ({ actor, chatId }) =>
+      actor === undefined || chatId === undefined ? undefined : memberKey(actor, chatId),
     )
   }
 

@@ -6,6 +6,7 @@ import { isOfChat, roleOfMark } from '../../core/roles.js'
 import { type Key, keySubject, memberKey } from '../../core/subject.js'
 import type { Mark } from '../../storage/storage.js'
 import type { KnownBot } from '../chain/bots.js'
+import { isChatItself } from '../exempt/chat-administrators.js'
 import type { Exemptions } from '../exempt/exemptions.js'
 import type { Services } from '../services.js'
 
@@ -16,7 +17,7 @@ export interface Asker {
   readonly bot: Pick<KnownBot, 'id' | 'api'>
   readonly key: Key
   readonly chat: number | undefined
-  /** Whether the actor writes as an anonymous administrator; the subject is then the chat itself. */
+  /** Whether the actor writes as the chat itself: an anonymous administrator, or in a channel any administrator. */
   readonly anonymous?: boolean
 }
 
@@ -65,10 +66,11 @@ export async function actorHasRole(
   return asker !== undefined && services.roles.expanded(await heldRoles(services, asker, role)).has(role)
 }
 
-function askerOf({ actor, actorKind, chatId }: Facts, ctx: Context): Asker | undefined {
+function askerOf(facts: Facts, ctx: Context): Asker | undefined {
+  const { actor, chatId } = facts
   if (actor === undefined) return undefined
   const bot = { id: ctx.me.id, api: ctx.api }
-  return { bot, key: actor, chat: chatId, anonymous: actorKind === 'anonymous' }
+  return { bot, key: actor, chat: chatId, anonymous: isChatItself(facts) }
 }
 
 interface Acting {
