@@ -11,6 +11,7 @@ import { ownWay } from '../chain/bots.js'
 import { callbackEnded } from '../chain/in-time.js'
 import { limit as limitSchema, option, prompt } from '../options/schema.js'
 import type { Denial } from './denial.js'
+import { GroupNotices } from './group-notices.js'
 import { OwedNotices } from './owed-notices.js'
 import { PLAIN } from './plain.js'
 import { tapAnswer } from './tap-answer.js'
@@ -90,6 +91,7 @@ export class Notices {
   quiet: ((bot: number, chat: number) => MaybePromise<boolean>) | undefined
   /** Notices that came due where none may be sent. */
   owed = new OwedNotices()
+  private groups = new GroupNotices()
   private budgetFullAt = 0
   private readonly wording: Wording
   private readonly budget: Limit
@@ -167,6 +169,7 @@ export class Notices {
   follow(before: Notices): void {
     this.unsaid = before.unsaid
     this.owed = before.owed
+    this.groups = before.groups
     this.budgetFullAt = before.budgetFullAt
   }
 
@@ -206,25 +209,32 @@ export class Notices {
 
   private send(ctx: Context, facts: Facts, verdict: Denied, text: string): void {
     const chat = facts.chatId
-    if (chat === undefined || text.trim() === '' || !this.spend()) return
+    if (chat === undefined || text.trim() === '') return
+    const { groups } = this
+    const bot = ctx.me.id
+    const later = (): void => this.owed.owe(bot, facts, verdict.guard, verdict.limit, this.clock())
+    if (facts.inGroup && !groups.spend(bot, chat, this.clock())) return later()
+    if (!this.spend()) return
     this.aside(ctx, 'notice', async () => {
-      if (facts.inGroup && this.quiet !== undefined && (await this.quiet(ctx.me.id, chat))) {
-        this.owed.owe(ctx.me.id, facts, verdict.guard, verdict.limit, this.clock())
+      if (facts.inGroup && this.quiet !== undefined && (await this.quiet(bot, chat))) {
+        later()
         this.budgetFullAt -= this.each
         return
       }
       const thread = ctx.msg?.is_topic_message === true ? ctx.msg.message_thread_id : undefined
       const options = { ...PLAIN, ...(typeof thread === 'number' && { message_thread_id: thread }) }
-      if (facts.inGroup && facts.actorKind === 'user' && facts.actorId !== undefined) {
+      const receiver = facts.inGroup && facts.actorKind === 'user' ? facts.actorId : undefined
+      if (receiver !== undefined && !groups.isPlain(bot, chat, this.clock())) {
         try {
           await ctx.api.sendMessage(chat, text, {
             ...options,
-            ephemeral_message_parameters: { receiver_user_id: facts.actorId },
+            ephemeral_message_parameters: { receiver_user_id: receiver },
           })
           return
         } catch (error) {
           if (!isRefusal(error)) throw error
           // This chat or server does not support ephemeral messages: falls through to a plain one.
+          groups.refused(bot, chat, this.clock())
         }
       }
       await ctx.api.sendMessage(chat, text, { ...options, disable_notification: true })
