@@ -24,7 +24,7 @@ import {
   type TlObject,
   type TlValue,
 } from '../../src/mtproto/protocol/tl/object.js'
-import { gunzip, TlReader } from '../../src/mtproto/protocol/tl/reader.js'
+import { TlReader } from '../../src/mtproto/protocol/tl/reader.js'
 import { currentSchema, type Schema } from '../../src/mtproto/protocol/tl/schema.js'
 import { encodeObject, TlWriter } from '../../src/mtproto/protocol/tl/writer.js'
 import { partsOf } from '../../src/telegram/mtproto/sessions/containers.js'
@@ -123,6 +123,15 @@ export class RawClient {
   }
 
   /** Reads no more. */
+  /** Sends a message without a key, as in the exchange of a key. */
+  sendPlainly(body: Uint8Array): void {
+    const message = Buffer.alloc(20 + body.length)
+    message.writeBigUInt64LE(this.nextId(), 8)
+    message.writeUInt32LE(body.length, 16)
+    message.set(body, 20)
+    this.frame(message)
+  }
+
   pause(): void {
     this.socket.pause()
   }
@@ -321,12 +330,7 @@ export class RawClient {
   }
 
   async #askPlainly(object: TlObject): Promise<TlObject> {
-    const body = encodeObject(schema, object)
-    const message = Buffer.alloc(20 + body.length)
-    message.writeBigUInt64LE(this.nextId(), 8)
-    message.writeUInt32LE(body.length, 16)
-    message.set(body, 20)
-    this.frame(message)
+    this.sendPlainly(encodeObject(schema, object))
     return this.#wait(() => {
       if (this.closed) throw new Error('closed')
       return this.#plain.shift()
@@ -392,13 +396,8 @@ export class RawClient {
     }
     reader.uint()
     const answers = BigInt.asUintN(64, reader.long())
-    const packed = reader.peek() === GZIP
-    if (packed) {
-      this.packed++
-      reader.uint()
-    }
-    const inner = packed ? new TlReader(this.reading, gunzip(reader.bytes())) : reader
-    const value = inner.boxed()
+    if (reader.peek() === GZIP) this.packed++
+    const value = reader.boxed()
     const object = (typeof value === 'object' && '_' in value ? value : { _: 'value', value }) as TlObject
     this.came.push({ messageId, seqNo, object, answers })
   }

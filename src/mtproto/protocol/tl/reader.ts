@@ -2,7 +2,7 @@ import { unzipSync } from 'node:zlib'
 import { FALSE, GZIP, TlError, type TlObject, type TlValue, TRUE, VECTOR } from './object.js'
 import type { Combinator, Field, Schema } from './schema.js'
 
-/** Maximum size of unpacked data, far above anything legitimate: frames have a megabyte at most. */
+/** Maximum size of all unpacked data of a message, far above anything legitimate: frames have a megabyte at most. */
 const MOST_UNPACKED = 16 * 1024 * 1024
 /** Maximum nesting: above that of any request, and below what would overflow the stack. */
 const DEEPEST = 100
@@ -10,12 +10,13 @@ const DEEPEST = 100
 /** Parses TL data from the network, none of which is trusted. */
 export class TlReader {
   pos = 0
-  #depth = 0
   readonly #data: Buffer
 
   constructor(
     private readonly schema: Schema,
     data: Uint8Array,
+    /** How deep the reader is, and how much it may still unpack. Shared with the readers of packed data within. */
+    private readonly bounds = { depth: 0, unpackable: MOST_UNPACKED },
   ) {
     this.#data = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
   }
@@ -77,9 +78,9 @@ export class TlReader {
       case FALSE:
         return false
       case VECTOR:
-        return this.#items(() => this.boxed())
+        return this.#nested(() => this.#items(() => this.boxed()))
       case GZIP:
-        return this.#unpacked()
+        return this.#nested(() => this.#unpacked())
     }
     const combinator = this.schema.byId(id)
     if (combinator === undefined) throw new TlError(`#${id.toString(16).padStart(8, '0')} is unknown`)
@@ -87,15 +88,15 @@ export class TlReader {
   }
 
   fields({ name, arguments: fields }: Combinator): TlObject {
-    if (++this.#depth > DEEPEST) throw new TlError('objects too deep in each other')
-    const object: Record<string, TlValue> = Object.create(null)
-    object._ = name
-    for (const field of fields) {
-      const value = this.#field(field, object)
-      if (value !== undefined) object[field.name] = value
-    }
-    this.#depth--
-    return object as TlObject
+    return this.#nested(() => {
+      const object: Record<string, TlValue> = Object.create(null)
+      object._ = name
+      for (const field of fields) {
+        const value = this.#field(field, object)
+        if (value !== undefined) object[field.name] = value
+      }
+      return object as TlObject
+    })
   }
 
   #field(field: Field, object: Readonly<Record<string, TlValue>>): TlValue | undefined {
@@ -146,12 +147,15 @@ export class TlReader {
   }
 
   #unpacked(): TlValue {
-    if (++this.#depth > DEEPEST) throw new TlError('objects too deep in each other')
-    const data = gunzip(this.bytes())
-    const inner = new TlReader(this.schema, data)
-    inner.#depth = this.#depth
-    const value = inner.boxed()
-    this.#depth--
+    const data = gunzip(this.bytes(), this.bounds.unpackable)
+    this.bounds.unpackable -= data.length
+    return new TlReader(this.schema, data, this.bounds).boxed()
+  }
+
+  #nested<T>(read: () => T): T {
+    if (++this.bounds.depth > DEEPEST) throw new TlError('values too deep in each other')
+    const value = read()
+    this.bounds.depth--
     return value
   }
 
@@ -164,9 +168,9 @@ export class TlReader {
 }
 
 /** Accepts both gzip and zlib format, because clients use either. */
-export function gunzip(data: Uint8Array): Buffer {
+function gunzip(data: Uint8Array, most: number): Buffer {
   try {
-    return unzipSync(data, { maxOutputLength: MOST_UNPACKED })
+    return unzipSync(data, { maxOutputLength: most })
   } catch (cause) {
     throw new TlError('no gzip, or too much in it', { cause })
   }

@@ -10,7 +10,7 @@ import {
   type TlObject,
   type TlValue,
 } from '../../../mtproto/protocol/tl/object.js'
-import { gunzip, TlReader } from '../../../mtproto/protocol/tl/reader.js'
+import { TlReader } from '../../../mtproto/protocol/tl/reader.js'
 import type { Schema } from '../../../mtproto/protocol/tl/schema.js'
 import { TlWriter } from '../../../mtproto/protocol/tl/writer.js'
 import { fitted } from '../layers/fit.js'
@@ -190,7 +190,7 @@ export class Session {
     const note = this.received.add(id, seqNo)
     let request: TlObject
     try {
-      request = this.#read(reader, kind)
+      request = reader.object()
     } catch (error) {
       if (!(error instanceof TlError)) throw error
       // An unreadable request still gets an answer, because the client waits for one.
@@ -236,12 +236,6 @@ export class Session {
       default:
         return this.received.misplaced(id, seqNo)
     }
-  }
-
-  #read(reader: TlReader, kind: number): TlObject {
-    if (kind !== GZIP) return reader.object()
-    reader.uint()
-    return new TlReader(this.server.schema, gunzip(reader.bytes())).object()
   }
 
   #takeAll(id: bigint, seqNo: number, reader: TlReader, wire: Wire): void {
