@@ -1,11 +1,12 @@
+import type { Denial } from '../src/index.js'
 import { desk, says, taps } from './sentinel-desk.js'
 
 const MINUTE = 60_000
 const PEOPLE = Array.from({ length: 12 }, (_, i) => 101 + i)
 
 /** A group whose members may send one command an hour. */
-function group() {
-  const made = desk({ throttle: { limit: '1/1h', noticeEvery: '1h' } })
+function group(deny: Denial = 'notice') {
+  const made = desk({ throttle: { limit: '1/1h', noticeEvery: '1h', deny } })
   const commands = async (...people: number[]): Promise<void> => {
     for (const person of people) await made.handle(says(person, '/help', { group: true }))
     await made.quiet()
@@ -40,6 +41,20 @@ describe('notices in one group', () => {
     await quiet()
     expect(calls.at(-1)?.payload.text).toMatch(/^Slow down/)
     expect((await guard.health()).unsaid).toBe(0)
+  })
+
+  test('that are owed are not due before the group has room for them', async () => {
+    const due: boolean[] = []
+    const { commands, time } = group(({ notice, say }) => {
+      due.push(notice)
+      say()
+    })
+    await commands(...PEOPLE.slice(0, 6), ...PEOPLE.slice(0, 6))
+    expect(due).toEqual(Array(6).fill(true))
+    await commands(PEOPLE[5]!)
+    time.advance(MINUTE)
+    await commands(PEOPLE[5]!)
+    expect(due.slice(6)).toEqual([false, true])
   })
 
   test('are not tried as ephemeral ones for ten minutes after one was refused', async () => {

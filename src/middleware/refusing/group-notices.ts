@@ -12,11 +12,16 @@ const MOST_GROUPS = 10_000
 export class GroupNotices {
   private readonly until = new Map<string, Ms>()
 
+  /** Whether a group may have no notice now. */
+  isSpent(bot: number, chat: number, now: Ms): boolean {
+    return (this.until.get(`${bot} ${chat}`) ?? 0) > now + (MOST - 1) * EACH
+  }
+
   /** Takes a notice from the budget of a group; false if it is spent. */
   spend(bot: number, chat: number, now: Ms): boolean {
-    const fullAt = Math.max(this.until.get(`${bot} ${chat}`) ?? 0, now) + EACH
-    if (fullAt > now + MOST * EACH) return false
-    this.keep(`${bot} ${chat}`, fullAt)
+    if (this.isSpent(bot, chat, now)) return false
+    const name = `${bot} ${chat}`
+    this.keep(name, Math.max(this.until.get(name) ?? 0, now) + EACH)
     return true
   }
 

@@ -175,7 +175,9 @@ export class Notices {
 
   /** Whether a notice is owed to the actor and may be sent now. */
   owes(bot: number, facts: Facts, guard: string, limit: string): boolean {
-    return this.owed.owes(bot, facts, guard, limit, this.clock()) && this.mayBeSaid(facts)
+    const now = this.clock()
+    if (!this.owed.owes(bot, facts, guard, limit, now) || !this.mayBeSaid(facts)) return false
+    return !facts.inGroup || !this.groups.isSpent(bot, facts.chatId as number, now)
   }
 
   /** Whether to send a notice: it is due or owed, and may be sent here. A due notice that may not be sent here becomes owed. */
@@ -213,7 +215,10 @@ export class Notices {
     const { groups } = this
     const bot = ctx.me.id
     const later = (): void => this.owed.owe(bot, facts, verdict.guard, verdict.limit, this.clock())
-    if (facts.inGroup && !groups.spend(bot, chat, this.clock())) return later()
+    if (facts.inGroup && !groups.spend(bot, chat, this.clock())) {
+      later()
+      return
+    }
     if (!this.spend()) return
     this.aside(ctx, 'notice', async () => {
       if (facts.inGroup && this.quiet !== undefined && (await this.quiet(bot, chat))) {
