@@ -29,7 +29,20 @@ export const REGISTERED = 'registered'
 
 const resolving = later('auth.resolve', () => import('./auth/resolver.js'))
 
-const DEEDS: readonly Activity[] = ['message', 'edit', 'tap', 'inline', 'reaction', 'vote', 'checkout']
+/**
+ * What needs registration by default. Posts do, because anybody can own a channel, and `bot.hears()` and filters such as `:text`
+ * run for posts, too.
+ */
+const DEEDS: readonly Activity[] = [
+  'message',
+  'edit',
+  'tap',
+  'inline',
+  'reaction',
+  'vote',
+  'checkout',
+  'post',
+]
 const commandNames = z.array(commandNamed('start'))
 
 /**
@@ -67,7 +80,7 @@ export const authOptions = z.strictObject({
   open: option(commandNames.readonly(), 'Commands that everybody may use although gate is all.', ['start']),
   on: option(
     activities,
-    'Activities that need registration. Default: all activities of people except joining and payments already made.',
+    'Activities that need registration. Default: what users do and channels post, except joining and payments made.',
   ),
   roles: option(
     z.array(z.string().min(1, 'must be the name of a role')).min(1, 'must name at least one').readonly(),
@@ -117,7 +130,7 @@ export interface AuthOptions<C extends Context = Context> {
    * @default ['start']
    */
   readonly open?: readonly string[]
-  /** Activities that the gate covers. @default everything that users do, checkouts included, except joining and completed payments */
+  /** Activities that the gate covers. @default everything that users do and channels post, checkouts included, except joining and completed payments */
   readonly on?: readonly Activity[]
   /** Requires one of these roles instead of registration. */
   readonly roles?: readonly string[]

@@ -1,5 +1,6 @@
 import { Bot, type Context } from 'grammy'
 import type { Update } from 'grammy/types'
+import { subject } from '../../src/core/subject.js'
 import { type AuthOptions, auth } from '../../src/middleware/auth.js'
 import { compose } from '../../src/middleware/compose.js'
 import { sentinel } from '../../src/sentinel.js'
@@ -136,6 +137,29 @@ describe('auth', () => {
     await on.settled()
     expect(commands).toEqual([])
     expect(on.reached).toEqual(['news', 'news'])
+  })
+
+  test('posts of a channel reach no handler until the channel is registered', async () => {
+    const guard = sentinel<GuardedContext>({ auth: {} })
+    on = await rig(guard)
+    const linkedGroup = on.telegram.createGroup({ title: 'Den', owner: on.alice, admins: [on.account] })
+    const channel = on.telegram.createChannel({
+      title: 'News',
+      owner: on.alice,
+      admins: [on.account],
+      linkedGroup,
+    })
+    on.start()
+    const post = await on.alice.in(channel).posts('draw a cat')
+    await on.alice.in(channel).edits(post, 'draw a dog')
+    await on.settled()
+    expect(on.reached).toEqual([])
+    await guard.register(subject.sender(channel.id))
+    await on.alice.in(channel).posts('news')
+    await on.settled()
+    // The post, and its automatic forward into the linked group.
+    expect(on.reached).toEqual(['news', 'news'])
+    await guard.close()
   })
 
   test('nor by being an administrator of a group of their own', async () => {
