@@ -12,13 +12,14 @@ import { cursorOf, pageOf } from './failover-cursor.js'
 import { FailoverJudge } from './failover-judge.js'
 import { type MarkWrite, Member } from './failover-member.js'
 import { Listeners } from './listeners.js'
+import type { PatientMarks } from './patient-marks.js'
 import { checkPlan } from './plan.js'
 import { NOT_ASKED } from './resilient/line.js'
 import { breakerOf, span } from './resilient/options.js'
 import { isAlike } from './resilient/plans.js'
 import { isOfTheCaller } from './resilient/reason.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from './sessions.js'
-import type { Marks, Storage, StorageHealth } from './storage.js'
+import type { Storage, StorageHealth } from './storage.js'
 import type { Users } from './users.js'
 import { touched, type Values } from './values.js'
 import { withProtection } from './with-protection.js'
@@ -37,8 +38,8 @@ import { withProtection } from './with-protection.js'
 export interface FailoverOptions {
   /**
    * How long one storage may take before the next is asked. Keep it below half of the `timeout` of {@link resilient}, so that the
-   * next storage can still answer in time. Writes, pages of a scan and resets, which no update waits for, may take eight times as
-   * long.
+   * next storage can still answer in time. Writes, pages of a scan, resets and the reads of an import, which no update waits for,
+   * may take eight times as long.
    * @default '100ms'
    */
   readonly timeout?: Duration
@@ -85,7 +86,7 @@ export function failover(storages: readonly Storage[], options: FailoverOptions 
 class FailoverStorage implements Storage, Observable {
   readonly remote = true
   readonly kind = 'failover'
-  readonly marks: Marks
+  readonly marks: PatientMarks
   readonly users: Users
   readonly values: Values
   private readonly members: readonly Member[]
@@ -206,9 +207,9 @@ class FailoverStorage implements Storage, Observable {
     })
   }
 
-  private marksOfAll(): Marks {
-    const first = <T>(what: string, work: (marks: Marks) => MaybePromise<T>): MaybePromise<T> =>
-      this.first(what, ({ storage }) => work(storage.marks))
+  private marksOfAll(): PatientMarks {
+    const first = <T>(what: string, work: (marks: PatientMarks) => MaybePromise<T>, patient = false) =>
+      this.first(what, ({ storage }) => work(storage.marks), { patient })
     const write = <T>(what: string, one: MarkWrite<T>): MaybePromise<T> =>
       this.by(
         what,
@@ -219,7 +220,8 @@ class FailoverStorage implements Storage, Observable {
         },
       )
     return {
-      get: (bot, key, name) => first('marks.get', (marks) => marks.get(bot, key, name)),
+      get: (bot, key, name, patient) =>
+        first('marks.get', (marks) => marks.get(bot, key, name, patient), patient),
       of: (bot, key) => first('marks.of', (marks) => marks.of(bot, key)),
       scan: (bot, name, from, size) =>
         this.scan('marks.scan', from, ({ storage }, at) => storage.marks.scan(bot, name, at, size)),

@@ -1,6 +1,6 @@
 import { isPromise, type MaybePromise } from '../core/check.js'
 import type { Key } from '../core/subject.js'
-import type { Marks } from './storage.js'
+import type { PatientMarks } from './patient-marks.js'
 
 /** Makes a write, and does what has to be done about the marks that it concerns. */
 export type Through = <T>(
@@ -11,9 +11,9 @@ export type Through = <T>(
 ) => MaybePromise<T>
 
 /** Returns marks whose writes are made by `through`; reads are not affected. */
-export function writesThrough(marks: Marks, through: Through): Marks {
+export function writesThrough(marks: PatientMarks, through: Through): PatientMarks {
   return {
-    get: (bot, key, name) => marks.get(bot, key, name),
+    get: (bot, key, name, patient) => marks.get(bot, key, name, patient),
     of: (bot, key) => marks.of(bot, key),
     scan: (bot, name, from, size) => marks.scan(bot, name, from, size),
     put(bot, name, entries) {

@@ -1,7 +1,8 @@
 import { isPromise } from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
 import { type Key, keyText, subjectKey } from '../../core/subject.js'
-import type { Mark, MarkEntry, Marks } from '../../storage/storage.js'
+import type { PatientMarks } from '../../storage/patient-marks.js'
+import type { Mark, MarkEntry } from '../../storage/storage.js'
 import { BLOCKED, blockable } from '../block.js'
 import type { Services } from '../services.js'
 import type { Blocked, BlockListExport } from './administration.js'
@@ -123,15 +124,16 @@ export async function add(
  * to its result if the storage is synchronous.
  */
 async function lengthen(
-  { storage: { marks }, events }: Services,
+  { storage, events }: Services,
   bot: number,
   entries: readonly MarkEntry[],
   later: ReadonlySet<Key>,
 ): Promise<Key[]> {
+  const marks: PatientMarks = storage.marks
   const changed: Key[] = []
   for (let from = 0; from < entries.length; from += AT_ONCE) {
     const part = entries.slice(from, from + AT_ONCE)
-    const asked = part.map(({ key }) => marks.get(bot, key, BLOCKED))
+    const asked = part.map(({ key }) => marks.get(bot, key, BLOCKED, true))
     const held = asked.some(isPromise) ? await Promise.all(asked) : (asked as (Mark | undefined)[])
     const longer = part.filter(({ key, mark }, at) => !later.has(key) && outlasts(mark, held[at]))
     const written = marks.put(bot, BLOCKED, longer)
@@ -151,7 +153,7 @@ export function outlasts({ until = Number.POSITIVE_INFINITY }: Mark, other: Mark
 
 /** Returns those of the subjects that hold a mark. */
 async function heldAmong(
-  marks: Marks,
+  marks: PatientMarks,
   bot: number,
   name: string,
   keys: readonly Key[],
@@ -159,7 +161,7 @@ async function heldAmong(
   const held: Key[] = []
   for (let from = 0; from < keys.length; from += AT_ONCE) {
     const part = keys.slice(from, from + AT_ONCE)
-    const found = await Promise.all(part.map((key) => marks.get(bot, key, name)))
+    const found = await Promise.all(part.map((key) => marks.get(bot, key, name, true)))
     held.push(...part.filter((_, at) => found[at] !== undefined))
   }
   return held

@@ -8,7 +8,7 @@ const MOST_WAITING = 100_000
 class Asked<Item, Answer> implements Waiting {
   constructor(
     readonly item: Item,
-    readonly resolve: (answer: Answer) => void,
+    readonly resolve: (answer: Answer | Promise<Answer>) => void,
     readonly fail: (error: unknown) => void,
   ) {}
 }
@@ -17,13 +17,16 @@ class Asked<Item, Answer> implements Waiting {
 export class BatchedLookUp<Item, Answer> {
   private readonly batch: Batch<Asked<Item, Answer>>
 
-  /** @param lookUp Returns answers in the order of the items. */
-  constructor(lookUp: (items: readonly Item[]) => Promise<readonly Answer[]>) {
+  /**
+   * @param lookUp Returns answers in the order of the items.
+   * @param out Maximum number of concurrent look-ups.
+   */
+  constructor(lookUp: (items: readonly Item[]) => Promise<readonly (Answer | Promise<Answer>)[]>, out = 1) {
     const send = async (asked: Asked<Item, Answer>[]): Promise<void> => {
       const answers = await lookUp(asked.map(({ item }) => item))
       for (const [index, { resolve }] of asked.entries()) resolve(answers[index] as Answer)
     }
-    this.batch = new Batch(send, { most: MOST, out: 1, waiting: MOST_WAITING })
+    this.batch = new Batch(send, { most: MOST, out, waiting: MOST_WAITING })
   }
 
   ask(item: Item): Promise<Answer> {

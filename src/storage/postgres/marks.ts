@@ -14,25 +14,48 @@ import {
   storedText,
 } from '../sql.js'
 import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
+import { BatchedLookUp } from './batched-look-up.js'
 import { channelOf, marksPayloads } from './changes.js'
+import { stateOf } from './failures.js'
 import type { Ready } from './ready.js'
 
 /** Maximum number of marks written by one statement. */
 const MOST_AT_ONCE = 5000
+/** Concurrent statements that read marks: the other connections of a pool remain for decisions. */
+const READS_OUT = 2
+
+/** A mark that is looked up. */
+interface Sought {
+  readonly bot: number
+  readonly key: Key
+  readonly name: string
+}
 
 /**
  * Marks in a logged table, which survives a crash. Rows are locked in one order, so that workers wait for each other without
  * deadlocks.
  */
 export class PostgresMarks implements Marks {
+  private readonly reading = new BatchedLookUp<Sought, Mark | undefined>(
+    (sought) => this.readAll(sought),
+    READS_OUT,
+  )
+
   constructor(private readonly ready: Ready) {}
 
   async get(bot: number, key: Key, name: string): Promise<Mark | undefined> {
-    return (await this.held(bot, key, name)).get(name)
+    return this.reading.ask({ bot, key: canonicalKey(key), name })
   }
 
-  of(bot: number, key: Key): Promise<ReadonlyMap<string, Mark>> {
-    return this.held(bot, key)
+  async of(bot: number, key: Key): Promise<ReadonlyMap<string, Mark>> {
+    const { link, subjects, time } = await this.ready()
+    const own = canonicalKey(key)
+    const rows = await link.query<MarkRow>(
+      `SELECT ${MARK_COLUMNS} FROM ${link.s}.marks
+       WHERE bot = $1 AND subject = $2 AND key = $3 AND (until IS NULL OR until > ${time('$4')})`,
+      [bot, subjects.numberOf(own), storedKey(own), this.ready.now()],
+    )
+    return marksOf(rows)
   }
 
   async put(bot: number, name: string, entries: readonly MarkEntry[]): Promise<void> {
@@ -120,21 +143,37 @@ export class PostgresMarks implements Marks {
     return pageOf(rows, most, (row) => ({ key: readKey(row.key), mark: markOf(row) }))
   }
 
-  private async held(bot: number, key: Key, name?: string): Promise<ReadonlyMap<string, Mark>> {
+  private async readAll(
+    sought: readonly Sought[],
+  ): Promise<readonly (Mark | undefined | Promise<Mark | undefined>)[]> {
+    try {
+      return await this.read(sought)
+    } catch (error) {
+      // The server does not take one of the texts, as where its encoding lacks a character. Only that read must fail.
+      if (sought.length === 1 || !stateOf(error).startsWith('22')) throw error
+      return sought.map(async (each) => (await this.read([each]))[0])
+    }
+  }
+
+  /** Returns marks in the order in which they are sought. */
+  private async read(sought: readonly Sought[]): Promise<readonly (Mark | undefined)[]> {
     const { link, subjects, time } = await this.ready()
-    const own = canonicalKey(key)
-    const rows = await link.query<MarkRow>(
-      `SELECT ${MARK_COLUMNS} FROM ${link.s}.marks
-       WHERE bot = $1 AND subject = $2 AND key = $3 AND ($4::text IS NULL OR name = $4)
-         AND (until IS NULL OR until > ${time('$5')})`,
+    // With LIMIT each mark is looked up in the index, even where the planner knows nothing of the table yet.
+    const rows = await link.query<MarkRow & { nth: number }>(
+      `SELECT nth::int4, m.* FROM unnest($1::int8[], $2::int8[], $3::text[], $4::text[])
+         WITH ORDINALITY AS w(whose_bot, whose, whose_key, what, nth)
+       CROSS JOIN LATERAL (SELECT ${MARK_COLUMNS} FROM ${link.s}.marks
+         WHERE bot = whose_bot AND subject = whose AND name = what AND key = whose_key
+           AND (until IS NULL OR until > ${time('$5')}) LIMIT 1) m`,
       [
-        bot,
-        subjects.numberOf(own),
-        storedKey(own),
-        name === undefined ? null : storedText(name),
+        sought.map(({ bot }) => bot),
+        sought.map(({ key }) => subjects.numberOf(key)),
+        sought.map(({ key }) => storedKey(key)),
+        sought.map(({ name }) => storedText(name)),
         this.ready.now(),
       ],
     )
-    return marksOf(rows)
+    const found = new Map(rows.map((row) => [row.nth, markOf(row)]))
+    return sought.map((_, index) => found.get(index + 1))
   }
 }

@@ -5,6 +5,7 @@ import { Lease, SharedTimer } from '../../core/request-bound.js'
 import type { Key } from '../../core/subject.js'
 import { inBackground } from '../in-background.js'
 import { canonicalKey } from '../keys.js'
+import type { PatientMarks } from '../patient-marks.js'
 import type { Mark, MarkEntry, Marks } from '../storage.js'
 
 /** Marks per page. */
@@ -37,7 +38,7 @@ interface List {
 }
 
 export interface CopyOptions {
-  readonly from: Marks
+  readonly from: PatientMarks
   readonly to: Marks
   readonly most: number
   /** The clock for timers. */
@@ -285,7 +286,7 @@ export class MarksCopy {
     for (const key of keys) stale.delete(key)
     let marks: readonly (Mark | undefined)[]
     try {
-      marks = await Promise.all(keys.map((key) => bounded(() => from.get(bot, key, name))))
+      marks = await Promise.all(keys.map((key) => bounded(() => from.get(bot, key, name, true))))
     } catch (error) {
       for (const key of keys) stale.add(key)
       throw error

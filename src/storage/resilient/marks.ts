@@ -1,6 +1,7 @@
 import { isPromise, type MaybePromise } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
 import type { Key } from '../../core/subject.js'
+import type { PatientMarks } from '../patient-marks.js'
 import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
 import type { MarksCopy } from './copy.js'
 import { AGAIN, type Line } from './line.js'
@@ -17,7 +18,7 @@ interface MarkWrite<T> {
 
 export interface ResilientMarksOptions {
   readonly line: Line
-  readonly remote: Marks
+  readonly remote: PatientMarks
   /** The storage that holds the copy. */
   readonly local: Marks
   readonly copy: MarksCopy
@@ -29,20 +30,21 @@ export interface ResilientMarksOptions {
  * The marks of a storage that may be down. Meanwhile single marks are read from the copy; writes take effect in this process at
  * once, are queued for the storage, and are rejected to tell the caller.
  */
-export class ResilientMarks implements Marks {
+export class ResilientMarks implements PatientMarks {
   constructor(private readonly options: ResilientMarksOptions) {}
 
-  get(bot: number, key: Key, name: string): MaybePromise<Mark | undefined> {
+  get(bot: number, key: Key, name: string, patient = false): MaybePromise<Mark | undefined> {
     const { line, remote, local, copy, pending, clock } = this.options
     // What waits to be written is in force here, also while the storage answers and does not have it yet.
     const write = pending.get(bot, name, key)
     if (write !== undefined) return markLeftBy(write, clock())
     return line.ask(
-      () => remote.get(bot, key, name),
+      () => remote.get(bot, key, name, patient),
       (error) =>
         copy.knows(bot, name) && !isOfTheCaller(error)
           ? local.get(bot, key, name)
           : line.refuse('marks.get', error),
+      patient,
     )
   }
 
