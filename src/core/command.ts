@@ -7,33 +7,22 @@ type Fields = Readonly<Record<string, unknown>>
 const COMMAND = /^\/([a-zA-Z0-9_]{1,64})(?:@([a-zA-Z0-9_]{3,32}))?(?![\p{L}\p{M}\p{N}_@/<>])/u
 const SLASH = 47
 
-/** Returns the command that a message begins with, in lower case, if it is meant for the bot with that user name. */
-export function commandOf(message: Fields, username: string | undefined): string | undefined {
+/**
+ * Returns the command that a message begins with, in lower case, if it is meant for the bot with that user name.
+ *
+ * @param exact Only what grammY's `bot.command()` compares: a text, as written, that Telegram has marked as a command.
+ */
+export function commandOf(message: Fields, username: string | undefined, exact = false): string | undefined {
   const plain = typeof message.text === 'string'
   const text = plain ? message.text : message.caption
   if (typeof text !== 'string' || text.charCodeAt(0) !== SLASH) return undefined
   const length = commandLength(plain ? message.entities : message.caption_entities)
   const match = COMMAND.exec(length === undefined ? text : text.slice(0, length))
-  if (match === null) return undefined
+  if (match === null || (exact && (!plain || match[0].length !== length))) return undefined
   const recipient = match[2]
   if (recipient !== undefined && recipient.toLowerCase() !== username?.toLowerCase()) return undefined
-  return (match[1] as string).toLowerCase()
-}
-
-/**
- * Returns the command for which grammY's `bot.command()` runs, if the message is of a kind that it looks at. It compares the name
- * as written, and only reads a text that Telegram has marked as a command.
- */
-export function handledCommandOf(
-  { text, entities }: Fields,
-  username: string | undefined,
-): string | undefined {
-  const length = commandLength(entities)
-  if (typeof text !== 'string' || text.charCodeAt(0) !== SLASH || length === undefined) return undefined
-  const command = text.slice(1, length)
-  const at = command.indexOf('@')
-  if (at === -1) return command
-  return command.slice(at + 1).toLowerCase() === username?.toLowerCase() ? command.slice(0, at) : undefined
+  const name = match[1] as string
+  return exact ? name : name.toLowerCase()
 }
 
 /** The length of the `bot_command` entity at the beginning, which grammY uses, too; undefined if Telegram sent none. */

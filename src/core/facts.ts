@@ -1,5 +1,5 @@
 import type { Chat, Update, User } from '@grammyjs/types'
-import { commandOf, handledCommandOf } from './command.js'
+import { commandOf } from './command.js'
 import { contentOf } from './content.js'
 import { Digest } from './digest.js'
 import {
@@ -285,7 +285,7 @@ export class Facts {
    */
   get handledCommand(): string | undefined {
     if (this.kind !== 'message' && this.kind !== 'channel_post') return undefined
-    return handledCommandOf(this.payload, this.reading.username)
+    return commandOf(this.payload, this.reading.username, true)
   }
 
   /**
