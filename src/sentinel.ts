@@ -360,7 +360,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     if (this.counting !== undefined) return this.counting.report(query)
     throw new SentinelError(
       'option.invalid',
-      "guard.stats(): nothing was counted. Turn it on: sentinel({ stats: stats() }), with stats from 'grammy-sentinel/stats'.",
+      "guard.stats(): statistics are off. Turn them on: sentinel({ stats: stats() }), with stats from 'grammy-sentinel/stats'.",
     )
   }
 

@@ -40,7 +40,7 @@ test('a file that is not there is named, is not made, and is no migration', asyn
 
   const from = sqlite(join(folder, 'bot.db'))
   await stock(from)
-  expect(await run('bot.db', 'to.db')).toEqual([0, expect.stringContaining('All the same.')])
+  expect(await run('bot.db', 'to.db')).toEqual([0, expect.stringContaining('Source and target are equal.')])
   const to = sqlite(join(folder, 'to.db'))
   expect(await linesOf(to)).toEqual(await linesOf(from))
   await Promise.all([from.close(), to.close()])
@@ -52,7 +52,7 @@ test('a file of somebody else is left as it is', async () => {
   made.close()
   expect(await run('shop.db', 'to.db')).toEqual([
     1,
-    expect.stringMatching(/shop\.db" holds nothing of a sentinel/),
+    expect.stringMatching(/shop\.db" holds no data of a sentinel/),
   ])
   const shop = new Database(join(folder, 'shop.db'))
   expect(shop.prepare('SELECT name FROM sqlite_master').all()).toEqual([{ name: 'orders' }])
@@ -83,7 +83,7 @@ test('a source that is empty is said to be, and the right one can be moved after
       error: expect.stringMatching(/^Nothing was moved/),
     },
   ])
-  expect(await run('right.db', 'to.db')).toEqual([0, expect.stringContaining('All the same.')])
+  expect(await run('right.db', 'to.db')).toEqual([0, expect.stringContaining('Source and target are equal.')])
   expect((await run('right.db', 'to.db'))[1]).toMatch(/completed at/)
   await Promise.all([empty.close(), right.close()])
 })

@@ -56,11 +56,11 @@ describe('grammy-sentinel', () => {
 
 describe('config', () => {
   test.each([
-    [['config'], 'check or schema?'],
+    [['config'], 'Name a command: check or schema.'],
     [['config', 'chek'], '"chek" is not a command of config.'],
     [['config', 'a.json'], '"a.json" is not a command of config. Did you mean "config check a.json"?'],
     [['config', 'check'], 'Which file?'],
-    [['config', 'check', 'a.json', 'b.json'], 'One file at a time.'],
+    [['config', 'check', 'a.json', 'b.json'], 'Name one file only.'],
     [['config', 'check', '--strict', 'a.json'], "Unknown option '--strict'"],
     [['config', 'schema', 'a.json'], "Unexpected argument 'a.json'"],
   ])('%j is wrong usage', async (args, told) => {
@@ -163,7 +163,7 @@ describe('config', () => {
       expect.stringMatching(
         /^ {2}SENTINEL__DEBUNCE: .*Did you mean "SENTINEL__DEBOUNCE"\? .*\[option\.unknown\]$/,
       ),
-      '  SENTINEL__STORAGE: can be given in code only. [option.invalid]',
+      '  SENTINEL__STORAGE: can only be set in code. [option.invalid]',
     ])
     expect(err).not.toContain('s3cret')
   })
@@ -175,7 +175,7 @@ describe('config', () => {
       SENTINEL__DEBOUNCE__WINDOW: '2s',
     })
     expect(code).toBe(1)
-    expect(err).toMatch(/^half\.json: 1 problem\n {2}debounce\.on: only messages are gathered\./)
+    expect(err).toMatch(/^half\.json: 1 problem\n {2}debounce\.on: only messages are collected\./)
   })
 
   test('check tells where JSON breaks off, and which file cannot be read', async () => {
@@ -183,7 +183,7 @@ describe('config', () => {
     expect(broken).toEqual({
       code: 1,
       out: '',
-      err: 'broken.json: 1 problem\n  line 2, column 12: JSON breaks off here. Look before it, too. [option.invalid]\n',
+      err: 'broken.json: 1 problem\n  line 2, column 12: the JSON is invalid here. Check what precedes it, too. [option.invalid]\n',
     })
     const missing = await run(['config', 'check', 'missing.json'])
     expect(missing.code).toBe(1)

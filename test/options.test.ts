@@ -249,7 +249,7 @@ describe('a wrong option is told with its path, its value and the mend', () => {
     [
       'a subject that is not an id',
       { exempt: { owner: 0.5 } },
-      'subject.invalid exempt.owner: 0.5 is no Telegram id. Pass the number, such as ctx.from.id or ctx.chat.id.',
+      'subject.invalid exempt.owner: 0.5 is not a Telegram id. Pass the number, such as ctx.from.id or ctx.chat.id.',
     ],
     [
       'a subject of a kind that there is not',
@@ -259,7 +259,7 @@ describe('a wrong option is told with its path, its value and the mend', () => {
     [
       'a chat for an owner',
       { exempt: { owner: -100 } },
-      'subject.invalid exempt.owner: -100 is not a user id; it is that of a chat. Say subject.chat(-100) for the place, subject.sender(-100) for the chat as a writer.',
+      'subject.invalid exempt.owner: -100 is the id of a chat, not of a user. Pass subject.chat(-100) for the place, or subject.sender(-100) for the chat as a sender.',
     ],
     [
       'a stand-in for many as one to let off',
@@ -279,12 +279,12 @@ describe('a wrong option is told with its path, its value and the mend', () => {
           { name: 'day', limit: '1/1s' },
         ],
       },
-      'limit.duplicate throttle[1].name: "day" is the name of throttle[0] already. Give it another, such as "day2".',
+      'limit.duplicate throttle[1].name: "day" is already the name of throttle[0]. Choose another, such as "day2".',
     ],
     [
       'two limits that are named after one scope',
       { throttle: [{ limit: '9/1d' }, { limit: '1/1s', scope: 'user' }] },
-      'limit.duplicate throttle[1].name: "user" is the name of throttle[0] already. Give it another, such as "user2".',
+      'limit.duplicate throttle[1].name: "user" is already the name of throttle[0]. Choose another, such as "user2".',
     ],
     [
       'an unknown option',
@@ -354,7 +354,7 @@ describe('a wrong option is told with its path, its value and the mend', () => {
     [
       'two texts for limits of one scope',
       { throttle: ['1/s', '9/1d'] },
-      'limit.duplicate throttle[1].name: "user" is the name of throttle[0] already. Give it another, such as "user2".',
+      'limit.duplicate throttle[1].name: "user" is already the name of throttle[0]. Choose another, such as "user2".',
     ],
     [
       'true where options turn it on',
@@ -400,12 +400,12 @@ describe('a wrong option is told with its path, its value and the mend', () => {
           { key: () => 1, limit: '1/1s' },
         ],
       },
-      "option.invalid throttle[1].name: a limit with a key of its own needs a name, such as name: 'tenant'.",
+      "option.invalid throttle[1].name: a limit with its own key needs a name, such as name: 'tenant'.",
     ],
     [
       'a debounce that can do nothing',
       { debounce: { mode: 'trailing' } },
-      "option.invalid debounce.window: trailing without one. Say how long, such as window: '1s'.",
+      "option.invalid debounce.window: trailing needs a window, such as window: '1s'.",
     ],
     ['no options at all', null, 'option.invalid options: null is wrong; it must be an object of options.'],
     ['a list of options', [], 'option.invalid options: an array is wrong; it must be an object of options.'],
@@ -630,9 +630,9 @@ describe('fromEnv', () => {
     ],
     [
       { SENTINEL__STORAGE: 'redis://me:s3cret@host' },
-      'option.invalid SENTINEL__STORAGE: can be given in code only.',
+      'option.invalid SENTINEL__STORAGE: can only be set in code.',
     ],
-    [{ SENTINEL__CLOCK: 's3cret' }, 'option.invalid SENTINEL__CLOCK: can be given in code only.'],
+    [{ SENTINEL__CLOCK: 's3cret' }, 'option.invalid SENTINEL__CLOCK: can only be set in code.'],
     [
       { SENTINEL__THROTTLE__LIMIT: '20' },
       /^limit\.invalid SENTINEL__THROTTLE__LIMIT: "20" is not a limit\. Write /,
@@ -758,7 +758,7 @@ describe('fromJson', () => {
   ]
   test.each(broken)('tells where %j breaks off', (text, line, column) => {
     expect(refusal(() => fromJson(text))).toBe(
-      `option.invalid line ${line}, column ${column}: JSON breaks off here. Look before it, too.`,
+      `option.invalid line ${line}, column ${column}: the JSON is invalid here. Check what precedes it, too.`,
     )
   })
 

@@ -163,7 +163,7 @@ describe('ctx.sentinel behind a guard of the handler', () => {
     })
     expect(await left(made)).toMatchObject({ user: 9, uploads: 2, inner: 4 })
     expect(warned).toEqual([
-      'limit.unknown: ctx.sentinel.refund: no limit is named "uplods", so nothing was given back. Did you mean "uploads"? The limit of a handler is known once an update has come to it.',
+      'limit.unknown: ctx.sentinel.refund: no limit is named "uplods", so nothing was refunded. Did you mean "uploads"? The limit of a handler is known once an update has reached it.',
     ])
   })
 
@@ -193,7 +193,7 @@ describe('ctx.sentinel behind a guard of the handler', () => {
       await made.says(OWNER, 'hello')
       expect(warned).toEqual(
         Array(times).fill(
-          'limit.unknown: ctx.sentinel.remaining: no limit is named "usr", so nothing is known to be left. Did you mean "user"? The limit of a handler is known once an update has come to it.',
+          'limit.unknown: ctx.sentinel.remaining: no limit is named "usr", so what remains is unknown. Did you mean "user"? The limit of a handler is known once an update has reached it.',
         ),
       )
     },

@@ -104,7 +104,7 @@ describe('peek and reset', () => {
       code: 'limit.unknown',
       message: expect.stringMatching(
         new RegExp(
-          `^${word}: there is no limit "users"\\. Did you mean "user"\\? Limits: user, user.inline.* once an update has come to it`,
+          `^${word}: there is no limit "users"\\. Did you mean "user"\\? Limits: user, user.inline.* once an update has reached it`,
         ),
       ),
     })

@@ -63,17 +63,14 @@ describe('roles', () => {
     expect(await guard.storage.marks.get(43, userKey(ALICE), 'role:vip')).toBeDefined()
   })
 
-  test.each([[''], ['x'.repeat(65)], [undefined], [5], [['vip']]])(
-    '%j is not a name of a role',
-    async (role) => {
-      const guard = sentinel()
-      const wrong = role as string
-      for (const done of [guard.grant(1, wrong), guard.revoke(1, wrong), guard.hasRole(1, wrong)]) {
-        await expect(done).rejects.toThrow(SentinelError)
-        await expect(done).rejects.toMatchObject({ code: 'option.invalid' })
-      }
-    },
-  )
+  test.each([[''], ['x'.repeat(65)], [undefined], [5], [['vip']]])('%j is not a role name', async (role) => {
+    const guard = sentinel()
+    const wrong = role as string
+    for (const done of [guard.grant(1, wrong), guard.revoke(1, wrong), guard.hasRole(1, wrong)]) {
+      await expect(done).rejects.toThrow(SentinelError)
+      await expect(done).rejects.toMatchObject({ code: 'option.invalid' })
+    }
+  })
 
   test('the longest name, and any text', async () => {
     const guard = sentinel()

@@ -13,7 +13,7 @@ export const config: Command = {
     'Usage: grammy-sentinel config check FILE [--env]',
     '       grammy-sentinel config schema',
     '',
-    'check   Reads options from a JSON file and shows each value and where it comes from, or all that is wrong.',
+    'check   Reads options from a JSON file and shows each value with its source, or lists every problem.',
     '        --env lets environment variables (SENTINEL__THROTTLE__LIMIT=20/1m) override the file.',
     'schema  Prints the JSON Schema of the options, for editors.',
     '',
@@ -29,7 +29,7 @@ export const config: Command = {
         terminal.out(readFileSync(new URL('../options.schema.json', import.meta.url), 'utf8').trimEnd())
         return 0
       default:
-        throw new UsageError(name === undefined ? 'check or schema?' : unknown(name))
+        throw new UsageError(name === undefined ? 'Name a command: check or schema.' : unknown(name))
     }
   },
 }
@@ -49,7 +49,7 @@ async function check(args: readonly string[], terminal: Terminal): Promise<numbe
   })
   const [path, ...others] = positionals
   if (path === undefined) throw new UsageError('Which file?')
-  if (others.length > 0) throw new UsageError('One file at a time.')
+  if (others.length > 0) throw new UsageError('Name one file only.')
 
   const file = readFile(path)
   const env = values.env ? readEnv(terminal.env, 'SENTINEL') : { options: {}, problems: [] }

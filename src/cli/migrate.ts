@@ -22,10 +22,10 @@ export const migrate: Command = {
     'Usage: grammy-sentinel migrate --from URL --to URL [options]',
     '',
     'Copies marks (blocks, registration, roles), users and values (sessions, preferences) page by page, then compares counts and',
-    'checksums. If it is interrupted, run it again: it resumes where it stopped. What limits have counted is not moved.',
+    'checksums. If it is interrupted, run it again: it resumes where it stopped. The counts of limits are not moved.',
     '',
     '        --from URL          the source: redis://…, rediss://…, postgres://… or sqlite:FILE (default: the variable MIGRATE_FROM)',
-    '        --to URL            the target, written likewise (default: the variable MIGRATE_TO).',
+    '        --to URL            the target, in the same form (default: the variable MIGRATE_TO).',
     '                            Prefer the variables where a URL has a password: others on the machine can see arguments.',
     '                            A node of a Redis Cluster stands for the whole cluster. Name several nodes with commas between',
     '                            them: redis://user:password@host:6379,host:6380',
@@ -34,7 +34,7 @@ export const migrate: Command = {
     '        --batch N           items read and written at a time, 1 to 1,000 (default: 500)',
     '        --name NAME         names the checkpoint; needed where several sources are moved into one target',
     '        --restart           starts over instead of resuming an interrupted run',
-    '        --again             repeats a completed migration: copies what differs by now',
+    '        --again             repeats a completed migration: copies what has changed since',
     '        --mirror            deletes from the target what the source does not have',
     '        --merge             copies into a target that is not empty, replacing what has the same name',
     '        --json              prints the result as JSON',
@@ -63,8 +63,8 @@ export const migrate: Command = {
     })
     const source = values.from ?? terminal.env.MIGRATE_FROM
     const target = values.to ?? terminal.env.MIGRATE_TO
-    if (source === undefined || source === '') throw new UsageError('Where from? Pass --from URL.')
-    if (target === undefined || target === '') throw new UsageError('Where to? Pass --to URL.')
+    if (source === undefined || source === '') throw new UsageError('The source is missing. Pass --from URL.')
+    if (target === undefined || target === '') throw new UsageError('The target is missing. Pass --to URL.')
     if (!/^\d{1,4}$/.test(values.batch)) throw new UsageError('--batch takes a whole number from 1 to 1000.')
     const open = new Set<Storage>()
     const stop = new AbortController()
@@ -113,11 +113,11 @@ async function storageAt(
   schema: string | undefined,
 ): Promise<Storage> {
   if (REDIS.test(url)) {
-    if (schema !== undefined) throw new UsageError(`--${what}-schema is for Postgres. Say --${what}-prefix.`)
+    if (schema !== undefined) throw new UsageError(`--${what}-schema is for Postgres. Pass --${what}-prefix.`)
     return redisAt(url, what, prefix === undefined ? {} : { prefix })
   }
   if (/^postgres(ql)?:\/\//.test(url)) {
-    if (prefix !== undefined) throw new UsageError(`--${what}-prefix is for Redis. Say --${what}-schema.`)
+    if (prefix !== undefined) throw new UsageError(`--${what}-prefix is for Redis. Pass --${what}-schema.`)
     const { postgres } = await import('../storage/postgres/index.js')
     const options = schema === undefined ? {} : { schema }
     // Checks URL and schema, so that an invalid schema is reported before anything else.
@@ -214,7 +214,7 @@ function isEmpty({ steps }: Migration): boolean {
 }
 
 const EMPTY =
-  'Nothing was moved: the source is empty. Is it the right one? --from-prefix (Redis) and --from-schema (Postgres) name another place.'
+  'Nothing was moved: the source is empty. Check --from, and --from-prefix (Redis) or --from-schema (Postgres).'
 
 /** The result as data. An empty source is reported as an error, since nothing was verified. */
 function told(migration: Migration): object {
@@ -225,8 +225,8 @@ function table(migration: Migration): string {
   const { verified, copied, steps } = migration
   const rows = steps.map(({ step, count, checksum, verified: same, extra, removed }) => {
     const more = [
-      ...(extra > 0 ? [`${extra} only in the target (--mirror takes them away)`] : []),
-      ...(removed > 0 ? [`${removed} taken away`] : []),
+      ...(extra > 0 ? [`${extra} only in the target (--mirror deletes them)`] : []),
+      ...(removed > 0 ? [`${removed} deleted`] : []),
     ]
     return [step.replace(/\p{C}/gu, ' '), String(count), checksum, same ? 'same' : 'DIFFERS', more.join(', ')]
   })
@@ -243,7 +243,7 @@ function table(migration: Migration): string {
   )
   if (isEmpty(migration)) return [...lines, EMPTY].join('\n')
   const verdict = verified
-    ? 'All the same.'
-    : 'Something differs: it was written while it was moved. Stop whoever writes, and run it again.'
+    ? 'Source and target are equal.'
+    : 'Source and target differ: one of them was written to during the move. Stop all writers, and run this command again.'
   return [...lines, `${copied} items copied. ${verdict}`].join('\n')
 }

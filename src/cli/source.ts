@@ -8,7 +8,7 @@ import { SentinelError } from '../core/errors.js'
 /** Rejects a file that does not exist or was not written by a sentinel. */
 export async function checkFile(path: string): Promise<void> {
   const name = JSON.stringify(path)
-  if (!existsSync(path)) throw nothing(`--from: there is no file ${name}. Look at its path.`)
+  if (!existsSync(path)) throw nothing(`--from: there is no file ${name}. Check the path.`)
   const [{ openDatabase }, { failureOf }] = await Promise.all([
     import('../storage/sqlite/driver.js'),
     import('../storage/sqlite/link.js'),
@@ -27,7 +27,7 @@ export async function checkFile(path: string): Promise<void> {
   } catch (error) {
     throw failureOf(error)
   }
-  if (!isOurs) throw nothing(`--from: ${name} holds nothing of a sentinel. Is it the right file?`)
+  if (!isOurs) throw nothing(`--from: ${name} holds no data of a sentinel. Check the path.`)
 }
 
 /** Rejects a schema that does not exist. */
@@ -43,7 +43,7 @@ export async function checkSchema(url: string, schema = 'grammy_sentinel'): Prom
     await link.close()
   }
   throw nothing(
-    `--from: that database has nothing of a sentinel in schema ${JSON.stringify(schema)}. Is it the right one? --from-schema names another.`,
+    `--from: the database has no data of a sentinel in schema ${JSON.stringify(schema)}. Pass another schema by --from-schema.`,
   )
 }
 

@@ -13,7 +13,7 @@ export const sql: Command = {
     'role that may create a schema, and open the storage with { migrate: false }.',
     '',
     '        --schema  the schema to put them in (default: grammy_sentinel)',
-    '        --from    the version that is installed already (default: 0, nothing is)',
+    '        --from    the version that is installed already (default: 0, none)',
     '',
     'Exit codes: 0 printed, 2 wrong usage.',
   ].join('\n'),

@@ -12,7 +12,7 @@ export const telegram: Command = {
     'Usage: grammy-sentinel telegram [--port PORT] [--host ADDRESS] [--host-name NAME]... [--bot USERNAME]...',
     '                                [--clock real|virtual] [--limits] [--json]',
     '',
-    'Serves the Bot API and, under /control, an API that creates people and chats, lets people act and tells what bots did.',
+    'Serves the Bot API and, under /control, an API that creates people and chats, lets people act and reports what bots did.',
     'It runs until it is interrupted (Ctrl+C) or terminated, and then forgets everything.',
     '',
     '        --port       the port to listen on (default: 8081); 0 takes any free one',
@@ -23,9 +23,9 @@ export const telegram: Command = {
     '        --limits     answers 429 to bots that send faster than Telegram allows',
     '        --json       prints its URLs and tokens as one line of JSON',
     '',
-    `The control API asks for a token: the one in the variable ${TOKEN} (16 characters or more), else one that is made and printed.`,
+    `The control API requires a token: the one in the variable ${TOKEN} (16 characters or more), or else a generated one, which is printed.`,
     '',
-    'Exit codes: 0 ended when told to, 1 could not listen, 2 wrong usage.',
+    'Exit codes: 0 stopped on request, 1 could not listen, 2 wrong usage.',
   ].join('\n'),
   async run(args, terminal) {
     const { values } = parseArgs({

@@ -17,14 +17,14 @@ export function checkedClock<C extends Clock | undefined>(clock: C, what: string
   } catch (cause) {
     throw wrong(what, 'it throws', cause)
   }
-  if (typeof now !== 'number' || !Number.isFinite(now)) throw wrong(what, `it tells ${shown(now)}`)
+  if (typeof now !== 'number' || !Number.isFinite(now)) throw wrong(what, `it returned ${shown(now)}`)
   return clock
 }
 
 function wrong(what: string, problem: string, cause?: unknown): SentinelError {
   return new SentinelError(
     'option.invalid',
-    `${what}: ${problem}, and not the time in milliseconds since 1970. Pass Date.now, or leave it out.`,
+    `${what}: ${problem}; it must return milliseconds since 1970. Pass Date.now, or leave it out.`,
     ...(cause === undefined ? [] : [{ cause }]),
   )
 }

@@ -65,7 +65,7 @@ export function checkedPermission(text: unknown, what: string): string {
   if (isPermission(text)) return text
   throw new SentinelError(
     'option.invalid',
-    `${what}: ${shown(text)} is not a permission. Name it with parts of letters, digits, - and _, such as 'orders.refund'; patterns belong into roles.`,
+    `${what}: ${shown(text)} is not a permission. Name it with parts of letters, digits, - and _, such as 'orders.refund'; patterns belong in roles.`,
   )
 }
 
@@ -79,7 +79,7 @@ export function unknownPermission(roles: Roles, permission: string, what: string
     known.length === 0 ? ' No role allows anything.' : ` Permissions: ${known.slice(0, 20).join(', ')}.`
   return new SentinelError(
     'permission.unknown',
-    `${what}: no role allows ${shown(permission)}, so nobody may.${hint}${list} Add it to a role: roles: { admin: { allow: [${shown(permission)}] } }.`,
+    `${what}: no role allows ${shown(permission)}, so nobody has it.${hint}${list} Add it to a role: roles: { admin: { allow: [${shown(permission)}] } }.`,
   )
 }
 

@@ -33,7 +33,7 @@ export function later<M>(what: string, load: () => Promise<M>): Later<M> {
           loading = undefined
           throw new SentinelError(
             'module.failed',
-            `${what}: its part of grammy-sentinel could not be loaded. Deploy all files of the package, or what the bundler made of them.`,
+            `${what}: its part of grammy-sentinel could not be loaded. Deploy all files of the package, or the whole output of the bundler.`,
             { cause: error },
           )
         },

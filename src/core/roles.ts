@@ -176,7 +176,7 @@ export class Roles {
       const circle = [...way.slice(way.indexOf(name)), name]
       throw new SentinelError(
         'role.cycle',
-        `roles.${circle[0]}.extends: it extends itself: ${circle.join(' → ')}. Take one of these links away.`,
+        `roles.${circle[0]}.extends: it extends itself: ${circle.join(' → ')}. Remove one of these links.`,
       )
     }
     const inherited = (this.roles.get(name)?.extends ?? []).flatMap((each) =>
@@ -206,7 +206,7 @@ export function checkedRole(role: unknown): string {
   if (typeof role === 'string' && role !== '' && role.length <= MOST_ROLE) return role
   throw new SentinelError(
     'option.invalid',
-    `role: ${shown(role)} is not a name of a role. Pass a text of 1 to ${MOST_ROLE} characters, such as 'moderator'.`,
+    `role: ${shown(role)} is not a role name. Pass a text of 1 to ${MOST_ROLE} characters, such as 'moderator'.`,
   )
 }
 

@@ -160,7 +160,7 @@ export function keySubject(key: Key): SubjectRef {
   if (ref !== undefined && (typeof key === 'string' || refKey(ref) === key)) return ref
   throw new SentinelError(
     'subject.invalid',
-    `subject: ${shown(text)} stands for no subject. Texts look like "u1234567", "c-100123", "s-100123".`,
+    `subject: ${shown(text)} does not name a subject. Texts look like "u1234567", "c-100123", "s-100123".`,
   )
 }
 
@@ -288,13 +288,13 @@ function checkedSign(kind: PlainKind, id: number, what: string): number {
   if (kind === 'user' && id < 0) {
     throw new SentinelError(
       'subject.invalid',
-      `${what}: ${id} is not a user id; it is that of a chat. Say subject.chat(${id}) for the place, subject.sender(${id}) for the chat as a writer.`,
+      `${what}: ${id} is the id of a chat, not of a user. Pass subject.chat(${id}) for the place, or subject.sender(${id}) for the chat as a sender.`,
     )
   }
   if (kind === 'sender' && id > 0) {
     throw new SentinelError(
       'subject.invalid',
-      `${what}: ${id} is not an id of a channel or group; those are below zero. Say subject.user(${id}) for a user.`,
+      `${what}: ${id} is not the id of a channel or group, which is negative. Pass subject.user(${id}) for a user.`,
     )
   }
   return id
@@ -318,7 +318,7 @@ function checkedId(id: unknown, what: string): number {
   if (isId(id)) return id
   throw new SentinelError(
     'subject.invalid',
-    `${what}: ${shown(id)} is no Telegram id. Pass the number, such as ctx.from.id or ctx.chat.id.`,
+    `${what}: ${shown(id)} is not a Telegram id. Pass the number, such as ctx.from.id or ctx.chat.id.`,
   )
 }
 
@@ -334,7 +334,7 @@ function checkedOwn(name: unknown): string {
   if (isOwnName(name)) return name
   throw new SentinelError(
     'subject.invalid',
-    `subject.own: ${shown(name)} is not a key. Pass a text of 1 to ${OWN_KEY_LENGTH} characters without halves of any.`,
+    `subject.own: ${shown(name)} is not a key. Pass a text of 1 to ${OWN_KEY_LENGTH} characters without lone surrogates.`,
   )
 }
 

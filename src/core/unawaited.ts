@@ -7,7 +7,7 @@ import { shown } from './show.js'
  * but its rejection must be handled: an unhandled rejection would end the process.
  */
 
-const AT_ONCE = 'It is read at once: look up before, in a middleware of yours, what takes time.'
+const AT_ONCE = 'The result is used at once: look up anything slow earlier, in your own middleware.'
 
 /** Returns whether a value is a promise. If so, its rejection is passed to `failed`, as it would otherwise end the process. */
 export function unawaited(given: unknown, failed: (error: unknown) => void = () => undefined): boolean {
@@ -23,7 +23,7 @@ export function shownAnswer(given: unknown): string {
 
 /** Creates the error for a callback that returned a promise in place of a value. */
 export function promised(what: string, code: SentinelErrorCode = 'option.invalid'): SentinelError {
-  return new SentinelError(code, `${what}: it gave a promise. ${AT_ONCE}`)
+  return new SentinelError(code, `${what}: it returned a promise. ${AT_ONCE}`)
 }
 
 /**
@@ -37,5 +37,5 @@ export function isAsync(given: unknown): boolean {
 /** Rejects async functions. @throws SentinelError `option.invalid`. */
 export function refuseAsync(given: unknown, what: string): void {
   if (!isAsync(given)) return
-  throw new SentinelError('option.invalid', `${what}: an async function. ${AT_ONCE}`)
+  throw new SentinelError('option.invalid', `${what}: it is an async function. ${AT_ONCE}`)
 }

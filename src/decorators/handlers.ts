@@ -44,7 +44,7 @@ export function handlers<C extends Context = Context>(instance: object): Compose
   if (members.length === 0) {
     throw new SentinelError(
       'handler.invalid',
-      `handlers: ${nameOf(instance)} handles nothing. Put a registrar such as @command('buy') on a method, and pass an instance; what is static is handled by handlers(TheClass).`,
+      `handlers: ${nameOf(instance)} has no handlers. Put a registrar such as @command('buy') on a method, and pass an instance; for static methods pass the class.`,
     )
   }
   const composer = new Composer<Context>()

@@ -45,7 +45,7 @@ type Checked<Given extends Context, H> = H extends (ctx: infer X, next: NextFunc
     ? unknown
     : Fits<Given, X> extends true
       ? unknown
-      : { readonly 'this handler takes another context than it is registered for': never }
+      : { readonly 'this handler takes a context other than the one it is registered for': never }
   : { readonly 'a handler takes a context and next': never }
 
 type Held<Given extends Context, Target, Key> = Key extends keyof Target

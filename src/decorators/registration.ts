@@ -63,7 +63,7 @@ export function register(
     return undefined
   }
   if (!isDecoration(second) || (second.kind !== 'method' && second.kind !== 'field')) {
-    const kind = isDecoration(second) ? `a ${second.kind}` : 'what is not a member of a class'
+    const kind = isDecoration(second) ? `a ${second.kind}` : 'something other than a class member'
     throw misplaced(what, kind)
   }
   const { name: key, access, metadata, private: isPrivate = false } = second
@@ -119,7 +119,7 @@ function registerLegacy(
 function misplaced(what: string, kind: string): SentinelError {
   return new SentinelError(
     'handler.invalid',
-    `${what}: it stands on ${kind}, which handles no updates. Put it on a method, or on a field that holds a function.`,
+    `${what}: it decorates ${kind}, which handles no updates. Put it on a method, or on a field that holds a function.`,
   )
 }
 
@@ -255,6 +255,6 @@ function undecorated(
   const owner = typeof instance === 'function' ? instance : instance.constructor
   return new SentinelError(
     'handler.undecorated',
-    `handlers: ${owner.name}.${nameOfKey(key)} overrides what handles ${registration.label}, and has no registrar such as @${registration.label.split(':')[0]} itself: neither guards nor registrations are inherited. Decorate it, too, or call the one of the base class from it.`,
+    `handlers: ${owner.name}.${nameOfKey(key)} overrides the handler of ${registration.label}, and has no registrar such as @${registration.label.split(':')[0]} itself: neither guards nor registrations are inherited. Decorate it too, or give it another name.`,
   )
 }

@@ -40,7 +40,7 @@ export type Node =
  */
 export function compile(hook: Hook<never>, point: string, usual: string, depth = 0): Node {
   const given: unknown = hook
-  if (depth > DEEPEST) throw wrong(point, given, 'has more than 32 hooks in one another')
+  if (depth > DEEPEST) throw wrong(point, given, 'nests hooks more than 32 deep')
   if (typeof given === 'function')
     return leafOf(given as HookFunction<unknown>, undefined, undefined, usual, point)
   if (typeof given !== 'object' || given === null || Array.isArray(given)) throw wrong(point, given)
@@ -79,7 +79,7 @@ function specOf(spec: Readonly<Record<string, unknown>>, usual: string, point: s
     )
   }
   const { run, name, timeout } = spec
-  if (typeof run !== 'function') throw wrong(point, run, 'is no "run"; it must be a function')
+  if (typeof run !== 'function') throw wrong(point, run, 'is not a "run"; it must be a function')
   if (name !== undefined && (typeof name !== 'string' || name === '' || name.length > MOST_NAME)) {
     throw wrong(point, name, `is not a name; it must be a text of 1 to ${MOST_NAME} characters`)
   }
@@ -94,7 +94,7 @@ function leafOf(
   point: string,
 ): Leaf {
   const ms = timeout === undefined ? TIMEOUT : parseDuration(timeout as number, `hooks.${point}.timeout`)
-  if (ms < 1) throw wrong(point, timeout, 'is not a time-out; it must be 1 ms or more')
+  if (ms < 1) throw wrong(point, timeout, 'is not a timeout; it must be 1 ms or more')
   return { kind: 'leaf', run, name: name ?? nameOf(run, usual), timeout: ms }
 }
 
@@ -107,7 +107,7 @@ function nameOf(given: { readonly name: string }, usual: string): string {
 function wrong(
   point: string,
   given: unknown,
-  why = 'is not a hook; pass a function, { run, name, timeout }, or what hooks.chain() and the like make',
+  why = 'is not a hook; pass a function, { run, name, timeout }, or the result of hooks.chain() and the like',
 ): SentinelError {
   return new SentinelError('option.invalid', `hooks.${point}: ${shown(given)} ${why}.`)
 }

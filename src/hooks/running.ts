@@ -150,7 +150,7 @@ export class Occasion {
       const callOff = this.running.timers.after(leaf.timeout, () => {
         const error = new SentinelError(
           'hook.timeout',
-          `hooks.${this.point}: "${leaf.name}" took longer than ${leaf.timeout} ms; it is not waited for. Make it quicker, give it a longer timeout, or send it to the background.`,
+          `hooks.${this.point}: "${leaf.name}" took longer than ${leaf.timeout} ms and is no longer waited for. Make it faster, raise its timeout, or run it in the background.`,
         )
         run.abort(error)
         reject(error)

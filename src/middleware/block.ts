@@ -211,7 +211,7 @@ export function acting(given: Key, verb: 'register' | 'allow' | 'grant'): Key {
   if (subject.kind === 'user' || subject.kind === 'sender') return given
   throw new SentinelError(
     'subject.invalid',
-    `${verb}: a subject of kind "${subject.kind}" never acts, so nothing looks it up. Pass a user or subject.sender(id). For one chat give a role: guard.grant(id, 'verified', { chat }).`,
+    `${verb}: a subject of kind "${subject.kind}" never acts, so this would have no effect. Pass a user or subject.sender(id). For a single chat, grant a role: guard.grant(id, 'verified', { chat }).`,
   )
 }
 

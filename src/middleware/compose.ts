@@ -86,10 +86,7 @@ function fused<C extends Context>(
   const guard = (first: unknown, second: unknown, third: unknown): unknown => {
     if (typeof second !== 'function') return positioned(guards, first, second, third)
     if (typeof first === 'function') {
-      throw new SentinelError(
-        'handler.invalid',
-        `${label}: it guards one handler at a time, and was given two.`,
-      )
+      throw new SentinelError('handler.invalid', `${label}: it guards one handler, but was given two.`)
     }
     return inPlace.run(first as unknown as Context, second as NextFunction)
   }

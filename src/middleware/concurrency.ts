@@ -46,7 +46,7 @@ export const concurrencyOptions = z.strictObject({
   wait: option(span, 'How long an update waits before it is refused.', '30s'),
   deadline: option(
     span,
-    'How long handlers may keep others waiting. Then the next update is let in beside them.',
+    'How long handlers may keep others waiting. Then the next update is admitted beside them.',
     '1m',
   ),
   maxWaiting: option(z.int(COUNT).min(0, COUNT), 'How many may wait in total, in this process.', 10_000),
@@ -180,7 +180,7 @@ export function checkConcurrency(
     if (taken.has(own)) {
       throw new SentinelError(
         'limit.duplicate',
-        `${what}.name: "${own}" is the name of another already. Give it one of its own, such as "${own}2".`,
+        `${what}.name: "${own}" is already the name of another. Choose another name, such as "${own}2".`,
       )
     }
     taken.add(own)

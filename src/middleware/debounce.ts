@@ -208,23 +208,25 @@ export function readDebounce(given: Duration | DebounceOptions, what = 'debounce
   const wrong = (option: string, problem: string): SentinelError =>
     new SentinelError('option.invalid', `${what}.${option}: ${problem}`)
   if (window === undefined && (mode !== undefined || albums === undefined)) {
-    throw wrong('window', `${mode ?? 'debounce'} without one. Say how long, such as window: '1s'.`)
+    throw wrong('window', `${mode ?? 'debounce'} needs a window, such as window: '1s'.`)
   }
   if (mode !== 'leading') {
     const lost = LEADING_ONLY.find((option) => options[option] !== undefined)
-    if (lost !== undefined) throw wrong(lost, `only mode: 'leading' refuses anything. Leave it out.`)
+    if (lost !== undefined) throw wrong(lost, `it applies to mode: 'leading' only. Leave it out.`)
     if (on?.some((activity) => activity !== 'message')) {
-      throw wrong('on', `only messages are gathered. Leave it out, or add another debounce for the rest.`)
+      throw wrong('on', `only messages are collected. Leave it out, or add another debounce for the rest.`)
     }
   }
   if (mode !== 'trailing' && albums === undefined) {
     const lost = HOLDING_ONLY.find((option) => options[option] !== undefined)
-    if (lost !== undefined)
-      throw wrong(lost, `only mode: 'trailing' and albums hold anything back. Leave it out.`)
+    if (lost !== undefined) throw wrong(lost, `it applies to mode: 'trailing' and albums only. Leave it out.`)
   }
   const quiet = Math.max(mode === 'trailing' ? (window ?? 0) : 0, albums ?? 0)
   if (maxWait !== undefined && maxWait < quiet) {
-    throw wrong('maxWait', `${maxWait} ms is shorter than the ${quiet} ms of quiet it bounds. Raise it.`)
+    throw wrong(
+      'maxWait',
+      `${maxWait} ms is shorter than the pause of ${quiet} ms that ends a burst. Raise it.`,
+    )
   }
   const patience = (ms: Ms): Patience => ({ quiet: ms, most: maxWait ?? MOST_WAITS * quiet })
   return {

@@ -39,7 +39,7 @@ export function fuse<Own extends Pick<Composer<never>, 'middleware'>>(composer: 
   if (!isComposer(composer)) {
     throw new SentinelError(
       'option.invalid',
-      `fuse: ${shown(composer)} is not a composer. Pass a Bot or a Composer of grammY's.`,
+      `fuse: ${shown(composer)} is not a composer. Pass a Bot or a Composer of grammY.`,
     )
   }
   if (fused.has(composer)) return composer

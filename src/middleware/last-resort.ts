@@ -30,7 +30,7 @@ export class LastResort {
       const { guard, limit, ms } = told as OverdueEvent
       this.once(`${guard}.${limit}`, () =>
         console.warn(
-          `grammy-sentinel: a handler kept others waiting at ${guard}.${limit} for ${ms} ms; the next was let in beside it.`,
+          `grammy-sentinel: a handler kept others waiting at ${guard}.${limit} for ${ms} ms; the next was admitted beside it.`,
         ),
       )
     }

@@ -185,7 +185,7 @@ function noRoster(unused: boolean): SentinelError {
     'option.invalid',
     unused
       ? 'membership.reconcile: the guard is not in use. Call bot.use(guard) first.'
-      : 'membership.reconcile: nobody keeps who belongs to which chat. Turn that on: membership: { roster: true }.',
+      : 'membership.reconcile: the members of chats are not stored. Turn that on: membership: { roster: true }.',
   )
 }
 

@@ -67,7 +67,7 @@ const options = z.strictObject({
   timeout: option(duration, 'How long an update waits for the limiter.', '250ms'),
   onFailure: option(
     z.enum(['open', 'closed']),
-    'When the limiter fails: open lets pass, closed refuses.',
+    'When the limiter fails: open admits, closed refuses.',
     'open',
   ),
 })

@@ -176,13 +176,14 @@ export function createServices(options: ServicesOptions): Services {
     },
     forEveryBot(what, operation) {
       const aside = (bot: KnownBot): void => {
-        if (!background.run(what, async () => operation(bot))) failed(new Error('too much under way'), what)
+        if (!background.run(what, async () => operation(bot)))
+          failed(new Error('too much work in progress'), what)
       }
       for (const bot of bots.all()) aside(bot)
       if (bots.stage(aside)) return
       throw new SentinelError(
         'bot.unknown',
-        'This sentinel has not met its bot yet, and too much waits for it. Call await guard.install(bot) first.',
+        'This sentinel does not know its bot yet, and too many calls wait for it. Call await guard.install(bot) first.',
       )
     },
     warn(code, message) {

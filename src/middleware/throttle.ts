@@ -227,14 +227,14 @@ export function readThrottle(options: LimitInput | ThrottleOptions, what = 'thro
   ) {
     throw new SentinelError(
       'option.invalid',
-      `${what}.algorithm: "sliding-log" keeps a time stamp a unit, so costs are whole numbers known beforehand. Use 'sliding-counters' or 'bucket'.`,
+      `${what}.algorithm: "sliding-log" stores one timestamp per unit, so costs must be fixed whole numbers. Use 'sliding-counters' or 'bucket'.`,
     )
   }
   const { limit, cost } = settings
   if (typeof limit !== 'function' && typeof cost === 'number' && cost > capacityOf(limit)) {
     throw new SentinelError(
       'option.invalid',
-      `${what}.cost: ${cost} is more than the ${capacityOf(limit)} that may ever come at once: nothing would pass. Lower it, or raise burst.`,
+      `${what}.cost: ${cost} is more than the limit ever allows at once (${capacityOf(limit)}), so nothing would pass. Lower it, or raise burst.`,
     )
   }
   adaptationOf(settings, what)
@@ -247,11 +247,11 @@ function adaptationOf(settings: Settings, what = 'throttle'): Adaptation | undef
   if (adapt === undefined) return undefined
   const wrong = (problem: string): SentinelError =>
     new SentinelError('option.invalid', `${what}.adapt: ${problem}`)
-  if (typeof limit === 'function') throw wrong('the limit is a function, which may adapt as it likes.')
+  if (typeof limit === 'function') throw wrong('the limit is a function, which can adapt by itself.')
   if (scope !== 'user' || key !== undefined)
-    throw wrong("only what counts users (scope: 'user') adapts to them.")
+    throw wrong("only limits that count users (scope: 'user') adapt.")
   if (algorithm === 'sliding-log') {
-    throw wrong("an exact window keeps a fixed number of time stamps. Use 'sliding-counters' or 'bucket'.")
+    throw wrong("an exact window stores a fixed number of timestamps. Use 'sliding-counters' or 'bucket'.")
   }
   return readAdapt(adapt, limit, fixedCost(settings) ?? 1, `${what}.adapt`)
 }

@@ -81,7 +81,7 @@ export function readEnv(env: Env, prefix: string): { options: SentinelOptions; p
     if (schema === undefined) continue
     if (isCodeOnly(schemas)) {
       // The value is not shown: the address of a storage may contain a password.
-      problems.push(new SentinelError('option.invalid', `${name}: can be given in code only.`))
+      problems.push(new SentinelError('option.invalid', `${name}: can only be set in code.`))
     } else if (twig.value !== undefined) problems.push(contradiction(name, twig.variable))
     else {
       twig.value = meaning(text, schemas)

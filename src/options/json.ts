@@ -26,7 +26,10 @@ export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    throw new SentinelError('option.invalid', `${breakOf(text)}: JSON breaks off here. Look before it, too.`)
+    throw new SentinelError(
+      'option.invalid',
+      `${breakOf(text)}: the JSON is invalid here. Check what precedes it, too.`,
+    )
   }
 }
 

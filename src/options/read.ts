@@ -88,7 +88,7 @@ export function checkOptions(input: unknown): SentinelError[] {
     const other = taken.get(name)
     if (other === undefined) taken.set(name, what)
     else {
-      const message = `${what}.name: "${name}" is the name of ${other} already. Give it another, such as "${name}2".`
+      const message = `${what}.name: "${name}" is already the name of ${other}. Choose another, such as "${name}2".`
       problems.push(new SentinelError('limit.duplicate', message))
     }
   })
@@ -105,7 +105,7 @@ export function checkOptions(input: unknown): SentinelError[] {
   }
   for (const name of Object.keys(policies)) {
     if (!taken.has(name)) continue
-    const message = `policies.${name}: "${name}" is the name of a limit already (${taken.get(name)}). Give one of them another.`
+    const message = `policies.${name}: "${name}" is already the name of a limit (${taken.get(name)}). Rename one of them.`
     problems.push(new SentinelError('limit.duplicate', message))
   }
   return problems
@@ -117,7 +117,7 @@ function checkRole(roles: Roles, role: string, what: string): void {
   if (!isOfChat(role)) return
   throw new SentinelError(
     'option.invalid',
-    `${what}: "${role}" is a role that Telegram gives. For the administrators of a chat say exempt: { chatAdmins: true }, or requirePermission() with a permission of that role.`,
+    `${what}: "${role}" is a role that Telegram gives. For the administrators of a chat use exempt: { chatAdmins: true }, or requirePermission() with a permission of that role.`,
   )
 }
 
@@ -138,7 +138,7 @@ export function withDefaults(input: SentinelOptions): SentinelOptions {
 
 function untunable(name: string, known: readonly string[], byName: object = {}): SentinelError {
   const what =
-    name in byName ? `settings.limits.${name}: there` : `settings.throttle: it tunes "${name}", and there`
-  const message = `${what} is no limit ${shown(name)}.${hintAt(name, known)} Limits: ${known.join(', ') || '(none)'}. Make a policy of one that a handler has.`
+    name in byName ? `settings.limits.${name}: there` : `settings.throttle: it tunes "${name}", but there`
+  const message = `${what} is no limit ${shown(name)}.${hintAt(name, known)} Limits: ${known.join(', ') || '(none)'}. Turn the limit of a handler into a policy.`
   return new SentinelError('limit.unknown', message)
 }

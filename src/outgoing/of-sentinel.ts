@@ -133,6 +133,6 @@ function idOf(token: string): number {
   if (Number.isSafeInteger(id) && id > 0) return id
   throw new SentinelError(
     'option.invalid',
-    'outgoing: the token of this bot begins with no id. Tokens look like "123456:…".',
+    'outgoing: the token of this bot does not begin with an id. Tokens look like "123456:…".',
   )
 }

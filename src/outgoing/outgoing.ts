@@ -132,7 +132,7 @@ export function outgoing(options: OutgoingOptions = {}, setting: OutgoingSetting
   if (storage !== undefined && bot === undefined) {
     throw new SentinelError(
       'option.invalid',
-      'outgoing.bot: is missing; with a storage say whose chats these are: { bot: 123, storage }, the number before the colon of the token.',
+      'outgoing.bot: is missing; a storage needs the id of the bot, the number before the colon of its token: { bot: 123, storage }.',
     )
   }
   const { onLimited, onMigrated, onError } = settings

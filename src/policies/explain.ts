@@ -186,7 +186,7 @@ export async function explain(
 export function notOfPolicy(): SentinelError {
   return new SentinelError(
     'option.invalid',
-    `explain: this guard was not made by policy(). Pass the name of a policy, a policy, or what policy() made. ${BY_PEEK}`,
+    `explain: this guard was not made by policy(). Pass a policy, its name, or the result of policy(). ${BY_PEEK}`,
   )
 }
 
@@ -195,11 +195,11 @@ export function unexplained(name: string, known: readonly string[]): SentinelErr
   const list = known.length === 0 ? '' : ` Policies: ${known.join(', ')}.`
   return new SentinelError(
     'policy.unknown',
-    `explain: this sentinel has no policy ${shown(name)}.${hintAt(name, known)}${list} Policies are explained, and the limits of the sentinel itself. ${BY_PEEK}`,
+    `explain: this sentinel has no policy ${shown(name)}.${hintAt(name, known)}${list} Only policies and the limits of the sentinel itself are explained. ${BY_PEEK}`,
   )
 }
 
-const BY_PEEK = 'For a throttle() in front of a handler, guard.peek() tells the limit that holds.'
+const BY_PEEK = 'For a throttle() in front of a handler, guard.peek() returns the limit in force.'
 
 function placesOf(key: Key, subject: SubjectRef): { readonly actor?: Key; readonly chat?: Key } {
   switch (subject.kind) {
@@ -255,7 +255,7 @@ function textOf({ policy, limits, parts }: Omit<Explanation, 'subject' | 'text'>
   const lines = [`${policy === undefined ? 'The sentinel' : `Policy ${policy}`} for ${keyText(key)}:`]
   for (const { name, considered } of limits) {
     const said = ({ limit, from, until, reason, stored }: ConsideredLimit): string => {
-      const how = stored ? `, set while running${until === undefined ? '' : ` until ${dateOf(until)}`}` : ''
+      const how = stored ? `, set at run time${until === undefined ? '' : ` until ${dateOf(until)}`}` : ''
       return `${limit} (${from}${how}${reason === undefined ? '' : `: ${reason}`})`
     }
     const applied = considered.find(({ applies }) => applies) as ConsideredLimit

@@ -41,7 +41,7 @@ class WiredLimits implements RuntimeLimits {
     const text = `settings.limits.${limit.name}: ${problem}`
     if (!this.stands) throw new SentinelError('option.invalid', text)
     // A limit of a handler is wired only at its first use, too late to throw, so the limit cannot be tuned.
-    this.book.unfit(`${text} Until then it is as usual in every chat.`)
+    this.book.unfit(`${text} Until then the usual limit holds in every chat.`)
     return { limits, settings: undefined }
   }
 

@@ -115,8 +115,8 @@ export interface LimitRegister {
 
 /** The known options; `for` has a parser of its own, which also reports its errors. */
 const changeOptions = z.strictObject({
-  for: option(z.unknown(), 'For so long.'),
-  reason: option(z.string(), 'Why, for people.'),
+  for: option(z.unknown(), 'How long it lasts.'),
+  reason: option(z.string(), 'The reason, for people.'),
 })
 
 /** Most roles that may have their own value of one limit: all of them are part of every plan. */
@@ -331,13 +331,13 @@ export class StoredLimits implements LimitRegister {
     if (typeof role !== 'string' || role === '' || role.length > 64) {
       throw new SentinelError(
         'option.invalid',
-        `limits: ${shown(role)} is not a name of a role. Pass a text of 1 to 64 characters, such as { role: 'vip' }.`,
+        `limits: ${shown(role)} is not a role name. Pass a text of 1 to 64 characters, such as { role: 'vip' }.`,
       )
     }
     if (isOfChat(role)) {
       throw new SentinelError(
         'option.invalid',
-        `limits: ${role} is held in a chat, and not by a mark that the plan could read. Name a role that guard.grant() gives.`,
+        `limits: ${role} is a role that Telegram gives in a chat, which plans cannot read. Name a role that guard.grant() gives.`,
       )
     }
     this.services().roles.check(role, 'limits')
@@ -349,7 +349,7 @@ export class StoredLimits implements LimitRegister {
     if (held.length < MOST_ROLES || held.some((each) => each.role === role)) return
     throw new SentinelError(
       'limit.invalid',
-      `limits.set: ${MOST_ROLES} roles have a ${known.name} of their own, and no more may: they are in every plan. Remove one.`,
+      `limits.set: ${MOST_ROLES} roles, the most allowed, have their own ${known.name}. Remove one.`,
     )
   }
 
@@ -357,7 +357,7 @@ export class StoredLimits implements LimitRegister {
     if (this.book.isOpen) return
     throw new SentinelError(
       'option.invalid',
-      'guard.limits: limits are not read from the storage. Say sentinel({ limits: true }), in every process that shares it.',
+      'guard.limits: limits are not read from the storage. Pass sentinel({ limits: true }) in every process that shares it.',
     )
   }
 }

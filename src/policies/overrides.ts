@@ -74,7 +74,7 @@ export class Overrides {
     const { names } = this.policies
     for (const name of takeUnknown(names)) {
       const { message } = unknownPolicy('policy', name, names)
-      services.warn('policy.unknown', `${message} Until there is one, its handlers are closed.`)
+      services.warn('policy.unknown', `${message} Until it is defined, its handlers refuse everything.`)
     }
   }
 

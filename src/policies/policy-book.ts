@@ -30,7 +30,7 @@ export class PolicyBook implements PolicyNames {
       if (options.name !== undefined && options.name !== name) {
         throw new SentinelError(
           'option.invalid',
-          `policies.${name}: this is the policy ${shown(options.name)}. Give it under its own name, or define another.`,
+          `policies.${name}: this is the policy ${shown(options.name)}. List it under its own name, or define another.`,
         )
       }
       this.definitionsOf(name, undefined)
@@ -75,7 +75,7 @@ export class PolicyBook implements PolicyNames {
       const circle = [...way.slice(way.indexOf(name)), name]
       throw new SentinelError(
         'policy.cycle',
-        `policies.${name}.extends: it extends itself: ${circle.join(' → ')}. Take one of these links away.`,
+        `policies.${name}.extends: it extends itself: ${circle.join(' → ')}. Remove one of these links.`,
       )
     }
     const under =
@@ -92,7 +92,7 @@ export function unknownPolicy(what: string, name: unknown, known: readonly strin
   const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
   const list =
     known.length === 0
-      ? ' No sentinel upstream names any: sentinel({ policies: { … } }).'
+      ? ' No sentinel upstream defines any: sentinel({ policies: { … } }).'
       : ` Policies: ${known.join(', ')}.`
   return new SentinelError('policy.unknown', `${what}: there is no policy ${shown(name)}.${hint}${list}`)
 }

@@ -161,7 +161,7 @@ export function definePolicy<C extends Context = Context>(
   if (own !== undefined && own !== name) {
     throw new SentinelError(
       'option.invalid',
-      `definePolicy: ${shown(own)} is not the name it is defined under, "${name}". Leave it out of the options.`,
+      `definePolicy: ${shown(own)} contradicts the name it is defined under, "${name}". Leave it out of the options.`,
     )
   }
   parseOptions(name, policyOptions, options)

@@ -113,7 +113,7 @@ function checkedPolicy(which: unknown): string | Policy {
   }
   throw new SentinelError(
     'option.invalid',
-    `policy: ${shown(which)} is not a policy. Pass the name of one, or what definePolicy() made.`,
+    `policy: ${shown(which)} is not a policy. Pass its name, or the result of definePolicy().`,
   )
 }
 

@@ -1,4 +1,5 @@
 import type { Context } from 'grammy'
+import type { Facts } from '../core/facts.js'
 import { later } from '../core/later.js'
 import type { GuardDefinition, Wired } from '../middleware/guard.js'
 import type { ChatSettings } from './chat-settings.js'
@@ -38,13 +39,16 @@ function settingsMenu(settings: ChatSettings, tuning: Tuning): GuardDefinition {
   return {
     name: 'settings',
     wire: ({ services }): Wired<Context> => {
-      const aside = (work: (menu: Menu) => Promise<void>): true => {
+      const aside = ({ chatId }: Facts, work: (menu: Menu) => Promise<void>): true => {
         const handle = async (): Promise<void> => {
           const { Menu } = await drawing.load()
           await work(new Menu(services, await settings.register(), tuning))
         }
-        if (!services.background.run('settings.menu', handle)) {
-          services.events.tell('error', { error: new Error('too much under way'), during: 'settings.menu' })
+        if (!services.background.run('settings.menu', handle, chatId)) {
+          services.events.tell('error', {
+            error: new Error('too much work in progress'),
+            during: 'settings.menu',
+          })
         }
         return true
       }
@@ -53,10 +57,10 @@ function settingsMenu(settings: ChatSettings, tuning: Tuning): GuardDefinition {
         divert(facts, ctx) {
           if (facts.kind === 'callback_query') {
             const isOurs = isOfMenu(tuning.command, ctx.callbackQuery?.data)
-            return isOurs && aside((menu) => menu.tapped(facts, ctx))
+            return isOurs && aside(facts, (menu) => menu.tapped(facts, ctx))
           }
           const isAsked = facts.kind === 'message' && facts.command === tuning.command
-          return isAsked && aside((menu) => menu.asked(facts, ctx))
+          return isAsked && aside(facts, (menu) => menu.asked(facts, ctx))
         },
       }
     },

@@ -23,7 +23,7 @@ export async function moveChat(services: Services, bot: number, from: number, to
   }
   if (services.roles.names.length === 0) return
   if (services.background.run('chats.roles', () => moveRoles(services, bot, from, to))) return
-  throw new Error('too much under way for the roles of a chat')
+  throw new Error('too much work in progress for the roles of a chat')
 }
 
 async function moveRoles(

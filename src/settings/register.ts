@@ -54,7 +54,7 @@ export class SettingsRegister implements ChatSettingsRegister {
     if (notices !== undefined && (typeof notices !== 'boolean' || !tuning.notices)) {
       throw new SentinelError(
         'option.invalid',
-        `settings.set.notices: ${tuning.notices ? 'it must be true or false' : 'not to be tuned. Say settings: { notices: true }'}.`,
+        `settings.set.notices: ${tuning.notices ? 'it must be true or false' : 'it cannot be tuned. Pass settings: { notices: true }'}.`,
       )
     }
     await this.services().forEachBot('settings', async ({ id }) => {
@@ -143,7 +143,7 @@ export class SettingsRegister implements ChatSettingsRegister {
     if (tuning !== undefined) return tuning
     throw new SentinelError(
       'option.invalid',
-      `${what}: chats have no settings. Say sentinel({ settings: { throttle: { min: '5/1m', max: '60/1m' } } }).`,
+      `${what}: chats have no settings. Pass sentinel({ settings: { throttle: { min: '5/1m', max: '60/1m' } } }).`,
     )
   }
 }
@@ -154,7 +154,7 @@ function keyOf(chat: unknown, what: string): Key {
   if (typeof chat === 'number' && Number.isSafeInteger(chat) && chat < 0) return chatKey(chat)
   throw new SentinelError(
     'subject.invalid',
-    `${what}: ${shown(chat)} is not a group. Pass its id, such as ctx.chat.id; those of groups are below zero.`,
+    `${what}: ${shown(chat)} is not a group. Pass its id, such as ctx.chat.id; ids of groups are negative.`,
   )
 }
 
@@ -172,7 +172,7 @@ function unknownSetting(name: string, { limits }: Tuning): SentinelError {
   const names = [...limits.keys()].join(', ') || '(none)'
   return new SentinelError(
     'limit.unknown',
-    `settings.set.limits: ${shown(name)} is not to be tuned. Limits that are: ${names}.`,
+    `settings.set.limits: ${shown(name)} cannot be tuned. Limits that can: ${names}.`,
   )
 }
 

@@ -145,7 +145,7 @@ export function readSettings(options: SettingsOptions): Tuning {
   if (limits.size === 0 && !notices) {
     throw new SentinelError(
       'option.invalid',
-      "settings: nothing is left to tune. Give bounds, such as throttle: { min: '5/1m', max: '60/1m' }, or notices: true.",
+      "settings: there is nothing to tune. Give bounds, such as throttle: { min: '5/1m', max: '60/1m' }, or notices: true.",
     )
   }
   return { limits, notices, command, texts: texts as Tuning['texts'], t }
@@ -155,7 +155,7 @@ function tunable(name: string, { min, max, choices }: z.output<typeof bounds>, w
   const wrong = (option: string, problem: string): SentinelError =>
     new SentinelError('option.invalid', `${what}.${option}: ${problem}`)
   if (min.per !== max.per) {
-    throw wrong('max', `${formatLimit(max)} is not per the same span as min, ${formatLimit(min)}.`)
+    throw wrong('max', `${formatLimit(max)} has another time span than min, ${formatLimit(min)}.`)
   }
   if (min.amount > max.amount) throw wrong('max', `${max.amount} is less than min, ${min.amount}.`)
   const [least, most] = [capacityOf(min), capacityOf(max)]

@@ -154,7 +154,7 @@ export async function reportOf(
   if (typeof by !== 'string' || by === '') {
     throw new SentinelError(
       'option.invalid',
-      `report.by: ${shown(by)} is not a name of a count. Pass 'updates', 'denials', or one such as 'message'.`,
+      `report.by: ${shown(by)} is not the name of a count. Pass 'updates', 'denials', or one such as 'message'.`,
     )
   }
   const sums = new Map<string, number>(COLUMNS.map((name) => [name, 0]))

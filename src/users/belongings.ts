@@ -37,7 +37,7 @@ export class Belongings {
     if ((typeof keys === 'function') === (typeof owns === 'function')) {
       throw new SentinelError(
         'option.invalid',
-        `users.include: ${shown(ownership)} does not say whose values are. Pass { keys: (subject) => […] }, or { owns: (key, subject) => true }.`,
+        `users.include: ${shown(ownership)} does not say whom values belong to. Pass { keys: (subject) => […] }, or { owns: (key, subject) => true }.`,
       )
     }
     this.spaces.set(space, ownership)

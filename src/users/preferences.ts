@@ -133,7 +133,7 @@ export class PreferenceReader<T extends object> {
 
   private checked(value: T): T {
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
-    throw this.refused(`the schema gave ${shown(value)}, which is not an object`)
+    throw this.refused(`the schema returned ${shown(value)}, which is not an object`)
   }
 
   refused(problem: string): SentinelError {
@@ -159,7 +159,7 @@ export class CheckedPreferences<T extends object> implements Preferences<T> {
     if (!Number.isInteger(version) || version < 1) {
       throw new SentinelError(
         'option.invalid',
-        `preferences.version: ${shown(version)} must be a whole number from 1.`,
+        `preferences.version: ${shown(version)} must be a whole number of 1 or more.`,
       )
     }
     if (migrate !== undefined && typeof migrate !== 'function') {
@@ -196,7 +196,7 @@ export class CheckedPreferences<T extends object> implements Preferences<T> {
 }
 
 const NO_SCHEMA =
-  'preferences: that is not a schema. Pass one of zod (z.object({ … })) or of another library of Standard Schema, or a function.'
+  'preferences: that is not a schema. Pass a Standard Schema, such as z.object({ … }) of zod, or a function.'
 
 /**
  * Rejects a value that is not a schema.

@@ -71,7 +71,7 @@ export class StoredPreferences<T extends object> implements Preferences<T> {
       this.services().events.tell('error', {
         error: new SentinelError(
           'preference.invalid',
-          `preferences: what "${this.settings.name}" keeps of ${keyText(key)} cannot be read, so the defaults hold: ${cause} Set them anew, or mend the schema or migrate().`,
+          `preferences: those stored in "${this.settings.name}" for ${keyText(key)} cannot be read, so the defaults hold: ${cause} Set them again, or mend the schema or migrate().`,
         ),
         during: 'preferences',
       })

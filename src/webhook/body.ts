@@ -4,6 +4,6 @@ import { SentinelError } from '../core/errors.js'
 export function bodyIsGone(): SentinelError {
   return new SentinelError(
     'webhook.body',
-    'guard.webhook(): somebody in front of it has read the body of the request, and nothing is left. Put the webhook in front of them, or have them keep what they read: node:http as request.body or request.rawBody, hono by c.req.text() or c.req.json().',
+    'guard.webhook(): other middleware has already read the body of the request. Put the webhook in front of it, or let it keep the body: with node:http as request.body or request.rawBody, with hono by c.req.text() or c.req.json().',
   )
 }

@@ -101,7 +101,7 @@ export class Door implements UnderWay {
       .services()
       .warn(
         'webhook.address',
-        "guard.webhook() checks addresses, but does not know the caller's: it is answered 403. Give webhook.fetch() and webhook.hono() an address.",
+        "guard.webhook() checks addresses, but does not know the caller's, so it answers 403. Pass an address to webhook.fetch() and webhook.hono().",
       )
   }
 
@@ -163,7 +163,7 @@ export class Door implements UnderWay {
     callOff?.()
     // Requests that still wait are answered now, since the process may end after this.
     for (const delivery of this.running.values()) {
-      if (!delivery.isAnswered) this.tooLate(delivery, `when the ${within} ms of webhook.drain() were up`)
+      if (!delivery.isAnswered) this.tooLate(delivery, `after the ${within} ms of webhook.drain()`)
       delivery.giveUp(this.lateStatus)
     }
     this.shared.stop()
@@ -243,7 +243,7 @@ export class Door implements UnderWay {
     this.gating = false
     services.warn(
       'webhook.bypassed',
-      'An update came through guard.webhook(bot) and went past the guard, so its gate decides about none before they are parsed. Put the guard in front of all else, or say gate: false.',
+      'An update came through guard.webhook(bot) and bypassed the guard, so its gate refuses none before they are parsed. Put the guard in front of everything else, or pass gate: false.',
     )
   }
 
@@ -271,7 +271,7 @@ export class Door implements UnderWay {
       .services()
       .warn(
         'webhook.late',
-        `Handlers still ran ${when}. Telegram was answered ${status}; they go on. Let long work go on aside.`,
+        `Handlers were still running ${when}. Telegram was answered ${status}; they continue. Run long work in the background.`,
       )
     delivery.answer(status)
   }

@@ -13,16 +13,16 @@ const networks = z.array(z.string()).min(1, 'must name at least one').readonly()
 
 const webhookOptions = z.strictObject({
   // Checked separately, because an error message must not show it.
-  secret: option(z.unknown(), 'What setWebhook was given as secret_token.'),
-  maxBody: option(whole, 'Bytes of a body at most.', 1_048_576),
-  addresses: option(z.union([z.literal('telegram'), networks]), 'Who may call.'),
-  proxies: option(networks, 'Whose X-Forwarded-For is believed.'),
-  timeout: option(duration, 'How long Telegram waits for an answer at most.', '10s'),
-  onTimeout: option(z.enum(ANSWERS), 'What is answered then.', 'accept'),
+  secret: option(z.unknown(), 'The secret_token that setWebhook was given.'),
+  maxBody: option(whole, 'Largest body, in bytes.', 1_048_576),
+  addresses: option(z.union([z.literal('telegram'), networks]), 'Networks that may call.'),
+  proxies: option(networks, 'Proxies whose X-Forwarded-For is trusted.'),
+  timeout: option(duration, 'How long Telegram may wait for an answer.', '10s'),
+  onTimeout: option(z.enum(ANSWERS), 'What is answered after that.', 'accept'),
   onError: option(z.enum(ANSWERS), 'What is answered when a handler throws.', 'accept'),
   reply: option(z.boolean(), 'Whether the bot may answer with a method call.', false),
-  gate: option(z.boolean(), 'Whether known offenders are turned away before they are parsed.', true),
-  maxRunning: option(whole, 'Updates under way at most.', 1000),
+  gate: option(z.boolean(), 'Whether updates of known offenders are refused before they are parsed.', true),
+  maxRunning: option(whole, 'Most updates in progress at once.', 1000),
 })
 
 /**

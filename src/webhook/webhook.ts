@@ -168,13 +168,13 @@ export class Webhook {
     if (bot.isRunning()) {
       throw new SentinelError(
         'bot.started',
-        'guard.webhook(bot): the bot is running by bot.start(), and Telegram sends updates one way at a time. Call one of the two.',
+        'guard.webhook(bot): the bot is running by bot.start(), and Telegram delivers updates in one way only. Call one of the two.',
       )
     }
     bot.start = () => {
       throw new SentinelError(
         'bot.started',
-        'bot.start(): this bot takes updates from guard.webhook(bot), and polling would take the webhook away. Call one of the two.',
+        'bot.start(): this bot takes updates from guard.webhook(bot), and polling would remove the webhook. Call one of the two.',
       )
     }
     host.webhooks.add(this)
@@ -334,13 +334,13 @@ export class Webhook {
     if (this.settings.secret === undefined) {
       services.warn(
         'webhook.unsecured',
-        'guard.webhook() has no secret: whoever finds its URL can pretend to be anybody. Give setWebhook a secret_token, and guard.webhook() the same as secret.',
+        'guard.webhook() has no secret: anyone who finds its URL can impersonate users. Give setWebhook a secret_token, and guard.webhook() the same as secret.',
       )
     }
     if (!this.host.chain().questions.asks('once')) {
       services.warn(
         'webhook.duplicates',
-        'guard.webhook() without once: what Telegram delivers again, after a time-out or an error, is handled again. Leave once on.',
+        'guard.webhook() without once: an update that Telegram redelivers after a timeout or an error is handled again. Leave once on.',
       )
     }
   }

@@ -286,27 +286,27 @@ describe('a subject', () => {
   })
 
   test.each<[string, () => unknown, RegExp]>([
-    ['a user', () => subject.user(Number('x')), /^subject\.user: NaN is no Telegram id\. Pass the number/],
-    ['a chat', () => subject.chat(0), /^subject\.chat: 0 is no Telegram id/],
-    ['a sender', () => subject.sender(0.5), /^subject\.sender: 0\.5 is no Telegram id/],
+    ['a user', () => subject.user(Number('x')), /^subject\.user: NaN is not a Telegram id\. Pass the number/],
+    ['a chat', () => subject.chat(0), /^subject\.chat: 0 is not a Telegram id/],
+    ['a sender', () => subject.sender(0.5), /^subject\.sender: 0\.5 is not a Telegram id/],
     [
       'a chat for a user',
       () => subject.user(-100),
-      /^subject\.user: -100 is not a user id.*subject\.chat\(-100\).*subject\.sender\(-100\)/,
+      /^subject\.user: -100 is the id of a chat.*subject\.chat\(-100\).*subject\.sender\(-100\)/,
     ],
-    ['a chat for a number', () => subjectKey(-100), /^subject: -100 is not a user id; it is that of a chat/],
-    ['a chat for who acts', () => subject.member(-100, -100), /^subject: -100 is not a user id/],
+    ['a chat for a number', () => subjectKey(-100), /^subject: -100 is the id of a chat, not of a user/],
+    ['a chat for who acts', () => subject.member(-100, -100), /^subject: -100 is the id of a chat/],
     [
       'a chat for a user by hand',
       () => subjectKey({ kind: 'user', id: -1, name: '' }),
-      /^subject\.user: -1 is no/,
+      /^subject\.user: -1 is the id of a chat/,
     ],
     [
       'a user for a sender',
       () => subject.sender(5),
-      /^subject\.sender: 5 is not an id of a.*subject\.user\(5\)/,
+      /^subject\.sender: 5 is not the id of a.*subject\.user\(5\)/,
     ],
-    ['a member', () => subject.member(7, 0), /^subject\.member: 0 is no Telegram id/],
+    ['a member', () => subject.member(7, 0), /^subject\.member: 0 is not a Telegram id/],
     [
       'a command',
       () => subject.command(7, 'buy now'),
@@ -320,7 +320,11 @@ describe('a subject', () => {
       () => subjectKey('@alice' as unknown as Subject),
       /^subject: "@alice" is not a subject\. Pass a user id/,
     ],
-    ['a stored text', () => textKey('@alice'), /^subject: "@alice" stands for no subject\. Texts look like/],
+    [
+      'a stored text',
+      () => textKey('@alice'),
+      /^subject: "@alice" does not name a subject\. Texts look like/,
+    ],
   ])('refuses %s by name, value and mend', (_what, attempt, message) => {
     expect(attempt).toThrow(message)
     expect(codeOf(attempt)).toBe('subject.invalid')

@@ -144,7 +144,7 @@ describe('what is overridden', () => {
     expect(() => handlers(new Careless())).toThrow(
       expect.objectContaining({
         code: 'handler.undecorated',
-        message: expect.stringContaining('Careless.buy overrides what handles command:buy') as string,
+        message: expect.stringContaining('Careless.buy overrides the handler of command:buy') as string,
       }),
     )
   })
@@ -251,20 +251,20 @@ describe('registrars', () => {
     [
       'a getter',
       () => command('x')({} as never, { kind: 'getter', name: 'x', addInitializer() {} } as never),
-      'stands on a getter',
+      'decorates a getter',
     ],
     [
       'a getter, once more',
       () => command('x')({}, 'x' as never, { get: () => 1 } as never),
-      'stands on a getter',
+      'decorates a getter',
     ],
     [
       'no member at all',
       () => command('x')((() => undefined) as never, undefined as never),
-      'is not a member of a class',
+      'something other than a class member',
     ],
-    ['an object without handlers', () => handlers({}), 'handles nothing'],
-    ['a class without static handlers', () => handlers(Desk), 'the class Desk handles nothing'],
+    ['an object without handlers', () => handlers({}), 'has no handlers'],
+    ['a class without static handlers', () => handlers(Desk), 'the class Desk has no handlers'],
     ['no object', () => handlers('Desk' as never), '"Desk" is not an instance'],
   ])('tell of %s at once', (_, wrong, message) => {
     expect(wrong).toThrow(told(message))

@@ -35,7 +35,7 @@ describe.each(Object.entries(COMPILERS))(
         // The standard's decorators see it; the older ones keep the guards.
         expect(error).toMatchObject({
           code: 'handler.undecorated',
-          message: expect.stringContaining('Careless.ban overrides what handles command:ban'),
+          message: expect.stringContaining('Careless.ban overrides the handler of command:ban'),
         })
         return
       }

@@ -380,13 +380,13 @@ describe('where no guard can stand', () => {
   test.each([
     ['nothing', [undefined], 'throttle 1/1m: undefined is not a handler'],
     ['a text', ['buy'], 'throttle 1/1m: "buy" is not a handler'],
-    ['two handlers', [() => undefined, () => undefined], 'one handler at a time'],
+    ['two handlers', [() => undefined, () => undefined], 'it guards one handler'],
     [
       'a getter',
       [() => undefined, { kind: 'getter', name: 'buy', addInitializer() {} }],
-      'stands on a getter',
+      'decorates a getter',
     ],
-    ['a class', [class {}, { kind: 'class', name: 'Shop', addInitializer() {} }], 'stands on a class'],
+    ['a class', [class {}, { kind: 'class', name: 'Shop', addInitializer() {} }], 'decorates a class'],
     [
       'a getter, once more',
       [{}, 'buy', { get: () => undefined }],
@@ -454,7 +454,7 @@ describe('where no guard can stand', () => {
     await stand.handle(taps(ALICE, 'go'))
     await stand.quiet()
     expect(handled).toBe(0)
-    const why = 'could not be put together; see the error told of "wiring"'
+    const why = 'could not be prepared; see the "error" event of "wiring"'
     expect(denied).toEqual([
       ['requireRole', 'unavailable', why, ALICE],
       ['requireRole', 'unavailable', why, ALICE],

@@ -55,14 +55,14 @@ const places: Readonly<Record<string, Place>> = {
   'throttle.limit': {
     options: (limit) => ({ ...once, throttle: { limit, otherwise: '1/1h', deny: 'silent' } }),
     code: 'limit.invalid',
-    words: 'throttle.limit(): it gave a promise',
+    words: 'throttle.limit(): it returned a promise',
     refused: 'throttle.limit',
     handled: ['1'],
   },
   'notices.t': {
     options: (t) => ({ ...once, notices: { t } }),
     code: 'option.invalid',
-    words: 'notices.t: it gave a promise',
+    words: 'notices.t: it returned a promise',
     refused: 'notices.t',
     handled: ['1'],
     said: ['Slow down, please. Try again in 1h.'],
@@ -70,7 +70,7 @@ const places: Readonly<Record<string, Place>> = {
   'settings.t': {
     options: (t) => ({ ...once, throttle: false, settings: { notices: true, t } }),
     code: 'option.invalid',
-    words: 'settings.t: it gave a promise',
+    words: 'settings.t: it returned a promise',
     refused: 'settings.t',
     texts: ['/sentinel'],
     said: ['Groups have settings. Ask for them there.'],
@@ -82,7 +82,7 @@ const places: Readonly<Record<string, Place>> = {
       hooks: { 'before:throttle': hooks.filter(when, () => ({ veto: 'no' })) },
     }),
     code: 'option.invalid',
-    words: 'it gave a promise',
+    words: 'it returned a promise',
     refused: 'hooks.before:throttle',
     handled: ['1', '2'],
   },
@@ -133,7 +133,7 @@ describe.each(Object.entries(places))('%s that gives a promise', (_, place) => {
     const given = (async () => undefined) as never
     const error = expect.objectContaining({
       code: 'option.invalid',
-      message: expect.stringContaining(`${refused}: an async function. `),
+      message: expect.stringContaining(`${refused}: it is an async function. `),
     })
     expect(() => sentinel(options(given))).toThrow(error)
   })

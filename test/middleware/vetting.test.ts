@@ -330,13 +330,11 @@ describe('options', () => {
   })
 
   test('that need a source are refused without one', () => {
-    expect(() => sentinel({ auth: { minAccountAge: '30d' } })).toThrow(
-      /auth\.dossier: there is none.*mtproto/,
-    )
+    expect(() => sentinel({ auth: { minAccountAge: '30d' } })).toThrow(/auth\.dossier: is missing;.*mtproto/)
   })
 
   test('that give a source, and ask nothing of it, are refused', () => {
-    expect(() => sentinel({ auth: { dossier: new Desk() } })).toThrow(/nothing is asked of it/)
+    expect(() => sentinel({ auth: { dossier: new Desk() } })).toThrow(/nothing uses it/)
     expect(() => auth({ dossier: 7 as never, denyScam: true })).toThrow(/must be a source of dossiers/)
   })
 })

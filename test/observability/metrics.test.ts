@@ -260,7 +260,9 @@ describe('the registry', () => {
   test('has each name once, and says so', () => {
     const registry = new Registry()
     metrics(sentinel(), { registry, name: 'shop' })
-    expect(() => metrics(sentinel(), { registry, name: 'shop' })).toThrow(/"shop" is the name of another/)
+    expect(() => metrics(sentinel(), { registry, name: 'shop' })).toThrow(
+      /"shop" is already the name of another/,
+    )
     const other = new Registry()
     new Counter({ name: 'sentinel_verdicts_total', help: 'Mine.', registers: [other] })
     expect(() => metrics(sentinel(), { registry: other })).toThrow(SentinelError)

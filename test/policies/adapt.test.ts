@@ -474,10 +474,10 @@ test('what was stored under other bounds is brought within these', async () => {
 describe('what is not an adaptation', () => {
   const limit = '20/1m'
   test.each([
-    [{ limit, adapt: { min: '5/1h', max: '40/1m' } }, 'adapt.min: 5/1h is not per the same span'],
+    [{ limit, adapt: { min: '5/1h', max: '40/1m' } }, 'adapt.min: 5/1h has another time span'],
     [{ limit, adapt: { min: '25/1m', max: '40/1m' } }, 'adapt.min: 25 is more than the limit, 20'],
     [{ limit, adapt: { min: '5/1m', max: '10/1m' } }, 'adapt.max: 10 is less than the limit, 20'],
-    [{ limit, adapt: { min: '5/1m', max: '40/1m (burst 5)' } }, 'adapt.max: a burst of its own'],
+    [{ limit, adapt: { min: '5/1m', max: '40/1m (burst 5)' } }, 'adapt.max: it has its own burst'],
     [{ limit, adapt: { min: '5/1m', max: '40/1m', lose: { to: 1 } } }, 'a number above 0 and below 1'],
     [{ limit, adapt: { min: '5/1m', max: '40/1m', earn: { by: 0 } } }, 'a whole number of at least 1'],
     [{ limit, adapt: { min: '5/1m' } }, 'throttle.adapt.max: undefined is not a limit'],
@@ -485,7 +485,7 @@ describe('what is not an adaptation', () => {
     [{ limit, cost: 6, adapt: { min: '5/1m', max: '40/1m' } }, 'an update costs 6'],
     [
       { limit, scope: 'chat', adapt: { min: '5/1m', max: '40/1m' } },
-      "only what counts users (scope: 'user')",
+      "only limits that count users (scope: 'user')",
     ],
     [{ limit, algorithm: 'sliding-log', adapt: { min: '5/1m', max: '40/1m' } }, 'an exact window'],
     [{ limit: () => '5/1m', adapt: { min: '5/1m', max: '40/1m' } }, 'the limit is a function'],

@@ -348,11 +348,15 @@ describe('what is no change of a limit', () => {
     [() => limits.set(ALICE, 'user', '0/1m'), 'limit.invalid', 'a whole number from 1 to 100000'],
     [() => limits.set(ALICE, 'user', '200000/1m'), 'limit.invalid', 'a whole number from 1 to 100000'],
     [() => limits.set(subject.global(), 'user', '5/1m'), 'subject.invalid', 'this is a global'],
-    [() => limits.set(-5, 'user', '5/1m'), 'subject.invalid', '-5 is not a user id'],
-    [() => limits.set({ role: '' }, 'user', '5/1m'), 'option.invalid', 'not a name of a role'],
+    [() => limits.set(-5, 'user', '5/1m'), 'subject.invalid', '-5 is the id of a chat'],
+    [() => limits.set({ role: '' }, 'user', '5/1m'), 'option.invalid', 'not a role name'],
     [() => limits.set({ role: 'vpi' }, 'user', '5/1m'), 'role.unknown', 'Did you mean "vip"?'],
     [() => limits.set({ role: 'constructor' }, 'user', '5/1m'), 'role.unknown', 'constructor'],
-    [() => limits.set({ role: 'chat:creator' }, 'user', '5/1m'), 'option.invalid', 'held in a chat'],
+    [
+      () => limits.set({ role: 'chat:creator' }, 'user', '5/1m'),
+      'option.invalid',
+      'is a role that Telegram gives in a chat',
+    ],
     [() => limits.set(ALICE, 'user', '5/1m', { for: 'soon' as '1m' }), 'duration.invalid', 'limits.set.for'],
     [
       () => limits.set(ALICE, 'user', '5/1m', { fro: '1m' } as object),

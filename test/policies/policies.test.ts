@@ -208,7 +208,7 @@ describe('a policy that is wrong', () => {
       'no sentinel upstream',
       () => new Questions(createServices({}), policy('checkout').definitions),
       'policy.unknown',
-      'No sentinel upstream names any',
+      'No sentinel upstream defines any',
     ],
     [
       'what it extends',
@@ -258,7 +258,7 @@ describe('a policy that is wrong', () => {
       'a name of a limit',
       () => sentinel({ policies: { user: { throttle: '3/1m' } } }),
       'limit.duplicate',
-      '"user" is the name of a limit already (throttle)',
+      '"user" is already the name of a limit (throttle)',
     ],
     [
       'another name',
@@ -364,8 +364,8 @@ describe('explain', () => {
     expect(text).toBe(
       [
         'Policy checkout for m-1001000000001:u7:',
-        '- checkout: 10/1m (user, set while running until 2026-01-01T01:00:00.000Z: asked for it)',
-        '  before 30/1m (chat, set while running), 60/1m (role vip, set while running), 3/1m (policy checkout)',
+        '- checkout: 10/1m (user, set at run time until 2026-01-01T01:00:00.000Z: asked for it)',
+        '  before 30/1m (chat, set at run time), 60/1m (role vip, set at run time), 3/1m (policy checkout)',
         '- throttle.limit = "3/1m" (policy checkout)',
         '- throttle.on = ["message"] (policy strict)',
         '- throttle.roles = {"vip":"50/1m"} (policy strict)',
@@ -396,7 +396,7 @@ describe('explain', () => {
       ),
     })
     await expect(desk().guard.explain(ALICE, 'quota')).rejects.toThrow(
-      'explain: this sentinel has no policy "quota". Policies are explained, and the limits of the sentinel itself.',
+      'explain: this sentinel has no policy "quota". Only policies and the limits of the sentinel itself are explained.',
     )
     await expect(at.guard.explain(subject.global())).rejects.toMatchObject({ code: 'subject.invalid' })
     await expect(at.guard.explain(ALICE, compose() as never)).rejects.toMatchObject({

@@ -105,7 +105,7 @@ describe('a limit that settings could not change', () => {
 
   test.each(['sliding', 'sliding-log'] as const)('keeps too few time stamps (%s)', async (algorithm) => {
     expect(() => wiring(algorithm, '60/1m')).toThrow(
-      /^settings\.limits\.user: user keeps a time stamp of each of 20 at most, so it cannot be 60\/1m\./,
+      /^settings\.limits\.user: user stores at most 20 timestamps, so it cannot be 60\/1m\./,
     )
     await wiring(algorithm, '20/1m').guard.close()
     await wiring('sliding-counters', '60/1m').guard.close()

@@ -239,7 +239,7 @@ describe('what may not be tuned', () => {
     [
       bounds('5/1m', '60/1h'),
       'option.invalid',
-      'settings.throttle.max: 60/1h is not per the same span as min, 5/1m',
+      'settings.throttle.max: 60/1h has another time span than min, 5/1m',
     ],
     [bounds('60/1m', '5/1m'), 'option.invalid', 'settings.throttle.max: 5 is less than min, 60'],
     [bounds('5/1m', '60/1m', ['70/1m']), 'option.invalid', 'choices[0]: 70/1m is not within the bounds'],
@@ -255,7 +255,7 @@ describe('what may not be tuned', () => {
       'settings.throttle.max: 20 at once is less than min, 50 at once',
     ],
     [bounds('5', '60/1m'), 'limit.invalid', 'settings.throttle.min'],
-    [{ settings: {} }, 'option.invalid', 'nothing is left to tune'],
+    [{ settings: {} }, 'option.invalid', 'there is nothing to tune'],
     [{ settings: { notices: true, command: '/x' } }, 'option.invalid', 'settings.command'],
     [{ settings: { notcies: true } as never }, 'option.unknown', 'Did you mean "notices"?'],
     [
@@ -266,12 +266,12 @@ describe('what may not be tuned', () => {
     [
       { settings: { limits: { uploads: { min: '1/1h', max: '9/1h' } } } },
       'limit.unknown',
-      'there is no limit "uploads". Limits: user. Make a policy of one that a handler has.',
+      'there is no limit "uploads". Limits: user. Turn the limit of a handler into a policy.',
     ],
     [
       { ...bounds('5/1m', '60/1m'), throttle: false },
       'limit.unknown',
-      'settings.throttle: it tunes "user", and there is no limit "user". Limits: (none).',
+      'settings.throttle: it tunes "user", but there is no limit "user". Limits: (none).',
     ],
     [
       {
@@ -304,9 +304,9 @@ describe('what may not be tuned', () => {
     expect(await refused({ limits: { user: '10/1m (burst 4)' } })).toContain('out of bounds')
     expect(await refused({ limits: { user: '10/1m (burst 60)' } })).toBe('done')
     expect(await refused({ limits: JSON.parse('{"__proto__": "6/1m"}') })).toContain(
-      '"__proto__" is not to be tuned',
+      '"__proto__" cannot be tuned',
     )
-    expect(await refused({ notices: false })).toContain('not to be tuned')
+    expect(await refused({ notices: false })).toContain('it cannot be tuned')
     expect(await refused({ notice: false })).toContain('option.unknown')
     expect(await refused({}, 7)).toContain('subject.invalid')
     expect(await refused({ limits: { user: '60/1m' } })).toBe('done')

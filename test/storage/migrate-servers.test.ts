@@ -138,7 +138,7 @@ test('the program is killed in the middle, run again, and goes on where it was',
   const compared = await start([...args, '--again', '--mirror'], env).ended
   expect(compared.code).toBe(0)
   expect(compared.out).toMatch(/users 42 +24\d +[0-9a-f]{16} +same/)
-  expect(compared.out).toContain('0 items copied. All the same.')
+  expect(compared.out).toContain('0 items copied. Source and target are equal.')
 })
 
 test('the program ends between two pages when it is interrupted', async () => {
@@ -172,7 +172,7 @@ test('a schema that is not there is named, and is not made', async () => {
   const urls = ['--from', postgresUrl, '--to', redisUrl]
   expect(await command.run([...urls, '--from-schema', schema, '--to-prefix', target], terminal)).toBe(1)
   expect(said).toEqual([
-    expect.stringMatching(`nothing of a sentinel in schema "${schema}".*migrate[.]refused`),
+    expect.stringMatching(`no data of a sentinel in schema "${schema}".*migrate[.]refused`),
   ])
   const pool = new Pool({ connectionString: postgresUrl })
   expect((await pool.query('SELECT FROM pg_namespace WHERE nspname = $1', [schema])).rowCount).toBe(0)

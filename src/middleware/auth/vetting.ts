@@ -82,13 +82,13 @@ function rulesOf(options: VettingOptions): VettingRules | undefined {
     if (!asks) return undefined
     throw new SentinelError(
       'option.invalid',
-      'auth.dossier: there is none, and the Bot API does not tell what minAccountAge, denyScam and denyFake go by. Pass a client: auth({ dossier: mtproto({ … }) }).',
+      'auth.dossier: is missing; minAccountAge, denyScam and denyFake need facts that the Bot API does not give. Pass a client: auth({ dossier: mtproto({ … }) }).',
     )
   }
   if (!asks) {
     throw new SentinelError(
       'option.invalid',
-      'auth.dossier: nothing is asked of it. Add minAccountAge, denyScam or denyFake.',
+      'auth.dossier: nothing uses it. Add minAccountAge, denyScam or denyFake.',
     )
   }
   const { dossierFor = DAY, timeout = 5000 } = options

@@ -83,9 +83,9 @@ const listing = later('guard.blocked', () => import('./block-list.js'))
 
 /** Checks the names of options; the values of `for` and `until` are checked by their own parsers. */
 const blockingOptions = z.strictObject({
-  for: option(z.unknown(), 'For so long.'),
+  for: option(z.unknown(), 'How long it lasts.'),
   until: option(z.unknown(), 'Until then.'),
-  reason: option(z.string(), 'Why, for people.'),
+  reason: option(z.string(), 'The reason, for people.'),
 })
 
 /** Most marks written in one call. */
@@ -406,7 +406,10 @@ export function untilOf(
   what: string,
 ): number | undefined {
   if (span !== undefined && until !== undefined) {
-    throw new SentinelError('option.invalid', `${what}: "for" and "until" at once. Give one of the two.`)
+    throw new SentinelError(
+      'option.invalid',
+      `${what}: "for" and "until" contradict each other. Give one of the two.`,
+    )
   }
   if (span === undefined && until === undefined) return undefined
   const date = until instanceof Date ? until.getTime() : (until as unknown)

@@ -31,8 +31,5 @@ export function checkBot(bot: unknown, what: string): void {
   const isBot =
     typeof api?.config?.use === 'function' && (what === 'guard.outgoing' || typeof use === 'function')
   if (isBot) return
-  throw new SentinelError(
-    'option.invalid',
-    `${what}: ${shown(bot)} is not a bot. Pass what new Bot(token) of grammY gave.`,
-  )
+  throw new SentinelError('option.invalid', `${what}: ${shown(bot)} is not a bot. Pass a Bot of grammY.`)
 }

@@ -58,7 +58,7 @@ export async function finishInTime(
   left.chain.drain().catch((error: unknown) => left.services.failed(error, 'close'))
   left.services.warn(
     'close.unfinished',
-    `guard.close(): not all had ended after ${span} ms (${told(left, webhooks)}). It is waited for no longer. Bound what handlers wait for, or give them more time: guard.close('1m').`,
+    `guard.close(): some work had not ended after ${span} ms (${told(left, webhooks)}) and is no longer waited for. Limit how long handlers wait, or allow more time: guard.close('1m').`,
   )
 }
 

@@ -72,10 +72,10 @@ export class ChainHost implements ControlHost {
   }
 
   unknownLimit(word: 'remaining' | 'refund', limit: string, known: readonly string[]): void {
-    const result = word === 'refund' ? 'nothing was given back' : 'nothing is known to be left'
+    const result = word === 'refund' ? 'nothing was refunded' : 'what remains is unknown'
     this.chain.services.warn(
       'limit.unknown',
-      `ctx.sentinel.${word}: no limit is named "${limit}", so ${result}.${hintAt(limit, known)} The limit of a handler is known once an update has come to it.`,
+      `ctx.sentinel.${word}: no limit is named "${limit}", so ${result}.${hintAt(limit, known)} The limit of a handler is known once an update has reached it.`,
     )
   }
 

@@ -26,7 +26,7 @@ export class IdleWatch {
     const names = this.guards.map(({ name }) => name).join(' and ')
     this.services.warn(
       'guard.idle',
-      `${names}: ${MANY} updates came here, the last of them "${activity}", and none was one that is counted. Say which are, as in throttle('5/1m', { on: ['${activity}'] }).`,
+      `${names}: ${MANY} updates came here, the last of them "${activity}", and it counts none of their activities. Name those to count, as in throttle('5/1m', { on: ['${activity}'] }).`,
     )
     return undefined
   }

@@ -34,7 +34,7 @@ export async function callbackEnded(given: unknown, what: string, timers: Timers
     () =>
       new SentinelError(
         'callback.timeout',
-        `${what}: took longer than ${MOST} ms; it is not waited for. Bound what it waits for.`,
+        `${what}: took longer than ${MOST} ms and is no longer waited for. Limit how long it waits.`,
       ),
   )
 }

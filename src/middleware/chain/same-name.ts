@@ -6,6 +6,6 @@ export function warnOfSameName(root: Chain | undefined, name: string, services: 
   if (root === undefined || root.name !== name || root.services.storage !== services.storage) return
   services.warn(
     'sentinel.twin',
-    `Two sentinels on one bot are both named ${JSON.stringify(name)} and have one storage, so that the second takes each update for a duplicate, and limits are charged twice. Give each a name of its own: sentinel({ name: 'second' }), or use one for both.`,
+    `Two sentinels on one bot are both named ${JSON.stringify(name)} and share one storage, so the second takes each update for a duplicate, and limits are charged twice. Give each its own name: sentinel({ name: 'second' }), or use one sentinel.`,
   )
 }

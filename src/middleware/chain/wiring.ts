@@ -121,13 +121,13 @@ export class Questions implements Wiring<Context> {
     if (this.asks(check.slot)) {
       throw new SentinelError(
         'limit.duplicate',
-        `${check.guard}: two limits are named "${check.slot}", so they would share their state. Give each a name of its own: { name: '…' }.`,
+        `${check.guard}: two limits are named "${check.slot}", so they would share their state. Give each its own name: { name: '…' }.`,
       )
     }
     if (this.questions.length === MOST_CHECKS) {
       throw new SentinelError(
         'plan.invalid',
-        `${check.guard}: more than ${MOST_CHECKS} checks in one chain. Narrow limits with on: [...], or have two chains: two compose() one after another; of a handler, some guards around it and some in front of it.`,
+        `${check.guard}: more than ${MOST_CHECKS} checks in one chain. Narrow limits with on: [...], or split the chain: two compose() in a row or, for a handler, some guards around it and some in front of it.`,
       )
     }
     const actor = this.excuses.length === 0 ? -1 : this.scope('actor', (facts) => facts.actor)

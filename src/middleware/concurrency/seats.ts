@@ -177,7 +177,7 @@ export class Seats {
   private warnOfHanging(): void {
     this.services.warn(
       'concurrency.uncounted',
-      `${GUARD}.${this.name}: handlers are at work for more subjects than maxSubjects allows, so some updates are let in uncounted. Look for handlers that hang, or raise maxSubjects.`,
+      `${GUARD}.${this.name}: handlers run for more subjects than maxSubjects allows, so some updates are admitted uncounted. Look for handlers that hang, or raise maxSubjects.`,
     )
   }
 }

@@ -7,6 +7,6 @@ export function unknownLimit(what: string, limit: unknown, known: readonly strin
   const name = typeof limit === 'string' ? limit.replace(/^throttle\./, '') : limit
   return new SentinelError(
     'limit.unknown',
-    `${what}: there is no limit ${shown(limit)}.${hintAt(name, known)} Limits: ${known.join(', ') || '(none)'}. That of a handler is known once an update has come to it; policies and those of sentinel({ throttle: [ … ] }) are from the start.`,
+    `${what}: there is no limit ${shown(limit)}.${hintAt(name, known)} Limits: ${known.join(', ') || '(none)'}. The limit of a handler is known once an update has reached it; policies and limits of sentinel({ throttle: [ … ] }) are known from the start.`,
   )
 }

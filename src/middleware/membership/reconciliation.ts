@@ -158,7 +158,7 @@ export async function reconcile(
   if (bot === undefined) {
     throw new SentinelError(
       'bot.unknown',
-      'membership.reconcile: this sentinel has not met its bot yet. Call guard.install(bot) and await bot.init() first.',
+      'membership.reconcile: this sentinel does not know its bot yet. Call guard.install(bot) and await bot.init() first.',
     )
   }
   const judge: Judge = await services.storage.prepare(PLAN)

@@ -84,7 +84,7 @@ export function readKey(key: KeyOf, facts: Facts, ctx: Context, limit: string): 
   wrong.add(key)
   throw new SentinelError(
     'subject.invalid',
-    `key of "${limit}": ${what} is not a key, so its updates are not counted. Return a text or a finite number at once, or undefined to leave an update out.`,
+    `key of "${limit}": ${what} is not a key, so its updates are not counted. Return a text or a finite number at once, or undefined to skip an update.`,
   )
 }
 
@@ -112,12 +112,12 @@ export function checkKey(
   if (name === undefined) {
     throw new SentinelError(
       'option.invalid',
-      `${what}.name: a limit with a key of its own needs a name, such as name: 'tenant'.`,
+      `${what}.name: a limit with its own key needs a name, such as name: 'tenant'.`,
     )
   }
   if (scope === undefined) return
   throw new SentinelError(
     'option.invalid',
-    `${what}.${option}: "${scope}" beside a key of its own. Give one of the two.`,
+    `${what}.${option}: "${scope}" contradicts its key option. Give one of the two.`,
   )
 }

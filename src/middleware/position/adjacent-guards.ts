@@ -64,7 +64,7 @@ export class AdjacentGuards {
     }
     root.services.warn(
       'handler.apart',
-      `"${nameOf(guard)}" stands in front of several handlers, and beside one of them it was asked together with other guards until an update came to it elsewhere. It is one limit, so it is asked by itself from now on; what those beside it have counted may begin anew. Fuse the composers that it stands on, and give it to none that is made by lazy() or route().`,
+      `"${nameOf(guard)}" guards several handlers, and for one of them it was decided together with adjacent guards until an update came to it elsewhere. It is one limit, so it is decided by itself from now on; the counts of the adjacent guards may start over. Fuse the composers that it is on, and do not use it on composers of lazy() or route().`,
     )
     const anew = groupsOf(this.guards, root.services).map((group) => this.joinedOf(group))
     for (const each of joined) if (!anew.includes(each)) this.leave(root, each)

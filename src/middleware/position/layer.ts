@@ -61,7 +61,7 @@ export class Layer {
     const facts =
       (ctx as Context & Partial<SentinelFlavor>).sentinel?.facts ?? describe(ctx.update, bots.of(ctx).reading)
     const guard = this.definitions[0]?.name ?? ''
-    const why = 'could not be put together; see the error told of "wiring"'
+    const why = 'could not be prepared; see the "error" event of "wiring"'
     return this.unfit.get(root ?? this)?.deny(facts, ctx, 'unavailable', guard, why, 'silent')
   }
 
@@ -88,7 +88,7 @@ export class Layer {
       if (many) {
         services.warn(
           'handler.many',
-          `More than a thousand handlers are named "${place ?? labelOf(this.definitions)}": from here on they share one state. Apply guards to a handler once, where it is registered, and not with each update.`,
+          `More than a thousand handlers are named "${place ?? labelOf(this.definitions)}": further ones share one state. Apply guards to a handler once, where it is registered, and not for each update.`,
         )
       }
       const name = many && place !== undefined ? `${place} ${labelOf(this.definitions)}` : this.named(root)

@@ -54,7 +54,7 @@ export class Names {
       return name
     }
     warn(
-      `Guards of two handlers are named "${name}". Each counts by itself, told apart by which was used first, which may differ after a restart: give the handlers names of their own.`,
+      `Guards of two handlers are named "${name}". Their counts are told apart by which was used first, which may differ after a restart. Give each handler its own name.`,
     )
     return `${claim(name, this.taken)}*`
   }

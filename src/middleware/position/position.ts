@@ -40,7 +40,7 @@ function decorated(guards: Guards, value: unknown, context: Decoration): unknown
   if (kind !== 'method') {
     throw new SentinelError(
       'handler.invalid',
-      `${what}: it stands on a ${kind}, which handles no updates. Put it on a method, or on a field that holds a function.`,
+      `${what}: it decorates a ${kind}, which handles no updates. Put it on a method, or on a field that holds a function.`,
     )
   }
   const method = checkedHandler(value, what)

@@ -54,9 +54,9 @@ export interface GrantOptions extends RoleScope {
 const scopeOptions = { chat: option(z.number().int(), 'In this chat only.') }
 const grantOptions = z.strictObject({
   ...scopeOptions,
-  for: option(z.unknown(), 'For so long.'),
+  for: option(z.unknown(), 'How long it lasts.'),
   until: option(z.unknown(), 'Until then.'),
-  reason: option(z.string(), 'Why, for people.'),
+  reason: option(z.string(), 'The reason, for people.'),
 })
 const scopeSchema = z.strictObject(scopeOptions)
 
@@ -75,7 +75,7 @@ export class RoleAdministration {
     if (isOfChat(name)) {
       throw new SentinelError(
         'option.invalid',
-        `grant: ${shown(name)} is a role that Telegram gives, and nobody else. Promote them in the chat.`,
+        `grant: ${shown(name)} is a role that only Telegram gives. Promote the user in the chat.`,
       )
     }
     parseOptions('grant', grantOptions, options)

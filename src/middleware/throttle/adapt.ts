@@ -105,11 +105,11 @@ export function readAdapt(
     if (bound.per !== base.per) {
       throw wrong(
         name,
-        `${formatLimit(bound)} is not per the same span as the limit, ${formatLimit(base)}. Only the amount adapts.`,
+        `${formatLimit(bound)} has another time span than the limit, ${formatLimit(base)}. Only the amount adapts.`,
       )
     }
     if (bound.burst !== undefined) {
-      throw wrong(name, `a burst of its own. The burst adapts with the amount: leave it out.`)
+      throw wrong(name, `it has its own burst, but the burst adapts with the amount. Leave it out.`)
     }
   }
   if (min.amount > base.amount) throw wrong('min', `${min.amount} is more than the limit, ${base.amount}.`)

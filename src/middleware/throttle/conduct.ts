@@ -132,7 +132,7 @@ export class Conduct {
     })
     if (run) return
     ended()
-    failed(new Error('too much under way'), 'throttle.adapt')
+    failed(new Error('too much work in progress'), 'throttle.adapt')
   }
 }
 

@@ -41,7 +41,7 @@ export type Bounds = NonNullable<Variant['within']>
 /** Returns why a limit cannot replace another; undefined if it can. */
 export function misfit({ name, most, cost = 1 }: Changeable, limit: Limit): string | undefined {
   if (most !== undefined && limit.amount > most) {
-    return `${name} keeps a time stamp of each of ${most} at most, so it cannot be ${formatLimit(limit)}. Use algorithm: 'bucket' or 'sliding-counters'.`
+    return `${name} stores at most ${most} timestamps, so it cannot be ${formatLimit(limit)}. Use algorithm: 'bucket' or 'sliding-counters'.`
   }
   return cost > capacityOf(limit)
     ? `an update costs ${cost} of ${name}, so nothing would ever pass under ${formatLimit(limit)}. Raise it.`

@@ -12,14 +12,14 @@ import { Lag } from './lag.js'
 import { lastUpdateOf } from './last-update.js'
 
 const healthOptions = z.strictObject({
-  maxLag: option(duration, 'Event loops that are later are not ready.', '1s'),
-  deadLag: option(duration, 'Event loops that are later are not live.', '10s'),
+  maxLag: option(duration, 'With an event loop delayed longer, it is not ready.', '1s'),
+  deadLag: option(duration, 'With an event loop delayed longer, it is not live.', '10s'),
   maxSilence: option(duration, 'Without an update for longer, it is not live.'),
   whileDown: option(z.enum(['unready', 'ready']), 'Whether it is ready without its storage.', 'unready'),
-  timeout: option(duration, 'How long the storage is asked.', '2s'),
-  maxAge: option(duration, 'How long an answer is given again.', '1s'),
-  clock: option(callable<Clock>(), 'Tells the time in milliseconds since 1970.'),
-  steady: option(callable<Clock>(), 'Tells how time passes.'),
+  timeout: option(duration, 'How long the storage may take to answer.', '2s'),
+  maxAge: option(duration, 'How long an answer is reused.', '1s'),
+  clock: option(callable<Clock>(), 'The clock, in milliseconds since 1970.'),
+  steady: option(callable<Clock>(), 'A monotonic clock.'),
   timers: option(timersOption, 'Schedules.'),
 })
 

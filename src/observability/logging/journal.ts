@@ -79,8 +79,7 @@ export class Journal {
       ...(this.options.allowed && {
         allowed: ({ facts }: SentinelEvents['allowed']) => logger.debug(factsOf(facts), 'allowed'),
       }),
-      unknown: ({ facts }) =>
-        logger.warn({ update: facts.updateId }, 'an update of a kind not known here passed'),
+      unknown: ({ facts }) => logger.warn({ update: facts.updateId }, 'an update of an unknown kind passed'),
       shadow: ({ facts, guard, limit, reason }) => {
         if (!this.takes({ level: 'info', what: 'shadow', guard, detail: reason })) return
         this.of(guard).info({ limit, reason, shadow: true, ...factsOf(facts) }, 'would be denied')

@@ -12,10 +12,10 @@ import { redaction } from './redaction.js'
 const loggingOptions = z.strictObject({
   logger: option(given<Logger>('a logger of pino', has('child', 'info')), 'Your logger.'),
   sample: option(z.union([z.literal(false), limit]), 'Denials that are logged.', '10/10s'),
-  allowed: option(z.boolean(), 'Logs what passes, too.', false),
-  texts: option(z.boolean(), 'Leaves in what people write.', false),
-  hide: option(z.array(z.string().min(1)).readonly(), 'More fields that are not for logs.'),
-  clock: option(callable<Clock>(), 'Tells the time in milliseconds since 1970.'),
+  allowed: option(z.boolean(), 'Logs admitted updates, too.', false),
+  texts: option(z.boolean(), 'Does not redact what people write.', false),
+  hide: option(z.array(z.string().min(1)).readonly(), 'Further fields to redact.'),
+  clock: option(callable<Clock>(), 'The clock, in milliseconds since 1970.'),
   timers: option(timersOption, 'Schedules.'),
 })
 

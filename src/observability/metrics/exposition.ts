@@ -51,7 +51,7 @@ export class Exposition {
       if (registry.getSingleMetric(name) !== undefined) {
         throw new SentinelError(
           'option.invalid',
-          `metrics.registry: it has a metric named ${name} already, and not from here. Rename that one, or give metrics() a registry of its own.`,
+          `metrics.registry: it already has another metric named ${name}. Rename that one, or give metrics() its own registry.`,
         )
       }
       metricOf(name, entry, registry, (metric) => this.values(metric, read))

@@ -21,12 +21,15 @@ import { MtprotoMetering } from './mtproto-metering.js'
 const metricsOptions = z.strictObject({
   registry: option(
     given<Registry>('a Registry of prom-client', has('registerMetric')),
-    'Where the metrics are told. Default: a registry of their own.',
+    'The registry of the metrics. Default: a registry of their own.',
   ),
   name: option(z.string().min(1, 'must be a name').max(64, 'must have 64 characters at most'), 'The label.'),
-  process: option(z.boolean(), 'Tells of the process, too.', false),
-  mtproto: option(mtprotoOption, 'A client of MTProto, whose calls, bytes, waits and gaps are told as well.'),
-  clock: option(callable<() => number>(), 'Tells the time in milliseconds since 1970.'),
+  process: option(z.boolean(), 'Adds metrics of the process.', false),
+  mtproto: option(
+    mtprotoOption,
+    'A client of MTProto, whose calls, bytes, waits and gaps are measured as well.',
+  ),
+  clock: option(callable<() => number>(), 'The clock, in milliseconds since 1970.'),
 })
 
 /**
@@ -150,6 +153,6 @@ function nameOf({ sources }: Exposition, name: string | undefined): string {
   if (!taken.has(name)) return name
   throw new SentinelError(
     'option.invalid',
-    `metrics.name: "${name}" is the name of another sentinel on this registry. Give each a name of its own.`,
+    `metrics.name: "${name}" is already the name of another sentinel on this registry. Give each its own name.`,
   )
 }

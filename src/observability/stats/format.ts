@@ -23,7 +23,7 @@ export function formatStats(report: StatsReport, format: 'text' | 'json' | 'csv'
   if (format === 'text') return text(report)
   throw new SentinelError(
     'option.invalid',
-    `formatStats: ${shown(format)} is not a format. Ask for 'text', 'json' or 'csv'.`,
+    `formatStats: ${shown(format)} is not a format. Pass 'text', 'json' or 'csv'.`,
   )
 }
 

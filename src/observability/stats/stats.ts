@@ -6,11 +6,11 @@ import type { StatsPlugin } from './contract.js'
 import { Recorder } from './recorder.js'
 
 const statsOptions = z.strictObject({
-  window: option(duration, 'How far back.', '1h'),
-  slots: option(z.number().int().min(1).max(60), 'Parts of the window.', 12),
-  counters: option(z.number().int().min(10).max(10_000), 'Counters of who sent most.', 200),
-  every: option(duration, 'Between two writes to a shared storage.', '10s'),
-  share: option(z.boolean(), 'Whether workers add up.'),
+  window: option(duration, 'The time span that is covered.', '1h'),
+  slots: option(z.number().int().min(1).max(60), 'Number of parts that the window is divided into.', 12),
+  counters: option(z.number().int().min(10).max(10_000), 'Number of counters for those who sent most.', 200),
+  every: option(duration, 'Time between two writes to a shared storage.', '10s'),
+  share: option(z.boolean(), 'Whether the counts of all workers are added up.'),
 })
 
 /**
@@ -67,10 +67,8 @@ export interface StatsOptions {
 export function stats(options: StatsOptions = {}): StatsPlugin {
   const settings = parseOptions('stats', statsOptions, options)
   const { window = 3_600_000, slots = 12, counters = 200, every = 10_000, share } = settings
-  if (window < 60_000)
-    throw invalid('window', `${window} ms is too short to tell anything. Give it a minute at least.`)
-  if (every < 1000)
-    throw invalid('every', `${every} ms is too often for what is written. Give it a second at least.`)
+  if (window < 60_000) throw invalid('window', `${window} ms is too short. Pass at least a minute.`)
+  if (every < 1000) throw invalid('every', `${every} ms is too often for writes. Pass at least a second.`)
   return (host) =>
     new Recorder(host, { window, slots, counters, every, share: share ?? host.storage.remote === true })
 }

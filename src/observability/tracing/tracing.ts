@@ -10,10 +10,10 @@ import { Tracing } from './spans.js'
 const tracingOptions = z.strictObject({
   provider: option(
     given<TracerProvider>('a TracerProvider of OpenTelemetry', has('getTracer')),
-    'Makes the spans. Default: the global one.',
+    'Creates the spans. Default: the global one.',
   ),
-  ids: option(z.boolean(), 'Tells who acted, and where.', false),
-  mtproto: option(mtprotoOption, 'A client of MTProto, whose calls are spans.'),
+  ids: option(z.boolean(), 'Adds who acted, and where.', false),
+  mtproto: option(mtprotoOption, 'A client of MTProto, whose calls become spans.'),
 })
 
 /**
