@@ -292,20 +292,21 @@ function holding(wiring: Wiring<Context>, { options, trailing, albums }: Setting
       }
     },
   })
+  const holds = ({ activity, album }: Facts): boolean =>
+    album !== undefined || (trailing !== undefined && (activity === 'message' || activity === 'edit'))
   return {
+    holds,
     divert(facts, ctx, next, control, seated = false) {
       const { activity, actor, album } = facts
-      const gathering = activity === 'message' && actor !== undefined ? trailing : undefined
-      const isPart =
-        album !== undefined && albums !== undefined && (activity === 'message' || activity === 'post')
-      const patience = isPart ? albums : gathering
-      // An edit is handled after the message that was edited, but does not end the burst.
-      const isEdit = activity === 'edit' && trailing !== undefined
-      if (patience === undefined && !isEdit) return false
-      const key = keyOf(facts, ctx)
+      const key = holds(facts) ? keyOf(facts, ctx) : undefined
       if (key === undefined) return false
       const part = { ctx, next, control, seated }
-      if (patience === undefined) return bursts.follow(key, part, false)
+      // Handled after the message that was edited, but without ending the burst.
+      if (activity === 'edit') return bursts.follow(key, part, false)
+      const gathering = activity === 'message' && actor !== undefined ? trailing : undefined
+      const isPart = album !== undefined && albums !== undefined
+      const patience = isPart ? albums : gathering
+      if (patience === undefined) return false
       // A photo is part of its album, whatever its caption says.
       if (!isPart && commands === 'pass' && facts.command !== undefined) return bursts.follow(key, part)
       return bursts.hold(key, part, patience, gathering === undefined ? album : undefined)

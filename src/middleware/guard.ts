@@ -107,6 +107,8 @@ export interface Wired<C extends Context> {
    * @param seated Whether the update still has to take a place, which may take long; `next` then calls back when it has one.
    */
   divert?(facts: Facts, ctx: C, next: Onward, control: SentinelControl, seated?: boolean): boolean
+  /** Whether `divert` may take over an update. Known earlier, before the `allowed` hooks run. */
+  holds?(facts: Facts): boolean
   /**
    * Takes a place for an admitted update, as the last step before its handlers; the place is left when they have ended. Returns
    * an admission with a veto if no place is free, undefined if none is needed. With `shadow` no update waits. Must neither throw

@@ -334,19 +334,31 @@ describe('at a desk', () => {
     await paid
   })
 
-  test('hooks hear of it after all others, and a veto leaves the place', async () => {
-    opened({ queue: 0 })
+  test.each<[string, SentinelOptions]>([
+    ['by itself', {}],
+    ['beside a debounce that holds other updates back', { debounce: { albums: '300ms' } }],
+  ])('hooks hear of it after all others, and a veto leaves the place: %s', async (_, more) => {
+    opened({ queue: 0 }, more)
     const log: string[] = []
     on.guard.hook('after:throttle', ({ verdict }) => void log.push(`throttle ${verdict.allowed}`))
     on.guard.hook('after:concurrency', ({ verdict }) => void log.push(`concurrency ${verdict.allowed}`))
+    const stopLog = on.guard.hook('allowed', () => void log.push('allowed'))
     await comes(1, 'a')
     await until('it is at work', () => work.begun.length === 1)
-    await await comes(1, 'b')
-    expect(log).toEqual(['throttle true', 'concurrency true', 'throttle true', 'concurrency false'])
+    await (await comes(1, 'b')).done
+    expect(log).toEqual([
+      'throttle true',
+      'concurrency true',
+      'allowed',
+      'throttle true',
+      'concurrency false',
+    ])
+    stopLog()
     await work.end('a')
     const stop = on.guard.hook('allowed', () => ({ veto: 'no' }))
-    await await comes(1, 'c')
+    await (await comes(1, 'c')).done
     stop()
+    expect((await on.guard.health()).tally).toMatchObject({ allowed: 1, denied: 2 })
     await comes(1, 'd')
     await until('it is at work', () => work.begun.length === 2)
     expect(work.begun).toEqual(['a', 'd'])

@@ -197,6 +197,27 @@ test('a burst is handled in the trace of its last update, whichever timer runs i
   expect(named('own, later').parentSpanContext?.spanId).toBe(handlers.spanContext().spanId)
 })
 
+test('the wait for a place of concurrency is a span of its update, and that for a free place is none', async () => {
+  let end = (): void => undefined
+  const stage = desk({ concurrency: { queue: 1 }, throttle: false }, (bot) =>
+    bot.use(({ msg }) => (msg?.text === 'wait' ? new Promise<void>((done) => (end = done)) : undefined)),
+  )
+  tracing(stage.guard)
+  await stage.says(7, 'the guard loads its module')
+  exporter.reset()
+  const first = stage.says(7, 'wait')
+  await until('the first is handled', () => stage.reached.length === 2)
+  const second = stage.says(7, 'b')
+  await until('the second waits', async () => (await stage.guard.health()).held.concurrency === 1)
+  end()
+  await first
+  await second
+  const updates = exporter.getFinishedSpans().filter(({ name }) => name === 'sentinel.update')
+  expect(updates).toHaveLength(2)
+  const held = named('sentinel.background held')
+  expect(held.parentSpanContext?.spanId).toBe(updates[1]?.spanContext().spanId)
+})
+
 describe('a burst that is held back', () => {
   const fired = (name: string): Promise<void> =>
     until(`${name} is over`, () => exporter.getFinishedSpans().some((span) => span.name === name))

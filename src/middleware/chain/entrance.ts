@@ -49,12 +49,7 @@ export class Entrance {
     decision: Decision | undefined,
     identity: unknown,
   ): MaybePromise<void> {
-    if (this.seating === undefined || this.late) {
-      return this.services.hooks.deciding
-        ? this.enterHooked(undefined, facts, ctx, next, decision, identity)
-        : this.letIn(undefined, facts, ctx, next, decision, identity)
-    }
-    const taken = this.seating.take(facts, ctx)
+    const taken = this.late ? undefined : this.take(facts, ctx)
     return isPromise(taken)
       ? taken.then((later) => this.enterWith(later, facts, ctx, next, decision, identity))
       : this.enterWith(taken, facts, ctx, next, decision, identity)
@@ -131,12 +126,40 @@ export class Entrance {
       : this.unlessStopped(veto, place, facts, ctx, next, decision, identity)
   }
 
-  /** Runs the hooks after the guards and at `allowed`; stays synchronous as long as they answer synchronously. */
+  /** Takes places for an update that no guard holds back. If it has to wait for them, probes see the wait. */
+  private take(facts: Facts, ctx: Context): MaybePromise<Taken> {
+    const taken = this.seating?.take(facts, ctx)
+    return isPromise(taken) ? this.stepped(ctx, () => taken) : taken
+  }
+
+  private stepped(ctx: Context, run: () => Promise<Taken>): MaybePromise<Taken> {
+    const step: Step = { kind: 'background', name: 'held', ctx }
+    return stepped(this.services.background.probe, step, run)
+  }
+
+  /**
+   * Runs the hooks after the guards and at `allowed`; stays synchronous as long as they answer synchronously. Those that come after
+   * the wait for a place are left to {@link lateHooks}.
+   */
   private lastHooks(facts: Facts, ctx: Context): MaybePromise<HookVeto | undefined> {
     const veto = this.steps.after(facts, ctx, this.late)
-    if (this.chain.inner) return veto
-    if (isPromise(veto)) return veto.then((late) => late ?? this.steps.allowed(facts, ctx))
-    return veto ?? this.steps.allowed(facts, ctx)
+    return isPromise(veto)
+      ? veto.then((late) => late ?? this.allowed(false, facts, ctx))
+      : (veto ?? this.allowed(false, facts, ctx))
+  }
+
+  /** Runs the hooks that come after the wait for a place. */
+  private async lateHooks(facts: Facts, ctx: Context): Promise<HookVeto | undefined> {
+    return (await this.steps.afterLate(facts, ctx)) ?? this.allowed(true, facts, ctx)
+  }
+
+  /**
+   * Runs the `allowed` hooks if this is their time: after the wait for a place, but before it for updates that may be held back,
+   * because each update of a burst has its hooks, and only the last one waits.
+   */
+  private allowed(late: boolean, facts: Facts, ctx: Context): MaybePromise<HookVeto | undefined> {
+    const areLate = this.late && !this.diverters.some((guard) => guard.holds?.(facts))
+    return this.chain.inner || late !== areLate ? undefined : this.steps.allowed(facts, ctx)
   }
 
   private unlessStopped(
@@ -226,9 +249,7 @@ export class Entrance {
   ): Promise<void> {
     const held = new Held(next)
     const later: Onward = async (begun) => {
-      const step: Step = { kind: 'background', name: 'held', ctx }
-      const place = () => this.placeFor(facts, ctx, decision, control)
-      const taken = await stepped(this.services.background.probe, step, place)
+      const taken = await this.stepped(ctx, () => this.placeFor(facts, ctx, decision, control))
       if (isUnseated(taken)) return
       begun?.()
       return seated(taken, this.settling, held.run, undefined, ctx)
@@ -255,9 +276,10 @@ export class Entrance {
     held: SentinelControl | undefined,
   ): Promise<Taken> {
     const wasAllowed = held !== undefined
-    const taken = await this.seating?.take(facts, ctx)
+    const others = wasAllowed ? gatheredWith(held) : []
+    const taken = await (wasAllowed ? this.seating?.take(facts, ctx) : this.take(facts, ctx))
     if (isUnseated(taken)) {
-      for (const each of wasAllowed ? gatheredWith(held) : []) {
+      for (const each of others) {
         await this.veto(taken.refusal, each.facts, each.ctx, each.decision, 'silent', true, true)
         outOfReach(each.ctx)
       }
@@ -265,9 +287,9 @@ export class Entrance {
       await this.veto(taken.refusal, facts, ctx, decision, taken.by.denial, true, wasAllowed)
       return taken
     }
-    const veto = this.services.hooks.deciding ? await this.steps.afterLate(facts, ctx) : undefined
+    const veto = this.services.hooks.deciding ? await this.lateHooks(facts, ctx) : undefined
     if (!this.isStopped(facts, ctx, veto)) return taken
-    for (const each of wasAllowed ? gatheredWith(held) : []) {
+    for (const each of others) {
       await this.stopped(undefined, each.facts, each.ctx, each.decision, veto, true)
       outOfReach(each.ctx)
     }

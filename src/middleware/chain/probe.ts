@@ -25,12 +25,12 @@ export interface Step {
   readonly kind: 'guard' | 'storage' | 'hook' | 'background'
   /**
    * The name of the guard, such as `auth`; of the request, such as `evaluate`; or of the work, such as `notice`, or `held`: the
-   * steps between a burst's time to be handled and its handlers.
+   * steps between a burst's time to be handled and its handlers, or another update's wait for a place of `concurrency`.
    */
   readonly name: string
   /** For a guard: `observe`, before anything is decided, or `admit`, its last word. */
   readonly part?: 'observe' | 'admit'
-  /** For held updates: the context it belongs to, since the step runs from a timer after `update` has ended. */
+  /** For `held`: the context it belongs to, since the step of a burst runs from a timer after `update` has ended. */
   readonly ctx?: Context
 }
 
