@@ -220,6 +220,23 @@ describe('a handler at a burst of its own hangs', () => {
   })
 })
 
+test('bursts of a debounce in front of a handler take places of a concurrency() behind it', async () => {
+  let running = 0
+  const most: number[] = []
+  const at = stand({}, (bot) => {
+    const guards = [debounce({ mode: 'trailing', window: '1s' }), concurrency({ per: 'chat' })] as const
+    bot.on('message', ...guards, async () => {
+      most.push(++running)
+      await new Promise<void>((done) => at.time.timers.after(10, done))
+      running--
+    })
+  })
+  for (const who of [1, 2, 3]) await at.handle(says(who, `of ${who}`, { group: true }))
+  await passes(at, 1000)
+  for (let i = 0; i < 3; i++) await passes(at, 10)
+  expect(most).toEqual([1, 1, 1])
+})
+
 describe('what close() fires takes its place in turn', () => {
   const TRAILING = { mode: 'trailing', window: '1s' } as const
 
