@@ -9,6 +9,8 @@ import type { SettingsTexts, TranslateSetting } from './wording.js'
 const MOST_CHOICES = 8
 /** Most buttons of one limit whose choices are computed from its bounds. */
 const FOUND_CHOICES = 6
+/** Most buttons of a message. Telegram sends none that has more. */
+const MOST_BUTTONS = 100
 
 const bounds = z.strictObject({
   min: limitSchema.meta({ description: 'The lowest limit that administrators may choose.' }),
@@ -146,6 +148,15 @@ export function readSettings(options: SettingsOptions): Tuning {
     throw new SentinelError(
       'option.invalid',
       "settings: there is nothing to tune. Give bounds, such as throttle: { min: '5/1m', max: '60/1m' }, or notices: true.",
+    )
+  }
+  // Each limit has a button for the usual limit, too, and the menu has one that closes it.
+  let buttons = notices ? 2 : 1
+  for (const { choices } of limits.values()) buttons += choices.length + 1
+  if (buttons > MOST_BUTTONS) {
+    throw new SentinelError(
+      'option.invalid',
+      `settings.limits: the menu would have ${buttons} buttons, and Telegram shows ${MOST_BUTTONS} at most. Name fewer limits, or fewer choices.`,
     )
   }
   return { limits, notices, command, texts: texts as Tuning['texts'], t }

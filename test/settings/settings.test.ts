@@ -234,6 +234,19 @@ describe('what may not be tuned', () => {
   }
   const bounds = (min: string, max: string, choices?: readonly string[]): SentinelOptions =>
     ({ settings: { throttle: { min, max, ...(choices && { choices }) } } }) as SentinelOptions
+  /** So many policies that administrators may tune, with seven buttons each. */
+  const tuning = (count: number): SentinelOptions => {
+    const names = Array.from({ length: count }, (_, nth) => `p${nth}`)
+    const of = <T>(value: T) => Object.fromEntries(names.map((name) => [name, value]))
+    return {
+      policies: of({ throttle: '20/1m' } as const),
+      settings: { limits: of({ min: '5/1m', max: '60/1m' } as const), notices: true },
+    }
+  }
+
+  test('does not include a menu of 100 buttons, which Telegram still shows', () => {
+    expect(sentinel(tuning(14)).policy('p13')).toBeInstanceOf(Function)
+  })
 
   test.each<[SentinelOptions, string, string]>([
     [
@@ -255,7 +268,16 @@ describe('what may not be tuned', () => {
       'settings.throttle.max: 20 at once is less than min, 50 at once',
     ],
     [bounds('5', '60/1m'), 'limit.invalid', 'settings.throttle.min'],
+<<<<<<< ours
     [{ settings: {} }, 'option.invalid', 'there is nothing to tune'],
+=======
+    [{ settings: {} }, 'option.invalid', 'nothing is left to tune'],
+    [
+      tuning(15),
+      'option.invalid',
+      'settings.limits: the menu would have 107 buttons, and Telegram shows 100',
+    ],
+>>>>>>> theirs
     [{ settings: { notices: true, command: '/x' } }, 'option.invalid', 'settings.command'],
     [{ settings: { notcies: true } as never }, 'option.unknown', 'Did you mean "notices"?'],
     [
