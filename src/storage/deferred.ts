@@ -50,7 +50,7 @@ export class DeferredStorage implements Storage, Observable {
   }
 
   get archive(): Archive | undefined {
-    return this.inner.archive
+    return (this.real ?? this.inner).archive
   }
 
   sessions<T>(options?: SessionsOptions<T>): SessionStorage<T> {

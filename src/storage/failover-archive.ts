@@ -2,10 +2,9 @@ import { SentinelError } from '../core/errors.js'
 import type { Key } from '../core/subject.js'
 import type { Archive } from './archive.js'
 import type { Member } from './failover-member.js'
-import { NOT_ASKED } from './resilient/line.js'
-import { reasonOf } from './resilient/reason.js'
+import { guardedArchive } from './resilient/guarded.js'
 
-const of = ({ storage }: Member): Archive => storage.archive as Archive
+const of = ({ line, storage }: Member): Archive => guardedArchive(line, storage) as Archive
 
 /** Reads from the first storage that answers, trying those that are up first. Restores and forgets in all storages. */
 export function archiveOf(
@@ -13,7 +12,7 @@ export function archiveOf(
   userId: (bot: number, key: Key) => string,
 ): Archive | undefined {
   if (members.some(({ storage }) => storage.archive === undefined)) return undefined
-  /** Asks the storages in turn, without a time limit. */
+  /** Asks the storages in turn. */
   const first = async <T>(work: (archive: Archive) => T): Promise<Awaited<T>> => {
     const errors: unknown[] = []
     for (const member of [...members].sort((a, b) => Number(b.isUp) - Number(a.isUp))) {
@@ -35,13 +34,11 @@ export function archiveOf(
     // A storage that misses this call is not brought up to date later, so the caller must be told.
     forget: async (bot, keys) => {
       const missed: string[] = []
-      for (const { storage, line, index, isUp } of members) {
+      for (const member of members) {
         try {
-          if (isUp) await storage.archive?.forget(bot, keys)
-          else throw NOT_ASKED
-        } catch (error) {
-          const reason = error === NOT_ASKED ? line.circuit.reason : reasonOf(error)
-          missed.push(`${index} (${reason})`)
+          await of(member).forget(bot, keys)
+        } catch {
+          missed.push(`${member.index} (${member.line.circuit.reason})`)
         }
       }
       if (missed.length === 0) return

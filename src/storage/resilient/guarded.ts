@@ -1,8 +1,42 @@
+import type { MaybePromise } from '../../core/check.js'
+import { SentinelError } from '../../core/errors.js'
+import type { Archive } from '../archive.js'
+import type { Storage } from '../storage.js'
 import type { Users } from '../users.js'
 import type { Values } from '../values.js'
 import type { Line } from './line.js'
+import { isOfTheCaller } from './reason.js'
 
 /* Calls without a fallback: they have a time limit, and are rejected at once while the storage is down. */
+
+/** Space and key of the value that probes write. */
+export const PROBE = 'sentinel:probe'
+
+/**
+ * Wraps an archive in calls over a line. Throws `storage.unavailable`. A call may read through everything, so it has no time limit;
+ * a short read before it finds out whether the storage answers.
+ */
+export function guardedArchive(line: Line, { archive, values }: Storage): Archive | undefined {
+  if (archive === undefined) return undefined
+  const demand = async <T>(name: string, work: () => MaybePromise<T>): Promise<T> => {
+    const what = `archive.${name}`
+    await line.demand<unknown>(what, () => values.get(PROBE, PROBE), true)
+    try {
+      return await work()
+    } catch (error) {
+      // A storage made of several has said which of them did not answer.
+      if (error instanceof SentinelError && error.code === 'storage.unavailable') throw error
+      if (!isOfTheCaller(error)) line.circuit.noted(error)
+      return line.refuse(what, error)
+    }
+  }
+  return {
+    contents: () => demand('contents', () => archive.contents()),
+    restore: (...args) => demand('restore', () => archive.restore(...args)),
+    marksOf: (...args) => demand('marksOf', () => archive.marksOf(...args)),
+    forget: (...args) => demand('forget', () => archive.forget(...args)),
+  }
+}
 
 /** Wraps users in calls over a line. Throws `storage.unavailable`. */
 export function guardedUsers(line: Line, users: Users): Users {

@@ -20,7 +20,7 @@ import type { Storage } from '../storage.js'
 import type { Users } from '../users.js'
 import type { Values } from '../values.js'
 import { MarksCopy } from './copy.js'
-import { guardedUsers, guardedValues } from './guarded.js'
+import { guardedArchive, guardedUsers, guardedValues } from './guarded.js'
 import { ResilientJudge, type ResilientShared } from './judge.js'
 import { ResilientMarks } from './marks.js'
 import { marksOf, planWhenDown } from './plan.js'
@@ -151,9 +151,8 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
     return judge
   }
 
-  /** Not protected: archive calls may take long, and nothing could replace their answers. */
   get archive(): Archive | undefined {
-    return this.storage.archive
+    return guardedArchive(this.line, this.storage)
   }
 
   sessions<T>(options?: SessionsOptions<T>): SessionStorage<T> {

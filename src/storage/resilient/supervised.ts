@@ -6,6 +6,7 @@ import { SharedTimer } from '../../core/request-bound.js'
 import type { Key } from '../../core/subject.js'
 import type { CircuitHealth, CircuitState, StorageCondition } from '../condition.js'
 import type { Marks, Storage, StorageHealth } from '../storage.js'
+import { PROBE } from './guarded.js'
 import { Line } from './line.js'
 import { PendingMarks } from './pending.js'
 import { Plans } from './plans.js'
@@ -13,8 +14,6 @@ import { Settlements } from './settlements.js'
 
 /** When to retry queued writes while the storage is up, after a late answer or a single failure. */
 const FLUSH_AFTER: Ms = 200
-/** Space and key of the value that probes write. */
-const PROBE = 'sentinel:probe'
 const PROBE_KEPT: Ms = 60_000
 
 /** How a storage is supervised. */
