@@ -268,16 +268,12 @@ describe('what may not be tuned', () => {
       'settings.throttle.max: 20 at once is less than min, 50 at once',
     ],
     [bounds('5', '60/1m'), 'limit.invalid', 'settings.throttle.min'],
-<<<<<<< ours
     [{ settings: {} }, 'option.invalid', 'there is nothing to tune'],
-=======
-    [{ settings: {} }, 'option.invalid', 'nothing is left to tune'],
     [
       tuning(15),
       'option.invalid',
       'settings.limits: the menu would have 107 buttons, and Telegram shows 100',
     ],
->>>>>>> theirs
     [{ settings: { notices: true, command: '/x' } }, 'option.invalid', 'settings.command'],
     [{ settings: { notcies: true } as never }, 'option.unknown', 'Did you mean "notices"?'],
     [
