@@ -14,3 +14,10 @@ export function getOrInsert<K, V>(
   }
   return value
 }
+
+/** Sets a value as the newest of a map that holds so many at most; beyond that the oldest is removed. */
+export function setNewest<K, V>(map: Map<K, V>, key: K, value: V, most: number): void {
+  map.delete(key)
+  if (map.size >= most) map.delete(map.keys().next().value as K)
+  map.set(key, value)
+}

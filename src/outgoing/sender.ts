@@ -10,7 +10,6 @@ import {
 } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import { endsWithRequests } from '../core/request-bound.js'
-import { Shares } from '../core/shares.js'
 import { GLOBAL_KEY } from '../core/subject.js'
 import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../middleware/events.js'
 import type { Storage } from '../storage/storage.js'
@@ -32,6 +31,7 @@ import { Lane, type Waiter } from './lane.js'
 import type { OutgoingOptions } from './options.js'
 import { type Settings, settingsOf } from './settings.js'
 import { SharedPauses } from './shared-pauses.js'
+import { Shares } from './shares.js'
 
 /** First delay after a 5xx or no answer; doubled each time, up to the longest. */
 const BACK_OFF: Ms = 500

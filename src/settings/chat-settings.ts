@@ -2,6 +2,7 @@ import { isPromise, type MaybePromise } from '../core/check.js'
 import type { Ms } from '../core/duration.js'
 import { later } from '../core/later.js'
 import type { LimitInput } from '../core/limit.js'
+import { setNewest } from '../core/maps.js'
 import { chatKey, type Key, keyText } from '../core/subject.js'
 import type { Services } from '../middleware/services.js'
 import type { LimitBook } from '../policies/limit-book.js'
@@ -147,11 +148,7 @@ export class ChatSettings implements ChatSettingsRegister {
     const remember = (mark: Mark | undefined): boolean => {
       const quiet = isQuiet(mark)
       if (changes !== this.changes) return quiet
-      this.remembered.delete(name)
-      if (this.remembered.size >= MOST_CHATS) {
-        this.remembered.delete(this.remembered.keys().next().value as string)
-      }
-      this.remembered.set(name, { quiet, until: steady() + REMEMBERED_FOR })
+      setNewest(this.remembered, name, { quiet, until: steady() + REMEMBERED_FOR }, MOST_CHATS)
       return quiet
     }
     const unread = (error: unknown): boolean => {

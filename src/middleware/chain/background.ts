@@ -17,7 +17,8 @@ export type WaitUntil = (work: Promise<unknown>) => void
 
 /** Work that no update waits for: notices, answers, marks. Bounded, and drained by `close()`. */
 export class Background {
-  private readonly running = new Set<Promise<void>>()
+  /** The work that is running, and the chat whose share it takes from, if any. */
+  private readonly running = new Map<Promise<void>, number | undefined>()
   /** Amount of work refused because too much was running. */
   dropped = 0
   /** Watches the work. */
@@ -34,14 +35,21 @@ export class Background {
     return this.running.size
   }
 
-  /** Runs work in the background; false if too much is running. Exceptions are reported under the name `what`. */
-  run(what: string, work: () => Promise<unknown>): boolean {
-    if (this.running.size >= this.most) {
+  /**
+   * Runs work in the background; false if too much is running. Exceptions are reported under the name `what`.
+   *
+   * @param chat The chat that calls of this work are for. They may wait for this chat, so it gets another place only while it has
+   * less than a quarter of the free ones: a fifth of all at most.
+   */
+  run(what: string, work: () => Promise<unknown>, chat?: number): boolean {
+    let own = 0
+    for (const other of this.running.values()) if (other !== undefined && other === chat) own++
+    if (own * 4 >= this.most - this.running.size) {
       this.dropped++
       return false
     }
     const running = this.guarded(what, work).finally(() => this.running.delete(running))
-    this.running.add(running)
+    this.running.set(running, chat)
     if (this.waitUntil !== undefined) this.handOver(running, this.waitUntil)
     return true
   }
@@ -59,7 +67,7 @@ export class Background {
    * Waits until nothing is running. With `rounds`, waits that many times for what is running, including work started meanwhile.
    */
   async drain(rounds = Number.POSITIVE_INFINITY): Promise<void> {
-    for (let left = rounds; left > 0 && this.running.size > 0; left--) await Promise.all(this.running)
+    for (let left = rounds; left > 0 && this.running.size > 0; left--) await Promise.all(this.running.keys())
   }
 
   private async guarded(what: string, work: () => Promise<unknown>): Promise<void> {

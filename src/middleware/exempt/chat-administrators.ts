@@ -5,6 +5,7 @@ import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Facts } from '../../core/facts.js'
+import { setNewest } from '../../core/maps.js'
 import { CHAT_ADMINISTRATOR, CHAT_CREATOR, CHAT_RIGHTS } from '../../core/roles.js'
 import { inTime } from '../chain/in-time.js'
 
@@ -153,9 +154,7 @@ export class ChatAdministrators {
   }
 
   private remember(name: string, answer: Answer): void {
-    this.answers.delete(name)
-    if (this.answers.size >= MOST_CHATS) this.answers.delete(this.answers.keys().next().value as string)
-    this.answers.set(name, answer)
+    setNewest(this.answers, name, answer, MOST_CHATS)
   }
 
   private async told(chat: number, api: Api): Promise<Answer> {

@@ -1,43 +1,37 @@
 import type { Ms } from '../../core/duration.js'
+import { setNewest } from '../../core/maps.js'
 
-/** Five notices at once, and one every twelve seconds: half of the 20 messages a minute that Telegram allows in a group. */
-const MOST = 5
+/** A group gets five notices at once, and one every twelve seconds: half of the 20 messages a minute that Telegram allows there. */
 const EACH: Ms = 12_000
+const MOST_AHEAD: Ms = 48_000
 /** How long a group that refused an ephemeral message gets other ones. */
 const PLAIN_FOR: Ms = 600_000
-/** Most groups to remember; beyond that the one with the oldest notice is forgotten. */
+/** Most groups to remember; beyond that the one with the oldest entry is forgotten. */
 const MOST_GROUPS = 10_000
 
-/** Bounds the notices in each group, and remembers which groups refuse ephemeral messages. Each worker knows its own only. */
+/**
+ * Bounds the notices in each group, and remembers which groups refuse ephemeral messages. Each worker knows its own only, for all
+ * bots of a sentinel together.
+ */
 export class GroupNotices {
-  private readonly until = new Map<string, Ms>()
+  private readonly fullAt = new Map<number, Ms>()
+  private readonly plainUntil = new Map<number, Ms>()
 
-  /** Whether a group may have no notice now. */
-  isSpent(bot: number, chat: number, now: Ms): boolean {
-    return (this.until.get(`${bot} ${chat}`) ?? 0) > now + (MOST - 1) * EACH
+  /** Whether a group may have another notice now. */
+  hasRoom(chat: number, now: Ms): boolean {
+    return (this.fullAt.get(chat) ?? now) <= now + MOST_AHEAD
   }
 
-  /** Takes a notice from the budget of a group; false if it is spent. */
-  spend(bot: number, chat: number, now: Ms): boolean {
-    if (this.isSpent(bot, chat, now)) return false
-    const name = `${bot} ${chat}`
-    this.keep(name, Math.max(this.until.get(name) ?? 0, now) + EACH)
-    return true
+  count(chat: number, now: Ms): void {
+    setNewest(this.fullAt, chat, Math.max(this.fullAt.get(chat) ?? now, now) + EACH, MOST_GROUPS)
   }
 
   /** Whether a group has lately refused an ephemeral message. */
-  isPlain(bot: number, chat: number, now: Ms): boolean {
-    return (this.until.get(`${bot} ${chat} plain`) ?? now) > now
+  isPlain(chat: number, now: Ms): boolean {
+    return (this.plainUntil.get(chat) ?? now) > now
   }
 
-  /** Notes that a group has refused an ephemeral message. */
-  refused(bot: number, chat: number, now: Ms): void {
-    this.keep(`${bot} ${chat} plain`, now + PLAIN_FOR)
-  }
-
-  private keep(name: string, until: Ms): void {
-    this.until.delete(name)
-    if (this.until.size >= MOST_GROUPS) this.until.delete(this.until.keys().next().value as string)
-    this.until.set(name, until)
+  refused(chat: number, now: Ms): void {
+    setNewest(this.plainUntil, chat, now + PLAIN_FOR, MOST_GROUPS)
   }
 }

@@ -150,14 +150,18 @@ export class Notices {
       else this.send(ctx, facts, verdict, words)
       spins = false
     }
-    this.aside(ctx, 'deny', async () => {
+    const answer = (): void => {
+      if (spins) this.aside(ctx, 'answer', () => unlessAnswered(() => ctx.answerCallbackQuery()))
+    }
+    const work = async (): Promise<void> => {
       try {
         await callbackEnded(denial({ ctx, facts, verdict, notice: said, text, say }), 'deny', this.timers)
       } finally {
         // Only after the function, so that it may answer with a text: clients show the first answer.
-        if (spins) this.aside(ctx, 'answer', () => unlessAnswered(() => ctx.answerCallbackQuery()))
+        answer()
       }
-    })
+    }
+    if (!this.aside(ctx, 'deny', work, facts.chatId)) answer()
   }
 
   /** Returns the notice's text in the actor's language. With `must`, the built-in text replaces an empty one. */
@@ -175,9 +179,7 @@ export class Notices {
 
   /** Whether a notice is owed to the actor and may be sent now. */
   owes(bot: number, facts: Facts, guard: string, limit: string): boolean {
-    const now = this.clock()
-    if (!this.owed.owes(bot, facts, guard, limit, now) || !this.mayBeSaid(facts)) return false
-    return !facts.inGroup || !this.groups.isSpent(bot, facts.chatId as number, now)
+    return this.owed.owes(bot, facts, guard, limit, this.clock()) && this.mayBeSaid(facts)
   }
 
   /** Whether to send a notice: it is due or owed, and may be sent here. A due notice that may not be sent here becomes owed. */
@@ -195,7 +197,8 @@ export class Notices {
   private mayBeSaid(facts: Facts): boolean {
     if (facts.kind === 'callback_query') return true
     if (facts.activity !== 'message' || facts.kind !== 'message') return false
-    return facts.chatType === 'private' || (facts.inGroup && facts.command !== undefined)
+    if (!facts.inGroup || facts.command === undefined) return facts.chatType === 'private'
+    return this.groups.hasRoom(facts.chatId as number, this.clock())
   }
 
   /** Answers a tap, with the text if it is not empty and the budget allows it. */
@@ -211,25 +214,19 @@ export class Notices {
 
   private send(ctx: Context, facts: Facts, verdict: Denied, text: string): void {
     const chat = facts.chatId
-    if (chat === undefined || text.trim() === '') return
+    if (chat === undefined || text.trim() === '' || !this.spend()) return
     const { groups } = this
-    const bot = ctx.me.id
-    const later = (): void => this.owed.owe(bot, facts, verdict.guard, verdict.limit, this.clock())
-    if (facts.inGroup && !groups.spend(bot, chat, this.clock())) {
-      later()
-      return
-    }
-    if (!this.spend()) return
+    if (facts.inGroup) groups.count(chat, this.clock())
     this.aside(ctx, 'notice', async () => {
-      if (facts.inGroup && this.quiet !== undefined && (await this.quiet(bot, chat))) {
-        later()
+      if (facts.inGroup && this.quiet !== undefined && (await this.quiet(ctx.me.id, chat))) {
+        this.owed.owe(ctx.me.id, facts, verdict.guard, verdict.limit, this.clock())
         this.budgetFullAt -= this.each
         return
       }
       const thread = ctx.msg?.is_topic_message === true ? ctx.msg.message_thread_id : undefined
       const options = { ...PLAIN, ...(typeof thread === 'number' && { message_thread_id: thread }) }
       const receiver = facts.inGroup && facts.actorKind === 'user' ? facts.actorId : undefined
-      if (receiver !== undefined && !groups.isPlain(bot, chat, this.clock())) {
+      if (receiver !== undefined && !groups.isPlain(chat, this.clock())) {
         try {
           await ctx.api.sendMessage(chat, text, {
             ...options,
@@ -239,7 +236,7 @@ export class Notices {
         } catch (error) {
           if (!isRefusal(error)) throw error
           // This chat or server does not support ephemeral messages: falls through to a plain one.
-          groups.refused(bot, chat, this.clock())
+          groups.refused(chat, this.clock())
         }
       }
       await ctx.api.sendMessage(chat, text, { ...options, disable_notification: true })
@@ -247,13 +244,15 @@ export class Notices {
   }
 
   /** Runs work in the background, with API calls that are not sent as webhook replies: the webhook request may end before. */
-  private aside(ctx: { api: Api }, what: string, work: () => Promise<unknown>): void {
+  private aside(ctx: { api: Api }, what: string, work: () => Promise<unknown>, chat?: number): boolean {
     const speaking = (): Promise<unknown> => {
       const own = ownWay(ctx.api)
       if (own !== ctx.api) ctx.api = own
       return work()
     }
-    if (!this.background.run(what, speaking)) this.unsaid++
+    const runs = this.background.run(what, speaking, chat)
+    if (!runs) this.unsaid++
+    return runs
   }
 
   /** The time in which the budget allows one more notice. */

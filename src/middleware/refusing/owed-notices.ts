@@ -1,5 +1,6 @@
 import type { Ms } from '../../core/duration.js'
 import type { Facts } from '../../core/facts.js'
+import { setNewest } from '../../core/maps.js'
 import { keyText } from '../../core/subject.js'
 
 /** Longer than the usual time between notices. */
@@ -15,10 +16,7 @@ export class OwedNotices {
   private readonly until = new Map<string, Ms>()
 
   owe(bot: number, facts: Facts, guard: string, limit: string, now: Ms): void {
-    const name = nameOf(bot, facts, guard, limit)
-    this.until.delete(name)
-    if (this.until.size >= MOST_OWED) this.until.delete(this.until.keys().next().value as string)
-    this.until.set(name, now + OWED_FOR)
+    setNewest(this.until, nameOf(bot, facts, guard, limit), now + OWED_FOR, MOST_OWED)
   }
 
   owes(bot: number, facts: Facts, guard: string, limit: string, now: Ms): boolean {

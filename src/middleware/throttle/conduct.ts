@@ -2,7 +2,7 @@ import type { Context } from 'grammy'
 import type { Ms } from '../../core/duration.js'
 import type { Facts } from '../../core/facts.js'
 import { later } from '../../core/later.js'
-import { getOrInsert } from '../../core/maps.js'
+import { getOrInsert, setNewest } from '../../core/maps.js'
 import { type Key, keyText } from '../../core/subject.js'
 import type { Wired } from '../guard.js'
 import type { Services } from '../services.js'
@@ -104,11 +104,9 @@ export class Conduct {
 
   private recordOf(bot: number, actor: Key): Record {
     const name = nameOf(bot, actor)
-    const known = this.records.get(name)
-    if (known !== undefined) this.records.delete(name)
-    else if (this.records.size >= MOST_ACTORS) this.records.delete(this.records.keys().next().value as string)
-    const record = known ?? { good: 0, refusals: 0, from: Number.NEGATIVE_INFINITY, changing: undefined }
-    this.records.set(name, record)
+    const fresh: Record = { good: 0, refusals: 0, from: Number.NEGATIVE_INFINITY, changing: undefined }
+    const record = this.records.get(name) ?? fresh
+    setNewest(this.records, name, record, MOST_ACTORS)
     return record
   }
 
