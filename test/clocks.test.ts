@@ -35,11 +35,11 @@ const TAKERS: readonly (readonly [string, (clock: Clock) => unknown])[] = [
 
 /** Each of them would let everything pass. */
 const CLOCKS: readonly (readonly [string, () => unknown, RegExp])[] = [
-  ['tells NaN', () => Number.NaN, /it tells NaN/],
-  ['is Date, which tells a text', Date as unknown as () => unknown, /it tells "/],
-  ['tells a promise', async () => 1, /it tells an object/],
-  ['tells nothing', () => undefined, /it tells undefined/],
-  ['tells no end', () => Number.POSITIVE_INFINITY, /it tells Infinity/],
+  ['tells NaN', () => Number.NaN, /it returned NaN/],
+  ['is Date, which tells a text', Date as unknown as () => unknown, /it returned "/],
+  ['tells a promise', async () => 1, /it returned an object/],
+  ['tells nothing', () => undefined, /it returned undefined/],
+  ['tells no end', () => Number.POSITIVE_INFINITY, /it returned Infinity/],
   [
     'throws',
     () => {
@@ -65,5 +65,5 @@ describe.each(TAKERS)('%s', (name, make) => {
 
 test('of a guard whose options are changed, too: what it had stays', () => {
   const guard = sentinel()
-  expect(() => guard.reconfigure({ clock: () => Number.NaN })).toThrow(/clock: it tells NaN/)
+  expect(() => guard.reconfigure({ clock: () => Number.NaN })).toThrow(/clock: it returned NaN/)
 })
