@@ -223,25 +223,16 @@ export class Questions implements Wiring<Context> {
   }
 
   /**
-   * Gives parts of an album that are charged differently different tokens. They share one outcome otherwise, and a part with a
-   * command in its caption would be free if a part without one came first.
+   * Sets the token of an album, the same only for parts of which the same is asked, at the same costs. With one token for all
+   * parts, a command in a caption would be free if a part without a caption came first.
    */
   private ofAlbum(ask: Ask, facts: Facts): Ask {
     const shared = this.questions.findIndex(
       ({ check }) => check.kind === 'claim' && check.whenHeld === 'waive',
     )
-    if (shared === -1 || ask.costs[shared] === 0) return ask
-    const charges = this.questions.map(
-      ({ check }, index) =>
-        (check.kind === 'bucket' || check.kind === 'window') && [
-          ask.costs[index],
-          ask.subjects[check.subject],
-          ask.limits?.[index],
-        ],
-    )
-    const claim = this.claimOf[shared] as number
-    const token = facts.digest(`${ask.tokens[claim]} ${JSON.stringify(charges)}`)
-    return { ...ask, tokens: this.withToken(ask.tokens, shared, token) }
+    if (!ask.costs[shared]) return ask
+    const token = JSON.stringify([facts.chatId, facts.album, ask.costs, ask.subjects, ask.limits])
+    return { ...ask, tokens: this.withToken(ask.tokens, shared, facts.digest(token)) }
   }
 
   /** Returns an ask without its claims, which have already been taken; undefined if nothing else is asked. */
