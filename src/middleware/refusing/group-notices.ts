@@ -9,29 +9,25 @@ const PLAIN_FOR: Ms = 600_000
 /** Most groups to remember; beyond that the one with the oldest entry is forgotten. */
 const MOST_GROUPS = 10_000
 
-/**
- * Bounds the notices in each group, and remembers which groups refuse ephemeral messages. Each worker knows its own only, for all
- * bots of a sentinel together.
- */
-export class GroupNotices {
-  private readonly fullAt = new Map<number, Ms>()
-  private readonly plainUntil = new Map<number, Ms>()
+/** Times by group. Each worker knows its own only, for all bots of a sentinel together. */
+export type TimeByGroup = Map<number, Ms>
 
-  /** Whether a group may have another notice now. */
-  hasRoom(chat: number, now: Ms): boolean {
-    return (this.fullAt.get(chat) ?? now) <= now + MOST_AHEAD
-  }
+/** Whether a group may have another notice now. */
+export function hasRoom(fullAt: TimeByGroup, chat: number, now: Ms): boolean {
+  return (fullAt.get(chat) ?? now) <= now + MOST_AHEAD
+}
 
-  count(chat: number, now: Ms): void {
-    setNewest(this.fullAt, chat, Math.max(this.fullAt.get(chat) ?? now, now) + EACH, MOST_GROUPS)
-  }
+/** Takes a notice from the budget of a group. */
+export function countNotice(fullAt: TimeByGroup, chat: number, now: Ms): void {
+  setNewest(fullAt, chat, Math.max(fullAt.get(chat) ?? now, now) + EACH, MOST_GROUPS)
+}
 
-  /** Whether a group has lately refused an ephemeral message. */
-  isPlain(chat: number, now: Ms): boolean {
-    return (this.plainUntil.get(chat) ?? now) > now
-  }
+/** Whether a group has lately refused an ephemeral message. */
+export function isPlain(plainUntil: TimeByGroup, chat: number, now: Ms): boolean {
+  return (plainUntil.get(chat) ?? now) > now
+}
 
-  refused(chat: number, now: Ms): void {
-    setNewest(this.plainUntil, chat, now + PLAIN_FOR, MOST_GROUPS)
-  }
+/** Notes that a group has refused an ephemeral message. */
+export function keepPlain(plainUntil: TimeByGroup, chat: number, now: Ms): void {
+  setNewest(plainUntil, chat, now + PLAIN_FOR, MOST_GROUPS)
 }

@@ -11,11 +11,11 @@ import { ownWay } from '../chain/bots.js'
 import { callbackEnded } from '../chain/in-time.js'
 import { limit as limitSchema, option, prompt } from '../options/schema.js'
 import type { Denial } from './denial.js'
-import { GroupNotices } from './group-notices.js'
+import { countNotice, hasRoom, isPlain, keepPlain, type TimeByGroup } from './group-notices.js'
 import { OwedNotices } from './owed-notices.js'
 import { PLAIN } from './plain.js'
 import { tapAnswer } from './tap-answer.js'
-import { type Texts, type Translate, Wording } from './texts.js'
+import { REASONS, type Texts, type Translate, Wording } from './texts.js'
 
 /** Any placeholder other than `{wait}`, which would be sent literally. */
 const PLACEHOLDER = /\{\s*(?!wait\})\w+\s*\}/
@@ -30,20 +30,9 @@ export const noticeOptions = z.strictObject({
       z
         .string()
         .regex(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$/, 'must be a language tag such as "de" or "pt-br"'),
-      z.strictObject({
-        blocked: words,
-        unregistered: words,
-        forbidden: words,
-        limited: words,
-        penalised: words,
-        duplicate: words,
-        repeated: words,
-        busy: words,
-        suspect: words,
-        vetoed: words,
-        denied: words,
-        unavailable: words,
-      } satisfies Record<DenialReason, z.ZodType>),
+      z.strictObject(
+        Object.fromEntries(REASONS.map((reason) => [reason, words])) as Record<DenialReason, typeof words>,
+      ),
     ),
     'Texts by language and reason. {wait} stands for the time to wait.',
   ),
@@ -91,7 +80,9 @@ export class Notices {
   quiet: ((bot: number, chat: number) => MaybePromise<boolean>) | undefined
   /** Notices that came due where none may be sent. */
   owed = new OwedNotices()
-  private groups = new GroupNotices()
+  /** When the budget of a group is full again, and until when it gets no ephemeral messages. */
+  private fullAt: TimeByGroup = new Map()
+  private plainUntil: TimeByGroup = new Map()
   private budgetFullAt = 0
   private readonly wording: Wording
   private readonly budget: Limit
@@ -173,7 +164,8 @@ export class Notices {
   follow(before: Notices): void {
     this.unsaid = before.unsaid
     this.owed = before.owed
-    this.groups = before.groups
+    this.fullAt = before.fullAt
+    this.plainUntil = before.plainUntil
     this.budgetFullAt = before.budgetFullAt
   }
 
@@ -198,7 +190,7 @@ export class Notices {
     if (facts.kind === 'callback_query') return true
     if (facts.activity !== 'message' || facts.kind !== 'message') return false
     if (!facts.inGroup || facts.command === undefined) return facts.chatType === 'private'
-    return this.groups.hasRoom(facts.chatId as number, this.clock())
+    return hasRoom(this.fullAt, facts.chatId as number, this.clock())
   }
 
   /** Answers a tap, with the text if it is not empty and the budget allows it. */
@@ -215,8 +207,7 @@ export class Notices {
   private send(ctx: Context, facts: Facts, verdict: Denied, text: string): void {
     const chat = facts.chatId
     if (chat === undefined || text.trim() === '' || !this.spend()) return
-    const { groups } = this
-    if (facts.inGroup) groups.count(chat, this.clock())
+    if (facts.inGroup) countNotice(this.fullAt, chat, this.clock())
     this.aside(ctx, 'notice', async () => {
       if (facts.inGroup && this.quiet !== undefined && (await this.quiet(ctx.me.id, chat))) {
         this.owed.owe(ctx.me.id, facts, verdict.guard, verdict.limit, this.clock())
@@ -226,7 +217,7 @@ export class Notices {
       const thread = ctx.msg?.is_topic_message === true ? ctx.msg.message_thread_id : undefined
       const options = { ...PLAIN, ...(typeof thread === 'number' && { message_thread_id: thread }) }
       const receiver = facts.inGroup && facts.actorKind === 'user' ? facts.actorId : undefined
-      if (receiver !== undefined && !groups.isPlain(chat, this.clock())) {
+      if (receiver !== undefined && !isPlain(this.plainUntil, chat, this.clock())) {
         try {
           await ctx.api.sendMessage(chat, text, {
             ...options,
@@ -236,7 +227,7 @@ export class Notices {
         } catch (error) {
           if (!isRefusal(error)) throw error
           // This chat or server does not support ephemeral messages: falls through to a plain one.
-          groups.refused(chat, this.clock())
+          keepPlain(this.plainUntil, chat, this.clock())
         }
       }
       await ctx.api.sendMessage(chat, text, { ...options, disable_notification: true })

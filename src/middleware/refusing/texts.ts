@@ -46,6 +46,9 @@ const ENGLISH: Readonly<Record<DenialReason, string>> = {
   unavailable: 'The bot is busy. Please try again in a moment.',
 }
 
+/** All reasons. */
+export const REASONS = Object.keys(ENGLISH) as DenialReason[]
+
 const RUSSIAN: Readonly<Record<DenialReason, string>> = {
   blocked: 'Вы не можете пользоваться этим ботом.',
   unregistered: 'Сначала зарегистрируйтесь.',
