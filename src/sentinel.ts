@@ -353,8 +353,8 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
    * Summarises recent updates: how many came, from how many users, who sent most, who was denied and why. Needs the option `stats`.
    * The report names people, so show it to the owner only.
    *
-   * @throws SentinelError `option.invalid` without the option `stats`, or for an invalid `top`. Where workers add up their counts
-   * in the storage, rejects with the storage's error.
+   * @throws SentinelError `option.invalid` without the option `stats`, or for a wrong option; `option.unknown`. Where workers add up
+   * their counts in the storage, rejects with the storage's error.
    */
   async stats(query?: StatsQuery): Promise<StatsReport> {
     if (this.counting !== undefined) return this.counting.report(query)

@@ -156,7 +156,7 @@ export function readSettings(options: SettingsOptions): Tuning {
   if (buttons > MOST_BUTTONS) {
     throw new SentinelError(
       'option.invalid',
-      `settings.limits: the menu would have ${buttons} buttons, and Telegram shows ${MOST_BUTTONS} at most. Name fewer limits, or fewer choices.`,
+      `settings.limits: ${buttons} buttons are too many. Telegram shows ${MOST_BUTTONS} at most.`,
     )
   }
   return { limits, notices, command, texts: texts as Tuning['texts'], t }

@@ -4,6 +4,7 @@ import { ACTIVITIES } from '../core/facts.js'
 import { hintAt } from '../core/nearest.js'
 import { shown } from '../core/show.js'
 import { keyText, type SubjectRef, subjectKey } from '../core/subject.js'
+import { unknownOption } from '../middleware/options/schema.js'
 import type { UserProfile } from './directory.js'
 
 /**
@@ -50,6 +51,7 @@ export interface ReportedUser {
   readonly counts: Readonly<Record<string, number>>
 }
 
+const OPTIONS: readonly string[] = ['within', 'top', 'by'] satisfies (keyof ReportOptions)[]
 const COLUMNS = [...ACTIVITIES, 'denials'] as const
 const KNOWN: ReadonlySet<string> = new Set(COLUMNS)
 /** Most distinct names of counts in a report; you may record counts of any name. */
@@ -143,6 +145,9 @@ export async function reportOf(
   now: number,
   options: ReportOptions,
 ): Promise<ActivityReport> {
+  for (const name of Object.keys(options)) {
+    if (!OPTIONS.includes(name)) throw unknownOption(`report.${name}`, name, OPTIONS)
+  }
   const { top: most = 10, by = 'updates' } = options
   const within = parseDuration(options.within ?? '7d', 'report.within')
   if (!Number.isInteger(most) || most < 0 || most > 1000) {

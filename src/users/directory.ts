@@ -87,7 +87,7 @@ export interface UserDirectory {
   /**
    * Adds up the activity of all users: see {@link ActivityReport}. Reads every user once, page by page.
    *
-   * @throws SentinelError `duration.invalid`; `option.invalid`, also for a `by` that no user has a count of.
+   * @throws SentinelError `duration.invalid`; `option.unknown`; `option.invalid`, also for a `by` that no user has a count of.
    */
   report(options?: ReportOptions): Promise<ActivityReport>
   /** Yields all users as CSV, line by line. */

@@ -442,7 +442,15 @@ test('wrong options are named, and a sentinel that does not count says how to', 
   expect(() => stats({ window: '1s' })).toThrow(/stats.window/)
   expect(() => stats({ every: '1ms' })).toThrow(/stats.every/)
   expect(() => stats({ slot: 3 } as object)).toThrow(/slot.*slots/)
+  for (const slots of [0, 61, 1.5])
+    expect(() => stats({ slots })).toThrow(
+      `stats.slots: ${slots} is wrong; it must be a whole number from 1 to 60.`,
+    )
+  expect(() => stats({ counters: 1 })).toThrow(/stats.counters: 1 is wrong.*from 10 to 10,000/)
   expect(() => sentinel({ stats: {} as never })).toThrow(/stats.*function/)
   await expect(sentinel().stats()).rejects.toThrow(/sentinel\({ stats: stats\(\) }\)/)
-  await expect(sentinel({ stats: stats() }).stats({ top: 0 })).rejects.toThrow(/stats.top/)
+  const guard = sentinel({ stats: stats() })
+  await expect(guard.stats({ top: 0 })).rejects.toThrow(/stats.top: 0 is wrong.*from 1 to 1,000/)
+  await expect(guard.stats({ workers: 'x' as 'this' })).rejects.toThrow(/stats.workers: "x" is wrong/)
+  await expect(guard.stats({ tops: 3 } as object)).rejects.toThrow(/tops.*Did you mean "top"/)
 })

@@ -269,11 +269,7 @@ describe('what may not be tuned', () => {
     ],
     [bounds('5', '60/1m'), 'limit.invalid', 'settings.throttle.min'],
     [{ settings: {} }, 'option.invalid', 'there is nothing to tune'],
-    [
-      tuning(15),
-      'option.invalid',
-      'settings.limits: the menu would have 107 buttons, and Telegram shows 100',
-    ],
+    [tuning(15), 'option.invalid', 'settings.limits: 107 buttons are too many. Telegram shows 100 at most.'],
     [{ settings: { notices: true, command: '/x' } }, 'option.invalid', 'settings.command'],
     [{ settings: { notcies: true } as never }, 'option.unknown', 'Did you mean "notices"?'],
     [

@@ -135,9 +135,10 @@ describe('a report of activity', () => {
     [{ by: 'nope' }],
     [{ by: 'constructor' }],
     [{ within: 'soon' as '1d' }],
+    [{ tops: 5 } as object],
   ])('with %j is refused', async (options) => {
     await expect(sentinel().users.report(options)).rejects.toMatchObject({
-      code: expect.stringMatching(/^(option|duration)\.invalid$/),
+      code: expect.stringMatching(/^(option\.(invalid|unknown)|duration\.invalid)$/),
     })
   })
 })

@@ -1,10 +1,11 @@
 import type { Context } from 'grammy'
+import { z } from 'zod'
 import { isPromise } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
-import { SentinelError } from '../../core/errors.js'
 import type { Key } from '../../core/subject.js'
 import type { SentinelFlavor } from '../../middleware/chain/control.js'
 import type { Probe } from '../../middleware/chain/probe.js'
+import { parseOptions } from '../../middleware/options/schema.js'
 import type { ValueEntry, Values } from '../../storage/values.js'
 import type { StatsHost, StatsQuery, StatsRecorder, StatsReport } from './contract.js'
 import { digestOf, type Forgotten, readForgotten } from './forgotten.js'
@@ -23,6 +24,11 @@ interface RecorderSettings {
   readonly share: boolean
 }
 
+const TOP = 'must be a whole number from 1 to 1,000'
+const statsQuery = z.strictObject({
+  workers: z.enum(['this', 'all']).optional(),
+  top: z.int(TOP).min(1, TOP).max(1000, TOP).optional(),
+})
 /** Slots per page of a scan; each has some 50 kB. */
 const PAGE = 20
 /** Longest name of a space. */
@@ -79,13 +85,8 @@ export class Recorder implements StatsRecorder {
     }
   }
 
-  async report({ workers, top = 10 }: StatsQuery = {}): Promise<StatsReport> {
-    if (!Number.isInteger(top) || top < 1 || top > 1000) {
-      throw new SentinelError(
-        'option.invalid',
-        `stats.top: ${String(top)} must be a whole number from 1 to 1000, such as 10.`,
-      )
-    }
+  async report(query: StatsQuery = {}): Promise<StatsReport> {
+    const { workers, top = 10 } = parseOptions('stats', statsQuery, query)
     const now = this.host.clock()
     this.forget(now)
     const all = (workers ?? (this.settings.share ? 'all' : 'this')) === 'all'

@@ -5,10 +5,21 @@ import { duration, option, parseOptions } from '../../middleware/options/schema.
 import type { StatsPlugin } from './contract.js'
 import { Recorder } from './recorder.js'
 
+const SLOTS = 'must be a whole number from 1 to 60'
+const COUNTERS = 'must be a whole number from 10 to 10,000'
+
 const statsOptions = z.strictObject({
   window: option(duration, 'The time span that is covered.', '1h'),
-  slots: option(z.number().int().min(1).max(60), 'Number of parts that the window is divided into.', 12),
-  counters: option(z.number().int().min(10).max(10_000), 'Number of counters for those who sent most.', 200),
+  slots: option(
+    z.int(SLOTS).min(1, SLOTS).max(60, SLOTS),
+    'Number of parts that the window is divided into.',
+    12,
+  ),
+  counters: option(
+    z.int(COUNTERS).min(10, COUNTERS).max(10_000, COUNTERS),
+    'Number of counters for those who sent most.',
+    200,
+  ),
   every: option(duration, 'Time between two writes to a shared storage.', '10s'),
   share: option(z.boolean(), 'Whether the counts of all workers are added up.'),
 })
@@ -31,7 +42,7 @@ export interface StatsOptions {
   readonly slots?: number | undefined
   /**
    * Counters for who sent most, and as many for who was denied most, in each part. A count is too high by at most the number of
-   * updates in the part divided by `counters`. @default 200
+   * updates in the part divided by `counters`. From 10 to 10,000. @default 200
    */
   readonly counters?: number | undefined
   /** How often statistics are written to a shared storage, at least a second. @default '10s' */
