@@ -95,6 +95,18 @@ function tableOf(cap: number, layout: RecordLayout = new CountedLayout()) {
   return { counts, table: new RecordTable(layout, cap, 0x5eed, counts, undefined) }
 }
 
+test('two guards with the same name and limits share them, whichever is asked', async () => {
+  const storage = memory({ clock: () => START })
+  const first = await storage.prepare(strict(3, 60_000))
+  const second = await storage.prepare(strict(3, 60_000))
+  const admitted: boolean[] = []
+  for (const judge of [first, first, second, first, second, second, first]) {
+    admitted.push((await asking(judge, 1)).refusedBy === -1)
+  }
+  expect(admitted).toEqual([true, true, true, false, false, false, false])
+  expect((await storage.health()).tracked).toBe(1)
+})
+
 describe('memory is bounded', () => {
   test('the cap holds, whoever comes', async () => {
     const storage = memory({ maxSubjects: 50, clock: () => START })

@@ -100,7 +100,10 @@ class MemoryStorage implements Storage {
     if (this.closed)
       throw new SentinelError('storage.closed', 'memory: closed. Make a new one with memory().')
     checkPlan(plan)
-    const judge = new MemoryJudge(plan, this.shared, this.judges.get(plan.name))
+    const latest = this.judges.get(plan.name)
+    // Another guard of this name: a judge of its own would take the state away from the guard that has it now.
+    if (latest !== undefined && JSON.stringify(latest.plan) === JSON.stringify(plan)) return latest
+    const judge = new MemoryJudge(plan, this.shared, latest)
     judge.forgetBefore(MOST_EARLIER_PLANS)
     this.judges.set(plan.name, judge)
     return judge
