@@ -30,7 +30,7 @@ function resolving(onFailure: AuthOptions['onFailure']) {
 }
 
 test.each([undefined, 'closed', 'local'] as const)(
-  'keeps whom it let in out, with onFailure: %s',
+  'refuses users whose registration cannot be read, with onFailure: %s',
   async (onFailure) => {
     const { says, reached, told } = resolving(onFailure)
     await says(ALICE, 'asked', 'remembered')
@@ -39,7 +39,7 @@ test.each([undefined, 'closed', 'local'] as const)(
   },
 )
 
-test('lets them in without it, with onFailure: open', async () => {
+test('admits users whose registration cannot be read, with onFailure: open', async () => {
   const { says, identities, told } = resolving('open')
   await says(ALICE, 'asked', 'remembered')
   expect(identities).toStrictEqual(['customer', undefined])

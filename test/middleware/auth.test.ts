@@ -15,7 +15,7 @@ const says = async (...texts: string[]): Promise<void> => {
 }
 
 describe('auth', () => {
-  test('lets nobody in who is not registered, but leaves /start open', async () => {
+  test('refuses users who are not registered, except for /start', async () => {
     on = await rig(auth())
     on.start()
     await says('/start', 'hello')
@@ -87,7 +87,7 @@ describe('auth', () => {
       expect(await handledBy(update, { resolve: () => false, deny: 'silent' })).toBeUndefined()
     })
 
-    test('in the case in which the option names it', async () => {
+    test('matches commands in the same letter case as the option', async () => {
       const help = (text: string) => ({ message: { text, entities: command(5) } })
       const options: AuthOptions = { open: ['/Help'], deny: 'silent' }
       expect(await handledBy(help('/Help'), options)).toBe('command')
@@ -96,28 +96,28 @@ describe('auth', () => {
     })
   })
 
-  test('gates the commands it is told to, and nothing else', async () => {
+  test('requires registration only for the commands that the option names', async () => {
     on = await rig(auth({ gate: ['vip'], deny: 'silent' }))
     on.start()
     await says('/vip', '/help', 'hello')
     expect(on.reached).toEqual(['/help', 'hello'])
   })
 
-  test('registers whoever comes, where it is told to', async () => {
+  test('registers every user at their first update if the option says so', async () => {
     on = await rig(compose(auth({ registration: 'auto' })))
     on.start()
     await says('one', 'two')
     expect(on.reached).toEqual(['one', 'two'])
   })
 
-  test('asks for a role', async () => {
+  test('requires a role', async () => {
     on = await rig(auth({ roles: ['admin'], deny: 'silent', gate: ['ban'] }))
     on.start()
     await says('/ban', 'hello')
     expect(on.reached).toEqual(['hello'])
   })
 
-  test('nobody walks around the gate through a channel of their own', async () => {
+  test('users cannot bypass the gate by writing as their own channel', async () => {
     const commands: string[] = []
     on = await rig(auth({ roles: ['moderator'], gate: ['ban'], deny: 'silent' }), (bot) => {
       bot.command('ban', (ctx) => {
@@ -139,7 +139,7 @@ describe('auth', () => {
     expect(on.reached).toEqual(['news', 'news'])
   })
 
-  test('posts of a channel reach no handler until the channel is registered', async () => {
+  test('posts of a channel are refused until the channel is registered', async () => {
     const guard = sentinel<GuardedContext>({ auth: {} })
     on = await rig(guard)
     const linkedGroup = on.telegram.createGroup({ title: 'Den', owner: on.alice, admins: [on.account] })
@@ -162,7 +162,7 @@ describe('auth', () => {
     await guard.close()
   })
 
-  test('nor by being an administrator of a group of their own', async () => {
+  test('users cannot bypass the gate as an administrator of their own group', async () => {
     const guard = sentinel<GuardedContext>({
       auth: { roles: ['moderator'], gate: ['ban'], deny: 'silent' },
       exempt: { chatAdmins: true, roles: ['trusted'] },
@@ -201,7 +201,7 @@ describe('auth', () => {
       identities = []
     })
 
-    test('its yes is remembered, with what it brought', async () => {
+    test('a positive answer is remembered with its end and value', async () => {
       let asked = 0
       on = await resolving({
         resolve: () => {
@@ -218,7 +218,7 @@ describe('auth', () => {
       expect(asked).toBe(2)
     })
 
-    test('its no is remembered, and said once', async () => {
+    test('a negative answer is remembered, and the user gets one notice', async () => {
       let asked = 0
       on = await resolving({
         resolve: async () => {
@@ -235,7 +235,7 @@ describe('auth', () => {
       expect(asked).toBe(2)
     })
 
-    test('is asked once for all that come while it thinks', async () => {
+    test('is called once for all updates that arrive before it answers', async () => {
       let answer = (_: boolean): void => undefined
       let asked = 0
       on = await resolving({
@@ -271,7 +271,7 @@ describe('auth', () => {
           throw new Error('no database')
         },
       ],
-    ])('that %s lets nobody in, and is asked again', async (_, resolve) => {
+    ])('that %s admits nobody, and is called again', async (_, resolve) => {
       const { error } = console
       const told: unknown[] = []
       console.error = (...args: unknown[]) => told.push(args)
@@ -283,7 +283,7 @@ describe('auth', () => {
       expect(String(told)).toContain('auth.resolve failed')
     })
 
-    test('that takes too long lets nobody in', async () => {
+    test('that takes too long admits nobody', async () => {
       const { error } = console
       console.error = () => undefined
       on = await resolving({ resolve: () => new Promise(() => undefined), timeout: '2s', deny: 'silent' })

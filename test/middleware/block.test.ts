@@ -109,7 +109,7 @@ describe('block', () => {
     expect(passed).toEqual(['there'])
   })
 
-  test('who is allowed is never refused, blocked or not', async () => {
+  test('an allowed user is never refused, even if blocked', async () => {
     on = await rig(undefined)
     on.bot.use(block({ list: [on.alice.id, on.bob.id], allow: [on.alice.id] }))
     const passed: string[] = []
@@ -123,7 +123,7 @@ describe('block', () => {
     expect(passed).toEqual(['alice'])
   })
 
-  test('an allow list lets only those pass who are on it', async () => {
+  test('an allow list admits only its members', async () => {
     on = await rig(undefined)
     on.bot.use(compose(block({ allow: [on.alice.id], only: true })))
     const passed: string[] = []
@@ -137,7 +137,7 @@ describe('block', () => {
     expect(passed).toEqual(['alice'])
   })
 
-  test('a function is told of every update that is stopped, and when to say so: once in noticeEvery', async () => {
+  test('a deny function is called for every refused update, with notice true once in noticeEvery', async () => {
     const time = new Stage()
     on = await rig(undefined)
     const told: boolean[] = []
@@ -186,7 +186,7 @@ describe('why somebody is blocked', () => {
     return notes
   }
 
-  test('is told to listeners, of actors and of places', async () => {
+  test('is passed to listeners, for actors and for chats', async () => {
     const one = desk()
     await one.guard.block(ALICE, { reason: 'spam' })
     expect(await notesOf(one)).toEqual(['spam', 'spam'])
@@ -198,7 +198,7 @@ describe('why somebody is blocked', () => {
     expect(await notesOf(none)).toEqual([undefined, undefined])
   })
 
-  test('is told to a deny function', async () => {
+  test('is passed to a deny function', async () => {
     const notes: (string | undefined)[] = []
     const made = desk({ block: { deny: ({ verdict }) => notes.push(verdict.note) } })
     await made.guard.block(ALICE, { reason: 'spam' })
@@ -235,7 +235,7 @@ describe('why somebody is blocked', () => {
     return { storage, asked: () => asked }
   }
 
-  test('is looked up for nobody where nobody reads it', async () => {
+  test('is not looked up if nobody reads it', async () => {
     const { storage, asked } = counted(() => undefined)
     const { guard, says, reached } = desk({ storage })
     await guard.block(ALICE)
@@ -243,7 +243,7 @@ describe('why somebody is blocked', () => {
     expect([asked(), reached]).toEqual([0, []])
   })
 
-  test('is asked once of a storage that answers later, or fails to', async () => {
+  test('is looked up once, also if the storage answers later or fails', async () => {
     const { storage, asked } = counted(() => Promise.reject(new Error('away')))
     const made = desk({ storage })
     await made.guard.block(ALICE, { reason: 'spam' })
@@ -251,7 +251,7 @@ describe('why somebody is blocked', () => {
     expect(asked()).toBe(1)
   })
 
-  test('is left out where the storage throws, which is told', async () => {
+  test('is omitted if the storage throws, and the error is reported', async () => {
     const { storage } = counted(() => {
       throw new Error('away')
     })

@@ -20,7 +20,7 @@ function remembering() {
   return { asked, looksAt: (chat: number) => known.rolesIn(BOT, chat, 7, api) }
 }
 
-test('ten thousand chats are remembered, and no more: the one that was asked about first makes room', async () => {
+test('at most ten thousand chats are remembered: the one that was looked up first is dropped', async () => {
   const { asked, looksAt } = remembering()
   for (let chat = 1; chat <= MOST; chat++) await looksAt(-chat)
   for (let chat = 1; chat <= MOST; chat++) await looksAt(-chat)

@@ -37,7 +37,7 @@ describe('an update never waits for itself', () => {
     ['nobody may wait', { queue: 0 }],
     ['in shadow', { shadow: true, queue: 0 }],
     ['all together', { per: 'global' }],
-  ])('one guard in front of all, and of one handler: %s', async (_, options) => {
+  ])('with the same guard for the whole bot and for one handler: %s', async (_, options) => {
     opened()
     let shadows = 0
     on.guard.on('shadow', () => {
@@ -52,7 +52,7 @@ describe('an update never waits for itself', () => {
     expect([refused, shadows]).toEqual([0, 0])
   })
 
-  test('a function that calls itself runs to its end, and holds one place until then', async () => {
+  test('a guarded function that calls itself finishes, and occupies one place until then', async () => {
     opened()
     const ran: string[] = []
     const { opens, open } = door()
@@ -75,7 +75,7 @@ describe('an update never waits for itself', () => {
     expect(refused).toBe(0)
   })
 
-  test('what it runs side by side is one update: others wait until all of it has ended', async () => {
+  test('work that an update runs in parallel counts as one: others wait until all of it has ended', async () => {
     opened()
     const log: string[] = []
     const [left, right] = [door(), door()]
@@ -99,7 +99,7 @@ describe('an update never waits for itself', () => {
     expect(refused).toBe(0)
   })
 
-  test('once its place is left, it takes another as anybody does', async () => {
+  test('after leaving its place, an update takes another like any other update', async () => {
     opened()
     const log: string[] = []
     const between = door()
@@ -126,7 +126,7 @@ describe('an update never waits for itself', () => {
     expect(refused).toBe(0)
   })
 
-  test('under another key it takes a place of that, too', async () => {
+  test('under a second key, an update also takes a place of that key', async () => {
     opened()
     let tenant = 'one'
     const guard = compose<GuardedContext>(concurrency({ name: 'tenant', key: () => tenant, queue: 0 }))

@@ -7,7 +7,7 @@ async function ticks(): Promise<void> {
   for (let i = 0; i < 10; i++) await tick()
 }
 
-describe('what came before reconfigure(), and reaches a guard after it', () => {
+describe('an update from before reconfigure() that reaches a guard after it', () => {
   let on: Desk
   let work: Work
   let refused: string[]
@@ -45,7 +45,7 @@ describe('what came before reconfigure(), and reaches a guard after it', () => {
     await ticks()
   }
 
-  test('waits for its turn in front of its handler, as it would have', async () => {
+  test('waits for its turn in front of its handler as before', async () => {
     opened({}, ['two'])
     await comes('one', 'two')
     on.guard.reconfigure({ throttle: '50/1m' })
@@ -56,7 +56,7 @@ describe('what came before reconfigure(), and reaches a guard after it', () => {
     expect([work.begun, refused]).toEqual([['one', 'two'], []])
   })
 
-  test('waits within the sentinel, too', async () => {
+  test('waits inside the sentinel, too', async () => {
     work = new Work()
     refused = []
     on = desk({ storage: later(), concurrency: {}, throttle: '100/1m' }, (bot) => bot.use(work.handler))
@@ -72,7 +72,7 @@ describe('what came before reconfigure(), and reaches a guard after it', () => {
     await two
   })
 
-  test('is waited for by close(); what gets there after that is refused', async () => {
+  test('is waited for by close(); updates that reach the guard later are refused', async () => {
     opened({}, ['two', 'three'])
     await comes('one', 'two', 'three')
     on.guard.reconfigure({ throttle: '50/1m' })
@@ -90,7 +90,7 @@ describe('what came before reconfigure(), and reaches a guard after it', () => {
     expect(work.begun).toEqual(['one', 'two'])
   })
 
-  test('is turned away by the signal', async () => {
+  test('is refused when the signal is aborted', async () => {
     const away = new AbortController()
     opened({ signal: away.signal }, ['two', 'three'])
     await comes('one', 'two', 'three')

@@ -11,7 +11,7 @@ import { until } from '../servers/until.js'
 import { type GuardedContext, type Rig, rig } from './rig.js'
 import { Work } from './work-by-hand.js'
 
-describe('at a desk', () => {
+describe('concurrency, with handlers that the test ends', () => {
   let on: Desk
   let work: Work
   let timers: number
@@ -50,7 +50,7 @@ describe('at a desk', () => {
   const left = async (user: number): Promise<number | undefined> =>
     (await on.guard.peek(user, 'user')).find(({ name }) => name === 'user')?.remaining
 
-  test('the second of one user waits for the first; another user does not', async () => {
+  test('the second update of a user waits for the first; another user does not wait', async () => {
     opened({})
     await comes(1, 'a')
     await comes(1, 'b')
@@ -62,7 +62,7 @@ describe('at a desk', () => {
     expect((await on.guard.health()).tally).toMatchObject({ allowed: 3, denied: 0 })
   })
 
-  test('whoever comes first is first, and nobody who comes later overtakes', async () => {
+  test('updates are handled in order of arrival', async () => {
     opened({ most: 2 })
     for (const name of ['a', 'b', 'c', 'd', 'e']) await comes(1, name)
     expect(work.begun).toEqual(['a', 'b'])
@@ -75,7 +75,7 @@ describe('at a desk', () => {
     expect(work.begun).toEqual(['a', 'b', 'c', 'd', 'e', 'f'])
   })
 
-  test('one more than may wait is refused, told once, and pays for nothing', async () => {
+  test('an update beyond the queue is refused, gets one notice, and is not charged', async () => {
     opened({ queue: 1 })
     const denied: unknown[] = []
     on.guard.on('denied', ({ verdict }) => denied.push(verdict))
@@ -97,7 +97,7 @@ describe('at a desk', () => {
     expect((await on.guard.health()).tally).toMatchObject({ allowed: 2, denied: 2 })
   })
 
-  test('queue: 0 keeps nobody waiting', async () => {
+  test('with queue: 0 no update waits', async () => {
     opened({ queue: 0 })
     await comes(1, 'a')
     await await comes(1, 'b')
@@ -107,7 +107,7 @@ describe('at a desk', () => {
     expect(work.begun).toEqual(['a', 'c'])
   })
 
-  test('who has waited too long is refused; those behind go on waiting', async () => {
+  test('an update that has waited too long is refused; those behind it keep waiting', async () => {
     opened({ wait: '5s' })
     await comes(1, 'a')
     const refused = await comes(1, 'b')
@@ -120,7 +120,7 @@ describe('at a desk', () => {
     expect(work.begun).toEqual(['a', 'c'])
   })
 
-  test('a handler that hangs locks nobody out, and is told when it keeps somebody waiting', async () => {
+  test('a handler that hangs does not lock users out, and is reported when an update waits for it', async () => {
     opened({ deadline: '10s', wait: '1m' })
     const told: OverdueEvent[] = []
     on.guard.on('overdue', (event) => told.push(event))
@@ -149,7 +149,7 @@ describe('at a desk', () => {
     expect(told).toHaveLength(2)
   })
 
-  test('a handler that throws leaves its place', async () => {
+  test('a handler that throws frees its place', async () => {
     opened({})
     const failed = await comes(1, 'a')
     await comes(1, 'b')
@@ -158,7 +158,7 @@ describe('at a desk', () => {
     expect(work.begun).toEqual(['a', 'b'])
   })
 
-  test('whoever is alone costs no timer', async () => {
+  test('an update that nobody waits for needs no timer', async () => {
     opened({})
     for (let user = 1; user <= 20; user++) await comes(user, `of ${user}`)
     expect(timers).toBe(0)
@@ -182,7 +182,7 @@ describe('at a desk', () => {
     while (work.ended.length < 4) await work.end(...work.begun.filter((name) => !work.ended.includes(name)))
   })
 
-  test('several at once: none holds a place while it waits for another for ever', async () => {
+  test('with several concurrency guards, no update holds one place while waiting for another forever', async () => {
     opened([{ per: 'user' }, { per: 'chat', most: 2, name: 'plaza' }])
     await comes(1, 'a', true)
     await comes(2, 'b', true)
@@ -195,7 +195,7 @@ describe('at a desk', () => {
     await work.end('d')
   })
 
-  test('by a key of your own; undefined leaves out, and one that throws is told', async () => {
+  test('a custom key counts by its value; undefined is not counted, and an error in it is reported', async () => {
     opened({
       name: 'tenant',
       key(facts) {
@@ -210,7 +210,7 @@ describe('at a desk', () => {
     expect(told).toEqual(['concurrency.tenant', 'concurrency.tenant'])
   })
 
-  test('in shadow nothing waits, and what would have is told', async () => {
+  test('in shadow nothing waits, and updates that would have waited are reported', async () => {
     opened({ shadow: true })
     const told: string[] = []
     on.guard.on('shadow', ({ guard, limit, reason }) => told.push(`${guard}.${limit} ${reason}`))
@@ -221,7 +221,7 @@ describe('at a desk', () => {
   })
 
   test.each([1, 2])(
-    'in shadow with %i at once who hangs for too long is busy no longer, as without it',
+    'in shadow with %i at once, a handler that hangs past the deadline no longer counts',
     async (most) => {
       const told: string[] = []
       for (const shadow of [true, false]) {
@@ -245,7 +245,7 @@ describe('at a desk', () => {
     },
   )
 
-  test('what two bots tell one user is told by each of them', async () => {
+  test('each of two bots sends its own notice to the same user', async () => {
     opened({ queue: 0 })
     const other = on.another(77)
     other.bot.use(work.handler)
@@ -259,14 +259,14 @@ describe('at a desk', () => {
     expect(tellers()).toEqual([42, 77])
   })
 
-  test('a sentinel in shadow keeps nobody waiting either', async () => {
+  test('with the whole sentinel in shadow no update waits', async () => {
     opened({}, { shadow: true })
     await comes(1, 'a')
     await comes(1, 'b')
     expect(work.begun).toEqual(['a', 'b'])
   })
 
-  test('a signal turns away all who wait, and from then on whoever would', async () => {
+  test('an aborted signal refuses all waiting updates, and later ones that would wait', async () => {
     const away = new AbortController()
     opened({ signal: away.signal })
     await comes(1, 'a')
@@ -280,7 +280,7 @@ describe('at a desk', () => {
     expect(work.begun).toEqual(['a', 'd'])
   })
 
-  test('close() waits for those who wait; who comes after that does not', async () => {
+  test('close() waits for updates in the queue; later updates are refused', async () => {
     opened({})
     await comes(1, 'a')
     await comes(1, 'b')
@@ -296,7 +296,7 @@ describe('at a desk', () => {
     expect(work.begun).toEqual(['a', 'b'])
   })
 
-  test('who waits in all is bounded, and so is who is counted', async () => {
+  test('the total number of waiting updates and of counted subjects is bounded', async () => {
     opened({ maxWaiting: 1, maxSubjects: 2, deadline: '10s' })
     const told: string[] = []
     on.guard.on('warning', ({ code }) => told.push(code))
@@ -319,7 +319,7 @@ describe('at a desk', () => {
     expect(work.begun).not.toContain('f')
   })
 
-  test('payments, checkouts and members are kept from nothing', async () => {
+  test('payments, checkouts and membership updates never wait', async () => {
     opened({ queue: 0 })
     await comes(1, 'a')
     const { update_id, message } = says(1, '')
@@ -337,7 +337,7 @@ describe('at a desk', () => {
   test.each<[string, SentinelOptions]>([
     ['by itself', {}],
     ['beside a debounce that holds other updates back', { debounce: { albums: '300ms' } }],
-  ])('hooks hear of it after all others, and a veto leaves the place: %s', async (_, more) => {
+  ])('its hooks run after those of all other guards, and a veto frees the place: %s', async (_, more) => {
     opened({ queue: 0 }, more)
     const log: string[] = []
     on.guard.hook('after:throttle', ({ verdict }) => void log.push(`throttle ${verdict.allowed}`))
@@ -364,7 +364,7 @@ describe('at a desk', () => {
     expect(work.begun).toEqual(['a', 'd'])
   })
 
-  test('a burst takes its place when its time has come, and is refused where there is none', async () => {
+  test('a burst takes a place when it is handled, and is refused if there is none', async () => {
     opened({ queue: 0, per: 'chat' }, { debounce: { mode: 'trailing', window: '1s' } })
     await comes(1, 'held', true)
     await comes(2, '/go', true)
@@ -479,7 +479,7 @@ describe('on the embedded Telegram', () => {
     expect(seen.most).toBe(1)
   })
 
-  test('under bot.start() nothing waits for itself: bursts run aside, and the loop goes on', async () => {
+  test('under bot.start() no update waits for itself: bursts run in the background, and polling continues', async () => {
     const seen = worker()
     const guard = sentinel<GuardedContext>({
       concurrency: { per: 'chat', wait: '10s' },
@@ -496,7 +496,7 @@ describe('on the embedded Telegram', () => {
     expect(seen.log.filter((line) => line.includes('/'))).toEqual(['Alice /1', 'Alice /3', 'Alice /5'])
   })
 
-  test('under bot.start() what runs aside for ever holds the loop up no longer than `wait`', async () => {
+  test('under bot.start() a burst that hangs delays polling no longer than `wait`', async () => {
     const begun: string[] = []
     let free = (): void => undefined
     on = await rig(concurrency({ wait: '30ms', deadline: '1h', deny: 'silent' }), (bot) => {
@@ -524,7 +524,7 @@ describe('on the embedded Telegram', () => {
     expect(begun).toEqual(['aside', 'of Bob', 'again'])
   })
 
-  test('in front of one handler it counts that handler alone', async () => {
+  test('in front of one handler, only updates to that handler are counted', async () => {
     const seen = worker()
     const guard = sentinel<GuardedContext>({ throttle: false })
     ends.push(() => guard.close())

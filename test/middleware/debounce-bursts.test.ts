@@ -165,7 +165,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 )
 
-test('whatever comes when: each message is handled once, in order, in time and within bounds', async () => {
+test('with random arrivals, each message is handled once, in order, in time and within bounds', async () => {
   const schedule = fc.record({
     steps: fc.array(step, { maxLength: 60 }),
     maxSize: fc.integer({ min: 1, max: 5 }),
@@ -233,7 +233,7 @@ test('whatever comes when: each message is handled once, in order, in time and w
   )
 })
 
-test('whatever comes when, and however often other options hold: each message is handled once, in order, never two of a key at once', async () => {
+test('with random arrivals and reconfigurations, each message is handled once, in order, and never two of a key at once', async () => {
   const change = fc.constant({ do: 'reconfigure' as const })
   const steps = fc.array(fc.oneof({ weight: 8, arbitrary: step }, { weight: 1, arbitrary: change }), {
     maxLength: 60,
@@ -270,7 +270,7 @@ test('whatever comes when, and however often other options hold: each message is
   )
 })
 
-test('behind a handler of earlier options that hangs one burst waits, and gathers no others', async () => {
+test('behind a hanging handler of earlier options one burst waits, and collects no further messages', async () => {
   const bench = new Bench(10, 1000)
   bench.comes('a')
   bench.reconfigure()
@@ -285,7 +285,7 @@ test('behind a handler of earlier options that hangs one burst waits, and gather
   expect(bench.calls.map(({ ids }) => ids)).toEqual([[1], [2], [3, 4, 5, 6]])
 })
 
-test('what comes while others are drained waits for its turn, and for nothing else', async () => {
+test('a message that arrives during a drain waits only for its turn', async () => {
   const bench = new Bench(10, 1000)
   bench.comes('a')
   const drained = bench.bursts.drain()
@@ -305,7 +305,7 @@ test('what comes while others are drained waits for its turn, and for nothing el
 })
 
 describe('handlers that hang', () => {
-  test('keep the next burst waiting until their deadline, and are told of; that they end then changes nothing', async () => {
+  test('keep the next burst waiting until their deadline, and are reported; that they end later changes nothing', async () => {
     const bench = new Bench(10, 1000)
     bench.comes('a')
     bench.time.pass(QUIET)
@@ -329,7 +329,7 @@ describe('handlers that hang', () => {
     expect(bench.time.pending).toBe(0)
   })
 
-  test('cost no timer as long as nobody waits, and are told of when somebody comes', async () => {
+  test('need no timer while nothing waits, and are reported when a burst waits for them', async () => {
     const bench = new Bench(10, 1000)
     bench.comes('a')
     bench.time.pass(QUIET)
@@ -344,7 +344,7 @@ describe('handlers that hang', () => {
     await bench.finishAll()
   })
 
-  test('of earlier options keep nobody waiting for longer, and who waits for them is not told of', async () => {
+  test('of earlier options keep nothing waiting past their deadline, and are not reported again', async () => {
     const bench = new Bench(10, 1000)
     bench.comes('a')
     bench.reconfigure()
@@ -366,7 +366,7 @@ describe('handlers that hang', () => {
     expect(bench.time.pending).toBe(0)
   })
 
-  test('hang no longer because a clock was put back', async () => {
+  test('do not delay the next burst longer if the clock is put back', async () => {
     const bench = new Bench(10, 1000)
     bench.comes('a')
     bench.time.pass(QUIET)
@@ -409,7 +409,7 @@ test('no burst fires before its time, unless it is full', async () => {
   )
 })
 
-test('updates that overtook each other are put in order', async () => {
+test('updates that arrive out of order are sorted', async () => {
   const bench = new Bench(10, 10)
   const waiting = bench.waiting.get('a') as Message[]
   for (const id of [2, 4, 1, 3]) bench.comes('a', false, id)
@@ -420,7 +420,7 @@ test('updates that overtook each other are put in order', async () => {
   await bench.finishAll()
 })
 
-test('a clock that is put back holds nothing for the difference', async () => {
+test('putting the clock back does not hold a burst for longer', async () => {
   const time = new HandTime()
   let back = 0
   const bursts = new Bursts({
@@ -446,7 +446,7 @@ test('a clock that is put back holds nothing for the difference', async () => {
   expect(handled).toBe(true)
 })
 
-test('a wait longer than timers can count is taken in several', async () => {
+test('a wait longer than a timer allows is split into several', async () => {
   const time = new HandTime()
   const { clock } = time
   const timers = ofAnyLength(time.timers)

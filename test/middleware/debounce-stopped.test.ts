@@ -1,7 +1,7 @@
 import type { SentinelOptions } from '../../src/options.js'
 import { desk, says, taps } from '../sentinel-desk.js'
 
-describe('what was admitted and then stopped begins the window all the same', () => {
+describe('an update that was admitted by debounce and then refused starts the window', () => {
   const throws = new Error('the till is stuck')
 
   test.each<[string, SentinelOptions]>([

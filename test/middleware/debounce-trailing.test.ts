@@ -83,7 +83,7 @@ async function called(count: number): Promise<readonly string[]> {
 describe('a burst', () => {
   const TRAILING: DebounceOptions<GuardedContext> = { mode: 'trailing', window: '1s' }
 
-  test('is one call with all messages in order, when its author is quiet', async () => {
+  test('is one call with all messages in order, once its author pauses', async () => {
     guarded(TRAILING)
     start()
     for (const text of ['a', 'b', 'c', 'd', 'e']) {
@@ -100,7 +100,7 @@ describe('a burst', () => {
     expect(time.armed).toBeLessThanOrEqual(5)
   })
 
-  test('takes one timer however many messages come', async () => {
+  test('needs one timer, however many messages arrive', async () => {
     guarded(TRAILING)
     start()
     await says(alice, ...Array.from({ length: 40 }, (_, index) => String(index)))
@@ -109,7 +109,7 @@ describe('a burst', () => {
     expect(time.armed).toBe(1)
   })
 
-  test('waits ten windows at most', async () => {
+  test('waits for at most ten windows by default', async () => {
     guarded(TRAILING)
     start()
     for (let i = 0; i < 11; i++) {
@@ -119,7 +119,7 @@ describe('a burst', () => {
     expect(await called(1)).toEqual(['0 1 2 3 4 5 6 7 8 9 10'])
   })
 
-  test('waits as long as told at most', async () => {
+  test('waits for at most maxWait', async () => {
     guarded({ ...TRAILING, maxWait: '2500ms' })
     start()
     for (const text of ['a', 'b', 'c', 'd']) {
@@ -132,7 +132,7 @@ describe('a burst', () => {
     expect(await called(2)).toEqual(['a b c d', 'e'])
   })
 
-  test('fires at once when it is full', async () => {
+  test('is handled at once when it is full', async () => {
     guarded({ ...TRAILING, maxSize: 3 })
     start()
     await says(alice, 'a', 'b', 'c', 'd')
@@ -142,7 +142,7 @@ describe('a burst', () => {
     expect(time.pending).toBe(0)
   })
 
-  test('fires at once when too many are held, the oldest first', async () => {
+  test('is handled at once when too many bursts are held, the oldest first', async () => {
     guarded({ ...TRAILING, maxKeys: 1 })
     start()
     await says(alice, 'a', 'b')
@@ -165,7 +165,7 @@ describe('a burst', () => {
     expect([...(await called(3))].sort()).toEqual(['a b', 'p', 'x'])
   })
 
-  test('keeps nobody waiting: others are answered while it is held and while it is handled', async () => {
+  test('does not delay others, neither while it is held nor while it is handled', async () => {
     let finish = () => {}
     guarded(TRAILING)
     bot.hears('slow', async (ctx) => {
@@ -189,7 +189,7 @@ describe('a burst', () => {
     finish()
   })
 
-  test('waits for the handlers of the one before, and gathers meanwhile', async () => {
+  test('waits for the handlers of the previous burst, and collects messages meanwhile', async () => {
     let finish = () => {}
     guarded({ ...TRAILING, maxSize: 3 })
     bot.hears('slow', async (ctx) => {
@@ -211,7 +211,7 @@ describe('a burst', () => {
     expect(calls).toEqual(['slow', 'alone: /ping', 'a b c', 'd'])
   })
 
-  test('is known to guards further down', async () => {
+  test('is visible to guards further down', async () => {
     guarded(TRAILING)
     bot.use(throttle('5/1m'))
     start()
@@ -220,7 +220,7 @@ describe('a burst', () => {
     expect(await called(1)).toEqual(['a b'])
   })
 
-  test('holds what is admitted only', async () => {
+  test('contains only admitted messages', async () => {
     const { clock, timers } = time
     bot.use(compose<GuardedContext>(throttle('2/1m'), debounce(TRAILING), { clock, timers }))
     bot.use(async (ctx) => {
@@ -236,7 +236,7 @@ describe('a burst', () => {
 })
 
 describe('a command', () => {
-  test('comes right after what was held, and waits for nothing else', async () => {
+  test('is handled right after the held burst, and waits for nothing else', async () => {
     guarded({ mode: 'trailing', window: '1s' })
     start()
     await says(alice, 'a', 'b', '/done', 'c')
@@ -246,7 +246,7 @@ describe('a command', () => {
     expect(await called(3)).toEqual(['a b', 'alone: /done', 'c'])
   })
 
-  test('passes by itself when nothing is held', async () => {
+  test('passes on its own when nothing is held', async () => {
     guarded({ mode: 'trailing', window: '1s' })
     bot.command('fail', () => {
       throw new Error('failed')
@@ -257,7 +257,7 @@ describe('a command', () => {
     expect(caught).toEqual([new Error('failed')])
   })
 
-  test('does not disturb what others hold', async () => {
+  test('does not end bursts of other users', async () => {
     guarded({ mode: 'trailing', window: '1s' })
     start()
     await says(alice, 'a')
@@ -267,7 +267,7 @@ describe('a command', () => {
     expect(await called(2)).toEqual(['alone: /start', 'a'])
   })
 
-  test('is gathered where told so', async () => {
+  test('is collected with commands: collect', async () => {
     guarded({ mode: 'trailing', window: '1s', commands: 'collect' })
     start()
     await says(alice, 'a', '/done', 'b')
@@ -275,7 +275,7 @@ describe('a command', () => {
     expect(await called(1)).toEqual(['a /done b'])
   })
 
-  test('for another bot is a message', async () => {
+  test('addressed to another bot is a message like any other', async () => {
     guarded({ mode: 'trailing', window: '1s' })
     start()
     await says(alice, 'a', '/done@other_bot')
@@ -285,7 +285,7 @@ describe('a command', () => {
 })
 
 describe('an edit', () => {
-  test('follows the message that is still held, and does not end the burst', async () => {
+  test('joins the held message, and does not end the burst', async () => {
     guarded({ mode: 'trailing', window: '1s' })
     start()
     const message = await alice.to(account).sends('pay 1000')
@@ -296,7 +296,7 @@ describe('an edit', () => {
     expect(await called(2)).toEqual(['pay 1000 now', 'alone: pay 10'])
   })
 
-  test('comes before a command that is sent after it', async () => {
+  test('is handled before a later command', async () => {
     guarded({ mode: 'trailing', window: '1s' })
     start()
     const message = await alice.to(account).sends('a')
@@ -305,7 +305,7 @@ describe('an edit', () => {
     expect(await called(3)).toEqual(['a', 'alone: b', 'alone: /done'])
   })
 
-  test('passes by itself when nothing is held of its author', async () => {
+  test('passes on its own when no message of its author is held', async () => {
     guarded({ mode: 'trailing', window: '1s' })
     start()
     const message = await alice.to(account).sends('a')
@@ -322,7 +322,7 @@ describe('an edit', () => {
 describe('an album', () => {
   const caption = { caption: 'cats' }
 
-  test('is one call, without any window', async () => {
+  test('is one call, even without a window', async () => {
     guarded({ albums: '500ms' })
     start()
     await alice.to(account).sendsAlbum(['1.jpg', '2.jpg', '3.jpg'], caption)
@@ -344,7 +344,7 @@ describe('an album', () => {
     expect(albums.sort()).toEqual(['cats photo', 'photo photo'])
   })
 
-  test('is part of the burst under a trailing one, which waits longer for it', async () => {
+  test('joins the burst of a trailing debounce, which waits longer for it', async () => {
     guarded({ mode: 'trailing', window: '1s', albums: '2s' })
     start()
     await says(alice, 'look')
@@ -381,7 +381,7 @@ describe('an album', () => {
     expect(await called(1)).toEqual(expected)
   })
 
-  test('waits for the handlers of the one that the same user sent before', async () => {
+  test('waits for the handlers of the previous album of the same user', async () => {
     guarded({ albums: '500ms' })
     const first = promised<void>()
     bot.use((_, next) => (calls.length > 0 ? next() : first.promise.then(next)))
@@ -414,7 +414,7 @@ function promised<T>(): { readonly promise: Promise<T>; readonly keep: (value: T
 describe('errors of handlers', () => {
   const failure = new Error('failed')
 
-  test('go to onError, and neither to the bot nor to the next burst', async () => {
+  test('go to onError, and affect neither the bot nor the next burst', async () => {
     const told = promised<[unknown, GuardedContext]>()
     guarded({ mode: 'trailing', window: '1s', onError: (...args) => told.keep(args) })
     bot.hears('bad', () => Promise.reject(failure))
@@ -430,7 +430,7 @@ describe('errors of handlers', () => {
     expect(caught).toEqual([])
   })
 
-  test('go on to the next burst though onError hangs, after ten seconds, and that is told', async () => {
+  test('delay the next burst for ten seconds at most if onError hangs, which is reported', async () => {
     const told = promised<FailureEvent>()
     const services = createServices({ clock: time.clock, timers: time.timers })
     services.events.on('error', told.keep)
@@ -491,7 +491,7 @@ describe('errors of handlers', () => {
 })
 
 describe('closing', () => {
-  test('fires what is held, waits for the handlers, and holds nothing any more', async () => {
+  test('handles held bursts, waits for the handlers, and holds nothing from then on', async () => {
     const services = createServices({ clock: time.clock, timers: time.timers })
     const { definitions } = debounce({ mode: 'trailing', window: '1s' })
     const chain = new Chain(services, definitions, 'test', new Exemptions({}, undefined), newTally())

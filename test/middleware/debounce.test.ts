@@ -71,7 +71,7 @@ describe('the same button on the same message', () => {
     expect(handled).toEqual(['buy'])
   })
 
-  test('is two when the window has passed since the first', async () => {
+  test('is two taps when the window has passed since the first', async () => {
     const message = await menu(alice)
     const tap = async () => (await alice.to(account).taps(message, 'Buy')).answer
     await tap()
@@ -106,7 +106,7 @@ describe('the same message', () => {
     expect(telegram.calls('sendMessage')).toEqual([])
   })
 
-  test('is another from another user, or in another chat', async () => {
+  test('is not a repetition from another user, or in another chat', async () => {
     const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, members: [bob, account] })
     guarded(debounce('1s'))
     await alice.to(account).sends('hi')
@@ -150,7 +150,7 @@ describe('the same message', () => {
     expect(handled).toEqual(['photo', 'photo', 'photo', 'sticker', 'sticker'])
   })
 
-  test('is none without content to compare', async () => {
+  test('is never a repetition without content to compare', async () => {
     guarded(debounce('1s'))
     const shared = { users_shared: { request_id: 1, users: [{ user_id: bob.id }] } }
     await alice.to(account).sendsContent(shared)
@@ -159,14 +159,14 @@ describe('the same message', () => {
     expect(handled).toEqual(['else', 'else'])
   })
 
-  test('is not a photo of an album, though it be in it twice', async () => {
+  test('is not a repetition within an album that contains the same photo twice', async () => {
     guarded(debounce('1s'))
     await alice.to(account).sendsAlbum(['a.jpg', 'a.jpg', 'b.jpg'])
     await telegram.settled()
     expect(handled).toEqual(['photo', 'photo', 'photo'])
   })
 
-  test('is let alone where only taps are meant, and in shadow', async () => {
+  test('is admitted if only taps are debounced, and in shadow', async () => {
     guarded(debounce({ window: '1s', on: ['tap'] }), debounce({ window: '1s', name: 'dry', shadow: true }))
     const message = await menu(alice)
     await alice.to(account).sends('hi')
@@ -176,7 +176,7 @@ describe('the same message', () => {
     expect(handled).toEqual(['hi', 'hi', 'buy'])
   })
 
-  test('is told of when asked for, once', async () => {
+  test('is followed by one notice if that is configured', async () => {
     guarded(debounce({ window: '10s', deny: 'notice' }))
     for (let i = 0; i < 3; i++) await alice.to(account).sends('hi')
     await telegram.settled()

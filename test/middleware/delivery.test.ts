@@ -97,7 +97,7 @@ async function hook(bot: Bot): Promise<string> {
 }
 
 describe('polling', () => {
-  test('with bot.start(), chat_member comes, beside the default, and nothing is warned of', async () => {
+  test('with bot.start() after install, chat_member is delivered besides the default kinds, without a warning', async () => {
     const delivery = deliveryOf()
     const { bot, seen } = botOf(delivery)
     delivery.install(bot)
@@ -113,7 +113,7 @@ describe('polling', () => {
     expect(warnings).toEqual([])
   })
 
-  test('with bot.start(), without install, chat_member does not come, and that is warned of once', async () => {
+  test('with bot.start() without install, chat_member is not delivered, with one warning', async () => {
     const { bot, seen } = botOf(deliveryOf())
     await polling(bot)
     await carl.in(plaza).joins()
@@ -126,7 +126,7 @@ describe('polling', () => {
     expect(telegram.calls('getWebhookInfo')).toHaveLength(1)
   })
 
-  test('without install, nobody is warned who does not listen', async () => {
+  test('without install and without membership handlers there is no warning', async () => {
     const { bot } = botOf(deliveryOf({ wanted: false }))
     await polling(bot)
     await carl.to(account).sends('hello')
@@ -135,7 +135,7 @@ describe('polling', () => {
     expect(warnings).toEqual([])
   })
 
-  test('without install, nobody is warned who asked Telegram themselves', async () => {
+  test('without install there is no warning if the developer requested the kinds', async () => {
     const { bot, seen } = botOf(deliveryOf())
     await polling(bot, { allowed_updates: ['message', 'chat_member', 'my_chat_member', 'chat_join_request'] })
     await carl.in(plaza).joins()
@@ -144,7 +144,7 @@ describe('polling', () => {
     expect(warnings).toEqual([])
   })
 
-  test('a list of the developer’s stays theirs, on every call, with ours added', async () => {
+  test('a list of the developer is kept on every call, with the needed kinds added', async () => {
     const delivery = deliveryOf()
     const { bot, seen } = botOf(delivery)
     delivery.install(bot)
@@ -161,7 +161,7 @@ describe('polling', () => {
       expect(list).toEqual(['message', 'chat_member', 'my_chat_member', 'chat_join_request'])
   })
 
-  test('the runner, which leaves the field out', async () => {
+  test('the runner without a list gets the needed kinds', async () => {
     const delivery = deliveryOf()
     const { bot, seen } = botOf(delivery)
     delivery.install(bot)
@@ -175,7 +175,7 @@ describe('polling', () => {
     expect(warnings).toEqual([])
   })
 
-  test('the runner with a list', async () => {
+  test('the runner with a list gets the needed kinds added', async () => {
     const delivery = deliveryOf()
     const { bot } = botOf(delivery)
     delivery.install(bot)
@@ -185,7 +185,7 @@ describe('polling', () => {
     expect(allowedBy('getUpdates')).toEqual([['poll', ...NEEDS]])
   })
 
-  test('a call that failed is asked again in full', async () => {
+  test('a failed call is repeated with the full list', async () => {
     const delivery = deliveryOf()
     const { bot } = botOf(delivery)
     delivery.install(bot)
@@ -200,7 +200,7 @@ describe('polling', () => {
 })
 
 describe('the transformer', () => {
-  test('adds to setWebhook: to the default, to a list, to what was chosen last', async () => {
+  test('adds kinds to setWebhook: to the default, to a list, to the previous choice', async () => {
     const delivery = deliveryOf()
     const { bot, seen } = botOf(delivery)
     delivery.install(bot)
@@ -221,7 +221,7 @@ describe('the transformer', () => {
     expect(telegram.calls('getWebhookInfo')).toEqual([])
   })
 
-  test('changes no payload but its own copy, and no other method', async () => {
+  test('changes only a copy of the payload, and no other method', async () => {
     const delivery = deliveryOf()
     const { bot } = botOf(delivery)
     delivery.install(bot)
@@ -236,7 +236,7 @@ describe('the transformer', () => {
     expect(telegram.calls('deleteWebhook')[0]?.params).toEqual({})
   })
 
-  test('leaves everything as it is where nothing is needed', async () => {
+  test('changes nothing if no kinds are needed', async () => {
     const delivery = deliveryOf({ needs: [] })
     const { bot } = botOf(delivery)
     delivery.install(bot)
@@ -247,7 +247,7 @@ describe('the transformer', () => {
     expect(telegram.calls('getWebhookInfo')).toEqual([])
   })
 
-  test('asks for what is needed by then', async () => {
+  test('requests the kinds that are needed at the time of the call', async () => {
     let needs = ['chat_member']
     const delivery = new Delivery(
       () => needs,
@@ -265,7 +265,7 @@ describe('the transformer', () => {
     ])
   })
 
-  test('is installed once a bot, and beside that of another guard', async () => {
+  test('is installed once per bot, and besides that of another guard', async () => {
     const delivery = deliveryOf({ needs: ['chat_member'] })
     const { bot } = botOf(delivery)
     delivery.install(bot)
@@ -296,7 +296,7 @@ describe('the transformer', () => {
   })
 })
 
-describe('a webhook that was set elsewhere', () => {
+describe('a webhook that was set by another program', () => {
   const set = async (url: string, more: Record<string, unknown> = {}): Promise<void> => {
     const response = await fetch(`${telegram.apiRoot}/bot${account.token}/setWebhook`, {
       method: 'POST',
@@ -314,7 +314,7 @@ describe('a webhook that was set elsewhere', () => {
       'my_chat_member, chat_join_request',
       ['message', 'chat_member', 'my_chat_member', 'chat_join_request'],
     ],
-  ])('with %s is warned of once, with the mend', async (_name, more, missing, list) => {
+  ])('with %s causes one warning that says how to mend it', async (_name, more, missing, list) => {
     for (const installed of [true, false]) {
       warnings.splice(0)
       services = { ...services, warn: (code, message) => warnings.push(`${code}: ${message}`) }
@@ -337,7 +337,7 @@ describe('a webhook that was set elsewhere', () => {
     ['membership alone asks for it', NEEDS, true],
     ['another guard does', ['chat_member'], false],
   ])(
-    'is warned of where nobody listens, too; how to do without is said where %s',
+    'causes a warning even without handlers, which names membership: false only if nothing else needs the kinds: %s',
     async (_, needs, isSaid) => {
       const delivery = deliveryOf({ needs, wanted: false })
       const { bot } = botOf(delivery)
@@ -351,7 +351,7 @@ describe('a webhook that was set elsewhere', () => {
     },
   )
 
-  test('is nobody’s concern with membership: false', async () => {
+  test('causes no warning with membership: false', async () => {
     const guard = sentinel({ membership: false })
     guard.on('warning', ({ code }) => warnings.push(code))
     const bot = new Bot(account.token, account.config)
@@ -365,7 +365,7 @@ describe('a webhook that was set elsewhere', () => {
     await guard.close()
   })
 
-  test('that delivers what is needed is nobody’s concern', async () => {
+  test('that delivers the needed kinds causes no warning', async () => {
     const delivery = deliveryOf()
     const { bot, seen } = botOf(delivery)
     delivery.install(bot)
@@ -377,7 +377,7 @@ describe('a webhook that was set elsewhere', () => {
     expect(warnings).toEqual([])
   })
 
-  test('is not waited for, and a failure to ask is told and stops nothing', async () => {
+  test('is looked up in the background; a failure is reported and stops nothing', async () => {
     telegram.faults.next('getWebhookInfo', { code: 500 })
     const delivery = deliveryOf()
     const { bot, seen } = botOf(delivery)
@@ -391,7 +391,7 @@ describe('a webhook that was set elsewhere', () => {
   })
 })
 
-test('each of several bots is looked at once, however their updates come', async () => {
+test('the webhook of each bot is looked up once, in whatever order their updates arrive', async () => {
   const other = telegram.createBot({ username: 'other_bot' })
   const delivery = deliveryOf()
   for (const each of [account, other]) await polling(botOf(delivery, each).bot)

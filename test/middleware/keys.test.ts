@@ -25,7 +25,7 @@ describe.each(guards)('a key of %s', (what, guardWith) => {
     ['nothing at all', () => null, 'null is not a key'],
     ['what is not a number', () => Number('the third'), 'NaN is not a key'],
     ['no end', () => Number.POSITIVE_INFINITY, 'Infinity is not a key'],
-  ])('that gives %s is told of once, and counts nobody', async (_, give, words) => {
+  ])('that returns %s is reported once, and its updates are not counted', async (_, give, words) => {
     const reached: number[] = []
     const at = desk({ throttle: false, once: false }, (bot) => {
       bot.use(guardWith(give as unknown as Key), (ctx) => {
@@ -42,7 +42,7 @@ describe.each(guards)('a key of %s', (what, guardWith) => {
     await at.guard.close()
   })
 
-  test('that is async is refused where it is written', () => {
+  test('that is an async function is refused when the guard is created', () => {
     const key = (async () => 'a') as unknown as Key
     expect(() => guardWith(key)).toThrow(`${what}.key: an async function`)
   })

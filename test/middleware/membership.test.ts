@@ -90,7 +90,7 @@ function wired(
 type Told = [event: TransitionEvent, member: string, actor: string]
 const brief = ({ event, member, actor }: Transition): Told => [event, member.first_name, actor.first_name]
 
-describe('what people do is told', () => {
+describe('what people do is reported', () => {
   let park: TelegramGroup
   let bot: Bot
   const allowed = {
@@ -298,7 +298,7 @@ function read(update: object): Transition[] {
   return transitionsOf(factsOf(whole), { update: whole } as unknown as Context)
 }
 
-describe('what is read of updates', () => {
+describe('transitions in updates', () => {
   const changed = (before: object, after: object, more: object = {}) => ({
     chat: GROUP,
     from: person(1),
@@ -317,7 +317,7 @@ describe('what is read of updates', () => {
     expect(events).toEqual(['demoted', 'promoted', 'left'])
   })
 
-  test('one update may tell several transitions, what ended first', () => {
+  test('one update may contain several transitions; those that end something come first', () => {
     const my_chat_member = changed({ status: 'left' }, { status: 'administrator' })
     expect(read({ my_chat_member }).map(({ event }) => event)).toEqual(['botAdded', 'botPromoted'])
     const joined = changed({ status: 'left' }, { status: 'restricted', is_member: true })
@@ -336,7 +336,7 @@ describe('what is read of updates', () => {
     ])
   })
 
-  test('how it was, how it is, when, by which link', () => {
+  test('a transition has the old and new status, the time and the invite link', () => {
     const invite_link = { invite_link: 'https://t.me/+abc', creator: person(1) }
     const chat_member = changed({ status: 'left' }, { status: 'member' }, { invite_link })
     expect(read({ chat_member })).toEqual([
@@ -369,7 +369,7 @@ describe('what is read of updates', () => {
     ])
   })
 
-  test('in private only the block counts', () => {
+  test('in private chats only blocking the bot is a transition', () => {
     const chat = { id: 7, type: 'private', first_name: 'P7' }
     const from = person(7)
     const own = (before: string, after: string) => ({
@@ -464,7 +464,7 @@ describe('what is read of updates', () => {
 })
 
 describe('handlers', () => {
-  test('are told of whoever is blocked, too', async () => {
+  test('are called for blocked users, too', async () => {
     const told: Told[] = []
     const passed: string[] = []
     const members = membership()
@@ -509,7 +509,7 @@ describe('handlers', () => {
     expect(order).toEqual(['first', 'second', 'the bot'])
   })
 
-  test('that throw or reject stop nothing, and are told', async () => {
+  test('that throw or reject stop nothing, and are reported', async () => {
     const failures: FailureEvent[] = []
     const reached: string[] = []
     const members = membership()
@@ -536,7 +536,7 @@ describe('handlers', () => {
     expect(reached).toEqual(['next handler', 'the bot'])
   })
 
-  test('may come late and be called off, also by each other', async () => {
+  test('can be added late and removed, also by each other', async () => {
     const told: string[] = []
     const members = membership()
     await running((bot) => bot.use(members))
@@ -575,7 +575,7 @@ describe('handlers', () => {
     expect(listened.sort()).toEqual([account.id, other.id, other.id].sort())
   })
 
-  test('for what there is not are refused', () => {
+  test('for unknown events are refused', () => {
     const members = membership()
     expect(() => members.on('arrived' as TransitionEvent, () => undefined)).toThrow(
       expect.objectContaining({
@@ -591,7 +591,7 @@ describe('handlers', () => {
     )
   })
 
-  test('that are there, or a listener for membership, are what it listens for', () => {
+  test('or a listener for membership make the guard request chat_member updates', () => {
     const members = membership()
     const { services } = wired([members])
     expect(members.listened).toBe(false)
@@ -606,8 +606,8 @@ describe('handlers', () => {
   })
 })
 
-describe('whoever blocks the bot', () => {
-  test('is unreachable until they return; who is blocked stays so', async () => {
+describe('a user who blocks the bot', () => {
+  test('is marked unreachable until they return; a blocked user stays blocked', async () => {
     const { services, middleware } = wired([membership(), block()])
     const { marks } = services.storage
     const key = userKey(bob.id)
@@ -632,7 +632,7 @@ describe('whoever blocks the bot', () => {
     expect(passed).not.toContain('let me in')
   })
 
-  test('gets no mark if none is wanted', async () => {
+  test('gets no mark if the option is off', async () => {
     const { services, middleware } = wired([membership({ unreachable: false })])
     await running((bot) => bot.use(middleware))
     await bob.to(account).sends('/start')
@@ -641,7 +641,7 @@ describe('whoever blocks the bot', () => {
     expect(await services.storage.marks.get(account.id, userKey(bob.id), UNREACHABLE)).toBeUndefined()
   })
 
-  test('is told to handlers though the storage fails', async () => {
+  test('is passed to handlers even if the storage fails', async () => {
     const members = membership()
     const told: Told[] = []
     const failures: string[] = []
@@ -722,7 +722,7 @@ describe('a chat that the bot cannot see', () => {
   const undelivered = (chat: number): string =>
     `membership.undelivered: The bot is not an administrator of chat ${chat}, so chat_member updates of it do not arrive: handlers for 'joined', 'left' and the like stay silent there. Make the bot an administrator of that chat.`
 
-  test('is warned of once, where somebody would miss it', async () => {
+  test('causes one warning if membership handlers would miss updates', async () => {
     const park = telegram.createGroup({ title: 'Park', owner: olga })
     const warnings = await watched((members) => members.on('left', () => undefined))
     await olga.in(park).adds(account)
@@ -734,7 +734,7 @@ describe('a chat that the bot cannot see', () => {
     expect(warnings).toEqual([undelivered(park.id)])
   })
 
-  test('is warned of where the bot is demoted, and to listeners', async () => {
+  test('causes a warning to listeners if the bot is demoted', async () => {
     const warnings = await watched((_, services) => services.events.on('membership', () => undefined))
     await olga.in(plaza).promotes(account, { can_pin_messages: true })
     await olga.in(plaza).demotes(account)
@@ -742,7 +742,7 @@ describe('a chat that the bot cannot see', () => {
     expect(warnings).toEqual([undelivered(plaza.id)])
   })
 
-  test('is nobody’s concern where nobody listens for members', async () => {
+  test('causes no warning without membership handlers', async () => {
     const park = telegram.createGroup({ title: 'Park', owner: olga })
     const warnings = await watched((members) => members.on(['botAdded', 'botBlocked'], () => undefined))
     await olga.in(park).adds(account)
@@ -751,7 +751,7 @@ describe('a chat that the bot cannot see', () => {
     expect(warnings).toEqual([])
   })
 
-  test('is none where the bot comes as administrator', async () => {
+  test('causes no warning if the bot is added as administrator', async () => {
     const warnings = await watched((members) => members.on('joined', () => undefined))
     const user = account.info
     telegram.deliver(account, {

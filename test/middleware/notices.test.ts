@@ -7,7 +7,7 @@ import type { Tap } from '../../src/telegram/index.js'
 import { desk, nextId, taps, tick, user } from '../sentinel-desk.js'
 import { type GuardedContext, type Rig, rig, Stage } from './rig.js'
 
-describe('a tap under a deny function', () => {
+describe('a tap refused with a deny function', () => {
   let on: Rig
   afterEach(() => on.stop())
 
@@ -23,7 +23,7 @@ describe('a tap under a deny function', () => {
     return on.alice.to(on.account).taps(await on.alice.hears('menu'), 'Buy')
   }
 
-  test('is answered by the function, in its words', async () => {
+  test('is answered by the function with its own text', async () => {
     const tap = await tapUnder(async ({ ctx, text }) => {
       await Promise.resolve()
       await ctx.answerCallbackQuery({ text: `Later! ${text}`, show_alert: true })
@@ -83,7 +83,7 @@ describe('a tap that a handler denies after it has answered it', () => {
   })
 })
 
-test('a deny function that hangs is told of, and keeps neither notices nor answers from others for good', async () => {
+test('a deny function that hangs is reported, and does not block notices and answers for others', async () => {
   const hangs = () => new Promise<void>(() => undefined)
   const at = desk({
     throttle: [
@@ -109,7 +109,7 @@ test('a deny function that hangs is told of, and keeps neither notices nor answe
   await at.guard.close()
 })
 
-test('a tap under a deny function that hangs is answered after ten seconds, and what it throws later is no news', async () => {
+test('a tap whose deny function hangs is answered after ten seconds, and a later error is not reported', async () => {
   let fail: (error: Error) => void = () => undefined
   const deny = () => new Promise<void>((_, reject) => (fail = reject))
   const at = desk({ throttle: { limit: '1/1m', on: ['tap'], deny }, debounce: false })
@@ -132,7 +132,7 @@ test.each([
   ['query is too old and response timeout expired or query ID is invalid', []],
   ['ERROR_MESSAGE_TOO_LONG', ['decline']],
 ])(
-  'a checkout that a handler denies, and that Telegram refuses to decline (%s), is told as %j',
+  'if Telegram refuses to decline a denied checkout (%s), it is reported as %j',
   async (description, expected) => {
     const at = desk({ debounce: false }, (bot) => {
       bot.on('pre_checkout_query', (ctx) => ctx.sentinel.deny())
@@ -155,7 +155,7 @@ test.each([
 test.each([
   [400, []],
   [429, ['answer']],
-])('an empty answer that Telegram refuses with %i is told as %j', async (error_code, expected) => {
+])('if Telegram refuses an empty answer with %i, it is reported as %j', async (error_code, expected) => {
   const guard = sentinel<GuardedContext>({ throttle: { limit: '1/1m', on: ['tap'], deny: () => undefined } })
   const failed: string[] = []
   guard.on('error', ({ during }) => failed.push(during))

@@ -31,7 +31,7 @@ describe('once', () => {
     expect(on.reached).toEqual(['update 10', 'update 11', 'update 12'])
   })
 
-  test('charges a redelivered update once, and nobody hears of it', async () => {
+  test('charges a redelivered update once, without a notice', async () => {
     on = await rig(compose(once(), throttle('2/1m')))
     await on.bot.init()
     for (const id of [10, 10, 10, 11]) await on.bot.handleUpdate(update(on, id, `update ${id}`))
@@ -39,7 +39,7 @@ describe('once', () => {
     expect(on.telegram.calls('sendMessage')).toEqual([])
   })
 
-  test('a handler that throws releases it: the redelivery runs, and pays nothing', async () => {
+  test('a handler that throws releases the update: the redelivery is handled, and charged nothing', async () => {
     let attempts = 0
     const told: number[] = []
     on = await rig(compose(once(), throttle({ limit: '2/1m', deny: 'silent' })), (bot) => {
@@ -59,7 +59,7 @@ describe('once', () => {
     expect(told).toEqual([expect.closeTo(1, 2), expect.closeTo(0, 2)])
   })
 
-  test('a duplicate that comes while the first still runs is dropped in silence', async () => {
+  test('a duplicate that arrives while the first is handled is dropped silently', async () => {
     let finish = (): void => undefined
     on = await rig(once(), (bot) => {
       bot.on('message', () => new Promise<void>((done) => (finish = done)))
@@ -72,7 +72,7 @@ describe('once', () => {
     expect(on.reached).toEqual(['slow'])
   })
 
-  test('with a lease, an update of a worker that died is handled by another, for free', async () => {
+  test('with a lease, an update of a worker that died is handled by another, without a second charge', async () => {
     const time = new Stage()
     on = await rig(compose(once({ lease: '30s' }), throttle('1/1h'), { clock: time.clock }), (bot) => {
       // The first attempt never comes back, as when its worker was killed.

@@ -55,7 +55,7 @@ test.each<[string, Guard]>([
   expect((await at.guard.health()).tally).toMatchObject({ allowed: 2, denied: 0 })
 })
 
-test('auth asks its resolver about a payment that `on` names, and registers who paid', async () => {
+test('auth calls its resolver for a payment that `on` names, and registers the payer', async () => {
   const seen: unknown[] = []
   const registered: unknown[] = []
   const guard = auth({
@@ -84,7 +84,7 @@ test('a payment that is delivered twice is handled once', async () => {
 test.each([
   ['none may wait', 0, ['message', 'payment']],
   ['some may wait', 10, ['message']],
-])('concurrency lets a payment in beside others where it finds no place: %s', async (_, queue, early) => {
+])('concurrency admits a payment even if there is no free place: %s', async (_, queue, early) => {
   const begun: string[] = []
   let end = (): void => undefined
   const hangs = new Promise<void>((done) => {

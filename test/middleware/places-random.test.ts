@@ -104,7 +104,7 @@ class Model {
   }
 }
 
-test('places are given as a plain model gives them: never too many, in order, none for ever', async () => {
+test('with random schedules, places are assigned like in a reference model', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
       const time = new Stage()

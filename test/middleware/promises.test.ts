@@ -102,10 +102,10 @@ const places: Readonly<Record<string, Place>> = {
   },
 }
 
-describe.each(Object.entries(places))('%s that gives a promise', (_, place) => {
+describe.each(Object.entries(places))('%s that returns a promise', (_, place) => {
   const { options, code, words, refused, texts = ['1', '2'], handled = [], said = [] } = place
 
-  test('is told of, and what it is rejected with ends nothing', async () => {
+  test('is reported, and a rejection does not end the process', async () => {
     const { guard, ...own } = options(away as never) as SentinelOptions & { readonly guard?: Guard }
     const seen: string[] = []
     const at = desk(own, (bot) => {
@@ -129,7 +129,7 @@ describe.each(Object.entries(places))('%s that gives a promise', (_, place) => {
   })
 
   if (refused === undefined) return
-  test('is refused where it is written as async', () => {
+  test('is refused if it is an async function', () => {
     const given = (async () => undefined) as never
     const error = expect.objectContaining({
       code: 'option.invalid',
@@ -142,7 +142,7 @@ describe.each(Object.entries(places))('%s that gives a promise', (_, place) => {
 test.each<[string, () => unknown]>([
   ['null', () => null],
   ['nothing', () => undefined],
-])('a limit by function that gives %s leaves it to otherwise', async (_, limit) => {
+])('a limit function that returns %s falls back to otherwise', async (_, limit) => {
   const { handled, told } = await limited(limit)
   expect([handled, told]).toEqual([['1'], []])
 })
@@ -151,10 +151,13 @@ test.each<[string, () => unknown, string]>([
   ['a text that is none', () => 'abc', '"abc" is not a limit'],
   ['a number', () => Number.NaN, 'NaN is not a limit'],
   ['an amount of nothing', () => ({ amount: 0, per: 1 }), 'throttle.limit().amount: 0'],
-])('a limit by function that gives %s is told of once, and otherwise holds', async (_, limit, words) => {
-  const { handled, told } = await limited(limit)
-  expect([handled, told]).toEqual([['1'], [expect.stringContaining(words)]])
-})
+])(
+  'a limit function that returns %s is reported once, and falls back to otherwise',
+  async (_, limit, words) => {
+    const { handled, told } = await limited(limit)
+    expect([handled, told]).toEqual([['1'], [expect.stringContaining(words)]])
+  },
+)
 
 async function limited(limit: () => unknown): Promise<{ handled: string[]; told: string[] }> {
   const at = desk(

@@ -32,13 +32,13 @@ function costsWith(cost: () => number): () => readonly number[] {
   }
 }
 
-test('equal costs are one list', () => {
+test('equal costs share one list', () => {
   const costs = costsWith(() => 1)
   expect(costs()).toEqual([0, 1, 0])
   expect(costs()).toBe(costs())
 })
 
-test('of costs that are never the same no more than a few hundred lists are kept', async () => {
+test('with ever-changing costs only a few hundred lists are kept', async () => {
   let nth = 0
   const costs = costsWith(() => 1 / ++nth)
   const seen = Array.from({ length: 2000 }, () => new WeakRef(costs()))

@@ -85,8 +85,8 @@ function noted(
   return over
 }
 
-describe('a guard out of a limiter', () => {
-  test('lets pass what the limiter has points for, and waits as long as it says', async () => {
+describe('a guard made from a limiter', () => {
+  test('admits updates while the limiter has points, and refuses for as long as it says', async () => {
     const limiter = noted(new RateLimiterMemory({ points: 2, duration: 60 }))
     await begun(fromRateLimiter(limiter))
     await says('1', '2', '3')
@@ -110,14 +110,14 @@ describe('a guard out of a limiter', () => {
     expect(on.reached).toEqual(['1', '2', 'I am another'])
   })
 
-  test('is middleware by itself', async () => {
+  test('can be used as middleware on its own', async () => {
     on = await rig(fromRateLimiter(new RateLimiterMemory({ points: 1, duration: 60 })))
     on.start()
     await says('1', '2')
     expect(on.reached).toEqual(['1'])
   })
 
-  test('says so once in a while, to each', async () => {
+  test('sends each user a notice once per interval', async () => {
     await begun(fromRateLimiter(new RateLimiterMemory({ points: 1, duration: 60 }), { noticeEvery: '10s' }))
     const toldTo = (chat: number) =>
       on.telegram.calls('sendMessage').filter(({ params }) => params.chat_id === chat).length
@@ -142,7 +142,7 @@ describe('a guard out of a limiter', () => {
     expect(limiter.calls[0]?.[0]).toMatch(new RegExp(`^${on.account.id}:${kind}`))
   })
 
-  test('counts by a key of its own, as it is, and leaves out what has none', async () => {
+  test('counts by a custom key unchanged, and skips updates without one', async () => {
     const limiter = noted(new RateLimiterMemory({ points: 9, duration: 60 }))
     const key = ({ chatId }: { chatId: number | undefined }, ctx: Context) =>
       ctx.msg?.text === 'free' ? undefined : `tenant ${chatId === undefined}`
@@ -152,7 +152,7 @@ describe('a guard out of a limiter', () => {
     expect(on.reached).toEqual(['1', 'free'])
   })
 
-  test('is for the commands and deeds that it is told of', async () => {
+  test('counts only the commands and activities of its options', async () => {
     const limiter = noted(new RateLimiterMemory({ points: 1, duration: 60 }))
     await begun(fromRateLimiter(limiter, { commands: ['/upload'], name: 'uploads' }))
     await says('/upload', 'hello', '/UPLOAD', '/help')
@@ -178,7 +178,7 @@ describe('a guard out of a limiter', () => {
     ])
   })
 
-  test('consumes nothing for what other guards refuse, wherever they stand', async () => {
+  test('consumes nothing for updates that other guards refuse, wherever those are', async () => {
     const limiter = noted(new RateLimiterMemory({ points: 99, duration: 60 }))
     await begun(
       fromRateLimiter(limiter),
@@ -190,7 +190,7 @@ describe('a guard out of a limiter', () => {
     expect(denied.map(({ guard }) => guard)).toEqual(['auth', 'throttle', 'throttle'])
   })
 
-  test('gives back what other limits charged for what it refuses', async () => {
+  test('refunds what other limits charged for updates that it refuses', async () => {
     const limiter = new RateLimiterMemory({ points: 1, duration: 60 })
     await begun(
       throttle({ limit: '3/1h', deny: 'silent' }),
@@ -201,7 +201,7 @@ describe('a guard out of a limiter', () => {
     expect(denied.map(({ guard }) => guard)).toEqual([...Array(3).fill('rate-limiter'), 'throttle'])
   })
 
-  test('takes an album for one, and its parts share the fate of the first', async () => {
+  test('counts an album once, and decides its parts like the first', async () => {
     const limiter = noted(new RateLimiterMemory({ points: 1, duration: 60 }))
     await begun(fromRateLimiter(limiter))
     await on.alice.to(on.account).sendsAlbum(['1.jpg', '2.jpg', '3.jpg'])
@@ -212,7 +212,7 @@ describe('a guard out of a limiter', () => {
     expect(denied).toHaveLength(2)
   })
 
-  test('asks for a part of an album that costs something else than the first', async () => {
+  test('asks the limiter again for a part of an album with another cost than the first', async () => {
     const limiter = noted(new RateLimiterMemory({ points: 9, duration: 60 }))
     await begun(fromRateLimiter(limiter, { cost: (_, { msg }) => (msg?.caption === undefined ? 5 : 1) }))
     await on.alice.to(on.account).sendsAlbum(['1.jpg', '2.jpg', '3.jpg'], { caption: 'cheap' })
@@ -220,7 +220,7 @@ describe('a guard out of a limiter', () => {
     expect(limiter.calls.map(([, points]) => points)).toEqual([1, 5])
   })
 
-  test('asks nothing for whoever is exempt', async () => {
+  test('does not ask the limiter for exempt users', async () => {
     const limiter = noted(new RateLimiterMemory({ points: 1, duration: 60 }))
     await exempting(({ alice }) => ({ owner: alice.id }), fromRateLimiter(limiter))
     await says('1', '2', '3')
@@ -230,7 +230,7 @@ describe('a guard out of a limiter', () => {
     expect(limiter.calls).toHaveLength(1)
   })
 
-  test('in shadow consumes, tells, and stops nobody', async () => {
+  test('in shadow consumes and reports, but refuses nobody', async () => {
     const limiter = noted(new RateLimiterMemory({ points: 1, duration: 60 }))
     await begun(fromRateLimiter(limiter, { shadow: true, name: 'trial' }))
     await says('1', '2', '3')
@@ -280,14 +280,14 @@ describe('a limiter that fails', () => {
     ],
   ]
 
-  test.each(failing)('%s, is told of and lets pass', async (_, limiter, message) => {
+  test.each(failing)('%s, is reported and admits updates', async (_, limiter, message) => {
     await begun(fromRateLimiter(limiter))
     await says('1', '2')
     expect(on.reached).toEqual(['1', '2'])
     expect(failures).toEqual(Array(2).fill(`rate-limiter.user: ${message}`))
   })
 
-  test.each(failing)('%s, and refuses where it is told to', async (_, limiter, message) => {
+  test.each(failing)('%s, and refuses updates with onFailure: closed', async (_, limiter, message) => {
     await begun(fromRateLimiter(limiter, { onFailure: 'closed' }))
     await says('1', '2')
     expect(on.reached).toEqual([])
@@ -300,7 +300,7 @@ describe('a limiter that fails', () => {
     await on.alice.hears('The bot is busy. Please try again in a moment.')
   })
 
-  test('takes too long, so that nobody waits for it, nor for what it says later', async () => {
+  test('takes too long, so updates do not wait for it, and its late answer is ignored', async () => {
     let refuse = (_: unknown): void => undefined
     let asked = (): void => undefined
     const asking = new Promise<void>((done) => {
@@ -328,7 +328,7 @@ describe('a limiter that fails', () => {
   })
 })
 
-describe('what limiters of rate-limiter-flexible say', () => {
+describe('the answer of a rate-limiter-flexible limiter', () => {
   const waits = () => denied.map(({ retryAfterMs }) => retryAfterMs)
 
   test('of a burst', async () => {
@@ -364,7 +364,7 @@ describe('what limiters of rate-limiter-flexible say', () => {
     expect(waits()).toEqual([70_000])
   })
 
-  test('of a black list and of a span without end: to wait is in vain', async () => {
+  test('of a black list and of an endless duration: waiting does not help', async () => {
     const limiter = new RateLimiterMemory({ points: 1, duration: 0 })
     await begun(fromRateLimiter(limiter))
     await says('1', '2')
@@ -393,7 +393,7 @@ describe('what limiters of rate-limiter-flexible say', () => {
   })
 })
 
-test('what is neither a limiter nor an option is refused', () => {
+test('invalid limiters and options are refused', () => {
   expect(() => fromRateLimiter({} as PointsLimiter)).toThrow(/no consume\(\)/)
   const limiter = new RateLimiterMemory({ points: 1, duration: 1 })
   const refused: [object, RegExp][] = [

@@ -3,14 +3,14 @@ import { Recent } from '../../src/middleware/recent.js'
 
 const MINUTE = 60_000
 
-test('what is remembered lapses to the millisecond', () => {
+test('remembered entries lapse to the millisecond', () => {
   const recent = new Recent<string>(MINUTE)
   recent.set('a', 'first', 0)
   expect(recent.get('a', MINUTE - 1)).toBe('first')
   expect(recent.get('a', MINUTE)).toBeUndefined()
 })
 
-test('what is set again holds from then on, also where it was about to be let go of', () => {
+test('an entry that is set again lasts from then on, even if it was about to be dropped', () => {
   const recent = new Recent<string>(MINUTE)
   recent.set('a', 'first', 0)
   recent.set('b', 'other', MINUTE)
@@ -19,7 +19,7 @@ test('what is set again holds from then on, also where it was about to be let go
   expect(recent.get('a', 2 * MINUTE - 1)).toBe('second')
 })
 
-test('of very many it keeps so many and no more, and half of that for certain', () => {
+test('the number of entries is bounded, and at least half of the bound is kept', () => {
   fc.assert(
     fc.property(fc.integer({ min: 2, max: 60 }), fc.array(fc.nat(200), { maxLength: 400 }), (most, names) => {
       const recent = new Recent<number>(MINUTE, most)
@@ -33,7 +33,7 @@ test('of very many it keeps so many and no more, and half of that for certain', 
   )
 })
 
-test('what has lapsed is let go of as others come', () => {
+test('lapsed entries are dropped as new ones arrive', () => {
   const recent = new Recent<number>(MINUTE)
   for (let nth = 0; nth < 1000; nth++) recent.set(`early ${nth}`, nth, 0)
   recent.set('later', 1, MINUTE)

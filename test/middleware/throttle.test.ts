@@ -10,7 +10,7 @@ afterEach(() => on.stop())
 const stage = (): Stage => new Stage()
 
 describe('throttle', () => {
-  test('alone lets so many through, refuses the rest and says so once', async () => {
+  test('on its own admits as many as the limit, refuses the rest and sends one notice', async () => {
     on = await rig(throttle('3/1m'))
     on.start()
     for (const text of ['1', '2', '3', '4', '5']) await on.alice.to(on.account).sends(text)
@@ -20,7 +20,7 @@ describe('throttle', () => {
     expect(on.telegram.calls('sendMessage')).toHaveLength(1)
   })
 
-  test('speaks the language of whoever it stops', async () => {
+  test('sends notices in the language of the user', async () => {
     on = await rig(throttle('1/1m'))
     on.start()
     await on.bob.to(on.account).sends('1')
@@ -28,7 +28,7 @@ describe('throttle', () => {
     await on.bob.hears(/^Не так быстро\. Попробуйте снова через 1 мин\.$/)
   })
 
-  test('counts each user apart', async () => {
+  test('counts each user separately', async () => {
     on = await rig(throttle('1/1m'))
     on.start()
     await on.alice.to(on.account).sends('alice')
@@ -37,7 +37,7 @@ describe('throttle', () => {
     expect(on.reached).toEqual(['alice', 'bob'])
   })
 
-  test('lets the next one pass exactly when it said', async () => {
+  test('admits the next update exactly at the announced time', async () => {
     const time = stage()
     const retries: number[] = []
     const slow = throttle({ limit: '7/1m', deny: ({ verdict }) => retries.push(verdict.retryAfterMs) })
@@ -56,7 +56,7 @@ describe('throttle', () => {
     expect(retries).toEqual([8572, 1])
   })
 
-  test('an album costs as much as one message, and shares its fate', async () => {
+  test('an album costs as much as one message, and is admitted or refused as a whole', async () => {
     on = await rig(throttle({ limit: '2/1m', deny: 'silent' }))
     on.start()
     const chat = on.alice.to(on.account)
@@ -67,7 +67,7 @@ describe('throttle', () => {
     expect(on.reached).toEqual(['message', 'message', 'message', 'one more'])
   })
 
-  test('edits have a bucket of their own', async () => {
+  test('edits have their own bucket', async () => {
     on = await rig(throttle({ limit: '1/1m', deny: 'silent' }))
     on.start()
     const chat = on.alice.to(on.account)
@@ -78,7 +78,7 @@ describe('throttle', () => {
     expect(on.reached).toEqual(['hello', 'hello!'])
   })
 
-  test('inline queries, one a keystroke, have a bucket five times as large', async () => {
+  test('inline queries, one for each keystroke, have a bucket five times as large', async () => {
     on = await rig(throttle({ limit: '1/1m', deny: 'silent' }))
     on.start()
     await on.alice.to(on.account).sends('hello')
@@ -102,7 +102,7 @@ describe('throttle', () => {
     expect(on.reached.filter((what) => what === 'message')).toHaveLength(3)
   })
 
-  test('answers a tap it stops, saying why', async () => {
+  test('answers a refused tap with the reason', async () => {
     on = await rig(throttle('1/1m'), (bot) => {
       bot.command('menu', (ctx) =>
         ctx.reply('menu', { reply_markup: { inline_keyboard: [[{ text: 'Buy', callback_data: 'buy' }]] } }),
@@ -116,7 +116,7 @@ describe('throttle', () => {
     expect(on.reached).toEqual(['/menu'])
   })
 
-  test('stays silent about chatter in a group, and tells a command for the offender alone', async () => {
+  test('sends no notice for messages in a group, and answers a command to the offender only', async () => {
     on = await rig(throttle('1/1m'))
     const group = on.telegram.createGroup({
       title: 'Plaza',
@@ -156,7 +156,7 @@ describe('throttle', () => {
       expect(on.reached).toEqual(['1', '2', 'elsewhere'])
     })
 
-    test('member: a user in each chat apart', async () => {
+    test('member: a user in each chat separately', async () => {
       on = await rig(throttle({ limit: '1/1m', scope: 'member', deny: 'silent' }))
       const group = on.telegram.createGroup({
         title: 'Plaza',
@@ -172,7 +172,7 @@ describe('throttle', () => {
       expect(on.reached).toEqual(['here', 'there'])
     })
 
-    test('command: each command of a user apart, and nothing else', async () => {
+    test('command: each command of a user separately, and nothing else', async () => {
       on = await rig(throttle({ limit: '1/1m', scope: 'command', deny: 'silent' }))
       on.start()
       for (const text of ['/buy', '/sell', '/BUY now', 'talk', 'talk'])
@@ -190,7 +190,7 @@ describe('throttle', () => {
       expect(on.reached).toEqual(['1'])
     })
 
-    test('a key of your own', async () => {
+    test('a custom key', async () => {
       const key = ({ actorId }: { actorId: number | undefined }): string => `tenant ${(actorId ?? 0) > 0}`
       on = await rig(throttle({ name: 'tenant', key, limit: '1/1m', deny: 'silent' }))
       on.start()
@@ -254,7 +254,7 @@ describe('throttle', () => {
       },
     )
 
-    test('of the bot itself are counted by who does it: those who block it are no flood', async () => {
+    test('of the bot itself are counted by the user who acts: users who block it are no flood', async () => {
       on = await rig(throttle('2/1m'))
       on.start()
       const blocks = (by: number) =>
@@ -267,7 +267,7 @@ describe('throttle', () => {
       expect(on.reached).toHaveLength(22)
     })
 
-    test('are looked at and forgotten as those of whoever joined', async () => {
+    test('can be inspected and reset as limits of the user who joined', async () => {
       const guard = sentinel({ throttle: '2/1m', clock: stage().clock })
       on = await rig(guard)
       on.start()
@@ -280,7 +280,7 @@ describe('throttle', () => {
     })
   })
 
-  test('several limits at once: the first that is exceeded refuses, and nothing is charged', async () => {
+  test('with several limits, the first that is exceeded refuses, and none is charged', async () => {
     const hour = throttle({ name: 'hour', limit: '3/1h', deny: 'silent', on: ['message'] })
     const time = stage()
     on = await rig(compose(throttle({ limit: '2/1m', deny: 'silent' }), hour, { clock: time.clock }))
@@ -314,7 +314,7 @@ describe('throttle', () => {
     expect(on.reached).toEqual(['/heavy', 'light'])
   })
 
-  test('a cost that is not a cost is told, and taken as one', async () => {
+  test('an invalid cost is reported, and counts as one', async () => {
     const told: unknown[] = []
     const { error } = console
     console.error = (...args: unknown[]) => told.push(args)
@@ -344,7 +344,7 @@ describe('throttle', () => {
     expect(on.reached).toEqual(['alice 0', 'bob 0', 'alice 1', 'alice 2'])
   })
 
-  test('a limit by function may exceed otherwise, which holds where it gives nothing', async () => {
+  test('a limit function may exceed otherwise, which holds if it returns nothing', async () => {
     const limit = ({ command }: Facts): '3/1m' | undefined => (command === 'go' ? '3/1m' : undefined)
     on = await rig(throttle({ limit, otherwise: '1/1m', deny: 'silent' }))
     on.start()
@@ -354,7 +354,7 @@ describe('throttle', () => {
     expect(on.reached).toEqual(['/go 1', '/go 2', '/go 3', '1'])
   })
 
-  test('an exact window keeps as many stamps as otherwise allows, whatever the function gives', async () => {
+  test('an exact window stores as many timestamps as otherwise allows, whatever the function returns', async () => {
     const log = throttle({ limit: () => '5/1m', otherwise: '2/1m', algorithm: 'sliding', deny: 'silent' })
     on = await rig(log)
     on.start()
@@ -363,7 +363,7 @@ describe('throttle', () => {
     expect(on.reached).toEqual(['1', '2'])
   })
 
-  test('penalties escalate: who keeps on violating is banned for longer and longer', async () => {
+  test('penalties escalate: a user who keeps violating is banned for longer each time', async () => {
     const time = stage()
     const told: string[] = []
     const limit = throttle({
@@ -391,23 +391,26 @@ describe('throttle', () => {
     ['sliding', '3/10s'],
     ['sliding-counters', '3/10s'],
     ['fixed', '3/10s'],
-  ] as const)('algorithm %s refuses the fourth and lets it pass when it said', async (algorithm, limit) => {
-    const time = stage()
-    const waits: number[] = []
-    const slow = throttle({ limit, algorithm, deny: ({ verdict }) => waits.push(verdict.retryAfterMs) })
-    on = await rig(compose(slow, { clock: time.clock }))
-    on.start()
-    for (const text of ['1', '2', '3', '4']) await on.alice.to(on.account).sends(text)
-    await on.settled()
-    expect(waits).toHaveLength(1)
-    time.advance((waits[0] as number) - 1)
-    await on.alice.to(on.account).sends('too soon')
-    await on.settled()
-    time.advance(1)
-    await on.alice.to(on.account).sends('5')
-    await on.settled()
-    expect(on.reached).toEqual(['1', '2', '3', '5'])
-  })
+  ] as const)(
+    'algorithm %s refuses the fourth update and admits it at the announced time',
+    async (algorithm, limit) => {
+      const time = stage()
+      const waits: number[] = []
+      const slow = throttle({ limit, algorithm, deny: ({ verdict }) => waits.push(verdict.retryAfterMs) })
+      on = await rig(compose(slow, { clock: time.clock }))
+      on.start()
+      for (const text of ['1', '2', '3', '4']) await on.alice.to(on.account).sends(text)
+      await on.settled()
+      expect(waits).toHaveLength(1)
+      time.advance((waits[0] as number) - 1)
+      await on.alice.to(on.account).sends('too soon')
+      await on.settled()
+      time.advance(1)
+      await on.alice.to(on.account).sends('5')
+      await on.settled()
+      expect(on.reached).toEqual(['1', '2', '3', '5'])
+    },
+  )
 
   test('in shadow it refuses nobody', async () => {
     on = await rig(throttle({ limit: '1/1m', shadow: true }))

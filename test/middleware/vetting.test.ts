@@ -48,7 +48,7 @@ async function until(is: () => boolean): Promise<void> {
   while (!is()) await new Promise((go) => setImmediate(go))
 }
 
-test('whoever Telegram calls a fraud passes once, while that is asked, and not again', async () => {
+test('a user whom Telegram marks as a fraud passes once during the look-up, and never again', async () => {
   const desk = new Desk()
   desk.tells = () => ({ profile: { isScam: true } })
   const guard = guarded(desk)
@@ -70,7 +70,7 @@ test('whoever Telegram calls a fraud passes once, while that is asked, and not a
   await on.alice.hears('Your account cannot use this bot yet.')
 })
 
-test('where it is waited for, not even the first update passes', async () => {
+test('with a wait for the dossier, not even the first update passes', async () => {
   const desk = new Desk()
   desk.tells = () => ({ profile: { isFake: true } })
   on = await rig(guarded(desk, { denyFake: true, dossierWait: '2s' }))
@@ -79,7 +79,7 @@ test('where it is waited for, not even the first update passes', async () => {
   expect(on.reached).toEqual([])
 })
 
-test('a wait that is too long ends, and the update passes', async () => {
+test('a wait that takes too long ends, and the update passes', async () => {
   const desk = new Desk()
   let tell: (facts: DossierFacts) => void = () => undefined
   desk.tells = () => new Promise((resolve) => (tell = resolve))
@@ -116,7 +116,7 @@ test.each<[string, DossierFacts, boolean]>([
   expect(on.reached).toEqual(passes ? ['one'] : [])
 })
 
-test('a dossier is asked for once, and again when it has held for a day', async () => {
+test('a dossier is looked up once, and again after a day', async () => {
   const desk = new Desk()
   on = await rig(guarded(desk, { dossierWait: '1s' }))
   on.start()
@@ -131,7 +131,7 @@ test('a dossier is asked for once, and again when it has held for a day', async 
   expect(on.reached).toEqual(['one', 'two', 'three', 'still'])
 })
 
-test('whoever was too young is let in once they no longer can be', async () => {
+test('an account that was too young is admitted when it must be old enough', async () => {
   const desk = new Desk()
   desk.tells = () => ({ age: { atMost: 29 * DAY } })
   on = await rig(guarded(desk, { minAccountAge: '30d', dossierWait: '1s', dossierFor: '7d' }))
@@ -143,7 +143,7 @@ test('whoever was too young is let in once they no longer can be', async () => {
   expect(on.reached).toEqual(['two'])
 })
 
-test('updates that come meanwhile share one question', async () => {
+test('updates that arrive during a look-up share it', async () => {
   const desk = new Desk()
   let tell: (facts: DossierFacts) => void = () => undefined
   desk.tells = () => new Promise((resolve) => (tell = resolve))
@@ -156,7 +156,7 @@ test('updates that come meanwhile share one question', async () => {
   await guard.close()
 })
 
-test('a source that fails denies nobody, is told of, and left alone for longer each time', async () => {
+test('a source that fails denies nobody, is reported, and paused for longer each time', async () => {
   const desk = new Desk()
   desk.tells = () => Promise.reject(new Error('FLOOD_WAIT'))
   const guard = guarded(desk, { dossierWait: '1s' })
@@ -195,7 +195,7 @@ test('a source that hangs denies nobody', async () => {
   expect(on.reached).toEqual(['one', 'two'])
 })
 
-test('of whom Telegram tells nothing it is not asked with every update', async () => {
+test('a user about whom Telegram returns nothing is not looked up with every update', async () => {
   const desk = new Desk()
   desk.tells = () => Promise.reject(new SentinelError('mtproto.refused', 'USER_ID_INVALID'))
   const guard = guarded(desk, { dossierWait: '1s' })
@@ -210,7 +210,7 @@ test('of whom Telegram tells nothing it is not asked with every update', async (
   expect(desk.asked).toHaveLength(2)
 })
 
-test('four are asked about at once, the others wait their turn', async () => {
+test('at most four look-ups run at once, the others wait their turn', async () => {
   const desk = new Desk()
   const tell: ((facts: DossierFacts) => void)[] = []
   desk.tells = () => new Promise((resolve) => tell.push(resolve))
@@ -232,7 +232,7 @@ test('four are asked about at once, the others wait their turn', async () => {
   expect(desk.asked).toHaveLength(5)
 })
 
-test('four are asked about at once when strangers come all in one burst, too', async () => {
+test('at most four look-ups run at once even if many strangers arrive together', async () => {
   const desk = new Desk()
   const tell: ((facts: DossierFacts) => void)[] = []
   desk.tells = () => new Promise((resolve) => tell.push(resolve))
@@ -266,7 +266,7 @@ test('four are asked about at once when strangers come all in one burst, too', a
   expect(new Set(desk.asked).size).toBe(9)
 })
 
-test('whoever is exempt by a role is let off, as an appeal', async () => {
+test('a user who is exempt by a role is admitted', async () => {
   const desk = new Desk()
   desk.tells = () => ({ profile: { isScam: true } })
   const guard = guarded(desk, { dossierWait: '1s' }, { exempt: { roles: ['trusted'] } })
@@ -278,7 +278,7 @@ test('whoever is exempt by a role is let off, as an appeal', async () => {
   expect(on.reached).toEqual(['two'])
 })
 
-test('the first refusal says why, too', async () => {
+test('the first refusal contains the reason', async () => {
   const desk = new Desk()
   desk.tells = () => ({ profile: { isScam: true } })
   const guard = guarded(desk, { dossierWait: '1s' })
@@ -290,7 +290,7 @@ test('the first refusal says why, too', async () => {
   expect([on.reached, notes]).toEqual([[], ['scam', 'scam']])
 })
 
-test('in shadow it is told, and the update passes', async () => {
+test('in shadow the refusal is reported, and the update passes', async () => {
   const desk = new Desk()
   desk.tells = () => ({ profile: { isScam: true } })
   const guard = guarded(desk, { dossierWait: '1s', shadow: true })
@@ -303,7 +303,7 @@ test('in shadow it is told, and the update passes', async () => {
   expect(told).toEqual(Array(2).fill(['auth', 'dossier', 'suspect']))
 })
 
-test('what one worker has learned another one reads with the plan: nobody asks twice', async () => {
+test('other workers read a dossier with the plan, without another look-up', async () => {
   const storage = memory({ clock: stage.clock })
   const [first, second] = [new Desk(), new Desk()]
   first.tells = () => ({ profile: { isScam: true } })
@@ -329,11 +329,11 @@ describe('options', () => {
     on = await rig(undefined)
   })
 
-  test('that need a source are refused without one', () => {
+  test('that need a source are refused without a source', () => {
     expect(() => sentinel({ auth: { minAccountAge: '30d' } })).toThrow(/auth\.dossier: is missing;.*mtproto/)
   })
 
-  test('that give a source, and ask nothing of it, are refused', () => {
+  test('with a source that nothing uses are refused', () => {
     expect(() => sentinel({ auth: { dossier: new Desk() } })).toThrow(/nothing uses it/)
     expect(() => auth({ dossier: 7 as never, denyScam: true })).toThrow(/must be a source of dossiers/)
   })
