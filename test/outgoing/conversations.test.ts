@@ -53,13 +53,13 @@ async function conversing(
   }
 }
 
-test('what a conversation calls on its own context passes by', async () => {
+test('calls of a conversation on its own context are not repeated', async () => {
   const at = await conversing((_, ctx) => ctx.reply('hello'))
   await expect(at.greet()).rejects.toThrow('429')
   expect(at.calls.health().calls).toBe(0)
 })
 
-test('installed by plugins, it waits again whenever the conversation is replayed', async () => {
+test('installed in the plugins of a conversation, it waits again at every replay', async () => {
   const at = await conversing(
     (_, ctx) => ctx.reply('hello'),
     (calls) => ({
@@ -83,7 +83,7 @@ test('installed by plugins, it waits again whenever the conversation is replayed
   expect(at.heard).toEqual(['more'])
 })
 
-test('called from outside, it waits once', async () => {
+test('called by external(), it waits once', async () => {
   const at = await conversing((conversation) => conversation.external((ctx) => ctx.reply('hello')))
   const greeted = at.greet()
   await until('it waits', () => at.calls.health().waiting === 1)

@@ -11,8 +11,8 @@ afterEach(() => on.stop())
 const SECOND = 1000
 const both = ['flood', 'server', 'network'] as const
 
-describe('a 5xx, or no answer', () => {
-  test('is handed on unless asked for', async () => {
+describe('a call with a 5xx, or without an answer', () => {
+  test('fails at once by default', async () => {
     on = await office()
     on.telegram.faults.next('getMe', { code: 502 })
     expect(await fate(on.api.getMe())).toBe(502)
@@ -21,7 +21,7 @@ describe('a 5xx, or no answer', () => {
     expect(on.calls.health().retried).toBe(0)
   })
 
-  test('is tried again, later each time, where what was asked may be done twice', async () => {
+  test('is repeated, later each time, if the call may be made twice', async () => {
     on = await office({ retry: both })
     on.telegram.faults.next('getMe', { code: 502 })
     on.telegram.faults.next('getMe', { drop: true })
@@ -39,7 +39,7 @@ describe('a 5xx, or no answer', () => {
     expect(on.calls.health()).toMatchObject({ calls: 1, retried: 2 })
   })
 
-  test('never for a message, of which nobody knows whether it is there, unless asked for that', async () => {
+  test('is not repeated for a message, which may have been sent, unless the option says so', async () => {
     on = await office({ retry: both })
     const [alice] = on.people
     for (const fault of [{ code: 500 }, { drop: 'after' }] as const) {
@@ -55,7 +55,7 @@ describe('a 5xx, or no answer', () => {
     expect(await call).toBe('sent')
   })
 
-  test('is given up after so many attempts', async () => {
+  test('fails after the allowed number of attempts', async () => {
     on = await office({ retry: both, attempts: 2 })
     on.telegram.faults.next('getMe', { code: 503, times: 5 })
     const call = fate(on.api.getMe())
@@ -64,7 +64,7 @@ describe('a 5xx, or no answer', () => {
     expect(await call).toBe(503)
   })
 
-  test('may be called off between attempts', async () => {
+  test('may be aborted between attempts', async () => {
     on = await office({ retry: both })
     on.telegram.faults.next('getMe', { code: 503 })
     const away = new AbortController()
@@ -75,7 +75,7 @@ describe('a 5xx, or no answer', () => {
     expect(on.calls.health().waiting).toBe(0)
   })
 
-  test('keeps its place in the order of its chat meanwhile', async () => {
+  test('keeps its place in the order of its chat', async () => {
     on = await office({ retry: both, repeat: 'all', order: 'chat' })
     const [alice] = on.people
     on.telegram.faults.next('sendMessage', { code: 500 })
@@ -118,7 +118,7 @@ describe('a 5xx, or no answer', () => {
     expect(isSafe(method)).toBe(safe)
   })
 
-  test('unpinning is done twice where it is said what: without an id the second takes the pin beneath', async () => {
+  test('unpinning may be repeated with an id: without one, the second call would remove the next pin', async () => {
     on = await office({ retry: both })
     const { id } = on.telegram.createGroup({ title: 'Board', owner: on.people[0]!, admins: [on.account] })
     const pinned: number[] = []
@@ -143,7 +143,7 @@ describe('a 5xx, or no answer', () => {
 describe('a file', () => {
   const sticker = (data: ConstructorParameters<typeof InputFile>[0]) => new InputFile(data, 'a.txt')
 
-  test('of bytes is sent again', async () => {
+  test('of bytes is sent again after a 429', async () => {
     on = await office()
     const [alice] = on.people
     on.telegram.faults.next('sendDocument', { code: 429, retryAfter: 1 })
@@ -153,7 +153,7 @@ describe('a file', () => {
     expect(await call).toBe('sent')
   })
 
-  test('out of a stream was read, and is not: the caller gets the 429', async () => {
+  test('from a stream is not, as the stream was read: the caller gets the 429', async () => {
     on = await office()
     const [alice] = on.people
     on.telegram.faults.next('sendDocument', { code: 429, retryAfter: 1 })
@@ -168,8 +168,8 @@ describe('a file', () => {
   })
 })
 
-describe('what is told', () => {
-  test('every 429: of whom, for how long, and what becomes of it', async () => {
+describe('listeners and callbacks learn of', () => {
+  test('every 429: its chat, its duration, and whether the call is repeated', async () => {
     const told: OutgoingLimitedEvent[] = []
     on = await office({ attempts: 2, onLimited: (event) => told.push(event) })
     const [alice] = on.people
@@ -185,7 +185,7 @@ describe('what is told', () => {
     ])
   })
 
-  test('that a call is given up, where it would have to wait too long', async () => {
+  test('a call that is given up because it would wait too long', async () => {
     const told: OutgoingLimitedEvent[] = []
     on = await office({ maxWait: '5s', onLimited: (event) => told.push(event) })
     const [alice] = on.people
@@ -194,7 +194,7 @@ describe('what is told', () => {
     expect(told).toEqual([expect.objectContaining({ retryAfterMs: 6000, attempt: 1, retried: false })])
   })
 
-  test('a group that has another id now', async () => {
+  test('a group that has got another id', async () => {
     const told: ChatMigratedEvent[] = []
     on = await office({ onMigrated: (event) => told.push(event) })
     const [alice] = on.people
@@ -209,7 +209,7 @@ describe('what is told', () => {
     expect(told).toEqual([{ bot: undefined, method: 'sendMessage', from: group.id, to: id }])
   })
 
-  test('to functions that throw, which fails no call', async () => {
+  test('all this even if the functions throw, which fails no call', async () => {
     const errors: FailureEvent[] = []
     on = await office({
       onLimited() {
@@ -226,7 +226,7 @@ describe('what is told', () => {
     expect(errors).toEqual([{ error: new Error('boom'), during: 'outgoing.onLimited' }])
   })
 
-  test('to async functions that are rejected, which fails no call and ends no process', async () => {
+  test('all this even if async functions reject, which fails no call and ends no process', async () => {
     const errors: FailureEvent[] = []
     on = await office({
       onLimited: async () => Promise.reject(new Error('the admin chat is limited, too')),
@@ -241,7 +241,7 @@ describe('what is told', () => {
   test.each<[string, () => void]>([
     ['throws', raise('B')],
     ['is rejected', async () => raise('B')()],
-  ])('to an onError that %s: the console says so', async (_, onError) => {
+  ])('errors, by an onError that %s: the console reports it', async (_, onError) => {
     on = await office({ onLimited: raise('A'), onError })
     const said: string[] = []
     const { error } = console
@@ -270,7 +270,7 @@ describe('what is told', () => {
     }
   }
 
-  test('a 429 that does not say for how long is waited out for a second', async () => {
+  test('a 429 without a duration, which is a second long', async () => {
     on = await office()
     const [alice] = on.people
     const body = JSON.stringify({ ok: false, error_code: 429, description: 'slow down' })

@@ -8,8 +8,8 @@ afterEach(() => on.stop())
 
 const [SECOND, MINUTE] = [1000, 60_000]
 
-describe('a chat that is limited', () => {
-  test('waits as long as Telegram says, and the others do not', async () => {
+describe('a chat that is flooded', () => {
+  test('waits as long as Telegram demands, and other chats do not', async () => {
     on = await office({}, { chat: '2/10s' })
     const [alice, bob] = on.people
     const toAlice = ['1', '2', '3'].map((text) => fate(on.api.sendMessage(alice!.id, text)))
@@ -24,7 +24,7 @@ describe('a chat that is limited', () => {
     expect(on.calls.health()).toMatchObject({ calls: 5, limited: 1, retried: 1, gaveUp: 0, paused: 0 })
   })
 
-  test('gets what was written meanwhile in order, one after the other, behind what was refused first', async () => {
+  test('gets the messages sent meanwhile in order, one at a time, after the refused one', async () => {
     on = await office({}, { chat: '5/5s' })
     const [alice] = on.people
     const texts = Array.from({ length: 9 }, (_, i) => `message ${i}`)
@@ -41,7 +41,7 @@ describe('a chat that is limited', () => {
     expect(on.heard(alice!)).toEqual(texts)
   })
 
-  test('keeps its order when calls were under way together, whichever is answered first', async () => {
+  test('keeps its order when several calls were in progress, whichever is answered first', async () => {
     on = await office()
     const [alice] = on.people
     // All three are refused, the first at last.
@@ -55,7 +55,7 @@ describe('a chat that is limited', () => {
     expect(on.heard(alice!)).toEqual(['a', 'b', 'c'])
   })
 
-  test('is not kept from banning or deleting: a flood of messages stops no moderation', async () => {
+  test('does not delay calls that ban or delete: a flood of messages does not stop moderation', async () => {
     on = await office()
     const [alice] = on.people
     const { message_id } = await on.api.sendMessage(alice!.id, 'spam')
@@ -80,8 +80,8 @@ describe('a chat that is limited', () => {
   })
 })
 
-describe('what is given up', () => {
-  test('after so many attempts: its caller gets the 429', async () => {
+describe('a call that is given up', () => {
+  test('has used all attempts: its caller gets the 429', async () => {
     on = await office({ attempts: 3 })
     const [alice] = on.people
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 2, times: 5 })
@@ -95,7 +95,7 @@ describe('what is given up', () => {
     expect(on.calls.health()).toMatchObject({ calls: 1, limited: 3, retried: 2, gaveUp: 1 })
   })
 
-  test('what would have to wait too long is not kept waiting at all', async () => {
+  test('would have to wait too long, and fails at once', async () => {
     on = await office({ maxWait: '30s' })
     const [alice] = on.people
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 31 })
@@ -110,7 +110,7 @@ describe('what is given up', () => {
     expect(on.calls.health()).toMatchObject({ gaveUp: 2, waiting: 0, paused: 0 })
   })
 
-  test('is what waits for a chat that turns out to be closed for longer: at once, not when its time is over', async () => {
+  test('waits for a chat that stays closed for too long, and fails as soon as that is known', async () => {
     on = await office({ maxWait: '1m' })
     const [alice] = on.people
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 1 })
@@ -127,7 +127,7 @@ describe('what is given up', () => {
     expect(on.calls.health()).toMatchObject({ limited: 2, gaveUp: 3, waiting: 0 })
   })
 
-  test('who stands in a long line waits no longer than allowed', async () => {
+  test('is in a long queue, and waits no longer than allowed', async () => {
     on = await office({ maxWait: '5s', attempts: 100 })
     const [alice] = on.people
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 4, times: 2 })
@@ -142,7 +142,7 @@ describe('what is given up', () => {
     expect(await second).toBe(429)
   })
 
-  test('one more than may wait is told at once', async () => {
+  test('exceeds the number of waiting calls, and fails at once', async () => {
     on = await office({ maxWaiting: 2 })
     const [alice, bob, carol] = on.people
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3, times: 3 })
@@ -156,7 +156,7 @@ describe('what is given up', () => {
     expect(on.calls.health()).toMatchObject({ overloaded: 1, gaveUp: 1 })
   })
 
-  test('is what waits when it is closed; calls after that are made as they are', async () => {
+  test('waits when outgoing is closed; later calls are made without waiting', async () => {
     on = await office()
     const [alice, bob] = on.people
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
@@ -173,7 +173,7 @@ describe('what is given up', () => {
     expect(await fate(on.api.sendMessage(bob!.id, 'x'))).toBe(429)
   })
 
-  test('waits for weeks where it may, for longer than any timer runs', async () => {
+  test('is none that may wait for weeks, longer than any timer', async () => {
     on = await office({ maxWait: '30d' })
     const { api, calls } = on.worker({ maxWait: '30d' }, { timers: undefined })
     const [alice] = on.people
@@ -187,7 +187,7 @@ describe('what is given up', () => {
     expect(await held).toBe(429)
   })
 
-  test('what comes to more chats than can be waited for is handed on as Telegram answered it, once', async () => {
+  test('is for one chat more than can be tracked, and gets the answer of Telegram once', async () => {
     on = await office()
     const api = new Api(on.account.token)
     const asked = new Map<unknown, number>()
@@ -206,7 +206,7 @@ describe('what is given up', () => {
     expect(new Set(await Promise.all(held))).toEqual(new Set([429]))
   })
 
-  test('may be called off while it waits, and those behind it go on', async () => {
+  test('is aborted while it waits, and those behind it continue', async () => {
     on = await office()
     const [alice] = on.people
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
@@ -224,7 +224,7 @@ describe('what is given up', () => {
 })
 
 describe('a bot that is limited as a whole', () => {
-  test('is noticed by many chats at once; then all that writes waits, and begins again slowly', async () => {
+  test('is recognized by many flooded chats; then all messages wait, and resume slowly', async () => {
     on = await office({}, false, 20)
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 2, times: 5 })
     const sent = on.people.slice(0, 5).map((person) => fate(on.api.sendMessage(person.id, 'x')))
@@ -241,7 +241,7 @@ describe('a bot that is limited as a whole', () => {
     await until('nothing is left', () => on.calls.health().paused === 0)
   })
 
-  test('is not taken for one by four chats, or by five one after the other', async () => {
+  test('is not assumed from four chats, or five one after another', async () => {
     on = await office({}, false, 12)
     const limited = async (count: number, from: number): Promise<void> => {
       on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 40, times: count })
@@ -254,7 +254,7 @@ describe('a bot that is limited as a whole', () => {
     expect(await fate(on.api.sendMessage(on.people[11]!.id, 'x'))).toBe('sent')
   })
 
-  test('opens when the first of the five may be written to: one that is closed for long holds up nobody else', async () => {
+  test('resumes when the first of the five chats opens: one that is closed for long does not delay others', async () => {
     on = await office({}, false, 8)
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 2, times: 4 })
     const sent = on.people.slice(0, 4).map(({ id }) => fate(on.api.sendMessage(id, 'x')))
@@ -270,7 +270,7 @@ describe('a bot that is limited as a whole', () => {
     expect(await last).toBe('sent')
   })
 
-  test('makes no call again that may be made but once', async () => {
+  test('repeats no call that may be made only once', async () => {
     on = await office({ attempts: 1 }, false, 8)
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 2, times: 8 })
     const sent = on.people.map(({ id }) => fate(on.api.sendMessage(id, 'x')))
@@ -278,7 +278,7 @@ describe('a bot that is limited as a whole', () => {
     expect(on.calls.health()).toMatchObject({ retried: 0, gaveUp: 8 })
   })
 
-  test('spends no attempts: what its chats are refused themselves does', async () => {
+  test('uses no attempts; refusals of its chats do', async () => {
     on = await office({ attempts: 2 }, false, 8)
     const everybody = on.people.slice(0, 5)
     // All are refused, and then twice the first of them.
@@ -298,7 +298,7 @@ describe('a bot that is limited as a whole', () => {
     expect(await alone).toBe(429)
   })
 
-  test('runs into the limit of all chats and delivers everything all the same', async () => {
+  test('reaches the overall limit and still delivers everything', async () => {
     on = await office({}, { overall: '10/1s', chat: false, group: false }, 40)
     const sent = on.people.map((person) => fate(on.api.sendMessage(person.id, 'news')))
     const all = Promise.all(sent)
@@ -315,7 +315,7 @@ describe('a bot that is limited as a whole', () => {
 })
 
 describe('calls that concern no chat', () => {
-  test('wait for their own method', async () => {
+  test('wait for earlier calls of their own method', async () => {
     on = await office()
     on.telegram.faults.next('getMe', { code: 429, retryAfter: 3 })
     const held = fate(on.api.getMe())
@@ -325,7 +325,7 @@ describe('calls that concern no chat', () => {
     expect(await held).toBe('sent')
   })
 
-  test('getUpdates is left alone, and whatever else is told to be', async () => {
+  test('getUpdates never waits, nor do methods of the option', async () => {
     on = await office({ ignore: ['getMe'] })
     on.telegram.faults.next('getUpdates', { code: 429, retryAfter: 3 })
     expect(await fate(on.api.getUpdates({ timeout: 0 }))).toBe(429)
@@ -336,7 +336,7 @@ describe('calls that concern no chat', () => {
 })
 
 describe('order: chat', () => {
-  test('calls to one chat go one after the other even where nothing is limited', async () => {
+  test('calls to one chat are made one at a time even if nothing is flooded', async () => {
     on = await office()
     const [alice, bob] = on.people
     const api = new Api(on.account.token, { apiRoot: on.telegram.apiRoot })
@@ -378,7 +378,7 @@ test('jitter makes a wait longer, never shorter', async () => {
   expect(calls.health().waitedMs).toBe(8000)
 })
 
-test('a day of limits leaves nothing behind', async () => {
+test('a day of floods leaves no state behind', async () => {
   on = await office({ maxWait: '1s' }, false, 30)
   on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 60, times: 30 })
   const fates = await Promise.all(on.people.map(({ id }) => fate(on.api.sendMessage(id, 'x'))))

@@ -29,7 +29,7 @@ class Road {
   }
 }
 
-test('a timer that comes late does not forget the lane that took the place of its own', () => {
+test('a late timer does not remove the lane that has replaced its own', () => {
   const road = new Road()
   const first = road.lane()
   expect(first.enter()).toBe(true)
@@ -86,7 +86,7 @@ class Rush {
   }
 }
 
-test('a lane widens to twice as many each round; once refused, to half of that, and then by one', () => {
+test('a lane doubles its width each round; after a refusal it halves, and then grows by one', () => {
   const rush = new Rush()
   expect(rush.rounds(5)).toEqual([1, 2, 4, 8, 16])
   expect(rush.out).toBe(32)
@@ -96,7 +96,7 @@ test('a lane widens to twice as many each round; once refused, to half of that, 
   expect(rush.rounds(8)).toEqual([1, 2, 4, 8, 16, 17, 18, 19])
 })
 
-test('a lane whose calls are refused together halves once, and what is answered behind that widens nothing', () => {
+test('a lane whose calls are refused together halves once, and later answers of that round widen nothing', () => {
   const rush = new Rush()
   rush.rounds(3)
   const { now } = rush.road
@@ -120,7 +120,7 @@ test('a lane that is not full becomes no wider', () => {
   expect([lane.enter(), lane.enter(), lane.enter()]).toEqual([true, true, false])
 })
 
-test('a lane that somebody will come to is not forgotten before', () => {
+test('a lane that a call will join is not removed before', () => {
   const road = new Road()
   const lane = road.lane(true)
   lane.expect(1)
@@ -135,7 +135,7 @@ test('a lane that somebody will come to is not forgotten before', () => {
   expect(road.lanes.size).toBe(0)
 })
 
-describe('where calls end with the request that made them', () => {
+describe('on platforms where calls end with their request', () => {
   onWorkers()
 
   function waiter(number: number, told: number[]) {
@@ -153,7 +153,7 @@ describe('where calls end with the request that made them', () => {
     return { road, lane, told }
   }
 
-  test('a call that waited when its request ended holds up none that comes later', () => {
+  test('a call that waited when its request ended does not delay later ones', () => {
     const { road, lane, told } = abandoned()
     road.now = 500
     lane.wait(waiter(2, told))
@@ -164,7 +164,7 @@ describe('where calls end with the request that made them', () => {
     expect([lane.enter(), lane.enter()]).toEqual([true, true])
   })
 
-  test('a call that waits is let go by whoever finds the lane open', () => {
+  test('a waiting call is released by the next call that finds the lane open', () => {
     const { road, lane, told } = abandoned()
     road.now = 2500
     expect(lane.enter()).toBe(true)

@@ -55,7 +55,7 @@ interface Seen {
   fate: 'sent' | 'limited' | 'called off' | undefined
 }
 
-test('whatever Telegram answers: no call to a chat before its time, in order, within bounds, and nothing is left', async () => {
+test('with random answers of Telegram, no call is too early or out of order, and no state is left', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(planned, { minLength: 1, maxLength: 40 }),

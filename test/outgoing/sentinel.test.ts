@@ -43,7 +43,7 @@ function guarded(options: SentinelOptions = {}): {
 const waits = async (guard: Sentinel<GuardedContext>, count = 1): Promise<void> =>
   until(`${count} calls wait`, async () => (await guard.health()).outgoing?.waiting === count)
 
-test('what a transformer from before calls for the same chat does not wait for the message that waits for it', async () => {
+test('a call made by an earlier transformer does not wait for the message that waits for it', async () => {
   const { guard, bot } = guarded({ outgoing: { order: 'chat' } })
   bot.api.config.use(async (previous, method, payload, signal) => {
     if (method === 'sendMessage') {
@@ -58,7 +58,7 @@ test('what a transformer from before calls for the same chat does not wait for t
   expect(telegram.calls('sendChatAction')).toHaveLength(2)
 })
 
-test('install(bot) waits out what Telegram limits, and tells listeners and health', async () => {
+test('install(bot) waits out floods, and informs listeners and health', async () => {
   const { guard, bot } = guarded()
   const told: OutgoingLimitedEvent[] = []
   guard.on('outgoing.limited', (event) => told.push(event))
@@ -87,7 +87,7 @@ test('install(bot) waits out what Telegram limits, and tells listeners and healt
   expect((await guard.health()).outgoing).toMatchObject({ limited: 1, retried: 1, gaveUp: 0 })
 })
 
-test('is off unless asked for; guard.outgoing(bot) does it for a bot that is not installed on', async () => {
+test('is off by default; guard.outgoing(bot) turns it on for a bot without install', async () => {
   const { guard, bot } = guarded({ outgoing: false })
   guard.install(bot)
   telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
@@ -102,7 +102,7 @@ test('is off unless asked for; guard.outgoing(bot) does it for a bot that is not
   expect(await call).toBe('sent')
 })
 
-test('close() ends what waits: callers get their error, and nothing is kept from ending', async () => {
+test('close() ends waiting calls: callers get their error, and nothing keeps the process alive', async () => {
   const { guard, bot } = guarded()
   guard.install(bot)
   telegram.faults.next('sendMessage', { code: 429, retryAfter: 30 })
@@ -115,7 +115,7 @@ test('close() ends what waits: callers get their error, and nothing is kept from
 test.each([
   ['the present options', false],
   ['options that were replaced', true],
-])('close() lets the handlers of bursts make their calls: bursts held by %s', async (_, replaced) => {
+])('close() lets the handlers of held bursts make their calls: bursts held by %s', async (_, replaced) => {
   const { guard, bot } = guarded({ debounce: { mode: 'trailing', window: '5s' } })
   guard.install(bot)
   const fates: unknown[] = []
@@ -135,7 +135,7 @@ test.each([
   expect(fates).toEqual(['sent'])
 })
 
-test('hooks hear of chats that have another id', async () => {
+test('hooks are called for chats that have got another id', async () => {
   const { guard, bot } = guarded()
   const told: ChatMigratedEvent[] = []
   guard.hook('chat.migrated', (event) => void told.push(event))
@@ -146,7 +146,7 @@ test('hooks hear of chats that have another id', async () => {
   expect(told).toEqual([{ bot: account.id, method: 'sendMessage', from: group.id, to: id }])
 })
 
-test('two sentinels on one Redis tell each other, through all that stands in front of it', async () => {
+test('two sentinels on one Redis inform each other, through everything in front of it', async () => {
   const url = await sharedRedis()
   const prefix = freshName()
   const worker = () => {
@@ -188,7 +188,7 @@ describe('reconfigure()', () => {
     return telegram.calls('sendMessage').length - before
   }
 
-  test('gives bots that it is installed on other options, none, and some again', async () => {
+  test('changes, removes and restores the options of bots that it is installed on', async () => {
     const { guard, bot } = guarded({ outgoing: { attempts: 2 } })
     guard.install(bot)
     expect(await madeOf(bot, guard)).toBe(2)
@@ -209,7 +209,7 @@ describe('reconfigure()', () => {
     expect(await madeOf(bot, guard)).toBe(2)
   })
 
-  test('begins where it was off, and calls functions that are given then', async () => {
+  test('turns it on if it was off, and calls functions that are passed then', async () => {
     const told: number[] = []
     const { guard, bot } = guarded({ outgoing: false })
     guard.install(bot)
@@ -220,7 +220,7 @@ describe('reconfigure()', () => {
     expect(told).toEqual([1, 2])
   })
 
-  test('tells what its async functions are rejected with', async () => {
+  test('reports rejections of its async functions', async () => {
     const { guard, bot } = guarded({
       outgoing: {
         attempts: 1,
@@ -234,7 +234,7 @@ describe('reconfigure()', () => {
     expect(told).toEqual(['outgoing.onLimited'])
   })
 
-  test('leaves what waits to its end', async () => {
+  test('lets waiting calls finish', async () => {
     const { guard, bot } = guarded()
     guard.install(bot)
     telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
@@ -246,6 +246,6 @@ describe('reconfigure()', () => {
   })
 })
 
-test('options are checked with the others', () => {
+test('its options are checked with all others', () => {
   expect(() => sentinel({ outgoing: { maxWiat: '1s' } as never })).toThrow('Did you mean "maxWait"')
 })

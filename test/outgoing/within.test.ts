@@ -24,7 +24,7 @@ function typing(options: Parameters<Office['worker']>[0]) {
 
 const methods = (): string[] => on.telegram.calls().map(({ method }) => method)
 
-test('what it calls for the same chat before the message does not wait for the message', async () => {
+test('a call within a transformer for the same chat does not wait for the message itself', async () => {
   on = await office()
   const [alice] = on.people
   const { api, calls } = typing({ order: 'chat' })
@@ -34,7 +34,7 @@ test('what it calls for the same chat before the message does not wait for the m
   expect(calls.health()).toMatchObject({ calls: 4, gaveUp: 0, paused: 0 })
 })
 
-test('nor does it once the chat was limited', async () => {
+test('a call within a transformer does not wait for the message once the chat was flooded', async () => {
   on = await office()
   const [alice] = on.people
   const { api, calls } = typing({})
@@ -47,7 +47,7 @@ test('nor does it once the chat was limited', async () => {
   expect(calls.health()).toMatchObject({ limited: 1, retried: 1, gaveUp: 0, waiting: 0, paused: 0 })
 })
 
-test('what it calls is made again like every call, after the time that Telegram says', async () => {
+test('a call within a transformer is repeated like every call, after the time that Telegram demands', async () => {
   on = await office()
   const [alice] = on.people
   const { api, calls } = typing({ order: 'chat' })
@@ -63,7 +63,7 @@ test('what it calls is made again like every call, after the time that Telegram 
   expect(calls.health()).toMatchObject({ limited: 1, gaveUp: 0, waiting: 0, paused: 0 })
 })
 
-test('and gives up where that is later than it may wait', async () => {
+test('a call within a transformer is given up if that time is too long', async () => {
   on = await office()
   const [alice] = on.people
   const { api, calls } = typing({ order: 'chat', maxWait: '2s' })
@@ -72,7 +72,7 @@ test('and gives up where that is later than it may wait', async () => {
   expect(calls.health()).toMatchObject({ limited: 1, gaveUp: 1, waiting: 0 })
 })
 
-describe('what it calls for another chat', () => {
+describe('a call within a transformer for another chat', () => {
   /** A worker whose messages are each noted in a chat for that, from within. */
   function noting(options: Parameters<Office['worker']>[0], log: number) {
     const { api, calls } = on.worker({}, {})
@@ -87,7 +87,7 @@ describe('what it calls for another chat', () => {
     return { api, calls: own }
   }
 
-  test('waits there like every other call, one after the other', async () => {
+  test('waits there like every other call, one at a time', async () => {
     on = await office({}, false, 4)
     const [log, ...others] = on.people
     const { api, calls } = noting({}, log!.id)

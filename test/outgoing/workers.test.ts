@@ -47,7 +47,7 @@ test('one 429 is enough for two workers on one Redis', async () => {
   expect(on.telegram.calls('sendMessage').filter(({ result }) => result?.ok === false)).toHaveLength(1)
 })
 
-test('a worker that comes later hears of what goes on', async () => {
+test('a worker that starts later learns of current floods', async () => {
   const prefix = freshName()
   const one = workerOn(prefix)
   const [alice, bob] = on.people
@@ -70,7 +70,7 @@ test('a worker that comes later hears of what goes on', async () => {
   expect((await marks.scan(on.account.id, 'outgoing.paused')).entries).toEqual([])
 })
 
-test('a worker hears nothing of what it told itself', async () => {
+test('a worker ignores its own reports', async () => {
   const storage = redis(url, { prefix: freshName(), clock: on.time.clock })
   storages.push(storage)
   let listening = false
@@ -101,7 +101,7 @@ test('a worker hears nothing of what it told itself', async () => {
   expect(await Promise.all(sent)).toEqual(['sent', 'sent'])
 })
 
-test('that the whole bot is limited is told, too', async () => {
+test('a flood of the whole bot is shared, too', async () => {
   const prefix = freshName()
   const [one, two] = [workerOn(prefix), workerOn(prefix)]
   for (const { api } of [one, two]) await api.getMe()
@@ -116,7 +116,7 @@ test('that the whole bot is limited is told, too', async () => {
   expect(await Promise.all(sent)).toEqual(Array(6).fill('sent'))
 })
 
-test('a storage that is away costs the others a 429 of their own, and no call', async () => {
+test('without the storage each worker gets its own 429, and no call is lost', async () => {
   const errors: string[] = []
   const storage = redis('redis://127.0.0.1:1', { prefix: freshName() })
   storages.push(storage)
@@ -130,7 +130,7 @@ test('a storage that is away costs the others a 429 of their own, and no call', 
   await until('it is told', () => errors.includes('outgoing.share'))
 })
 
-test('a storage that took no listener at first is asked again, after a pause', async () => {
+test('a storage that refuses to be watched is asked again after a pause', async () => {
   const prefix = freshName()
   const near = redis(url, { prefix, clock: on.time.clock })
   storages.push(near)

@@ -16,7 +16,7 @@ async function passesInGroup(at: Desk, times: number, from = 7): Promise<number>
 describe.each([
   ['memory', (clock: Clock) => memory({ clock })],
   ['a storage elsewhere', (clock: Clock) => later(memory({ clock }))],
-])('bounds that change hold for what was chosen before, in %s', (_, storage) => {
+])('changed bounds apply to earlier choices, in %s', (_, storage) => {
   const tuned = (min: `${number}/${string}`, max: `${number}/${string}`) => ({
     settings: { throttle: { min, max } },
   })
@@ -38,7 +38,7 @@ describe.each([
     return { limit, from, settings: settings.get('user') }
   }
 
-  test('a lower maximum, told as it holds', async () => {
+  test('a lower maximum, which is reported as the limit in force', async () => {
     const at = await choosing('60/1m')
     at.guard.reconfigure(tuned('2/1m', '10/1m'))
     at.time.advance(60_000)
@@ -58,7 +58,7 @@ describe.each([
     await at.guard.close()
   })
 
-  test('per another span it is as usual', async () => {
+  test('with another time span the usual limit holds', async () => {
     const at = await choosing('60/1m')
     at.guard.reconfigure(tuned('2/1h', '10/1h'))
     at.time.advance(60_000)
@@ -67,7 +67,7 @@ describe.each([
     await at.guard.close()
   })
 
-  test('choosing what holds already is no change, and holds from then on', async () => {
+  test('choosing the limit in force is no change, and holds from then on', async () => {
     const at = await choosing('60/1m')
     const changes: unknown[] = []
     at.guard.on('settings.changed', ({ before, after }) => changes.push([before, after]))
@@ -81,7 +81,7 @@ describe.each([
     await at.guard.close()
   })
 
-  test('what was earned', async () => {
+  test('a limit that was earned', async () => {
     const adapting = (max: `${number}/${string}`, after: number) => ({
       throttle: { limit: '20/1m', adapt: { min: '5/1m', max, earn: { after, by: 20 } } } as const,
     })
@@ -103,7 +103,7 @@ describe('a limit that settings could not change', () => {
   const wiring = (algorithm: 'sliding' | 'sliding-log' | 'sliding-counters', max: `${number}/${string}`) =>
     desk({ throttle: { limit: '20/1m', algorithm }, settings: { throttle: { min: '5/1m', max } } })
 
-  test.each(['sliding', 'sliding-log'] as const)('keeps too few time stamps (%s)', async (algorithm) => {
+  test.each(['sliding', 'sliding-log'] as const)('stores too few timestamps (%s)', async (algorithm) => {
     expect(() => wiring(algorithm, '60/1m')).toThrow(
       /^settings\.limits\.user: user stores at most 20 timestamps, so it cannot be 60\/1m\./,
     )
@@ -111,7 +111,7 @@ describe('a limit that settings could not change', () => {
     await wiring('sliding-counters', '60/1m').guard.close()
   })
 
-  test('may count more where a role does', async () => {
+  test('may be higher for holders of a role', async () => {
     const at = desk({
       throttle: { limit: '20/1m', algorithm: 'sliding-log', roles: { vip: '60/1m' } },
       settings: { throttle: { min: '5/1m', max: '60/1m' } },
@@ -122,7 +122,7 @@ describe('a limit that settings could not change', () => {
     await at.guard.close()
   })
 
-  test('costs more than it would let through', async () => {
+  test('is lower than the cost of an update', async () => {
     const options = (min: `${number}/${string}`) => ({
       limits: true,
       throttle: { limit: '20/1m', cost: 5 } as const,
@@ -144,7 +144,7 @@ describe('a limit that settings could not change', () => {
     await at.guard.close()
   })
 
-  test('is as usual where a handler has it so, and that is told: the handler stays open', async () => {
+  test('of a handler keeps its usual value, which is reported: the handler stays open', async () => {
     const warnings: string[] = []
     const at = desk(
       {

@@ -75,7 +75,7 @@ async function quiet(): Promise<void> {
 }
 
 describe('the menu of /sentinel', () => {
-  test('shows how it is, changes it, and tells', async () => {
+  test('shows a setting, changes it, and reports the change', async () => {
     await open()
     const menu = await menuFor()
     expect(menu.text).toBe('Settings of this chat\n\nMessages of one person: 20/1m (as usual)\nNotices: on')
@@ -92,7 +92,7 @@ describe('the menu of /sentinel', () => {
     expect(at.reached).not.toContain('/sentinel')
   })
 
-  test('does the same twice without another change, and undoes it', async () => {
+  test('ignores the same choice twice, and can undo it', async () => {
     await open()
     const menu = await menuFor()
     for (const [button, said] of [
@@ -116,7 +116,7 @@ describe('the menu of /sentinel', () => {
     expect(await shown()).toEqual({ text: 'The settings are closed.', buttons: [] })
   })
 
-  test('shows what holds where two taps come at once', async () => {
+  test('shows the value in force if two taps arrive at once', async () => {
     const kept = later()
     let stage = 'open'
     let goOn = (): void => undefined
@@ -161,7 +161,7 @@ describe('the menu of /sentinel', () => {
     expect((await tap.answer).text).toBe('a'.repeat(199))
   })
 
-  test('says nothing more in a chat that wants no notices', async () => {
+  test('sends no notices in a chat that has turned them off', async () => {
     await open({
       ...SETTINGS,
       throttle: { limit: '1/1h', on: ['message'], noticeEvery: '1ms' },
@@ -182,7 +182,7 @@ describe('the menu of /sentinel', () => {
     expect(await plea()).toBe(2)
   })
 
-  test('is for administrators of the chat alone', async () => {
+  test('is for administrators of the chat only', async () => {
     await open()
     const menu = await menuFor()
     const tap = await at.bob.in(plaza).taps(menu, '60/1m')
@@ -205,7 +205,7 @@ describe('the menu of /sentinel', () => {
     })
   })
 
-  test('is closed to who was demoted a moment ago, and open to who was promoted', async () => {
+  test('follows promotions and demotions at once', async () => {
     await open()
     await at.alice.in(plaza).promotes(at.bob, { can_manage_chat: true })
     const menu = await menuFor(at.bob)
@@ -217,7 +217,7 @@ describe('the menu of /sentinel', () => {
     expect(changes).toEqual(['throttle.user: usual → 60/1m by u…'])
   })
 
-  test('opens for anonymous administrators, whose taps are their own', async () => {
+  test('opens for anonymous administrators, who tap as themselves', async () => {
     await open()
     await at.alice.in(plaza).anonymously().sends('/sentinel')
     const menu = await at.alice.hears(/^Settings/)
@@ -226,7 +226,7 @@ describe('the menu of /sentinel', () => {
     expect(changes).toEqual(['throttle.user: usual → 2/1m by u…'])
   })
 
-  test('tunes the chat it is tapped in, and no other', async () => {
+  test('changes the chat in which it is tapped, and no other', async () => {
     await open()
     const den = at.telegram.createGroup({
       title: 'Den',
@@ -243,13 +243,13 @@ describe('the menu of /sentinel', () => {
     expect((await guard.settings.of(plaza.id)).limits).toEqual(new Map())
   })
 
-  test('answers in private that groups have settings', async () => {
+  test('answers in private chats that only groups have settings', async () => {
     await open()
     await at.alice.to(at.account).sends('/sentinel')
     await at.alice.hears('Groups have settings. Ask for them there.')
   })
 
-  test('takes nothing forged, and nothing that is no longer offered', async () => {
+  test('refuses forged choices, and choices no longer offered', async () => {
     const forged = ['sentinel:l:0:2s.1ajk', 'sentinel:l:__proto__:-', 'sentinel:l:a:-0']
     await open(SETTINGS, (bot) => {
       bot.command('forge', (ctx) =>
@@ -280,7 +280,7 @@ describe('the menu of /sentinel', () => {
     expect(changes).toEqual([])
   })
 
-  test('holds though its message is gone', async () => {
+  test('keeps a choice even if its message was deleted', async () => {
     await open()
     const menu = await menuFor()
     await at.bot.api.deleteMessage(plaza.id, menu.message_id)
@@ -403,7 +403,7 @@ describe('the menu of /sentinel', () => {
     expect(failures.splice(0)).toEqual(['settings.menu', expect.objectContaining({ error_code: 400 })])
   })
 
-  test('leaves buttons alone that begin as its own do', async () => {
+  test('ignores buttons whose data begin like its own', async () => {
     const others = [
       'settings:profile',
       'settings:l::',
@@ -431,7 +431,7 @@ describe('the menu of /sentinel', () => {
     expect(tapped).toEqual([...others, ...others])
   })
 
-  test('leaves buttons of others alone', async () => {
+  test('ignores other buttons', async () => {
     await open(SETTINGS, (bot) => {
       bot.command('ask', (ctx) =>
         ctx.reply('?', {
@@ -445,7 +445,7 @@ describe('the menu of /sentinel', () => {
     expect((await tap.answer).text).toBe('yes')
   })
 
-  test('speaks your words, under a command of yours', async () => {
+  test('uses custom texts and a custom command', async () => {
     await open({
       ...SETTINGS,
       policies: { uploads: { throttle: '5/1h' } },

@@ -59,7 +59,7 @@ describe.each([
     await other.guard.close()
   })
 
-  test('go with a group that becomes a supergroup', async () => {
+  test('move with a group that becomes a supergroup', async () => {
     const at = desk({ storage: storage(), throttle: '4/1h', settings: SETTINGS })
     await at.says(9, 'hello')
     await at.guard.settings.set(-55, { limits: { user: '2/1h' }, notices: false })
@@ -138,7 +138,7 @@ test.each(['Telegram', 'the storage'])(
   },
 )
 
-test('what a user was given goes before what the chat chose, and that before roles', async () => {
+test('a limit of a user precedes that of the chat, which precedes those of roles', async () => {
   const at = desk({ throttle: { limit: '4/1h', roles: { vip: '6/1h' } }, limits: true, settings: SETTINGS })
   await at.says(9, 'hello')
   await at.guard.grant(7, 'vip')
@@ -161,7 +161,7 @@ test('what a user was given goes before what the chat chose, and that before rol
   await at.guard.close()
 })
 
-test('the notices of a chat are remembered, and not asked for each time', async () => {
+test('the notices setting of a chat is cached', async () => {
   const kept = memory()
   let reads = 0
   const { get } = kept.marks
@@ -328,7 +328,7 @@ describe('what may not be tuned', () => {
   })
 })
 
-test('choices lie between the bounds, and their data fits a button', () => {
+test('choices are between the bounds, and their data fit a button', () => {
   for (const [min, max] of [
     ['5/1m', '60/1m'],
     ['1/1s', '1/1s'],
@@ -353,7 +353,7 @@ test('choices lie between the bounds, and their data fits a button', () => {
   }
 })
 
-test('limits that differ in nothing but their burst are choices of their own', async () => {
+test('limits that differ only in their burst are separate choices', async () => {
   const span = { min: '20/1m (burst 5)', max: '20/1m (burst 40)' } as const
   const found = readSettings({ throttle: span }).limits.get('user')
   expect(found?.choices.map(({ burst }) => burst)).toEqual([5, 40])
@@ -374,7 +374,7 @@ test('limits that differ in nothing but their burst are choices of their own', a
   )
 })
 
-test('whatever data says, nothing comes of it but what a button offers', () => {
+test('random data in a tap never change a setting to something that no button offers', () => {
   const tuning = readSettings({
     limits: { user: { min: '5/1m', max: '60/1m' }, uploads: { min: '1/1h', max: '9/1h' } },
     notices: true,

@@ -49,7 +49,7 @@ describe('who may call', () => {
     ['8.8.8.8', false],
     ['unix', false],
     [undefined, false],
-  ])('by a socket of the file system where that is a proxy, forwarded for %s: %s', (forwarded, admitted) => {
+  ])('by a Unix socket that is a trusted proxy, forwarded for %s: %s', (forwarded, admitted) => {
     const byUnix = new Callers('telegram', ['10.0.0.0/8', 'unix'])
     expect(byUnix.admits('unix', forwarded)).toBe(admitted)
     expect(behindProxies.admits('unix', forwarded)).toBe(false)
@@ -57,13 +57,13 @@ describe('who may call', () => {
     expect(byUnix.admits('8.8.8.8', forwarded)).toBe(false)
   })
 
-  test('nobody whose address is not known', () => {
+  test('nobody with an unknown address', () => {
     expect(behindProxies.admits(undefined, '149.154.167.220')).toBe(false)
   })
 })
 
-describe('against the addresses of node:net', () => {
-  test('what one reads as an address, the other does', () => {
+describe('compared with the addresses of node:net', () => {
+  test('both accept the same texts as addresses', () => {
     const odd = fc
       .array(fc.constantFrom('::', ':', '.', 'f', '0', '12', '255', '256', '1.2.3.4', '01', 'g'), {
         maxLength: 9,
@@ -77,7 +77,7 @@ describe('against the addresses of node:net', () => {
     )
   })
 
-  test('a network holds what it holds there', () => {
+  test('a network contains the same addresses', () => {
     const pair = fc.oneof(
       fc.tuple(fc.ipV4(), fc.nat(32), fc.ipV4(), fc.constant('ipv4' as const)),
       fc.tuple(fc.ipV6(), fc.nat(128), fc.ipV6(), fc.constant('ipv6' as const)),

@@ -53,13 +53,13 @@ async function lateDelivery(at: Stand, update: Update): Promise<void> {
   expect(await first).toBe(500)
 }
 
-describe('an update that was late, delivered again while its handler still runs', () => {
+describe('an update that timed out, redelivered while its handler still runs', () => {
   const options = { onTimeout: 'retry', onError: 'retry' } as const
 
   test.each([
     ['ends well', undefined, 200],
     ['throws', new Error('after all'), 500],
-  ])('waits for how that ends: it %s', async (_, error, status) => {
+  ])('waits for the result of the handler, which %s', async (_, error, status) => {
     const at = slow({}, options)
     const update = says(1, 'slow')
     await lateDelivery(at, update)
@@ -70,7 +70,7 @@ describe('an update that was late, delivered again while its handler still runs'
     expect(at.reached).toEqual(['slow'])
   })
 
-  test('waits no longer than the first', async () => {
+  test('waits no longer than the first delivery', async () => {
     const at = slow({}, options)
     const update = says(1, 'hangs')
     await lateDelivery(at, update)
@@ -86,7 +86,7 @@ describe('an update that was late, delivered again while its handler still runs'
     expect(at.webhook.size).toBe(1)
   })
 
-  test('is answered when a drain has no more time', async () => {
+  test('is answered when the time of a drain is up', async () => {
     const at = slow({}, options)
     const update = says(1, 'hangs')
     await lateDelivery(at, update)
@@ -99,7 +99,7 @@ describe('an update that was late, delivered again while its handler still runs'
     expect(await drained).toEqual({ left: 1 })
   })
 
-  test('is handled anew once the lease of `once` is over', async () => {
+  test('is handled again once the lease of `once` has ended', async () => {
     const at = slow({ once: { lease: '1m' }, throttle: '5/1h' }, options)
     const update = says(1, 'hangs')
     await lateDelivery(at, update)
@@ -125,7 +125,7 @@ describe('an update that was late, delivered again while its handler still runs'
   })
 })
 
-test('a request that brings an update again has a timer of its own, where each request must', async () => {
+test('a redelivery has its own timer on platforms where each request must', async () => {
   const at = slow({}, {})
   const update = says(1, 'slow')
   const works: Promise<unknown>[] = []
@@ -150,7 +150,7 @@ test('a request that brings an update again has a timer of its own, where each r
   await works[1]
 })
 
-test('of two alike that come while the gate asks a storage elsewhere, the second shares the fate of the first', async () => {
+test('if an update arrives twice while the gate asks a remote storage, the second is answered like the first', async () => {
   const { opened, open } = gate()
   let fail = true
   const at = stand(

@@ -23,7 +23,7 @@ async function serving(listener: RequestListener) {
   }
 }
 
-describe('where a time-out in front has answered', () => {
+describe('if a timeout of other middleware has answered', () => {
   /** It answers the first request as soon as its handler runs. */
   async function behindTimeOut(...given: Parameters<typeof stand>) {
     const at = stand(...given)
@@ -41,7 +41,7 @@ describe('where a time-out in front has answered', () => {
     return { ...at, told, send }
   }
 
-  test('nothing is thrown when the handler ends', async () => {
+  test('the end of the handler throws nothing', async () => {
     const { opened, open } = gate()
     const at = await behindTimeOut({}, (bot) => bot.use(() => opened))
     expect(await at.send(says(1, 'slow'))).toBe(504)
@@ -52,7 +52,7 @@ describe('where a time-out in front has answered', () => {
     expect(at.told).toEqual([])
   })
 
-  test('a drain whose time is up answers all others', async () => {
+  test('a drain whose time is up answers all other requests', async () => {
     const at = await behindTimeOut({}, (bot) => bot.use(() => new Promise(() => undefined)))
     expect(await at.send(says(1, 'hangs'))).toBe(504)
     const other = at.send(says(2, 'hangs, too'))
@@ -65,7 +65,7 @@ describe('where a time-out in front has answered', () => {
   })
 })
 
-test('a response that throws is told of, and the same update that waits elsewhere is answered', async () => {
+test('a response that throws is reported, and a waiting redelivery of the update is answered', async () => {
   const { opened, open } = gate()
   const at = stand({}, (bot) => bot.use(() => opened))
   const told: unknown[] = []
@@ -87,7 +87,7 @@ test('a response that throws is told of, and the same update that waits elsewher
   expect(told).toEqual([['webhook.answer', new Error('broken')]])
 })
 
-describe('a call of a bot that may answer with one goes the usual way', () => {
+describe('a call that could have been the answer is made as a request', () => {
   /** A bot that may reply, and replies when it is let. */
   function replying() {
     const { opened, open } = gate()
@@ -113,7 +113,7 @@ describe('a call of a bot that may answer with one goes the usual way', () => {
     }
   }
 
-  test('where somebody in front has answered', async () => {
+  test('if other middleware has answered', async () => {
     const at = replying()
     const send = await serving(async (request, response) => {
       at.webhook.http(request, response)
@@ -124,7 +124,7 @@ describe('a call of a bot that may answer with one goes the usual way', () => {
     expect(await at.calls()).toEqual(['sendMessage'])
   })
 
-  test('where whoever asked has gone', async () => {
+  test('if the client has disconnected', async () => {
     const at = replying()
     let gone = false
     const send = await serving((request, response) => {

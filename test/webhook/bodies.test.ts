@@ -40,8 +40,8 @@ async function send(url: string, body: string | Uint8Array): Promise<number> {
 
 const privet = JSON.stringify(says(1, 'привет'))
 
-describe('somebody in front', () => {
-  test('may have the body turned into text, and look at it as it comes', async () => {
+describe('middleware in front', () => {
+  test('may set an encoding on the body, and read it while it arrives', async () => {
     let seen = ''
     const at = await behind(({ webhook }) => (request, response) => {
       request.setEncoding('utf8')
@@ -54,7 +54,7 @@ describe('somebody in front', () => {
     expect([at.reached, seen, at.told]).toEqual([['привет'], privet, []])
   })
 
-  test('does not make larger bodies of letters: their bytes count', async () => {
+  test('with an encoding does not change the size limit: bytes count', async () => {
     const most = new TextEncoder().encode(privet).length
     const asText =
       ({ webhook }: Stand): RequestListener =>
@@ -66,7 +66,7 @@ describe('somebody in front', () => {
     expect(await send((await behind(asText, {}, undefined, { maxBody: most - 1 })).url, privet)).toBe(413)
   })
 
-  test('may read it, and keep it as it was', async () => {
+  test('may read the body, and keep it unchanged', async () => {
     const at = await behind(({ webhook }) => async (request, response) => {
       webhook.http(Object.assign(request, { rawBody: await readOff(request) }), response)
     })
@@ -78,7 +78,7 @@ describe('somebody in front', () => {
     ['reads it, and keeps nothing', readOff],
     ['reads the empty one there is', (request) => readOff(request)],
     ['has it turned into text of another kind', (request) => request.setEncoding('latin1')],
-  ])('who %s is told of, and the request is answered', async (what, spoil) => {
+  ])('that %s is reported, and the request is answered', async (what, spoil) => {
     const at = await behind(({ webhook }) => async (request, response) => {
       await spoil(request)
       webhook.http(request, response)
@@ -88,7 +88,7 @@ describe('somebody in front', () => {
     expect(at.webhook.size).toBe(0)
   })
 
-  test('may leave an empty object in place of a body that it has not parsed, as parsers of express 4 do', async () => {
+  test('may leave an empty object for a body that it has not parsed, as the parsers of express 4 do', async () => {
     const at = await behind(({ webhook }) => (request, response) => {
       webhook.http(Object.assign(request, { body: {} }), response)
     })
@@ -96,7 +96,7 @@ describe('somebody in front', () => {
     expect(at.reached).toEqual(['привет'])
   })
 
-  test('may have parsed an empty object, which is not an update', async () => {
+  test('may have parsed an empty object, which is refused as not an update', async () => {
     const at = await behind(({ webhook }) => async (request, response) => {
       webhook.http(Object.assign(request, { body: JSON.parse(String(await readOff(request))) }), response)
     })
@@ -135,7 +135,7 @@ describe('hooks of fastify', () => {
     expect([at.reached, seen]).toEqual([['привет'], [privet]])
   })
 
-  test('may hand on a stream that breaks: the request is answered, and they are told of', async () => {
+  test('may pass on a stream that breaks: the request is answered, and the hooks are reported', async () => {
     const at = await fastifyWith((app) =>
       app.addHook('preParsing', async (_request, _reply, payload) => payload.pipe(createGunzip())),
     )
@@ -146,7 +146,7 @@ describe('hooks of fastify', () => {
   })
 })
 
-describe('hono, where a middleware in front has read the body', () => {
+describe('hono, if middleware in front has read the body', () => {
   const ask = async (at: Stand, read: (c: Context) => Promise<unknown>): Promise<number> => {
     const app = new Hono()
       .use(async (c, next) => {
@@ -161,13 +161,13 @@ describe('hono, where a middleware in front has read the body', () => {
     ['as text', (c) => c.req.text()],
     ['as JSON', (c) => c.req.json()],
     ['as bytes', (c) => c.req.arrayBuffer()],
-  ])('%s takes it from there', async (_, read) => {
+  ])('%s uses the body that was read', async (_, read) => {
     const at = await opened()
     expect(await ask(at, read)).toBe(200)
     expect([at.reached, at.told]).toEqual([['привет'], []])
   })
 
-  test('past hono tells of it, as behind fetch', async () => {
+  test('a body read without hono is reported, as behind fetch', async () => {
     const at = await opened()
     expect(await ask(at, (c) => c.req.raw.text())).toBe(500)
     const request = post(privet)
@@ -178,7 +178,7 @@ describe('hono, where a middleware in front has read the body', () => {
   })
 })
 
-test('handlers run in the asynchronous context of their request, whenever its body came', async () => {
+test('handlers run in the asynchronous context of their request, whenever its body arrives', async () => {
   const requests = new AsyncLocalStorage<string | undefined>()
   const stores: unknown[] = []
   const at = await behind(

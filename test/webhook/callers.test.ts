@@ -25,7 +25,7 @@ function mindful(proxies?: readonly string[]) {
   return { ...at, warned }
 }
 
-describe('behind hono the caller is known', () => {
+describe('behind hono the address of the caller is known', () => {
   const ask = async (webhook: Webhook, env: object, request: Request, info?: FetchInfo): Promise<number> => {
     const app = new Hono().post('/hook', info === undefined ? webhook.hono : (c) => webhook.hono(c, info))
     return (await app.fetch(request, env)).status
@@ -44,7 +44,7 @@ describe('behind hono the caller is known', () => {
     expect(warned).toEqual([])
   })
 
-  test('at Cloudflare, whose header nobody else is believed', async () => {
+  test('at Cloudflare, whose header is trusted nowhere else', async () => {
     const { webhook, warned } = mindful()
     const claimed = () => post(body, { 'cf-connecting-ip': TELEGRAM })
     expect(await ask(webhook, {}, claimed())).toBe(403)
@@ -52,7 +52,7 @@ describe('behind hono the caller is known', () => {
     expect(await ask(webhook, {}, Object.assign(claimed(), { cf: { colo: 'AMS' } }))).toBe(200)
   })
 
-  test('anywhere else, if it is said', async () => {
+  test('anywhere else, if it is passed', async () => {
     const { webhook, warned } = mindful()
     expect(await ask(webhook, {}, post(body), { address: TELEGRAM })).toBe(200)
     expect(await ask(webhook, {}, post(body), { address: '8.8.8.8' })).toBe(403)
@@ -60,32 +60,29 @@ describe('behind hono the caller is known', () => {
   })
 })
 
-test.each(['node:http', 'hono'])(
-  'a proxy may call by a socket of the file system, behind %s',
-  async (face) => {
-    const folder = await mkdtemp(join(tmpdir(), 'callers-'))
-    closing.push(() => rm(folder, { recursive: true }))
-    const path = join(folder, 'bot.sock')
-    const answers = async (proxies?: readonly string[]): Promise<readonly unknown[]> => {
-      const at = mindful(proxies)
-      const app = new Hono().post('/', at.webhook.hono)
-      const server = createServer(face === 'hono' ? getRequestListener(app.fetch) : at.webhook.http)
-      await new Promise<void>((done) => server.listen(path, done))
-      const asked = (forwarded: string) =>
-        new Promise<number | undefined>((done, fail) => {
-          const headers = { 'x-telegram-bot-api-secret-token': SECRET, 'x-forwarded-for': forwarded }
-          httpRequest({ socketPath: path, method: 'POST', headers, agent: false }, (response) => {
-            response.resume()
-            done(response.statusCode)
-          })
-            .on('error', fail)
-            .end(JSON.stringify(says(1, 'hello')))
+test.each(['node:http', 'hono'])('a proxy may call by a Unix socket, behind %s', async (face) => {
+  const folder = await mkdtemp(join(tmpdir(), 'callers-'))
+  closing.push(() => rm(folder, { recursive: true }))
+  const path = join(folder, 'bot.sock')
+  const answers = async (proxies?: readonly string[]): Promise<readonly unknown[]> => {
+    const at = mindful(proxies)
+    const app = new Hono().post('/', at.webhook.hono)
+    const server = createServer(face === 'hono' ? getRequestListener(app.fetch) : at.webhook.http)
+    await new Promise<void>((done) => server.listen(path, done))
+    const asked = (forwarded: string) =>
+      new Promise<number | undefined>((done, fail) => {
+        const headers = { 'x-telegram-bot-api-secret-token': SECRET, 'x-forwarded-for': forwarded }
+        httpRequest({ socketPath: path, method: 'POST', headers, agent: false }, (response) => {
+          response.resume()
+          done(response.statusCode)
         })
-      const statuses = [await asked(TELEGRAM), await asked('8.8.8.8')]
-      await stopped(server)
-      return statuses
-    }
-    expect(await answers(['unix'])).toEqual([200, 403])
-    expect(await answers()).toEqual([403, 403])
-  },
-)
+          .on('error', fail)
+          .end(JSON.stringify(says(1, 'hello')))
+      })
+    const statuses = [await asked(TELEGRAM), await asked('8.8.8.8')]
+    await stopped(server)
+    return statuses
+  }
+  expect(await answers(['unix'])).toEqual([200, 403])
+  expect(await answers()).toEqual([403, 403])
+})

@@ -71,7 +71,7 @@ describe.each(FACES)('%s', (_, face) => {
       headers: { 'content-type': 'application/json', 'x-telegram-bot-api-secret-token': SECRET, ...headers },
     })
 
-  test('lets updates in, whatever their alphabet, and refuses what is none', async () => {
+  test('admits updates in any alphabet, and refuses other bodies', async () => {
     const at = stand({ throttle: '3/1m' }, undefined, { addresses: ['127.0.0.1'] })
     const url = await face(at)
     for (const text of ['hello', 'привет 😀', 'שלום', 'x', 'y']) {
@@ -82,7 +82,7 @@ describe.each(FACES)('%s', (_, face) => {
     expect((await send(url, '{}', { 'x-telegram-bot-api-secret-token': 'wrong' })).status).toBe(401)
   })
 
-  test('minds who calls, behind a proxy, too', async () => {
+  test('checks the address of the caller, behind a proxy, too', async () => {
     const at = stand({}, undefined, { addresses: 'telegram', proxies: ['127.0.0.1'] })
     const url = await face(at)
     const body = JSON.stringify(says(1, 'hello'))
@@ -94,7 +94,7 @@ describe.each(FACES)('%s', (_, face) => {
 })
 
 describe('node:http', () => {
-  test('reads a body that comes in pieces, cut within a letter', async () => {
+  test('reads a body that arrives in pieces, split within a character', async () => {
     const at = stand()
     const url = new URL(await listening(createServer(at.webhook.http)))
     const body = Buffer.from(JSON.stringify(says(1, 'привет')))
@@ -176,7 +176,7 @@ describe('node:http', () => {
     expect(at.webhook.size).toBe(0)
   })
 
-  test('answers it once where the connection stays, and has the rest wait', async () => {
+  test('answers such a body once if the connection stays open, and lets the rest wait', async () => {
     const at = stand({}, undefined, { maxBody: 1000 })
     let paused = 0
     const request = Object.assign(new EventEmitter(), {
@@ -197,7 +197,7 @@ describe('node:http', () => {
     expect([answers, paused > 0]).toEqual([[413], true])
   })
 
-  test('forgets whoever breaks off', async () => {
+  test('forgets clients that disconnect', async () => {
     const at = stand()
     const url = new URL(await listening(createServer(at.webhook.http)))
     const socket = connect(Number(url.port), '127.0.0.1')
@@ -212,7 +212,7 @@ describe('node:http', () => {
 })
 
 describe('a drain', () => {
-  test('at SIGTERM lets nobody in, finishes what runs and what is detached, and closes', async () => {
+  test('at SIGTERM refuses requests, finishes running and detached work, and closes', async () => {
     const { opened, open } = gate()
     const at = stand({ throttle: '1/1m' }, (bot) => bot.use(() => opened))
     const server = createServer(at.webhook.http)
@@ -242,7 +242,7 @@ describe('a drain', () => {
     await until('nobody listens', () => process.listenerCount('SIGTERM') === 0)
   })
 
-  test('waits no longer than it is told, and says what is left', async () => {
+  test('waits no longer than given, and returns what is left', async () => {
     const at = stand({}, (bot) => bot.use(() => new Promise(() => undefined)))
     at.guard.on('warning', () => undefined)
     void at.deliver(says(1, 'for ever'))
@@ -253,7 +253,7 @@ describe('a drain', () => {
     expect(await drained).toEqual({ left: 1 })
   })
 
-  test('fires what a trailing debounce holds', async () => {
+  test('handles the bursts of a trailing debounce', async () => {
     const at = stand({ debounce: { mode: 'trailing', window: '10s' } })
     await at.deliver(says(1, 'one'))
     await at.deliver(says(1, 'two'))

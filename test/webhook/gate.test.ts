@@ -30,7 +30,7 @@ function joined(at: { readonly tally: { readonly denied: number } }): number {
   return at.tally.denied
 }
 
-test('after their first refusal, a flood is turned away unparsed, and counted all the same', async () => {
+test('after its first refusal, a flood is refused unparsed, and still counted', async () => {
   const at = parsing()
   await flood(at, 1, 10)
   expect(at.reached).toEqual(['flood', 'flood'])
@@ -42,14 +42,14 @@ test('after their first refusal, a flood is turned away unparsed, and counted al
   expect(at.notices).toHaveLength(1)
 })
 
-test('others pass beside a flood', async () => {
+test('other users pass during a flood', async () => {
   const at = parsing()
   await flood(at, 1, 5)
   await at.deliver(says(2, 'hello'))
   expect(at.reached).toContain('hello')
 })
 
-test('whoever waited passes at once, charged once', async () => {
+test('a user who has waited passes at once, and is charged once', async () => {
   const at = parsing()
   await flood(at, 1, 5)
   at.time.advance(30_000)
@@ -61,7 +61,7 @@ test('whoever waited passes at once, charged once', async () => {
   expect(at.reached.at(-1)).toBe('again')
 })
 
-test('a reply to an offender, and a forward of theirs, are judged by who sent them', async () => {
+test('replies to an offender and forwards of their messages are judged by their sender', async () => {
   const at = parsing()
   await flood(at, 666, 5)
   const reply = says(2, 'look at that') as Update & { message: Record<string, unknown> }
@@ -76,7 +76,7 @@ test('a reply to an offender, and a forward of theirs, are judged by who sent th
   expect(at.reached.filter((text) => text === 'look at that')).toHaveLength(2)
 })
 
-test('penalties are earned, and end, as they do without a gate', async () => {
+test('penalties begin and end as without a gate', async () => {
   const penalty = { throttle: { limit: '2/1m', penalty: { after: 3, bans: ['10m'] } } } as const
   const gated = parsing(penalty)
   const plain = stand(penalty, undefined, { gate: false })
@@ -94,7 +94,7 @@ test('penalties are earned, and end, as they do without a gate', async () => {
   expect(gated.parsed.length).toBeLessThan(8)
 })
 
-test('the blocked are turned away, and let in when unblocked', async () => {
+test('blocked users are refused, and admitted when unblocked', async () => {
   const at = parsing()
   await at.deliver(says(1, 'hello'))
   await at.guard.block(1)
@@ -105,7 +105,7 @@ test('the blocked are turned away, and let in when unblocked', async () => {
   expect(at.reached).toEqual(['hello', 'back'])
 })
 
-test('edits and inline queries of a flood, too', async () => {
+test('edits and inline queries of a flood are refused unparsed, too', async () => {
   const at = parsing({ throttle: { limit: '1/1m', inline: '1/1m' } })
   for (let i = 0; i < 5; i++) await at.deliver(edits(1, 'x'))
   const inline = () => ({
@@ -117,8 +117,8 @@ test('edits and inline queries of a flood, too', async () => {
   expect(joined(await at.guard.health())).toBe(8)
 })
 
-describe('what more follows from a refusal follows', () => {
-  test('a listener hears of every one, with the context', async () => {
+describe('a refusal at the gate has all other effects', () => {
+  test('a listener is called for every refusal, with the context', async () => {
     const at = parsing()
     const heard: (string | undefined)[] = []
     at.guard.on('denied', ({ ctx }) => heard.push(ctx.msg?.text))
@@ -127,7 +127,7 @@ describe('what more follows from a refusal follows', () => {
     expect(at.parsed).toHaveLength(6)
   })
 
-  test('a bystander hears of it, and finds the update when it looks', async () => {
+  test('a listener that reads the update later still finds it', async () => {
     const at = parsing()
     const heard: unknown[] = []
     at.guard.probe({
@@ -141,7 +141,7 @@ describe('what more follows from a refusal follows', () => {
     expect(at.parsed).toHaveLength(3)
   })
 
-  test('metrics and health see it, though it is not parsed; traces see every update', async () => {
+  test('metrics and health count it, though it is not parsed; traces contain every update', async () => {
     const at = parsing()
     const measured = metrics(at.guard)
     const watched = health(at.guard, { clock: at.time.clock })
@@ -171,7 +171,7 @@ describe('what more follows from a refusal follows', () => {
         probes.close()
       },
     ],
-  ])('%s sees it as well, and lets nothing be parsed that was not', async (_, look) => {
+  ])('%s sees it as well, without parsing updates', async (_, look) => {
     const at = parsing()
     await look(at)
     await flood(at, 1, 6)
@@ -182,7 +182,7 @@ describe('what more follows from a refusal follows', () => {
     expect(at.parsed).toHaveLength(3)
   })
 
-  test('what is measured, counted and noted of a flood parses none of it', async () => {
+  test('metrics, statistics and activity of a flood parse none of it', async () => {
     const at = parsing({ users: true, stats: stats() })
     const measured = metrics(at.guard)
     await flood(at, 1, 3)
@@ -221,7 +221,7 @@ describe('what more follows from a refusal follows', () => {
     expect(at.calls.filter(({ method }) => method === 'answerCallbackQuery')).toHaveLength(1)
   })
 
-  test('a function that answers is called for each', async () => {
+  test('a deny function is called for each', async () => {
     let called = 0
     const deny = () => {
       called++
@@ -232,7 +232,7 @@ describe('what more follows from a refusal follows', () => {
     expect(called).toBe(4)
   })
 
-  test('the next notice is given when it is due', async () => {
+  test('the next notice is sent when it is due', async () => {
     const at = parsing({ throttle: { limit: '1/1h', noticeEvery: '1m' } })
     await flood(at, 1, 5)
     at.time.advance(61_000)
@@ -240,7 +240,7 @@ describe('what more follows from a refusal follows', () => {
     expect(at.notices).toHaveLength(2)
   })
 
-  test('a notice that could not be given in a group is given in private, and the flood there is not parsed', async () => {
+  test('a notice that could not be sent in a group is sent in private, and the flood there is not parsed', async () => {
     const at = parsing({ throttle: { limit: '1/1h', noticeEvery: '1h' } })
     for (let i = 0; i < 5; i++) await at.deliver(says(1, 'chatter', { group: true }))
     expect(at.parsed).toHaveLength(2)
@@ -251,7 +251,7 @@ describe('what more follows from a refusal follows', () => {
     expect(at.notices).toHaveLength(1)
   })
 
-  test('shadows are told', async () => {
+  test('refusals in shadow are reported', async () => {
     const at = parsing({
       throttle: [
         { name: 'strict', limit: '1/1m', shadow: true },
@@ -262,7 +262,7 @@ describe('what more follows from a refusal follows', () => {
     expect((await at.guard.health()).tally.shadow).toBe(5)
   })
 
-  test('money passes', async () => {
+  test('payments pass', async () => {
     const at = parsing()
     await at.guard.block(1)
     await flood(at, 1, 3)
@@ -276,7 +276,7 @@ describe('what more follows from a refusal follows', () => {
   })
 })
 
-describe('the gate stands open', () => {
+describe('the gate is open', () => {
   test.each<[string, SentinelOptions]>([
     ['where a cost is a function', { throttle: { limit: '2/1m', cost: () => 1 } }],
     [
@@ -307,7 +307,7 @@ describe('the gate stands open', () => {
     await Promise.all([outer.close(), inner.close()])
   })
 
-  test('where it is told to', async () => {
+  test('with gate: false', async () => {
     const at = stand({ throttle: '1/1m' }, undefined, { gate: false })
     let parsed = 0
     const handle = at.bot.handleUpdate.bind(at.bot)
@@ -320,7 +320,7 @@ describe('the gate stands open', () => {
   })
 })
 
-test('a storage elsewhere is asked once for each update, gate or not', async () => {
+test('a remote storage is asked once for each update, with or without a gate', async () => {
   const near = memory()
   let asked = 0
   const far = new Proxy(near, {
@@ -358,7 +358,7 @@ test('redelivered updates of an offender are not handled twice', async () => {
   expect(describeFacts(update).actorId).toBe(1)
 })
 
-describe('a decision that the guard does not go by', () => {
+describe('a decision of the gate that the guard does not use', () => {
   const limits = [
     { name: 'a', limit: '100/1m', deny: 'silent' },
     { name: 'b', limit: '1/1m', deny: 'silent' },
@@ -395,7 +395,7 @@ describe('a decision that the guard does not go by', () => {
     past = 0
   })
 
-  test('is made anew by options that have come meanwhile', async () => {
+  test('is made again by options that changed meanwhile', async () => {
     const { at, failures, go } = await underWay({}, inFront)
     const answer = at.deliver(says(1, 'third'))
     await until('it is past the gate', () => past === 1)
@@ -406,7 +406,7 @@ describe('a decision that the guard does not go by', () => {
     expect(at.reached).toEqual(['flood', 'third'])
   })
 
-  test('gives back what it charged and claimed, so that the update is no duplicate of itself', async () => {
+  test('refunds its charges and claims, so that the update is not a duplicate of itself', async () => {
     const { at, failures, go } = await underWay({}, inFront)
     at.time.advance(60_000)
     const answer = at.deliver(says(1, 'third'))
@@ -421,7 +421,7 @@ describe('a decision that the guard does not go by', () => {
     expect(await at.guard.peek(1, 'a')).toMatchObject([{ remaining: 99 }])
   })
 
-  test('is made anew where a storage elsewhere was still asked about the one before', async () => {
+  test('is made again if a remote storage was still deciding with the previous options', async () => {
     let asked = 0
     let slow: Promise<void> | undefined
     const near = memory()
@@ -455,7 +455,7 @@ describe('a decision that the guard does not go by', () => {
     expect(at.reached).toEqual(['flood', 'third'])
   })
 
-  test('costs nothing where the update never came to the guard', async () => {
+  test('charges nothing if the update never reached the guard', async () => {
     const at = stand({ throttle: limits })
     at.guard.on('warning', () => undefined)
     await flood(at, 1, 2)
@@ -466,7 +466,7 @@ describe('a decision that the guard does not go by', () => {
   })
 })
 
-describe('where the guard stands in front of some updates only', () => {
+describe('if the guard is in front of some updates only', () => {
   function inPrivate(): Stand & { readonly handled: string[]; readonly warned: string[] } {
     const at = stand({ throttle: { limit: '2/1m', deny: 'silent' } }, undefined, { gate: false })
     const { config } = { config: { client: at.bot.api.options, botInfo: at.bot.botInfo } }
@@ -489,14 +489,14 @@ describe('where the guard stands in front of some updates only', () => {
     }
   }
 
-  test('whoever is refused there goes on elsewhere', async () => {
+  test('a refused user can use handlers elsewhere', async () => {
     const at = inPrivate()
     for (const text of ['a', 'b', 'c', 'd']) await at.deliver(says(1, text))
     for (const text of ['x', 'y', 'z']) await at.deliver(says(1, text, { group: true }))
     expect(at.handled).toEqual(['a', 'b', 'x', 'y', 'z'])
   })
 
-  test('the gate decides no longer once that is seen, which is told once', async () => {
+  test('the gate stops deciding once that is noticed, which is reported once', async () => {
     const at = inPrivate()
     await at.deliver(says(1, 'a'))
     expect(at.warned).toEqual([])
@@ -513,7 +513,7 @@ describe('where the guard stands in front of some updates only', () => {
     expect(at.handled).toEqual(['a', 'x', 'y', 'flood'])
   })
 
-  test('middleware in front that waits is no reason, nor are updates of no known kind', async () => {
+  test('waiting middleware in front does not stop the gate, nor do updates of an unknown kind', async () => {
     const at = parsing()
     const warned: string[] = []
     at.guard.on('warning', ({ code }) => warned.push(code))
@@ -530,7 +530,7 @@ describe('where the guard stands in front of some updates only', () => {
   })
 })
 
-test('the gate goes on after options change', async () => {
+test('the gate keeps working after options change', async () => {
   const at = parsing()
   await flood(at, 1, 4)
   at.guard.reconfigure({ throttle: '4/1m' })

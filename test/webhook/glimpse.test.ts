@@ -77,7 +77,7 @@ const chat = { id: 7, type: 'private', first_name: 'Alice' }
 const group = { id: -1001000000001, type: 'supergroup', title: 'Plaza' }
 const said = { message_id: 1, from: alice, chat, date: 0, text: 'hello' }
 
-describe('a glimpse sees who acts', () => {
+describe('a glimpse finds the actor', () => {
   test.each([
     ['a message', { message: said }],
     ['an edit', { edited_message: { ...said, edit_date: 1 } }],
@@ -107,7 +107,7 @@ describe('a glimpse sees who acts', () => {
     ['a slash', '/start'],
     ['a slash behind a backslash, as PHP writes it', '\\/start'],
     ['a slash by its number', '\\u002fstart'],
-  ])('and that a command is one, written with %s', (_, written) => {
+  ])('of a command, written with %s', (_, written) => {
     const text = JSON.stringify({ update_id: 1, message: { ...said, text: 'WORDS' } }).replace(
       'WORDS',
       written,
@@ -152,7 +152,7 @@ describe('a glimpse is in doubt about', () => {
 })
 
 describe('fuzzed against the parser, a glimpse is undefined or equal', () => {
-  test('for updates of every kind, and mutations of them', () => {
+  test('for updates of every kind, and mutated ones', () => {
     const random = randomOf(20_260_101)
     let seen = 0
     for (let i = 0; i < 10_000; i++) {
@@ -164,7 +164,7 @@ describe('fuzzed against the parser, a glimpse is undefined or equal', () => {
     expect(seen).toBeGreaterThan(1000)
   })
 
-  test('for bodies with characters changed, left out or doubled', () => {
+  test('for bodies with characters changed, removed or doubled', () => {
     const random = randomOf(7)
     const letters = '{}[]":,\\/ \n\t0123456789-+.eEtrufalsn\u0000\u00e9\u2028'
     let seen = 0

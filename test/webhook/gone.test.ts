@@ -45,7 +45,7 @@ const SERVERS: readonly (readonly [string, (webhook: Webhook) => unknown, Asking
   ['hono', (webhook) => serve({ fetch: new Hono().post('/hook', webhook.hono).fetch, port: 0 }), byHttp],
 ]
 
-test.each(SERVERS)('behind %s no answer is lost when whoever asked has gone', async (_, start, ask) => {
+test.each(SERVERS)('behind %s no call is lost when the client has disconnected', async (_, start, ask) => {
   const account = telegram.createBot({ username: 'answering_bot' })
   const alice = telegram.createUser({ firstName: 'Alice' })
   await alice.to(account).sends('hello')

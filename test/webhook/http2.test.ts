@@ -37,7 +37,7 @@ function ask(session: ClientHttp2Session, secret = SECRET) {
   return { stream, status }
 }
 
-test('what is refused ends its stream, and others of the connection go on', async () => {
+test('a refused request ends its stream, and other streams of the connection continue', async () => {
   const at = stand({}, undefined, { maxBody: 1000 })
   const session = sessionTo((await serving(at)).port)
   const large = ask(session)
@@ -65,7 +65,7 @@ describe('a process that is told to end', () => {
     return { at, server, port, process, isClosed: () => closed }
   }
 
-  test('has sessions at rest go', async () => {
+  test('closes idle sessions', async () => {
     const { port, process, isClosed } = await ending()
     const { stream, status } = ask(sessionTo(port))
     stream.end(JSON.stringify(says(1, 'hello')))
@@ -74,7 +74,7 @@ describe('a process that is told to end', () => {
     await until('the server is closed', isClosed)
   })
 
-  test('answers 503 on open and on new sessions until its updates are handled', async () => {
+  test('answers 503 on open and new sessions until its updates are handled', async () => {
     const { opened, open } = gate()
     const at = stand({}, (bot) => bot.use(() => opened))
     const { server, port } = await serving(at)
@@ -98,7 +98,7 @@ describe('a process that is told to end', () => {
     await until('the server is closed', () => closed)
   })
 
-  test('cuts off who is connected still when its time is up', async () => {
+  test('cuts open connections when its time is up', async () => {
     const { at, server, port, process, isClosed } = await ending()
     const { stream } = ask(sessionTo(port))
     stream.write('{"upd')

@@ -17,17 +17,17 @@ test.each([
   [{ addresses: 'telegram', proxies: ['::g'] }, 'option.invalid', /webhook\.proxies/],
   [{ proxies: ['1.2.3.4/33'] }, 'option.invalid', /webhook\.proxies: "1\.2\.3\.4\/33" is not a network/],
   [{ secrets: 'x' }, 'option.unknown', /webhook\.secrets.*secret/s],
-])('%j is refused where it is given', (options, code, message) => {
+])('%j is refused when the webhook is created', (options, code, message) => {
   const make = () => sentinel().webhook(bot(), options as WebhookOptions)
   expect(make).toThrow(expect.objectContaining({ code, message: expect.stringMatching(message) }))
 })
 
-test('an error about a secret does not tell it', () => {
+test('an error about a secret does not contain it', () => {
   const make = () => sentinel().webhook(bot(), { secret: 'hunter 2' })
   expect(make).toThrow(expect.not.objectContaining({ message: expect.stringContaining('hunter') }))
 })
 
-test('without a secret a warning says what that means; without once, too', () => {
+test('a missing secret causes a warning, and so does missing once', () => {
   const warnings: string[] = []
   const guard = sentinel({ once: false })
   guard.on('warning', ({ code }) => warnings.push(code))
@@ -35,7 +35,7 @@ test('without a secret a warning says what that means; without once, too', () =>
   expect(warnings).toEqual(['webhook.unsecured', 'webhook.duplicates'])
 })
 
-test('a bot takes updates one way at a time', () => {
+test('a bot cannot poll and use a webhook at the same time', () => {
   const own = bot()
   sentinel().webhook(own, { secret: 'x' })
   expect(() => own.start()).toThrow(expect.objectContaining({ code: 'bot.started' }))

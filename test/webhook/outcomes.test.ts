@@ -8,7 +8,7 @@ import { says } from '../sentinel-desk.js'
 import { until } from '../servers/until.js'
 import { gate, post, SECRET, stand } from './stand.js'
 
-describe('who is not let in', () => {
+describe('requests that are refused', () => {
   const at = stand()
 
   test.each([
@@ -32,7 +32,7 @@ describe('who is not let in', () => {
   })
 })
 
-test('a body that is too large is not read to its end, however long it claims to be', async () => {
+test('a body that is too large is not read to its end, whatever length it announces', async () => {
   const at = stand({}, undefined, { maxBody: 1000 })
   expect(await at.deliver(says(1, 'x'.repeat(1000)))).toBe(413)
   let pulled = 0
@@ -54,7 +54,7 @@ test('a body that is too large is not read to its end, however long it claims to
   expect(await at.deliver(says(1, 'x'.repeat(100)))).toBe(200)
 })
 
-test('an update comes through, and one that is delivered again is not handled again', async () => {
+test('an update is handled, and a redelivered one is not handled again', async () => {
   const at = stand()
   const update = says(1, 'hello')
   expect(await at.deliver(update)).toBe(200)
@@ -66,7 +66,7 @@ test.each([
   ['accept', 200],
   ['retry', 500],
 ] as const)(
-  'a handler that throws is told to bot.catch, and answered by onError: %s',
+  'an error of a handler goes to bot.catch, and is answered by onError: %s',
   async (onError, status) => {
     const told: unknown[] = []
     const at = stand(
@@ -86,7 +86,7 @@ test.each([
   },
 )
 
-test('after a failure with retry the redelivered update is handled, and paid once', async () => {
+test('after a failure with retry the redelivered update is handled, and charged once', async () => {
   let fail = true
   const at = stand(
     { throttle: '5/1m' },
@@ -106,7 +106,7 @@ test('after a failure with retry the redelivered update is handled, and paid onc
   expect(await at.guard.peek(1, 'user')).toMatchObject([{ remaining: 4 }])
 })
 
-test('where nobody catches, the failure is an event, and the bot lives on', async () => {
+test('without bot.catch the failure is an error event, and the bot keeps running', async () => {
   const silent = jest.spyOn(console, 'error').mockImplementation(() => undefined)
   const at = stand({}, (bot) => {
     bot.command('bad', () => {
@@ -121,7 +121,7 @@ test('where nobody catches, the failure is an event, and the bot lives on', asyn
   silent.mockRestore()
 })
 
-test('an error handler that throws is told, too', async () => {
+test('an error handler that throws is reported, too', async () => {
   const at = stand({}, (bot) => {
     bot.catch(() => {
       throw new Error('the error handler')
@@ -140,7 +140,7 @@ test.each([
   ['accept', 200],
   ['retry', 500],
 ] as const)(
-  'handlers that take too long are answered for by onTimeout: %s, and go on',
+  'handlers that take too long are answered by onTimeout: %s, and continue',
   async (onTimeout, status) => {
     const { opened, open } = gate()
     const done: string[] = []
@@ -169,7 +169,7 @@ test.each([
   },
 )
 
-test('a delivery that comes again while the first is under way shares its fate', async () => {
+test('a redelivery that arrives while the first is handled is answered like the first', async () => {
   const { opened, open } = gate()
   const at = stand(
     {},
@@ -191,7 +191,7 @@ test('a delivery that comes again while the first is under way shares its fate',
   expect(at.reached).toEqual(['hello'])
 })
 
-test('too much under way is put off', async () => {
+test('updates beyond the limit of updates in progress are put off', async () => {
   const { opened, open } = gate()
   const at = stand({}, (bot) => bot.use(() => opened), { maxRunning: 2 })
   const answers = [at.deliver(says(1, 'a')), at.deliver(says(2, 'b'))]
@@ -204,7 +204,7 @@ test('too much under way is put off', async () => {
   expect(await at.deliver(says(3, 'c'))).toBe(200)
 })
 
-test('behind a body parser, too', async () => {
+test('updates beyond the limit are put off behind a body parser, too', async () => {
   const { opened, open } = gate()
   const at = stand({}, (bot) => bot.use(() => opened), { maxRunning: 2 })
   const statuses: number[] = []
@@ -228,7 +228,7 @@ test('behind a body parser, too', async () => {
   expect(statuses.slice(3)).toEqual([200, 200])
 })
 
-describe('the bot is asked who it is at the first update', () => {
+describe('the bot calls getMe at the first update', () => {
   const unknown = () => {
     const telegram = createTelegram()
     const { token, config } = telegram.createBot({ username: 'late_bot' })
@@ -242,14 +242,14 @@ describe('the bot is asked who it is at the first update', () => {
     return { reached, telegram, guard, webhook: guard.webhook(bot, { secret: SECRET }) }
   }
 
-  test('and updates wait for that', async () => {
+  test('which updates wait for', async () => {
     const at = unknown()
     const answers = [1, 2, 3].map((id) => at.webhook.fetch(post(JSON.stringify(says(id, 'hi', { id })))))
     expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200, 200])
     expect(at.reached).toEqual([1, 2, 3])
   })
 
-  test('and asked again where Telegram does not tell', async () => {
+  test('and calls it again if that fails', async () => {
     const at = unknown()
     at.telegram.faults.next('getMe', { code: 401 })
     const told: string[] = []
@@ -279,7 +279,7 @@ describe('answering Telegram with a call', () => {
     expect(at.sent).toEqual(['sendMessage'])
   })
 
-  test('takes the first call; those after it go the usual way', async () => {
+  test('uses the first call; later ones are made as requests', async () => {
     const at = bot(true)
     at.own.on('message', async (ctx) => {
       await ctx.reply('one')
@@ -291,7 +291,7 @@ describe('answering Telegram with a call', () => {
     expect(at.sent).toEqual(['sendMessage'])
   })
 
-  test('takes none once Telegram was answered', async () => {
+  test('uses none once Telegram was answered', async () => {
     const at = bot(true)
     const { opened, open } = gate()
     let replied: Promise<unknown> | undefined
@@ -307,7 +307,7 @@ describe('answering Telegram with a call', () => {
   })
 })
 
-test('a guard that is not in the bot is missed', async () => {
+test('a guard that the bot does not use causes a warning', async () => {
   const { token, config } = createTelegram().createBot({ username: 'b_bot' })
   const guard = sentinel()
   const warnings: string[] = []
@@ -317,7 +317,7 @@ test('a guard that is not in the bot is missed', async () => {
   expect(warnings).toEqual(['webhook.unguarded'])
 })
 
-test('a platform is told what goes on after the answer', async () => {
+test('a platform receives the work that continues after the answer', async () => {
   const { opened, open } = gate()
   const at = stand({ throttle: '1/1h' }, (bot) => bot.use(() => opened), { timeout: '1s' })
   at.guard.on('warning', () => undefined)

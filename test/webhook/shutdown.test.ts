@@ -46,7 +46,7 @@ describe.each(Object.entries(SERVERS))('a process behind %s, told to end', (_, s
   test.each([
     ['sent nothing yet', undefined],
     ['stands still in the middle of a body', HALF],
-  ])('ends when its time is up, though somebody connected %s', async (_what, text) => {
+  ])('ends when its time is up, even if a client connected %s', async (_what, text) => {
     const { at, server, node, url } = await serve()
     let closed = false
     let asked = 0
@@ -68,7 +68,7 @@ describe.each(Object.entries(SERVERS))('a process behind %s, told to end', (_, s
     await until('the server is closed', () => closed)
   })
 
-  test('listens until a burst is handled, then closes the guard, the server and at last the storage', async () => {
+  test('listens until a burst is handled, then closes the guard, the server and finally the storage', async () => {
     const { opened, open } = gate()
     const order: unknown[] = []
     const storage = memory()
@@ -108,7 +108,7 @@ describe.each(Object.entries(SERVERS))('a process behind %s, told to end', (_, s
     expect(node.listening).toBe(false)
   })
 
-  test('closes the storage when its time is up, though somebody is connected', async () => {
+  test('closes the storage when its time is up, even if a client is connected', async () => {
     const { at, server, node, url } = await serve()
     let asked = 0
     node.on('request', () => asked++)
@@ -226,7 +226,7 @@ function connections(server: {
   )
 }
 
-test('whoever is answered when the time is up is not cut off before', async () => {
+test('a client that is answered when the time is up is not cut off before', async () => {
   const at = stand({}, (bot) => bot.use(() => new Promise(() => undefined)))
   at.guard.on('warning', () => undefined)
   const server = createServer(at.webhook.http)
@@ -252,7 +252,7 @@ describe('a server that fails to close', () => {
         throw new Error('a hook of theirs')
       },
     ],
-  ])('is told of, and all else ends: it %s', async (_, close) => {
+  ])('is reported, and everything else ends: it %s', async (_, close) => {
     const { opened, open } = gate()
     const at = stand({ debounce: { mode: 'trailing', window: '10s' } }, (bot) => bot.use(() => opened))
     const told: unknown[] = []

@@ -16,7 +16,7 @@ afterEach(async () => {
   await new Promise((resolve) => (server === undefined ? resolve(undefined) : server.close(resolve)))
 })
 
-test('updates of a real webhook come in, are limited and answered', async () => {
+test('updates of a real webhook are received, limited and answered', async () => {
   const account = telegram.createBot({ username: 'guarded_bot' })
   const alice = telegram.createUser({ firstName: 'Alice' })
   const bot = new Bot(account.token, { client: { apiRoot: telegram.apiRoot } })
