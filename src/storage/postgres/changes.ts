@@ -134,7 +134,7 @@ export class Changes {
     await this.link.query('SELECT pg_notify($1, $2)', [channelOf(this.link.schema), echo.payload])
     echo.wait(
       'storage.unsupported',
-      'LISTEN hears nothing on this connection, as behind PgBouncer in transaction mode. Pass a direct connection as option "listen".',
+      'LISTEN receives nothing on this connection, as behind PgBouncer in transaction mode. Pass a direct connection as option "listen".',
     )
   }
 
@@ -216,7 +216,7 @@ class Echo {
     })
     // It may fail while nobody waits for it yet.
     this.heard.catch(() => undefined)
-    this.wait('storage.unavailable', 'no test notification was sent within five seconds.')
+    this.wait('storage.unavailable', 'no test notification arrived within five seconds.')
   }
 
   /** Waits from now on, to fail with this error. */

@@ -18,7 +18,7 @@ const MISSING = /^(3F000|42P01|42883|42704|42703)/
 
 /** SQLSTATEs (and messages) that a developer or administrator can fix, with advice, and a code if `storage.failed` says too little. */
 const MENDS: readonly (readonly [pattern: RegExp, mend: string, code?: SentinelErrorCode])[] = [
-  [/^28/, 'The server does not let this user in: check user, password and pg_hba.conf.'],
+  [/^28/, 'The server refuses this user: check user, password and pg_hba.conf.'],
   [/^3D000/, 'There is no such database: create it, or name another in the connection string.'],
   [
     MISSING,
@@ -31,17 +31,17 @@ const MENDS: readonly (readonly [pattern: RegExp, mend: string, code?: SentinelE
   ],
   [
     /^(55P03|57014)/,
-    'A time-out of the role or the database (lock_timeout, statement_timeout) or an administrator ended the statement.',
+    'A timeout of the role or the database (lock_timeout, statement_timeout) or an administrator ended the statement.',
     'storage.unavailable',
   ],
   [
     /^25006/,
-    'The server only reads: it is a standby, or default_transaction_read_only is on. Connect to the primary.',
+    'The server is read-only: it is a standby, or default_transaction_read_only is on. Connect to the primary.',
     'storage.readonly',
   ],
   [
     /^42501/,
-    'This role may not do that: let one that may run what "npx grammy-sentinel sql" prints.',
+    'This role lacks the right: let one that has it run what "npx grammy-sentinel sql" prints.',
     'storage.permission',
   ],
 ]

@@ -87,11 +87,11 @@ export function quickFunction(layout: Layout, s: string, handOver: string): Quic
   ]
   const body = [
     '',
-    '-- Decides one ask that is as most are, or hands over.',
-    '--   p: bot, serial, own time (-1: the servers), clock, the checks that cost one as bits; then by scope the subject (0: none);',
-    '--   then by claim its token, of a sequence whose it is (0: nobodys), which chunk, and which number in it',
-    '--   p_names, p_texts: as of the function that it hands over to',
-    '-- Result: as of the function that it hands over to.',
+    '-- Decides one ask of the usual form; hands any other ask over to the general function.',
+    '--   p: bot, serial, the time to decide by (-1: that of the server), clock, checks that cost one, as bits; then for each scope',
+    '--   its subject (0: none); then for each claim its token or, for a sequence, its owner (0: none), its chunk, and the number in it',
+    '--   p_names, p_texts: as for the general function',
+    '-- Result: as of the general function.',
     '#variable_conflict use_column',
     'DECLARE',
     '  k int8[]; now int8; clock int8;',

@@ -107,18 +107,18 @@ export function functionOf(writing: Writing): FunctionText {
 
 function header(): string {
   return `
--- Decides a batch of asks over one plan, in turn.
---   p_bot, p_commit: whose records; false only looks
---   p_serial: fences the claims of the first ask, the next number those of the second ...
---   p_names, p_texts: marks that the plan asks for; keys of subjects that are texts
---   p_costs: lists of costs, one number a check; p_limits: limits of single asks, amount, per and depth a check
---   p_asks: a row an ask: own time (-1: the server's), clock, its list of costs, its limits (0: none), then by scope which
---     of the subjects below (0: none), then by claim its token (of a sequence: which chunk, and which number in it)
---   p_r…: by scope, the subjects asked for, in order; p_q…: by sequence, subjects and numbers of the chunks, in order
--- Result: own time, clock; then of each ask
+-- Decides a batch of asks over one plan, one after another.
+--   p_bot, p_commit: the bot whose records these are; false: nothing is written
+--   p_serial: the number that fences the claims of the first ask; the second ask has the next number, and so on
+--   p_names, p_texts: names of the marks that the plan reads; keys of subjects that are texts
+--   p_costs: lists of costs, one number for each check; p_limits: limits of single asks, each check with amount, per and depth
+--   p_asks: a row for each ask: the time to decide by (-1: the server's), clock, the numbers of its costs and of its limits (0: none),
+--     for each scope the number of a subject below (0: none), for each claim its token (for a sequence: the chunk and the number in it)
+--   p_r…: for each scope, its subjects, sorted; p_q…: for each sequence, subjects and numbers of its chunks, sorted
+-- Result: the time of the decision, clock; then for each ask
 --   (told + 1) + cause << 6 + notice << 8 + waived << 9 + shadows? << 10 + checks left out << 12
---   if refused how long to wait; if any the shadows that would have refused; then what is left of each limit asked for
---   (-1: nothing counted), with amount, per and depth where the limit in force may not be the plan's`
+--   if refused, how long to wait; if there are any, the shadows that would have refused; then what is left of each limit asked for
+--   (-1: nothing counted), with amount, per and depth if the limit in force may differ from the plan's`
 }
 
 function isRun(run: readonly Column[]): boolean {

@@ -177,7 +177,7 @@ export class PostgresJudge implements Judge {
       this.shared.onError(
         new SentinelError(
           'storage.failed',
-          `postgres: a record of plan "${this.layout.plan.name}" could not be read, and was dropped: ${cause.message}`,
+          `postgres: a record of plan "${this.layout.plan.name}" could not be read, and was deleted: ${cause.message}`,
           { cause },
         ),
       )

@@ -64,13 +64,13 @@ export class Link {
     if (!connection || !(typeof connection === 'string' || typeof connection.query === 'function')) {
       throw new SentinelError(
         'option.invalid',
-        'postgres: that is no connection string, such as postgres://bot@localhost/shop, and no Pool. Is the environment variable set?',
+        'postgres: that is neither a connection string, such as postgres://bot@localhost/shop, nor a Pool. Is the environment variable set?',
       )
     }
     if (listen !== undefined && !(listen && (typeof listen === 'string' || typeof listen === 'object'))) {
       throw new SentinelError(
         'option.invalid',
-        'postgres.listen: that is not a connection string, such as postgres://bot@localhost/shop, nor the options of a Client of pg. Is the environment variable set?',
+        'postgres.listen: that is neither a connection string, such as postgres://bot@localhost/shop, nor the options of a Client of pg. Is the environment variable set?',
       )
     }
     if (typeof connection !== 'string') return new Link(connection, false, schema, listen)

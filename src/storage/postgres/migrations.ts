@@ -21,7 +21,7 @@ export function checkSchema(schema: unknown): string {
   if (typeof schema === 'string' && NAME.test(schema) && !schema.startsWith('pg_')) return schema
   throw new SentinelError(
     'option.invalid',
-    `postgres.schema: ${JSON.stringify(schema)} is not a name for a schema. Use up to 41 lower-case letters, digits and underscores, such as "grammy_sentinel".`,
+    `postgres.schema: ${JSON.stringify(schema)} is not a valid schema name. Use up to 41 lower-case letters, digits and underscores, such as "grammy_sentinel".`,
   )
 }
 

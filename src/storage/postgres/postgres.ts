@@ -269,7 +269,7 @@ class PostgresStorage implements Storage {
     this.latest = { link, subjects, time: timeIn, shared, names: new KnownNames(link), identity }
     if (latest !== undefined) {
       latest.shared.outdated = true
-      const message = `postgres: schema ${link.s} was dropped and created anew.`
+      const message = `postgres: schema ${link.s} was dropped and created again.`
       latest.shared.settler.close(new SentinelError('storage.unavailable', message))
     }
     return this.latest

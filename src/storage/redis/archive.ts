@@ -22,9 +22,9 @@ const STEP = 1000
 /** Number of records restored per call. */
 const AT_ONCE = 500
 
-const RESTORE = scriptOf(`-- Puts users as they are, in place of what was there.
+const RESTORE = scriptOf(`-- Stores complete users, replacing what was stored.
 -- KEYS[1]    set of the users    KEYS[2..]  their hashes
--- ARGV       for each user: its text, how many fields; then the name and the value of each
+-- ARGV       for each user: its text, the number of fields; then the name and the value of each
 local at = 1
 for i = 2, #KEYS do
   local fields = tonumber(ARGV[at + 1])
@@ -39,7 +39,7 @@ end
 return 0
 `)
 
-const READ = scriptOf(`-- KEYS  marks of subjects    result  the marks as they are kept
+const READ = scriptOf(`-- KEYS  marks of subjects    result  the marks as they are stored
 local out = {}
 for i, key in ipairs(KEYS) do
   local s = redis.pcall('GET', key)

@@ -54,7 +54,7 @@ interface ScriptRunner {
   evalBuffer(text: string, keys: number, ...rest: readonly (string | number | Buffer)[]): Promise<unknown>
 }
 
-const ENDED = 'the client that was handed over has been closed. Pass one that is open'
+const ENDED = 'the given client has been closed. Pass an open one'
 const NEVER = 'the connection was lost before it was ready'
 /** Messages of ioredis that do not tell why a server cannot be reached. */
 const VAGUE = /^(Connection is closed|None of startup nodes|Failed to refresh slots)/
@@ -333,7 +333,7 @@ function warnOfResending(client: Redis | Cluster): void {
     : client.options.retryDelayOnFailover !== 0
   if (!resends) return
   process.emitWarning(
-    `The Redis client handed to redis() sends unfulfilled commands again after a lost connection, so an update may be charged twice. Set ${option} on it.`,
+    `The Redis client given to redis() resends unfulfilled commands after a lost connection, so an update may be charged twice. Set ${option} on it.`,
     { code: 'GRAMMY_SENTINEL_RESEND' },
   )
 }

@@ -49,7 +49,7 @@ function warn(connection: Connection, error: unknown): void {
     return
   warned.add(connection)
   process.emitWarning(
-    `What plans keep cannot be noted as it should, so guard.reset() in another process may miss some of it. ${error.message}`,
+    `The slots of plans could not be registered, so guard.reset() in another process may miss some. ${error.message}`,
     { code: 'GRAMMY_SENTINEL_PLANS' },
   )
 }

@@ -22,7 +22,7 @@ export function explained(said: string): SentinelError {
   if (/^(CROSSSLOT|MOVED|ASK) /.test(message)) {
     return new SentinelError(
       'storage.cluster',
-      'redis: the server is a node of a cluster, which may have only a part of the keys. Pass a list of nodes, of which one is enough: redis([url]), or a Cluster of ioredis.',
+      'redis: the server is a node of a cluster and may have only part of the keys. Pass a list of nodes (one is enough): redis([url]), or a Cluster of ioredis.',
     )
   }
   if (
@@ -37,7 +37,7 @@ export function explained(said: string): SentinelError {
   if (message.startsWith('OOM')) {
     return new SentinelError(
       'storage.failed',
-      `redis: its memory is full and its maxmemory-policy keeps it from making room: ${message}. Raise maxmemory.`,
+      `redis: its memory is full, and its maxmemory-policy forbids evicting keys: ${message}. Raise maxmemory.`,
     )
   }
   return new SentinelError('storage.failed', `redis: ${message}`)
@@ -91,6 +91,6 @@ export function unreadable(keys: readonly string[]): SentinelError {
   const more = keys.length > 3 ? ` and ${keys.length - 3} more` : ''
   return new SentinelError(
     'value.invalid',
-    `redis: marks cannot be read, so that nobody knows who is blocked there: ${some}${more}. DEL these keys, and put the marks again.`,
+    `redis: marks cannot be read, so it is unknown who is blocked: ${some}${more}. DEL these keys, and put the marks again.`,
   )
 }

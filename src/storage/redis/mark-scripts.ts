@@ -14,7 +14,7 @@ if now < 0 then
   now = t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
--- The marks of a subject: nothing where there are none, nil where they cannot be read.
+-- The marks of a subject: empty if there are none, nil if they cannot be read.
 local function marksAt(key)
   local s = redis.pcall('GET', key)
   if not s then return '' end
@@ -34,7 +34,7 @@ local function unreadable(key)
   return redis.error_reply('UNREADABLE ' .. key)
 end
 
--- The text without one mark, and that mark if it has not lapsed.
+-- The text without that mark, and the mark if it has not lapsed.
 local function without(s, tag)
   local pos, n, kept, found = 1, #s, {}, false
   while pos <= n do
@@ -67,12 +67,12 @@ export const TELL = "redis.call('PUBLISH', ARGV[3], ARGV[4])\n"
 /** Number of lapsed marks of the same name that each write sweeps. */
 const SWEEP = 32
 
-export const PUT = scriptOf(`-- Puts one mark on subjects.
--- KEYS[1]    set of the holders    KEYS[2]  set of when they lapse    KEYS[3]  what the names of marks begin with
+export const PUT = scriptOf(`-- Puts a mark on subjects.
+-- KEYS[1]    set of the holders    KEYS[2]  set of when they lapse    KEYS[3]  prefix of the keys of marks
 -- KEYS[4..]  marks of the subjects
--- ARGV[1]    now, or -1    ARGV[2]  digest of the name    ARGV[3]  channel    ARGV[4]  what to tell there
+-- ARGV[1]    now, or -1    ARGV[2]  digest of the name    ARGV[3]  channel    ARGV[4]  message to publish there
 -- ARGV[5..]  for each subject: its text, when the mark lapses (0: never), the mark
--- result     keys of marks that cannot be read: these stay as they are
+-- result     keys of marks that cannot be read: these are left unchanged
 ${LIBRARY}
 ${TELL}local tag, broken = tonumber(ARGV[2]), {}
 for i = 4, #KEYS do
@@ -95,11 +95,11 @@ end
 return broken
 `)
 
-export const REMOVE = scriptOf(`-- Takes one mark from subjects.
+export const REMOVE = scriptOf(`-- Removes a mark from subjects.
 -- KEYS[1]    set of the holders    KEYS[2]  set of when they lapse    KEYS[3..]  marks of the subjects
--- ARGV[1]    now, or -1    ARGV[2]  digest of the name    ARGV[3]  channel    ARGV[4]  what to tell there
+-- ARGV[1]    now, or -1    ARGV[2]  digest of the name    ARGV[3]  channel    ARGV[4]  message to publish there
 -- ARGV[5..]  subjects
--- result     how many held it, then keys of marks that cannot be read: these stay as they are
+-- result     how many held it, then keys of marks that cannot be read: these are left unchanged
 ${LIBRARY}
 ${TELL}local out = {0}
 for i = 3, #KEYS do
@@ -115,7 +115,7 @@ end
 return out
 `)
 
-export const GET = scriptOf(`-- One mark of one subject.
+export const GET = scriptOf(`-- Reads one mark of a subject.
 -- KEYS[1]  marks of the subject    ARGV[1]  now, or -1    ARGV[2]  digest of the name    result  the mark, or nil
 ${LIBRARY}
 local s = marksAt(KEYS[1])
@@ -123,7 +123,7 @@ if not s then return unreadable(KEYS[1]) end
 return find(s, tonumber(ARGV[2]))
 `)
 
-export const ALL = scriptOf(`-- All marks of one subject.
+export const ALL = scriptOf(`-- Reads all marks of a subject.
 -- KEYS[1]  marks of the subject    ARGV[1]  now, or -1    result  the marks
 ${LIBRARY}
 local s, out, pos = marksAt(KEYS[1]), {}, 1
@@ -136,16 +136,16 @@ end
 return out
 `)
 
-export const SCAN = scriptOf(`-- A page of those who hold a mark, in the order of their texts.
--- KEYS[1]  set of the holders    KEYS[2]  what the names of marks begin with    KEYS[3]  set of when they lapse
--- ARGV[1]  now, or -1    ARGV[2]  digest of the name    ARGV[3]  the last subject of the page before, or nothing
--- ARGV[4]  how many
--- result   where the next page begins (nothing: this is the last), then subjects and marks, in turn
+export const SCAN = scriptOf(`-- Reads a page of the holders of a mark, in the order of their texts.
+-- KEYS[1]  set of the holders    KEYS[2]  prefix of the keys of marks    KEYS[3]  set of when they lapse
+-- ARGV[1]  now, or -1    ARGV[2]  digest of the name    ARGV[3]  the last subject of the previous page, or empty
+-- ARGV[4]  size of the page
+-- result   where the next page begins (empty: this is the last), then subjects and marks, alternating
 ${LIBRARY}
 local tag, most, from = tonumber(ARGV[2]), tonumber(ARGV[4]), ARGV[3] == '' and '-' or '(' .. ARGV[3]
 local out, n = {''}, 0
 
--- A mark of which only the lists still know.
+-- A mark that cannot be read, as the sets list it.
 local function listed(subject)
   local score = redis.call('ZSCORE', KEYS[3], subject)
   local lapses = score and tonumber(score) or math.huge

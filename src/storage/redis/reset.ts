@@ -8,12 +8,12 @@ import { tagBytes } from './script/lua.js'
 import { PART, tagOf } from './script/tags.js'
 
 const RESET =
-  scriptOf(`-- Forgets what a subject has used: its records as a whole, or the parts of one slot; and bits of sequences.
--- KEYS[1]    what plans keep    KEYS[2..]  records, then sets of sequences
--- ARGV[1]    how many of these keys are records    ARGV[2]  tags to forget, 4 bytes each; nothing: all
--- ARGV[3]    channel    ARGV[4]  what to tell there
--- ARGV[5]    the subject; nothing: the keys above are all    ARGV[6]    the slot, as JSON; nothing: all
--- ARGV[7]    the slot    ARGV[8..]  what plans of this process keep
+  scriptOf(`-- Resets a subject: deletes its records, or the parts of one slot in them, and the bits of sequences.
+-- KEYS[1]    set of what plans store    KEYS[2..]  records, then sets of sequences
+-- ARGV[1]    how many of these keys are records    ARGV[2]  tags to delete, 4 bytes each; empty: all
+-- ARGV[3]    channel    ARGV[4]  message to publish there
+-- ARGV[5]    the subject; empty: there are no other keys    ARGV[6]    the slot, as JSON; empty: all
+-- ARGV[7]    the slot    ARGV[8..]  what plans of this process store
 ${TELL}local sizes = {10, 18, 12, false, false, false, 18}
 local records, tags = tonumber(ARGV[1]), {}
 for pos = 1, #ARGV[2], 4 do tags[string.sub(ARGV[2], pos, pos + 3)] = true end
@@ -46,7 +46,7 @@ end
 
 local function forgetSet(key)
   local numbers = redis.pcall('ZRANGE', key, 0, -1)
-  -- What is no set names none.
+  -- For a key of another type, this is an error without entries.
   for _, number in ipairs(numbers) do
     redis.call('DEL', key .. ':' .. number, key .. ':' .. number .. ':r')
   end
@@ -69,7 +69,7 @@ for i = 2, #KEYS do
 end
 if ARGV[5] ~= '' then
   for i = 8, #ARGV do redis.call('ZADD', KEYS[1], 'NX', 0, ARGV[i]) end
-  -- Keys of ours begin as this one does, whatever a client puts in front of them.
+  -- All keys share the beginning of this one, including a prefix that the client adds.
   local base, done = string.sub(KEYS[1], 1, -1 - #'plans'), {}
   local function once(forget, tag)
     if not done[tag] then forget(base .. tag .. ARGV[5]) end

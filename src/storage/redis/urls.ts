@@ -15,8 +15,8 @@ export function checkUrl(url: unknown): void {
   throw new SentinelError(
     'option.invalid',
     url === undefined
-      ? 'redis: no URL is given. Is the environment variable set?'
-      : 'redis: that is not a URL of a Redis. Write it as redis://user:password@host:6379, or rediss:// for TLS; in the password, percent-encode everything but letters and digits.',
+      ? 'redis: no URL was given. Is the environment variable set?'
+      : 'redis: that is not a Redis URL. Write it as redis://user:password@host:6379, or rediss:// for TLS; in the password, percent-encode everything but letters and digits.',
   )
 }
 

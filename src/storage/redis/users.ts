@@ -20,7 +20,7 @@ const AT_ONCE = 500
 
 const NOTE = scriptOf(`-- Adds to the counters of users.
 -- KEYS[1]    set of the users    KEYS[2..]  their hashes
--- ARGV       for each user: its text, when it was seen, how many counters; then the name and the number of each
+-- ARGV       for each user: its text, when it was seen, the number of counters; then the name and the amount of each
 local at = 1
 for i = 2, #KEYS do
   local subject, seen, counters = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
@@ -39,8 +39,8 @@ return 0
 
 const PATCH = scriptOf(`-- Merges into the data of a user.
 -- KEYS[1]    set of the users    KEYS[2]  hash of the user
--- ARGV[1]    its text    ARGV[2]  now, or -1    ARGV[3..]  for each field: its name, '=' and JSON, or '-' and nothing
--- result     the hash as it is then
+-- ARGV[1]    its text    ARGV[2]  now, or -1    ARGV[3..]  for each field: its name, then '=' and JSON, or '-' to delete it
+-- result     the hash afterwards
 local now = tonumber(ARGV[2])
 if now < 0 then
   local t = redis.call('TIME')
@@ -61,10 +61,10 @@ const READ = scriptOf(`-- KEYS[1]  hash of a user    result  the hash
 return redis.call('HGETALL', KEYS[1])
 `)
 
-const SCAN = scriptOf(`-- A page of users, in the order of their texts.
--- KEYS[1]  set of the users    KEYS[2]  what the names of hashes begin with
--- ARGV[1]  the last user of the page before, or nothing    ARGV[2]  how many
--- result   whether there are more, then users and their hashes, in turn
+const SCAN = scriptOf(`-- Reads a page of users, in the order of their texts.
+-- KEYS[1]  set of the users    KEYS[2]  prefix of the keys of hashes
+-- ARGV[1]  the last user of the previous page, or empty    ARGV[2]  size of the page
+-- result   whether there are more, then users and their hashes, alternating
 local most = tonumber(ARGV[2])
 local users = redis.call('ZRANGEBYLEX', KEYS[1], ARGV[1] == '' and '-' or '(' .. ARGV[1], '+', 'LIMIT', 0, most + 1)
 local out = {#users > most and 1 or 0}
@@ -75,8 +75,8 @@ end
 return out
 `)
 
-const ERASE = scriptOf(`-- Forgets a user.
--- KEYS[1]  set of the users    KEYS[2]  hash of the user    ARGV[1]  its text    result  whether there was one
+const ERASE = scriptOf(`-- Deletes a user.
+-- KEYS[1]  set of the users    KEYS[2]  hash of the user    ARGV[1]  its text    result  whether it existed
 redis.call('ZREM', KEYS[1], ARGV[1])
 return redis.call('DEL', KEYS[2])
 `)

@@ -26,7 +26,7 @@ end
  * another one when their values lapse.
  */
 
-const PUT = scriptOf(`-- Keeps a value.
+const PUT = scriptOf(`-- Stores a value.
 -- KEYS[1]  hash of the part    KEYS[2]  set of its keys    KEYS[3]  set of when they lapse
 -- ARGV[1]  now, or -1    ARGV[2]  key    ARGV[3]  when it lapses (0: never)    ARGV[4]  the value
 ${NOW}
@@ -52,7 +52,7 @@ return live(value) and value or false
 const TOUCH = scriptOf(`-- Moves the end of a value.
 -- KEYS[1]  hash of the part    KEYS[2]  set of its keys    KEYS[3]  set of when they lapse
 -- ARGV[1]  now, or -1    ARGV[2]  key    ARGV[3]  when it lapses (0: never)    ARGV[4]  the same as a double
--- result   whether there was one
+-- result   whether it existed
 ${NOW}
 local value = redis.call('HGET', KEYS[1], ARGV[2])
 if not live(value) then return 0 end
@@ -62,9 +62,9 @@ else redis.call('ZREM', KEYS[3], ARGV[2]) end
 return 1
 `)
 
-const REMOVE = scriptOf(`-- Takes a value away.
+const REMOVE = scriptOf(`-- Deletes a value.
 -- KEYS[1]  hash of the part    KEYS[2]  set of its keys    KEYS[3]  set of when they lapse
--- ARGV[1]  now, or -1    ARGV[2]  key    result  whether there was one
+-- ARGV[1]  now, or -1    ARGV[2]  key    result  whether it existed
 ${NOW}
 local there = live(redis.call('HGET', KEYS[1], ARGV[2]))
 redis.call('HDEL', KEYS[1], ARGV[2])
@@ -73,10 +73,10 @@ redis.call('ZREM', KEYS[3], ARGV[2])
 return there and 1 or 0
 `)
 
-const SCAN = scriptOf(`-- A page of the values of a part, in the order of their keys.
+const SCAN = scriptOf(`-- Reads a page of the values of a part, in the order of their keys.
 -- KEYS[1]  hash of the part    KEYS[2]  set of its keys
--- ARGV[1]  now, or -1    ARGV[2]  the last key of the page before, or nothing    ARGV[3]  how many
--- result   whether there are more, the last key looked at, then keys and values, in turn
+-- ARGV[1]  now, or -1    ARGV[2]  the last key of the previous page, or empty    ARGV[3]  size of the page
+-- result   whether there are more, the last key examined, then keys and values, alternating
 ${NOW}
 local most = tonumber(ARGV[3])
 local keys = redis.call('ZRANGEBYLEX', KEYS[2], ARGV[2] == '' and '-' or '(' .. ARGV[2], '+', 'LIMIT', 0, most + 1)

@@ -22,7 +22,7 @@ BEGIN
   RETURN 0;
 END $f$;
 
--- sections, tag -> its values; NULL if there are none.
+-- sections, tag -> its values; NULL if it has none.
 CREATE FUNCTION ${s}.section(sections int8[], tag int8) RETURNS int8[] LANGUAGE plpgsql IMMUTABLE AS $f$
 DECLARE
   p int4 := ${s}.section_at(sections, tag);
@@ -31,7 +31,7 @@ BEGIN
   RETURN sections[p + 3 : p + 2 + sections[p + 2]::int4];
 END $f$;
 
--- sections, tag, until, values (NULL: none), now -> sections with that one replaced, less those that have lapsed.
+-- sections, tag, until, values (NULL: none), now -> sections with that section replaced, without the lapsed ones.
 CREATE FUNCTION ${s}.with_section(sections int8[], tag int8, till int8, vals int8[], at int8) RETURNS int8[]
 LANGUAGE plpgsql IMMUTABLE AS $f$
 DECLARE
@@ -63,8 +63,8 @@ BEGIN
   RETURN true;
 END $f$;
 
--- A record of one layout, as another lays it out. What the other does not know goes into sections of its own, until the
--- record would have expired; a layout that is not known is not a record.
+-- Converts a record from one layout to another. Cells that the other layout does not have go into sections, until the
+-- record would have expired; a record of an unknown layout is ignored.
 CREATE FUNCTION ${s}.moved(was int4, state int8[], expires int8, target int4) RETURNS int8[]
 LANGUAGE plpgsql STABLE AS $f$
 DECLARE
@@ -110,7 +110,7 @@ BEGIN
   RETURN fixed || sections;
 END $f$;
 
--- Exact windows: runs of units charged at one time, oldest first, each as time << 17 | units.
+-- Exact windows: runs of units charged at the same time, oldest first, each as time << 17 | units.
 
 -- runs, n -> when the nth newest unit was charged; NULL if there are fewer.
 CREATE FUNCTION ${s}.log_nth(runs int8[], n int8) RETURNS int8 LANGUAGE plpgsql IMMUTABLE AS $f$
@@ -124,7 +124,7 @@ BEGIN
   RETURN NULL;
 END $f$;
 
--- runs, most, since -> units charged after a time, of the newest so many.
+-- runs, most, since -> units charged after since, among the newest most units.
 CREATE FUNCTION ${s}.log_used(runs int8[], most int8, since int8) RETURNS int8 LANGUAGE plpgsql IMMUTABLE AS $f$
 DECLARE
   seen int8 := 0;
@@ -136,12 +136,12 @@ BEGIN
   RETURN least(seen, most);
 END $f$;
 
--- runs, units, at, most -> runs with so many units more, and of all the newest so many.
+-- runs, units, at, most -> runs with these units added, cut to the newest most units.
 CREATE FUNCTION ${s}.log_add(runs int8[], units int8, at int8, most int8) RETURNS int8[]
 LANGUAGE plpgsql IMMUTABLE AS $f$
 DECLARE
   n int4 := coalesce(cardinality(runs), 0);
-  -- After the clock of another worker nothing is older than what is there.
+  -- The clock of another worker may be ahead: a new run is never older than the last one.
   now int8 := greatest(at, coalesce(runs[n] >> 17, at));
   seen int8 := 0;
   size int8;
@@ -163,7 +163,7 @@ BEGIN
   RETURN runs;
 END $f$;
 
--- runs, units, at -> runs less so many of the units charged at a time.
+-- runs, units, at -> runs without so many of the units charged at that time.
 CREATE FUNCTION ${s}.log_less(runs int8[], units int8, at int8) RETURNS int8[] LANGUAGE plpgsql IMMUTABLE AS $f$
 DECLARE
   kept int8[];
@@ -181,8 +181,8 @@ BEGIN
   RETURN kept;
 END $f$;
 
--- used in this span, used in the one before, room, length of a span, what of it the window covers -> how long until a
--- charge fits. All but times in thousandths; the caller has seen that it does not fit now.
+-- used in this span, used in the previous span, room, length of a span, the part of the previous one in the window -> how long until a
+-- charge fits. All but the times are in thousandths; the caller has checked that it does not fit now.
 CREATE FUNCTION ${s}.counters_wait(used int8, before int8, room int8, per int8, covered int8) RETURNS int8
 LANGUAGE plpgsql IMMUTABLE AS $f$
 DECLARE
@@ -191,7 +191,7 @@ DECLARE
   middle int8;
   fits boolean;
 BEGIN
-  -- Room only grows while nothing is charged: halve to the very millisecond.
+  -- Room only grows while nothing is charged, so a binary search finds the millisecond.
   WHILE high - low > 1 LOOP
     middle := (low + high) / 2;
     IF middle < covered THEN
@@ -204,9 +204,9 @@ BEGIN
   RETURN high;
 END $f$;
 
--- Claims on digests that need more than a time: entries token, until, lease until, serial, state | refuser << 3.
+-- Claims on digests that need more than an end: entries of token, until, lease until, serial, state | refuser << 3.
 
--- entries, token, now -> where its entry begins, if it has not lapsed; else 0.
+-- entries, token, now -> where the entry of the token begins; 0 if there is none or it has lapsed.
 CREATE FUNCTION ${s}.claim_at(entries int8[], token int8, now int8) RETURNS int4 LANGUAGE plpgsql IMMUTABLE AS $f$
 BEGIN
   FOR i IN 1 .. coalesce(cardinality(entries), 0) - 4 BY 5 LOOP
@@ -215,7 +215,7 @@ BEGIN
   RETURN 0;
 END $f$;
 
--- sections, tags of those held and of the list, token, now -> until, lease until, serial, state | refuser << 3, whether it is
+-- sections, tag of the claim held, tag of the list, token, now -> until, lease until, serial, state | refuser << 3, whether it is
 -- in the list; NULL if the token is free.
 CREATE FUNCTION ${s}.claim_in(sections int8[], held int8, list int8, token int8, now int8) RETURNS int8[]
 LANGUAGE plpgsql IMMUTABLE AS $f$
@@ -236,7 +236,7 @@ BEGIN
   RETURN NULL;
 END $f$;
 
--- entries, token, now -> entries less that of a token and those that have lapsed.
+-- entries, token, now -> entries without that of the token and the lapsed ones.
 CREATE FUNCTION ${s}.claims_less(entries int8[], token int8, now int8) RETURNS int8[]
 LANGUAGE plpgsql IMMUTABLE AS $f$
 DECLARE
@@ -248,7 +248,7 @@ BEGIN
   RETURN kept;
 END $f$;
 
--- entries -> when the last of them lapses.
+-- entries -> when the last entry lapses.
 CREATE FUNCTION ${s}.claims_until(entries int8[]) RETURNS int8 LANGUAGE plpgsql IMMUTABLE AS $f$
 DECLARE
   latest int8 := 0;
@@ -259,9 +259,9 @@ BEGIN
   RETURN latest;
 END $f$;
 
--- Numbers that are being handled: entries number, until, serial.
+-- Numbers whose updates are being handled: entries of number, until, serial.
 
--- entries, number -> until when it is; 0 if it is not there.
+-- entries, number -> its until; 0 if it has no entry.
 CREATE FUNCTION ${s}.running_until(entries int8[], number int8) RETURNS int8 LANGUAGE plpgsql IMMUTABLE AS $f$
 BEGIN
   FOR i IN 1 .. coalesce(cardinality(entries), 0) - 2 BY 3 LOOP
@@ -270,14 +270,14 @@ BEGIN
   RETURN 0;
 END $f$;
 
--- entries, number, now -> entries less that of a number; of many, less those that have lapsed.
+-- entries, number, now -> entries without that of the number; if there are many, also without the lapsed ones.
 CREATE FUNCTION ${s}.running_less(entries int8[], number int8, now int8) RETURNS int8[]
 LANGUAGE plpgsql IMMUTABLE AS $f$
 DECLARE
   n int4 := coalesce(cardinality(entries), 0);
   kept int8[];
 BEGIN
-  -- Whether a number is there at all is told quickly.
+  -- Whether a number has an entry at all is found quickly.
   IF n < 900 AND coalesce(array_position(entries, number), 0) = 0 THEN RETURN entries; END IF;
   FOR i IN 1 .. n - 2 BY 3 LOOP
     IF entries[i] <> number AND (n < 900 OR entries[i + 1] > now) THEN kept := kept || entries[i : i + 2]; END IF;
@@ -285,9 +285,9 @@ BEGIN
   RETURN kept;
 END $f$;
 
--- What follows a refusal. A penalty is violations, counted until, level, banned until, forgotten at, noticed until (NULL:
--- none yet); then the rule (bans NULL: there is none), how often to say so (0: never), whether the check itself refused,
--- and the time -> the penalty, and whether to say so.
+-- Updates the penalty after a refusal. A penalty is violations, counted until, level, banned until, forgotten at, noticed until (NULL:
+-- none yet); then the rule (bans NULL: no penalty), how often to send a notice (0: never), whether the check itself refused,
+-- and the time -> the penalty, and whether to send a notice.
 CREATE FUNCTION ${s}.punished(
   penalty int8[], after int8, within int8, bans int8[], every int8, violated boolean, now int8
 ) RETURNS int8[] LANGUAGE plpgsql IMMUTABLE AS $f$

@@ -6,14 +6,14 @@
  */
 export function settling(s: string): string {
   return `
--- A bot's own time, which never goes back: the server's clock, and by how much it was ever put back.
--- bot, whether it may be noted -> own time, clock.
+-- The time of a bot, which never goes back: the server's clock plus all that it was ever put back by.
+-- bot, whether to store the time -> time, clock.
 CREATE FUNCTION ${s}.time_of(p_bot int8, p_note boolean) RETURNS int8[] LANGUAGE plpgsql VOLATILE AS $f$
 DECLARE
   was ${s}.clocks;
   clock int8;
 BEGIN
-  -- First the row, then the clock: what others noted before is never ahead of it.
+  -- Reads the row before the clock, so that a time stored by another worker is never ahead of the clock.
   SELECT * INTO was FROM ${s}.clocks WHERE bot = p_bot;
   clock := floor(extract(epoch FROM clock_timestamp()) * 1000)::int8;
   IF was.bot IS NULL THEN
@@ -34,7 +34,7 @@ BEGIN
   RETURN ARRAY[clock + was.skew, clock];
 END $f$;
 
--- layout, state, tag -> where the cells of a slot begin in a record, whether fixed or in a section; 0 if nowhere.
+-- layout, state, tag -> where the cells of a slot begin in a record, fixed or in a section; 0 if it has none.
 CREATE FUNCTION ${s}.cells_at(layout int4, state int8[], tag int8) RETURNS int4 LANGUAGE plpgsql STABLE AS $f$
 DECLARE
   l ${s}.layouts;
@@ -56,15 +56,15 @@ CREATE FUNCTION ${s}.fixed_cells(layout int4) RETURNS int4 LANGUAGE sql STABLE A
   SELECT coalesce((SELECT sum(w)::int4 FROM unnest(l.widths) w), 0) FROM ${s}.layouts l WHERE l.id = layout
 $f$;
 
--- Ends admissions.
--- p_bot, p_now: the bot and its own time (-1: the server's), p_ops: ten numbers each, in the order of their locks
---   1 bucket:   1, space, subject, tag, ms, 2^-19 ms            less so long until full
+-- Settles admissions.
+-- p_bot, p_now: the bot and its time (-1: the server's), p_ops: operations of ten numbers each, in the order of their locks
+--   1 bucket:   1, space, subject, tag, ms, 2^-19 ms            shortens the time until it is full
 --   2 log:      2, space, subject, tag, units, charged at
 --   3 counters: 3, space, subject, tag, thousandths, charged at, per
 --   4 fixed:    4, space, subject, tag, thousandths, charged at, per
 --   5 claim:    5, space, subject, tag, token, serial, to       to: 1 held, 2 paid
 --   6 sequence: 6, slot, subject, chunk, number in it, serial, to, taken at, whether leased
--- -> how many changed something.
+-- -> how many operations changed something.
 CREATE FUNCTION ${s}.settle(p_bot int8, p_now int8, p_ops int8[]) RETURNS int4 LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $f$
 DECLARE
@@ -94,7 +94,7 @@ BEGIN
           CONTINUE WHEN r.state[p] = 0;
           r.state[p] := greatest(1, r.state[p] - ((p_ops[w + 5] << 19) + p_ops[w + 6]));
         WHEN 3 THEN
-          -- What is no longer in this span nor the one before counts no more.
+          -- Charges before the previous span no longer count.
           CONTINUE WHEN p_ops[w + 6] >= r.state[p] + p_ops[w + 7] OR p_ops[w + 6] < r.state[p] - p_ops[w + 7];
           IF p_ops[w + 6] >= r.state[p] THEN p := p + 1; ELSE p := p + 2; END IF;
           r.state[p] := greatest(0, r.state[p] - p_ops[w + 5]);
@@ -134,7 +134,7 @@ BEGIN
       n := ((p_ops[w + 5] & 3) * 2)::int4;
       st := (b >> n) & 3;
       IF st = 1 THEN
-        -- A bitmap knows no serials: who took it before this chunk was begun has no say.
+        -- A bitmap has no serials: a claim taken before this chunk was created does not settle this one.
         CONTINUE WHEN p_ops[w + 9] <> 0 OR c.created > p_ops[w + 8] OR p_ops[w + 7] = 1;
       ELSIF st = 3 THEN
         p := 0;
@@ -159,7 +159,7 @@ BEGIN
   RETURN done;
 END $f$;
 
--- Forgets a subject. p_names: the names of a slot's tags (NULL: everything), p_chunks: how the names of its claims begin.
+-- Forgets a subject. p_names: the names of a slot's tags (NULL: everything), p_chunks: what the names of its claims begin with.
 CREATE FUNCTION ${s}.forget(p_bot int8, p_subject int8, p_names text[], p_chunks text) RETURNS void
 LANGUAGE plpgsql VOLATILE AS $f$
 DECLARE
@@ -201,9 +201,9 @@ BEGIN
     WHERE starts_with(names.name, p_chunks) AND slot = names.id AND bot = p_bot AND subject = p_subject;
 END $f$;
 
--- Takes away what has lapsed, from so many pages of each table from a page on. One worker at a time does so.
--- p_now: NULL for the server's clock -> rows of records, chunks, marks and values taken away, and pages of the longest
--- table; NULL if another is at it.
+-- Deletes what has lapsed from p_pages pages of each table, beginning with page p_from. One worker at a time does so.
+-- p_now: NULL for the server's clock -> rows of records, chunks, marks and values deleted, and pages of the longest
+-- table; NULL if another worker is doing it.
 CREATE FUNCTION ${s}.sweep(p_now float8, p_from int8, p_pages int8) RETURNS int8[] LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $f$
 DECLARE
@@ -235,7 +235,7 @@ BEGIN
   RETURN gone || n;
 END $f$;
 
--- Drops the records of a bot that could not be read: spaces and subjects side by side, slots and subjects of chunks.
+-- Deletes the records of a bot that could not be read: pairs of space and subject, and pairs of slot and subject for chunks.
 CREATE FUNCTION ${s}.drop_records(p_bot int8, p_spaces int8[], p_subjects int8[], p_slots int8[], p_owners int8[])
 RETURNS int4 LANGUAGE sql VOLATILE AS $f$
   WITH gone AS (

@@ -6,17 +6,17 @@
  */
 export function tables(s: string): string {
   return `
--- What the numbers in records stand for: scopes of plans, and slots of checks. Never changed.
+-- The names behind the numbers in records: scopes of plans, and slots of checks. Never changed.
 CREATE TABLE ${s}.names (
   id int4 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   name text NOT NULL UNIQUE
 );
 
--- What this schema files texts under: a digest keyed by a secret of its own.
+-- Texts are stored under a digest that is keyed by a secret of this schema.
 CREATE TABLE ${s}.secrets (name text PRIMARY KEY, value text NOT NULL);
 INSERT INTO ${s}.secrets VALUES ('digest', gen_random_uuid()::text || gen_random_uuid()::text);
 
--- In which order the fixed cells of a record lie: by slot, its tag and how many cells it has.
+-- The order of the fixed cells of a record: for each slot, its tag and number of cells.
 CREATE TABLE ${s}.layouts (
   id int4 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   tags int8[] NOT NULL,
@@ -24,7 +24,7 @@ CREATE TABLE ${s}.layouts (
   UNIQUE (tags, widths)
 );
 
--- Functions made for plans, and when they were last asked for.
+-- Functions created for plans, and when they were last requested.
 CREATE TABLE ${s}.plans (
   function text PRIMARY KEY,
   plan text NOT NULL,
@@ -43,7 +43,7 @@ CREATE UNLOGGED TABLE ${s}.records (
   PRIMARY KEY (space, bot, subject)
 ) WITH (fillfactor = 40, autovacuum_vacuum_scale_factor = 0.1);
 
--- Claims on numbers that rise by one: two bits a number, 4,096 to a row.
+-- Claims on consecutive numbers: two bits a number, 4,096 to a row.
 CREATE UNLOGGED TABLE ${s}.chunks (
   slot int4 NOT NULL,
   bot int8 NOT NULL,
@@ -56,7 +56,7 @@ CREATE UNLOGGED TABLE ${s}.chunks (
   PRIMARY KEY (slot, bot, subject, number)
 ) WITH (fillfactor = 30);
 
--- The highest time seen by each bot, and by how much the clock was put back since.
+-- The highest time seen by each bot, and by how much the clock was put back in total.
 CREATE UNLOGGED TABLE ${s}.clocks (
   bot int8 PRIMARY KEY,
   high int8 NOT NULL,
@@ -72,7 +72,7 @@ CREATE TABLE ${s}.marks (
   until float8,
   reason text,
   value text,
-  -- The value, where it is a limit that can be counted.
+  -- The value, if it is a limit that can be counted.
   amount int8,
   per int8,
   burst int8,

@@ -18,7 +18,7 @@ local KEYS, ARGV, ENTRIES = KEYS, ARGV, ARGV[1]
 local GRACE, COUNT, LONG, FIRST = read('<I4I4B', ENTRIES)
 LONG = LONG == 1
 -- Records and marks as texts, by the number of their key; then records as tables, and bits of sequences; lists of costs and
--- limits by number, and below zero numbers as texts; keys and scopes of records to be written, in turn.
+-- limits by number, and under negative numbers cached texts of numbers; keys and scopes of records to be written, alternating.
 local S, R, Q, LISTS, DIRTY = nil, {}, {}, {}, {}
 local dirty, corrupt, LATEST, LONGWAY = 0, 0, 0, nil
 if COUNT < 1000 then S = call('MGET', unpack(KEYS, 1, 1 + COUNT))
@@ -29,12 +29,12 @@ else
     for i, s in ipairs(some) do S[from + i - 1] = s end
   end
 end
--- The time of a bot never goes back: what a step back of more than a second takes away is added to all that follows.
+-- The time of a bot never goes back: if the clock is put back by more than a second, the difference is added from then on.
 local t = call('TIME')
 local AT, high, offset = t[1] * 1000 + floor(t[2] / 1000), 0, 0
 if S[1] then
   if #S[1] == 16 then high, offset = read('<dd', S[1]) end
-  -- Of no sense: begun anew.
+  -- Invalid values: starts over.
   if not (high >= 0 and high < 281474976710656 and offset >= 0 and offset < 281474976710656) then
     high, offset, corrupt = 0, 0, 1
   end
@@ -79,7 +79,7 @@ local byte, rep, concat = string.byte, string.rep, table.concat
 local pcall, pairs, type, next = pcall, pairs, type, next
 local SIZES = {10, 18, 12, false, false, false, 18}
 
--- Without its marks nobody knows whether a subject is blocked, so nothing is decided about it.
+-- Without its marks it is unknown whether a subject is blocked, so nothing is decided about it.
 local function unreadable(k)
   corrupt = corrupt + 1
   error('UNREADABLE ' .. KEYS[k], 0)
@@ -101,8 +101,8 @@ local function touch(k, r, scope)
   DIRTY[dirty - 1], DIRTY[dirty] = k, scope
 end
 
--- For how long a record is kept that lapses in so many milliseconds: half a minute or a quarter longer, so that those
--- written often need not be told anew each time; in whole seconds or minutes, so that many have the same.
+-- How long to keep a record that lapses in so many milliseconds: half a minute or a quarter longer, so that the expiry of
+-- a record written often need not be set each time; in whole seconds or minutes, so that many records share one value.
 local function life(ms)
   local step = ms < 600000 and 1000 or 60000
   return floor((ms + max(30000, ms / 4)) / step + 1) * step
@@ -120,7 +120,7 @@ local function extras(s, pos)
   return x
 end
 
--- All parts of a record that another plan wrote. Whatever has cells lapses with the record.
+-- All parts of a record that another plan wrote. Parts with cells lapse with the record.
 local function parts(s, k, now)
   local count, x = byte(s, 1), {}
   local pos = 8 + count * 5
@@ -137,7 +137,7 @@ local function parts(s, k, now)
   return x
 end
 
--- Writes a record that has more than cells; lapses is when its cells do.
+-- Writes a record that has more than cells; lapses is when the cells lapse.
 local function saveAll(k, r, head, cells, lapses, now)
   local out, n = {head, '', cells}, 3
   if r[1] then

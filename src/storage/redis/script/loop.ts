@@ -280,7 +280,7 @@ export const SAVE_SEQUENCES = `for _, q in pairs(Q) do
       call('PEXPIRE', key, lives)
       call('PEXPIRE', key .. ':r', lives)
       if type(try('ZADD', index, q[1], number)) == 'table' then
-        -- Something else is there.
+        -- The key holds another type.
         corrupt = corrupt + 1
         call('DEL', index)
         call('ZADD', index, q[1], number)

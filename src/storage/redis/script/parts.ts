@@ -104,7 +104,7 @@ local function claimOf(r, tag, token)
   return nil
 end
 
--- 0 free, 1 held, 2 paid, 3 running, 4 refused; then until when, and by whom.
+-- 0 free, 1 held, 2 paid, 3 running, 4 refused; then until when, and which check refused.
 local function claimStanding(r, cell, tag, token, now)
   if cell > 0 and r[cell] == token and r[cell + 1] > now then
     local refuser = r[cell + 2]
@@ -127,7 +127,7 @@ local function claimBeside(r, tag, token, lapses, state, lease, serial, refuser,
     local other, until_ = read('<dI6', claims, from)
     if other ~= token and until_ > now then kept[#kept + 1] = sub(claims, from, from + 32) end
   end
-  -- Those taken first are given up.
+  -- The oldest claim is dropped.
   if #kept >= 1000 then table.remove(kept, 1) end
   kept[#kept + 1] = pack(CLAIM, token, lapses, state, lease, serial, refuser)
   x[tag] = {5, max(part[2], lapses), concat(kept)}
@@ -144,7 +144,7 @@ end
 local function claimSettle(r, tag, token, serial, to, now)
   local from, _, lapses, state, lease, owner, refuser = claimOf(r, tag, token)
   if not from or lapses <= now or state == 4 or state == 2 then return false end
-  -- A completion that comes late counts, unless somebody else is at it by then.
+  -- A late completion counts, unless another worker has taken the claim over.
   if state == 3 and lease <= now then
     if to ~= 1 then return false end
   elseif owner ~= serial then return false end
@@ -160,8 +160,8 @@ end
  * a subject.
  */
 export const SEQUENCES = `
--- [1] when it lapses, [2] when it was begun, [3] its words, [4] which of them changed, [5] whether it is to be
--- written, [6] whether it is new, [7] whether it has leases, [8] when it was to lapse before, [9] its key,
+-- [1] when it lapses, [2] when it was created, [3] its words, [4] which of them changed, [5] whether it is to be
+-- written, [6] whether it is new, [7] whether it has leases, [8] when it lapsed before this call, [9] its key,
 -- [10] its text.
 local function chunk(number)
   local key = KEYS[1 + COUNT + number]
@@ -210,7 +210,7 @@ local function chunkStanding(number, i, now)
   return 2, q[1]
 end
 
--- Writes to a key; in place of what is there if that is something else.
+-- Writes to a key, replacing it if it holds another type.
 local function surely(key, command, ...)
   local failure = try(command, key, ...)
   if type(failure) ~= 'table' then return end
@@ -239,12 +239,12 @@ local function chunkSettle(number, i, leased, serial, to, taken, now)
   if q[1] <= now then return end
   local state = stateOf(q, i)
   if state == 1 then
-    -- Who took from a chunk that is gone has no say over this one.
+    -- A claim taken from a previous chunk, which has lapsed, does not settle this one.
     if not leased and q[2] <= taken and to == 2 then setState(q, i, 3) end
     return
   end
   local running = state == 3 and try('HGET', q[9] .. ':r', i)
-  -- Released before.
+  -- Already released.
   if not running or #running ~= 16 then return end
   local lease, owner = read('<dd', running)
   if lease <= now then
@@ -269,8 +269,8 @@ local function bannedUntil(r, tag)
   return until_
 end
 
--- Applies what follows a refusal: whether to say so, and until when the subject is banned. A ban that begins is said, unless it is
--- shorter than notices are apart.
+-- Updates the penalty after a refusal; returns whether to send a notice, and until when the subject is banned. A new ban is
+-- announced, unless it is shorter than the time between notices.
 local function punish(r, tag, counts, after, within, bans, longest, every, now)
   local part = r[1] and r[1][tag]
   local violations, counted, level, banned, forget, noticed = 0, 0, 0, 0, 0, 0

@@ -90,14 +90,14 @@ function fieldsOf({ scopes, claims }: PlanLayout): Field[] {
 
 function header({ plan, scopes }: PlanLayout): string {
   return `-- Decides a chain of ${plan.checks.length} checks over ${scopes.length} scopes for a batch of questions, each by itself and in turn.
--- KEYS[1]      the bot's clock: the highest time seen, and what to add to it
--- KEYS[2..]    records and marks, which questions name by their number here; then bits of sequences, which they number from 1
--- ARGV[1]      milliseconds that a record outlives what it holds (4), how many records and marks there are (4), 1 where
---              questions are long, since they tell the time, bring limits of their own, or settle (1); then the
+-- KEYS[1]      the bot's clock: the highest time seen, and what to add to the server's time
+-- KEYS[2..]    records and marks, to which questions refer by their index here; then bits of sequences, numbered from 1
+-- ARGV[1]      milliseconds that a record outlives its content (4), the number of records and marks (4), 1 if
+--              questions are long because they contain the time or their own limits, or settle (1); then the
 --              questions, each of the same length: see decide()
--- ARGV[2..]    lists of costs and of limits, which questions name by number
--- result       the chain's own time, the clock's (8 each), how many records could not be read (4), then the answers: see
---              answer() and the loop; where some failed a list of that and of errors, each with the number of its question`
+-- ARGV[2..]    lists of costs and of limits, to which questions refer by number
+-- result       the bot's time and the clock's (8 each), how many records could not be read (4), then the answers: see
+--              answer() and the loop; if some failed, a list of that and of errors, each with the number of its question`
 }
 
 /** Everything that the fast path leaves out, in one function that creates the others when they are first needed. */
@@ -127,7 +127,7 @@ function longWay(layout: PlanLayout, names: Names, list: string, body: string, a
 end
 local function answerTo(pos)
   local peek, records = LONG and byte(ENTRIES, pos) == 1, R
-  -- A look writes on a copy.
+  -- A peek writes to a copy.
   if peek then
     flush()
     R = {}
@@ -213,7 +213,7 @@ function keysOf({ scopes }: PlanLayout): string {
 function answers(layout: PlanLayout, names: Names): string {
   const { format, values } = told(layout, names)
   return `-- by (1, signed; -1: admitted), cause and flags (1), refusals in shadow (4), claims taken and limits charged (4), wait,
--- the chain's own time, the clock's (8 each); then what is left of each limit (8), and limits in force (16).
+-- the bot's time, the clock's (8 each); then what is left of each limit (8), and limits in force (16).
 local function answer(by, flags, shadows, charged, wait, now, at, C, L${keysOf(layout)})
 ${declarations(layout, names, false)}
 ${lines(layout.limited.map((column) => leftOf(layout, column, names)))}
@@ -226,7 +226,7 @@ function decision(layout: PlanLayout, names: Names, list: string, body: string):
   const { format, values } = told(layout, names)
   const size = plan.checks.length
   return `-- A question: what to do (1), its costs (2), its serial (8); a long one: what to do (1), its costs and limits (2 each), its
--- serial, the chain's own time (below 0: the server's), the clock's (8 each), checks to settle (4), when they were charged
+-- serial, the time to decide by (negative: the server's), the clock's (8 each), checks to settle (4), when they were charged
 -- (8). Then numbers of keys (2) and tokens (8).
 local function listOf(number)
   local list = {read('<${'d'.repeat(size)}', ARGV[number])}
