@@ -31,7 +31,7 @@ describe('many of whom a storage misses more than is kept for it', () => {
     })
     expect((await guard.health()).storage.circuit?.dropped.marks).toBe(2000)
     await expect(guard[verb](many.slice(0, 5000))).rejects.toMatchObject({
-      message: expect.stringContaining('is written when the storage is back'),
+      message: expect.stringContaining('which writes it when the storage is back'),
     })
     await guard.close()
   })

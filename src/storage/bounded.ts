@@ -69,7 +69,7 @@ function inTime<T>(what: string, work: Promise<T>, timers: Timers): Promise<T> {
       reject(
         new SentinelError(
           'storage.failed',
-          `${what}: the storage did not answer within ${WITHIN} ms. If it is elsewhere let it say so, remote: true: then what is decided meanwhile is decided in memory.`,
+          `${what}: the storage did not answer within ${WITHIN} ms. If it is remote, let it say so by remote: true; then memory decides meanwhile.`,
         ),
       ),
     )

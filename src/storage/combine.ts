@@ -83,7 +83,7 @@ export function combine(options: CombineOptions): Storage {
   if (volatile.remote === true) {
     throw new SentinelError(
       'option.invalid',
-      'combine.volatile: it is elsewhere, and a copy of marks would be kept there. Pass memory(), or use that storage alone.',
+      'combine.volatile: it is remote, so the copy of the marks would be stored there. Pass memory(), or use that storage alone.',
     )
   }
   if (!Number.isInteger(maxSubjects) || maxSubjects < 1000) {
@@ -296,7 +296,7 @@ export class Combined implements Storage {
     await Promise.allSettled(readings)
     throw new SentinelError(
       'storage.overloaded',
-      'combine: marks change faster than they can be read, or maxSubjects is too small for so many at once.',
+      'combine: marks change faster than they can be read, or maxSubjects is too small.',
     )
   }
 }

@@ -44,7 +44,7 @@ export function archiveOf(
       if (missed.length === 0) return
       throw new SentinelError(
         'storage.unavailable',
-        `forget: of the storages of failover(), counted from 0, these did not answer and keep what they have: ${missed.join(', ')}. The others have forgotten it. Ask once more when health().storage.storages says that all are ok.`,
+        `forget: of the storages of failover(), counted from 0, these did not answer and keep their data: ${missed.join(', ')}. The others have deleted it. Call this again when health().storage.storages reports all as ok.`,
       )
     },
   }

@@ -22,6 +22,6 @@ export function cursorOf(next: string, storages: number): Cursor {
   if (from !== undefined && index < storages) return { index, from }
   throw new SentinelError(
     'value.invalid',
-    'scan: that is not a place to go on from. Pass the next of the page before, or nothing to begin anew.',
+    'scan: that is not a valid cursor. Pass next of the previous page, or nothing to start over.',
   )
 }

@@ -87,7 +87,7 @@ export class Member extends SupervisedStorage {
     const ticket = this.pending.begin(...touched)
     const missed = (): undefined => {
       if (this.pending.keep(ticket, writes()) !== undefined) return
-      const message = `failover: storage ${this.index} has missed more marks than are kept for it; some are not carried over.`
+      const message = `failover: storage ${this.index} has missed more marks than are kept for it; some are lost to it.`
       this.options.tell({
         is: 'failed',
         error: new SentinelError('storage.unavailable', message),
@@ -142,7 +142,7 @@ export class Member extends SupervisedStorage {
         return this.line.refuse(
           'settle',
           error,
-          ' Too many settlements wait for it already; this one is given up.',
+          ' Too many settlements wait for it already; this one is lost.',
         )
       },
     )
@@ -163,7 +163,7 @@ export class Member extends SupervisedStorage {
     // Catch up before deciding anything, so that blocks made through other storages hold here too.
     await this.flush()
     if (this.pending.size > 0)
-      throw new SentinelError('storage.failed', 'It does not take the marks it has missed.')
+      throw new SentinelError('storage.failed', 'It does not accept the marks that it has missed.')
   }
 
   protected override switched(): void {

@@ -105,7 +105,7 @@ class FailoverStorage implements Storage, Observable {
     if (!Array.isArray(storages) || storages.length < 2 || new Set(storages).size < storages.length) {
       throw new SentinelError(
         'option.invalid',
-        'failover: that needs two storages or more, each another: failover([first, second]).',
+        'failover: two or more different storages are needed: failover([first, second]).',
       )
     }
     const { clock = systemClock, timers = quietTimers } = options
@@ -198,7 +198,7 @@ class FailoverStorage implements Storage, Observable {
     this.conditions.clear()
     const behind = missed.findIndex((marks) => marks > 0)
     if (behind >= 0) {
-      const what = `close: storage ${behind} was never given ${missed[behind]} marks that it has missed`
+      const what = `close: storage ${behind} never received ${missed[behind]} marks that it had missed`
       throw new SentinelError('storage.unavailable', `${what}; the others have them.`)
     }
     closed.forEach((each, index) => {
@@ -294,7 +294,7 @@ class FailoverStorage implements Storage, Observable {
     if (from === undefined) return this.first(what, (member) => pageFrom(member), { patient: true })
     const { index, from: at } = cursorOf(from, this.members.length)
     const member = this.members[index] as Member
-    const also = ` The pages before are of storage ${index}, and no other can go on from them: begin anew to read another.`
+    const also = ` The previous pages came from storage ${index}, and no other can continue them. Start over to read from another.`
     return member.line.ask(
       () => pageFrom(member, at),
       (error) => member.line.refuse(what, error, also),

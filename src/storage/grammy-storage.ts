@@ -112,7 +112,7 @@ class MarksOnly extends GrammyStorage implements Storage {
     if (check !== undefined) {
       throw new SentinelError(
         'storage.unsupported',
-        `fromGrammyStorage: "${check.slot}" (${check.guard}) ${COUNTING.get(check.kind)}, which no storage adapter of grammY can do without losing some. Count in memory: combine({ durable: fromGrammyStorage(adapter) }).`,
+        `fromGrammyStorage: "${check.slot}" (${check.guard}) ${COUNTING.get(check.kind)}, which no storage adapter of grammY can do without losing counts. Count in memory: combine({ durable: fromGrammyStorage(adapter) }).`,
       )
     }
     this.combined ??= combine({ durable: this, clock: this.time }) as Combined

@@ -110,10 +110,10 @@ export function hybrid(
   const options = both ? third : second
   const { maxRefusals = 100_000, clock, timers = quietTimers } = options
   if (both && first.remote === true) {
-    throw refuse('hybrid.local', 'it is elsewhere. Pass memory(), and the storage that is elsewhere second')
+    throw refuse('hybrid.local', 'it is remote. Pass memory(), and the remote storage second')
   }
   if (remote.remote !== true) {
-    throw refuse('hybrid.remote', 'it answers in this process, so there is no trip to save. Use it alone')
+    throw refuse('hybrid.remote', 'it is local, so there is no round trip to save. Use it alone')
   }
   if (!Number.isInteger(maxRefusals) || maxRefusals < 1000) {
     throw refuse('hybrid.maxRefusals', `${shown(maxRefusals)} must be a whole number of 1,000 or more`)

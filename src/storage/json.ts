@@ -19,7 +19,7 @@ export function jsonText(value: unknown, what: string): string {
   if (text !== undefined && (text !== 'null' || value === null)) return text
   throw new SentinelError(
     'value.invalid',
-    `${what}: ${shown(value)} cannot be written as JSON. Keep plain objects, arrays, texts, numbers that are finite, booleans and null; no functions, bigints or circles.`,
+    `${what}: ${shown(value)} cannot be written as JSON. Store plain objects, arrays, texts, finite numbers, booleans and null; no functions, bigints or circular references.`,
     { cause },
   )
 }

@@ -42,6 +42,6 @@ function firstTimeout(given: Duration | undefined, timeout: Ms): Ms {
   if (first >= timeout) return first
   throw new SentinelError(
     'option.invalid',
-    `resilient.firstTimeout: ${first} ms is less than the timeout, which is ${timeout} ms. Pass as much or more.`,
+    `resilient.firstTimeout: ${first} ms is less than the timeout of ${timeout} ms. Pass at least that.`,
   )
 }

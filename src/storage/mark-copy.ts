@@ -148,6 +148,6 @@ function atOnce(result: MaybePromise<unknown>): void {
   if (!isPromise(result)) return
   throw new SentinelError(
     'option.invalid',
-    'combine.volatile: it answers with promises, so it is not in this process. Pass memory().',
+    'combine.volatile: it answers with promises, so it is not local. Pass memory().',
   )
 }

@@ -145,7 +145,7 @@ const MOST_PASSES = 3
  */
 export async function migrate(from: Storage, to: Storage, options: MigrateOptions = {}): Promise<Migration> {
   const { name = 'default', batch = BATCH } = options
-  if (from === to) throw wrong('from and to are one storage. Pass two.')
+  if (from === to) throw wrong('from and to are the same storage. Pass two.')
   if (!isName(name, 64)) throw wrong("name must be a text of 1 to 64 characters, such as 'default'.")
   if (!Number.isInteger(batch) || batch < 1 || batch > 1000) {
     throw wrong(`batch: ${shown(batch)} must be a whole number from 1 to 1,000.`)
@@ -154,7 +154,7 @@ export async function migrate(from: Storage, to: Storage, options: MigrateOption
   if (contents === undefined) {
     throw new SentinelError(
       'storage.unsupported',
-      "migrate.from: it cannot tell what it keeps (it has no archive). Name it: contents: { bots: [{ id: 42, marks: ['blocked'], users: true }], spaces: ['session'] }.",
+      "migrate.from: it cannot list its contents (it has no archive). Name them: contents: { bots: [{ id: 42, marks: ['blocked'], users: true }], spaces: ['session'] }.",
     )
   }
   const checkpoint = await Checkpoint.read(to, name, options.resume !== false)
@@ -186,7 +186,7 @@ class Mover {
     if (completed !== undefined && resume && !again) {
       throw new SentinelError(
         'migrate.refused',
-        `migrate: this was completed at ${new Date(completed).toISOString()}. To compare once more and copy what differs, which replaces what the target has changed since: again: true (--again).`,
+        `migrate: this was completed at ${new Date(completed).toISOString()}. To compare again and copy differences, overwriting what the target has changed since, pass again: true (--again).`,
       )
     }
     if (!found) await this.refuseFull()
@@ -212,7 +212,7 @@ class Mover {
         if (items.length === 0) continue
         throw new SentinelError(
           'migrate.refused',
-          `migrate.to: it has ${step.name} already. Move into an empty one (another prefix or schema will do), or say merge: true (--merge) to replace what is there.`,
+          `migrate.to: it already has ${step.name}. Move into an empty storage (another prefix or schema will do), or pass merge: true (--merge) to overwrite them.`,
         )
       }
     }
@@ -330,7 +330,7 @@ class Mover {
 
   private refuseAborted(): void {
     if (this.options.signal?.aborted !== true) return
-    throw new SentinelError('migrate.refused', 'migrate: ended as asked. Run it again to go on where it was.')
+    throw new SentinelError('migrate.refused', 'migrate: stopped on request. Run it again to resume.')
   }
 
   private get total(): number {

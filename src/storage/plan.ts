@@ -11,18 +11,18 @@ export function checkPlan(plan: Plan): void {
   if (plan.checks.length > MOST_CHECKS) {
     throw new SentinelError(
       'plan.invalid',
-      `plan: ${plan.checks.length} checks in one chain, but ${MOST_CHECKS} is the most. Split it in two with compose().`,
+      `plan: ${plan.checks.length} checks in one chain, but at most ${MOST_CHECKS} are allowed. Split it with compose().`,
     )
   }
   if (new Set(plan.scopes).size < plan.scopes.length) {
-    throw new SentinelError('plan.invalid', 'plan: two scopes share a name. Give each a name of its own.')
+    throw new SentinelError('plan.invalid', 'plan: two scopes share a name. Give each its own name.')
   }
   const slots = new Set<string>()
   for (const check of plan.checks) {
     if (slots.has(check.slot)) {
       throw new SentinelError(
         'limit.duplicate',
-        `plan: two checks share the slot "${check.slot}", so they would share their state. Give each a name of its own.`,
+        `plan: two checks share the slot "${check.slot}", so they would share their state. Give each its own name.`,
       )
     }
     slots.add(check.slot)
@@ -68,23 +68,24 @@ function problemOf(check: Check, scopes: number): string | undefined {
   if (check.unless !== undefined) subjects.push(check.unless.subject)
   for (const variant of variantsOf(check)) subjects.push(variant.subject)
   if (isLimited(check) && !limitsOf(check).every(isSoundLimit)) {
-    return `has a limit that cannot be counted: amount and burst are whole numbers from 1 to ${MOST_AMOUNT}, per is from 1 ms to 366 days`
+    return `has an invalid limit: amount and burst must be whole numbers from 1 to ${MOST_AMOUNT}, per from 1 ms to 366 days`
   }
   if (check.kind === 'claim') {
-    if (!(check.holdFor >= 1)) return 'holds its claims for no time: holdFor is 1 ms or more'
-    if (check.lease !== undefined && !(check.lease >= 1)) return 'has a lease of no time: it is 1 ms or more'
+    if (!(check.holdFor >= 1)) return 'holds its claims for no time: holdFor must be 1 ms or more'
+    if (check.lease !== undefined && !(check.lease >= 1))
+      return 'has a lease of no time: it must be 1 ms or more'
     if (check.tokens === 'sequence' && check.whenHeld === 'waive') {
       return 'waives on a sequence: only claims on digests may waive'
     }
   }
   const { penalty, noticeEvery = 1 } = check.onRefusal ?? {}
-  if (!(noticeEvery >= 1)) return 'says its notice every 0 ms: noticeEvery is 1 ms or more'
+  if (!(noticeEvery >= 1)) return 'sends a notice every 0 ms: noticeEvery must be 1 ms or more'
   if (penalty !== undefined) {
     const { after, within, bans } = penalty
     if (!(after >= 1 && within >= 1))
-      return 'has a penalty after nothing: after is 1 or more, within 1 ms or more'
+      return 'has a penalty for nothing: after must be 1 or more, within 1 ms or more'
     if (bans.length === 0 || !bans.every((ban) => ban >= 1 && ban <= MOST_PER)) {
-      return 'has a penalty that bans for no time: bans are from 1 ms to 366 days'
+      return 'has a penalty with invalid bans: each must last from 1 ms to 366 days'
     }
   }
   const unknown = subjects.find((subject) => !Number.isInteger(subject) || subject < 0 || subject >= scopes)

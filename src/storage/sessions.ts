@@ -92,7 +92,10 @@ export function sessionsOver<T>(
 function spanOf(ttl: Duration, what: string): number {
   const span = parseDuration(ttl, what)
   if (span > 0) return span
-  throw new SentinelError('option.invalid', `${what}: 0 keeps nothing. Pass a span such as '30d'.`)
+  throw new SentinelError(
+    'option.invalid',
+    `${what}: with 0, nothing would be kept. Pass a duration such as '30d'.`,
+  )
 }
 
 class ValueSessions<T> implements SessionStorage<T> {

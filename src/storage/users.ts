@@ -115,7 +115,7 @@ export function checkActivity(activity: readonly UserActivity[]): void {
   for (const { at, counts = {} } of activity) {
     if (!Number.isFinite(at)) throw invalid(`${shown(at)} is not a time; pass milliseconds since 1970`)
     for (const [name, count] of Object.entries(counts)) {
-      if (!isName(name, 64)) throw invalid('a count has no name; give it one of 1 to 64 characters')
+      if (!isName(name, 64)) throw invalid('the name of a count must have 1 to 64 characters')
       if (!Number.isFinite(count)) throw invalid(`count "${name}" is ${shown(count)}, which is not a number`)
     }
   }
@@ -158,11 +158,11 @@ export function patchTexts(data: Readonly<Record<string, unknown>>): Map<string,
   }
   const texts = new Map<string, string | null>()
   for (const [name, value] of Object.entries(data)) {
-    if (!isName(name, 512)) throw invalid('a field of data has no name; give it one of 1 to 512 characters')
+    if (!isName(name, 512)) throw invalid('the name of a field of data must have 1 to 512 characters')
     if (value === undefined) continue
     texts.set(name, value === null ? null : jsonText(value, `users.data.${name}`))
     if (isExact(value)) continue
-    throw invalid(`data.${name} holds a number that is not finite, for which JSON has no form; leave it out`)
+    throw invalid(`data.${name} holds a number that is not finite, which JSON cannot represent; leave it out`)
   }
   return texts
 }

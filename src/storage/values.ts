@@ -103,7 +103,7 @@ export function checkSpace(space: string): void {
   if (isName(space, 64)) return
   throw new SentinelError(
     'value.invalid',
-    `values: ${shown(space)} is not a valid space. Name it with 1 to 64 characters, such as 'settings', without NUL.`,
+    `values: ${shown(space)} is not a valid space. Use 1 to 64 characters without NUL, such as 'settings'.`,
   )
 }
 

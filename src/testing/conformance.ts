@@ -122,8 +122,8 @@ export function storageConformance<Place = undefined>(trial: StorageOnTrial<Plac
   const random = (workers: number): ConformanceCase => ({
     name:
       workers === 1
-        ? 'over random plans and schedules it decides as the plain model does'
-        : 'over random plans and schedules two workers that take turns decide as one',
+        ? 'with random plans and schedules it decides like the reference model'
+        : 'with random plans and schedules two workers taking turns decide like one',
     timeout,
     run: () => playSchedules(trial, schedules, workers),
   })
@@ -171,6 +171,6 @@ async function inPlace<Place>(
 }
 
 async function fastCheck(): Promise<typeof import('fast-check').default> {
-  const what = 'storageConformance: random schedules take fast-check, or schedules: 0, and'
+  const what = 'storageConformance: random schedules (schedules: 0 turns them off)'
   return (await peer(what, 'fast-check', () => import('fast-check'))).default
 }

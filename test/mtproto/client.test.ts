@@ -263,7 +263,7 @@ describe('a session in a storage', () => {
       if (key.startsWith('auth:')) await storage.values.put('mtproto.main', key, value)
     await expect(client({ storage, encryptionKeys: [KEY] }).connect()).rejects.toMatchObject({
       code: 'mtproto.session',
-      message: expect.stringContaining('not sealed'),
+      message: expect.stringContaining('not encrypted'),
     })
     // The way over that the error tells.
     const open = client({ storage: theirs, name: 'open' })

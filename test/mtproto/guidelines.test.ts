@@ -53,7 +53,7 @@ describe('an exchange of a key ends with the connection', () => {
       'another nonce of the server inside of the third step',
       wrong(/^mt_client/, { server_nonce: randomBytes(16) }),
     ],
-    ['no whole blocks', wrong(/^mt_set/, { encrypted_data: randomBytes(100) })],
+    ['incomplete blocks', wrong(/^mt_set/, { encrypted_data: randomBytes(100) })],
     ['what has another digest', wrong(/^mt_set/, { encrypted_data: randomBytes(320) })],
     ['a half of 0', wrong(/^mt_client/, { g_b: half(0n) })],
     ['a half of 1', wrong(/^mt_client/, { g_b: half(1n) })],

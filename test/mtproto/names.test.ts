@@ -73,7 +73,7 @@ describe('a name', () => {
     expect(next.counts().names).toEqual({ asked: 2, left: 0 })
     await expect(next.resolve('carol')).rejects.toMatchObject({
       code: 'mtproto.flood',
-      message: expect.stringMatching(/2 names were asked for within a day.*again in 24 h/),
+      message: expect.stringMatching(/2 names were looked up within a day.*again in 24 h/),
     })
     expect(await next.resolve('alice')).toBe(alice.id)
     expect(asked()).toBe(2)
@@ -203,7 +203,7 @@ describe('who may call what', () => {
     })
     face.fail('contacts.resolveUsername', 400, 'BOT_METHOD_INVALID')
     await expect(client().resolve('someone')).rejects.toMatchObject({
-      hint: expect.stringMatching(/Bots could do this so far/),
+      hint: expect.stringMatching(/Bots could call this so far/),
     })
     expect(() => client({ permissions: { 'messages.search': 'nobody' as never } })).toThrow(/permissions/)
   })
@@ -225,7 +225,7 @@ describe('a number', () => {
 
   test('of somebody that the account has not met is refused by the method that was asked, with what helps', async () => {
     const watcher = client()
-    const hint = expect.stringContaining('whom it has met')
+    const hint = expect.stringContaining('only users it has met')
     await expect(watcher.dossier(NOBODY)).rejects.toMatchObject({ method: 'users.getUsers', hint })
     const places = [
       watcher.fullChat(NOWHERE),

@@ -49,7 +49,7 @@ test('one FLOOD_WAIT after a restart loses nothing that was missed, though other
   )
   // Once for as long as it lasts, not for each channel.
   expect(told).toContainEqual(
-    expect.objectContaining({ code: 'mtproto.flood', message: expect.stringContaining('asked for again') }),
+    expect.objectContaining({ code: 'mtproto.flood', message: expect.stringContaining('requested again') }),
   )
   expect(told.length).toBeLessThan(10)
   await second.close()

@@ -177,7 +177,7 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
     }
     const { values } = await storage()
     await values.put(`mtproto.${own}`, 'auth:4', await values.get(`mtproto.${own}`, 'auth:2'))
-    await expect((await session()).authKeys.get(4)).rejects.toThrow(/not what was sealed/)
+    await expect((await session()).authKeys.get(4)).rejects.toThrow(/not those that were encrypted/)
   })
 
   test('are sealed anew with another key, and say which one is missing', async () => {
@@ -186,9 +186,9 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
     const wrong = await session([OTHER])
     await expect(wrong.authKeys.get(2)).rejects.toMatchObject({
       code: 'mtproto.session',
-      message: expect.stringMatching(/sealed with the key known as [0-9a-f]{8}, and there are [0-9a-f]{8}/),
+      message: expect.stringMatching(/encrypted with key [0-9a-f]{8}, but these were given: [0-9a-f]{8}/),
     })
-    await expect((await session([])).authKeys.get(2)).rejects.toThrow(/there is none/)
+    await expect((await session([])).authKeys.get(2)).rejects.toThrow(/no key was given/)
     const both = await session([OTHER, KEY])
     expect(await both.reseal()).toBe(1)
     expect(await both.reseal()).toBe(0)
@@ -202,7 +202,7 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
     const sealed = await session()
     const refusal = {
       code: 'mtproto.session',
-      message: expect.stringMatching(/auth was not sealed.*importSession/),
+      message: expect.stringMatching(/auth are not encrypted.*importSession/),
     }
     await expect(sealed.authKeys.get(2)).rejects.toMatchObject(refusal)
     await expect(sealed.reseal()).rejects.toMatchObject(refusal)

@@ -16,7 +16,7 @@ const entries = PEOPLE.map((id) => ({ key: userKey(id), mark: BLOCKED }))
 describe('over Postgres', () => {
   useSchemas('bulk')
 
-  test('a hundred marks take a few statements, so that decisions find a connection', async () => {
+  test('reading a hundred marks takes few statements, so that decisions still get a connection', async () => {
     const pool = new Pool({ connectionString: url, max: 6 })
     let statements = 0
     pool.on('connect', (client) => {
@@ -40,7 +40,7 @@ describe('over Postgres', () => {
     }
   })
 
-  test('a read that the server refuses fails alone', async () => {
+  test('a read that the server refuses does not fail others', async () => {
     const { marks } = open()
     await marks.put(BOT, 'blocked', entries)
     const [bad, good] = await Promise.allSettled([

@@ -84,7 +84,7 @@ async function judged(judge: Judge, key = ALICE): Promise<number> {
 const blocked: Mark = { since: 1 }
 
 describe('a combined storage', () => {
-  test('reads the marks of a subject once, and answers at once from then on', async () => {
+  test('reads the marks of a subject once, and answers synchronously from then on', async () => {
     const { held, inner, reads } = shared()
     await inner.marks.put(42, 'blocked', [{ key: ALICE, mark: blocked }])
     const judge = await combine({ durable: held, clock }).prepare(plan)
@@ -96,14 +96,14 @@ describe('a combined storage', () => {
     expect(reads()).toBe(2)
   })
 
-  test('asks nothing for plans that look at no marks', async () => {
+  test('reads nothing for plans without marks', async () => {
     const { held, reads } = shared()
     const judge = await combine({ durable: held, clock }).prepare({ ...plan, checks: plan.checks.slice(1) })
     expect(judge.evaluate({ ...askOf(ALICE), costs: [1] }, now)).toMatchObject({ refusedBy: -1 })
     expect(reads()).toBe(0)
   })
 
-  test('sees within the time of refresh what another process changed, even where nobody tells', async () => {
+  test('sees changes of another process within the refresh time, even without being notified', async () => {
     const { held, inner } = shared()
     const judge = await combine({ durable: held, refresh: '10s', clock }).prepare(plan)
     expect(await judged(judge)).toBe(-1)
@@ -121,7 +121,7 @@ describe('a combined storage', () => {
     expect(await judged(judge)).toBe(0)
   })
 
-  test('sees at once what another process changed, where that is told', async () => {
+  test('sees changes of another process at once if it is notified', async () => {
     const { held, inner } = shared()
     let tell = (_: StorageChange): void => undefined
     const watch = (listener: (change: StorageChange) => void) => {
@@ -137,7 +137,7 @@ describe('a combined storage', () => {
     expect(await judged(judge, BOB)).toBe(0)
   })
 
-  test('reads again what was changed while it was read', async () => {
+  test('reads marks again that changed while they were read', async () => {
     const { held, close } = shared()
     const storage = combine({ durable: held, clock })
     const judge = await storage.prepare(plan)
@@ -150,7 +150,7 @@ describe('a combined storage', () => {
     expect((await decision).refusedBy).toBe(0)
   })
 
-  test('rejects where marks cannot be read, and reads them when they can', async () => {
+  test('rejects if marks cannot be read, and reads them once they can be', async () => {
     const { held, fail } = shared()
     const judge = await combine({ durable: held, clock }).prepare(plan)
     fail(new Error('away'))
@@ -164,7 +164,7 @@ describe('a combined storage', () => {
     expect(await judged(judge)).toBe(-1)
   })
 
-  test('reads the marks that were written though the writing failed', async () => {
+  test('reads marks again whose write failed but took effect', async () => {
     const { held, inner } = shared()
     const marks = {
       ...held.marks,
@@ -181,7 +181,7 @@ describe('a combined storage', () => {
     expect(await judged(judge)).toBe(0)
   })
 
-  test('remembers so many subjects and no more, and still never lets a blocked one pass', async () => {
+  test('remembers a bounded number of subjects, and still never admits a blocked one', async () => {
     const { held, inner, reads } = shared()
     const volatile = memory({ clock })
     const everybody = Array.from({ length: 3000 }, (_, index) => userKey(index + 1))
@@ -207,7 +207,7 @@ describe('a combined storage', () => {
     )
   })
 
-  test('decides for more at once than it remembers, and forgets them afterwards', async () => {
+  test('decides for more subjects at once than it remembers, and forgets them afterwards', async () => {
     const { held, inner, close } = shared()
     const volatile = memory({ clock })
     const crowd = Array.from({ length: 3000 }, (_, index) => userKey(index + 1))
@@ -227,7 +227,7 @@ describe('a combined storage', () => {
     expect((await volatile.marks.scan(42, 'blocked')).entries).toEqual([])
   })
 
-  test('keeps the marks it copied from whoever watches, and tells of resets', async () => {
+  test('does not report the marks it copies to watchers, but reports resets', async () => {
     const { held, inner } = shared()
     await inner.marks.put(42, 'blocked', [{ key: ALICE, mark: blocked }])
     const storage = combine({ durable: held, clock })
@@ -242,10 +242,8 @@ describe('a combined storage', () => {
     expect(told).toHaveLength(1)
   })
 
-  test('takes only what is in this process to count in', async () => {
-    expect(() => combine({ durable: memory(), volatile: later() })).toThrow(
-      /combine\.volatile: it is elsewhere/,
-    )
+  test('accepts only a local storage for counting', async () => {
+    expect(() => combine({ durable: memory(), volatile: later() })).toThrow(/combine\.volatile: it is remote/)
     const { remote: _, ...slow } = later()
     const judge = await combine({ durable: memory(), volatile: slow, clock }).prepare(plan)
     await expect((async () => judge.evaluate(askOf(ALICE), now))()).resolves.toMatchObject({ refusedBy: -1 })
@@ -260,7 +258,7 @@ describe('a combined storage', () => {
     expect(() => combine({ durable: memory(), refresh: 'soon' as '1s' })).toThrow(/combine\.refresh/)
   })
 
-  test('meets the durable storage once, when the first plan is prepared that looks at marks', async () => {
+  test('connects to the durable storage once, when the first plan with marks is prepared', async () => {
     const { held } = shared()
     let answer: (() => void) | undefined
     let away = true
@@ -290,7 +288,7 @@ describe('a combined storage', () => {
     expect(met).toBe(2)
   })
 
-  test('asks again to be told of changes when that failed', async () => {
+  test('watches for changes again if that failed', async () => {
     const { held } = shared()
     let attempts = 0
     const watch = async () => {

@@ -61,7 +61,7 @@ function stood() {
   }
 }
 
-test('in a process that stood still, answers are read before anybody is given up', async () => {
+test('after a pause of the process, answers are read before any call times out', async () => {
   const { deadlines, set, armed, fire } = stood()
   let answer: (value: string) => void = () => undefined
   const asked = new Promise<string>((done) => {
@@ -80,7 +80,7 @@ test('in a process that stood still, answers are read before anybody is given up
   expect(told).toEqual(['answered'])
 })
 
-test('but no longer than one turn', async () => {
+test('after a pause of the process, calls wait for one turn at most', async () => {
   const { deadlines, set, fire } = stood()
   const waiting = inTime(new Promise<string>(() => undefined), deadlines, {
     failed: (error) => (error as Error).message,
@@ -92,7 +92,7 @@ test('but no longer than one turn', async () => {
   expect(await waiting).toBe('no answer within 250 ms')
 })
 
-test('a clock that is put back makes nobody wait for longer than the span', () => {
+test('putting the clock back does not extend a timeout', () => {
   const { deadlines, set, armed, fire } = stood()
   const expired: number[] = []
   set(10_000)
@@ -107,7 +107,7 @@ test('a clock that is put back makes nobody wait for longer than the span', () =
   expect(expired).toEqual([1])
 })
 
-test('what is met anywhere in the line leaves the others in their order', () => {
+test('removing any entry keeps the others in order', () => {
   const { deadlines, set, fire, armed } = stood()
   const expired: number[] = []
   const all = Array.from({ length: 6 }, (_, i) => new Noted(() => expired.push(i)))
@@ -124,7 +124,7 @@ test('what is met anywhere in the line leaves the others in their order', () => 
   expect([deadlines.size, armed()]).toEqual([0, undefined])
 })
 
-test('an answer after the deadline is told apart, an error after it is nobody’s', async () => {
+test('an answer after the deadline is reported as late, an error after it is ignored', async () => {
   const { deadlines, set, fire } = stood()
   const late: string[] = []
   const settlers: { done: (value: string) => void; fail: (error: unknown) => void }[] = []

@@ -29,7 +29,7 @@ function stand() {
 
 const mark = { since: 0 }
 
-test('what is asked before the protection is there is done in its order when it is', async () => {
+test('calls made before the protection is loaded are made in order afterwards', async () => {
   const { storage, loads, arrive } = stand()
   expect(loads()).toBe(0)
   const judging = storage.prepare(planOf(bucket(1)))
@@ -59,7 +59,7 @@ test('what is asked before the protection is there is done in its order when it 
   await storage.close()
 })
 
-test('what is begun when it is there is begun at once', async () => {
+test('calls made after it is loaded are made at once', async () => {
   const { storage, remote, arrive } = stand()
   const judging = storage.prepare(planOf(bucket(1)))
   arrive()
@@ -70,7 +70,7 @@ test('what is begun when it is there is begun at once', async () => {
   await storage.release()
 })
 
-test('listeners of before are told of what happens after, unless they were taken away', async () => {
+test('listeners added before loading are called afterwards, unless they were removed', async () => {
   const { storage, remote, arrive } = stand()
   const told: string[] = []
   storage.observe(({ is }) => told.push(is))
@@ -84,7 +84,7 @@ test('listeners of before are told of what happens after, unless they were taken
   await storage.release()
 })
 
-test('a protection that cannot be loaded is told to all who wait, and loaded for the next', async () => {
+test('if the protection cannot be loaded, all waiting calls reject, and the next call loads it again', async () => {
   const { storage, loads, arrive } = stand()
   const [judging, put] = [
     storage.prepare(planOf(bucket(1))),
@@ -101,7 +101,7 @@ test('a protection that cannot be loaded is told to all who wait, and loaded for
   await storage.release()
 })
 
-test('a plan that is wrong is refused at once, and nothing is loaded for what was never used', async () => {
+test('an invalid plan is refused at once, and nothing is loaded for a storage that was never used', async () => {
   const { storage, loads } = stand()
   expect(() => storage.prepare(planOf(bucket(-1)))).toThrow(expect.objectContaining({ code: 'plan.invalid' }))
   await storage.release()

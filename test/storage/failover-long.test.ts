@@ -52,7 +52,7 @@ describe.each(scans)('a scan of %s', (_, read) => {
     return next === undefined ? keys : [...keys, ...(await rest(storage, next))]
   }
 
-  test('whose storage goes away is not gone on with in another, which knows no cursor of it', async () => {
+  test('whose storage goes down does not continue in another, which cannot use its cursor', async () => {
     const { first, storage, judgeOf, pass } = pair()
     await fill(storage)
     await settled()
@@ -61,7 +61,7 @@ describe.each(scans)('a scan of %s', (_, read) => {
     await goDown(first, await judgeOf(blocked))
     await expect(read(storage, page.next)).rejects.toMatchObject({
       code: 'storage.unavailable',
-      message: expect.stringContaining('begin anew'),
+      message: expect.stringContaining('Start over'),
     })
     // From the beginning the other one has all of it, page by page, even when the first is back meanwhile.
     const other = await read(storage)
@@ -73,12 +73,12 @@ describe.each(scans)('a scan of %s', (_, read) => {
     expect(new Set([...page.keys, ...(await rest(storage, page.next))]).size).toBe(30)
   })
 
-  test.each(['', 'x', '2 5', '-1 5', '0'])('does not go on from %j', async (from) => {
+  test.each(['', 'x', '2 5', '-1 5', '0'])('does not continue from %j', async (from) => {
     const { storage } = pair()
     await expect(read(storage, from)).rejects.toMatchObject({ code: 'value.invalid' })
   })
 
-  test('takes a storage for slow, not for down, whose pages take longer than a decision may', async () => {
+  test('whose pages take longer than a decision may does not count as down', async () => {
     const { first, second, storage, pass } = pair()
     await fill(storage)
     await settled()
@@ -92,7 +92,7 @@ describe.each(scans)('a scan of %s', (_, read) => {
   })
 })
 
-test('a write that takes longer than a decision may is written once to each, and moves nothing', async () => {
+test('a write that takes longer than a decision may is written once to each storage, and causes no switch', async () => {
   const { first, second, storage, pass } = pair()
   first.delay = 150
   const told: string[] = []
@@ -111,7 +111,7 @@ test('a write that takes longer than a decision may is written once to each, and
   expect(first.asked.filter((what) => what === 'users.note')).toHaveLength(30)
 })
 
-test('what is added is not added once more where the answer was lost, and what is set is', async () => {
+test('after a lost answer, additions are not repeated, but assignments are', async () => {
   const { first, second, storage, pass } = pair()
   first.fault = 'loses'
   const writing = [

@@ -27,7 +27,7 @@ async function contentsOf({ marks, values, users }: Storage, key = ALICE): Promi
 describe.each(Object.keys(write))('%s', (kind) => {
   const asked = write[kind] as (storage: Storage, on: boolean) => unknown
 
-  test('that were taken away at once are gone from a slow second, too', async () => {
+  test('that were removed at once are gone from a slow second storage, too', async () => {
     const { second, storage, pass } = pair({}, 5)
     second.delay = 50
     await asked(storage, true)
@@ -38,7 +38,7 @@ describe.each(Object.keys(write))('%s', (kind) => {
     expect(await contentsOf(second.kept)).toEqual([undefined, undefined, undefined])
   })
 
-  test('that are still being written to the second when the first fails stay behind what comes after', async () => {
+  test('that are being written to the second storage when the first fails come before later ones', async () => {
     const { first, second, storage, judgeOf, pass, done } = pair({}, 5)
     second.delay = 50
     await asked(storage, true)
@@ -49,7 +49,7 @@ describe.each(Object.keys(write))('%s', (kind) => {
     expect(await contentsOf(second.kept)).toEqual([undefined, undefined, undefined])
   })
 
-  test('of one thing that never get an answer keep others of it waiting for no longer than a time-out', async () => {
+  test('to one key that get no answer delay others to that key for one timeout at most', async () => {
     const { second, storage, pass } = pair({}, 5)
     second.fault = 'loses'
     await asked(storage, true)
@@ -62,7 +62,7 @@ describe.each(Object.keys(write))('%s', (kind) => {
     expect(await contentsOf(second.kept)).toEqual([undefined, undefined, undefined])
   })
 
-  test('that wait when it is closed are written first', async () => {
+  test('that wait when the storage is closed are written first', async () => {
     const { second, storage, done } = pair({}, 5)
     second.delay = 50
     await asked(storage, true)
@@ -73,7 +73,7 @@ describe.each(Object.keys(write))('%s', (kind) => {
   })
 })
 
-test('others do not wait', async () => {
+test('writes to other keys do not wait', async () => {
   const { second, storage, pass } = pair({}, 5)
   second.delay = 90
   for (let k = 0; k < 20; k++) await storage.values.put('s', String(k), k)
@@ -83,7 +83,7 @@ test('others do not wait', async () => {
   expect((await second.kept.values.scan('s')).entries).toHaveLength(20)
 })
 
-test('whatever is written, one after the other or at once, both have the same in the end', async () => {
+test('after random writes, sequential or concurrent, both storages have the same content', async () => {
   const step = fc.record({
     kind: fc.constantFrom('marks', 'values', 'users', 'patch'),
     on: fc.boolean(),

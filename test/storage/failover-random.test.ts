@@ -32,7 +32,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 )
 
-test('two storages, of which one fails at a time', async () => {
+test('random schedules over two storages, of which one fails at a time', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 50 }), async (steps) => {
       const { time, first, second, storage, judgeOf, pass, done } = pair()

@@ -31,7 +31,7 @@ const put = (storage: Storage, ...ids: number[]) =>
     ids.map((id) => ({ key: userKey(id), mark: BLOCKED })),
   )
 
-describe('of two that are well', () => {
+describe('with two working storages', () => {
   const trial = {
     make: (clock: () => number) => {
       const { timers } = new Stage()
@@ -57,7 +57,7 @@ describe('of two that are well', () => {
 })
 
 describe('when the first fails', () => {
-  test('the same update is decided by the next, and later ones without a trip to the first', async () => {
+  test('the same update is decided by the second, and later ones without asking the first', async () => {
     const { judgeOf, first, second, storage, told } = pair()
     const judge = await judgeOf(bucket(2))
     await goDown(first, judge)
@@ -79,7 +79,7 @@ describe('when the first fails', () => {
     })
   })
 
-  test('one that hangs is waited for no longer than the time-out', async () => {
+  test('a storage that hangs is waited for no longer than the timeout', async () => {
     const { judgeOf, first, time } = pair()
     const judge = await judgeOf(bucket(2))
     first.fault = 'hangs'
@@ -96,7 +96,7 @@ describe('when the first fails', () => {
     expect(isAdmitted(await deciding)).toBe(true)
   })
 
-  test('it is used again within a second of its return, with what it has missed of marks', async () => {
+  test('it is used again within a second of its return, with the marks that it has missed', async () => {
     const { judgeOf, first, second, storage, told, pass } = pair()
     await put(storage, 1, 2)
     const judge = await judgeOf(blocked, bucket(1))
@@ -119,7 +119,7 @@ describe('when the first fails', () => {
     expect(second.asked).toEqual([])
   })
 
-  test('it is not used before it has these, and what is newer there stays', async () => {
+  test('it is not used before it has these marks, and newer marks on it stay', async () => {
     const { judgeOf, first, storage, pass, time } = pair()
     const judge = await judgeOf(blocked)
     await goDown(first, judge)
@@ -139,7 +139,7 @@ describe('when the first fails', () => {
     expect(await storage.marks.get(BOT, userKey(4), 'blocked')).toEqual(newer)
   })
 
-  test('what one has missed never outdoes what it was given since', async () => {
+  test('missed marks never replace newer ones', async () => {
     const { judgeOf, second, storage, pass } = pair()
     await judgeOf(blocked)
     second.fault = 'refuses'
@@ -152,7 +152,7 @@ describe('when the first fails', () => {
     expect((await storage.health()).storages?.[1]?.circuit?.waiting.marks).toBe(0)
   })
 
-  test('what one has missed outlives writes that all refuse, one after the other or at once', async () => {
+  test('missed marks survive writes that all storages refuse, sequential or concurrent', async () => {
     const { first, second, judgeOf, storage, pass } = pair()
     const judge = await judgeOf(blocked)
     const unblock = async () => storage.marks.remove(BOT, 'blocked', [userKey(3), userKey(4)])
@@ -177,7 +177,7 @@ describe('when the first fails', () => {
       expect(await kept.marks.get(BOT, userKey(3), 'blocked')).toBeUndefined()
   })
 
-  test('values, sessions and users are on the next, as far as both were up', async () => {
+  test('values, sessions and users are on the second storage if both were up', async () => {
     const { judgeOf, first, storage } = pair()
     const judge = await judgeOf(blocked)
     const sessions = storage.sessions<object>()
@@ -191,7 +191,7 @@ describe('when the first fails', () => {
     expect(await sessions.read('7')).toEqual({ tea: 2 })
   })
 
-  test('what either admitted is settled by it', async () => {
+  test('each storage settles what it admitted', async () => {
     const { judgeOf, first, second, pass } = pair()
     const judge = await judgeOf(claim(), bucket(5))
     const before = await judge.evaluate(askOf(ALICE, [1]))
@@ -208,7 +208,7 @@ describe('when the first fails', () => {
     expect(isAdmitted(await judge.evaluate(askOf(ALICE, [1])))).toBe(true)
   })
 
-  test('a change of plan meanwhile reaches it, too', async () => {
+  test('a plan that changes meanwhile reaches it, too', async () => {
     const { judgeOf, first, pass } = pair()
     await goDown(first, await judgeOf(bucket(5)))
     const judge = await judgeOf(bucket(1))
@@ -220,7 +220,7 @@ describe('when the first fails', () => {
     expect(first.asked).toEqual(['evaluate', 'evaluate'])
   })
 
-  test('whoever watches is told of a gap at each move, and of what the one in use tells', async () => {
+  test('watchers receive a gap at each switch, and the changes of the storage in use', async () => {
     const { judgeOf, first, storage, pass } = pair()
     const judge = await judgeOf(blocked)
     const told: string[] = []
@@ -239,7 +239,7 @@ describe('when the first fails', () => {
 })
 
 describe('when all fail', () => {
-  test('it rejects, and says so', async () => {
+  test('calls reject with the reason', async () => {
     const { judgeOf, first, second, storage } = pair()
     const judge = await judgeOf(bucket(1))
     first.fault = 'refuses'
@@ -254,7 +254,7 @@ describe('when all fail', () => {
     expect(await storage.health()).toMatchObject({ ok: false })
   })
 
-  test('a resilient around it decides in memory, within its time-out', async () => {
+  test('resilient() around it decides in memory within its timeout', async () => {
     const { first, second, storage, time, pass } = pair()
     const around = makeResilient(storage, { clock: time.clock, timers: time.timers })
     const judge = await around.prepare(planOf(bucket(2)))
@@ -273,36 +273,39 @@ describe('when all fail', () => {
   })
 })
 
-describe('when all take long over a plan', () => {
+describe('when all take long to accept a plan', () => {
   test.each([
     [1200, 1500, 1200],
     [1500, 1200, 1200],
     [1200, 9000, 1200],
     [9000, 9000, 1600],
-  ])('of %d and %d ms, the first that has taken it within 1.6 seconds decides', async (one, other, after) => {
-    const { first, second, storage, time } = pair()
-    for (const { kept } of [first, second])
-      await kept.marks.put(BOT, 'blocked', [{ key: ALICE, mark: BLOCKED }])
-    first.delay = one
-    second.delay = other
-    let prepared: Judge | undefined
-    const preparing = Promise.resolve(storage.prepare(planOf(blocked))).then((judge) => {
-      prepared = judge
-    })
-    for (let waited = 0; waited < after; waited += 25) {
-      await settled()
-      expect(prepared === undefined).toBe(true)
-      time.advance(25)
-    }
-    await preparing
-    first.delay = 0
-    second.delay = 0
-    const decided = (async () => (prepared as Judge).evaluate(askOf()))()
-    if (after === 1600) await expect(decided).rejects.toMatchObject({ code: 'storage.unavailable' })
-    else expect(isAdmitted(await decided)).toBe(false)
-  })
+  ])(
+    'of %d and %d ms, the first that has accepted it within 1.6 seconds decides',
+    async (one, other, after) => {
+      const { first, second, storage, time } = pair()
+      for (const { kept } of [first, second])
+        await kept.marks.put(BOT, 'blocked', [{ key: ALICE, mark: BLOCKED }])
+      first.delay = one
+      second.delay = other
+      let prepared: Judge | undefined
+      const preparing = Promise.resolve(storage.prepare(planOf(blocked))).then((judge) => {
+        prepared = judge
+      })
+      for (let waited = 0; waited < after; waited += 25) {
+        await settled()
+        expect(prepared === undefined).toBe(true)
+        time.advance(25)
+      }
+      await preparing
+      first.delay = 0
+      second.delay = 0
+      const decided = (async () => (prepared as Judge).evaluate(askOf()))()
+      if (after === 1600) await expect(decided).rejects.toMatchObject({ code: 'storage.unavailable' })
+      else expect(isAdmitted(await decided)).toBe(false)
+    },
+  )
 
-  test('and then refuse, nobody waits any longer', async () => {
+  test('and then refuse it, no update waits any longer', async () => {
     const { first, second, storage, pass } = pair()
     for (const each of [first, second]) each.fault = 'hangs'
     let prepared = false
@@ -320,7 +323,7 @@ describe('when all take long over a plan', () => {
   })
 })
 
-test('a wrong question is told, and moves nothing', async () => {
+test('an invalid call rejects, and causes no switch', async () => {
   const { storage, told } = pair()
   for (let i = 0; i < 10; i++) {
     await expect((async () => storage.values.put('', 'b', 1))()).rejects.toMatchObject({
@@ -331,7 +334,7 @@ test('a wrong question is told, and moves nothing', async () => {
   expect(await storage.health()).toMatchObject({ inUse: 0 })
 })
 
-test('close() closes all, and tells of marks that one was never given', async () => {
+test('close() closes all, and reports marks that one never received', async () => {
   const well = pair()
   await well.judgeOf(blocked)
   await Promise.all([well.storage.close(), well.storage.close()])
@@ -344,18 +347,18 @@ test('close() closes all, and tells of marks that one was never given', async ()
   await put(storage, 1)
   await expect((async () => storage.close())()).rejects.toMatchObject({
     code: 'storage.unavailable',
-    message: expect.stringContaining('storage 0 was never given 1 marks'),
+    message: expect.stringContaining('storage 0 never received 1 marks'),
   })
 })
 
 test.each([
   ['one storage', [memory()]],
   ['none', []],
-])('%s is too few', (_, storages) => {
+])('%s is refused', (_, storages) => {
   expect(() => failover(storages)).toThrow(expect.objectContaining({ code: 'option.invalid' }))
 })
 
-test('one storage twice is one', () => {
+test('the same storage twice is refused', () => {
   const storage = memory()
   expect(() => failover([storage, storage])).toThrow(expect.objectContaining({ code: 'option.invalid' }))
 })

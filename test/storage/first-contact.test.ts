@@ -59,7 +59,7 @@ function watched<T>(promise: PromiseLike<T> | T): { value?: T; error?: unknown }
   return seen
 }
 
-describe('a storage that was never heard of', () => {
+describe('a storage that has not answered yet', () => {
   test('is waited for by the first updates, and decides them', async () => {
     const { storage, remote, pass, told } = rig()
     remote.fault = 'hangs'
@@ -76,7 +76,7 @@ describe('a storage that was never heard of', () => {
     expect(told).toEqual([])
   })
 
-  test('is waited for by whoever asks something else, too', async () => {
+  test('is waited for by other calls, too', async () => {
     const { storage, remote, pass } = rig()
     remote.delay = 1500
     const asked = [storage.marks.get(BOT, ALICE, 'blocked'), storage.values.get('a', 'b')].map(watched)
@@ -88,7 +88,7 @@ describe('a storage that was never heard of', () => {
     expect(later.error).toMatchObject({ code: 'storage.unavailable' })
   })
 
-  test('is down after one time-out: it is told, all that wait are let go at once, and nobody waits after that', async () => {
+  test('is down after one timeout: this is reported, all waiting updates are decided at once, and none waits after that', async () => {
     const { storage, remote, pass, told, time } = rig()
     remote.fault = 'hangs'
     const plans = Array.from({ length: 20 }, (_, i) =>
@@ -117,7 +117,7 @@ describe('a storage that was never heard of', () => {
     expect(remote.asked).toHaveLength(21)
   })
 
-  test('is down after the first time-out of what is not a plan, as well', async () => {
+  test('is down after the first timeout of another call, too', async () => {
     const { storage, remote, pass, told } = rig()
     remote.fault = 'hangs'
     const asked = watched(storage.marks.get(BOT, ALICE, 'blocked'))
@@ -126,21 +126,18 @@ describe('a storage that was never heard of', () => {
     expect(told).toEqual([{ is: 'down', kind: expect.any(String), reason: 'TIMEOUT' }])
   })
 
-  test.each(['refuses', 'throws'] as const)(
-    'and %s is done without at once, for that reason',
-    async (fault) => {
-      const { storage, remote, told } = rig()
-      remote.fault = fault
-      const asked = watched(storage.values.get('a', 'b'))
-      const judge = await storage.prepare(planOf(bucket(1), blocked))
-      expect(isAdmitted(await judge.evaluate(askOf()))).toBe(true)
-      expect(asked.error).toMatchObject({ code: 'storage.unavailable' })
-      expect(told).toEqual([{ is: 'down', kind: expect.any(String), reason: 'ECONNREFUSED' }])
-      expect((await storage.health()).circuit).toMatchObject({ reason: 'ECONNREFUSED' })
-    },
-  )
+  test.each(['refuses', 'throws'] as const)('and that %s is down at once, for that reason', async (fault) => {
+    const { storage, remote, told } = rig()
+    remote.fault = fault
+    const asked = watched(storage.values.get('a', 'b'))
+    const judge = await storage.prepare(planOf(bucket(1), blocked))
+    expect(isAdmitted(await judge.evaluate(askOf()))).toBe(true)
+    expect(asked.error).toMatchObject({ code: 'storage.unavailable' })
+    expect(told).toEqual([{ is: 'down', kind: expect.any(String), reason: 'ECONNREFUSED' }])
+    expect((await storage.health()).circuit).toMatchObject({ reason: 'ECONNREFUSED' })
+  })
 
-  test('and was asked anew, is not taken for down by what becomes of the first question', async () => {
+  test('and was called again is not down because of the result of the first call', async () => {
     const { storage, remote, pass, told } = rig()
     remote.fault = 'hangs'
     const preparing = watched(storage.prepare(MAIN))
@@ -157,7 +154,7 @@ describe('a storage that was never heard of', () => {
     expect(remote.asked).toEqual(['evaluate'])
   })
 
-  test('is waited for as long as is said', async () => {
+  test('is waited for as long as firstTimeout', async () => {
     const { storage, remote, pass, told } = rig({ timeout: '100ms', firstTimeout: '10s' })
     remote.fault = 'hangs'
     const preparing = watched(storage.prepare(MAIN))
@@ -169,7 +166,7 @@ describe('a storage that was never heard of', () => {
     expect(preparing.value).toBeDefined()
   })
 
-  test('is waited for no less than later', async () => {
+  test('is never waited for shorter than later', async () => {
     const { storage, remote, pass, told } = rig({ timeout: '5s' })
     remote.fault = 'hangs'
     watched(storage.prepare(MAIN))
@@ -186,7 +183,7 @@ describe('a storage that was never heard of', () => {
   })
 })
 
-describe('a plan that a storage is asked to take later', () => {
+describe('a plan that is prepared later', () => {
   async function begun() {
     const one = rig()
     const main = await one.storage.prepare(MAIN)
@@ -213,7 +210,7 @@ describe('a plan that a storage is asked to take later', () => {
     expect(told).toEqual([])
   })
 
-  test('and takes too long is told, and decided in memory until it is taken; the storage is not down for that', async () => {
+  test('and takes too long is reported, and decided in memory until it is accepted; the storage is not down', async () => {
     const { remote, pass, handler, main, told } = await begun()
     await pass(2000)
     const judge = handler.value as Judge
@@ -234,7 +231,7 @@ describe('a plan that a storage is asked to take later', () => {
     expect(told).toHaveLength(1)
   })
 
-  test('is asked for anew, if what was asked first is never answered', async () => {
+  test('is prepared again if the first call is never answered', async () => {
     const { remote, pass, handler, told } = await begun()
     await pass(2000)
     remote.fault = 'none'
@@ -247,7 +244,7 @@ describe('a plan that a storage is asked to take later', () => {
     expect(told.map(({ is }) => is)).toEqual(['failed'])
   })
 
-  test('is told of no more when a later one of its name is there', async () => {
+  test('is not reported again when a later plan of its name exists', async () => {
     const { storage, remote, pass, told } = await begun()
     remote.fault = 'none'
     await storage.prepare({ ...HANDLER, checks: [bucket(1, { slot: 'other' })] })
@@ -257,7 +254,7 @@ describe('a plan that a storage is asked to take later', () => {
     expect(remote.asked).not.toContain('prepare')
   })
 
-  test('is waited for no longer than the time-out where the storage does not answer others', async () => {
+  test('is waited for no longer than the timeout if the storage does not answer other calls', async () => {
     const { storage, remote, pass, handler, main, time } = await begun()
     await pass(500)
     remote.parts = () => true

@@ -99,8 +99,8 @@ async function holders(storage: Storage, name = 'blocked', size?: number): Promi
   return found
 }
 
-describe("a storage out of an adapter of grammY's", () => {
-  test('judges by marks alone', async () => {
+describe('a storage made from an adapter of grammY', () => {
+  test('decides by marks', async () => {
     const storage = fromGrammyStorage(new Kept(), { clock: () => START })
     const judge = await storage.prepare(blocked)
     expect(await judge.evaluate(ask, START)).toMatchObject({ refusedBy: -1, shadowRefusals: [1] })
@@ -135,13 +135,13 @@ describe("a storage out of an adapter of grammY's", () => {
     expect(prepare).toThrow(expect.objectContaining({ code: 'storage.unsupported' }))
   })
 
-  test('refuses what is no adapter, and a prefix that is none', () => {
+  test('refuses invalid adapters and prefixes', () => {
     expect(() => fromGrammyStorage({} as GrammyAdapter)).toThrow(/no read\(\)/)
     expect(() => fromGrammyStorage(undefined as unknown as GrammyAdapter)).toThrow(/no read\(\)/)
     expect(() => fromGrammyStorage(new Kept(), { prefix: '' })).toThrow(/fromGrammyStorage\.prefix/)
   })
 
-  test('finds all again after a restart, however many there are and whatever they are called', async () => {
+  test('finds everything after a restart, however many entries there are and whatever their names', async () => {
     const adapter = new Kept()
     const before = fromGrammyStorage(adapter)
     const keys = [
@@ -184,7 +184,7 @@ describe("a storage out of an adapter of grammY's", () => {
     expect(await holders(after)).toEqual([String(userKey(9_000_000))])
   })
 
-  test('keeps every one of many writes that are asked for at once', async () => {
+  test('keeps all of many concurrent writes', async () => {
     const adapter = new Kept()
     const storage = fromGrammyStorage(adapter)
     adapter.before = () => new Promise((done) => setImmediate(done))
@@ -206,7 +206,7 @@ describe("a storage out of an adapter of grammY's", () => {
     expect([...(await storage.marks.of(42, ALICE)).keys()].sort()).toEqual(['blocked', 'registered'])
   })
 
-  test('shows each of two processes what the other has written, indexes that split included', async () => {
+  test('shows each of two processes what the other has written, even if indexes split', async () => {
     const adapter = new Kept()
     const processes = [fromGrammyStorage(adapter), fromGrammyStorage(adapter)]
     for (let round = 0; round < 30; round++) {
@@ -231,7 +231,7 @@ describe("a storage out of an adapter of grammY's", () => {
     expect(await holders(processes[1] as Storage)).toHaveLength(1498)
   })
 
-  test('a mark that is written halfway holds or does not, and putting it again mends it', async () => {
+  test('a mark that was half written either holds or not, and putting it again repairs it', async () => {
     const adapter = new Kept()
     const storage = fromGrammyStorage(adapter)
     for (const broken of ['marked', 'marks']) {
@@ -257,7 +257,7 @@ describe("a storage out of an adapter of grammY's", () => {
     expect(await holders(storage)).toEqual([String(ALICE)])
   })
 
-  test('sweeps what has lapsed when it is come across', async () => {
+  test('deletes lapsed entries when it meets them', async () => {
     let now = START
     const adapter = new Kept()
     const storage = fromGrammyStorage(adapter, { clock: () => now })
@@ -281,7 +281,7 @@ describe("a storage out of an adapter of grammY's", () => {
     ])
   })
 
-  test('sweeps nothing that was put anew while it looked', async () => {
+  test('deletes nothing that was put again meanwhile', async () => {
     let now = START
     const adapter = new Kept()
     const storage = fromGrammyStorage(adapter, { clock: () => now })
@@ -320,16 +320,16 @@ describe("a storage out of an adapter of grammY's", () => {
     expect((await storage.values.scan('s')).entries).toEqual([{ key: 'k', value: 'newer' }])
   })
 
-  test('takes what is not its own for an error, not for nothing', async () => {
+  test('rejects foreign data, instead of treating them as empty', async () => {
     const adapter = new Kept()
     const storage = fromGrammyStorage(adapter)
     adapter.documents.set('sentinel.marks.42.u7', '{"pizzas":1}')
     await expect((async () => storage.marks.get(42, ALICE, 'blocked'))()).rejects.toThrow(
-      /holds something else.*prefix/,
+      /holds other data.*prefix/,
     )
     adapter.documents.set('sentinel.marks.42.u7', '{"json":"{"}')
     await expect((async () => storage.marks.get(42, ALICE, 'blocked'))()).rejects.toThrow(
-      /holds something else.*prefix/,
+      /holds other data.*prefix/,
     )
   })
 
@@ -349,7 +349,7 @@ describe("a storage out of an adapter of grammY's", () => {
     ['write', put],
     ['delete', take],
   ] as const)(
-    'gives up a %s that is never answered after ten seconds, and goes on with what waited for its turn',
+    'gives up a %s that is never answered after ten seconds, and continues with the next in the queue',
     async (method, works) => {
       const adapter = new Kept()
       let hangs = false
@@ -392,7 +392,7 @@ describe("a storage out of an adapter of grammY's", () => {
     },
   )
 
-  test('tells how it is by asking the adapter', async () => {
+  test('reports its health by asking the adapter', async () => {
     const adapter = new Kept()
     const storage = fromGrammyStorage(adapter)
     expect(await storage.health()).toEqual({ ok: true, kind: 'grammy' })

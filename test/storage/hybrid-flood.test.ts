@@ -57,7 +57,7 @@ function flooding(schedule: Schedule): Schedule {
   return { plan, steps }
 }
 
-test('a flood is refused without a trip as the plain model refuses it, and every effect still reaches the storage', async () => {
+test('a flood is refused locally like in the reference model, and every effect still reaches the storage', async () => {
   const audit: Audit = { exact: 0, bans: 0, otherwise: 0 }
   const open = (clock: () => number) =>
     audited(faulty(clock, new Stage().timers), { clock }, audit, memory({ clock }))
@@ -124,7 +124,7 @@ function withoutLeases(schedule: Schedule): Schedule {
   return { ...schedule, plan: { ...schedule.plan, checks } }
 }
 
-test('two workers that take turns in a flood refuse by themselves only what the storage would refuse', async () => {
+test('two workers taking turns in a flood refuse locally only what the storage would refuse', async () => {
   const audit: Audit = { exact: 0, bans: 0, otherwise: 0 }
   const place = sharedBy(2)
   const open = (clock: Clock) => audited(place(clock), { clock }, audit, memory({ clock }))

@@ -21,7 +21,7 @@ beforeEach(() => {
 afterEach(() => desk.close())
 
 describe('a leased limit', () => {
-  test('is asked for by the batch, and an ask of nothing else costs no trip', async () => {
+  test('is leased in batches, and an ask of that limit only needs no round trip', async () => {
     const worker = desk.worker({ lease: LEASE })
     const judge = await desk.judge(worker, all(100, 1000, 1000))
     const trips = desk.trips()
@@ -35,7 +35,7 @@ describe('a leased limit', () => {
     expect(saved?.answered).toBe(saved?.leased)
   })
 
-  test('leaves the other checks of an update to the storage', async () => {
+  test('leaves the other checks to the storage', async () => {
     const limit = all(50, 3_600_000, 500)
     const judge = await desk.judge(desk.worker({ lease: LEASE }), once, bucket(40), limit)
     const decisions = []
@@ -52,7 +52,7 @@ describe('a leased limit', () => {
     expect(Math.floor(remaining[2] as number)).toBe(499 - 40 - 2)
   })
 
-  test('is paid without a trip behind a block list, as long as nobody is blocked', async () => {
+  test('is charged without a round trip behind a block list, as long as nobody is blocked', async () => {
     const worker = desk.worker({ lease: LEASE })
     const judge = await desk.judge(worker, blocked, all(100, 1000, 1000))
     for (let i = 0; i < 20; i++) {
@@ -68,7 +68,7 @@ describe('a leased limit', () => {
     expect((await judge.evaluate(askOf())).refusedBy).toBe(-1)
   })
 
-  test('is leased for a bot although a thousand idle subjects of another bot have all places', async () => {
+  test('is leased for a bot even if a thousand idle subjects of another bot hold all leases', async () => {
     const worker = desk.worker({ lease: { ...LEASE, limits: ['user'] } })
     const judge = await desk.judge(worker, bucket(100))
     for (let user = 1; user <= 1000; user++) await judge.evaluate(askOf(userKey(user)))
@@ -87,7 +87,7 @@ describe('a leased limit', () => {
     expect(await leased()).toBeGreaterThan(before)
   })
 
-  test('is given back when its lease ends, and when it is refunded, but for a unit that may have refilled', async () => {
+  test('is returned when its lease ends, and when it is refunded, except for a unit that may have refilled', async () => {
     const limit = all(50, 3_600_000, 500)
     const worker = desk.worker({ lease: LEASE })
     const judge = await desk.judge(worker, limit)
@@ -113,7 +113,7 @@ describe('a leased limit', () => {
     expect((await judge.peek(askOf())).remaining[0]).toBeGreaterThan(499 - 16)
   })
 
-  test('is given back when the worker closes', async () => {
+  test('is returned when the worker closes', async () => {
     const worker = desk.worker({ lease: LEASE })
     const judge = await desk.judge(worker, all(50, 3_600_000, 500))
     for (let i = 0; i < 60; i++) {
@@ -126,7 +126,7 @@ describe('a leased limit', () => {
     expect(Math.floor((await other.peek(askOf())).remaining[0] as number)).toBe(499 - 60 - 2)
   })
 
-  test('is not spent by a worker that stood still until its lease had ended', async () => {
+  test('is not used by a worker that was paused until its lease had ended', async () => {
     const worker = desk.worker({ lease: LEASE })
     const judge = await desk.judge(worker, all(50, 3_600_000, 500))
     for (let i = 0; i < 60; i++) {
@@ -142,7 +142,7 @@ describe('a leased limit', () => {
     expect((await worker.health()).hybrid?.leased).toBe(leased)
   })
 
-  test('keeps nobody from closing when the storage does not answer', async () => {
+  test('does not block close() when the storage does not answer', async () => {
     const worker = desk.worker({ lease: LEASE })
     const judge = await desk.judge(worker, all(50, 3_600_000, 500))
     for (let i = 0; i < 60; i++) {
@@ -158,7 +158,7 @@ describe('a leased limit', () => {
     desk.remote.fault = 'none'
   })
 
-  test('of a subject that is reset is worth nothing any longer', async () => {
+  test('of a subject that is reset is void', async () => {
     const worker = desk.worker({ lease: LEASE })
     const judge = await desk.judge(worker, all(50, 3_600_000, 100))
     for (let i = 0; i < 40; i++) {
@@ -173,7 +173,7 @@ describe('a leased limit', () => {
     expect(admitted).toBeLessThanOrEqual(99)
   })
 
-  test('keeps no notice from those who are refused', async () => {
+  test('does not suppress notices to refused users', async () => {
     const onRefusal = { noticeEvery: 60_000 }
     const judge = await desk.judge(desk.worker({ lease: LEASE }), { ...all(50, 3_600_000, 60), onRefusal })
     let notices = 0
@@ -194,26 +194,26 @@ describe('a leased limit', () => {
     [
       'a limit that exempts some',
       { ...all(10, 1000), unless: { subject: 0, anyOf: ['staff'] } },
-      /exempts some users/,
+      /exempts some holders/,
     ],
     ['a limit in shadow', { ...all(10, 1000), shadow: true }, /is in shadow/],
     [
       'a limit that refills too fast',
       all(10, 1000),
-      /hybrid\.lease\.for: "all" refills as much within 1000 ms/,
+      /hybrid\.lease\.for: "all" refills completely within 1000 ms/,
     ],
   ])('cannot be %s', async (_, check, complaint) => {
     expect(() => desk.worker({ lease: LEASE }).prepare(planOf(check))).toThrow(complaint)
   })
 })
 
-test('what cannot be leased is told where the guard is made', () => {
+test('limits that cannot be leased are reported when the guard is created', () => {
   const storage = desk.worker({ lease: { limits: ['user'] } })
   const throttle = { limit: '20/1m', penalty: { bans: ['1m'] } } as const
   expect(() => sentinel({ storage, throttle })).toThrow(/hybrid\.lease\.limits: "user" has a penalty/)
 })
 
-test('however many workers lease and come and go, no more is admitted in any span than the limit says, and nothing is lost', async () => {
+test('however many workers come and go with leases, the limit is never exceeded, and nothing is lost', async () => {
   const schedule = fc.record({
     amount: fc.integer({ min: 1, max: 60 }),
     burst: fc.integer({ min: 20, max: 200 }),
@@ -295,7 +295,7 @@ test('however many workers lease and come and go, no more is admitted in any spa
   expect(leased).toBeGreaterThan(1000)
 })
 
-test('over redis, workers that lease admit together what the limit allows, and not one more', async () => {
+test('over redis, workers with leases together admit exactly what the limit allows', async () => {
   const [url, prefix] = [await sharedRedis(), freshName()]
   const limit = all(1, 366 * 86_400_000, 400)
   const open = async () => {

@@ -35,7 +35,7 @@ describe.each(Object.keys(KINDS))('over %s', (name) => {
   const { url: urlOf, open, clear } = KINDS[name] as Kind
   const mark = { since: 0 }
 
-  test('what changed while a worker was cut off it sees within a second of being back', async () => {
+  test('a worker that was cut off sees changes within a second of reconnecting', async () => {
     const [url, place] = [await urlOf(), freshName('watch')]
     const proxy = await startProxy(Number(new URL(url).port))
     const [near, desk] = [hybrid(open(proxy.urlOf(url), place)), open(url, place)]
@@ -76,7 +76,7 @@ describe.each(Object.keys(KINDS))('over %s', (name) => {
     }
   })
 
-  test("a flooder costs no trip by the server's own clock, and waits no longer than the server says", async () => {
+  test("a flooder needs no round trip by the server's clock, and waits no longer than the server says", async () => {
     const [url, place] = [await urlOf(), freshName('flood')]
     const near = hybrid(open(url, place))
     try {

@@ -16,7 +16,7 @@ beforeEach(() => {
 afterEach(() => desk.close())
 
 describe('a flooder', () => {
-  test('costs one trip until the wait is over, and is told to the millisecond', async () => {
+  test('needs one round trip until the wait is over, which is exact to the millisecond', async () => {
     const judge = await desk.judge(desk.worker(), blocked, once, bucket(3))
     for (let i = 0; i < 3; i++) expect((await judge.evaluate(askOf())).refusedBy).toBe(-1)
     expect(await judge.evaluate(askOf())).toMatchObject({ refusedBy: 2, retryAfterMs: 20_000 })
@@ -39,7 +39,7 @@ describe('a flooder', () => {
     expect(trips()).toBe(2)
   })
 
-  test('earns its penalty, refusal by refusal, and then costs one trip a ban', async () => {
+  test('is banned after the same number of refusals, and then needs one round trip per ban', async () => {
     const onRefusal = { penalty: { after: 3, within: 60_000, bans: [5000, 20_000] } }
     const judge = await desk.judge(desk.worker(), once, window(1, { onRefusal }))
     await judge.evaluate(askOf())
@@ -63,7 +63,7 @@ describe('a flooder', () => {
     expect(trips()).toBe(8)
   })
 
-  test('is told once a span, by one ask that goes through', async () => {
+  test('gets one notice per interval, by one ask that goes through', async () => {
     const judge = await desk.judge(desk.worker(), bucket(1, { onRefusal: { noticeEvery: 10_000 } }))
     await judge.evaluate(askOf())
     expect((await judge.evaluate(askOf())).notice).toBe(true)
@@ -102,7 +102,7 @@ describe('a flooder', () => {
     },
   )
 
-  test('that taps one button is refused without a trip, by what it taps', async () => {
+  test('that taps one button is refused without a round trip', async () => {
     const tap = { ...once, slot: 'tap', subject: 0, tokens: 'digest', holdFor: 500, retry: false } as const
     const judge = await desk.judge(desk.worker(), tap, bucket(30))
     await judge.evaluate(askOf(ALICE, 77))
@@ -116,7 +116,7 @@ describe('a flooder', () => {
     expect((await judge.evaluate(askOf(ALICE, 77))).refusedBy).toBe(-1)
   })
 
-  test('who asks for less, or for another limit, is asked about', async () => {
+  test('with a lower cost, or under another limit, is decided by the storage', async () => {
     const judge = await desk.judge(desk.worker(), bucket(4))
     const asking = (cost: number) => ({ ...askOf(), costs: [cost] })
     await judge.evaluate(asking(3))
@@ -128,7 +128,7 @@ describe('a flooder', () => {
     expect(trips()).toBe(2)
   })
 
-  test('in shadow is judged and counted by the storage every time', async () => {
+  test('in shadow is decided and counted by the storage every time', async () => {
     const shadow = window(1, { slot: 'tried', shadow: true })
     const judge = await desk.judge(desk.worker(), shadow, bucket(1))
     await judge.evaluate(askOf())
@@ -140,7 +140,7 @@ describe('a flooder', () => {
 
 describe('an update whose handler failed', () => {
   test.each(['the same worker', 'another worker'])(
-    'is let in by %s though its sender is refused',
+    'is admitted by %s although its sender is refused',
     async (who) => {
       const [here, there] = [desk.worker(), desk.worker()]
       const checks = [once, bucket(1)]
@@ -192,7 +192,7 @@ describe('a change by another worker', () => {
     expect(trips()).toBe(1)
   })
 
-  test('gives back what a limit charged, and whoever it refused is let in', async () => {
+  test('that refunds a limit lets its refused user pass', async () => {
     const judge = await desk.judge(desk.worker(), bucket(1))
     const other = await desk.judge(desk.worker(), bucket(1))
     const { receipt } = await other.evaluate(askOf())
@@ -201,7 +201,7 @@ describe('a change by another worker', () => {
     expect((await judge.evaluate(askOf())).refusedBy).toBe(-1)
   })
 
-  test('of a role lets its holder off at once', async () => {
+  test('of a role exempts its holder at once', async () => {
     const unless = { subject: 0, anyOf: ['staff'] }
     const judge = await desk.judge(desk.worker(), bucket(1, { subject: 1, unless }))
     for (let i = 0; i < 3; i++) await judge.evaluate(askOf())
@@ -214,7 +214,7 @@ describe('a change by another worker', () => {
     expect((await judge.evaluate(askOf(BOB))).refusedBy).toBe(0)
   })
 
-  test('holds for answers that were on their way when it came', async () => {
+  test('applies to answers that were in flight when it came', async () => {
     const worker = desk.worker()
     const judge = await desk.judge(worker, blocked)
     await desk.worker().marks.put(BOT, 'blocked', [{ key: ALICE, mark }])
@@ -231,7 +231,7 @@ describe('a change by another worker', () => {
   test.each([
     ['of somebody else', 1, 0],
     ['of more than are remembered', 600, 1],
-  ])('%s while an answer is on its way does what it must', async (_, changes, trips) => {
+  ])('(%s) while an answer is in flight has its effect', async (_, changes, trips) => {
     const judge = await desk.judge(desk.worker(), bucket(1))
     await judge.evaluate(askOf())
     desk.remote.delay = 100
@@ -247,7 +247,7 @@ describe('a change by another worker', () => {
     expect(asked()).toBe(trips)
   })
 
-  test('is seen within a second where the storage cannot tell of changes', async () => {
+  test('is seen within a second if the storage cannot report changes', async () => {
     desk.remote.parts = (what) => what === 'watch'
     desk.remote.fault = 'refuses'
     const worker = desk.worker()
@@ -269,7 +269,7 @@ describe('a change by another worker', () => {
     expect((await worker.health()).hybrid?.watching).toBe(true)
   })
 
-  test('is watched for again after half a minute where the storage says that it never reports any', async () => {
+  test('is watched for again after half a minute if the storage does not support watching', async () => {
     let attempts = 0
     const deaf = having(desk.place(), {
       watch: async () => {
@@ -289,7 +289,7 @@ describe('a change by another worker', () => {
   })
 })
 
-test('a later plan is asked about what an earlier one refused', async () => {
+test('the storage decides again under a later plan what an earlier plan refused', async () => {
   const worker = desk.worker()
   const earlier = await desk.judge(worker, window(1))
   for (let i = 0; i < 3; i++) await earlier.evaluate(askOf())
@@ -297,7 +297,7 @@ test('a later plan is asked about what an earlier one refused', async () => {
   expect((await later.evaluate(askOf())).refusedBy).toBe(-1)
 })
 
-test('a refund under a later plan, whose checks are in another order, lets in whoever was refused', async () => {
+test('a refund under a later plan with another order of checks lets refused users pass', async () => {
   const worker = desk.worker()
   const earlier = await desk.judge(worker, bucket(1, { subject: 1, slot: 'all' }), window(5))
   const first = { ...askOf(), costs: [1, 0] }
@@ -308,7 +308,7 @@ test('a refund under a later plan, whose checks are in another order, lets in wh
   expect((await later.evaluate(askOf())).refusedBy).toBe(-1)
 })
 
-test('a flood of many accounts does not push out those who are refused again and again', async () => {
+test('a flood of many accounts does not evict users who are refused again and again', async () => {
   const worker = desk.worker({ maxRefusals: 1000 })
   const judge = await desk.judge(worker, window(1))
   const flooders = Array.from({ length: 20 }, (_, index) => userKey(index + 1))
@@ -323,7 +323,7 @@ test('a flood of many accounts does not push out those who are refused again and
   expect((await worker.health()).hybrid?.refusals).toBe(1000)
 })
 
-test('tells what it has saved, and forgets what has expired', async () => {
+test('reports the round trips saved, and forgets expired refusals', async () => {
   const worker = desk.worker()
   const judge = await desk.judge(worker, bucket(60))
   for (let i = 0; i < 70; i++) await judge.evaluate(askOf())
@@ -344,7 +344,7 @@ test('tells what it has saved, and forgets what has expired', async () => {
   expect((await worker.health()).hybrid?.refusals).toBeLessThan(4)
 })
 
-test('is decided in time by resilient() around it, and again without trips when the storage is back', async () => {
+test('inside resilient() it decides in time, and again without round trips when the storage is back', async () => {
   const storage = resilient(desk.worker(), { clock: desk.time.clock, timers: desk.time.timers })
   const judge = await desk.judge(storage, blocked, bucket(1))
   await judge.evaluate(askOf())
@@ -368,7 +368,7 @@ test('is decided in time by resilient() around it, and again without trips when 
   await storage.close()
 })
 
-test('behind the default guards a flood of messages costs a trip for each that passes, and one now and then', async () => {
+test('behind the default guards a flood needs a round trip for each message that passes, and few others', async () => {
   const worker = desk.worker()
   const options = { clock: desk.time.clock, timers: desk.time.timers, storage: worker }
   const { says, reached, guard } = bot({ ...options, throttle: '30/1h', auth: { registration: 'auto' } })
@@ -384,7 +384,7 @@ test('behind the default guards a flood of messages costs a trip for each that p
   await guard.close()
 })
 
-test('time that a machine slept through counts as passed', () => {
+test('time during which the machine slept counts as passed', () => {
   let [steady, wall] = [0, 1_000_000]
   const clock = wakefulClock(
     () => steady,
@@ -413,7 +413,7 @@ test('says which option is wrong', () => {
   expect(() => hybrid(remote, { lease: { limits: ['a'], batch: 1 } })).toThrow(/hybrid\.lease\.batch: 1/)
 })
 
-test('arms no timer where nothing is leased, and leaves a memory that it did not make open', async () => {
+test('starts no timer without leases, and does not close a memory that it did not create', async () => {
   const time = new Stage()
   let armed = 0
   const timers = {

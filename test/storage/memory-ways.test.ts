@@ -41,7 +41,7 @@ const slow = CHECKS.map((check) => ({ ...check, unless: UNLESS }))
 test.each([
   ['at once', undefined],
   ['under a later plan', CHECKS.slice(0, 3)],
-])('the quick way decides, charges and remembers as the long one, %s', (_, earlier) => {
+])('the fast path decides, charges and stores like the general path, %s', (_, earlier) => {
   const update = fc.record({
     user: fc.integer({ min: 1, max: 6 }),
     chat: fc.option(fc.integer({ min: -3, max: -1 }), { nil: undefined }),
@@ -77,7 +77,7 @@ function told(decision: ReturnType<Judge['evaluate']>) {
   return { refusedBy, cause, retryAfterMs, remaining: [...remaining], waived }
 }
 
-test('whom there is no room for is admitted, charged for nothing, and counted', () => {
+test('a subject without room is admitted, not charged, and counted', () => {
   const storage = memory({ maxSubjects: 1, clock: () => START })
   const banned: Check = {
     kind: 'bucket',

@@ -108,7 +108,7 @@ test('two guards with the same name and limits share them, whichever is asked', 
 })
 
 describe('memory is bounded', () => {
-  test('the cap holds, whoever comes', async () => {
+  test('the cap holds for random subjects', async () => {
     const storage = memory({ maxSubjects: 50, clock: () => START })
     const judge = await storage.prepare(strict(1, 60_000))
     for (let id = 1; id <= 500; id++) {
@@ -118,7 +118,7 @@ describe('memory is bounded', () => {
     expect(await storage.health()).toMatchObject({ tracked: 50, evicted: 450, untracked: 0 })
   })
 
-  test('the cap holds while one plan hands over to the next', async () => {
+  test('the cap holds while one plan replaces another', async () => {
     const storage = memory({ maxSubjects: 50, clock: () => START })
     let judge = await storage.prepare(strict(1, 60_000))
     for (let id = 1; id <= 500; id++) {
@@ -129,7 +129,7 @@ describe('memory is bounded', () => {
     }
   })
 
-  test('what has expired goes first, then what expires soonest', async () => {
+  test('expired records are evicted first, then those that expire soonest', async () => {
     const storage = memory({ maxSubjects: 20, clock: () => START })
     const judge = await storage.prepare(strict(20, 20_000))
     // Subject n has used n of 20: the more one has used, the later its record expires.
@@ -144,7 +144,7 @@ describe('memory is bounded', () => {
     expect((await asking(judge, 20, 20, START + 2000)).refusedBy).toBe(0)
   })
 
-  test('penalties stay; when they fill the table, newcomers are admitted and counted', async () => {
+  test('penalties are never evicted; when they fill the table, new subjects are admitted and counted', async () => {
     const storage = memory({ maxSubjects: 10, clock: () => START })
     const judge = await storage.prepare(strict(1, 1000))
     for (let id = 1; id <= 10; id++) {
@@ -160,7 +160,7 @@ describe('memory is bounded', () => {
     expect((await asking(judge, 21, 1, START + 200_000)).refusedBy).toBe(0)
   })
 
-  test('an insertion looks at few rows, however large the table is', () => {
+  test('an insertion examines few rows, however large the table is', () => {
     const layout = new CountedLayout()
     const { table } = tableOf(200_000, layout)
     let most = 0
@@ -174,7 +174,7 @@ describe('memory is bounded', () => {
     expect(most).toBeLessThanOrEqual(66)
   })
 
-  test('records move as others come and go, and none is lost or mistaken for another', () => {
+  test('records move as others are added and removed, and none is lost or confused', () => {
     for (let seed = 1; seed <= 100; seed++) {
       // So large a record makes blocks of eight slots, where everybody is a neighbour.
       const layout: RecordLayout = {
@@ -209,7 +209,7 @@ describe('memory is bounded', () => {
     }
   })
 
-  test('a later plan takes everybody over as they were, neighbours too', async () => {
+  test('a later plan takes over the state of all subjects', async () => {
     const storage = memory({ clock: () => START })
     const used = (id: number): number => 1 + (id % 5)
     const limit = { amount: 10, per: 3_600_000 }
@@ -262,7 +262,7 @@ describe('memory is bounded', () => {
       expect(table.find(idOf(index + 1))).toBeGreaterThanOrEqual(0)
   })
 
-  test('a million subjects grow without a pause, at no more than 64 bytes each', async () => {
+  test('growing to a million subjects causes no pause, at no more than 64 bytes each', async () => {
     // A pause of ours comes every time; one of the collector, or of a machine that does something else, does not.
     let shortest = Number.POSITIVE_INFINITY
     for (let attempt = 0; attempt < 4 && shortest >= 50; attempt++) {
@@ -300,7 +300,7 @@ describe('memory is bounded', () => {
     }
   })
 
-  test('claims on digests are bounded, and lapsed ones let go', () => {
+  test('claims on digests are bounded, and lapsed ones are deleted', () => {
     const moment = new Moment()
     const claims = new DigestClaims(500, undefined, 1000, moment)
     for (let i = 0; i < 5000; i++) {
@@ -329,7 +329,7 @@ describe('memory is bounded', () => {
     for (const key of keys) expect((await judge.evaluate(ask(key), START)).refusedBy).toBe(-1)
   })
 
-  test('asking for marks that nobody holds keeps nothing, since their names may come from users', async () => {
+  test('reading marks that nobody holds stores nothing, since their names may come from users', async () => {
     const { marks } = memory()
     await marks.put(1, 'role:admin', [{ key: userKey(1), mark: { since: 1 } }])
     const kept = jest.spyOn(Map.prototype, 'set')
@@ -346,7 +346,7 @@ describe('memory is bounded', () => {
     expect(await marks.get(1, userKey(1), 'role:admin')).toEqual({ since: 1 })
   })
 
-  test('it arms no timer', async () => {
+  test('it starts no timer', async () => {
     const timers = [jest.spyOn(globalThis, 'setTimeout'), jest.spyOn(globalThis, 'setInterval')]
     const storage = memory({ maxSubjects: 10 })
     const judge = await storage.prepare(strict(1, 1000))
@@ -356,7 +356,7 @@ describe('memory is bounded', () => {
     for (const timer of timers) timer.mockRestore()
   })
 
-  test.each([0, 1.5, Number.NaN, -1])('refuses to keep %p subjects', (maxSubjects) => {
+  test.each([0, 1.5, Number.NaN, -1])('refuses maxSubjects: %p', (maxSubjects) => {
     expect(() => memory({ maxSubjects })).toThrow(/maxSubjects/)
   })
 })

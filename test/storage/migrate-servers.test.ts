@@ -76,7 +76,7 @@ test('from Redis to Postgres, to memory, and back to Redis nothing is lost on th
   expect(new Set(sums).size).toBe(1)
 })
 
-test('a Redis Cluster is looked through on all of its nodes', async () => {
+test('a Redis Cluster is scanned on all of its nodes', async () => {
   const prefix = freshName()
   const from = kept(redis([await sharedCluster()], { prefix }))
   await stock(from)
@@ -107,7 +107,7 @@ function start(args: readonly string[], env: Readonly<Record<string, string>> = 
   return { child, ended }
 }
 
-test('the program is killed in the middle, run again, and goes on where it was', async () => {
+test('the program is killed in the middle, run again, and resumes', async () => {
   const source = inRedis()
   const target = inPostgres()
   await crowd(source.storage, 240)
@@ -163,10 +163,10 @@ test('the program ends between two pages when it is interrupted', async () => {
   child.kill('SIGINT')
   const { code, err } = await ended
   expect(code).toBe(1)
-  expect(err).toContain('Run it again to go on where it was')
+  expect(err).toContain('Run it again to resume')
 })
 
-test('a schema that is not there is named, and is not made', async () => {
+test('a missing schema is reported, and not created', async () => {
   const { terminal, said } = watched(80)
   const [schema, target] = [freshName('none'), inRedis().prefix]
   const urls = ['--from', postgresUrl, '--to', redisUrl]
@@ -192,7 +192,7 @@ function watched(columns: number): { terminal: Terminal; drawn: string[]; said: 
   return { terminal, drawn, said }
 }
 
-test('whoever watches sees a bar, and at the end a table', async () => {
+test('in a terminal the program shows a bar, and at the end a table', async () => {
   const source = inRedis()
   const target = inPostgres()
   await crowd(source.storage, 20)
@@ -216,8 +216,8 @@ test('whoever watches sees a bar, and at the end a table', async () => {
 })
 
 test.each<[string, readonly string[], RegExp]>([
-  ['without a source', [], /Where from\?/],
-  ['without a target', ['--from', 'redis://localhost'], /Where to\?/],
+  ['without a source', [], /The source is missing/],
+  ['without a target', ['--from', 'redis://localhost'], /The target is missing/],
   [
     'with a URL of neither',
     ['--from', 'mysql://root:secret@host', '--to', 'redis://h'],
@@ -226,21 +226,21 @@ test.each<[string, readonly string[], RegExp]>([
   [
     'with a schema of Redis',
     ['--from', 'redis://h', '--to', 'redis://h', '--to-schema', 'x'],
-    /Say --to-prefix/,
+    /Pass --to-prefix/,
   ],
   [
     'with a prefix of Postgres',
     ['--from', 'postgres://h/x', '--to', 'redis://h', '--from-prefix', 'x'],
-    /Say --from-schema/,
+    /Pass --from-schema/,
   ],
   ['with no number', ['--from', 'redis://h', '--to', 'redis://h', '--batch', 'x'], /--batch takes/],
-])('the program %s says how it is used', async (_, args, words) => {
+])('the program %s shows its usage', async (_, args, words) => {
   const wrong = Promise.resolve().then(() => command.run(args, watched(80).terminal))
   await expect(wrong).rejects.toThrow(words)
   await expect(wrong).rejects.not.toThrow(/secret/)
 })
 
-test('the program says what went wrong, and no password', async () => {
+test('the program reports errors without passwords', async () => {
   const { terminal, said } = watched(80)
   const args = ['--from', 'redis://user:hunter2@127.0.0.1:1', '--to', 'redis://user:hunter2@127.0.0.1:1/1']
   expect(await command.run(args, terminal)).toBe(1)
@@ -248,7 +248,7 @@ test('the program says what went wrong, and no password', async () => {
   expect(said.join()).not.toContain('hunter2')
 })
 
-test('a bar fits the line, whatever it tells of', () => {
+test('a bar fits the line, whatever its text', () => {
   const progress = { phase: 'copy', step: 'marks 42 \u001b[2Jrole\n', done: 50, total: 200 } as const
   expect(barOf(progress, 80)).toBe('copy [########......................] 25% 50/200 marks 42  [2Jrole ')
   expect(barOf({ ...progress, phase: 'count' }, 80)).toBe('count 50 marks 42  [2Jrole ')

@@ -62,7 +62,7 @@ function watched(storage: Storage): { storage: Storage; most: () => number } {
 }
 
 describe('migrate', () => {
-  test('moves all that is kept, and compares it', async () => {
+  test('moves everything, and compares it', async () => {
     const [from, to] = [make(), make()]
     await stock(from)
     const { verified, copied, steps } = await migrate(from, to, { clock: at })
@@ -81,7 +81,7 @@ describe('migrate', () => {
     for (const { checksum } of steps) expect(checksum).toMatch(/^[0-9a-f]{16}$/)
   })
 
-  test('tells how far it is, by phase, and ends each at its total', async () => {
+  test('reports progress by phase, and ends each at its total', async () => {
     const [from, to] = [make(), make()]
     await crowd(from, 25)
     const told: MigrationProgress[] = []
@@ -98,7 +98,7 @@ describe('migrate', () => {
     }
   })
 
-  test('holds a page at a time', async () => {
+  test('holds one page at a time in memory', async () => {
     const [from, to] = [watched(make()), watched(make())]
     await crowd(make(), 1)
     await crowd(from.storage, 0)
@@ -112,7 +112,7 @@ describe('migrate', () => {
     expect([from.most(), to.most()]).toEqual([7, 7])
   })
 
-  test('goes on where it was ended, and twice is once', async () => {
+  test('resumes where it was stopped, and running it twice changes nothing', async () => {
     const [from, to] = [make(), make()]
     await crowd(from, 100)
     const stop = new AbortController()
@@ -125,7 +125,7 @@ describe('migrate', () => {
     })
     await expect(ended).rejects.toMatchObject({
       code: 'migrate.refused',
-      message: expect.stringContaining('ended as asked'),
+      message: expect.stringContaining('stopped on request'),
     })
     expect(await to.values.get(CHECKPOINTS, 'default')).toEqual({
       version: 1,
@@ -148,7 +148,7 @@ describe('migrate', () => {
     expect(await migrate(from, to, { resume: false })).toMatchObject({ verified: true, copied: 200 })
   })
 
-  test('of what is written meanwhile copies the rest when it is run again', async () => {
+  test('copies what was written meanwhile when it is run again', async () => {
     const [from, to] = [make(), make()]
     await crowd(from, 40)
     let wrote = false
@@ -177,7 +177,7 @@ describe('migrate', () => {
     expect(await linesOf(to)).toEqual(await linesOf(from))
   })
 
-  test('while somebody writes all the time tells that it differs, and does not call it done', async () => {
+  test('reports differences if the source keeps changing, and does not complete', async () => {
     const [inner, to] = [make(), make()]
     await crowd(inner, 5)
     let count = 0
@@ -201,7 +201,7 @@ describe('migrate', () => {
     expect(await migrate(inner, to)).toMatchObject({ verified: true })
   })
 
-  test('replaces nobody’s data unasked', async () => {
+  test('replaces no data unless told to', async () => {
     const [from, to] = [make(), make()]
     await stock(from)
     await to.marks.put(42, 'blocked', [{ key: userKey(99), mark: { since: 1 } }])
@@ -216,7 +216,7 @@ describe('migrate', () => {
     expect(await to.marks.get(42, userKey(99), 'blocked')).toEqual({ since: 1 })
   })
 
-  test('notices what the target does not keep as it was', async () => {
+  test('notices data that the target does not store exactly', async () => {
     const [from, inner] = [make(), make()]
     await stock(from)
     const { values } = inner
@@ -235,7 +235,7 @@ describe('migrate', () => {
     expect(steps.filter((step) => !step.verified).map(({ step }) => step)).toEqual(['values session'])
   })
 
-  test('takes what it is told to from a storage that cannot tell what it keeps', async () => {
+  test('moves the given contents from a storage without an archive', async () => {
     const [inner, to] = [make(), make()]
     await stock(inner)
     const from = new Proxy(inner, {
@@ -269,7 +269,7 @@ describe('migrate', () => {
     await between.close()
   })
 
-  test('is told when it is called wrongly, and of a checkpoint that is none', async () => {
+  test('refuses wrong options, and an invalid checkpoint', async () => {
     const [from, to] = [make(), make()]
     for (const wrong of [{ batch: 0 }, { batch: 1.5 }, { batch: 1001 }, { name: '' }]) {
       await expect(migrate(from, to, wrong)).rejects.toMatchObject({ code: 'option.invalid' })
@@ -286,7 +286,7 @@ describe('migrate', () => {
     await expect(migrate(from, to)).rejects.toThrow('completed at')
   })
 
-  test('takes away the last of a kind, too, of which the source knows nothing any more', async () => {
+  test('with mirror deletes the last entry of a kind, too, if the source no longer has that kind', async () => {
     const [from, to] = [make(), make()]
     const key = userKey(7)
     await from.marks.put(42, 'blocked', [{ key, mark: { since: 1 } }])
@@ -323,7 +323,7 @@ describe('migrate', () => {
     expect(await changed({ mirror: true })).toEqual({ verified: true, own: [['marks 42 late', 0, 1]] })
   })
 
-  test('takes nothing away where the source has nothing at all: it is the wrong one, most likely', async () => {
+  test('deletes nothing if the source is empty, which is probably a mistake', async () => {
     const [from, to] = [make(), make()]
     await stock(from)
     await migrate(from, to)
@@ -369,7 +369,7 @@ describe('migrate', () => {
     expect(await linesOf(to)).toEqual(await linesOf(from))
   })
 
-  test('finds what a target has behind pages of what has lapsed', async () => {
+  test('finds entries of the target after pages of lapsed ones', async () => {
     const kept = new Map<string, KeptDocument>()
     let now = NOW
     const adapter: GrammyAdapter = {
@@ -399,7 +399,7 @@ describe('migrate', () => {
     await to.close()
   })
 
-  test('takes half a character for what every storage can keep of it', async () => {
+  test('compares lone surrogates by what every storage can keep', async () => {
     const from = make()
     const to = sqlite(new Database(':memory:'), { clock: at })
     await from.marks.put(42, 'blocked', [
@@ -410,7 +410,7 @@ describe('migrate', () => {
     await to.close()
   })
 
-  test('moves whatever there is, in pages of any size, ended anywhere', async () => {
+  test('moves random contents, in pages of any size, interrupted anywhere', async () => {
     const name = fc.stringMatching(/^[a-zA-Z_:{}]{1,12}$/)
     const mark = fc.record(
       { since: fc.integer({ min: 0, max: 1e13 }), reason: fc.string(), value: fc.jsonValue() },

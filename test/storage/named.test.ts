@@ -26,7 +26,7 @@ async function calledWhenDown(storage: Storage): Promise<string> {
   return told
 }
 
-test('a storage that was never reached is told of by its name', async () => {
+test('a storage that was never reached is reported by its name', async () => {
   const port = await freePort()
   expect(await calledWhenDown(redis(`redis://127.0.0.1:${port}`))).toBe('redis')
   expect(await calledWhenDown(postgres(`postgres://bot@127.0.0.1:${port}/bot`))).toBe('postgres')

@@ -28,7 +28,7 @@ async function admitted(judge: Judge, key: Key, times: number): Promise<number> 
 
 const drop = () => pool.query(`DROP SCHEMA "${schema}" CASCADE`)
 
-test('a worker counts into limits of its own, not into those that now have its numbers', async () => {
+test('a worker counts into its own limits, not into those that now have its numbers', async () => {
   const first = open()
   const alpha = await first.prepare(planOf('alpha', 3))
   expect(await admitted(alpha, ALICE, 5)).toBe(3)
@@ -50,7 +50,7 @@ test('a worker counts into limits of its own, not into those that now have its n
   expect(await opened[1]?.marks.get(BOT, MEMBER, 'role:mod')).toEqual(MARK)
 })
 
-test('a worker whose functions are there all the same notices by itself', async () => {
+test('a worker whose functions still exist notices by itself', async () => {
   jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate', 'Date', 'performance'] })
   try {
     const [first, second] = [open(), open()]
@@ -85,7 +85,7 @@ test('it creates the schema again if it may, and says what to run if it may not'
   expect(await mayNot.marks.get(BOT, ALICE, 'blocked')).toBeUndefined()
 })
 
-test('plans that were prepared while it was looked at twice are prepared again, too', async () => {
+test('plans that were prepared during the check are prepared again, too', async () => {
   const first = open()
   const former = await first.prepare(planOf('former', 3))
   await drop()

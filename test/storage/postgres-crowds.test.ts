@@ -123,7 +123,7 @@ const message = (actor: number, token: number, said = token): Asked => ({
   said,
 })
 
-test('who asks at once is decided by one statement, and as one after the other would be', async () => {
+test('simultaneous asks are decided by one statement, as if one after another', async () => {
   const { storage, asked } = open(() => START)
   const judge = await storage.prepare(plan)
   const decide = (all: readonly Asked[]): Promise<Decision[]> =>
@@ -161,7 +161,7 @@ test('who asks at once is decided by one statement, and as one after the other w
   expect(asked).toEqual(['plain'])
 })
 
-test('who is charged for nothing is written nothing', async () => {
+test('nothing is written for subjects that are not charged', async () => {
   const { storage, asked } = open(() => START)
   const judge = await storage.prepare(plan)
   const decide = (all: readonly Asked[]): Promise<Decision[]> =>
@@ -177,7 +177,7 @@ test('who is charged for nothing is written nothing', async () => {
   expect(await written()).toEqual(before)
 })
 
-test('over random crowds it decides, charges and remembers as memory does one after the other', async () => {
+test('with random crowds it decides, charges and stores like memory, one after another', async () => {
   const question: fc.Arbitrary<Asked> = fc.record({
     what: fc.constantFrom('message', 'message', 'message', 'chat', 'edit', 'dear', 'free'),
     actor: fc.oneof(
@@ -245,7 +245,7 @@ test('over random crowds it decides, charges and remembers as memory does one af
   expect(kinds.filter((kind) => kind === 'usual').length).toBeGreaterThan(100)
 })
 
-test('four workers that ask about the same crowd at once admit what the limits allow, and never wait in a circle', async () => {
+test('four workers with the same crowd admit what the limits allow, without deadlocks', async () => {
   const workers = Array.from({ length: 4 }, () => open())
   const limit = { amount: 5, per: 3_600_000 }
   const crowded: Plan = {

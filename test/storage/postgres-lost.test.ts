@@ -38,7 +38,7 @@ function endTheWaiting(name: string): Promise<void> {
   })
 }
 
-test('a connection that is lost while it waits to migrate fails that call, and nothing else', async () => {
+test('a connection that is lost while waiting to migrate fails that call, and nothing else', async () => {
   const name = freshName('worker')
   const clients = new Set<PoolClient>()
   const pool = new Pool({ connectionString: url, max: 2, application_name: name })
@@ -102,7 +102,7 @@ describe('the connection that listens', () => {
   test.each([
     ['a connection string', (direct: string) => direct],
     ['options of a client', (direct: string) => ({ connectionString: direct })],
-  ])('goes where "listen" says: %s', async (_, listenOf) => {
+  ])('uses the option "listen": %s', async (_, listenOf) => {
     const name = freshName('direct')
     const direct = new URL(url)
     direct.searchParams.set('application_name', name)
@@ -181,7 +181,7 @@ describe('the connection that listens', () => {
       await storage.close()
     })
 
-    test('and not taken for deaf while all connections are busy', async () => {
+    test('and does not fail the test while all connections are busy', async () => {
       const storage = await standing()
       const { watched } = await watching(storage)
       jest.advanceTimersByTime(5000)
@@ -189,7 +189,7 @@ describe('the connection that listens', () => {
       await storage.close()
     })
 
-    test('and goes by its own time, not by that of an attempt that failed before', async () => {
+    test('and has its own deadline, not that of an earlier attempt', async () => {
       const storage = await standing()
       const { watched: former } = await watching(storage)
       sending[0]?.refuse(new Error('Connection terminated'))

@@ -44,7 +44,7 @@ const admitted = async (judge: Judge, asks: readonly Ask[]): Promise<number> => 
   return decisions.filter(({ refusedBy }) => refusedBy === -1).length
 }
 
-test('after a quiet moment no update waits for a connection to be made', async () => {
+test('after an idle period no update waits for a new connection', async () => {
   const named = new URL(url)
   named.searchParams.set('application_name', schema)
   const storage = open({}, named.href)
@@ -94,7 +94,7 @@ describe('many workers', () => {
     expect(counts.reduce((a, b) => a + b, 0)).toBe(100)
   })
 
-  test('nobody locks anybody out, in whatever order the users of a batch come', async () => {
+  test('batches do not deadlock, whatever the order of their users', async () => {
     const plan = planOf(bucket(1000, 3_600_000), once)
     const judges = await Promise.all(Array.from({ length: 6 }, () => open({ connections: 2 }).prepare(plan)))
     const users = Array.from({ length: 40 }, (_, index) => userKey(index + 1))
@@ -112,8 +112,8 @@ describe('many workers', () => {
   })
 })
 
-describe('somebody else', () => {
-  test('who locks what an ask has, and waits for the rest, holds it up and no more', async () => {
+describe('another session', () => {
+  test('that locks a record of an ask, and waits for another, only delays the ask', async () => {
     const storage = open()
     const judge = await storage.prepare(planOf(bucket(5, 3_600_000), once))
     await judge.evaluate(askOf(userKey(1), 1))
@@ -140,7 +140,7 @@ describe('somebody else', () => {
 })
 
 describe('the clock of the server', () => {
-  test('is told in the receipt, and when it is put back time goes on from where it was', async () => {
+  test('is in the receipt, and time continues when it is put back', async () => {
     const storage = open()
     const judge = await storage.prepare(planOf(bucket(1, 3_600_000)))
     const before = Date.now()
@@ -169,7 +169,7 @@ describe('one record that cannot be read', () => {
     return { errors, refusals: decisions.map(({ refusedBy }) => refusedBy) }
   }
 
-  test('is dropped and told of, and the others of its batch are decided as ever', async () => {
+  test('is deleted and reported, and the others of its batch are decided normally', async () => {
     const { errors, refusals } = await spoil(
       `UPDATE "${schema}".records SET state = state || '{5,5,9223372036854775807,1}'::int8[]
        WHERE subject = (SELECT subject FROM "${schema}".records ORDER BY subject OFFSET 4 LIMIT 1)`,
@@ -194,7 +194,7 @@ describe('one record that cannot be read', () => {
     ['of an unknown layout', 'layout = 99999'],
     ['with sections of no length', `state = state || '{5,9999999999999,-1,3}'::int8[]`],
     ['with sections that are cut off', `state = state || '{5,9999999999999,100000,3}'::int8[]`],
-  ])('%s is as if it were not there, or keeps what can be read', async (_, change) => {
+  ])('%s is ignored, or what can be read of it is kept', async (_, change) => {
     const { refusals } = await spoil(
       `UPDATE "${schema}".records SET ${change}
        WHERE subject = (SELECT subject FROM "${schema}".records ORDER BY subject OFFSET 4 LIMIT 1)`,
@@ -203,7 +203,7 @@ describe('one record that cannot be read', () => {
     expect([-1, 0]).toContain(refusals[4])
   })
 
-  test('that is a chunk of claims is dropped and told of, too', async () => {
+  test('that is a chunk of claims is deleted and reported, too', async () => {
     const { errors, refusals } = await spoil(`UPDATE "${schema}".chunks SET bits = '\\x00'`, 5)
     expect(errors).toMatchObject([{ code: 'storage.failed' }])
     expect(refusals).toEqual(Array(9).fill(-1))
@@ -241,7 +241,7 @@ describe('what has lapsed', () => {
     expect(rows[0].n).toBe(1)
   })
 
-  test('functions that nobody used for a week are dropped, and made again when somebody asks', async () => {
+  test('functions unused for a week are dropped, and created again when needed', async () => {
     const storage = open()
     const judge = await storage.prepare(planOf(bucket(5, 3_600_000)))
     await pool.query(`UPDATE "${schema}".plans SET used_at = now() - interval '8 days'`)
@@ -288,7 +288,7 @@ describe('the functions of plans', () => {
     return { pool: own, statements }
   }
 
-  test('of many handlers that are first asked at once are looked up together, and made together', async () => {
+  test('of many handlers that are first used at once are looked up and created together', async () => {
     const { pool: own, statements } = noted()
     try {
       for (const [when, most] of [
@@ -312,7 +312,7 @@ describe('the functions of plans', () => {
     }
   })
 
-  test('are made by one of the workers that want them at once: the others find them there', async () => {
+  test('are created by one of several workers that need them at once', async () => {
     const { pool: own, statements } = noted()
     const lock = await pool.connect()
     try {
@@ -335,8 +335,8 @@ describe('the functions of plans', () => {
   })
 })
 
-describe('who may not change the schema', () => {
-  test('runs what the migrations print, and is told so while that is to be done', async () => {
+describe('a role that may not change the schema', () => {
+  test('is told to run what the migrations print, until that is done', async () => {
     await expect(open({ migrate: false }).marks.get(1, userKey(1), 'x')).rejects.toMatchObject({
       code: 'storage.failed',
       message: expect.stringMatching(/grammy-sentinel sql --schema/),
@@ -345,7 +345,7 @@ describe('who may not change the schema', () => {
     expect(await open({ migrate: false }).marks.get(1, userKey(1), 'x')).toBeUndefined()
   })
 
-  test('on the database may still set up a schema that was made for them', async () => {
+  test('may still set up a schema that was created for it', async () => {
     const role = freshName('role')
     await pool.query(`CREATE ROLE ${role} LOGIN; CREATE SCHEMA "${schema}" AUTHORIZATION ${role}`)
     const limited = new URL(url)
@@ -360,7 +360,7 @@ describe('who may not change the schema', () => {
     }
   })
 
-  test('gets the statements that make the functions of a plan, and all other plans', async () => {
+  test('gets the statements that create the functions of a plan, and can use all other plans', async () => {
     const role = freshName('role')
     await pool.query(`${migrationSql(schema)}
       CREATE ROLE ${role} LOGIN;
@@ -393,7 +393,7 @@ describe('who may not change the schema', () => {
 })
 
 describe('the connection', () => {
-  test('that cannot be made is told without the password', async () => {
+  test('that cannot be opened is reported without the password', async () => {
     const storage = open({}, 'postgres://somebody:hunter2@127.0.0.1:1/nowhere')
     const failure = await (async () => storage.prepare(planOf()))().catch((error) => error)
     expect(failure).toMatchObject({ code: 'storage.unavailable' })
@@ -401,7 +401,7 @@ describe('the connection', () => {
     expect((await storage.health()).ok).toBe(false)
   })
 
-  test('of one who is not let in, or to a database that is not there, is told with what to do', async () => {
+  test('of an unknown user, or to a missing database, is reported with advice', async () => {
     const nowhere = new URL(url)
     nowhere.pathname = '/no_such_database'
     await expect((async () => open({}, nowhere.href).prepare(planOf()))()).rejects.toMatchObject({
@@ -431,7 +431,7 @@ describe('the connection', () => {
     await until('all connections are closed', async () => (await connected()) === 0)
   })
 
-  test('of a watch that is lost is taken up again, and tells that changes may have been missed', async () => {
+  test('of a watch is reopened when it is lost, and reports that changes may have been missed', async () => {
     const changes: StorageChange[] = []
     const storage = open()
     await storage.watch((change) => changes.push(change))
@@ -444,7 +444,7 @@ describe('the connection', () => {
     await until('marks are told', () => changes.some(({ kind }) => kind === 'marks'))
   })
 
-  test('that breaks under an ask rejects it, and the next is answered', async () => {
+  test('that breaks during an ask rejects it, and the next is answered', async () => {
     const storage = open()
     const judge = await storage.prepare(planOf(bucket(5, 3_600_000)))
     await judge.evaluate(askOf(userKey(1)))
@@ -465,14 +465,14 @@ describe('the connection', () => {
 })
 
 test.each(['', 'Upper', 'a b', 'x"; DROP TABLE users; --', 'pg_own', 'a'.repeat(42), '1st'])(
-  'refuses to keep its tables in a schema called %j',
+  'refuses a schema called %j',
   (name) => {
     expect(() => postgres(url, { schema: name })).toThrow(/postgres\.schema/)
   },
 )
 
 test.each([undefined, '', 5432, {}])(
-  'refuses %p in place of a connection string: pg would ask this machine',
+  'refuses %p as a connection string: pg would connect to this machine',
   (given) => {
     expect(() => postgres(given as never)).toThrow(expect.objectContaining({ code: 'option.invalid' }))
   },

@@ -38,7 +38,7 @@ async function putBack(ms: number): Promise<void> {
   await admin.set(name(), bytes)
 }
 
-test('decides by the clock of the server where it is told no time, and says which', async () => {
+test('decides by the clock of the server if no time is given, and returns that time', async () => {
   const judge = await storage.prepare(planOf(bucket(1, HOUR)))
   const [seconds] = await admin.time()
   const { receipt } = await judge.evaluate(askOf())
@@ -50,7 +50,7 @@ test('decides by the clock of the server where it is told no time, and says whic
 })
 
 test.each(['bucket', 'log', 'counters', 'fixed'] as const)(
-  'a clock that is put back by an hour makes nobody wait an hour: a limit of form %s goes on from where it was',
+  'with the clock put back by an hour, a limit of form %s continues from where it was',
   async (form) => {
     const limited = {
       guard: 'throttle',
@@ -80,7 +80,7 @@ test.each(['bucket', 'log', 'counters', 'fixed'] as const)(
   },
 )
 
-test('put back again and again, time has only gone forward', async () => {
+test('with the clock put back again and again, time only goes forward', async () => {
   const judge = await storage.prepare(planOf(bucket(1000, HOUR)))
   let last = 0
   for (const back of [5000, HOUR, 1500, 86_400_000, 10_000]) {
@@ -93,7 +93,7 @@ test('put back again and again, time has only gone forward', async () => {
   }
 })
 
-test('a step back within the tolerance is waited for, and for no longer', async () => {
+test('a step back within the tolerance only delays limits by as much', async () => {
   const judge = await storage.prepare(planOf(bucket(1, 50)))
   expect(await admits(judge)).toBe(true)
   await putBack(900)
@@ -102,7 +102,7 @@ test('a step back within the tolerance is waited for, and for no longer', async 
   expect((await noted()).offset).toBe(0)
 })
 
-test('marks with an end go by the clock itself, wherever the time of limits stands', async () => {
+test('marks lapse by the clock itself, whatever the time of limits', async () => {
   const judge = await storage.prepare(planOf(blocked, bucket(1000, HOUR)))
   await judge.evaluate(askOf())
   await putBack(HOUR)
@@ -114,7 +114,7 @@ test('marks with an end go by the clock itself, wherever the time of limits stan
   expect(retryAfterMs).toBeLessThanOrEqual(MINUTE + 1000)
 })
 
-test('a bot whose clock was lost begins anew at the time of the server', async () => {
+test('a bot whose stored clock was lost starts over at the time of the server', async () => {
   const judge = await storage.prepare(planOf(bucket(1, HOUR)))
   await judge.evaluate(askOf())
   await admin.del(name())

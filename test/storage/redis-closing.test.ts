@@ -24,7 +24,7 @@ function held(): Record<string, number> {
   return { timers: kinds.Timeout ?? 0, sockets: kinds.TCPSocketWrap ?? 0 }
 }
 
-test('closed, every method rejects with storage.closed', async () => {
+test('after close(), every method rejects with storage.closed', async () => {
   const storage = redis(await sharedRedis(), { prefix: freshName() })
   const judge = await storage.prepare(PLAN)
   const { receipt } = await judge.evaluate(askOf(ALICE, [1]))
@@ -50,7 +50,7 @@ test('closed, every method rejects with storage.closed', async () => {
   expect(await storage.health()).toMatchObject({ ok: false, kind: 'redis' })
 })
 
-test('what waits for an answer, or for its turn, rejects with storage.closed, under whichever plan', async () => {
+test('calls that wait for an answer or in the queue reject with storage.closed, under any plan', async () => {
   const url = await sharedRedis()
   const proxy = await startProxy(Number(new URL(url).port))
   const storage = redis(proxy.urlOf(url), { prefix: freshName() })
@@ -72,14 +72,14 @@ test('what waits for an answer, or for its turn, rejects with storage.closed, un
   await proxy.stop()
 })
 
-test('closed while it connects, prepare rejects', async () => {
+test('prepare() rejects if the storage is closed while it connects', async () => {
   const storage = redis(await sharedRedis())
   const preparing = codeOf(() => storage.prepare(PLAN))
   await storage.close()
   expect(await preparing).toBe('storage.closed')
 })
 
-test('nothing is left that would keep the process alive', async () => {
+test('nothing keeps the process alive after close()', async () => {
   const url = await sharedRedis()
   const before = held()
   const storages = await Promise.all(
@@ -129,7 +129,7 @@ test('of a cluster, too', async () => {
   await cluster.stop()
 })
 
-test('a settlement that did not arrive may be told again, and a refund is made at most once', async () => {
+test('a settlement that did not arrive may be repeated, and a refund is made at most once', async () => {
   const url = await sharedRedis()
   const prefix = freshName()
   const proxy = await startProxy(Number(new URL(url).port))

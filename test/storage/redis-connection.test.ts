@@ -205,7 +205,7 @@ describe('refuses', () => {
         expect.objectContaining({
           code: 'option.invalid',
           message: expect.stringMatching(
-            given === undefined ? /environment variable/ : /not a URL of a Redis/,
+            given === undefined ? /environment variable/ : /not a Redis URL/,
           ),
         }),
       )

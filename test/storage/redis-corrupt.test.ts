@@ -91,7 +91,7 @@ async function rich(): Promise<{ judge: Judge; name: string; whole: Buffer }> {
 }
 
 describe('a record that cannot be read', () => {
-  test('cut off at any length, it is begun anew or read as far as it goes, and nobody else is concerned', async () => {
+  test('cut off at any length, it is replaced or read as far as possible, without affecting others', async () => {
     const { judge, name, whole } = await rich()
     expect(whole.length).toBeGreaterThan(100)
     for (let length = 0; length < whole.length; length++) {
@@ -108,7 +108,7 @@ describe('a record that cannot be read', () => {
     expect(await corrupt()).toBeGreaterThanOrEqual(whole.length - 8)
   })
 
-  test('of random bytes, it is begun anew, and it is told how many there were', async () => {
+  test('of random bytes, it is replaced, and the number of such records is reported', async () => {
     const { judge, name } = await rich()
     for (let round = 1; round <= 100; round++) {
       await admin.set(name, randomBytes(8 + Math.floor(Math.random() * 200)))
@@ -155,7 +155,7 @@ describe('bits of update ids that cannot be read', () => {
     ['bytes of no sense', (name: string) => admin.set(name, Buffer.alloc(500, 0xa5))],
     ['nothing but a beginning', (name: string) => admin.set(name, 'x')],
     ['a list', (name: string) => admin.rpush(name, 'x')],
-  ])('%s in their place are begun anew', async (_, spoil) => {
+  ])('%s in their place are replaced', async (_, spoil) => {
     const judge = await storage.prepare(planOf(once({ retry: true, lease: 60_000 }), bucket(1000, HOUR)))
     expect(await admits(judge, askOf(ALICE, [1]))).toBe(true)
     const [name] = (await admin.keys(`${prefix}:{${BOT}}:s*`)).filter((each) => /:g:0$/.test(each))
@@ -202,7 +202,7 @@ describe('marks that cannot be read', () => {
     expect(await admits(judge)).toBe(false)
   })
 
-  test('cut off at any length: nobody is let pass, and nobody else is concerned', async () => {
+  test('cut off at any length: that subject is refused, without affecting others', async () => {
     const whole = (await admin.getBuffer(marksOf(ALICE))) as Buffer
     for (let length = 1; length < whole.length; length++) {
       await admin.set(marksOf(ALICE), whole.subarray(0, length))
@@ -211,7 +211,7 @@ describe('marks that cannot be read', () => {
     expect(await corrupt()).toBe(whole.length - 1)
   })
 
-  test('of random bytes: nobody is let pass, and it is told how many there were', async () => {
+  test('of random bytes: that subject is refused, and the number of such records is reported', async () => {
     for (let round = 1; round <= 100; round++) {
       await admin.set(marksOf(ALICE), randomBytes(1 + Math.floor(Math.random() * 200)))
       expect(await amongOthers(judge)).toEqual({ own: 'value.invalid', others: 9 })
@@ -219,14 +219,14 @@ describe('marks that cannot be read', () => {
     }
   })
 
-  test('something else under the key of marks: nobody is let pass', async () => {
+  test('another type under the key of marks: that subject is refused', async () => {
     await admin.del(marksOf(ALICE))
     await admin.hset(marksOf(ALICE), 'blocked', 'yes')
     expect(await amongOthers(judge)).toEqual({ own: 'value.invalid', others: 9 })
     expect(await corrupt()).toBe(1)
   })
 
-  test('the error names the key, and says how to mend it; so mended, all is well', async () => {
+  test('the error names the key and how to mend it, which works', async () => {
     await admin.set(marksOf(ALICE), 'damaged')
     const failure = expect.objectContaining({
       code: 'value.invalid',
@@ -242,7 +242,7 @@ describe('marks that cannot be read', () => {
     expect(await admits(judge)).toBe(true)
   })
 
-  test('are not written over: what is put or taken of others is, and the rest rejects', async () => {
+  test('are not overwritten: marks of other subjects are written, and the rest rejects', async () => {
     await admin.set(marksOf(ALICE), 'damaged')
     await expect(block(BOB, ALICE, userKey(9))).rejects.toMatchObject({ code: 'value.invalid' })
     expect(await admits(judge, askOf(BOB))).toBe(false)
@@ -252,7 +252,7 @@ describe('marks that cannot be read', () => {
     expect(await admin.get(marksOf(ALICE))).toBe('damaged')
   })
 
-  test('are no sign that the storage is down: behind what sentinel() puts around it, whoever was blocked still is', async () => {
+  test('do not count as an outage: with sentinel(), blocked users stay blocked', async () => {
     await admin.set(marksOf(ALICE), 'damaged')
     const guarded = makeResilient(redis(await sharedRedis(), { prefix }), {})
     const behind = await guarded.prepare(planOf(blocked, bucket(100_000, 1000)))
@@ -275,7 +275,7 @@ describe('marks that cannot be read', () => {
     await guarded.close()
   })
 
-  test('are listed as held, with their end, for that is known from the lists', async () => {
+  test('are listed as held, with their end, which the sets contain', async () => {
     const until = Date.now() + HOUR
     await storage.marks.put(BOT, 'blocked', [
       { key: BOB, mark: { since: 1, until } },

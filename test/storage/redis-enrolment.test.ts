@@ -37,7 +37,7 @@ async function passes(judge: Judge): Promise<boolean> {
   return admits(judge, askOf(ALICE))
 }
 
-describe('what plans keep is noted', () => {
+describe('the slots of plans are registered', () => {
   test('again on a server that came back without it, so that other processes still reset all of it', async () => {
     const own = await startRedis()
     const [one, other] = [redis(own.url), redis(own.url)]
@@ -82,7 +82,7 @@ describe('what plans keep is noted', () => {
     }
   })
 
-  test('over a client that was handed over as soon as it has connected anew', async () => {
+  test('over a given client as soon as it has reconnected', async () => {
     const client = new Redis(server.url, { autoResendUnfulfilledCommands: false })
     const storage = redis(client)
     try {
@@ -101,7 +101,7 @@ describe('what plans keep is noted', () => {
     expect([client.listenerCount('ready'), client.listenerCount('+node')]).toEqual([0, 0])
   })
 
-  test('by those who keep something, and not by those who only look', async () => {
+  test('by processes that store state, and not by those that only read', async () => {
     const storage = redis(server.url)
     const sales = await storage.prepare(SALES)
     await sales.peek(askOf(ALICE))
@@ -112,7 +112,7 @@ describe('what plans keep is noted', () => {
   })
 })
 
-test('a user who may not do all of it is told once what is missing, and not asked with every call', async () => {
+test('a user without all permissions is told once what is missing, without a retry at every call', async () => {
   const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
   const storage = redis(urlOf('short'))
   const now = jest.spyOn(performance, 'now')

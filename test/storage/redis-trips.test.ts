@@ -36,13 +36,13 @@ async function trips(during: () => unknown): Promise<number> {
 }
 
 describe('round trips, as the server counts them', () => {
-  test('a chain of five checks is one call', async () => {
+  test('a chain of five checks needs one call', async () => {
     const { storage, judge } = await warm()
     expect(await trips(() => judge.evaluate(askOf(ALICE, [1, 2, 3])))).toBe(1)
     await storage.close()
   })
 
-  test('idle, each ask is a call at once: it waits for nobody', async () => {
+  test('when idle, each ask is sent at once', async () => {
     const { storage, judge } = await warm()
     let token = 0
     const oneByOne = async (): Promise<void> => {
@@ -52,7 +52,7 @@ describe('round trips, as the server counts them', () => {
     await storage.close()
   })
 
-  test('200 asks of one turn share few calls, and each is decided by itself', async () => {
+  test('200 asks of one turn share few calls, and each is decided separately', async () => {
     const { storage, judge } = await warm(planOf(bucket(1, 3_600_000)))
     // Of three users, the second of whom has nothing left.
     await judge.evaluate(askOf(BOB))
@@ -68,7 +68,7 @@ describe('round trips, as the server counts them', () => {
     await storage.close()
   })
 
-  test('one user twice in a call is decided in turn', async () => {
+  test('two asks of one user in a call are decided in order', async () => {
     const { storage, judge } = await warm(planOf(bucket(3, 3_600_000)))
     let refusals: number[] = []
     let left: (number | undefined)[] = []
@@ -83,7 +83,7 @@ describe('round trips, as the server counts them', () => {
     await storage.close()
   })
 
-  test('settlements go with the asks of their turn', async () => {
+  test('settlements share calls with the asks of their turn', async () => {
     const { storage, judge } = await warm()
     const { receipt } = await judge.evaluate(askOf(ALICE, [1, 2, 3]))
     if (receipt === undefined) throw new Error('there is no receipt')
@@ -93,7 +93,7 @@ describe('round trips, as the server counts them', () => {
     await storage.close()
   })
 
-  test('what waits is bounded: more is refused at once, and the rest is decided when the server answers', async () => {
+  test('the queue is bounded: further asks are refused at once, and the rest is decided when the server answers', async () => {
     const proxy = await startProxy(server.port)
     const storage = redis(proxy.urlOf(server.url), { prefix: freshName() })
     const judge = await storage.prepare(planOf(bucket(100_000, 3_600_000)))
@@ -125,7 +125,7 @@ describe('round trips, as the server counts them', () => {
 })
 
 describe('the script', () => {
-  test('is sent when it is first used, and by its name from then on', async () => {
+  test('is sent when it is first used, and called by its hash from then on', async () => {
     const storage = redis(server.url, { prefix: freshName() })
     const judge = await storage.prepare(planOf(bucket(1000, 1000, freshName())))
     const before = await calls(admin)
@@ -136,7 +136,7 @@ describe('the script', () => {
     await storage.close()
   })
 
-  test('is sent again when the server has forgotten it, and nobody notices', async () => {
+  test('is sent again when the server has forgotten it, without an error', async () => {
     const { storage, judge } = await warm(planOf(bucket(2, 3_600_000)))
     expect(await admits(judge)).toBe(true)
     await admin.script('FLUSH', 'SYNC')
@@ -148,7 +148,7 @@ describe('the script', () => {
     await storage.close()
   })
 
-  test('is sent again to a server that was restarted, which has kept what was counted', async () => {
+  test('is sent again to a restarted server, which has kept its counts', async () => {
     const own = await startRedis({ appendOnly: true })
     const storage = redis(own.url)
     try {
@@ -165,7 +165,7 @@ describe('the script', () => {
   })
 })
 
-test('its health tells calls, what shared them and what waits', async () => {
+test('health() reports calls, how many asks shared them, and the queue', async () => {
   const { storage, judge } = await warm(planOf(bucket(1000, 3_600_000)))
   const before = (await storage.health()).calls
   await Promise.all(Array.from({ length: 200 }, (_, nth) => judge.evaluate(askOf(userKey(nth)))))

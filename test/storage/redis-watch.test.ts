@@ -27,7 +27,7 @@ async function codeOf(work: () => unknown): Promise<string> {
 const touch = async (storage: Storage, bot = BOT): Promise<void> =>
   storage.marks.put(bot, 'blocked', [{ key: ALICE, mark: { since: 1 } }])
 
-describe('changes by others', () => {
+describe('changes by other processes', () => {
   let server: RedisServer
   let admin: Redis
   let proxy: NetworkProxy
@@ -70,7 +70,7 @@ describe('changes by others', () => {
     expect(told).toEqual(['marks', 'reset'])
   })
 
-  test('what was put on thousands at once is told of each', async () => {
+  test('of thousands of subjects at once are reported for each', async () => {
     const keys = Array.from({ length: 2500 }, (_, nth) => userKey(nth + 1))
     const heard = new Set<unknown>()
     await near.watch((change) => {
@@ -84,7 +84,7 @@ describe('changes by others', () => {
     await within(SECOND, 'all are told', () => heard.size === keys.length)
   })
 
-  test('what nobody can read is told as a gap', async () => {
+  test('that cannot be read are reported as a gap', async () => {
     for (const message of ['', 'null', '{}', '["later","kind"]', '["marks",1,"x",5]']) {
       await admin.publish('sentinel:changes', message)
     }
@@ -92,7 +92,7 @@ describe('changes by others', () => {
     expect(told).toEqual(Array(5).fill('gap'))
   })
 
-  test('a connection that is cut is back within a second, and tells that changes may have been missed', async () => {
+  test('survive a cut connection: it is back within a second, and reports that changes may have been missed', async () => {
     for (let times = 1; times <= 3; times++) {
       told.length = 0
       await admin.call('CLIENT', 'KILL', 'TYPE', 'pubsub')
@@ -104,7 +104,7 @@ describe('changes by others', () => {
     }
   })
 
-  test('a server that is away for a while is listened to again when it is back', async () => {
+  test('are received again from a server that was down for a while', async () => {
     proxy.refuse()
     proxy.cut()
     await until('nobody listens', async () => (await subscribers()) === 0)
@@ -122,7 +122,7 @@ describe('changes by others', () => {
     expect(await subscribers()).toBe(1)
   })
 
-  test('a connection that swallows all is noticed by its silence, and made anew', async () => {
+  test('survive a connection that went silent, which is noticed and replaced', async () => {
     const { accepted } = proxy
     proxy.blackHole()
     await touch(far)
@@ -137,7 +137,7 @@ describe('changes by others', () => {
     expect(told).toEqual(['reset'])
   })
 
-  test('who stops is told no more, and when all have, nobody listens', async () => {
+  test('are not reported to a stopped watcher; when all have stopped, the connection is closed', async () => {
     const heard: string[] = []
     const stop = await near.watch(({ kind }) => heard.push(kind))
     stop()
@@ -158,7 +158,7 @@ describe('changes by others', () => {
     await alone.close()
   })
 
-  test('stopped while it is being made, or closed, a connection is not left behind', async () => {
+  test('leave no connection behind if the watch is stopped or closed while connecting', async () => {
     for (let times = 0; times < 20; times++) {
       const one = redis(server.url)
       const watching = codeOf(() => one.watch(() => undefined))

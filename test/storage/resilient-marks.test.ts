@@ -38,7 +38,7 @@ async function reading(stage: Outage, ...checks: readonly Check[]): Promise<Judg
 }
 
 describe('while the storage is down, blocks hold', () => {
-  test('that were there before this process', async () => {
+  test('that were made before this process started', async () => {
     const stage = outage()
     await block(stage.remote.kept.marks, ALICE)
     const judge = await reading(stage)
@@ -47,7 +47,7 @@ describe('while the storage is down, blocks hold', () => {
     expect((await stage.storage.health()).circuit?.copy).toEqual({ marks: 1, complete: true })
   })
 
-  test('that another process has made, or taken back, since', async () => {
+  test('as another process has made or removed them since', async () => {
     const stage = outage()
     await block(stage.remote.kept.marks, ALICE)
     const judge = await reading(stage)
@@ -58,7 +58,7 @@ describe('while the storage is down, blocks hold', () => {
     expect([await passes(judge, ALICE), await passes(judge, BOB)]).toEqual([true, false])
   })
 
-  test('that were made where nobody told of it, once the gap is told', async () => {
+  test('that were made without a notification, once the gap is reported', async () => {
     const stage = outage()
     await block(stage.remote.kept.marks, ALICE)
     const judge = await reading(stage)
@@ -89,7 +89,7 @@ describe('while the storage is down, blocks hold', () => {
     expect(await passes(judge, ALICE)).toBe(false)
   })
 
-  test('of thousands, that were read a page at a time', async () => {
+  test('for thousands of subjects, read page by page', async () => {
     const stage = outage()
     const keys = Array.from({ length: 2500 }, (_, i) => userKey(i + 1))
     await block(stage.remote.kept.marks, ...keys)
@@ -101,7 +101,7 @@ describe('while the storage is down, blocks hold', () => {
     expect(await passes(judge, userKey(2501))).toBe(true)
   })
 
-  test('of as many as the copy may hold, and it says that there are more', async () => {
+  test('for as many as the copy may hold, and a warning says that there are more', async () => {
     const stage = outage({ maxMarks: 1500 })
     await block(stage.remote.kept.marks, ...Array.from({ length: 2500 }, (_, i) => userKey(i + 1)))
     await reading(stage)
@@ -109,7 +109,7 @@ describe('while the storage is down, blocks hold', () => {
     expect((await stage.storage.health()).circuit?.copy).toEqual({ marks: 1500, complete: false })
   })
 
-  test('that were made here, and it says how many there are', async () => {
+  test('that were made in this process, and their number is reported', async () => {
     const stage = outage()
     const judge = await reading(stage)
     const held = async () => (await stage.storage.health()).circuit?.copy?.marks
@@ -135,7 +135,7 @@ describe('while the storage is down, blocks hold', () => {
     expect(isAdmitted(await judge.evaluate(askOf(ALICE)))).toBe(true)
   })
 
-  test('but none are known of a storage that was never reached', async () => {
+  test('but none are known from a storage that was never reached', async () => {
     const stage = outage()
     await block(stage.remote.kept.marks, ALICE)
     stage.remote.fault = 'refuses'
@@ -181,8 +181,8 @@ describe('while the storage is down, blocks hold', () => {
   })
 })
 
-describe('what is read of marks', () => {
-  test('is the last that is known, where the copy knows them', async () => {
+describe('a mark that is read', () => {
+  test('comes from the copy if the copy has it', async () => {
     const stage = outage()
     await block(stage.remote.kept.marks, ALICE)
     const judge = await reading(stage)
@@ -198,8 +198,8 @@ describe('what is read of marks', () => {
   })
 })
 
-describe('what is written of marks while the storage is down', () => {
-  test('holds at once, is told not to be stored, and is stored when it is back', async () => {
+describe('a mark written while the storage is down', () => {
+  test('holds at once, rejects as not stored, and is stored when the storage is back', async () => {
     const stage = outage()
     await block(stage.remote.kept.marks, BOB)
     const judge = await reading(stage)
@@ -213,7 +213,7 @@ describe('what is written of marks while the storage is down', () => {
       await expect(write).rejects.toMatchObject({
         code: 'storage.unavailable',
         message: expect.stringContaining(
-          'It holds in this process now, and is written when the storage is back',
+          'It holds in this process, which writes it when the storage is back',
         ),
       })
     }
@@ -233,7 +233,7 @@ describe('what is written of marks while the storage is down', () => {
     expect([await passes(judge, ALICE), await passes(judge, BOB)]).toEqual([false, true])
   })
 
-  test('leaves alone what is newer', async () => {
+  test('does not replace a newer one', async () => {
     const stage = outage()
     const judge = await reading(stage)
     await stage.goDown(judge)
@@ -257,7 +257,7 @@ describe('what is written of marks while the storage is down', () => {
     expect(await passes(judge, BOB)).toBe(false)
   })
 
-  test('is outdone by what is written later', async () => {
+  test('is replaced by a later one', async () => {
     const stage = outage()
     const judge = await reading(stage)
     stage.remote.fault = 'refuses'
@@ -270,7 +270,7 @@ describe('what is written of marks while the storage is down', () => {
     expect(await passes(judge, ALICE)).toBe(true)
   })
 
-  test('does not outdo what is written while it is being sent', async () => {
+  test('does not replace one that is written while it is being sent', async () => {
     const stage = outage()
     await reading(stage)
     stage.remote.fault = 'refuses'
@@ -291,7 +291,7 @@ describe('what is written of marks while the storage is down', () => {
   test.each([
     ['refused', 'refuses'],
     ['written', 'none'],
-  ] as const)('is not what failed late, when a later one was %s', async (_, fault) => {
+  ] as const)('is not stored if it failed late, when a later one was %s', async (_, fault) => {
     const stage = outage()
     const judge = await reading(stage)
     stage.remote.fault = 'hangs'
@@ -315,7 +315,7 @@ describe('what is written of marks while the storage is down', () => {
     expect(await passes(judge, ALICE)).toBe(true)
   })
 
-  test('is not outdone by a write that is none', async () => {
+  test('is not replaced by an invalid write', async () => {
     const stage = outage()
     await reading(stage)
     stage.remote.fault = 'refuses'
@@ -333,7 +333,7 @@ describe('what is written of marks while the storage is down', () => {
     expect(await stage.remote.kept.marks.get(BOT, ALICE, 'blocked')).toEqual(BLOCKED)
   })
 
-  test('is written though others are no writes at all, and these are told and given up', async () => {
+  test('is written even if others are invalid, which are reported and dropped', async () => {
     const stage = outage()
     const judge = await reading(stage)
     await stage.goDown(judge)
@@ -376,16 +376,16 @@ describe('what is written of marks while the storage is down', () => {
     expect(await passes(judge, ALICE)).toBe(false)
   })
 
-  test('is given up where too much waits, and says so', async () => {
+  test('is dropped if too many wait, which is reported', async () => {
     const stage = outage()
     const judge = await reading(stage)
     await stage.goDown(judge)
     const entries = Array.from({ length: 9_999 }, (_, i) => ({ key: userKey(i + 1), mark: BLOCKED }))
     const put = (some: typeof entries) => stage.storage.marks.put(BOT, 'blocked', some)
-    await expect(put(entries)).rejects.toThrow('It holds in this process now')
-    await expect(put(entries)).rejects.toThrow('It holds in this process now')
+    await expect(put(entries)).rejects.toThrow('It holds in this process')
+    await expect(put(entries)).rejects.toThrow('It holds in this process')
     await expect(put([20_000, 20_001].map((id) => ({ key: userKey(id), mark: BLOCKED })))).rejects.toThrow(
-      'this one is not tried again',
+      'this one is not retried',
     )
     expect(await passes(judge, userKey(20_000))).toBe(true)
     expect((await stage.storage.health()).circuit).toMatchObject({
@@ -398,7 +398,7 @@ describe('what is written of marks while the storage is down', () => {
     expect(await stage.remote.kept.marks.get(BOT, userKey(9_999), 'blocked')).toEqual(BLOCKED)
   })
 
-  test('is told by close() if it never was', async () => {
+  test('is reported by close() if it was never written', async () => {
     const stage = outage()
     const judge = await reading(stage)
     await stage.goDown(judge)
@@ -411,7 +411,7 @@ describe('what is written of marks while the storage is down', () => {
     await closing
   })
 
-  test('is never undone by what was read before', async () => {
+  test('is never undone by an earlier read', async () => {
     const stage = outage()
     await block(stage.remote.kept.marks, ALICE)
     const judge = await reading(stage)
@@ -436,7 +436,7 @@ describe('what is written of marks while the storage is down', () => {
   })
 })
 
-test('whoever watches is told of a gap when the storage is back', async () => {
+test('watchers receive a gap when the storage is back', async () => {
   const stage = outage()
   const judge = await reading(stage)
   const told: string[] = []
@@ -450,7 +450,7 @@ test('whoever watches is told of a gap when the storage is back', async () => {
   expect(told).toEqual(['marks', 'gap'])
 })
 
-describe('a mark that no plan asked for before the storage was down', () => {
+describe('a mark that no plan read before the storage was down', () => {
   /** With a plan that asks for nothing of the kind. */
   async function standing(): Promise<{ stage: Outage; judge: Judge }> {
     const stage = outage()
@@ -464,7 +464,7 @@ describe('a mark that no plan asked for before the storage was down', () => {
     return judge
   }
 
-  test('holds where this process had put it, and only there', async () => {
+  test('holds only for subjects on which this process had put it', async () => {
     const { stage, judge } = await standing()
     await block(stage.storage.marks, ALICE)
     await block(stage.remote.kept.marks, BOB)
@@ -482,7 +482,7 @@ describe('a mark that no plan asked for before the storage was down', () => {
   test.each([
     ['told of', false],
     ['not told of, once the gap is', true],
-  ])('does not hold where another process has taken it away since: %s', async (_, deaf) => {
+  ])('does not hold if another process has removed it since: %s', async (_, deaf) => {
     const { stage, judge } = await standing()
     await block(stage.storage.marks, ALICE, BOB)
     await settled()
@@ -495,7 +495,7 @@ describe('a mark that no plan asked for before the storage was down', () => {
     expect([await passes(handler, ALICE), await passes(handler, BOB)]).toEqual([true, false])
   })
 
-  test('is kept of ten thousand subjects, and costs no reading of the list', async () => {
+  test('is kept for ten thousand subjects, without reading the list', async () => {
     const { stage } = await standing()
     const scans = stage.remote.asked.filter((what) => what === 'marks.scan').length
     for (let from = 1; from <= 12_000; from += 1000) {

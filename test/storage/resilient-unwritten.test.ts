@@ -74,7 +74,7 @@ describe('while the storage answers but cannot write marks', () => {
   test('a block holds in this process, as its error says, and is written later', async () => {
     const { stage, judge } = await standing(blocked)
     const { message } = await unwritten(stage, put('blocked', ALICE))
-    expect(message).toMatch('It holds in this process now')
+    expect(message).toMatch('It holds in this process')
     // It is true already.
     expect(message).not.toMatch('health().ok')
     expect([await passes(judge, ALICE), await passes(judge, BOB)]).toEqual([false, true])

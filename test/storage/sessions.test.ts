@@ -203,6 +203,6 @@ describe.each(storages)('sessions %s', (_, make) => {
 test('a time to live of no time is refused, as is a name that is none', () => {
   const storage = memory()
   expect(() => storage.sessions({ ttl: 0 })).toThrow(SentinelError)
-  expect(() => storage.sessions({ ttl: 0 })).toThrow(/sessions\.ttl: 0 keeps nothing/)
+  expect(() => storage.sessions({ ttl: 0 })).toThrow(/sessions\.ttl: with 0, nothing would be kept/)
   expect(() => storage.sessions({ name: 'x'.repeat(65) })).toThrow(/is not a valid space/)
 })

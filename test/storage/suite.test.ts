@@ -48,7 +48,7 @@ describe('the suite that holds storages to the contract', () => {
           return { evaluate: evaluate.bind(judge), peek: evaluate.bind(judge), settle: settle.bind(judge) }
         },
       }),
-      /^a peek answers as an evaluation would, and writes nothing: /m,
+      /^a peek returns what an evaluation would, and writes nothing: /m,
     ],
     [
       'says a millisecond too little',
@@ -63,7 +63,7 @@ describe('the suite that holds storages to the contract', () => {
           return { evaluate: short, peek: judge.peek.bind(judge), settle: judge.settle.bind(judge) }
         },
       }),
-      /^a limit of form log says to the millisecond /m,
+      /^a limit of form log returns to the millisecond /m,
     ],
     [
       'counts what users do in a chat for each of them',
@@ -83,7 +83,7 @@ describe('the suite that holds storages to the contract', () => {
           }
         },
       }),
-      /^of many users who ask at once about one chat, as many as its limit of form log allows get through: /m,
+      /^of many users who ask at once in one chat, exactly as many as its limit of form log allows are admitted: /m,
     ],
     [
       'takes marks away from all bots',
@@ -96,7 +96,7 @@ describe('the suite that holds storages to the contract', () => {
           },
         }),
       }),
-      /^what is marked, noted, taken away or reset for one bot is as it was for another: /m,
+      /^marks, activity, removals and resets of one bot do not affect another: /m,
     ],
     [
       'keeps 32 bits of the id of a bot',
@@ -108,7 +108,7 @@ describe('the suite that holds storages to the contract', () => {
           scan: (bot, ...rest) => marks.scan(bot % 2 ** 32, ...rest),
         }),
       }),
-      /^what is marked, noted, taken away or reset for one bot is as it was for another: /m,
+      /^marks, activity, removals and resets of one bot do not affect another: /m,
     ],
     [
       'cuts reasons off',
@@ -125,7 +125,7 @@ describe('the suite that holds storages to the contract', () => {
             ),
         }),
       }),
-      /^what is marked, noted, taken away or reset for one bot is as it was for another: /m,
+      /^marks, activity, removals and resets of one bot do not affect another: /m,
     ],
     [
       'notes a hundred users at once and no more',
@@ -138,7 +138,7 @@ describe('the suite that holds storages to the contract', () => {
           scan: (...args) => users.scan(...args),
         },
       }),
-      /^activity of a thousand users that is told at once is noted of each: /m,
+      /^activity of a thousand users in one call is noted for each: /m,
     ],
     [
       'keeps the end that a mark had',
@@ -152,7 +152,7 @@ describe('the suite that holds storages to the contract', () => {
           },
         }),
       }),
-      /^a mark that is put anew without an end has none/m,
+      /^a mark that is put again replaces the old one completely/m,
     ],
     [
       'cuts blanks off keys',
@@ -164,12 +164,12 @@ describe('the suite that holds storages to the contract', () => {
           scan: (...args) => values.scan(...args),
         },
       }),
-      /^names of spaces, keys and marks are told apart letter by letter: /m,
+      /^names of spaces, keys and marks are distinguished exactly, letter by letter: /m,
     ],
     [
       'forgets to index marks',
       ({ marks }) => ({ marks: promises(marks, { scan: () => ({ entries: [] }) }) }),
-      /^pages of marks show all /m,
+      /^pages of marks contain every /m,
     ],
     [
       'gives out what it keeps',
@@ -184,12 +184,12 @@ describe('the suite that holds storages to the contract', () => {
           },
         }
       },
-      /^a value that was given or read may be changed without changing what is kept: /m,
+      /^changing a value after putting or reading it does not change the stored value: /m,
     ],
     [
       'tells nothing',
       () => ({ watch: () => () => undefined }),
-      /^tells every listener, until it is told to stop: told of .* not within/m,
+      /^reports to every listener until it is stopped: told of .* not within/m,
     ],
   ])(
     'finds one that %s',

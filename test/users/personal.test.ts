@@ -344,7 +344,7 @@ describe('what is kept of somebody', () => {
     for (let time = 0; time < 8; time++) {
       await expect(guard.users.erase(ALICE)).rejects.toMatchObject({
         code: 'storage.unavailable',
-        message: expect.stringMatching(RegExp(`keep what they have: ${away} \\([^)]+\\)\\. The others`)),
+        message: expect.stringMatching(RegExp(`keep their data: ${away} \\([^)]+\\)\\. The others`)),
       })
       await settled()
       expect(await kept(other)).toEqual([undefined, undefined, undefined])
@@ -374,7 +374,7 @@ describe('what is kept of somebody', () => {
     for (const event of ['storage.down', 'storage.up'] as const) guard.on(event, () => undefined)
     await handle(says(ALICE, 'the bot is met'))
     await expect(guard.users.erase(ALICE)).rejects.toThrow(
-      /keep what they have: 0 \([^)]+\), 1 \([^)]+\)\. The others/,
+      /keep their data: 0 \([^)]+\), 1 \([^)]+\)\. The others/,
     )
     await guard.close()
   })
@@ -393,7 +393,7 @@ describe('what is kept of somebody', () => {
     expect(await guard.users.erase(ALICE)).toMatchObject({ waits: true })
     await handle(says(BOB, 'the bot is met'))
     await quiet()
-    expect(told).toContainEqual(['users.erase', expect.stringContaining('keep what they have: 1 (')])
+    expect(told).toContainEqual(['users.erase', expect.stringContaining('keep their data: 1 (')])
     await guard.close()
   })
 

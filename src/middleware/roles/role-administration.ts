@@ -157,8 +157,7 @@ export class RoleAdministration {
 function placeOf(key: Key, chat: number | undefined): Omit<Asker, 'bot'> {
   const { kind, id, actor } = keySubject(key)
   const inside = kind === 'member' && actor !== undefined ? subjectKey(actor) : key
-  const place = kind === 'member' ? id : chat
-  return { key: inside, chat: place, anonymous: kind === 'sender' && id === place }
+  return { key: inside, chat: kind === 'member' ? id : chat }
 }
 
 function keysIn(whom: Subject | readonly Subject[], { chat }: RoleScope): readonly Key[] {

@@ -19,5 +19,5 @@ export function tellCallersAlone(base: BaseTelegramClient): void {
 
 /** The error for calls after `close()`. */
 export function closed(): SentinelError {
-  return new SentinelError('mtproto.session', 'mtproto: the client was closed. Make another one.')
+  return new SentinelError('mtproto.session', 'mtproto: the client was closed. Create another one.')
 }

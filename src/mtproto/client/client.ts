@@ -75,7 +75,7 @@ export class MtprotoClient {
     const caller = await this.#connection.caller()
     const [me] = await caller.call({ _: 'users.getUsers', id: [{ _: 'inputUserSelf' }] })
     if (me?._ !== 'user')
-      throw new SentinelError('mtproto.session', 'mtproto: Telegram does not say who we are. Log in.')
+      throw new SentinelError('mtproto.session', 'mtproto: Telegram does not know this session. Log in.')
     await this.#connection.isUs(me)
     return profileOf(me)
   }
@@ -341,7 +341,7 @@ export class MtprotoClient {
     if (this.#connection.isUsed) {
       throw new SentinelError(
         'mtproto.session',
-        'mtproto: the client uses a session already. Close it, and import into a new one.',
+        'mtproto: the client already has a session. Close it, and import into a new client.',
       )
     }
     this.#connection.imported = session

@@ -163,11 +163,11 @@ export class Connection {
       // No new updates arrive; those that arrived are handled and stored.
       running.bridging.freeze()
       await running.opened.client.stopUpdatesLoop()
-      await this.#part('what was being handled', running.bridging.end(), DRAIN_PATIENCE)
+      await this.#part('updates in progress', running.bridging.end(), DRAIN_PATIENCE)
     }
     this.#end()
     await this.#part('the connection', running?.opened.client.destroy())
-    await this.#part('data centres of others', this.closeFiles())
+    await this.#part('CDN data centres', this.closeFiles())
     // Must finish before the lease ends: another process may then write the session.
     await this.#part('the storage', this.#preparing)
     await this.#part('the lease of the session', this.#lease?.end())
@@ -177,7 +177,7 @@ export class Connection {
   async #part(what: string, work: Promise<unknown> | undefined, patience = PART_PATIENCE): Promise<void> {
     try {
       if (work === undefined || (await endsWithin(work, patience, systemTimers))) return
-      const left = `close() has waited ${patience / 1000} s for ${what}, and left it`
+      const left = `close() has waited ${patience / 1000} s for ${what}, and goes on without`
       this.failed(new SentinelError('mtproto.session', `mtproto: ${left}.`))
     } catch (error) {
       this.failed(error)

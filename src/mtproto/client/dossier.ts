@@ -91,7 +91,7 @@ export async function dossierOf(caller: Caller, who: number | string, now: Ms): 
     known(unknown, 'photos', () => photosOf(caller, user)),
   ])
   const [found] = users
-  if (found?._ !== 'user') throw new TypeError('mtproto: Telegram tells nothing of this user')
+  if (found?._ !== 'user') throw new TypeError('mtproto: Telegram returned nothing about this user')
   const about = full?.fullUser.about
   return {
     profile: profileOf(found),

@@ -164,7 +164,7 @@ export function readOptions(given: MtprotoOptions): ReadOptions {
   if (storage?.remote === true && encryptionKeys.length === 0) {
     throw new SentinelError(
       'option.invalid',
-      'mtproto.encryptionKeys: there is none, and whoever reads the storage could log in as you. Pass a key from the environment, such as `openssl rand -hex 32` prints.',
+      'mtproto.encryptionKeys: is missing, so anyone who reads the storage could log in as you. Pass a key from the environment, such as `openssl rand -hex 32` prints.',
     )
   }
   return {

@@ -99,7 +99,7 @@ export function purgeOnBan(client: Purger, options: PurgeOnBanOptions = {}): Pur
   const { chats = [], depth = DEPTH, timeout = '10m', onPurged } = options
   const most = parseDuration(timeout, 'purgeOnBan.timeout')
   if (!Number.isSafeInteger(depth) || depth < 1)
-    throw new SentinelError('option.invalid', 'purgeOnBan.depth: it must be a whole number from 1.')
+    throw new SentinelError('option.invalid', 'purgeOnBan.depth: it must be a whole number of 1 or more.')
   if (!chats.every((chat) => Number.isSafeInteger(chat) && chat < 0))
     throw new SentinelError('option.invalid', 'purgeOnBan.chats: they must be ids such as -1001234567890.')
   const places = new Places(most)
@@ -145,7 +145,7 @@ class Places {
     const under = this.#under.get(name)
     if (under !== undefined) return under
     if (this.#turns.waiting >= MOST_WAITING) {
-      return Promise.reject(new Error(`purge: ${MOST_WAITING} wait already, and ${name} is left out`))
+      return Promise.reject(new Error(`purge: ${MOST_WAITING} purges wait already, so ${name} is skipped`))
     }
     const run = async () => {
       signal.throwIfAborted()
@@ -163,7 +163,7 @@ class Places {
       ending.abort(
         new SentinelError(
           'hook.timeout',
-          `purgeOnBan: a purge took longer than ${this.most} ms. Give it a longer timeout, or less depth.`,
+          `purgeOnBan: a purge took longer than ${this.most} ms. Raise timeout, or lower depth.`,
         ),
       ),
     )

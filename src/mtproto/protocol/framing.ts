@@ -236,7 +236,7 @@ function unveil(first: Buffer): Opening {
   const to = ctr(reversed.subarray(0, 32), reversed.subarray(32, 48))
   const plain = from.update(first)
   const framing = VEILED.get(plain.readUInt32LE(56))
-  if (framing === undefined) throw new FramingError('no transport that is known')
+  if (framing === undefined) throw new FramingError('an unknown transport')
   return {
     framing: framing(),
     veil: { incoming: (data) => from.update(data), outgoing: (data) => to.update(data) },

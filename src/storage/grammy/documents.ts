@@ -103,7 +103,7 @@ export class Documents {
 function foreign(name: string, cause: unknown): SentinelError {
   return new SentinelError(
     'storage.failed',
-    `${name} in grammY's storage adapter holds something else. Give fromGrammyStorage() a prefix that nothing else uses.`,
+    `${name} in grammY's storage adapter holds other data. Give fromGrammyStorage() a prefix that nothing else uses.`,
     { cause },
   )
 }

@@ -62,7 +62,7 @@ export function leasedPlan(plan: Plan, { limits, span }: Leased): Plan | undefin
     if (lowered < 1) {
       throw new SentinelError(
         'option.invalid',
-        `hybrid.lease.for: "${name}" refills as much within ${span} ms as it holds. Choose a shorter span, or a greater burst.`,
+        `hybrid.lease.for: "${name}" refills completely within ${span} ms. Choose a shorter span, or a larger burst.`,
       )
     }
     return { ...check, limit: { amount, per, burst: lowered } }
@@ -72,8 +72,8 @@ export function leasedPlan(plan: Plan, { limits, span }: Leased): Plan | undefin
 
 function problemOf(check: Check): string | undefined {
   if (check.kind !== 'bucket') return 'is not a token bucket'
-  if (variantsOf(check).length > 0) return 'has other amounts for some'
-  if (check.unless !== undefined) return 'exempts some users'
+  if (variantsOf(check).length > 0) return 'has other amounts for some holders'
+  if (check.unless !== undefined) return 'exempts some holders'
   if (check.shadow === true) return 'is in shadow'
   if (check.onRefusal?.penalty !== undefined) return 'has a penalty'
   return undefined

@@ -32,7 +32,7 @@ export class LocalMarks {
     if (isPromise(judge)) {
       throw new SentinelError(
         'option.invalid',
-        'hybrid.local: it answers with promises, so it is not in this process. Pass memory().',
+        'hybrid.local: it answers with promises, so it is not local. Pass memory().',
       )
     }
     this.judge = judge

@@ -36,7 +36,7 @@ export class Checkpoint {
       if (!resume) return new Checkpoint(to, name, { version: 1, done: [] }, true)
       throw new SentinelError(
         'migrate.refused',
-        `migrate: the checkpoint "${name}" cannot be read; another version may have written it. Begin anew with resume: false (--restart).`,
+        `migrate: the checkpoint "${name}" cannot be read; another version may have written it. Start over with resume: false (--restart).`,
       )
     }
     return new Checkpoint(to, name, kept, true)

@@ -44,7 +44,7 @@ export class Batch<Item extends Waiting> {
       item.fail(
         new SentinelError(
           'storage.overloaded',
-          `${this.options.waiting} questions wait for the storage, the most there may be. It answers too slowly, or not at all.`,
+          `${this.options.waiting} questions wait for the storage, as many as are allowed. It answers too slowly, or not at all.`,
         ),
       )
       return

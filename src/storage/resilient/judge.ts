@@ -102,7 +102,7 @@ export class ResilientJudge implements Judge {
         return line.refuse(
           'settle',
           error,
-          ` Too many settlements wait for it already; this one is given up.${AGAIN}`,
+          ` Too many settlements wait for it already; this one is lost.${AGAIN}`,
         )
       },
     )

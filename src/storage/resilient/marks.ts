@@ -109,14 +109,14 @@ export class ResilientMarks implements PatientMarks {
         return line.refuse(
           what,
           error,
-          ` Too many writes wait for it already: this one is not tried again. If the storage was only slow, it has been made.${AGAIN}`,
+          ` Too many writes wait for it already: this one is not retried. If the storage was only slow, it took effect.${AGAIN}`,
         )
       }
       this.apply(kept)
       return line.refuse(
         what,
         error,
-        ' It holds in this process now, and is written when the storage is back, if the process lives so long.',
+        ' It holds in this process, which writes it when the storage is back, unless it ends before.',
       )
     }
     const done = line.ask<T>(() => pending.direct(ticket, work), failed, true)

@@ -155,7 +155,7 @@ export class Plans {
       return
     }
     const { name } = taker.plan
-    const message = `prepare: the storage has not taken plan "${name}" in time. Until it has, that plan is decided in memory.`
+    const message = `prepare: the storage did not accept plan "${name}" in time. Until it does, memory decides that plan.`
     this.bar(taker, new SentinelError('storage.unavailable', message))
   }
 

@@ -199,7 +199,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
     if (lost === 0) return
     throw new SentinelError(
       'storage.unavailable',
-      `close: the storage did not answer (${this.line.circuit.reason}), and ${lost} marks that were put or taken away meanwhile were never written.`,
+      `close: the storage did not answer (${this.line.circuit.reason}), and ${lost} marks that were put or deleted meanwhile were never written.`,
     )
   }
 

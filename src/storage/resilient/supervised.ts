@@ -125,7 +125,7 @@ export abstract class SupervisedStorage {
     // reason here.
     const now = this.clock()
     await this.storage.values.put(PROBE, PROBE, now, now + PROBE_KEPT)
-    if (!ok) throw new SentinelError('storage.failed', 'The storage says that it is not well.')
+    if (!ok) throw new SentinelError('storage.failed', 'The storage reports that it is unhealthy.')
     this.kind = kind
     await this.plans.probe()
   }

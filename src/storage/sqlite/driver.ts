@@ -119,7 +119,7 @@ function betterSqlite(): Opener {
   } catch (cause) {
     if (!isMissing(cause, ['better-sqlite3'])) throw cause
     throw peerMissing(
-      'sqlite: this Node has no node:sqlite (22.13 and later have it), and better-sqlite3',
+      'sqlite: this Node.js has no node:sqlite (22.13 and later have it), and better-sqlite3',
       ['better-sqlite3'],
       cause,
     )

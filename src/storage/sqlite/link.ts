@@ -174,14 +174,14 @@ export function failureOf(error: unknown): unknown {
   if (/readonly/i.test(message)) {
     return new SentinelError(
       'storage.readonly',
-      'sqlite: the database can only be read, so nothing can be counted there. Look at the rights of its file and folder.',
+      'sqlite: the database can only be read, so nothing can be counted there. Check the permissions of its file and folder.',
       { cause: error },
     )
   }
   if (isBusy(error)) {
     return new SentinelError(
       'storage.overloaded',
-      'sqlite: another process held the database for longer than busyTimeout. Keep transactions of your own short.',
+      'sqlite: another process held the database for longer than busyTimeout. Keep your own transactions short.',
       { cause: error },
     )
   }
@@ -200,13 +200,9 @@ const FAULTS: readonly (readonly [code: string, pattern: RegExp, mend: string])[
     /unable to open|directory does not exist/i,
     'Is the path right, does its folder exist, and may this process write there?',
   ],
-  ['SQLITE_NOTADB', /not a database/i, 'The file holds something else: name another.'],
+  ['SQLITE_NOTADB', /not a database/i, 'The file is not a database: name another.'],
   ['SQLITE_FULL', /is full/i, 'Make room on the disk.'],
-  [
-    'SQLITE_CORRUPT',
-    /malformed/i,
-    'The file is damaged: put a copy of it in its place, or begin with another.',
-  ],
+  ['SQLITE_CORRUPT', /malformed/i, 'The file is damaged: restore a copy of it, or start with a new file.'],
 ]
 
 function codeOf(error: unknown): string | undefined {

@@ -75,7 +75,7 @@ export function migrate(link: Link): void {
     if (version > STEPS.length) {
       throw new SentinelError(
         'storage.failed',
-        `sqlite: the tables are of version ${version}, and this package knows ${STEPS.length}. Update grammy-sentinel.`,
+        `sqlite: the tables are of version ${version}, but this package knows ${STEPS.length} at most. Update grammy-sentinel.`,
       )
     }
     for (const step of STEPS.slice(version)) link.exec(step)

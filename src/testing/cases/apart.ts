@@ -9,7 +9,7 @@ const OTHER = ONE + 2 ** 32
 
 function together(form: Form): Case {
   return {
-    name: `of many users who ask at once about one chat, as many as its limit of form ${form} allows get through`,
+    name: `of many users who ask at once in one chat, exactly as many as its limit of form ${form} allows are admitted`,
     async run(stand) {
       const own = limited('bucket', { amount: 2, per: 60_000 }, 'user')
       const judge = await stand.prepare(own, limited(form, { amount: 7, per: 60_000 }, form, { subject: 1 }))
@@ -29,7 +29,7 @@ function together(form: Form): Case {
 export const apartCases: readonly Case[] = [
   ...FORMS.map(together),
   {
-    name: 'marks of several names that are put on one subject at once are all held',
+    name: 'marks of several names that are put on one subject at once are all stored',
     async run(stand) {
       const { marks } = stand.storage
       const names = Array.from({ length: 12 }, (_, nth) => `role:${nth}`)
@@ -41,7 +41,7 @@ export const apartCases: readonly Case[] = [
     },
   },
   {
-    name: 'what is marked, noted, taken away or reset for one bot is as it was for another',
+    name: 'marks, activity, removals and resets of one bot do not affect another',
     async run(stand) {
       const { marks, users } = stand.storage
       const judge = await stand.prepare(
@@ -77,7 +77,7 @@ export const apartCases: readonly Case[] = [
     },
   },
   {
-    name: 'names of spaces, keys and marks are told apart letter by letter',
+    name: 'names of spaces, keys and marks are distinguished exactly, letter by letter',
     async run(stand) {
       const { marks, values } = stand.storage
       // Names differing in case, white space, or Unicode normalization.
@@ -99,7 +99,7 @@ export const apartCases: readonly Case[] = [
     },
   },
   {
-    name: 'a mark that is put anew without an end has none, and one put with less has no more',
+    name: 'a mark that is put again replaces the old one completely: its end, reason and value',
     async run(stand) {
       const { marks } = stand.storage
       const until = stand.now + 1000
@@ -111,7 +111,7 @@ export const apartCases: readonly Case[] = [
     },
   },
   {
-    name: 'a mark that was given or read may be changed without changing what is kept, however much is in it',
+    name: 'changing a mark object after putting or reading it does not change the stored mark, however large it is',
     async run(stand) {
       const { marks } = stand.storage
       const reason = 'because '.repeat(20)

@@ -14,7 +14,7 @@ const OTHERS = ['kmine:u7', 'm-100:kmine:u7', 'm-100:u77', 'u77']
 /** Storages that can be read as a whole; others have no `archive`. */
 export const archiveCases: readonly Case[] = [
   {
-    name: 'all that is kept can be found by name',
+    name: 'the archive lists everything that is stored, by name',
     async run(stand) {
       const { archive, marks, users, values } = stand.storage
       if (archive === undefined) return
@@ -36,7 +36,7 @@ export const archiveCases: readonly Case[] = [
     },
   },
   {
-    name: 'records of users are restored as they are, in place of what was there',
+    name: 'records of users are restored completely, replacing what was stored',
     async run({ storage, now }) {
       const { archive, users } = storage
       if (archive === undefined) return
@@ -59,7 +59,7 @@ export const archiveCases: readonly Case[] = [
     },
   },
   {
-    name: 'whoever is forgotten has used nothing, and their marks are named, as members and lapsed ones too',
+    name: 'a subject that is forgotten has used nothing, and its marks are returned, including lapsed ones and those as a member',
     async run(stand) {
       const { archive, marks } = stand.storage
       if (archive === undefined) return
@@ -105,7 +105,7 @@ export const archiveCases: readonly Case[] = [
     },
   },
   {
-    name: 'a value tells when it lapses, and its end is moved without it',
+    name: 'a value is read with its end, and the end can be moved without writing the value',
     async run(stand) {
       const { values } = stand.storage
       const end = stand.now + 1000
@@ -133,7 +133,7 @@ export const archiveCases: readonly Case[] = [
     },
   },
   {
-    name: 'sessions lapse by what each is told, and are touched',
+    name: 'sessions lapse after the time given for each, and can be touched',
     async run(stand) {
       interface Cart {
         readonly items: number

@@ -6,7 +6,7 @@ function casesOf(tokens: 'sequence' | 'digest'): Case[] {
   const name = (of: string): string => `a claim on a ${tokens} ${of}`
   return [
     {
-      name: name('is taken once, and again in the moment it lapses'),
+      name: name('is taken once, and can be taken again from the moment when it lapses'),
       async run(stand) {
         const judge = await stand.prepare(claim({ tokens }))
         same(await stand.admits(judge, ALICE, 1, 4095), true)
@@ -20,7 +20,7 @@ function casesOf(tokens: 'sequence' | 'digest'): Case[] {
       },
     },
     {
-      name: name('tells the largest tokens apart'),
+      name: name('distinguishes the largest tokens'),
       async run(stand) {
         const judge = await stand.prepare(claim({ tokens }))
         const large = [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER - 1, 2 ** 32, 2 ** 32 + 1, 0]
@@ -31,7 +31,7 @@ function casesOf(tokens: 'sequence' | 'digest'): Case[] {
       },
     },
     {
-      name: name('that is released may be retried, and what follows is paid already'),
+      name: name('that is released may be taken again, and the checks after it are not charged again'),
       async run(stand) {
         const judge = await stand.prepare(
           claim({ tokens, retry: true }),
@@ -65,7 +65,7 @@ function casesOf(tokens: 'sequence' | 'digest'): Case[] {
       },
     },
     {
-      name: name('is won by one of many asks at once'),
+      name: name('is won by one of many simultaneous asks'),
       async run(stand) {
         const judge = await stand.prepare(claim({ tokens }), limited('log', { amount: 99, per: 60_000 }))
         const asks = Array.from({ length: 60 }, (_, nth) =>
@@ -84,7 +84,7 @@ export const claimCases: readonly Case[] = [
   ...casesOf('sequence'),
   ...casesOf('digest'),
   {
-    name: 'an album pays once, and its parts share the fate of the first',
+    name: 'an album is charged once, and its parts are decided like the first',
     async run(stand) {
       const onRefusal = { penalty: { after: 2, within: 1000, bans: [50] }, noticeEvery: 1000 }
       const judge = await stand.prepare(
@@ -100,7 +100,7 @@ export const claimCases: readonly Case[] = [
     },
   },
   {
-    name: 'the parts of an album that come at once pay once',
+    name: 'the parts of an album that arrive at once are charged once',
     async run(stand) {
       const judge = await stand.prepare(
         claim({ slot: 'album', whenHeld: 'waive' }),
@@ -114,7 +114,7 @@ export const claimCases: readonly Case[] = [
     },
   },
   {
-    name: 'who was waived cannot release what another has taken',
+    name: 'an ask that was waived cannot release a claim that another has taken',
     async run(stand) {
       const judge = await stand.prepare(
         claim({ slot: 'album', whenHeld: 'waive' }),

@@ -6,7 +6,7 @@ import { ALICE, BOB, blocked, type Case, claim, limited, planOf } from '../stand
 /** Plans, resets and closing. */
 export const lifeCases: readonly Case[] = [
   {
-    name: 'a reset forgets one slot, or all of a subject and nobody else',
+    name: 'a reset clears one slot or all slots of a subject, and of no other subject',
     async run(stand) {
       const limit = { amount: 1, per: 60_000 }
       const judge = await stand.prepare(limited('bucket', limit, 'a'), limited('log', limit, 'b'), claim())
@@ -23,7 +23,7 @@ export const lifeCases: readonly Case[] = [
     },
   },
   {
-    name: 'a reset ends a penalty, and leaves marks, users and values alone',
+    name: 'a reset ends a penalty, and does not change marks, users and values',
     async run(stand) {
       const onRefusal = { penalty: { after: 1, within: 1000, bans: [60_000] } }
       const judge = await stand.prepare(limited('log', { amount: 1, per: 10 }, 'log', { onRefusal }))
@@ -43,7 +43,7 @@ export const lifeCases: readonly Case[] = [
     },
   },
   {
-    name: 'plans of two names on one storage know nothing of each other',
+    name: 'plans of different names on one storage share no state',
     async run(stand) {
       const checks = [limited('log', { amount: 1, per: 60_000 }), claim()]
       const judges = [

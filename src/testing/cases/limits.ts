@@ -19,7 +19,7 @@ const LIMITS: readonly (Limit & { readonly cost: number })[] = [
 
 function exactness(form: Form, { cost, ...limit }: (typeof LIMITS)[number]): Case {
   return {
-    name: `a limit of form ${form} says to the millisecond when ${cost} of ${limit.amount}/${limit.per}${limit.burst === undefined ? '' : ` (${limit.burst} at once)`} fits again`,
+    name: `a limit of form ${form} returns to the millisecond when ${cost} of ${limit.amount}/${limit.per}${limit.burst === undefined ? '' : ` (${limit.burst} at once)`} fits again`,
     async run(stand) {
       const judge = await stand.prepare(limited(form, limit))
       let refusals = 0
@@ -53,7 +53,7 @@ function casesOf(form: Form): Case[] {
       ({ burst, cost, amount }) => form === 'bucket' || burst === undefined || cost <= amount,
     ).map((limit) => exactness(form, limit)),
     {
-      name: name('never admits a cost above its capacity, and says so'),
+      name: name('never admits a cost above its capacity, and reports that waiting does not help'),
       async run(stand) {
         const judge = await stand.prepare(limited(form, { amount: 4, per: 1000 }))
         matches(await stand.ask(judge, ALICE, 4.001), { refusedBy: 0, retryAfterMs: NEVER })
@@ -61,7 +61,7 @@ function casesOf(form: Form): Case[] {
       },
     },
     {
-      name: name('gives a charge back once, and no more than it was'),
+      name: name('refunds a charge once, and no more than was charged'),
       async run(stand) {
         const judge = await stand.prepare(limited(form, { amount: 3, per: 60_000 }))
         const receipt = await stand.admission(judge, ALICE, 2)
@@ -73,7 +73,7 @@ function casesOf(form: Form): Case[] {
       },
     },
     {
-      name: name('counts every subject and every bot apart'),
+      name: name('counts every subject and every bot separately'),
       async run(stand) {
         const judge = await stand.prepare(limited(form, { amount: 1, per: 60_000 }))
         const keys = [
@@ -99,7 +99,7 @@ function casesOf(form: Form): Case[] {
       },
     },
     {
-      name: name('goes on under a later plan of the same name, wherever its slot stands'),
+      name: name('continues under a later plan of the same name, at whatever position its slot is'),
       async run(stand) {
         const first = limited(form, { amount: 5, per: 60_000 }, 'kept')
         const judge = await stand.prepare(limited('bucket', { amount: 9, per: 1000 }, 'gone'), first)
@@ -114,7 +114,7 @@ function casesOf(form: Form): Case[] {
       },
     },
     {
-      name: name('starts anew where a slot was of another kind'),
+      name: name('starts over if its slot held another kind of check'),
       async run(stand) {
         const other = FORMS.find((each) => each !== form) as Form
         const judge = await stand.prepare(limited(other, { amount: 2, per: 60_000 }, 'slot'))
@@ -124,7 +124,7 @@ function casesOf(form: Form): Case[] {
       },
     },
     {
-      name: name('admits of many asks at once exactly as many as it allows'),
+      name: name('admits exactly as many of many simultaneous asks as it allows'),
       async run(stand) {
         const judge = await stand.prepare(limited(form, { amount: 7, per: 60_000 }))
         const keys = [ALICE, BOB, memberKey(ALICE, -5)]

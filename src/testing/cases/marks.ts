@@ -6,7 +6,7 @@ import { ALICE, BOB, blocked, type Case, pagesOf } from '../stand.js'
 /** Durable marks and the notifications of their changes. */
 export const markCases: readonly Case[] = [
   {
-    name: 'marks are put, replaced, lapse and are taken away, under either form of a key',
+    name: 'marks are put, replaced, removed and lapse, under either form of a key',
     async run(stand) {
       const { marks } = stand.storage
       const until = stand.now + 10
@@ -24,7 +24,7 @@ export const markCases: readonly Case[] = [
     },
   },
   {
-    name: 'a mark whose end is infinite is kept for good, and told without an end',
+    name: 'a mark whose end is infinite is kept forever, and read without an end',
     async run(stand) {
       const { marks } = stand.storage
       const since = stand.now
@@ -35,7 +35,7 @@ export const markCases: readonly Case[] = [
     },
   },
   {
-    name: 'a mark comes back as it was put, whatever is in it and whoever holds it',
+    name: 'a mark is read as it was put, whatever it contains and whichever subject holds it',
     async run(stand) {
       const { marks } = stand.storage
       const mark: Mark = {
@@ -70,7 +70,7 @@ export const markCases: readonly Case[] = [
     },
   },
   {
-    name: 'tells all marks of one subject that have not lapsed',
+    name: 'all marks of one subject that have not lapsed are read',
     async run(stand) {
       const { marks } = stand.storage
       same(await marks.of(1, ALICE), new Map())
@@ -98,7 +98,7 @@ export const markCases: readonly Case[] = [
     },
   },
   {
-    name: 'pages of marks show all who hold one throughout, even while others are taken away',
+    name: 'pages of marks contain every subject that holds the mark throughout, even while other marks are removed',
     async run(stand) {
       const { marks } = stand.storage
       const keys = Array.from({ length: 25 }, (_, index) => userKey(index + 1))
@@ -119,7 +119,7 @@ export const markCases: readonly Case[] = [
     },
   },
   {
-    name: 'many marks are put and taken at once',
+    name: 'many marks are put and removed at once',
     async run(stand) {
       const { marks } = stand.storage
       const keys = Array.from({ length: 3000 }, (_, index) => userKey(index + 1))
@@ -139,7 +139,7 @@ export const markCases: readonly Case[] = [
     },
   },
   {
-    name: 'of what is put on one subject twice at once the last holds, and what is taken twice was held once',
+    name: 'if one call puts a mark on a subject twice, the last one holds; if one call removes it twice, it counts once',
     async run(stand) {
       const { marks } = stand.storage
       const of = (key: Key, reason: string): MarkEntry => ({ key, mark: { since: stand.now, reason } })
@@ -151,7 +151,7 @@ export const markCases: readonly Case[] = [
     },
   },
   {
-    name: 'a mark put or taken counts for the very next ask',
+    name: 'a mark that is put or removed counts for the very next ask',
     async run(stand) {
       const judge = await stand.prepare(blocked)
       for (let i = 0; i < 3; i++) {

@@ -8,7 +8,7 @@ const NEVER = Number.POSITIVE_INFINITY
 /** How the checks of a plan work together: order, refusals that charge nothing, peeks, shadow mode, penalties, receipts. */
 export const orderCases: readonly Case[] = [
   {
-    name: 'asks in order, and the first refuser speaks for all',
+    name: 'checks are asked in order, and the first that refuses decides',
     async run(stand) {
       const judge = await stand.prepare(limited('bucket', { amount: 1, per: 1000 }), blocked)
       same(await stand.admits(judge), true)
@@ -19,7 +19,7 @@ export const orderCases: readonly Case[] = [
     },
   },
   {
-    name: 'charges nothing on a refusal, neither before nor after the refuser',
+    name: 'a refusal charges nothing, neither before nor after the check that refused',
     async run(stand) {
       const ample = { amount: 5, per: 60_000 }
       const judge = await stand.prepare(
@@ -36,7 +36,7 @@ export const orderCases: readonly Case[] = [
     },
   },
   {
-    name: 'leaves out what an ask leaves out',
+    name: 'checks that an ask skips are skipped',
     async run(stand) {
       const limit = { amount: 1, per: 60_000 }
       const judge = await stand.prepare(
@@ -54,7 +54,7 @@ export const orderCases: readonly Case[] = [
     },
   },
   {
-    name: 'takes tokens that end early, where the rest is left out',
+    name: 'a list of tokens may be shorter than the checks if the rest is skipped',
     async run(stand) {
       const judge = await stand.prepare(claim({ slot: 'a' }), claim({ slot: 'b' }), claim({ slot: 'c' }))
       const first: Ask = { ...askOf(), costs: [1, 0, 0], tokens: [7] }
@@ -66,7 +66,7 @@ export const orderCases: readonly Case[] = [
     },
   },
   {
-    name: 'goes by a clock of its own where no time is told',
+    name: 'without a given time the storage uses its own clock',
     async run(stand) {
       const judge = await stand.prepare(
         limited('log', { amount: 2, per: 3_600_000 }),
@@ -84,7 +84,7 @@ export const orderCases: readonly Case[] = [
     },
   },
   {
-    name: 'a limit may be of the update alone',
+    name: 'a limit may concern the update alone, without a subject',
     async run(stand) {
       const judge = await stand.prepare(limited('log', { amount: 5, per: 60_000 }))
       const strict: Ask = { ...askOf(), limits: [{ amount: 2, per: 60_000 }] }
@@ -95,7 +95,7 @@ export const orderCases: readonly Case[] = [
     },
   },
   {
-    name: 'whoever holds a mark is left out, or has another limit',
+    name: 'a holder of a mark is exempt, or has another limit',
     async run(stand) {
       const variants = [
         { mark: 'role:vip', subject: 0, limit: { amount: 3, per: 60_000 } },
@@ -127,7 +127,7 @@ export const orderCases: readonly Case[] = [
     },
   },
   {
-    name: 'a stored limit is brought within bounds, and passed over where it is per another span',
+    name: 'a stored limit is moved into its bounds, and ignored if it has another time span',
     async run(stand) {
       const per = 60_000
       const within = { min: { amount: 2, per }, max: { amount: 4, per, burst: 3 } }
@@ -151,7 +151,7 @@ export const orderCases: readonly Case[] = [
     },
   },
   {
-    name: 'what one subject holds may excuse another, or set its limit',
+    name: 'a mark of one subject may exempt another, or set its limit',
     async run(stand) {
       const chat = chatKey(-100)
       const excused = { subject: 1, anyOf: ['quiet'] }
@@ -188,7 +188,7 @@ export const orderCases: readonly Case[] = [
     },
   },
   {
-    name: 'a receipt is settled by slot, whatever plan came since',
+    name: 'a receipt is settled by slot, whichever plan was prepared since',
     async run(stand) {
       const bucket = limited('bucket', { amount: 2, per: 60_000 })
       const log = limited('log', { amount: 2, per: 60_000 })
@@ -202,7 +202,7 @@ export const orderCases: readonly Case[] = [
     },
   },
   {
-    name: 'the earlier judge settles its receipts, too, though a later plan took over',
+    name: 'an earlier judge settles its receipts even after a later plan has replaced its plan',
     async run(stand) {
       const log = limited('log', { amount: 1, per: 60_000 })
       const once = claim({ retry: true, holdFor: 60_000 })
@@ -218,7 +218,7 @@ export const orderCases: readonly Case[] = [
     },
   },
   {
-    name: 'a receipt whose slots are gone from the plan is settled in vain',
+    name: 'settling a receipt whose slots are no longer in the plan does nothing',
     async run(stand) {
       const log = limited('log', { amount: 2, per: 60_000 }, 'gone')
       const judge = await stand.prepare(claim({ slot: 'once' }), log)
@@ -230,7 +230,7 @@ export const orderCases: readonly Case[] = [
     },
   },
   {
-    name: 'a look at other checks changes nothing for asks that share their costs',
+    name: 'a peek at other checks does not affect asks that share its costs',
     async run(stand) {
       const judge = await stand.prepare(blocked, limited('bucket', { amount: 1, per: 60_000 }))
       const ask: Ask = { bot: 1, subjects: [ALICE], costs: [1, 1], tokens: [] }
@@ -242,7 +242,7 @@ export const orderCases: readonly Case[] = [
     },
   },
   {
-    name: 'a peek ahead takes nothing from whom an earlier plan knew',
+    name: 'a peek ahead deletes nothing of subjects that an earlier plan has stored',
     async run(stand) {
       const held = claim({ holdFor: 60_000 })
       const plan = [held, limited('bucket', { amount: 1, per: 7 })]
@@ -254,7 +254,7 @@ export const orderCases: readonly Case[] = [
     },
   },
   {
-    name: 'a peek answers as an evaluation would, and writes nothing',
+    name: 'a peek returns what an evaluation would, and writes nothing',
     async run(stand) {
       const onRefusal = { penalty: { after: 1, within: 1000, bans: [5000] }, noticeEvery: 1000 }
       const judge = await stand.prepare(limited('log', { amount: 1, per: 1000 }, 'log', { onRefusal }))
@@ -271,7 +271,7 @@ export const orderCases: readonly Case[] = [
     },
   },
   {
-    name: 'a peek at a time to come takes no mark away',
+    name: 'a peek at a future time removes no mark',
     async run(stand) {
       const judge = await stand.prepare(blocked)
       await stand.block(ALICE, stand.now + 1000)
@@ -284,7 +284,7 @@ export const orderCases: readonly Case[] = [
     },
   },
   {
-    name: 'penalties escalate, are waited for, and are forgotten',
+    name: 'penalties escalate, hold until they end, and are forgotten',
     async run(stand) {
       const onRefusal = { penalty: { after: 2, within: 1000, bans: [10_000, 60_000] }, noticeEvery: 3000 }
       const judge = await stand.prepare(limited('log', { amount: 1, per: 100 }, 'log', { onRefusal }))
@@ -308,7 +308,7 @@ export const orderCases: readonly Case[] = [
     },
   },
   {
-    name: 'a ban that is shorter than notices are apart is not said apart from them',
+    name: 'a ban shorter than the time between notices gets no notice of its own',
     async run(stand) {
       const onRefusal = { penalty: { after: 2, within: 1000, bans: [500, 1000] }, noticeEvery: 1000 }
       const judge = await stand.prepare(limited('log', { amount: 1, per: 100 }, 'log', { onRefusal }))
@@ -323,7 +323,7 @@ export const orderCases: readonly Case[] = [
     },
   },
   {
-    name: 'a shadow never refuses, and changes nothing for the others',
+    name: 'a check in shadow never refuses, and does not affect the others',
     async run(stand) {
       const judge = await stand.prepare(
         claim({ slot: 'album', whenHeld: 'waive', shadow: true }),
@@ -339,7 +339,7 @@ export const orderCases: readonly Case[] = [
     },
   },
   {
-    name: 'a plan without checks admits, and gives nothing to settle but a receipt',
+    name: 'a plan without checks admits everything, and returns a receipt with nothing to settle',
     async run(stand) {
       const judge = await stand.storage.prepare({ ...planOf([]), scopes: [] })
       const { refusedBy, remaining, receipt } = await judge.evaluate({

@@ -15,7 +15,7 @@ async function all({ storage }: Stand, bot: number, size?: number): Promise<User
 /** Records of users. */
 export const userCases: readonly Case[] = [
   {
-    name: 'activity is added up, whenever it is told and by whichever form of a key',
+    name: 'activity is added up, in whatever order it is noted and under either form of a key',
     async run(stand) {
       const { users } = stand.storage
       const { now } = stand
@@ -39,7 +39,7 @@ export const userCases: readonly Case[] = [
     },
   },
   {
-    name: 'activity that is told at once is all added up',
+    name: 'activity that is noted at the same time is all added up',
     async run(stand) {
       const { users } = stand.storage
       const notes = Array.from({ length: 40 }, (_, nth) =>
@@ -82,7 +82,7 @@ export const userCases: readonly Case[] = [
     },
   },
   {
-    name: 'patches at once are all merged',
+    name: 'simultaneous patches are all merged',
     async run(stand) {
       const { users } = stand.storage
       await Promise.all(
@@ -93,7 +93,7 @@ export const userCases: readonly Case[] = [
     },
   },
   {
-    name: 'data and counts may be called anything, and are copies',
+    name: 'data and counts may have any name, and are copies',
     async run(stand) {
       const { users } = stand.storage
       const odd = JSON.parse(
@@ -116,7 +116,7 @@ export const userCases: readonly Case[] = [
     },
   },
   {
-    name: 'pages of users show each once, even while others are erased',
+    name: 'pages of users contain each user once, even while others are erased',
     async run(stand) {
       const { users } = stand.storage
       const keys: Key[] = Array.from({ length: 25 }, (_, index) => userKey(index + 1))
@@ -146,7 +146,7 @@ export const userCases: readonly Case[] = [
     },
   },
   {
-    name: 'whoever is erased is unknown, and starts anew',
+    name: 'a user who is erased is unknown, and starts over',
     async run(stand) {
       const { users, marks } = stand.storage
       await users.note(1, [{ key: ALICE, at: stand.now, counts: { messages: 1 } }])
@@ -167,7 +167,7 @@ export const userCases: readonly Case[] = [
     },
   },
   {
-    name: 'activity of a thousand users that is told at once is noted of each',
+    name: 'activity of a thousand users in one call is noted for each',
     async run(stand) {
       const keys = Array.from({ length: 1000 }, (_, nth) => userKey(nth + 1))
       await stand.storage.users.note(
@@ -178,7 +178,7 @@ export const userCases: readonly Case[] = [
     },
   },
   {
-    name: 'what is no activity and no data is refused, and nothing of it is kept',
+    name: 'invalid activity and data are refused, and nothing of them is stored',
     async run(stand) {
       const { users } = stand.storage
       const sound = { key: BOB, at: stand.now }

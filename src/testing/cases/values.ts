@@ -13,7 +13,7 @@ async function keysOf({ storage }: Stand, space: string, size?: number): Promise
 /** Custom values, and sessions stored as values. */
 export const valueCases: readonly Case[] = [
   {
-    name: 'values are put, replaced, read and taken away, by space and key',
+    name: 'values are put, replaced, read and removed, by space and key',
     async run({ storage: { values } }) {
       same(await values.get('a', 'k'), undefined)
       await values.put('a', 'k', { first: true, gone: 1 })
@@ -29,7 +29,7 @@ export const valueCases: readonly Case[] = [
     },
   },
   {
-    name: 'a value comes back as JSON has it, whatever it is and is called',
+    name: 'a value is read as JSON represents it, whatever it contains and whatever its key',
     async run(stand) {
       const { values } = stand.storage
       const given: readonly unknown[] = [
@@ -72,7 +72,7 @@ export const valueCases: readonly Case[] = [
     },
   },
   {
-    name: 'a value that was given or read may be changed without changing what is kept',
+    name: 'changing a value after putting or reading it does not change the stored value',
     async run({ storage: { values } }) {
       const given = { list: [1] }
       await values.put('s', 'k', given)
@@ -84,7 +84,7 @@ export const valueCases: readonly Case[] = [
     },
   },
   {
-    name: 'a value lapses in the moment it is to, and one put later does not inherit that',
+    name: 'a value lapses at exactly its end, and a later value does not inherit that end',
     async run(stand) {
       const { values } = stand.storage
       await values.put('s', 'k', 1, stand.now + 1000)
@@ -103,7 +103,7 @@ export const valueCases: readonly Case[] = [
     },
   },
   {
-    name: 'a value whose end is infinite is kept for good, and told without an end',
+    name: 'a value whose end is infinite is kept forever, and read without an end',
     async run(stand) {
       const { values } = stand.storage
       await values.put('s', 'k', 1, Number.POSITIVE_INFINITY)
@@ -118,7 +118,7 @@ export const valueCases: readonly Case[] = [
     },
   },
   {
-    name: 'pages of values show every one that stays, even while others are taken away',
+    name: 'pages of values contain every value that stays, even while others are removed',
     async run(stand) {
       const { values } = stand.storage
       const keys = Array.from({ length: 25 }, (_, index) => `key ${index}`)
@@ -140,7 +140,7 @@ export const valueCases: readonly Case[] = [
     },
   },
   {
-    name: 'names that not every storage could keep, and what is no JSON, are refused',
+    name: 'names that some storages cannot keep, and values that are not JSON, are refused',
     async run({ storage: { values } }) {
       const circle: { self?: unknown } = {}
       circle.self = circle
@@ -161,7 +161,7 @@ export const valueCases: readonly Case[] = [
     },
   },
   {
-    name: 'sessions are read, written, deleted and listed as grammY does it',
+    name: 'sessions are read, written, deleted and listed as grammY expects',
     async run(stand) {
       interface Cart {
         items: string[]
@@ -197,7 +197,7 @@ export const valueCases: readonly Case[] = [
     },
   },
   {
-    name: 'sessions of other names are apart, and lapse when they were not written for their time',
+    name: 'sessions of different names are separate, and lapse if they are not written in time',
     async run(stand) {
       const plain = stand.storage.sessions<number>()
       const short = stand.storage.sessions<number>({ name: 'short', ttl: '1m' })
@@ -216,7 +216,7 @@ export const valueCases: readonly Case[] = [
     },
   },
   {
-    name: 'health is told',
+    name: 'health is reported',
     async run({ storage }) {
       const health = await storage.health()
       matches(health, { ok: true })

@@ -49,7 +49,7 @@ async function changes(stand: Stand, by: Storage, told: Told): Promise<void> {
 /** Notifications of changes made by this process or another. */
 export const watchCases: readonly Case[] = [
   {
-    name: 'tells of marks that are put and taken, and of subjects that are reset',
+    name: 'reports marks that are put and removed, and subjects that are reset',
     async run(stand) {
       const told = new Told()
       await stand.storage.watch(told.listen)
@@ -57,7 +57,7 @@ export const watchCases: readonly Case[] = [
     },
   },
   {
-    name: 'tells many keys, in however many parts, each once and in one form',
+    name: 'reports many keys, in however many parts, each once and in one form',
     async run(stand) {
       const keys = Array.from({ length: 2000 }, (_, index) => `u${1_000_000_000 + index}`)
       const seen = new Map<Key, number>()
@@ -84,7 +84,7 @@ export const watchCases: readonly Case[] = [
     },
   },
   {
-    name: 'tells every listener, until it is told to stop',
+    name: 'reports to every listener until it is stopped',
     async run(stand) {
       const [first, second] = [new Told(), new Told()]
       const stop = await stand.storage.watch(first.listen)
@@ -100,7 +100,7 @@ export const watchCases: readonly Case[] = [
     },
   },
   {
-    name: 'of two workers, each is told what the other changes',
+    name: 'reports to each of two workers what the other changes',
     workers: true,
     async run(stand) {
       const other = await stand.another()
@@ -110,7 +110,7 @@ export const watchCases: readonly Case[] = [
     },
   },
   {
-    name: 'tells nothing of what is only counted',
+    name: 'reports nothing that is only counted',
     async run(stand) {
       const told = new Told()
       await stand.storage.watch(told.listen)

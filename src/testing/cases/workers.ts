@@ -28,7 +28,7 @@ function shares(form: Form): Case {
 export const workerCases: readonly Case[] = [
   ...FORMS.map(shares),
   {
-    name: 'what one worker marks, the other judges by at once',
+    name: 'a mark that one worker puts counts for the other at once',
     workers: true,
     async run(stand) {
       const other = await stand.another()
@@ -43,7 +43,7 @@ export const workerCases: readonly Case[] = [
     },
   },
   {
-    name: 'a claim of one worker holds against the other, and only who took it may settle it',
+    name: 'a claim of one worker holds against the other, and only the worker that took it may settle it',
     workers: true,
     async run(stand) {
       const plan = planOf([claim({ retry: true, lease: 100, holdFor: 60_000 })])
@@ -60,7 +60,7 @@ export const workerCases: readonly Case[] = [
     },
   },
   {
-    name: 'of many workers and asks, one wins a claim',
+    name: 'one of many simultaneous asks of many workers wins a claim',
     workers: true,
     async run(stand) {
       const plan = planOf([claim({ slot: 'a' }), claim({ slot: 'b', tokens: 'sequence' })])
@@ -73,7 +73,7 @@ export const workerCases: readonly Case[] = [
     },
   },
   {
-    name: 'workers of two versions of a plan share what both have, and lose nothing of what one has',
+    name: 'workers with two versions of a plan share the checks of both, and lose no state of checks that only one has',
     workers: true,
     async run(stand) {
       const limit = { amount: 4, per: 60_000 }
@@ -91,7 +91,7 @@ export const workerCases: readonly Case[] = [
     },
   },
   {
-    name: 'a reset by one worker holds for the other',
+    name: 'a reset by one worker counts for the other',
     workers: true,
     async run(stand) {
       const plan = planOf([limited('bucket', { amount: 1, per: 60_000 }), claim()])
@@ -104,7 +104,7 @@ export const workerCases: readonly Case[] = [
     },
   },
   {
-    name: 'a reset holds by whoever makes it: one that has not seen the plan, or all of whose others have gone',
+    name: 'a reset works from any worker: one that has not prepared the plan, or the last one left',
     workers: true,
     async run(stand) {
       const slots = { first: 'handler', other: 'other' }
@@ -140,7 +140,7 @@ export const workerCases: readonly Case[] = [
     },
   },
   {
-    name: 'users, values and sessions are the same to both workers',
+    name: 'both workers see the same users, values and sessions',
     workers: true,
     async run(stand) {
       const { storage } = stand
@@ -162,7 +162,7 @@ export const workerCases: readonly Case[] = [
     },
   },
   {
-    name: 'what was kept is there for whoever starts after the last has gone',
+    name: 'stored state is there for a worker that starts after all others have closed',
     workers: true,
     async run(stand) {
       const plan = planOf([

@@ -24,7 +24,7 @@ const CHANNEL: Kind = {
 }
 /** An id can be used only with its access hash, which comes with an earlier encounter (https://core.telegram.org/api/peers). */
 const NOT_MET =
-  'An account knows by number only whom it has met: members of its groups, and whoever wrote to it. Ask by @username, or after they met.'
+  'An account can look up by id only users it has met: members of its groups, and those who wrote to it. Pass the @username, or ask after they have met.'
 
 /** Options of a call. */
 export interface Way {

@@ -140,6 +140,6 @@ export class FloodControl {
 function impatient(method: string, waitMs: Ms): SentinelError {
   return new SentinelError(
     'mtproto.flood',
-    `mtproto: Telegram has ${method} wait for ${Math.ceil(waitMs / 1000)} s, which is longer than mtproto.patience. Ask less often, or be more patient.`,
+    `mtproto: Telegram makes ${method} wait for ${Math.ceil(waitMs / 1000)} s, which is longer than mtproto.patience. Call it less often, or raise patience.`,
   )
 }

@@ -139,7 +139,7 @@ export class Names {
       this.#asked = today
       throw new SentinelError(
         'mtproto.flood',
-        `mtproto: ${today.count} names were asked for within a day, which is all of mtproto.namesPerDay; Telegram would refuse more for as long. Ask by number, or again in ${hours} h.`,
+        `mtproto: ${today.count} names were looked up within a day, all that mtproto.namesPerDay allows; Telegram would refuse more for as long. Look up by id, or try again in ${hours} h.`,
       )
     }
     this.#asked = { since: today.since, count: today.count + 1 }

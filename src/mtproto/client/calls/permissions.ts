@@ -86,8 +86,8 @@ const INSTEAD: ReadonlyMap<string, string> = new Map([
   ['messages.getHistory', 'history(), which reads by ids'],
   ['messages.search', 'history(), which reads by ids'],
   ['messages.searchGlobal', 'history() of one chat, which reads by ids'],
-  ['messages.getDialogs', 'bridge(), which tells of chats as people write there'],
-  ['messages.getCommonChats', 'dossier(), which tells how many there are'],
+  ['messages.getDialogs', 'bridge(), which reports chats as people write there'],
+  ['messages.getCommonChats', 'dossier(), which returns how many there are'],
   ['channels.deleteParticipantHistory', 'purge(), which finds the messages by their ids'],
   ['messages.importChatInvite', 'an invitation by an administrator of the chat'],
   ['channels.joinChannel', 'an invitation by an administrator of the chat'],
@@ -107,11 +107,11 @@ export function hintFor(method: string, reason: string, known: Permissions): str
     const instead = INSTEAD.get(method)
     if (instead !== undefined) return `This is for people's accounts: use ${instead}, or log a person in.`
     if (who === 'everybody' || who === 'bots') {
-      return `Bots could do this so far. If that is over, say so with { permissions: { '${method}': 'people' } }.`
+      return `Bots could call this so far. If that has changed, pass { permissions: { '${method}': 'people' } }.`
     }
     return `This is for people's accounts: log one in with logIn() or logInByQr().`
   }
-  if (reason === 'USER_BOT_REQUIRED') return 'This is for bots: make the client with a botToken.'
+  if (reason === 'USER_BOT_REQUIRED') return 'This is for bots: create the client with a botToken.'
   return undefined
 }
 

@@ -50,7 +50,7 @@ export function refusedOr(error: unknown, method: string, permissions = PERMISSI
 function cutOff(method: string, cause: unknown): SentinelError {
   return new SentinelError(
     'mtproto.session',
-    `mtproto: the client was closed while ${method} was under way. Whether Telegram has done it is not known.`,
+    `mtproto: the client was closed while ${method} was under way. It is unknown whether Telegram has carried it out.`,
     { cause },
   )
 }

@@ -124,7 +124,7 @@ async function byFileId(fileId: string, origin: FileOrigin | undefined) {
   } catch {
     throw new SentinelError(
       'mtproto.transfer',
-      'mtproto.download: that is not a file_id of a photo or document. Pass one of the Bot API, a file of a message, or { chat, message }.',
+      'mtproto.download: that is not a file_id of a photo or document. Pass a file_id of the Bot API, a file of a message, or { chat, message }.',
     )
   }
 }
@@ -140,6 +140,6 @@ function assertWhole(name: string, value: number, from: number, to: number): voi
 function short(): SentinelError {
   return new SentinelError(
     'mtproto.transfer',
-    'mtproto.download: the file ends before its size says so. Look for it anew.',
+    'mtproto.download: the file is shorter than its size says. Look it up again.',
   )
 }

@@ -56,6 +56,6 @@ async function messageAt(
 function gone(): SentinelError {
   return new SentinelError(
     'mtproto.transfer',
-    'mtproto.download: the file is no longer where it came from, or its message shows another one. Look for it anew.',
+    'mtproto.download: the file is no longer where it came from, or its message has another one now. Look it up again.',
   )
 }

@@ -53,7 +53,7 @@ export async function sendAlbum(
   if (files.length < FEWEST || files.length > MOST) {
     throw new SentinelError(
       'mtproto.transfer',
-      `mtproto.sendAlbum: an album has ${FEWEST} to ${MOST} files, and these are ${files.length}. Send one by sendFile(), and more as several albums.`,
+      `mtproto.sendAlbum: an album has ${FEWEST} to ${MOST} files, not ${files.length}. Send one by sendFile(), and more as several albums.`,
     )
   }
   const peer = await caller.peer(chat)
@@ -69,7 +69,7 @@ export async function sendAlbum(
     if (made === undefined) {
       throw new SentinelError(
         'mtproto.transfer',
-        `mtproto.sendAlbum: Telegram made nothing of "${uploaded.name}". Look whether it is what \`as\` says.`,
+        `mtproto.sendAlbum: Telegram could not use "${uploaded.name}". Check that it is what \`as\` says.`,
       )
     }
     multiMedia.push({ _: 'inputSingleMedia', media: made, randomId: randomLong(), message: caption })
@@ -91,7 +91,7 @@ export async function sendAlbum(
     if (message === undefined || file === undefined) {
       throw new SentinelError(
         'mtproto.transfer',
-        'mtproto.sendAlbum: Telegram took the files, and did not tell as which messages. Look at the chat.',
+        'mtproto.sendAlbum: Telegram took the files, but did not return their messages. Look in the chat.',
       )
     }
     return { id: message.id, file }

@@ -82,7 +82,7 @@ export async function sendFile(
   if (message === undefined || sent === undefined) {
     throw new SentinelError(
       'mtproto.transfer',
-      'mtproto.sendFile: Telegram took the file, and did not tell as which message. Look at the chat.',
+      'mtproto.sendFile: Telegram took the file, but did not return its message. Look in the chat.',
     )
   }
   return { id: message.id, file: sent }

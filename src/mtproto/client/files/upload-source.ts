@@ -89,7 +89,7 @@ async function* cut(source: AsyncIterable<Uint8Array>): AsyncGenerator<SourcePar
     if (!(piece instanceof Uint8Array)) {
       throw new SentinelError(
         'mtproto.transfer',
-        'mtproto.upload: the stream gave something other than bytes. Take its encoding off.',
+        'mtproto.upload: the stream returned something other than bytes. Remove its encoding.',
       )
     }
     for (let from = 0; from < piece.length; ) {

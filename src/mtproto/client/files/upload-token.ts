@@ -67,6 +67,6 @@ export class PartsDigest {
 function wrong(): SentinelError {
   return new SentinelError(
     'mtproto.transfer',
-    'mtproto.upload: `resume` is not a token of an upload. Pass what onProgress told last, or leave it out to begin anew.',
+    'mtproto.upload: `resume` is not a token of an upload. Pass the last one that onProgress received, or leave it out to start over.',
   )
 }

@@ -135,7 +135,7 @@ class Upload {
     this.#md5 = this.#isBig ? undefined : createHash('md5')
     this.#resumed = resume === undefined ? undefined : readToken(resume)
     if (this.#resumed !== undefined && this.#resumed.size !== known) {
-      throw wrong('the source is not as long as the one that `resume` was begun with')
+      throw wrong('its length differs from that of the upload that `resume` continues')
     }
     const { fileId = `${randomBytes(8).readBigInt64LE()}`, done = 0, also = [] } = this.#resumed ?? {}
     this.#unread = done + also.length
@@ -198,7 +198,7 @@ class Upload {
       size += part.bytes.length
       if (count > MOST_PARTS) throw wrong('the source is larger than 4 GB')
       const isWhole = known === undefined || (part.isLast ? size === known : size < known)
-      if (!isWhole) throw wrong('the source is not as long as was said')
+      if (!isWhole) throw wrong('the length of the source differs from the given size')
       if (this.#has(part.number)) {
         this.#compare(part)
         this.#confirmed(part)
@@ -225,7 +225,8 @@ class Upload {
     }
     await this.#unlessStopped(Promise.all(flying))
     if (count === 0) throw wrong('the source is empty, and Telegram takes no empty files')
-    if (known !== undefined && size !== known) throw wrong('the source is not as long as was said')
+    if (known !== undefined && size !== known)
+      throw wrong('the length of the source differs from the given size')
     if (this.#unread > 0) throw another()
     const { name = this.#parts.name ?? 'file' } = options
     const { type } = this.#parts
@@ -272,9 +273,9 @@ class Upload {
 }
 
 function another(): SentinelError {
-  return wrong('the source is another one than `resume` was begun with')
+  return wrong('the source is not that of the upload that `resume` continues')
 }
 
 function wrong(what: string): SentinelError {
-  return new SentinelError('mtproto.transfer', `mtproto.upload: ${what}. Give the whole of one file.`)
+  return new SentinelError('mtproto.transfer', `mtproto.upload: ${what}. Pass one complete file.`)
 }

@@ -67,7 +67,7 @@ export async function fullChatOf(caller: Caller, chat: number | string): Promise
   if (full._ === 'chatFull' && found?._ === 'chat') return ofGroup(full, found)
   throw new SentinelError(
     'mtproto.session',
-    'mtproto.fullChat: Telegram does not tell of that chat. Is the account still there?',
+    'mtproto.fullChat: Telegram returned nothing about that chat. Is the account still a member?',
   )
 }
 

@@ -46,7 +46,7 @@ export class Sealing {
     if (opened !== undefined) return opened
     throw new SentinelError(
       'mtproto.session',
-      `mtproto: what is stored of the session as ${name.split(':')[0]} is not what was sealed: it was changed, cut or moved. Log in anew under another name.`,
+      `mtproto: the data stored for the session ${name.split(':')[0]} are not those that were encrypted: they were changed, cut or moved. Log in again under another name.`,
     )
   }
 
@@ -60,10 +60,10 @@ export class Sealing {
 
   #wrongKey(id: string): SentinelError {
     const own = this.#keys.map((key) => key.id).join(', ')
-    const there = own === '' ? 'there is none' : `there are ${own}`
+    const there = own === '' ? 'no key was given' : `these were given: ${own}`
     return new SentinelError(
       'mtproto.session',
-      `mtproto.encryptionKeys: the session that is stored was sealed with the key known as ${id}, and ${there}. Add that key behind the new one, or use another name.`,
+      `mtproto.encryptionKeys: the stored session was encrypted with key ${id}, but ${there}. Add that key after the new one, or use another name.`,
     )
   }
 }
@@ -71,7 +71,7 @@ export class Sealing {
 function unsealed(name: string): SentinelError {
   return new SentinelError(
     'mtproto.session',
-    `mtproto.encryptionKeys: what is stored of the session as ${name.split(':')[0]} was not sealed with any key, and could be of anybody. If it is yours, take it along: exportSession() without keys, then importSession() with keys, under another name.`,
+    `mtproto.encryptionKeys: the data stored for the session ${name.split(':')[0]} are not encrypted, so anybody could have written them. If they are yours, move them: exportSession() without keys, then importSession() with keys, under another name.`,
   )
 }
 

@@ -74,7 +74,7 @@ export class SessionLease {
       if (clock() >= until) {
         throw new SentinelError(
           'mtproto.session',
-          `mtproto: the session "${this.name}" is in use by another process. Stop that, give this one a name of its own, or wait: a process that died holds it for ${(SPAN * 2) / 1000} s.`,
+          `mtproto: the session "${this.name}" is in use by another process. Stop that process, give this client another name, or wait: a process that died holds it for ${(SPAN * 2) / 1000} s.`,
         )
       }
       await new Promise<void>((done) => {
@@ -166,7 +166,7 @@ export class SessionLease {
       return
     }
     this.#ended = true
-    const reason = 'another process has taken it, or the storage was away for too long'
+    const reason = 'another process has taken it, or the storage was unavailable for too long'
     this.parts.onLost(
       new SentinelError(
         'mtproto.session',

@@ -27,7 +27,7 @@ export async function importSession(
   if (session.isTest && server === undefined) {
     throw new SentinelError(
       'mtproto.session',
-      'mtproto: that session is of the test servers of Telegram, where nobody knows your account. Log in anew.',
+      'mtproto: that session is of the test servers of Telegram, which do not know your account. Log in again.',
     )
   }
   const { host, port } = addressIn(session, server)
@@ -53,7 +53,7 @@ function addressIn(
   if (address !== undefined) return address
   throw new SentinelError(
     'mtproto.session',
-    `mtproto: that session is of data centre ${session.dc}, and there is none.`,
+    `mtproto: that session names data centre ${session.dc}, which does not exist.`,
   )
 }
 

@@ -55,11 +55,10 @@ export function addressOf(dc: number): { readonly host: string; readonly port: n
  */
 export function readSession(given: string): SessionParts {
   const text = given.trim()
-  if (!/^[\w+/-]+={0,2}$/.test(text)) throw malformed('it holds characters that no session string has')
+  if (!/^[\w+/-]+={0,2}$/.test(text)) throw malformed('it contains invalid characters')
   const session = text.startsWith('1') ? readTelethon(text.slice(1)) : readOther(bytesOf(text))
-  if (session.key.length !== KEY)
-    throw malformed(`its key has ${session.key.length} bytes in place of ${KEY}`)
-  if (session.key.every((byte) => byte === 0)) throw malformed('its key is empty: nobody had logged in')
+  if (session.key.length !== KEY) throw malformed(`its key has ${session.key.length} bytes instead of ${KEY}`)
+  if (session.key.every((byte) => byte === 0)) throw malformed('its key is empty: nobody was logged in')
   return session
 }
 
@@ -90,7 +89,7 @@ function readTelethon(text: string): SessionParts {
   if (named !== undefined) return named
   const length = bytes.length - 1 - 2 - KEY
   if (length !== 4 && length !== 16)
-    throw malformed(`as one of Telethon it has ${bytes.length} bytes; 263 or 275 are right`)
+    throw malformed(`it has ${bytes.length} bytes; Telethon's have 263 or 275`)
   const packed = bytes.subarray(1, 1 + length)
   const address = { host: hostOf(packed), port: bytes.readUInt16BE(1 + length) }
   return { format: 'telethon', dc: bytes.readUInt8(0), address, isTest: false, key: bytes.subarray(-KEY) }
@@ -126,7 +125,7 @@ function readOther(bytes: Buffer): SessionParts {
   if (length === PYROGRAM.second || length === PYROGRAM.first || length === PYROGRAM.oldest)
     return readPyrogram(bytes)
   if (bytes[0] === 3) return readMtcute(bytes)
-  throw malformed('it is none of mtcute (version 3), Telethon, Pyrogram or GramJS, or it was cut')
+  throw malformed('it is not one of mtcute (version 3), Telethon, Pyrogram or GramJS, or it was cut')
 }
 
 function readPyrogram(bytes: Buffer): SessionParts {
@@ -149,7 +148,7 @@ function writePyrogram({ dc, isTest, key, self }: SessionParts, apiId: number): 
   if (self === undefined)
     throw new SentinelError(
       'mtproto.session',
-      'mtproto: Pyrogram asks whose session it is. Log in before you export it.',
+      'mtproto: Pyrogram needs the id of the account. Log in before you export.',
     )
   const bytes = Buffer.alloc(PYROGRAM.second)
   bytes.writeUInt8(dc, 0)
@@ -198,7 +197,7 @@ function readBoolean(tl: TlReader): boolean {
 
 function readDc(bytes: Buffer) {
   const [version = 0, dc = 0, flags = 0] = bytes
-  if (version !== 1 && version !== 2) throw malformed('its data centre is of a version that is not known')
+  if (version !== 1 && version !== 2) throw malformed('its data centre is of an unknown version')
   const tl = new TlReader(NO_SCHEMA, bytes.subarray(3))
   const host = tl.bytes().toString()
   return { dc, host, port: tl.int(), isTest: version === 2 && (flags & 4) !== 0 }
@@ -248,7 +247,7 @@ function packedOf(host: string): Buffer {
   if (!isIPv6(host)) {
     throw new SentinelError(
       'mtproto.session',
-      'mtproto: Telethon keeps the address of the data centre as a number, and this one is a name. Give option `server` an address.',
+      'mtproto: Telethon stores the address of the data centre as a number, and this one is a name. Pass an IP address as option `server`.',
     )
   }
   const [before = '', after] = host.split('::')
@@ -269,6 +268,6 @@ function unknown(dc: number): { readonly host: string; readonly port: number } {
 function malformed(why: string): SentinelError {
   return new SentinelError(
     'mtproto.session',
-    `mtproto: that is not a session string: ${why}. Export it anew with mtcute, Telethon or Pyrogram, and pass all of it.`,
+    `mtproto: that is not a session string: ${why}. Export it again with mtcute, Telethon or Pyrogram, and pass all of it.`,
   )
 }

@@ -54,13 +54,13 @@ export class AskingAgain {
     if (this.#closed || NOT_OURS.test(errorMessage)) return false
     if (LOGGED_OUT.includes(errorCode)) {
       this.#tell(errorMessage, () => {
-        const what = `Telegram says ${errorMessage}: the session is over, and no updates come any longer.`
-        return new SentinelError('mtproto.session', `mtproto: ${what} Close the client, and log in anew.`)
+        const what = `Telegram says ${errorMessage}: the session is over, and no more updates arrive.`
+        return new SentinelError('mtproto.session', `mtproto: ${what} Close the client, and log in again.`)
       })
       return false
     }
     const passes = PASSES(errorCode)
-    const hint = passes ? 'What was missed is asked for again.' : 'What was missed there does not come.'
+    const hint = passes ? 'The missed updates are requested again.' : 'The updates missed there are lost.'
     this.#tell(errorMessage, () => new MtprotoRefusal(asked.method, errorMessage, hint))
     if (passes) this.#later(asked)
     return passes
@@ -74,7 +74,7 @@ export class AskingAgain {
       code === 'mtproto.flood'
         ? new SentinelError(
             'mtproto.flood',
-            `mtproto: Telegram has ${asked.method} wait, for longer than mtproto.patience. What was missed is asked for again.`,
+            `mtproto: Telegram makes ${asked.method} wait for longer than mtproto.patience. The missed updates are requested again.`,
             { cause: error },
           )
         : error,

@@ -88,7 +88,7 @@ export class Bridging {
     channels: readonly number[],
   ): Promise<void> {
     if (this.#take !== undefined) {
-      const again = 'the client is bridged to a bot already, and each update would be handed over twice.'
+      const again = 'the client is already bridged to a bot, so each update would arrive twice.'
       throw new SentinelError('mtproto.session', `mtproto: ${again} Use bridge() once.`)
     }
     this.#take = take

@@ -10,7 +10,7 @@ import type { Combinator, Field, Modifiers } from './schema.js'
 export function parseCombinator(line: string, kind: Combinator['kind']): Combinator {
   const [, name, id, fields = '', type] = /^(\S+)#([0-9a-f]{1,8})( .*)? = (.+)$/.exec(line) ?? []
   if (name === undefined || id === undefined || type === undefined)
-    throw new TlError(`no line of TL: ${line}`)
+    throw new TlError(`not a line of TL: ${line}`)
   const named = fields.split(' ').filter((field) => field !== '' && !field.startsWith('{'))
   return { kind, name, id: Number.parseInt(id, 16), type, arguments: named.map(parseField) }
 }
@@ -18,7 +18,7 @@ export function parseCombinator(line: string, kind: Combinator['kind']): Combina
 function parseField(text: string): Field {
   const [, name, predicate, vector, type] =
     /^(\w+):(?:(\w+\.\d+)\?)?(?:([Vv])ector<)?([!#\w.%]+)>?$/.exec(text) ?? []
-  if (name === undefined || type === undefined) throw new TlError(`no field of TL: ${text}`)
+  if (name === undefined || type === undefined) throw new TlError(`not a field of TL: ${text}`)
   const modifiers: Modifiers = {
     ...(predicate !== undefined && { predicate }),
     ...(vector === 'V' && { isVector: true }),

@@ -56,7 +56,7 @@ export class TlReader {
   bytes(): Buffer {
     const first = this.raw(1)[0] as number
     const long = first === 254
-    if (first === 255) throw new TlError('255 begins no bytes')
+    if (first === 255) throw new TlError('255 is not a length of bytes')
     const length = long ? this.raw(3).readUIntLE(0, 3) : first
     const value = this.raw(length)
     this.#take((4 - ((length + (long ? 4 : 1)) % 4)) % 4)
@@ -67,7 +67,7 @@ export class TlReader {
   object(): TlObject {
     const value = this.boxed()
     if (typeof value === 'object' && '_' in value) return value as TlObject
-    throw new TlError('a value where an object is due')
+    throw new TlError('a value instead of an object')
   }
 
   boxed(): TlValue {
@@ -153,14 +153,14 @@ export class TlReader {
   }
 
   #nested<T>(read: () => T): T {
-    if (++this.bounds.depth > DEEPEST) throw new TlError('values too deep in each other')
+    if (++this.bounds.depth > DEEPEST) throw new TlError('values nested too deeply')
     const value = read()
     this.bounds.depth--
     return value
   }
 
   #take(length: number): number {
-    if (length > this.left) throw new TlError(`${length} bytes are due, and ${this.left} are left`)
+    if (length > this.left) throw new TlError(`${length} bytes expected, but ${this.left} are left`)
     const from = this.pos
     this.pos += length
     return from
@@ -172,6 +172,6 @@ function gunzip(data: Uint8Array, most: number): Buffer {
   try {
     return unzipSync(data, { maxOutputLength: most })
   } catch (cause) {
-    throw new TlError('no gzip, or too much in it', { cause })
+    throw new TlError('not gzip, or too large', { cause })
   }
 }

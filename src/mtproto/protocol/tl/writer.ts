@@ -53,7 +53,7 @@ export class TlWriter {
 
   object(value: TlObject): this {
     const combinator = this.schema.byName(value._)
-    if (combinator === undefined) throw new TlError(`${value._} is in no schema`)
+    if (combinator === undefined) throw new TlError(`${value._} is not in the schema`)
     this.uint(combinator.id)
     return this.fields(combinator, value)
   }
@@ -71,7 +71,7 @@ export class TlWriter {
     if (typeof value === 'number') return this.uint(value)
     if (Array.isArray(value)) return this.vector(value)
     if (typeof value === 'object' && '_' in value) return this.object(value as TlObject)
-    throw new TlError('texts and bytes stand in no vector of results')
+    throw new TlError('vectors of results cannot contain texts or bytes')
   }
 
   fields({ name, arguments: fields }: Combinator, value: TlObject): this {
@@ -85,7 +85,7 @@ export class TlWriter {
   #field(owner: string, field: Field, value: TlValue | undefined): void {
     const { predicate, isVector, isBareVector } = field.typeModifiers ?? {}
     if (predicate !== undefined && (field.type === 'true' || value === undefined)) return
-    if (value === undefined) throw new TlError(`${owner}.${field.name} is not there`)
+    if (value === undefined) throw new TlError(`${owner}.${field.name} is missing`)
     if (isVector !== true && isBareVector !== true) {
       this.#single(owner, field, value)
       return

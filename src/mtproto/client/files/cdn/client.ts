@@ -82,7 +82,7 @@ export class CdnClient {
       if (!this.isLost) throw error
       throw new SentinelError(
         'mtproto.transfer',
-        'mtproto.download: a data centre of others does not know us any longer. Try again.',
+        'mtproto.download: a CDN data centre no longer knows this client. Try again.',
         { cause: error },
       )
     } finally {

@@ -80,7 +80,7 @@ export class CdnDataCentres {
       this.#ending.signal.throwIfAborted()
       throw new SentinelError(
         'mtproto.transfer',
-        `mtproto.download: data centre ${address.dc} cannot be talked to, or is not the one that Telegram means. Try again later.`,
+        `mtproto.download: data centre ${address.dc} cannot be reached, or is not the one that Telegram named. Try again later.`,
         { cause },
       )
     }
@@ -100,7 +100,7 @@ export class CdnDataCentres {
       this.#config = undefined
       throw new SentinelError(
         'mtproto.transfer',
-        `mtproto.download: Telegram does not tell where data centre ${dc} is. Try again later.`,
+        `mtproto.download: Telegram does not list data centre ${dc}. Try again later.`,
       )
     }
     return { dc, host: at.ipAddress, port: at.port, publicKey: key.publicKey }

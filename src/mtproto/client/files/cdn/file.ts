@@ -67,7 +67,7 @@ export class CdnFile {
     }
     throw new SentinelError(
       'mtproto.transfer',
-      `mtproto.download: data centre ${dcId} does not get the file from Telegram. Try again later.`,
+      `mtproto.download: data centre ${dcId} cannot get the file from Telegram. Try again later.`,
     )
   }
 
@@ -117,6 +117,6 @@ export class CdnFile {
 function corrupted(offset: number, dc: number): SentinelError {
   return new SentinelError(
     'mtproto.corrupted',
-    `mtproto.download: what data centre ${dc} gave at byte ${offset} is not what Telegram has there. All before it is right: go on from there, later.`,
+    `mtproto.download: the data of data centre ${dc} at byte ${offset} differ from Telegram's. All data before them are right: resume there later.`,
   )
 }

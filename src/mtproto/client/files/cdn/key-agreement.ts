@@ -94,7 +94,7 @@ class Agreement {
 
   async #exchange(encrypted: Buffer): Promise<Buffer> {
     const [key, iv] = this.#temporary()
-    if (encrypted.length === 0 || encrypted.length % 16 !== 0) throw new Untrusted('no whole blocks')
+    if (encrypted.length === 0 || encrypted.length % 16 !== 0) throw new Untrusted('incomplete blocks')
     const plain = Buffer.from(igeDecrypt(encrypted, key, iv))
     const reader = new TlReader(schema, plain.subarray(20))
     const dh = reader.object()
@@ -195,7 +195,7 @@ async function assertSafePrime(bytes: Buffer, g: number): Promise<void> {
   const [modulus, allowed] = RESIDUES.get(g) ?? [1n, []]
   const fits = bytes.length === 256 && (bytes[0] as number) >= 128 && allowed.includes(prime % modulus)
   if (!fits || !(await isPrime(prime)) || !(await isPrime((prime - 1n) / 2n)))
-    throw new Untrusted('no safe prime')
+    throw new Untrusted('not a safe prime')
 }
 
 const MARGIN = 2n ** (2048n - 64n)

@@ -58,7 +58,7 @@ export class PlainLine {
     // A payload of four bytes is a transport error.
     if (payload.length === 4) throw new Error(`transport error ${payload.readInt32LE()}`)
     const length = payload.length < HEADER ? -1 : payload.readUInt32LE(16)
-    if (length < 0 || length > payload.length - HEADER) throw new Error('no whole answer')
+    if (length < 0 || length > payload.length - HEADER) throw new Error('an incomplete answer')
     this.#waiting?.done(payload.subarray(HEADER, HEADER + length))
     this.#waiting = undefined
   }
