@@ -6,6 +6,7 @@ import type { SentinelOptions } from '../src/options.js'
  */
 
 const GONE = [
+  '../src/middleware/chain/late-entrance.js',
   '../src/middleware/concurrency/seats.js',
   '../src/middleware/auth/resolver.js',
   '../src/middleware/membership/transitions.js',
@@ -42,6 +43,15 @@ test('places that are missing are told, and updates are let in uncounted', async
   expect(desk.reached).toEqual(['one', 'two'])
   expect(told).toEqual(['concurrency: module.failed', 'concurrency: module.failed'])
   await desk.guard.close()
+})
+
+test('bursts are handled without a place where places cannot be taken late', async () => {
+  const { desk, told } = stand({ concurrency: {}, debounce: { mode: 'trailing', window: '1s' } })
+  await desk.says(7, 'one', 'two')
+  expect(desk.reached).toEqual([])
+  await desk.guard.close()
+  expect(desk.reached).toEqual(['two'])
+  expect(told).toEqual(['concurrency: module.failed', 'concurrency: module.failed'])
 })
 
 test('guards that cannot be asked together are asked in turn', async () => {

@@ -1,7 +1,9 @@
 import type { Context, NextFunction } from 'grammy'
 import { type Decision, isPromise, type MaybePromise } from '../../core/check.js'
 import type { Facts } from '../../core/facts.js'
+import { later, preload } from '../../core/later.js'
 import { ALLOWED } from '../../core/verdict.js'
+import { GUARD } from '../concurrency/defaults.js'
 import type { Place } from '../concurrency/places.js'
 import { isUnseated, Seating, seated, type Taken } from '../concurrency/seating.js'
 import type { Admission, Onward, Wired } from '../guard.js'
@@ -10,10 +12,12 @@ import type { Chain } from '../pipeline.js'
 import type { Denial } from '../refusing/denial.js'
 import type { Refusals } from '../refusing/refusals.js'
 import type { Services } from '../services.js'
-import { gatheredWith, SentinelControl, type SentinelFlavor } from './control.js'
+import { SentinelControl, type SentinelFlavor } from './control.js'
 import { Held } from './held.js'
 import { type Step, stepped } from './probe.js'
 import type { Settling } from './settling.js'
+
+const entering = later(GUARD, () => import('./late-entrance.js'))
 
 /**
  * Brings an admitted update to its handlers: runs the last hooks, takes places, lets guards hold it back, and handles how it
@@ -22,16 +26,16 @@ import type { Settling } from './settling.js'
 export class Entrance {
   private readonly diverters: readonly Wired<Context>[]
   /** Undefined if no guard counts running handlers. */
-  private readonly seating: Seating | undefined
+  readonly seating: Seating | undefined
   /** Whether places are taken late, because an update may be held back first and then takes its place when it is handled. */
   private readonly late: boolean
 
   constructor(
-    private readonly services: Services,
-    private readonly chain: Pick<Chain, 'tally' | 'host' | 'uses' | 'inner'>,
+    readonly services: Services,
+    readonly chain: Pick<Chain, 'tally' | 'host' | 'uses' | 'inner'>,
     private readonly refusals: Refusals,
-    private readonly settling: Settling,
-    private readonly steps: Steps,
+    readonly settling: Settling,
+    readonly steps: Steps,
     wired: readonly Wired<Context>[],
   ) {
     this.diverters = wired.filter(({ divert }) => divert !== undefined)
@@ -40,6 +44,7 @@ export class Entrance {
       this.shadow(facts, ctx, refusal)
     this.seating = seats.length === 0 ? undefined : new Seating(seats, shadowed)
     this.late = this.seating !== undefined && this.diverters.length > 0
+    if (this.late) preload(entering)
   }
 
   enter(
@@ -127,19 +132,19 @@ export class Entrance {
   }
 
   /** Takes places for an update that no guard holds back. If it has to wait for them, probes see the wait. */
-  private take(facts: Facts, ctx: Context): MaybePromise<Taken> {
+  take(facts: Facts, ctx: Context): MaybePromise<Taken> {
     const taken = this.seating?.take(facts, ctx)
     return isPromise(taken) ? this.stepped(ctx, () => taken) : taken
   }
 
-  private stepped(ctx: Context, run: () => Promise<Taken>): MaybePromise<Taken> {
+  stepped(ctx: Context, run: () => Promise<Taken>): MaybePromise<Taken> {
     const step: Step = { kind: 'background', name: 'held', ctx }
     return stepped(this.services.background.probe, step, run)
   }
 
   /**
    * Runs the hooks after the guards and at `allowed`; stays synchronous as long as they answer synchronously. Those that come after
-   * the wait for a place are left to {@link lateHooks}.
+   * the wait for a place run later.
    */
   private lastHooks(facts: Facts, ctx: Context): MaybePromise<HookVeto | undefined> {
     const veto = this.steps.after(facts, ctx, this.late)
@@ -148,16 +153,11 @@ export class Entrance {
       : (veto ?? this.allowed(false, facts, ctx))
   }
 
-  /** Runs the hooks that come after the wait for a place. */
-  private async lateHooks(facts: Facts, ctx: Context): Promise<HookVeto | undefined> {
-    return (await this.steps.afterLate(facts, ctx)) ?? this.allowed(true, facts, ctx)
-  }
-
   /**
    * Runs the `allowed` hooks if this is their time: after the wait for a place, but before it for updates that may be held back,
    * because each update of a burst has its hooks, and only the last one waits.
    */
-  private allowed(late: boolean, facts: Facts, ctx: Context): MaybePromise<HookVeto | undefined> {
+  allowed(late: boolean, facts: Facts, ctx: Context): MaybePromise<HookVeto | undefined> {
     const areLate = this.late && !this.diverters.some((guard) => guard.holds?.(facts))
     return this.chain.inner || late !== areLate ? undefined : this.steps.allowed(facts, ctx)
   }
@@ -177,7 +177,7 @@ export class Entrance {
   }
 
   /** Handles a veto by a hook after the guards admitted the update. */
-  private stopped(
+  stopped(
     place: Place | undefined,
     facts: Facts,
     ctx: Context,
@@ -205,7 +205,16 @@ export class Entrance {
     if (identity !== undefined) control.identity = identity
     flavored.sentinel = control
     if (this.chain.uses?.isAwaited) this.chain.uses.wake(ctx)
-    if (this.late) return this.letInLate(control, facts, ctx, next, decision)
+    return this.late ? this.letInLate(control, next, decision) : this.letInNow(place, control, next, decision)
+  }
+
+  private letInNow(
+    place: Place | undefined,
+    control: SentinelControl,
+    next: NextFunction,
+    decision: Decision | undefined,
+  ): MaybePromise<void> {
+    const { facts, ctx } = control
     this.count(facts, ctx)
     if (this.diverters.length > 0) {
       const held = new Held(next)
@@ -217,7 +226,7 @@ export class Entrance {
   }
 
   /** Whether a guard holds the update back. `later` takes it to its handlers when the time has come. */
-  private isHeld(
+  isHeld(
     held: Held,
     later: Onward,
     control: SentinelControl,
@@ -233,75 +242,30 @@ export class Entrance {
   }
 
   /** Counts an admitted update, unless a sentinel upstream has counted it. */
-  private count(facts: Facts, ctx: Context): void {
+  count(facts: Facts, ctx: Context): void {
     if (this.chain.inner) return
     this.chain.tally.allowed++
     if (this.services.events.wanted('allowed')) this.services.events.tell('allowed', { facts, ctx })
   }
 
-  /** Admits an update of a chain with late places: if it is held back, it takes its place when it is handled, otherwise now. */
+  /** Admits an update of a chain with late places; without a place, as long as the part for that cannot be loaded. */
   private async letInLate(
     control: SentinelControl,
-    facts: Facts,
-    ctx: Context,
     next: NextFunction,
     decision: Decision | undefined,
   ): Promise<void> {
-    const held = new Held(next)
-    const later: Onward = async (begun) => {
-      const taken = await this.stepped(ctx, () => this.placeFor(facts, ctx, decision, control))
-      if (isUnseated(taken)) return
-      begun?.()
-      return seated(taken, this.settling, held.run, undefined, ctx)
+    const { ctx } = control
+    const { uses } = this.chain
+    // Until this is known, further uses of the guards must not take the update for one that has passed.
+    uses?.note(ctx, 'seating')
+    let late: typeof import('./late-entrance.js')
+    try {
+      late = entering.now ?? (await entering.load())
+    } catch (error) {
+      this.services.failed(error, GUARD)
+      uses?.note(ctx, 'passed')
+      return this.letInNow(undefined, control, next, decision)
     }
-    if (this.isHeld(held, later, control, decision, true)) return this.count(facts, ctx)
-    this.chain.uses?.note(ctx, 'seating')
-    const taken = await this.placeFor(facts, ctx, decision, undefined)
-    this.chain.uses?.note(ctx, isUnseated(taken) ? 'stopped' : 'passed')
-    if (isUnseated(taken)) return
-    this.count(facts, ctx)
-    return seated(taken, this.settling, next, decision, ctx)
+    return late.letInLate(this, control, next, decision)
   }
-
-  /**
-   * Takes a place for an update that is about to be handled. If there is none, or a hook vetoes, the update is refused, and so
-   * are those that were gathered with it; these get no notice, since this update gets one.
-   *
-   * @param held The control of an update that was held back, and so was counted as allowed.
-   */
-  private async placeFor(
-    facts: Facts,
-    ctx: Context,
-    decision: Decision | undefined,
-    held: SentinelControl | undefined,
-  ): Promise<Taken> {
-    const wasAllowed = held !== undefined
-    const others = wasAllowed ? gatheredWith(held) : []
-    const taken = await (wasAllowed ? this.seating?.take(facts, ctx) : this.take(facts, ctx))
-    if (isUnseated(taken)) {
-      for (const each of others) {
-        await this.veto(taken.refusal, each.facts, each.ctx, each.decision, 'silent', true, true)
-        outOfReach(each.ctx)
-      }
-      outOfReach(ctx)
-      await this.veto(taken.refusal, facts, ctx, decision, taken.by.denial, true, wasAllowed)
-      return taken
-    }
-    const veto = this.services.hooks.deciding ? await this.lateHooks(facts, ctx) : undefined
-    if (!this.isStopped(facts, ctx, veto)) return taken
-    for (const each of others) {
-      await this.stopped(undefined, each.facts, each.ctx, each.decision, veto, true)
-      outOfReach(each.ctx)
-    }
-    outOfReach(ctx)
-    await this.stopped(taken, facts, ctx, decision, veto, wasAllowed)
-    return { refusal: { veto: 'vetoed' }, by: {} }
-  }
-}
-
-/** Restores the outer control, or none, for an update that does not reach the handlers behind this guard. */
-function outOfReach(ctx: Context & Partial<SentinelFlavor>): void {
-  const outer = ctx.sentinel?.outer
-  if (outer === undefined) delete ctx.sentinel
-  else ctx.sentinel = outer
 }
