@@ -28,10 +28,10 @@ afterEach(async () => {
 
 const judges = (...own: readonly Check[]) => judgesOf({ before, after, clock }, ...own)
 
-describe('what only one of two plans knows survives the writes of the other', () => {
+describe('state that only one of two plans knows survives the writes of the other', () => {
   keepWhatOnlyOneKnows(() => ({ before, after, clock }))
 
-  test('a penalty, to the moment it ends', async () => {
+  test('a penalty, until it ends', async () => {
     const onRefusal = { penalty: { after: 2, within: HOUR, bans: [60_000, HOUR] } }
     const { old, next } = await judges({ ...bucket(1, 1000, 'own'), onRefusal } as Check)
     expect(await admits(old)).toBe(true)
@@ -52,7 +52,7 @@ describe('what only one of two plans knows survives the writes of the other', ()
     expect(await old.evaluate(askOf())).toMatchObject({ cause: 'penalty', retryAfterMs: HOUR })
   })
 
-  test('for as long as it lives: a record that a short plan writes last is kept for what the long one left', async () => {
+  test('for its whole life: a record written last by a short plan is kept for the state of the long one', async () => {
     const admin = new Redis(await sharedRedis(), { disconnectTimeout: 50 })
     const old = await before.prepare(planOf(bucket(1, 86_400_000, 'own')))
     const next = await after.prepare(planOf(bucket(5, 1000, 'brief')))
@@ -67,7 +67,7 @@ describe('what only one of two plans knows survives the writes of the other', ()
     admin.disconnect()
   })
 
-  test('nothing is doubled: after many turns a record is as long as after two', async () => {
+  test('nothing is duplicated: after many turns a record is as long as after two', async () => {
     const admin = new Redis(await sharedRedis(), { disconnectTimeout: 50 })
     const { old, next } = await judges(bucket(1000, HOUR, 'own'), window('counters', 1000))
     const turn = async (token: number): Promise<number> => {
@@ -86,7 +86,7 @@ describe('what only one of two plans knows survives the writes of the other', ()
     admin.disconnect()
   })
 
-  test('a settlement finds what was charged under the plan of its worker, whatever was written since', async () => {
+  test('a settlement finds what was charged under the plan of its worker, despite later writes', async () => {
     const { old, next } = await judges(bucket(5, HOUR, 'own'))
     const { receipt } = await old.evaluate(askOf())
     if (receipt === undefined) throw new Error('there is no receipt')

@@ -65,8 +65,8 @@ const servers = [
   { kind: 'postgres', start: () => startPostgres(), storageOf: (url: string): Storage => postgres(url) },
 ]
 
-describe.each(servers)('how admissions end while $kind is away', ({ start, storageOf }) => {
-  test('is told when it is back, from the first that failed on, and once', async () => {
+describe.each(servers)('settlements while $kind is down', ({ start, storageOf }) => {
+  test('are sent when it is back, beginning with the first that failed, and once', async () => {
     const server = await start()
     const proxy = await startProxy(server.port)
     const inner = storageOf(proxy.urlOf(server.url))
@@ -98,7 +98,7 @@ describe.each(servers)('how admissions end while $kind is away', ({ start, stora
   })
 })
 
-test('how admissions end is told when several ways of it have failed together, and nothing is given up', async () => {
+test('settlements are sent after several kinds of them have failed together, and none is lost', async () => {
   const server = await startRedis({ appendOnly: true })
   const proxy = await startProxy(server.port)
   const inner = redis(proxy.urlOf(server.url))
@@ -122,7 +122,7 @@ test('how admissions end is told when several ways of it have failed together, a
   }
 })
 
-test('a refund that may have been made is not made again, and counted as given up', async () => {
+test('a refund that may have taken effect is not repeated, and counted as lost', async () => {
   const server = await startRedis()
   const proxy = await startProxy(server.port)
   const { storage, judge, receipts } = await stand(redis(proxy.urlOf(server.url)))

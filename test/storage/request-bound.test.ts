@@ -62,7 +62,7 @@ function worker() {
   }
 }
 
-test('a storage that is back is used again by whoever asks next, though its probes have ended', async () => {
+test('a storage that is back is used by the next call, even if its probes have ended', async () => {
   const { storage, remote, pass, endRequest, goDown } = worker()
   const judge = await storage.prepare(planOf(bucket(9)))
   await goDown(judge)
@@ -77,7 +77,7 @@ test('a storage that is back is used again by whoever asks next, though its prob
   expect(circuit).toMatchObject({ state: 'closed', outages: 1 })
 })
 
-test('a storage that is still down is looked at by one, and not by each that asks', async () => {
+test('a storage that is still down is probed by one call, and not by each', async () => {
   const { storage, remote, pass, endRequest, goDown, circuit } = worker()
   const judge = await storage.prepare(planOf(bucket(99)))
   await goDown(judge)
@@ -89,7 +89,7 @@ test('a storage that is still down is looked at by one, and not by each that ask
   expect(await circuit()).toBe('open')
 })
 
-test('health looks, too', async () => {
+test('health() probes, too', async () => {
   const { storage, remote, pass, endRequest, goDown } = worker()
   await goDown(await storage.prepare(planOf(bucket(9))))
   await endRequest()
@@ -98,7 +98,7 @@ test('health looks, too', async () => {
   expect(await storage.health()).toMatchObject({ ok: true, circuit: { state: 'closed' } })
 })
 
-test('a plan that came while it was down is taken by whoever asks for it next', async () => {
+test('a plan prepared while it was down is prepared by the next ask', async () => {
   const { storage, remote, pass, endRequest, goDown } = worker()
   await goDown(await storage.prepare(planOf(bucket(9))))
   const judge = await storage.prepare({ ...planOf(bucket(5)), name: 'other' })
@@ -110,7 +110,7 @@ test('a plan that came while it was down is taken by whoever asks for it next', 
   expect(remote.asked).toContain('evaluate')
 })
 
-describe('a plan that the storage may not make', () => {
+describe('a plan that the storage lacks the rights for', () => {
   const OTHER = { ...planOf(bucket(5)), name: 'other' }
 
   async function barred() {
@@ -126,7 +126,7 @@ describe('a plan that the storage may not make', () => {
     return { ...at, main, other, allow: () => (may = true) }
   }
 
-  test('does not keep a storage down that is back, though it is asked for first', async () => {
+  test('does not keep a storage down that is back, even if it is prepared first', async () => {
     const { remote, pass, endRequest, goDown, circuit, main, other } = await barred()
     await goDown(main)
     await endRequest()
@@ -139,7 +139,7 @@ describe('a plan that the storage may not make', () => {
   })
 })
 
-test('a plan that is late is asked for again by whoever asks next, when it is time', async () => {
+test('a late plan is prepared again by the next ask, when it is due', async () => {
   const { storage, remote, pass, endRequest } = worker()
   await storage.prepare(planOf(bucket(9)))
   remote.parts = (what) => what === 'prepare'
@@ -182,7 +182,7 @@ test('a trial that ended with its request does not keep others from trying', asy
   expect(await circuit()).toBe('closed')
 })
 
-test('each call has a time-out of its own: that of another request may have ended', async () => {
+test('each call has its own timeout, as that of another request may have ended', async () => {
   const { storage, remote, pass, endRequest } = worker()
   const judge = await storage.prepare(planOf(bucket(9)))
   remote.fault = 'hangs'
@@ -199,7 +199,7 @@ test('each call has a time-out of its own: that of another request may have ende
   expect(admitted).toBe(true)
 })
 
-test('of calls whose requests have ended nothing is kept', async () => {
+test('calls whose requests have ended leave no state behind', async () => {
   const { storage, remote, pass, endRequest } = worker()
   const judge = await storage.prepare(planOf(bucket(9)))
   const { quick } = (storage as unknown as { line: { quick: { size: number } } }).line
@@ -216,7 +216,7 @@ test('of calls whose requests have ended nothing is kept', async () => {
   expect(quick.size).toBe(0)
 })
 
-test('a mark that was not written is written behind the next update', async () => {
+test('a mark that was not written is written with the next update', async () => {
   const { storage, remote, pass, endRequest } = worker()
   const judge = await storage.prepare(planOf(bucket(9)))
   await judge.evaluate(askOf())
@@ -232,7 +232,7 @@ test('a mark that was not written is written behind the next update', async () =
   expect(await remote.kept.marks.get(BOT, BOB, 'blocked')).toMatchObject(mark)
 })
 
-test('a mark that one of several storages has missed is carried over behind the next update', async () => {
+test('a mark that one of several storages has missed is copied with the next update', async () => {
   const { time, timers, pass, endRequest } = requests()
   const [first, second] = [faulty(time.clock, time.timers), faulty(time.clock, time.timers)] as const
   const storage = failover([first, second], { clock: time.clock, timers })
@@ -256,7 +256,7 @@ test('a mark that one of several storages has missed is carried over behind the 
   await storage.close()
 })
 
-test('who waits for a turn does not wait for one whose request has ended', async () => {
+test('a queued call does not wait for one whose request has ended', async () => {
   let now = 1000
   const turns = new Turns(() => now)
   const done: string[] = []

@@ -52,7 +52,7 @@ function keep(pending: PendingMarks, write: Write): void {
   pending.keep(pending.begin(write.bot, write.name, [write.key]), [write])
 }
 
-test('a write in progress costs updates nothing, unless it writes again what is queued', async () => {
+test('a write in progress does not slow updates, unless it replaces a queued write', async () => {
   const pending = new PendingMarks(() => undefined)
   const write: Write = { bot: BOT, name: 'blocked', key: ALICE, mark: { since: 1 }, at: 1 }
   const first = pending.begin(BOT, 'blocked', [ALICE])
@@ -75,7 +75,7 @@ test('a write in progress costs updates nothing, unless it writes again what is 
   expect(pending.any).toBe(false)
 })
 
-test('of writes that overlap, the last that came to something is kept, unless it has reached the storage', async () => {
+test('of overlapping writes, the last that had an effect is kept, unless it has reached the storage', async () => {
   const ends = fc.constantFrom<End>('through', 'kept', 'given up', 'wrong')
   const write = fc.record({ end: ends, at: fc.integer({ min: 0, max: 5 }) })
   await fc.assert(

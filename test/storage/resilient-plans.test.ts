@@ -49,7 +49,7 @@ async function instead({ storage }: Outage): Promise<number | undefined> {
   return (await storage.health()).circuit?.instead
 }
 
-describe('a role that may not make the functions of a later plan', () => {
+describe('a role that may not create the functions of a later plan', () => {
   let may = false
   let one: Outage
   beforeEach(() => {
@@ -59,7 +59,7 @@ describe('a role that may not make the functions of a later plan', () => {
   })
   afterEach(() => one.storage.close())
 
-  test('does without that plan alone: it is told, decided in memory, and asked for again until it is taken', async () => {
+  test('lacks only that plan: this is reported, and the plan is decided in memory, and offered again until it is accepted', async () => {
     const { storage, told, pass } = one
     const main = await prepared(one, MAIN)
     const handler = await prepared(one, HANDLER)
@@ -90,7 +90,7 @@ describe('a role that may not make the functions of a later plan', () => {
     expect(one.remote.asked).toHaveLength(asked)
   })
 
-  test('goes on by the plan before, where there was one', async () => {
+  test('continues with the previous plan if there was one', async () => {
     may = true
     const former = await prepared(one, HANDLER)
     expect(await passing(former, 3)).toBe(2)
@@ -101,7 +101,7 @@ describe('a role that may not make the functions of a later plan', () => {
     expect((await one.storage.health()).ok).toBe(true)
   })
 
-  test('and meets a storage that comes back: it is back for all other plans', async () => {
+  test('uses a storage that comes back for all other plans', async () => {
     const main = await prepared(one, MAIN)
     await one.goDown(main)
     const handler = await prepared(one, HANDLER)
@@ -112,7 +112,7 @@ describe('a role that may not make the functions of a later plan', () => {
     expect(await passing(handler, 3)).toBe(2)
   })
 
-  test('is down where it has taken no plan at all', async () => {
+  test('counts as down if no plan was accepted at all', async () => {
     await prepared(one, HANDLER)
     expect(one.told).toEqual([expect.objectContaining({ is: 'down', reason: 'storage.permission' })])
     await one.pass(1000)
@@ -123,7 +123,7 @@ describe('a role that may not make the functions of a later plan', () => {
   })
 })
 
-describe('a plan that is handed over anew, and takes its time', () => {
+describe('a plan that is prepared again, and takes long', () => {
   async function slowly(
     more: Plan,
     waited = 300,
@@ -138,7 +138,7 @@ describe('a plan that is handed over anew, and takes its time', () => {
     return { one, former, renewed: await renewing, go: () => go() }
   }
 
-  test('is decided by the storage all the while: by the plan before, and then by itself', async () => {
+  test('is decided by the storage throughout: by the previous plan, then by itself', async () => {
     const { one, renewed, go } = await slowly(RENEWED)
     expect(await passing(renewed, 2)).toBe(0)
     const mark = { since: 0 }
@@ -154,7 +154,7 @@ describe('a plan that is handed over anew, and takes its time', () => {
     await one.storage.close()
   })
 
-  test('is decided in memory where it asks something else', async () => {
+  test('is decided in memory if it has other checks', async () => {
     const asked = { ...HANDLER, checks: [bucket(2, { slot: 'other' }), bucket(2)] }
     const { one, renewed } = await slowly(asked, 2000)
     expect(await passing(renewed, 3)).toBe(2)
@@ -173,14 +173,14 @@ describe('a plan that a storage refuses at once', () => {
     }
   }
 
-  test('is the mistake of whoever makes the first', async () => {
+  test('rejects for the first plan', async () => {
     const one = outage()
     refuse(one, MAIN)
     expect(() => one.storage.prepare(MAIN)).toThrow(refused)
     await one.storage.close()
   })
 
-  test('is told where it is a later one, for which updates wait, and decided in memory', async () => {
+  test('is reported for a later plan, which is decided in memory', async () => {
     const one = outage()
     refuse(one, HANDLER)
     await prepared(one, MAIN)
@@ -198,7 +198,7 @@ describe('failover()', () => {
     return { time, storages, storage: failover(storages, time) }
   }
 
-  test('stays with the first, which lacks the rights for a later plan: that one is decided by the second', async () => {
+  test('keeps the first storage if it lacks the rights for a later plan, which the second decides', async () => {
     const { storages, storage } = over()
     preparing(storages[0] as Storage, ({ name }) => (name === HANDLER.name ? lacking() : undefined))
     const main = await storage.prepare(MAIN)
@@ -210,7 +210,7 @@ describe('failover()', () => {
     await storage.close()
   })
 
-  test('says so where none of them may, and goes on by the plan before where there was one', async () => {
+  test('reports it if no storage may, and continues with the previous plan if there was one', async () => {
     const { storages, storage } = over()
     let may = true
     for (const each of storages)

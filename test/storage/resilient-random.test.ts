@@ -54,7 +54,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 const PLAN = planOf(blocked, claim({ slot: 'once' }), bucket(4))
 
-test('whatever a storage does', async () => {
+test('with random failures of the storage', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 60 }), async (steps) => {
       const stage = outage()

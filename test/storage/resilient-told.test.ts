@@ -58,7 +58,7 @@ function stand(storage: Storage) {
 }
 
 describe('a storage whose driver is not installed', () => {
-  test('is down: guards decide by their onFailure, and what to install is told', async () => {
+  test('counts as down: guards decide by onFailure, and the error says what to install', async () => {
     const { guard, says, reached, downs } = stand(failing(missing))
     await settled()
     const message = expect.stringContaining('npm install ioredis@')
@@ -73,7 +73,7 @@ describe('a storage whose driver is not installed', () => {
   })
 })
 
-test('a storage that has no driver is passed over by failover()', async () => {
+test('failover() skips a storage without its driver', async () => {
   const time = new Stage()
   const { clock, timers } = time
   // Those of sqlite are first asked when it is used.
@@ -95,7 +95,7 @@ test('a storage that has no driver is passed over by failover()', async () => {
   }
 })
 
-test('a plan that a storage will never take is decided in memory, and that is told', async () => {
+test('a plan that the storage will never accept is decided in memory, which is reported', async () => {
   const { clock, timers } = new Stage()
   const refusing = failing(() => new SentinelError('plan.invalid', 'redis: too much for one script.'))
   const storage = resilient(refusing, { clock, timers })
@@ -112,7 +112,7 @@ test('a plan that a storage will never take is decided in memory, and that is to
   await storage.close()
 })
 
-describe('what a storage says of why it is down', () => {
+describe('the reason why a storage is down', () => {
   let folder: string
   const { getBuiltinModule } = process
   beforeEach(() => {
@@ -168,7 +168,7 @@ describe('what a storage says of why it is down', () => {
     },
   )
 
-  test('is still told after probes that found it down: they learn why, too', async () => {
+  test('is still reported after probes that failed, and they learn it, too', async () => {
     const time = new Stage()
     const { clock, timers } = time
     let failed = () => new SentinelError('storage.failed', 'redis: connect ECONNREFUSED 127.0.0.1:6399')
@@ -194,7 +194,7 @@ describe('what a storage says of why it is down', () => {
     await Promise.allSettled([storage.close()])
   })
 
-  test('no password is in it, nor what was written, nor what a client said', async () => {
+  test('contains no password, no written data and no text of a client', async () => {
     const errors = [
       () => new SentinelError('storage.failed', 'redis: redis://bot:hunter2@10.0.0.1 is gone'),
       () =>

@@ -70,8 +70,8 @@ async function recovers(stage: Outage): Promise<void> {
 const registered = (more: Partial<Check> = {}): Check =>
   ({ kind: 'present', guard: 'auth', slot: 'auth', subject: 0, anyOf: ['registered'], ...more }) as Check
 
-describe('while the storage answers but cannot write marks', () => {
-  test('a block holds in this process, as its error says, and is written later', async () => {
+describe('if the storage answers but cannot write marks', () => {
+  test('a block holds in this process, as its error says, and is stored later', async () => {
     const { stage, judge } = await standing(blocked)
     const { message } = await unwritten(stage, put('blocked', ALICE))
     expect(message).toMatch('It holds in this process')
@@ -87,7 +87,7 @@ describe('while the storage answers but cannot write marks', () => {
     expect([await passes(judge, ALICE), await passes(judge, BOB)]).toEqual([false, true])
   })
 
-  test('a block goes on holding while it is written once more', async () => {
+  test('a block keeps holding while it is written again', async () => {
     const { stage, judge } = await standing(blocked)
     await unwritten(stage, put('blocked', ALICE))
     const again = Promise.resolve(stage.storage.marks.put(BOT, 'blocked', [{ key: ALICE, mark: MARK }]))
@@ -110,7 +110,7 @@ describe('while the storage answers but cannot write marks', () => {
     expect(await stage.storage.marks.get(BOT, ALICE, 'blocked')).toBeUndefined()
   })
 
-  test('who is unblocked passes, and the storage still counts', async () => {
+  test('an unblocked user passes, and the storage still counts', async () => {
     const { stage, judge } = await standing(blocked, bucket(3))
     await stage.remote.kept.marks.put(BOT, 'blocked', [{ key: ALICE, mark: MARK }])
     await settled()
@@ -123,18 +123,21 @@ describe('while the storage answers but cannot write marks', () => {
     expect(await stage.remote.kept.marks.get(BOT, ALICE, 'blocked')).toBeUndefined()
   })
 
-  test.each(['local', 'closed'] as const)('registering holds, and so does its end (%s)', async (whenDown) => {
-    const { stage, judge } = await standing(registered({ whenDown }))
-    await stage.remote.kept.marks.put(BOT, 'registered', [{ key: BOB, mark: MARK }])
-    await settled()
-    await unwritten(stage, put('registered', ALICE))
-    expect([await passes(judge, ALICE), await passes(judge, BOB)]).toEqual([true, true])
-    await recovers(stage)
-    await unwritten(stage, remove('registered', BOB))
-    expect([await passes(judge, ALICE), await passes(judge, BOB)]).toEqual([true, false])
-  })
+  test.each(['local', 'closed'] as const)(
+    'registration holds, and so does its removal (%s)',
+    async (whenDown) => {
+      const { stage, judge } = await standing(registered({ whenDown }))
+      await stage.remote.kept.marks.put(BOT, 'registered', [{ key: BOB, mark: MARK }])
+      await settled()
+      await unwritten(stage, put('registered', ALICE))
+      expect([await passes(judge, ALICE), await passes(judge, BOB)]).toEqual([true, true])
+      await recovers(stage)
+      await unwritten(stage, remove('registered', BOB))
+      expect([await passes(judge, ALICE), await passes(judge, BOB)]).toEqual([true, false])
+    },
+  )
 
-  test('one of two roles that is taken away leaves the other', async () => {
+  test('revoking one of two roles leaves the other', async () => {
     const { stage, judge } = await standing(registered({ anyOf: ['role:owner', 'role:admin'] }))
     const { marks } = stage.remote.kept
     for (const [name, ...keys] of [
@@ -156,7 +159,7 @@ describe('while the storage answers but cannot write marks', () => {
     expect([await passes(judge, ALICE), await passes(judge, BOB)]).toEqual([true, false])
   })
 
-  test('a role that is granted gives its limit, and exempts', async () => {
+  test('a granted role sets its limit, and exempts', async () => {
     const vip = { mark: 'role:vip', subject: 0, limit: { amount: 5, per: 60_000 } }
     const { stage, judge } = await standing(
       bucket(2, { variants: [vip], unless: { subject: 0, anyOf: ['role:staff'] } } as object),
@@ -168,7 +171,7 @@ describe('while the storage answers but cannot write marks', () => {
     expect(await passed(judge, BOB)).toBe(9)
   })
 
-  test('a role that is granted shuts nobody out of what only the storage may decide', async () => {
+  test('a granted role refuses nothing that only the storage may decide', async () => {
     const vip = { mark: 'role:vip', subject: 0, limit: { amount: 5, per: 60_000 } }
     const { stage, judge } = await standing(
       registered({ whenDown: 'closed' }),
@@ -179,7 +182,7 @@ describe('while the storage answers but cannot write marks', () => {
     expect(await passed(judge, ALICE)).toBe(2)
   })
 
-  test('limits that are open without the storage go on limiting who was blocked or granted a role', async () => {
+  test('limits with onFailure: open still limit users who were blocked or granted a role', async () => {
     const vip = { mark: 'role:vip', subject: 0, limit: { amount: 5, per: 60_000 } }
     const open = { whenDown: 'open' } as const
     const { stage, judge } = await standing(

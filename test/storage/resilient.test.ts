@@ -21,7 +21,7 @@ import {
   settled,
 } from './outage.js'
 
-describe('around a storage that is well', () => {
+describe('around a working storage', () => {
   const trial = {
     make: (clock: () => number) => resilient(faulty(clock, new Stage().timers), { clock }),
     schedules: 150,
@@ -35,7 +35,7 @@ describe('while the storage does not answer', () => {
     ['throws', 0],
     ['hangs', 250],
     ['loses', 250],
-  ] as const)('one that %s: every update is decided within the time-out', async (fault, within) => {
+  ] as const)('one that %s: every update is decided within the timeout', async (fault, within) => {
     const { judgeOf, remote, time } = outage()
     const judge = await judgeOf(bucket(2))
     remote.fault = fault
@@ -55,7 +55,7 @@ describe('while the storage does not answer', () => {
     expect(decided).toEqual([true, true, false])
   })
 
-  test('one that is slow is waited for, and has the last word', async () => {
+  test('a slow storage is waited for, and decides', async () => {
     const { judgeOf, remote, time, storage } = outage()
     const judge = await judgeOf(bucket(1))
     remote.delay = 249
@@ -67,7 +67,7 @@ describe('while the storage does not answer', () => {
     expect((await storage.health()).circuit).toMatchObject({ state: 'closed', instead: 0 })
   })
 
-  test('open is left out, closed refuses, local is decided in memory', async () => {
+  test('open skips the check, closed refuses, local decides in memory', async () => {
     const { judgeOf, goDown } = outage()
     const judge = await judgeOf(
       bucket(1, { slot: 'open', whenDown: 'open' }),
@@ -98,7 +98,7 @@ describe('while the storage does not answer', () => {
     expect((await judged.peek(askOf())).remaining[0]).toBe(5)
   })
 
-  test('what is closed refuses after what comes before it, lets off whoever it always lets off, and nobody in shadow', async () => {
+  test('a closed check refuses after earlier checks, not exempt users, and nobody in shadow', async () => {
     const { judgeOf, goDown, storage, pass } = outage()
     const unless = { subject: 0, anyOf: ['role:staff'] }
     const judge = await judgeOf(
@@ -117,7 +117,7 @@ describe('while the storage does not answer', () => {
     expect(await judge.evaluate(askOf())).toMatchObject({ refusedBy: -1 })
   })
 
-  test('claims keep their tokens where some are left out', async () => {
+  test('claims keep their tokens if some checks are skipped', async () => {
     const { judgeOf, goDown } = outage()
     const judge = await judgeOf(
       claim({ slot: 'first', whenDown: 'open' }),
@@ -133,7 +133,7 @@ describe('while the storage does not answer', () => {
     expect(await by(9, 9, 9, 4)).toBe(3)
   })
 
-  test('it is asked no more once it is taken for down, and looked after in the background', async () => {
+  test('it is not asked once it counts as down, but probed in the background', async () => {
     const { judgeOf, goDown, remote, told, storage, pass } = outage()
     const judge = await judgeOf(bucket(9))
     await goDown(judge)
@@ -156,7 +156,7 @@ describe('while the storage does not answer', () => {
     expect(told).toHaveLength(1)
   })
 
-  test('neither conditions nor errors nor health tell a secret', async () => {
+  test('neither conditions nor errors nor health contain a secret', async () => {
     const { judgeOf, goDown, told, storage } = outage()
     await goDown(await judgeOf(bucket(9)))
     const error = await Promise.resolve(storage.values.get('a', 'b')).catch((error) => error as Error)
@@ -192,7 +192,7 @@ describe('when the storage is back', () => {
     expect(isAdmitted(await judge.evaluate(askOf(BOB)))).toBe(false)
   })
 
-  test('one update tries it, the others do not wait for that', async () => {
+  test('one update tries it, and the others do not wait for that', async () => {
     const { judgeOf, goDown, remote, pass } = outage()
     const judge = await judgeOf(bucket(9))
     await goDown(judge)
@@ -209,7 +209,7 @@ describe('when the storage is back', () => {
     expect(remote.asked.filter((what) => what === 'evaluate')).toHaveLength(2)
   })
 
-  test('one that hung and goes on is noticed by the probe that hung, however long that was', async () => {
+  test('one that hung and continues is noticed by the hanging probe, however long that took', async () => {
     const { judgeOf, remote, pass, storage } = outage()
     const judge = await judgeOf(bucket(9))
     remote.fault = 'hangs'
@@ -225,7 +225,7 @@ describe('when the storage is back', () => {
     expect((await storage.health()).circuit?.state).toBe('closed')
   })
 
-  test('one that only reads is not taken for well', async () => {
+  test('a read-only storage does not count as working', async () => {
     const { judgeOf, remote, pass, told } = outage()
     const judge = await judgeOf(bucket(2))
     remote.fault = 'reads'
@@ -238,7 +238,7 @@ describe('when the storage is back', () => {
     await pass(100_000)
   })
 
-  test('what something in front of it remembers says nothing of how it is', async () => {
+  test('an answer from a cache in front of it does not count as working', async () => {
     const { remote, storage, told, pass } = outage()
     const refused = {
       refusedBy: 0,
@@ -272,7 +272,7 @@ describe('when the storage is back', () => {
     expect(told).toHaveLength(1)
   })
 
-  test('what failed long ago says nothing of how it is now', async () => {
+  test('old failures do not count', async () => {
     const { judgeOf, goDown, remote, pass, storage } = outage()
     const judge = await judgeOf(bucket(9))
     remote.fault = 'hangs'
@@ -299,7 +299,7 @@ describe('when the storage is back', () => {
     expect(told).toHaveLength(1)
   })
 
-  test('a breaker of cockatiel is told the state as cockatiel names it, and begins anew when it is back', async () => {
+  test('a breaker of cockatiel receives the states of cockatiel, and is reset when the storage is back', async () => {
     const breaker = new CountBreaker({ threshold: 0.5, size: 10, minimumNumberOfCalls: 3 })
     const states: string[] = []
     const heard = (what: string, state: CircuitState) => states.push(`${what} ${CircuitState[state]}`)
@@ -332,8 +332,8 @@ describe('when the storage is back', () => {
   })
 })
 
-describe('what was admitted', () => {
-  test('is settled by whoever admitted it', async () => {
+describe('an admission', () => {
+  test('is settled by the storage or the memory that admitted it', async () => {
     const { judgeOf, goDown, remote, pass } = outage()
     const judge = await judgeOf(claim(), bucket(5))
     const before = await judge.evaluate(askOf(ALICE, [1]))
@@ -350,7 +350,7 @@ describe('what was admitted', () => {
     expect((await judge.peek(askOf(ALICE, [3]))).remaining[1]).toBeCloseTo(4, 0)
   })
 
-  test('is settled when the storage is back, if it went away meanwhile', async () => {
+  test('is settled when the storage is back, if it went down meanwhile', async () => {
     const { judgeOf, goDown, remote, pass, storage } = outage()
     const judge = await judgeOf(claim(), bucket(5))
     const { receipt } = await judge.evaluate(askOf(ALICE, [1]))
@@ -366,7 +366,7 @@ describe('what was admitted', () => {
     expect((await judge.peek(askOf(ALICE, [2]))).remaining[1]).toBeCloseTo(3, 0)
   })
 
-  test('is given up and counted where too much waits', async () => {
+  test('is not settled if too many wait, which is counted', async () => {
     const { judgeOf, goDown, storage } = outage()
     const judge = await judgeOf(bucket(5))
     const { receipt } = await judge.evaluate(askOf())
@@ -380,7 +380,7 @@ describe('what was admitted', () => {
     })
   })
 
-  test('by a storage that was too late, and refused in memory, is given back', async () => {
+  test('of a storage that answered too late, and refused in memory, is refunded', async () => {
     const { judgeOf, remote, pass, storage } = outage()
     const judge = await judgeOf(claim(), bucket(5), bucket(5, { slot: 'closed', whenDown: 'closed' }))
     remote.delay = 400
@@ -399,7 +399,7 @@ describe('what was admitted', () => {
     ['before', 100],
     ['after', 600],
   ])(
-    'by a storage that was too late, and in memory, ends alike in both, if its handlers end %s that',
+    'of a storage that answered too late, and of memory, is settled in both, if its handlers end %s that',
     async (_, end) => {
       const { judgeOf, remote, pass } = outage()
       const judge = await judgeOf(claim(), bucket(5))
@@ -419,11 +419,11 @@ describe('what was admitted', () => {
   )
 })
 
-describe('a fallback of yours', () => {
+describe('a custom fallback', () => {
   test.each([
     ['in this process', (clock: () => number) => memory({ clock })],
     ['elsewhere', (clock: () => number) => later(memory({ clock }))],
-  ])('%s decides, settles, has the copy, and stays yours to close', async (_, make) => {
+  ])('%s decides, settles, has the copy, and is not closed', async (_, make) => {
     let now = () => 0
     const fallback = make(() => now())
     const stage = outage({ fallback })
@@ -451,7 +451,7 @@ describe('a fallback of yours', () => {
 
 describe('at the start', () => {
   test.each(['refuses', 'throws', 'hangs'] as const)(
-    'a storage that %s is done without at once, and taken up when it is there',
+    'a storage that %s counts as down at once, and is used when it is back',
     async (fault) => {
       const { storage, remote, pass, time } = outage()
       remote.fault = fault
@@ -473,14 +473,14 @@ describe('at the start', () => {
     },
   )
 
-  test('a plan that is none is told at once', () => {
+  test('an invalid plan is refused at once', () => {
     const { storage } = outage()
     expect(() => storage.prepare(planOf(bucket(1), bucket(2)))).toThrow(
       expect.objectContaining({ code: 'limit.duplicate' }),
     )
   })
 
-  test('a plan that came while it was down takes effect, and then is the storage’s', async () => {
+  test('a plan prepared while it was down is decided in memory, and then by the storage', async () => {
     const { judgeOf, goDown, storage, remote, pass } = outage()
     await goDown(await judgeOf(bucket(5)))
     const judge = await storage.prepare(planOf(bucket(1)))
@@ -497,7 +497,7 @@ describe('at the start', () => {
     ['breaker', { breaker: {} as never }],
     ['maxMarks', { maxMarks: 1.5 }],
     ['probeEvery', { probeEvery: 0 }],
-  ])('wrong options are told: %s', (option, options) => {
+  ])('wrong options are refused: %s', (option, options) => {
     expect(() => resilient(memory(), options)).toThrow(
       expect.objectContaining({
         code: 'option.invalid',
@@ -506,15 +506,15 @@ describe('at the start', () => {
     )
   })
 
-  test('what answers within the call is handed through', () => {
+  test('synchronous answers are passed through', () => {
     const inner = memory()
     const judge = resilient(inner).prepare(planOf(bucket(1)))
     expect(judge.constructor.name).toBe('MemoryJudge')
   })
 })
 
-describe('what waits', () => {
-  test('for answers takes one timer, however much it is', async () => {
+describe('waiting calls', () => {
+  test('need one timer, however many they are', async () => {
     const { judgeOf, remote, armed, time, pass } = outage({ breaker: 1_000_000 })
     const judge = await judgeOf(bucket(9))
     await pass(3000)
@@ -532,7 +532,7 @@ describe('what waits', () => {
     expect(armed()).toBe(0)
   })
 
-  test('is all called off by close(), which may be called twice', async () => {
+  test('are all ended by close(), which may be called twice', async () => {
     const { judgeOf, goDown, remote, armed, storage } = outage()
     const judge = await judgeOf(bucket(9), blocked)
     await goDown(judge)
@@ -548,7 +548,7 @@ describe('what waits', () => {
     )
   })
 
-  test('for a storage that never closes is told by close()', async () => {
+  test('to a storage that never closes are reported by close()', async () => {
     const { storage, remote, time } = outage()
     remote.fault = 'hangs'
     const closing = storage.close()
@@ -559,8 +559,8 @@ describe('what waits', () => {
   })
 })
 
-describe('what nothing can stand in for', () => {
-  test('is refused, at once while the storage is down', async () => {
+describe('a call that memory cannot replace', () => {
+  test('rejects, at once while the storage is down', async () => {
     const { storage, judgeOf, goDown } = outage()
     const judge = await judgeOf(bucket(1))
     const sessions = storage.sessions()
@@ -589,7 +589,7 @@ describe('what nothing can stand in for', () => {
     for (const ask of asks) await expect((async () => ask())()).rejects.toMatchObject(refused)
   })
 
-  test('tells whoever asks wrongly so, and takes nobody for down', async () => {
+  test('rejects if it is invalid, without counting as a failure of the storage', async () => {
     const { storage } = outage()
     for (let i = 0; i < 10; i++) {
       await expect((async () => storage.values.put('', 'b', 1))()).rejects.toMatchObject({

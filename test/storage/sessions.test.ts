@@ -88,7 +88,7 @@ describe.each(storages)('sessions %s', (_, make) => {
     expect(await sessions.read(String(bob.id))).toEqual({ pizzas: 1 })
   })
 
-  test('hold a plain text, too', async () => {
+  test('may be plain texts, too', async () => {
     const echoing = bot<Context & SessionFlavor<string>>()
     echoing.use(session({ initial: () => 'test', storage: storage.sessions<string>() }))
     const seen: string[] = []
@@ -102,7 +102,7 @@ describe.each(storages)('sessions %s', (_, make) => {
     expect(seen).toEqual(['test edited'])
   })
 
-  test('find what was there before', async () => {
+  test('find what was stored before', async () => {
     await storage.sessions<Counter>({ name: 'old' }).write(String(alice.id), { pizzas: 40 })
     const counting = bot<Context & SessionFlavor<Counter>>()
     counting.use(session({ initial: () => ({ pizzas: 0 }), storage: storage.sessions({ name: 'old' }) }))
@@ -129,7 +129,7 @@ describe.each(storages)('sessions %s', (_, make) => {
     expect(seen).toEqual([1, 2, 3, 1])
   })
 
-  test('lapse when nobody wrote for their time', async () => {
+  test('lapse if they are not written in time', async () => {
     const counting = bot<Context & SessionFlavor<Counter>>()
     counting.use(session({ initial: () => ({ pizzas: 0 }), storage: storage.sessions({ ttl: '1h' }) }))
     const seen: number[] = []
@@ -158,7 +158,7 @@ describe.each(storages)('sessions %s', (_, make) => {
     expect(await storage.sessions<Counter>().read(String(alice.id))).toEqual({ pizzas: 1 })
   })
 
-  test('may be parts, each in a space of its own', async () => {
+  test('may have parts, each in its own space', async () => {
     type Parts = Context & SessionFlavor<{ food: Counter; name: string }>
     const parted = bot<Parts>()
     const food = storage.sessions<Counter>({ name: 'food' })
@@ -200,7 +200,7 @@ describe.each(storages)('sessions %s', (_, make) => {
   })
 })
 
-test('a time to live of no time is refused, as is a name that is none', () => {
+test('a ttl of zero is refused, and so is an invalid name', () => {
   const storage = memory()
   expect(() => storage.sessions({ ttl: 0 })).toThrow(SentinelError)
   expect(() => storage.sessions({ ttl: 0 })).toThrow(/sessions\.ttl: with 0, nothing would be kept/)

@@ -17,7 +17,7 @@ function tell(of: Ending, how: 'refund' | 'release') {
   return { told, succeed, fail }
 }
 
-test('what has failed together fails nothing that is told later', async () => {
+test('settlements that failed together do not fail later ones', async () => {
   const ending = receipt()
   const [refund, release] = [tell(ending, 'refund'), tell(ending, 'release')]
   refund.fail(markUndone(failure()))
@@ -30,7 +30,7 @@ test('what has failed together fails nothing that is told later', async () => {
   await expect(ending.ending).resolves.toBeUndefined()
 })
 
-test('what has failed beside something that went on fails nothing, either', async () => {
+test('nor do settlements that failed beside successful ones', async () => {
   const ending = receipt()
   const [refund, release] = [tell(ending, 'refund'), tell(ending, 'release')]
   refund.fail(markUndone(failure()))
@@ -40,7 +40,7 @@ test('what has failed beside something that went on fails nothing, either', asyn
   await expect(ending.ending ?? Promise.resolve()).resolves.toBeUndefined()
 })
 
-test('who would tell the same waits for what is on its way, and hears how it ended', async () => {
+test('a repeated settlement waits for the one in flight, and gets its result', async () => {
   const ending = receipt()
   const [refund, release] = [tell(ending, 'refund'), tell(ending, 'release')]
   const meanwhile = ending.ending
@@ -50,7 +50,7 @@ test('who would tell the same waits for what is on its way, and hears how it end
   await expect(meanwhile).rejects.toThrow('it is away')
 })
 
-test('a refund that may have been made stays uncertain', async () => {
+test('a refund that may have taken effect stays uncertain', async () => {
   const ending = receipt()
   const [refund, release] = [tell(ending, 'refund'), tell(ending, 'release')]
   refund.fail(failure())

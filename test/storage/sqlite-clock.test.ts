@@ -29,7 +29,7 @@ const limited = (form: (typeof FORMS)[number], amount: number): Check =>
     : { kind: 'window', form, guard: 'throttle', slot: 'user', subject: 0, limit: { amount, per: MINUTE } }
 
 test.each(FORMS)(
-  'a bot that starts after the clock was put back by an hour refuses nobody for it: a limit of form %s goes on',
+  'after the clock was put back by an hour, a restarted bot continues a limit of form %s without refusing more',
   async (form) => {
     const first = await start(limited(form, 2))
     expect([await admits(first), await admits(first), await admits(first)]).toEqual([true, true, false])
@@ -44,7 +44,7 @@ test.each(FORMS)(
   },
 )
 
-test('a process that others have run ahead of while it was idle goes on with their time', async () => {
+test('an idle process continues with the time of processes ahead of it', async () => {
   const [busy, idle] = [await start(bucket(20, MINUTE)), await start(bucket(20, MINUTE))]
   await idle.evaluate(askOf(BOB))
   now += 600_000
@@ -72,7 +72,7 @@ test('claims and penalties go by that time, blocks by the clock itself', async (
   expect(await second.evaluate(askOf(BOB, [3]))).toMatchObject({ refusedBy: 0, retryAfterMs: 5000 })
 })
 
-test('what lapses by that time is swept by it', async () => {
+test('records that lapse by that time are swept by it', async () => {
   const made = files.open()
   const time = new Stage()
   time.now = now
@@ -95,14 +95,14 @@ test('what lapses by that time is swept by it', async () => {
   expect(rowsOf(made, 'records')).toBe(0)
 })
 
-test('whoever tells the time is asked for no other', async () => {
+test('a given time is used unchanged', async () => {
   const judge = await start(bucket(1, MINUTE))
   await judge.evaluate(askOf(), 1000)
   expect(await judge.evaluate(askOf(), 2000)).toMatchObject({ refusedBy: 0, retryAfterMs: MINUTE - 1000 })
   expect(rowsOf(files.open(), 'clock')).toBe(0)
 })
 
-test('however clocks step and processes come and go, time never goes back by more than a second, nor for a process at all', () => {
+test('with random clock steps and processes, time never goes back by more than a second, and never within a process', () => {
   const steps = fc.array(
     fc.record({
       step: fc.oneof(

@@ -23,7 +23,7 @@ afterEach(() => files.remove())
 /** A connection whose commits fail while there is a problem. */
 const faulty = (): SqliteDatabase => failing(files.open(), (sql) => (sql === 'COMMIT' ? problem : undefined))
 
-describe('what a full disk kept from being settled may be settled again, once', () => {
+describe('a settlement that failed because of a full disk may be repeated once', () => {
   const leased = once({ subject: 0, holdFor: 3_600_000, lease: 60_000, retry: true })
   const limited = bucket(5, 3_600_000)
 
@@ -75,7 +75,7 @@ describe('what a full disk kept from being settled may be settled again, once', 
   })
 })
 
-test('an ask that could not be kept is as if it had not been asked', async () => {
+test('an ask that could not be stored has no effect', async () => {
   const judge = await sqlite(faulty(), { clock: () => 1_795_000_000_000 }).prepare(planOf(bucket(1, 1000)))
   problem = FULL
   await expect(judge.evaluate(askOf())).rejects.toMatchObject({ code: 'storage.failed' })
@@ -103,7 +103,7 @@ describe('watch()', () => {
     return { told, time, errors, changes }
   }
 
-  test('tells what changed while it could not look, as soon as it can', async () => {
+  test('reports changes made while it could not read, as soon as it can', async () => {
     let unreadable = false
     const { told, time, errors, changes } = watching(
       failing(files.open(), (sql) => (sql === 'BEGIN' && unreadable ? 'disk I/O error' : undefined)),
@@ -119,7 +119,7 @@ describe('watch()', () => {
     changes.close()
   })
 
-  test('tells what another storage on the same connection changed', async () => {
+  test('reports changes of another storage on the same connection', async () => {
     const database = files.open()
     const { told, time, changes } = watching(database)
     await block(database)
@@ -134,7 +134,7 @@ describe('watch()', () => {
     changes.close()
   })
 
-  test('a change that was made is made, though telling of it failed: whoever made it is told nothing, onError is', async () => {
+  test('a change is stored even if announcing it fails: the caller gets no error, onError does', async () => {
     const errors: unknown[] = []
     let unreadable = false
     const database = failing(files.open(), (sql) =>
@@ -154,7 +154,7 @@ describe('watch()', () => {
   })
 })
 
-describe('a new file is changed over to WAL', () => {
+describe('a new file is switched to WAL', () => {
   const journalOf = (database: SqliteDatabase): unknown => database.prepare('PRAGMA journal_mode').get()
 
   function held(): { holder: SqliteDatabase; database: SqliteDatabase; free(): void } {
@@ -165,7 +165,7 @@ describe('a new file is changed over to WAL', () => {
     return { holder, database, free: () => holder.exec('ROLLBACK') }
   }
 
-  test('once whoever else is at it has let go, which SQLite itself does not wait for', () => {
+  test('once another process releases it, which SQLite itself does not wait for', () => {
     const { holder, database, free } = held()
     let tries = 0
     const patient = failing(database, (sql) => {
@@ -184,7 +184,7 @@ describe('a new file is changed over to WAL', () => {
     database.close()
   })
 
-  test('and for no longer than the busy time-out', () => {
+  test('and waits no longer than the busy timeout', () => {
     const { holder, database, free } = held()
     expect(() => beginWal(database, 0)).toThrow(/locked/)
     expect(() =>

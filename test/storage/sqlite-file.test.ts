@@ -68,7 +68,7 @@ const PLAN = {
   ],
 } as const
 
-test('what has lapsed is swept away, and what has not stays', async () => {
+test('lapsed records are deleted, and others stay', async () => {
   const made = database()
   const storage = sqlite(made, { clock: time.clock })
   const judge = await storage.prepare(PLAN)
@@ -108,7 +108,7 @@ test('what has lapsed is swept away, and what has not stays', async () => {
   await storage.close()
 })
 
-test('a block by another process counts at once; watch() tells of it, and the event is told where it was made', async () => {
+test('a block by another process counts at once; watch() reports it, and the event is emitted where it was made', async () => {
   const [here, there] = [desk({ storage: sqlite(database()) }), desk({ storage: sqlite(database()) })]
   const told: unknown[] = []
   for (const [name, { guard }] of Object.entries({ here, there })) {
@@ -130,7 +130,7 @@ test('a block by another process counts at once; watch() tells of it, and the ev
   await Promise.all([here.guard.close(), there.guard.close()])
 })
 
-test('tables of yours in the same database stay yours, and it stays open', async () => {
+test('other tables in a given database are unchanged, and it stays open', async () => {
   const made = database()
   made.exec('PRAGMA user_version = 7; CREATE TABLE orders (id INTEGER)')
   const storage = sqlite(made)
@@ -145,7 +145,7 @@ test('tables of yours in the same database stay yours, and it stays open', async
   expect(await sqlite(made).values.get('s', 'k')).toBe(1)
 })
 
-test('tables of a later version are left alone, and that is said', async () => {
+test('tables of a later version are not touched, and refused with an error', async () => {
   const made = database()
   await sqlite(made).values.put('s', 'k', 1)
   made.exec(`UPDATE sentinel_meta SET value = 99 WHERE name = 'version'`)
@@ -155,7 +155,7 @@ test('tables of a later version are left alone, and that is said', async () => {
   })
 })
 
-test('whoever holds the database for too long is told of, and so is what cannot be written or is no database', async () => {
+test('a locked database, a read-only one and an invalid file are reported', async () => {
   const holder = database()
   const storage = sqlite(database('bot.db', 20))
   await storage.values.put('s', 'k', 1)
@@ -177,7 +177,7 @@ test('whoever holds the database for too long is told of, and so is what cannot 
   expect(await sqlite(wrong).health()).toEqual({ ok: false, kind: 'sqlite' })
 })
 
-test('a change that failed half-way is as if it had not been', async () => {
+test('a change that failed halfway has no effect', async () => {
   const made = database()
   const storage = sqlite(made)
   await storage.values.put('s', 'k', 1)
@@ -198,7 +198,7 @@ test('a change that failed half-way is as if it had not been', async () => {
   expect((await storage.marks.scan(1, 'blocked')).entries).toHaveLength(3)
 })
 
-test('options that are none are refused before anything is opened', () => {
+test('invalid options are refused before anything is opened', () => {
   const path = join(folder, 'new.db')
   expect(() => sqlite('')).toThrow(expect.objectContaining({ code: 'option.invalid' }))
   expect(() => sqlite({} as never)).toThrow(/not a database/)
@@ -207,7 +207,7 @@ test('options that are none are refused before anything is opened', () => {
   expect(existsSync(path)).toBe(false)
 })
 
-test('a bot that starts anew goes on with its limits and its block list', async () => {
+test('a restarted bot continues with its limits and its block list', async () => {
   const clock = time.clock
   const start = () => desk({ storage: sqlite(database(), { clock }), throttle: '2/1m', clock })
   const first = start()

@@ -28,7 +28,7 @@ afterEach(() => {
 test.each([
   ['a path', () => path],
   ['an open database', () => files.open()],
-])('of %s, health is not ok once the file is gone, or another one is in its place', async (_, source) => {
+])('with %s, health is not ok once the file is deleted or replaced', async (_, source) => {
   const storage = sqlite(source())
   await storage.values.put('space', 'key', 1)
   expect(await storage.health()).toMatchObject({ ok: true })
@@ -40,7 +40,7 @@ test.each([
   await storage.close()
 })
 
-test('a database in memory has no file that can be gone', async () => {
+test('a database in memory has no file to check', async () => {
   const database = new Database(':memory:')
   const storage = sqlite(database)
   await storage.values.put('space', 'key', 1)
@@ -49,7 +49,7 @@ test('a database in memory has no file that can be gone', async () => {
   database.close()
 })
 
-test('a path that this process may not look at is not taken for one that is gone', async () => {
+test('a path that this process may not read does not count as deleted', async () => {
   const database = files.open()
   // Too long a path is refused like one without the right to it, also for root.
   const file = `/${'x'.repeat(10_000)}`

@@ -31,7 +31,7 @@ afterEach(async () => {
 
 const judges = (...own: readonly Check[]) => judgesOf({ before, after, clock }, ...own)
 
-describe('what only one of two plans knows survives the writes of the other', () => {
+describe('state that only one of two plans knows survives the writes of the other', () => {
   keepWhatOnlyOneKnows(() => ({ before, after, clock }))
 })
 
@@ -45,7 +45,7 @@ const PAIRS = WAYS.flatMap((one) =>
   WAYS.filter((other) => other !== one).map((other) => [nameOf(one), nameOf(other), one, other] as const),
 )
 
-describe('one limit that two plans count in different ways', () => {
+describe('a limit that two plans count with different algorithms', () => {
   test.each(PAIRS)('%s beside %s: each holds, however often they alternate', async (_, __, one, other) => {
     const [old, next] = [await before.prepare(planOf(one)), await after.prepare(planOf(other))]
     let admitted = 0
@@ -59,7 +59,7 @@ describe('one limit that two plans count in different ways', () => {
     expect([await admits(old), await admits(next)]).toEqual([true, true])
   })
 
-  test('a penalty holds in both, to the moment it ends, and its ladder is remembered', async () => {
+  test('a penalty holds in both until it ends, and its level is kept', async () => {
     const onRefusal = { penalty: { after: 2, within: HOUR, bans: [60_000, HOUR] } }
     const own = (per: number): Check => ({ ...bucket(1, per), slot: 'one', onRefusal }) as Check
     const old = await before.prepare(planOf(own(1000)))
@@ -82,7 +82,7 @@ describe('one limit that two plans count in different ways', () => {
     expect(await next.evaluate(askOf())).toMatchObject({ cause: 'penalty', retryAfterMs: HOUR })
   })
 
-  test('what is refunded was charged in that way, and the other is left alone', async () => {
+  test('a refund affects only the algorithm that was charged', async () => {
     const [old, next] = [
       await before.prepare(planOf(WAYS[0] as Check)),
       await after.prepare(planOf(WAYS[3] as Check)),
@@ -95,7 +95,7 @@ describe('one limit that two plans count in different ways', () => {
     expect(await leftOf(next, 0, askOf())).toBe(1)
   })
 
-  test('a reset forgets it in every way', async () => {
+  test('a reset clears all algorithms', async () => {
     const [old, next] = [
       await before.prepare(planOf(WAYS[0] as Check)),
       await after.prepare(planOf(WAYS[1] as Check)),
@@ -105,7 +105,7 @@ describe('one limit that two plans count in different ways', () => {
     expect([await leftOf(old, 0, askOf()), await leftOf(next, 0, askOf())]).toEqual([2, 2])
   })
 
-  test('nothing is doubled: after many turns there are as many rows as after one', async () => {
+  test('nothing is duplicated: after many turns there are as many rows as after one', async () => {
     const { old, next } = await judges(bucket(1000, HOUR, 'own'), window('counters', 1000))
     const made = files.open()
     const turn = async (): Promise<number> => {
@@ -120,7 +120,7 @@ describe('one limit that two plans count in different ways', () => {
   })
 })
 
-test('two bots whose throttles count alike or not never let more through than both allow', async () => {
+test('two bots with random throttles never admit more than both allow', async () => {
   const time = new Stage()
   const sliding = { algorithm: 'sliding' } as const
   const throttles = [
@@ -156,7 +156,7 @@ function ofVersion1(): SqliteDatabase {
 
 const cells = (...values: number[]): Uint8Array => new Uint8Array(Float64Array.of(...values).buffer)
 
-test('a file of the first version is brought up to this one: limits, bans, claims and marks go on', async () => {
+test('a file of the first version is migrated to this one: limits, bans, claims and marks continue', async () => {
   const made = ofVersion1()
   const NEVER = Number.NEGATIVE_INFINITY
   made.exec(

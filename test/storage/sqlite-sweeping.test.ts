@@ -44,7 +44,7 @@ const OTHERS = [
   'clearTimeout',
 ] as const
 
-describe('what has lapsed is swept where a storage only keeps, and never judges', () => {
+describe('lapsed records are deleted even if a storage only stores, and never decides', () => {
   test('SQLite', async () => {
     jest.useFakeTimers()
     const made = files.open()
@@ -79,7 +79,7 @@ describe('what has lapsed is swept where a storage only keeps, and never judges'
   })
 })
 
-test('more than a sweep takes is gone soon after: a file does not grow for as long as a bot is busy', async () => {
+test('large numbers of lapsed rows are deleted soon, so that the file of a busy bot does not keep growing', async () => {
   const made = files.open()
   const sweeper = new Sweeper(new Link(made, 0), time.clock, time.timers, broken)
   const storage = sqlite(made, { clock: time.clock })
@@ -105,7 +105,7 @@ test('more than a sweep takes is gone soon after: a file does not grow for as lo
   await storage.close()
 })
 
-describe('changes, which name whom they are about,', () => {
+describe('the log of changes', () => {
   const block = (user: number): Promise<void> =>
     Promise.resolve(
       sqlite(files.open(), { clock: time.clock }).marks.put(BOT, 'blocked', [
@@ -124,7 +124,7 @@ describe('changes, which name whom they are about,', () => {
     keys: [userKey(user)],
   })
 
-  test('are dropped after five minutes, and those of the future of a clock that was put back', async () => {
+  test('is deleted after five minutes, and so are entries from the future after the clock was put back', async () => {
     const made = files.open()
     const sweeper = new Sweeper(new Link(made, 0), time.clock, time.timers, broken)
     await block(2)
@@ -140,7 +140,7 @@ describe('changes, which name whom they are about,', () => {
     expect(rowsOf(made, 'changes')).toBe(0)
   })
 
-  test('are told of as a gap to whoever missed them, the last ones too, and what came since is told', async () => {
+  test('reports a gap to watchers that missed entries, and then later changes', async () => {
     const sweeper = new Sweeper(new Link(files.open(), 0), time.clock, time.timers, broken)
     const told: StorageChange[] = []
     await block(1)
@@ -164,7 +164,7 @@ describe('changes, which name whom they are about,', () => {
     changes.close()
   })
 
-  test('of before are nothing to whoever begins to watch when all of them are gone', async () => {
+  test('does not report earlier changes to a new watcher', async () => {
     await block(2)
     time.now += KEPT_FOR
     new Sweeper(new Link(files.open(), 0), time.clock, time.timers, broken).sweep()

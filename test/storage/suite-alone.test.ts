@@ -6,7 +6,7 @@ jest.unstable_mockModule('fast-check', () => {
 })
 const { storageConformance } = await import('../../src/testing/conformance.js')
 
-test('without fast-check the suite says what its random schedules take, and runs the rest', async () => {
+test('without fast-check the suite says what its random schedules need, and runs the rest', async () => {
   const make = (clock: () => number) => memory({ clock })
   const all = storageConformance({ make })
   const random = all.filter(({ name }) => name.includes('random'))

@@ -37,7 +37,7 @@ const promises = (over: Storage['marks'], other: Partial<Storage['marks']>): Sto
 
 const prepared = new WeakMap<Storage, Map<string, ReturnType<Storage['prepare']>>>()
 
-describe('the suite that holds storages to the contract', () => {
+describe('the conformance suite of storages', () => {
   test.each<[string, (sound: Storage) => Partial<Storage>, RegExp]>([
     [
       'charges what is only looked at',
@@ -192,7 +192,7 @@ describe('the suite that holds storages to the contract', () => {
       /^reports to every listener until it is stopped: told of .* not within/m,
     ],
   ])(
-    'finds one that %s',
+    'detects a storage that %s',
     async (_, change, complaint) => {
       const cases = storageConformance({ make: but(change), schedules: 0 })
       const suspects = cases.filter(({ name }) => complaint.test(`${name}: told of x: not within 5 s`))
@@ -202,7 +202,7 @@ describe('the suite that holds storages to the contract', () => {
     60_000,
   )
 
-  test('finds a drift from the plain model, and shows the schedule', async () => {
+  test('detects a difference from the reference model, and shows the schedule', async () => {
     const generous = but((sound) => ({
       prepare: (plan) =>
         sound.prepare({
@@ -223,7 +223,7 @@ describe('the suite that holds storages to the contract', () => {
     expect(complaint).toMatch(/Counterexample/)
   })
 
-  test('runs the cases of two workers only where storages can share a place, and clears every place', async () => {
+  test('runs the cases of two workers only if storages can share a place, and clears every place', async () => {
     const alone = storageConformance({ make: (clock) => memory({ clock }), schedules: 20 })
     const open: number[] = []
     let places = 0
@@ -255,7 +255,7 @@ describe('the suite that holds storages to the contract', () => {
     expect([open, places]).toEqual([[], fit.length])
   })
 
-  test('refuses a number of schedules that is none', () => {
+  test('refuses an invalid number of schedules', () => {
     for (const schedules of [-1, 0.5, Number.NaN]) {
       expect(() => storageConformance({ make: () => memory(), schedules })).toThrow(
         /schedules: .* whole number/,

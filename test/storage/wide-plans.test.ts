@@ -84,7 +84,7 @@ describe.each(Object.entries(makers))('in %s', (_, make) => {
   afterAll(async () => storage.close())
 
   test.each(Object.entries(wide))(
-    'a plan as wide as can be is judged: %s',
+    'a plan of maximal size is decided: %s',
     async (name, { scopes, checks }) => {
       const plan: Plan = {
         name,

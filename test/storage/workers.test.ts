@@ -106,7 +106,7 @@ describe.each<[string, Place['kind'], Partial<Place>]>([
     await together((worker) => worker.do('close', undefined))
   })
 
-  test('of two versions of a plan lose no state and double none', async () => {
+  test('with two versions of a plan lose no state and duplicate none', async () => {
     const place = await placeOf(kind, more)
     // One slot was removed, one added, an amount changed, and the order.
     const earlier = planOf(
@@ -169,7 +169,7 @@ describe.each<[string, Place['kind'], Partial<Place>]>([
 })
 
 describe.each<Place['kind']>(['redis', 'postgres'])('8 processes on hybrid over %s', (kind) => {
-  test('see a block and an unblock within a second, and ask nothing while somebody is blocked', async () => {
+  test('see a block and an unblock within a second, and ask nothing about a blocked user', async () => {
     const place = await placeOf(kind, { near: true })
     const plan = planOf({ kind: 'absent', guard: 'block', slot: 'block', subject: 0, anyOf: ['blocked'] })
     const { url, name } = place
@@ -223,7 +223,7 @@ describe.each<Place['kind']>(['redis', 'postgres'])('8 processes on hybrid over 
     await together((worker) => worker.do('close', undefined))
   })
 
-  test('lose to a killed one what it held, and no more', async () => {
+  test('lose only what a killed worker had leased', async () => {
     const lease = { limits: ['all'], batch: 32, for: '10s' } as const
     const place = await placeOf(kind, { near: true, lease })
     const plan = planOf(limit('bucket', 'throttle.all', 1001))
