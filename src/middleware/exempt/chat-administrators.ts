@@ -74,7 +74,8 @@ export class ChatAdministrators {
     // Private chats, which have positive ids, have no administrators.
     if (actorId === undefined || chatId === undefined || chatId > 0) return NONE
     if (facts.actorKind === 'user') return this.rolesIn(ctx.me.id, chatId, actorId, ctx.api)
-    return isChatItself(facts) ? ANONYMOUS : NONE
+    // Only administrators can write as the chat itself, in groups and in channels.
+    return actorId === chatId ? ANONYMOUS : NONE
   }
 
   /** Returns the roles that Telegram assigns to a user in a group or channel. */
@@ -162,11 +163,6 @@ export class ChatAdministrators {
     const roles = new Map(members.map((member) => [member.user.id, rolesOf(member)]))
     return { roles, until: this.clock() + BELIEVED_FOR }
   }
-}
-
-/** Whether the actor writes as the chat itself, a group or a channel, which only its administrators can do. */
-export function isChatItself({ actorKind, actorId, chatId }: Facts): boolean {
-  return actorKind !== 'user' && actorId !== undefined && actorId === chatId
 }
 
 function tooLate(): SentinelError {

@@ -6,7 +6,6 @@ import { isOfChat, roleOfMark } from '../../core/roles.js'
 import { type Key, keySubject, memberKey } from '../../core/subject.js'
 import type { Mark } from '../../storage/storage.js'
 import type { KnownBot } from '../chain/bots.js'
-import { isChatItself } from '../exempt/chat-administrators.js'
 import type { Exemptions } from '../exempt/exemptions.js'
 import type { Services } from '../services.js'
 
@@ -17,8 +16,6 @@ export interface Asker {
   readonly bot: Pick<KnownBot, 'id' | 'api'>
   readonly key: Key
   readonly chat: number | undefined
-  /** Whether the actor writes as the chat itself: an anonymous administrator, or in a channel any administrator. */
-  readonly anonymous?: boolean
 }
 
 /**
@@ -66,11 +63,8 @@ export async function actorHasRole(
   return asker !== undefined && services.roles.expanded(await heldRoles(services, asker, role)).has(role)
 }
 
-function askerOf(facts: Facts, ctx: Context): Asker | undefined {
-  const { actor, chatId } = facts
-  if (actor === undefined) return undefined
-  const bot = { id: ctx.me.id, api: ctx.api }
-  return { bot, key: actor, chat: chatId, anonymous: isChatItself(facts) }
+function askerOf({ actor, chatId }: Facts, ctx: Context): Asker | undefined {
+  return actor === undefined ? undefined : { bot: { id: ctx.me.id, api: ctx.api }, key: actor, chat: chatId }
 }
 
 interface Acting {
@@ -78,15 +72,13 @@ interface Acting {
   readonly ctx: Context
 }
 
-function chatRolesOf(
-  { chatRoles }: Services,
-  { bot, key, chat, anonymous = false }: Asker,
-): MaybePromise<readonly string[]> {
+function chatRolesOf({ chatRoles }: Services, { bot, key, chat }: Asker): MaybePromise<readonly string[]> {
   // Private chats, which have positive ids, have no administrators.
   if (chat === undefined || chat > 0) return NONE
-  if (anonymous) return chatRoles.anonymous
   const { kind, id } = keySubject(key)
-  return kind === 'user' ? chatRoles.rolesIn(bot.id, chat, id, bot.api) : NONE
+  if (kind === 'user') return chatRoles.rolesIn(bot.id, chat, id, bot.api)
+  // Only administrators can write as the chat itself, in groups and in channels.
+  return kind === 'sender' && id === chat ? chatRoles.anonymous : NONE
 }
 
 function rolesAmong(marks: ReadonlyMap<string, Mark>): readonly string[] {
