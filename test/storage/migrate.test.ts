@@ -207,7 +207,7 @@ describe('migrate', () => {
     await to.marks.put(42, 'blocked', [{ key: userKey(99), mark: { since: 1 } }])
     await expect(migrate(from, to)).rejects.toMatchObject({
       code: 'migrate.refused',
-      message: expect.stringContaining('marks 42 blocked already'),
+      message: expect.stringContaining('it already has marks 42 blocked'),
     })
     expect(await linesOf(to)).toHaveLength(1)
     const merged = await migrate(from, to, { merge: true })
@@ -394,7 +394,7 @@ describe('migrate', () => {
     const last = entries.at(-1)?.key as number
     await to.marks.put(42, 'blocked', [{ key: last, mark: { since: 1, reason: 'mine' } }])
     now = NOW + 5000
-    await expect(migrate(from, to, { batch: 2 })).rejects.toThrow('marks 42 blocked already')
+    await expect(migrate(from, to, { batch: 2 })).rejects.toThrow('it already has marks 42 blocked')
     expect((await to.marks.get(42, last, 'blocked'))?.reason).toBe('mine')
     await to.close()
   })
