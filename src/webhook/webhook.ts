@@ -261,13 +261,13 @@ export class Webhook {
   /**
    * Rejects new updates (503; Telegram keeps and resends them), waits for running handlers, and finishes background work of
    * handlers and guards: bursts, notices, answers. When the time is up, requests that still wait are answered as after `timeout`.
-   * The sentinel stays open for its other bots. Does not reject; a second call returns the same drain.
+   * The sentinel stays open for its other bots. Rejects only for a wrong duration; a second call waits for the same drain.
    *
    * @param within The longest wait. @default '25s'
    * @returns How many updates were still under way when the time was up.
    * @throws SentinelError `duration.invalid`.
    */
-  drain(within: Duration = WITHIN): Promise<{ readonly left: number }> {
+  async drain(within: Duration = WITHIN): Promise<{ readonly left: number }> {
     const span = parseDuration(within, 'webhook.drain')
     this.drained ??= this.open().then(
       ({ door }) => door.drain(span),

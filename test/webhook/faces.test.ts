@@ -253,6 +253,13 @@ describe('a drain', () => {
     expect(await drained).toEqual({ left: 1 })
   })
 
+  test('rejects, and does not throw, if its time is not a duration, and drains nothing', async () => {
+    const at = stand()
+    const drained = at.webhook.drain({ within: '5s' } as never)
+    await expect(drained).rejects.toMatchObject({ code: 'duration.invalid' })
+    expect(at.webhook.isDraining).toBe(false)
+  })
+
   test('handles the bursts of a trailing debounce', async () => {
     const at = stand({ debounce: { mode: 'trailing', window: '10s' } })
     await at.deliver(says(1, 'one'))
