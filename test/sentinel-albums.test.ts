@@ -37,7 +37,7 @@ function photo(album: string, caption?: string, more: object = {}): Update {
 
 const limited: SentinelOptions = { throttle: { limit: '2/1m', deny: 'silent' }, debounce: false }
 
-test('albums whose first part a hook vetoes are held to the limit', async () => {
+test('albums whose first part is vetoed by a hook are limited', async () => {
   const at = stand(limited)
   at.guard.hook('allowed', ({ ctx }) => (ctx.msg?.caption === 'spam' ? { veto: 'spam' } : undefined))
   for (let album = 0; album < 20; album++) {
@@ -48,7 +48,7 @@ test('albums whose first part a hook vetoes are held to the limit', async () => 
   expect((await at.guard.peek(ALICE, 'user')).map(({ remaining }) => remaining)).toEqual([0])
 })
 
-test('so are those whose first part finds no place at work', async () => {
+test('albums whose first part is refused by concurrency are limited', async () => {
   const ends: (() => void)[] = []
   const at = stand({ ...limited, concurrency: { most: 1, queue: 0, deny: 'silent' } }, (bot) => {
     bot.on('message', () => new Promise<void>((end) => ends.push(end)))
@@ -68,7 +68,7 @@ test('so are those whose first part finds no place at work', async () => {
   expect(at.reached.length).toBeLessThanOrEqual(2 * 2)
 })
 
-test('in front of a handler, too', async () => {
+test('albums are limited in front of a handler, too', async () => {
   const handled: unknown[] = []
   const at = stand({ throttle: false, debounce: false }, (bot) => {
     bot.on('message', throttle({ limit: '2/1m', deny: 'silent' }), (ctx) => {
@@ -83,7 +83,7 @@ test('in front of a handler, too', async () => {
   expect(handled).toHaveLength(2 * 9)
 })
 
-describe('a part pays for itself if the first one paid less for it:', () => {
+describe('a part of an album is charged separately if the first one did not pay for it:', () => {
   const video = {
     photo: undefined,
     video: { file_id: 'f', file_unique_id: 'u', width: 1, height: 1, duration: 1 },
@@ -152,7 +152,7 @@ describe('a part pays for itself if the first one paid less for it:', () => {
     expect(at.reached).toHaveLength(3)
   })
 
-  test('and shares what happens to the first of its kind', async () => {
+  test('a further part is decided like the first of its kind', async () => {
     const at = stand({ throttle: ['1000/1m', other({ limit: '1/1h', commands: ['draw'] })], debounce: false })
     const denied: string[] = []
     at.guard.on('denied', ({ facts }) => denied.push(`${facts.album} ${facts.command}`))

@@ -14,7 +14,7 @@ const boundToUpdate: MiddlewareFn<GuardedContext> = async (ctx, next) => {
   ended.abort()
 }
 
-describe('a call that the guard makes outside of updates has no transformers of its first update', () => {
+describe('a call that the guard makes outside of updates does not use the transformers of an update', () => {
   test.each<[string, boolean, (bot: Bot<GuardedContext>, guard: Sentinel<GuardedContext>) => unknown]>([
     ['installed before bot.init()', false, (bot, guard) => guard.install(bot)],
     ['installed after bot.init()', true, (bot, guard) => guard.install(bot)],

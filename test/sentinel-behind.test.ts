@@ -16,35 +16,32 @@ afterEach(async () => {
 test.each([
   ['memory', undefined],
   ['a storage that answers later', later],
-])(
-  'exempt() of administrators lets them off what stands behind it in a plan of its own: %s',
-  async (_, make) => {
-    const handled: number[] = []
-    const at = desk(make === undefined ? {} : { storage: make() }, (bot) => {
-      bot.command(
-        'go',
-        exempt({ chatAdmins: true }),
-        (_, next) => next(),
-        throttle({ limit: '1/1h', deny: 'silent' }),
-        requireRegistered({ deny: 'silent' }),
-        (ctx) => {
-          handled.push(ctx.from?.id ?? 0)
-        },
-      )
-    })
-    open.push(at)
-    at.hasAdministrators(ALICE)
-    for (const who of [ALICE, BOB, ALICE, ALICE]) {
-      await at.handle(says(who, '/go', group)).catch(() => undefined)
-    }
-    // Whoever is let off limits is still to be registered.
-    await at.guard.register(ALICE)
-    for (const who of [ALICE, ALICE, ALICE]) await at.handle(says(who, '/go', group))
-    expect(handled).toEqual([ALICE, ALICE, ALICE])
-  },
-)
+])('exempt() of administrators exempts them from later guards in another plan: %s', async (_, make) => {
+  const handled: number[] = []
+  const at = desk(make === undefined ? {} : { storage: make() }, (bot) => {
+    bot.command(
+      'go',
+      exempt({ chatAdmins: true }),
+      (_, next) => next(),
+      throttle({ limit: '1/1h', deny: 'silent' }),
+      requireRegistered({ deny: 'silent' }),
+      (ctx) => {
+        handled.push(ctx.from?.id ?? 0)
+      },
+    )
+  })
+  open.push(at)
+  at.hasAdministrators(ALICE)
+  for (const who of [ALICE, BOB, ALICE, ALICE]) {
+    await at.handle(says(who, '/go', group)).catch(() => undefined)
+  }
+  // Whoever is let off limits is still to be registered.
+  await at.guard.register(ALICE)
+  for (const who of [ALICE, ALICE, ALICE]) await at.handle(says(who, '/go', group))
+  expect(handled).toEqual([ALICE, ALICE, ALICE])
+})
 
-test('an exempt() takes back nothing of what another one in front of it has let off', async () => {
+test('an exempt() does not undo the exemptions of an earlier one', async () => {
   const handled: number[] = []
   const at = desk({}, (bot) => {
     bot.command(
@@ -65,7 +62,7 @@ test('an exempt() takes back nothing of what another one in front of it has let 
   expect(handled).toEqual([ALICE])
 })
 
-test('what guards behind another sentinel charged is given back when the outer one sees the handler fail', async () => {
+test('charges of guards behind a second sentinel are refunded when the outer one sees the handler fail', async () => {
   let runs = 0
   const inner = sentinel<GuardedContext>({ once: false, name: 'inner', throttle: '60/1m' })
   const at = desk({ name: 'outer' }, (bot) => {
@@ -84,7 +81,7 @@ test('what guards behind another sentinel charged is given back when the outer o
   await inner.close()
 })
 
-test('a reconfigure() that is refused leaves hooks and blocks as they were', async () => {
+test('a refused reconfigure() does not change hooks and blocks', async () => {
   const heard: string[] = []
   const at = desk({ hooks: { allowed: () => void heard.push('old') } })
   open.push(at)

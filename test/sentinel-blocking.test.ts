@@ -51,7 +51,7 @@ describe('block', () => {
     expect(reached.at(-1)).toBe('back')
   })
 
-  test('tells since when, until when and why', async () => {
+  test('returns the start, the end and the reason', async () => {
     const { guard, time, says } = desk()
     const since = time.now
     await guard.block(ALICE, { for: '1h', reason: 'spam' })
@@ -69,7 +69,7 @@ describe('block', () => {
   test.each([
     ['before the bot is met', false],
     ['after', true],
-  ])('for a time lapses by the clock, %s', async (_, met) => {
+  ])('with an end lapses by the clock, %s', async (_, met) => {
     const { guard, time, says, reached } = desk()
     if (met) await says(9, 'first')
     await guard.block(ALICE, { for: '1h' })
@@ -83,7 +83,7 @@ describe('block', () => {
     expect(reached).toEqual(met ? ['first', 'in time'] : ['in time'])
   })
 
-  test('takes many at once, all of them staged or not', async () => {
+  test('accepts many subjects at once, before the bot is met or after', async () => {
     const { guard, says, reached } = desk()
     const many = Array.from({ length: 2500 }, (_, index) => 1000 + index)
     await guard.block(many)
@@ -97,7 +97,7 @@ describe('block', () => {
     expect(await all(guard.blocked())).toHaveLength(600)
   })
 
-  test('stops channels, anonymous administrators and whole chats, and none of their stand-ins', async () => {
+  test('refuses channels, anonymous administrators and whole chats, but not the accounts that stand in for them', async () => {
     const { guard, handle, reached } = desk()
     await guard.block([subject.sender(-1005), subject.sender(GROUP), subject.chat(-1006)])
     await handle(hidden(136817688, -1005, 'channel'))
@@ -107,7 +107,7 @@ describe('block', () => {
     expect(reached).toEqual(['another channel', 'member'])
   })
 
-  test.each([1087968824, 136817688, 777000])('refuses the stand-in %d, by every way', async (id) => {
+  test.each([1087968824, 136817688, 777000])('rejects the stand-in account %d in every form', async (id) => {
     const { guard } = desk()
     const refused = { code: 'subject.invalid', message: expect.stringContaining('subject.sender(') }
     await expect(guard.block(id)).rejects.toMatchObject(refused)
@@ -126,7 +126,7 @@ describe('block', () => {
     ['no id', Number.NaN],
     ['a chat by its bare id', GROUP],
     ['nothing', undefined as unknown as Subject],
-  ])('refuses %s, which no update is looked up by', async (_, whom) => {
+  ])('rejects %s, for which no update is looked up', async (_, whom) => {
     await expect(desk().guard.block(whom)).rejects.toMatchObject({ code: 'subject.invalid' })
   })
 
@@ -140,7 +140,7 @@ describe('block', () => {
     [{ reason: 7 }, 'option.invalid', 'block.reason: 7 is wrong; it must be a text.'],
     [{ until: '2027-01-01' }, 'option.invalid', 'block.until: this is not a date.'],
     ['1d', 'option.invalid', 'block: "1d" is wrong; it must be an object of options.'],
-  ])('refuses %j, which would block for good', async (options, code, message) => {
+  ])('rejects %j, which would block forever', async (options, code, message) => {
     const { guard } = desk()
     const refused = { code, message: expect.stringContaining(message) }
     await expect(guard.block(ALICE, options as BlockingOptions)).rejects.toMatchObject(refused)
@@ -151,7 +151,7 @@ describe('block', () => {
     ['a span of zero', { for: 0 }],
     ['a span that is rounded to zero', { for: '0.4ms' }],
     ['a moment that has passed', { until: 5 }],
-  ] as const)('refuses %s, which would lift a permanent block', async (_, options) => {
+  ] as const)('rejects %s, which would end a permanent block', async (_, options) => {
     const { guard, says } = desk({ roles: { staff: {} } })
     await says(9, 'the bot is met')
     await guard.block(ALICE)
@@ -162,7 +162,7 @@ describe('block', () => {
     expect(await guard.hasRole(ALICE, 'staff')).toBe(true)
   })
 
-  test('refuses two ends at once, and what is no end', async () => {
+  test('rejects two ends at once, and invalid ends', async () => {
     const { guard } = desk()
     await expect(guard.block(ALICE, { for: '1h', until: 5 })).rejects.toMatchObject({
       code: 'option.invalid',
@@ -174,7 +174,7 @@ describe('block', () => {
     expect(await guard.isBlocked(ALICE)).toBe(false)
   })
 
-  test('is told, once for each bot', async () => {
+  test('emits an event once for each bot', async () => {
     const { guard, says, another } = desk()
     const told: unknown[] = []
     guard.on('blocked', ({ bot, key, reason }) => told.push(['blocked', bot, key, reason]))
@@ -195,7 +195,7 @@ describe('block', () => {
     ])
   })
 
-  test('what was taken back is taken back for bots that come later, too', async () => {
+  test('an unblock also applies to bots that are added later', async () => {
     const { guard, says, another } = desk({ block: { list: [BOB] } })
     await guard.block([ALICE, 9])
     await guard.unblock([9, BOB])
@@ -222,7 +222,7 @@ describe.each([
   ['memory', () => memory()],
   ['a storage that answers later', () => later()],
 ])('in %s', (_, make) => {
-  test('of what is asked of somebody the last counts, also while it is asked of many', async () => {
+  test('the last call about a subject counts, even during a call about many', async () => {
     const { guard, says, reached } = desk({ storage: make() })
     const many = Array.from({ length: 2500 }, (_, id) => 1000 + id)
     await says(BOB, 'met')
@@ -236,7 +236,7 @@ describe.each([
     expect(reached).toEqual(['met', '3499'])
   })
 
-  test('only who was blocked is told to be so no longer', async () => {
+  test('events are emitted only for subjects that were blocked', async () => {
     const { guard, says } = desk({ storage: make() })
     await says(BOB, 'met')
     const told: unknown[] = []
@@ -316,7 +316,7 @@ describe('the block list as JSON', () => {
     expect(to.reached).not.toContain('no')
   })
 
-  test('leaves out what has lapsed, so that it replaces nothing', async () => {
+  test('omits lapsed blocks, so that they replace nothing', async () => {
     const { guard, time } = desk()
     await guard.block(ALICE)
     const lapsed = { subject: `u${ALICE}`, since: 1, until: time.now }
@@ -371,7 +371,7 @@ describe('the block list as JSON', () => {
 })
 
 describe('the allow list', () => {
-  test('lets only those pass who are on it', async () => {
+  test('admits only its members', async () => {
     const { guard, says, reached } = desk({ block: { only: true } })
     await guard.allow([ALICE, BOB])
     expect(await guard.disallow(BOB)).toBe(1)
@@ -382,7 +382,7 @@ describe('the allow list', () => {
 })
 
 describe('registration', () => {
-  test('lets in whoever is registered, staged or not', async () => {
+  test('admits registered users, registered before the bot is met or after', async () => {
     const { guard, says, reached } = desk({ auth: {} })
     const told: string[] = []
     guard.on('registered', ({ bot }) => told.push(`registered ${bot}`))

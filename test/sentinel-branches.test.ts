@@ -44,7 +44,7 @@ describe.each<[string, () => SentinelOptions]>([
   ['memory', () => ({})],
   ['a storage that answers later', () => ({ storage: later() })],
 ])('on forks and on the main way: %s', (_, options) => {
-  test('each runs, and the update is judged and counted once', async () => {
+  test('each runs, and the update is decided and counted once', async () => {
     const { bot, guard, denied } = stand({ ...options(), throttle: '3/1h' })
     const ran: string[] = []
     bot.fork(guard, () => void ran.push('one'))
@@ -57,7 +57,7 @@ describe.each<[string, () => SentinelOptions]>([
     expect(await guard.peek(ALICE, 'user')).toMatchObject([{ remaining: 1 }])
   })
 
-  test('none waits for what handlers of another do, or fails of it', async () => {
+  test('none waits for the handlers of another, or fails because of them', async () => {
     const { bot, guard } = stand(options())
     let end = (): void => undefined
     const hangs = new Promise<void>((done) => {
@@ -78,7 +78,7 @@ describe.each<[string, () => SentinelOptions]>([
   })
 
   test.each([false, true])(
-    'an update of a kind that nobody knows passes both (limits at run time: %s)',
+    'an update of an unknown kind passes both (limits at run time: %s)',
     async (limits) => {
       const { bot, guard } = stand({ ...options(), limits })
       const ran: string[] = []
@@ -95,7 +95,7 @@ describe.each<[string, () => SentinelOptions]>([
     },
   )
 
-  test('what is refused reaches none', async () => {
+  test('a refused update reaches none', async () => {
     const { bot, guard, denied } = stand({ ...options(), throttle: { limit: '1/1h', deny: 'silent' } })
     const ran: string[] = []
     bot.fork(guard, () => void ran.push('fork'))
@@ -118,7 +118,7 @@ describe.each<[string, () => SentinelOptions]>([
     expect(denied).toEqual(['limited', 'limited', 'limited', 'limited', 'penalised'])
   })
 
-  test('a branch that comes to the guard after the refusal is refused as well', async () => {
+  test('a branch that reaches the guard after the refusal is refused as well', async () => {
     const { bot, guard, denied } = stand({ ...options(), throttle: { limit: '1/1h', deny: 'silent' } })
     const ran: string[] = []
     bot.fork(
@@ -154,7 +154,7 @@ describe.each<[string, () => SentinelOptions]>([
   test.each<[string, SentinelOptions]>([
     ['debounce', trailing],
     ['debounce and concurrency', { ...trailing, concurrency: {} }],
-  ])('a burst reaches each branch once, and whole: %s', async (_, holding) => {
+  ])('a burst reaches each branch once and completely: %s', async (_, holding) => {
     const { bot, guard, time } = stand({ ...options(), ...holding })
     const ran: string[] = []
     const handler = (name: string) => (ctx: GuardedContext) =>
@@ -171,7 +171,7 @@ describe.each<[string, () => SentinelOptions]>([
     expect((await guard.health()).tally).toMatchObject({ allowed: 3, denied: 0 })
   })
 
-  test('the next burst waits for the handlers of all branches, also where one of them throws', async () => {
+  test('the next burst waits for the handlers of all branches, even if one of them throws', async () => {
     const errors: unknown[] = []
     const onError = (error: unknown) => void errors.push(error)
     const { bot, guard, time } = stand({ ...options(), debounce: { ...trailing.debounce, onError } })
@@ -202,7 +202,7 @@ describe.each<[string, () => SentinelOptions]>([
   test.each<[string, SentinelOptions]>([
     ['trailing', trailing],
     ['albums', { debounce: { albums: '1s' } }],
-  ])('what finds no place when its turn comes runs on no branch: %s', async (_, holding) => {
+  ])('an update that gets no place runs on no branch: %s', async (_, holding) => {
     const { bot, guard, denied } = stand({ ...options(), ...holding, concurrency: { queue: 0 } })
     const ran: string[] = []
     let end = (): void => undefined
@@ -237,7 +237,7 @@ describe.each<[string, () => SentinelOptions]>([
     expect(denied).toEqual([])
   })
 
-  test('what a hook stops when its turn comes runs on no branch', async () => {
+  test('an update that a later hook vetoes runs on no branch', async () => {
     const { bot, guard, time, denied } = stand({ ...options(), ...trailing, concurrency: {} })
     guard.hook('after:concurrency', ({ facts }) => (facts.command === undefined ? undefined : { veto: 'no' }))
     guard.hook('after:concurrency', ({ ctx }) => (ctx.msg?.text === 'held' ? { veto: 'no' } : undefined))
@@ -262,7 +262,7 @@ describe.each<[string, () => SentinelOptions]>([
   test.each([
     ['in series', false],
     ['on a fork', true],
-  ])('does not take an update for its own repetition, %s', async (_how, forks) => {
+  ])('does not treat an update as its own repetition, %s', async (_how, forks) => {
     const { bot, guard, denied } = stand({ ...options(), once: false })
     const calm = compose(once(), debounce({ window: '5s', on: ['message'] }))
     const ran: string[] = []
@@ -285,7 +285,7 @@ describe.each<[string, () => SentinelOptions]>([
   test.each([
     ['in series', false],
     ['on a fork', true],
-  ])('hands a burst to both, and charges its messages once, %s', async (_how, forks) => {
+  ])('passes a burst to both, and charges its messages once, %s', async (_how, forks) => {
     const { bot, guard, time } = stand({ ...options(), debounce: false })
     const gathering = compose(
       throttle({ name: 'slow', limit: '5/1h', algorithm: 'fixed' }),
@@ -309,7 +309,7 @@ describe.each<[string, () => SentinelOptions]>([
     expect(await guard.peek(ALICE, 'slow')).toMatchObject([{ remaining: 2 }])
   })
 
-  test('lets an update of a kind that nobody knows pass both', async () => {
+  test('admits an update of an unknown kind to both', async () => {
     const { bot, guard } = stand(options())
     const calm = debounce('5s')
     const ran: string[] = []

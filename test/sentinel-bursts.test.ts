@@ -27,7 +27,7 @@ async function passes(at: Desk, ms: number): Promise<void> {
   await settled()
 }
 
-describe('gathered in front of the bot, and again in front of a handler', () => {
+describe('collected in front of the bot, and again in front of a handler', () => {
   const photo = (album: string) => {
     const id = nextId()
     return {
@@ -43,7 +43,7 @@ describe('gathered in front of the bot, and again in front of a handler', () => 
     }
   }
 
-  test('albums that make a burst are handed on whole', async () => {
+  test('albums that form a burst are passed on completely', async () => {
     const bursts: (number | undefined)[][] = []
     const at = stand({ debounce: { albums: '300ms' } }, (bot) => {
       bot.on('message', debounce({ mode: 'trailing', window: '1s' }), (ctx) => {
@@ -61,7 +61,7 @@ describe('gathered in front of the bot, and again in front of a handler', () => 
     expect(bursts).toEqual([parts.map(({ message }) => message.message_id)])
   })
 
-  test('a burst that becomes part of another is handed on whole', async () => {
+  test('a burst that becomes part of another is passed on completely', async () => {
     const bursts: (string | undefined)[][] = []
     const at = stand({ debounce: { mode: 'trailing', window: '1s' } }, (bot) => {
       bot.on('message', debounce({ mode: 'trailing', window: '5s' }), (ctx) => {
@@ -77,7 +77,7 @@ describe('gathered in front of the bot, and again in front of a handler', () => 
   })
 })
 
-describe('refused when its time has come', () => {
+describe('a burst that is refused when it is due', () => {
   const slow = (options: Parameters<typeof desk>[0]): Desk =>
     stand(
       {
@@ -90,7 +90,7 @@ describe('refused when its time has come', () => {
       },
     )
 
-  test('by concurrency: all that it is made of is given back, and counts as denied', async () => {
+  test('by concurrency: all of its messages are refunded, and count as denied', async () => {
     const at = slow({ concurrency: { per: 'chat', most: 1, queue: 0, deny: 'silent' } })
     const denied: string[] = []
     at.guard.on('denied', ({ facts, verdict }) => denied.push(`${facts.updateId} ${verdict.reason}`))
@@ -106,7 +106,7 @@ describe('refused when its time has come', () => {
     await at.guard.close('1ms')
   })
 
-  test('by a hook after the guards: the same, and it is said once', async () => {
+  test('by a hook after the guards: all of its messages are refunded, with one notice', async () => {
     const at = slow({ concurrency: { per: 'chat', most: 1 } })
     at.guard.hook('after:concurrency', () => ({ veto: 'closed' }))
     await at.says(BOB, 'one', 'two', 'three')
@@ -130,7 +130,7 @@ async function closed(at: Desk, within: Duration = '1s', step = 1000): Promise<v
   await closing
 }
 
-describe('a handler at a burst of its own hangs', () => {
+describe('if the handler of a burst hangs', () => {
   const hanging = (): { at: Desk; reached: string[] } => {
     const reached: string[] = []
     const at = stand({ debounce: { mode: 'trailing', window: '1m' } }, (bot) => {
@@ -149,7 +149,7 @@ describe('a handler at a burst of its own hangs', () => {
     return { at, reached }
   }
 
-  test('close() fires what the sentinel holds, all the same', async () => {
+  test('close() still handles the held bursts of the sentinel', async () => {
     const { at, reached } = hanging()
     await at.says(BOB, 'hang')
     await passes(at, 60_000)
@@ -162,7 +162,7 @@ describe('a handler at a burst of its own hangs', () => {
     await closing
   })
 
-  test('its user is let in again after the deadline, commands too, and it is told', async () => {
+  test('its user is admitted again after the deadline, with commands, too, and the handler is reported', async () => {
     const overdue: unknown[] = []
     const at = stand({ debounce: { mode: 'trailing', window: '1s', deadline: '20s' } }, (bot) => {
       bot.hears('hang', () => new Promise<void>(() => undefined))
@@ -178,7 +178,7 @@ describe('a handler at a burst of its own hangs', () => {
     expect(overdue).toEqual([['debounce', 'trailing', 20_000, 'hang']])
   })
 
-  test('no handler hangs that has no place yet: the next burst of its actor waits', async () => {
+  test('a burst that still waits for a place does not count as hanging: the next burst of its actor waits', async () => {
     const overdue: unknown[] = []
     const ends: (() => void)[] = []
     const concurrency = { per: 'global', most: 1, wait: '5m', deadline: '10m' } as const
@@ -237,7 +237,7 @@ test('bursts of a debounce in front of a handler take places of a concurrency() 
   expect(most).toEqual([1, 1, 1])
 })
 
-describe('what close() fires takes its place in turn', () => {
+describe('a burst handled by close() takes its place in order', () => {
   const TRAILING = { mode: 'trailing', window: '1s' } as const
 
   /** Everybody writes in one group; the handlers take ten milliseconds. */
@@ -271,7 +271,7 @@ describe('what close() fires takes its place in turn', () => {
     expect(await closedWith({ debounce: TRAILING })).toEqual(all)
   })
 
-  test('where other options have taken the place of those they came by', async () => {
+  test('if the options were changed since it arrived', async () => {
     const change = (at: Desk): void => at.guard.reconfigure({ throttle: '50/1m' })
     expect(await closedWith({ debounce: TRAILING, concurrency: { per: 'chat' } }, change)).toEqual(all)
   })

@@ -50,7 +50,7 @@ describe('after the clock was set back by an hour', () => {
     await guard.close()
   })
 
-  test('a guard in front of a handler says again that a role is missing', async () => {
+  test('a guard in front of a handler sends its notice again', async () => {
     const { guard, says, time, notices, quiet } = desk({ roles: { owner: {} } }, (bot) =>
       bot.command('close', requireRole('owner'), () => undefined),
     )
@@ -68,7 +68,7 @@ describe('after the clock was set back by an hour', () => {
     await guard.close()
   })
 
-  test('a limit of concurrency says again that the bot is busy', async () => {
+  test('concurrency sends its notice again', async () => {
     const { guard, says, time, notices, quiet } = desk(
       { concurrency: { queue: 0, noticeEvery: '10s' } },
       (bot) => bot.command('hang', () => new Promise(() => undefined)),

@@ -9,8 +9,8 @@ import { until } from './servers/until.js'
 const OWNER = 1
 const ALICE = 7
 
-describe('who is let off', () => {
-  test('the owner, and users of your choice: everything but duplicates', async () => {
+describe('exempt subjects', () => {
+  test('the owner and chosen users: exempt from everything but duplicates', async () => {
     const {
       guard,
       says: say,
@@ -30,7 +30,7 @@ describe('who is let off', () => {
     expect(reached).toEqual(['1 of 1', '2 of 1', '1 of 8', '2 of 8', 'once'])
   })
 
-  test('holders of a role: limits and auth, but no blocks', async () => {
+  test('holders of a role: exempt from limits and auth, but not from blocks', async () => {
     const { guard, says: say, reached } = desk({ throttle: '1/1m', auth: {}, exempt: { roles: ['staff'] } })
     await say(ALICE, '/start')
     await guard.storage.marks.put(42, 'role:staff', [{ key: subjectKeyOf(ALICE), mark: { since: 0 } }])
@@ -49,7 +49,7 @@ describe('who is let off', () => {
     expect(reached).toEqual(['met', '1', '2', '3'])
   })
 
-  test('by two exempt() of the same roles around one handler, each lets off whom it names', async () => {
+  test('two exempt() of the same roles around one handler each exempt their own users', async () => {
     const ran: string[] = []
     const { guard, says: say } = desk({}, (bot) => {
       const limited = throttle<GuardedContext>('1/1h')((ctx) => void ran.push(`${ctx.from?.id}`))
@@ -63,7 +63,7 @@ describe('who is let off', () => {
     expect(told).toEqual([])
   })
 
-  test('by exempt() of different roles in one chain: the holders of each are let off', async () => {
+  test('exempt() of different roles in one chain exempt the holders of each', async () => {
     const ran: string[] = []
     const { guard, says: say } = desk({ exempt: { roles: ['a'] } }, (bot) => {
       const chain = compose(exempt({ roles: ['b'] }), exempt({ roles: ['c'] }), throttle('1/1h'))
@@ -113,7 +113,7 @@ describe('administrators of the chat', () => {
   }
   afterEach(() => on.stop())
 
-  test('are let off in that chat; Telegram is asked once, and not before somebody is refused', async () => {
+  test('are exempt in that chat; Telegram is asked once, and only when an update would be refused', async () => {
     await open(guard())
     await writes('alice', 'a1')
     await writes('bob', 'b1')
@@ -130,7 +130,7 @@ describe('administrators of the chat', () => {
     expect(asked()).toBe(1)
   })
 
-  test('anonymous ones need no asking', async () => {
+  test('are recognized without asking Telegram if anonymous', async () => {
     await open(guard())
     for (const text of ['1', '2', '3']) await on.alice.in(plaza).anonymously().sends(text)
     await on.settled()
@@ -138,7 +138,7 @@ describe('administrators of the chat', () => {
     expect(asked()).toBe(0)
   })
 
-  test('a promotion is seen at once, and a demotion ends it', async () => {
+  test('are followed through promotions and demotions at once', async () => {
     await open(guard())
     await writes('bob', '1', 'over')
     await on.alice.in(plaza).promotes(on.bob)
@@ -149,7 +149,7 @@ describe('administrators of the chat', () => {
     expect(asked()).toBe(3)
   })
 
-  test('the answer is believed for ten minutes', async () => {
+  test('are remembered for ten minutes', async () => {
     await open(guard())
     await writes('alice', '1', '2')
     time.advance(599_999)
@@ -160,7 +160,7 @@ describe('administrators of the chat', () => {
     expect(asked()).toBe(2)
   })
 
-  test('a duplicate of theirs is handled once, even if it had to be asked for', async () => {
+  test('are not exempt from duplicates, even if Telegram had to be asked', async () => {
     await open(guard())
     await writes('alice', 'spent')
     await on.bot.stop()
@@ -173,7 +173,7 @@ describe('administrators of the chat', () => {
     expect(asked()).toBe(1)
   })
 
-  test('while Telegram does not answer nobody is let off, and it is not asked for each message', async () => {
+  test('are not exempt while Telegram does not answer, which is not asked for each message', async () => {
     const made = guard()
     await open(made)
     const told: string[] = []
@@ -187,7 +187,7 @@ describe('administrators of the chat', () => {
     expect(on.reached).toEqual(['1', '2'])
   })
 
-  test('simulate() asks, as the update would', async () => {
+  test('are looked up by simulate() as by an update', async () => {
     const made = guard()
     await open(made)
     await writes('alice', '1')
@@ -266,7 +266,7 @@ describe('a Telegram that does not answer who administers a chat', () => {
     return { ...made, passed, asked: () => made.telegram.calls('getChatAdministrators').length }
   }
 
-  test('is waited for two seconds, told of once, and asked one call at a time, however long that takes', async () => {
+  test('is waited for two seconds, reported once, and asked one call at a time', async () => {
     const { handle, time, passed, asked } = waiting()
     const first = handle(says(8, 'a stranger', { group: true }))
     await until('Telegram was asked', () => asked() === 1)
@@ -290,7 +290,7 @@ describe('a Telegram that does not answer who administers a chat', () => {
     expect([told.length, asked()]).toEqual([1, 1])
   })
 
-  test('is believed when it answers late', async () => {
+  test('has its late answer used', async () => {
     const { handle, time, passed } = waiting()
     const first = handle(says(ALICE, '1', { group: true }))
     await until('Telegram was asked', () => held.length === 1)
@@ -303,7 +303,7 @@ describe('a Telegram that does not answer who administers a chat', () => {
     expect(passed).toEqual(['1', '2', '3'])
   })
 
-  test('that answers late what is no longer so is not', async () => {
+  test('has an outdated late answer ignored', async () => {
     const { handle, time, passed } = waiting()
     const first = handle(says(ALICE, '1', { group: true }))
     await until('Telegram was asked', () => held.length === 1)

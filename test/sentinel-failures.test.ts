@@ -45,7 +45,7 @@ const failures: [string, () => Storage, string][] = [
 ]
 
 describe.each(failures)('where %s', (_, storage, during) => {
-  test('limits stay open, and the error is told', async () => {
+  test('limits stay open, and the error is reported', async () => {
     const { guard, says, handle, reached } = desk({ storage: storage(), throttle: '1/1m' })
     const told: unknown[] = []
     guard.on('error', (failure) => told.push(failure.during))
@@ -55,7 +55,7 @@ describe.each(failures)('where %s', (_, storage, during) => {
     expect(new Set(told)).toEqual(new Set([during]))
   })
 
-  test('auth stays closed but for what is open to all, without a word but the answer to a tap', async () => {
+  test('auth stays closed except for open commands, silently except for the answer to a tap', async () => {
     const { guard, says, handle, reached, calls, quiet } = desk({
       storage: storage(),
       auth: {},
@@ -76,7 +76,7 @@ describe.each(failures)('where %s', (_, storage, during) => {
     expect(calls.map(({ method }) => method)).toEqual(['answerCallbackQuery'])
   })
 
-  test('whoever a resolver would have to let in stays out, and its no cannot be slipped by', async () => {
+  test('users who need the resolver are refused, and its refusal cannot be bypassed', async () => {
     const asked: unknown[] = []
     const resolve = (): boolean => asked.push('asked') > 0
     const { guard, says, reached } = desk({ storage: storage(), auth: { registration: 'auto', resolve } })
@@ -89,7 +89,7 @@ describe.each(failures)('where %s', (_, storage, during) => {
   test.each([
     ['that registers whoever comes', { registration: 'auto' as const }],
     ['in shadow', { shadow: true }],
-  ])('an auth %s lets everybody pass, as it always does', async (_, auth) => {
+  ])('an auth %s admits everybody, as always', async (_, auth) => {
     const { guard, says, reached } = desk({ storage: storage(), auth })
     guard.on('error', () => undefined)
     await says(ALICE, 'hello')
@@ -125,7 +125,7 @@ describe.each(failures)('where %s', (_, storage, during) => {
     ['an open allow list', { block: { only: true, onFailure: 'open' } }, undefined],
     ['a local auth', { auth: { onFailure: 'local' } }, ['auth', 'unavailable']],
   ] as [string, SentinelOptions, [string, string] | undefined][])(
-    '%s is as closed or open as it was told to be',
+    '%s follows its onFailure',
     async (_, options, refused) => {
       const { guard, says, reached } = desk({ storage: storage(), ...options })
       const told: unknown[] = []
@@ -137,7 +137,7 @@ describe.each(failures)('where %s', (_, storage, during) => {
     },
   )
 
-  test('with nobody listening it is said once in ten seconds', async () => {
+  test('without a listener the console reports it once in ten seconds', async () => {
     const said: unknown[] = []
     const { error } = console
     console.error = (...args: unknown[]) => said.push(args.join(' '))
@@ -156,7 +156,7 @@ describe.each(failures)('where %s', (_, storage, during) => {
 })
 
 describe('a storage', () => {
-  test('that could not take the plan is asked again, and nobody waits for it', async () => {
+  test('that could not accept the plan is tried again, and no update waits for it', async () => {
     let up = false
     const { clock } = new Stage()
     const sound = memory({ clock })
@@ -209,7 +209,7 @@ describe('a storage', () => {
     ])
   })
 
-  test('that is closed is told at once to whoever makes a sentinel of it', () => {
+  test('that is closed is refused when a sentinel is created with it', () => {
     const storage = memory()
     storage.close()
     expect(() => desk({ storage })).toThrow(expect.objectContaining({ code: 'storage.closed' }))
@@ -235,7 +235,7 @@ describe('a storage', () => {
     expect(bot.isRunning()).toBe(false)
   })
 
-  test('whose marks fail fails whoever asks for them, and no update', async () => {
+  test('whose marks fail rejects calls about marks, and fails no update', async () => {
     const marks = { get: rejecting, put: rejecting, remove: rejecting, scan: rejecting, of: rejecting }
     const { guard, says, handle, reached } = desk({
       storage: storageWith({}, { marks }),
@@ -290,7 +290,7 @@ describe('a storage', () => {
 })
 
 describe('listeners', () => {
-  test('that throw or reject stop no update, and are told', async () => {
+  test('that throw or reject stop no update, and are reported', async () => {
     const { guard, says, reached } = desk({ throttle: '1/1m' })
     const told: unknown[] = []
     guard.on('allowed', () => {
@@ -309,7 +309,7 @@ describe('listeners', () => {
   test.each([
     ['throws', broken],
     ['rejects', rejecting],
-  ])('for errors: one that %s leaves the console', async (_, listener) => {
+  ])('for errors: one that %s falls back to the console', async (_, listener) => {
     const said: unknown[] = []
     const { error } = console
     console.error = (...args: unknown[]) => said.push(args.join(' '))
@@ -325,7 +325,7 @@ describe('listeners', () => {
     expect(said).toEqual([expect.stringContaining('listener for error failed')])
   })
 
-  test('hear what happens until they are called off', async () => {
+  test('are called until they are removed', async () => {
     const { guard, says } = desk({
       throttle: [{ limit: '9/1m' }, { name: 'quiet', limit: '1/1m', shadow: true }],
     })
@@ -339,7 +339,7 @@ describe('listeners', () => {
     expect((await guard.health()).tally).toMatchObject({ allowed: 3, shadow: 2, denied: 0 })
   })
 
-  test('hear a warning once', async () => {
+  test('receive a warning once', async () => {
     const { guard, handle, quiet } = desk()
     const told: unknown[] = []
     guard.on('warning', ({ code }) => told.push(code))
@@ -362,7 +362,7 @@ describe('listeners', () => {
 })
 
 describe('in shadow', () => {
-  test('one guard refuses nobody, the others do', async () => {
+  test('one guard refuses nobody, and the others do', async () => {
     const { guard, says, reached } = desk({ block: { shadow: true }, throttle: '2/1m' })
     await guard.block(ALICE)
     await says(ALICE, '1', '2', 'over')
@@ -404,7 +404,7 @@ describe('in shadow', () => {
   const saysAs = (text: string) => says(ALICE, text)
 })
 
-describe('a storage of yours that nothing was put around', () => {
+describe('a custom storage without protection', () => {
   const never = (): Promise<never> => new Promise(() => undefined)
 
   test.each([
@@ -448,7 +448,7 @@ describe('a storage of yours that nothing was put around', () => {
     ['shadows that there are not', { refusedBy: -1, shadowRefusals: [99] }],
     ['no shadows', { refusedBy: -1 }],
   ])(
-    'one whose decision is %s fails nothing in the bot: that is a failure of the storage',
+    'one whose decision is %s does not break the bot: that counts as a failure of the storage',
     async (_, decision) => {
       for (const evaluate of [() => decision, async () => decision]) {
         const { guard, says, reached } = desk({ storage: storageWith({ evaluate: evaluate as never }) })

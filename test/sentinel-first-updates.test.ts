@@ -92,17 +92,20 @@ describe.each(SERVERS)('the first update of a process, on %s', (_, server, make)
     return update
   }
 
-  test.each(LINES)('that another has handled is not handled again, %i ms away', async (delay) => {
-    const update = await earlier()
-    proxy.delay(delay)
-    const one = worker(make(proxy.urlOf(url), name))
-    await one.handle(update)
-    expect(one.reached).toEqual([])
-    expect(await insteadOf(one)).toBe(0)
-    expect(one.told).toEqual([])
-  })
+  test.each(LINES)(
+    'that another process has handled is not handled again, with a storage %i ms away',
+    async (delay) => {
+      const update = await earlier()
+      proxy.delay(delay)
+      const one = worker(make(proxy.urlOf(url), name))
+      await one.handle(update)
+      expect(one.reached).toEqual([])
+      expect(await insteadOf(one)).toBe(0)
+      expect(one.told).toEqual([])
+    },
+  )
 
-  test.each(LINES)('is not let in where it is of somebody who is blocked, %i ms away', async (delay) => {
+  test.each(LINES)('is refused if its user is blocked, with a storage %i ms away', async (delay) => {
     await earlier()
     proxy.delay(delay)
     const one = worker(make(proxy.urlOf(url), name))
@@ -124,7 +127,7 @@ describe.each(SERVERS)('the first update of a process, on %s', (_, server, make)
     expect(await insteadOf(one)).toBe(0)
   })
 
-  test('to a handler is decided by the storage as well: limits count, and who has a role is let in', async () => {
+  test('to a handler is decided by the storage as well: limits count, and holders of a role are admitted', async () => {
     proxy.delay(10)
     const did: string[] = []
     const handlers: Parameters<typeof desk>[1] = (bot) => {
@@ -140,7 +143,7 @@ describe.each(SERVERS)('the first update of a process, on %s', (_, server, make)
     expect([await insteadOf(one), await insteadOf(another)]).toEqual([0, 0])
   })
 
-  test('and the next after other options, too', async () => {
+  test('after a change of options is decided by the storage, too', async () => {
     proxy.delay(10)
     const one = worker(make(proxy.urlOf(url), name))
     await one.handle(says(ALICE, 'one'))
@@ -157,7 +160,7 @@ describe('a process that begins while its storage', () => {
     ['Redis', startRedis, redis],
     ['Postgres', startPostgres, postgres],
   ] as const)(
-    '(%s) hangs: waits once, says that it is down, and takes it up when it goes on',
+    '(%s) hangs: waits once, reports it as down, and uses it when it answers again',
     async (_, start, make) => {
       const server = await start()
       closing.push(() => server.stop())

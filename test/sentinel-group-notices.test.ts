@@ -19,7 +19,7 @@ function group(deny: Denial = 'notice') {
 }
 
 describe('notices in one group', () => {
-  test('are five a minute at most; the others are sent when the same people are refused later', async () => {
+  test('are limited to five a minute; the others are sent when the same users are refused later', async () => {
     const { commands, receivers, time } = group()
     await commands(...PEOPLE, ...PEOPLE)
     expect(receivers()).toEqual(PEOPLE.slice(0, 5))
@@ -31,7 +31,7 @@ describe('notices in one group', () => {
     expect(receivers()).toEqual(PEOPLE.slice(10))
   })
 
-  test('that were not sent leave the budget of all chats to others, also after reconfigure()', async () => {
+  test('that were not sent do not use the overall budget, also after reconfigure()', async () => {
     const { commands, handle, calls, guard, receivers, quiet } = group()
     await commands(...PEOPLE, ...PEOPLE)
     await guard.reconfigure({ notices: { budget: '6/1h' } })
@@ -43,7 +43,7 @@ describe('notices in one group', () => {
     expect((await guard.health()).unsaid).toBe(0)
   })
 
-  test('that are owed are not due before the group has room for them', async () => {
+  test('that are owed wait until the group may get another one', async () => {
     const due: boolean[] = []
     const { commands, time } = group(({ notice, say }) => {
       due.push(notice)
@@ -57,7 +57,7 @@ describe('notices in one group', () => {
     expect(due.slice(6)).toEqual([false, true])
   })
 
-  test('are not tried as ephemeral ones for ten minutes after one was refused', async () => {
+  test('are not sent as ephemeral messages for ten minutes after one was refused', async () => {
     const { telegram, commands, receivers, time } = group()
     const description = 'Bad Request: ephemeral messages are not supported'
     telegram.faults.next('sendMessage', { code: 400, description })

@@ -29,7 +29,7 @@ const GUARDS: readonly [string, Guard, SentinelOptions][] = [
   ['policy', policy('careful'), { policies: { careful: { throttle: '1/1m', debounce: '5s' } } }],
 ]
 
-describe('an update whose handler failed comes again', () => {
+describe('an update whose handler failed is redelivered', () => {
   test.each(GUARDS)('and is not refused by what it was charged for: %s', async (_, guard, options) => {
     const runs: string[] = []
     const { bot, handle, guard: sentinel } = desk(options)
@@ -47,7 +47,7 @@ describe('an update whose handler failed comes again', () => {
     expect((await sentinel.health()).tally).toMatchObject({ allowed: 2, denied: 1 })
   })
 
-  test('whoever lost the role meanwhile is turned away', async () => {
+  test('and is refused if the user has lost the role meanwhile', async () => {
     let runs = 0
     const made = desk({ roles: { seller: {} } })
     made.bot.command('go', requireRole('seller'), () => {
@@ -93,7 +93,7 @@ describe('a sentinel in shadow', () => {
     expect(told.filter((each) => each.startsWith('denied'))).toEqual([])
   })
 
-  test('and so from the update after it is put there', async () => {
+  test('and takes effect with the next update after it is installed', async () => {
     let runs = 0
     const made = desk()
     made.bot.command('go', throttle('1/1m'), () => {
@@ -111,7 +111,7 @@ describe('a sentinel in shadow', () => {
 })
 
 describe('ctx.sentinel behind a guard of the handler', () => {
-  test('has what the resolver brought', async () => {
+  test('has the value of the resolver', async () => {
     const seen: unknown[] = []
     const { bot, says: say } = desk({
       auth: { registration: 'auto', resolve: () => ({ allow: true, value: { plan: 'pro' } }) },
@@ -137,7 +137,7 @@ describe('ctx.sentinel behind a guard of the handler', () => {
   const left = async ({ guard }: Desk): Promise<unknown> =>
     Object.fromEntries((await guard.peek(ALICE)).map(({ name, remaining }) => [name, remaining]))
 
-  test('gives back what everybody charged', async () => {
+  test('refunds the charges of all guards', async () => {
     const made = await refunded(({ bot }) => bot.command('go', inner, (ctx) => ctx.sentinel.refund()))
     expect(await left(made)).toMatchObject({ user: 10, uploads: 3, inner: 5 })
     const denied = await refunded(({ bot }) =>
@@ -148,7 +148,7 @@ describe('ctx.sentinel behind a guard of the handler', () => {
     expect(await left(denied)).toMatchObject({ user: 10, uploads: 3, inner: 5 })
   })
 
-  test('gives back what one limit charged, whoever asked it', async () => {
+  test('refunds one limit, whichever guard it belongs to', async () => {
     const made = await refunded(({ bot }) =>
       bot.command('go', throttle({ name: 'inner', limit: '5/1h' }), (ctx) => ctx.sentinel.refund('uploads')),
     )
@@ -199,7 +199,7 @@ describe('ctx.sentinel behind a guard of the handler', () => {
     },
   )
 
-  test('remaining() of whoever is let off lists no names of limits', async () => {
+  test('remaining() for an exempt user lists no limits', async () => {
     const listed = jest.spyOn(ChainHost.prototype, 'limitNames')
     const made = desk({ throttle: '10/1h', exempt: { owner: 1 } }, (bot) => {
       bot.on('message', ({ sentinel }) => void sentinel.remaining('user'))
@@ -241,7 +241,7 @@ describe('an update that a guard of its handler refuses', () => {
     exporter.close()
   })
 
-  test('by the handler itself, is too', async () => {
+  test('is counted once if the handler refuses it', async () => {
     const made = desk({ stats: stats() })
     made.bot.command('go', (ctx) => ctx.sentinel.deny())
     await made.says(ALICE, '/go', '/go')
@@ -249,7 +249,7 @@ describe('an update that a guard of its handler refuses', () => {
     expect(await made.guard.stats()).toMatchObject({ updates: 2, allowed: 0, denied: 2 })
   })
 
-  test('twice, is counted once, too', async () => {
+  test('is counted once if it is refused twice', async () => {
     const made = desk({ stats: stats(), users: true })
     const a = throttle('1/1m')(async function a() {})
     const b = throttle('1/1m')(async function b() {})
@@ -269,7 +269,7 @@ describe('an update that a guard of its handler refuses', () => {
     expect(first.filter(Boolean)).toHaveLength(3)
   })
 
-  test('that failed and comes again, counts as one of its user', async () => {
+  test('counts as one update of its user if it failed and is redelivered', async () => {
     const made = desk({ users: true })
     let failing = true
     made.bot.command('go', () => {
@@ -295,7 +295,7 @@ describe('a guard in front of a handler whose updates it does not count', () => 
     } as never
   }
 
-  test('is told of', async () => {
+  test('causes a warning', async () => {
     const warned: string[] = []
     const made = desk({ storage: memory() })
     made.guard.on('warning', ({ code, message }) => warned.push(`${code}: ${message}`))
@@ -310,7 +310,7 @@ describe('a guard in front of a handler whose updates it does not count', () => 
     ])
   })
 
-  test('is not, where it counts others', async () => {
+  test('causes no warning if it counts other updates', async () => {
     const warned: string[] = []
     const made = desk()
     made.guard.on('warning', ({ code }) => warned.push(code))
@@ -320,7 +320,7 @@ describe('a guard in front of a handler whose updates it does not count', () => 
     expect(warned).not.toContain('guard.idle')
   })
 
-  test('is not, where it gathers albums and counts nothing else', async () => {
+  test('causes no warning if it only collects albums', async () => {
     const warned: string[] = []
     const made = desk()
     made.guard.on('warning', ({ code }) => warned.push(code))
@@ -334,7 +334,7 @@ describe('a guard in front of a handler whose updates it does not count', () => 
 describe('an update that a guard of its handler refused', () => {
   const policies = { p: { throttle: { limit: '1/1m', penalty: { after: 1, bans: ['1h'] } } } } as const
 
-  test('is refused when it comes again, whatever failed around the handler', async () => {
+  test('is refused when it is redelivered, whatever failed around the handler', async () => {
     let runs = 0
     let failing = false
     const made = desk({ policies })
@@ -354,7 +354,7 @@ describe('an update that a guard of its handler refused', () => {
     expect(runs).toBe(1)
   })
 
-  test('is charged for each that came, where what stands before it failed', async () => {
+  test('is charged for each delivery if middleware before it failed', async () => {
     let runs = 0
     const made = desk()
     let failing = true
@@ -373,7 +373,7 @@ describe('an update that a guard of its handler refused', () => {
   })
 })
 
-describe('two demands of one handler', () => {
+describe('two requirements of one handler', () => {
   const roles = { admin: { allow: ['orders.*'] } } as const
   const weaker: readonly [string, Guard, Guard][] = [
     ['on other updates', requireRole('admin', { on: ['tap'] }), requireRole('admin')],
@@ -393,7 +393,7 @@ describe('two demands of one handler', () => {
   ]
 
   test.each(weaker)(
-    'are both asked: one that is weaker, %s, stands for no other',
+    'are both checked: a weaker one, %s, does not replace the other',
     async (_, weak, strong) => {
       let runs = 0
       const handler = (): void => {
@@ -408,7 +408,7 @@ describe('two demands of one handler', () => {
     },
   )
 
-  test('are asked once where they are the same', async () => {
+  test('are checked once if they are the same', async () => {
     const told: string[] = []
     const made = desk({ roles })
     made.guard.on('denied', ({ verdict }) => told.push(verdict.limit))
@@ -423,7 +423,7 @@ test.each<[string, (limit: Guard, free: Guard, handler: () => void) => readonly 
   ['composed', (limit, free, handler) => [compose(limit, free), handler]],
   ['composed, around', (limit, free, handler) => [compose(limit, free)(handler)]],
   ['in a chain', (limit, free, handler) => [limit, free, handler]],
-])('exempt() lets off what stands before it: %s', async (_, chain) => {
+])('exempt() also exempts from earlier guards: %s', async (_, chain) => {
   let runs = 0
   const made = desk({ roles: { staff: {} }, exempt: { owner: 5 } })
   const handler = (): void => {
@@ -449,7 +449,7 @@ test.each<[string, (limit: Guard, free: Guard, handler: () => void) => readonly 
   expect(runs).toBe(2)
 })
 
-test('more guards around a handler than one plan takes are refused, and some in front of it are a way out', async () => {
+test('too many guards around a handler for one plan are refused; moving some in front of it works', async () => {
   const many = (from: number, count: number): Guard[] =>
     Array.from({ length: count }, (_, index) => throttle({ name: `limit${from + index}`, limit: '9/1m' }))
   const around = (guards: readonly Guard[], handler: MiddlewareFn<Context>): MiddlewareFn<Context> =>

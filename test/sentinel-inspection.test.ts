@@ -4,7 +4,7 @@ import { desk, says } from './sentinel-desk.js'
 const ALICE = 7
 
 describe('peek and reset', () => {
-  test('tell where a limit stands, and by its name which it is', async () => {
+  test('return the state of a limit, selected by its name', async () => {
     const at = desk({ throttle: '60/1m' }, (bot) => {
       bot.command('buy', throttle('1/1m'), () => undefined)
       bot.command('sell', throttle({ name: 'sell', limit: '2/1m' }), () => undefined)
@@ -28,7 +28,7 @@ describe('peek and reset', () => {
     await at.guard.close()
   })
 
-  test('take limits of one name for one thing, wherever they stand', async () => {
+  test('treat limits of one name as one, wherever they are', async () => {
     const at = desk({ throttle: '60/1m' }, (bot) => {
       bot.command('buy', throttle({ name: 'user', limit: '1/1m' }), () => undefined)
     })
@@ -44,7 +44,7 @@ describe('peek and reset', () => {
     await at.guard.close()
   })
 
-  test('tell what is left of each limit, and give it back', async () => {
+  test('return what is left of each limit, and reset it', async () => {
     const { guard, says } = desk({
       throttle: [{ limit: '3/1m' }, { name: 'hour', limit: '10/1h', on: ['message'] }],
     })
@@ -98,7 +98,7 @@ describe('peek and reset', () => {
     expect(await guard.peek(ALICE, 'chat')).toEqual([])
   })
 
-  test('of a limit that there is not, they name those there are', async () => {
+  test('name the known limits if a limit is unknown', async () => {
     const { guard } = desk()
     const unknown = (word: string) => ({
       code: 'limit.unknown',
@@ -113,7 +113,7 @@ describe('peek and reset', () => {
     await expect(guard.peek(0, 'user')).rejects.toMatchObject({ code: 'subject.invalid' })
   })
 
-  test('of somebody in a chat, they go by what was set for the user and the chat, and by roles', async () => {
+  test('of a member of a chat use the limits set for the user, the chat and roles', async () => {
     const PLAZA = -1001000000001
     const at = desk({
       debounce: false,
@@ -147,7 +147,7 @@ describe('peek and reset', () => {
     await at.guard.close()
   })
 
-  test('of a command, they go by the roles of who gives it', async () => {
+  test('of a command use the roles of its user', async () => {
     const { guard, says } = desk({
       throttle: { limit: '1/1m', scope: 'command', name: 'each', roles: { vip: '9/1m' } },
     })
@@ -177,7 +177,7 @@ describe('after a reconfigure', () => {
     return { ...at, names, done }
   }
 
-  test('limits of handlers and policies are still known, and can be given back', async () => {
+  test('limits of handlers and policies are still known, and can be reset', async () => {
     const at = shop()
     await at.says(ALICE, '/buy', '/buy', '/slow', '/gift')
     const before = await at.names()
@@ -216,7 +216,7 @@ describe('after a reconfigure', () => {
 })
 
 describe('simulate', () => {
-  test('tells what would happen, and what each check says of it', async () => {
+  test('returns what would happen, with the answer of each check', async () => {
     const { guard, says: say } = desk({ throttle: '1/1m' })
     expect((await guard.simulate(says(ALICE, 'hello'))).verdict).toEqual({ allowed: true })
     await say(ALICE, 'hello')
@@ -235,7 +235,7 @@ describe('simulate', () => {
     expect(blocked.checks.filter(({ refuses }) => refuses).map(({ name }) => name)).toEqual(['actor', 'user'])
   })
 
-  test('of an update that came already, or of no known kind', async () => {
+  test('works for duplicates, and for updates of an unknown kind', async () => {
     const { guard, handle } = desk()
     const update = says(ALICE, 'hello')
     await handle(update)
@@ -245,7 +245,7 @@ describe('simulate', () => {
     expect(strange.checks.every(({ applies }) => !applies)).toBe(true)
   })
 
-  test('names exemptions, and what is in shadow refuses nobody', async () => {
+  test('names exemptions, and checks in shadow refuse nobody', async () => {
     const { guard, says: say } = desk({ throttle: { limit: '1/1m', shadow: true }, exempt: { owner: 9 } })
     await say(ALICE, '1')
     const { verdict, checks } = await guard.simulate(says(ALICE, '2'))
@@ -254,7 +254,7 @@ describe('simulate', () => {
     expect(await guard.simulate(says(9, 'mine'))).toMatchObject({ exempt: true, verdict: { allowed: true } })
   })
 
-  test('before any bot is met there is nothing to go by', async () => {
+  test('rejects before any bot is known', async () => {
     const { guard } = desk()
     expect((await guard.simulate(says(ALICE, 'hello'))).verdict).toEqual({ allowed: true })
   })

@@ -18,8 +18,8 @@ function elsewhere() {
   return { ...made, server, clock: time }
 }
 
-describe('many of whom a storage misses more than is kept for it', () => {
-  test.each(['block', 'unblock'] as const)('%s says that not all was kept', async (verb) => {
+describe('more subjects than are kept for a storage that is down', () => {
+  test.each(['block', 'unblock'] as const)('%s rejects, as not all could be kept', async (verb) => {
     const { guard, says, server } = elsewhere()
     await says(BOB, 'met')
     const many = from(1000, 12_000)
@@ -37,7 +37,7 @@ describe('many of whom a storage misses more than is kept for it', () => {
   })
 })
 
-test('a server that fails once is not asked for all the rest at the same moment', async () => {
+test('after a failure the other subjects are not all sent at the same moment', async () => {
   const { guard, says, server } = elsewhere()
   await says(BOB, 'met')
   const many = from(1000, 20_000)
@@ -67,7 +67,7 @@ test('a server that fails once is not asked for all the rest at the same moment'
   await guard.close()
 })
 
-test('what is asked of many without waiting holds for the very next update', async () => {
+test('a call about many subjects counts for the very next update', async () => {
   const { guard, says, reached } = desk({ block: { only: true } })
   await guard.allow([BOB, 9, 10, 2000])
   await says(BOB, 'met')
@@ -85,7 +85,7 @@ describe.each([
   const many = from(1000, 1000)
   const blockOf = (id: number) => ({ subject: `u${id}`, since: 1, until: 2_000_000_000_000 })
 
-  test('is read after what was asked before it', async () => {
+  test('is read after earlier calls', async () => {
     const { guard, says } = desk(options())
     await says(BOB, 'met')
     await guard.block(many)
@@ -94,21 +94,18 @@ describe.each([
     await guard.close()
   })
 
-  test.each([true, false])(
-    'leaves alone of whom something is asked later, the bot met: %s',
-    async (isMet) => {
-      const { guard, says } = desk(options())
-      if (isMet) await says(BOB, 'met')
-      const importing = guard.import({ version: 1, blocked: many.map(blockOf) })
-      await Promise.all([guard.unblock(1999), guard.unblock([1998, 1997])])
-      await importing
-      for (const id of [1999, 1998, 1997]) expect(await guard.isBlocked(id)).toBe(false)
-      expect((await guard.export()).blocked).toHaveLength(997)
-      await guard.close()
-    },
-  )
+  test.each([true, false])('does not overwrite later calls, with the bot known: %s', async (isMet) => {
+    const { guard, says } = desk(options())
+    if (isMet) await says(BOB, 'met')
+    const importing = guard.import({ version: 1, blocked: many.map(blockOf) })
+    await Promise.all([guard.unblock(1999), guard.unblock([1998, 1997])])
+    await importing
+    for (const id of [1999, 1998, 1997]) expect(await guard.isBlocked(id)).toBe(false)
+    expect((await guard.export()).blocked).toHaveLength(997)
+    await guard.close()
+  })
 
-  test('leaves alone of whom something is asked while it is read', async () => {
+  test('does not overwrite calls made while it is read', async () => {
     const { guard, says } = desk(options())
     await says(BOB, 'met')
     const importing = guard.import({ version: 1, blocked: many.map(blockOf) })

@@ -52,30 +52,36 @@ const ends: [string, (at: Meanwhile) => unknown][] = [
   ['close()', ({ guard }) => guard.close()],
 ]
 
-test.each(ends)('hold nothing back that nobody would handle: %s', async (_, change) => {
-  const at = behindSession(debounce({ mode: 'trailing', window: '1s' }))
-  const coming = at.handle(says(ALICE, 'order'))
-  const changing = change(at)
-  at.goOn()
-  await coming
-  await changing
-  await at.guard.close()
-  expect(at.handled).toEqual(['order'])
-})
+test.each(ends)(
+  'guards wired while options change hold back no update that nothing would handle: %s',
+  async (_, change) => {
+    const at = behindSession(debounce({ mode: 'trailing', window: '1s' }))
+    const coming = at.handle(says(ALICE, 'order'))
+    const changing = change(at)
+    at.goOn()
+    await coming
+    await changing
+    await at.guard.close()
+    expect(at.handled).toEqual(['order'])
+  },
+)
 
-test.each(ends.slice(0, 2))('are known to who asks: %s', async (_, change) => {
-  const at = behindSession(throttle({ name: 'orders', limit: '2/1m' }))
-  const coming = at.handle(says(ALICE, '1'))
-  change(at)
-  at.goOn()
-  await coming
-  expect(await at.guard.peek(ALICE, 'orders')).toMatchObject([{ remaining: 1 }])
-  await at.says(ALICE, '2', '3')
-  expect(at.handled).toEqual(['1', '2'])
-  expect(await at.guard.peek(ALICE, 'orders')).toHaveLength(1)
-})
+test.each(ends.slice(0, 2))(
+  'guards wired while options change are known to peek(): %s',
+  async (_, change) => {
+    const at = behindSession(throttle({ name: 'orders', limit: '2/1m' }))
+    const coming = at.handle(says(ALICE, '1'))
+    change(at)
+    at.goOn()
+    await coming
+    expect(await at.guard.peek(ALICE, 'orders')).toMatchObject([{ remaining: 1 }])
+    await at.says(ALICE, '2', '3')
+    expect(at.handled).toEqual(['1', '2'])
+    expect(await at.guard.peek(ALICE, 'orders')).toHaveLength(1)
+  },
+)
 
-test('are known once, where they were used under the options of now before', async () => {
+test('limits wired while options change are listed once if the current options already use them', async () => {
   const at = behindSession(throttle({ name: 'orders', limit: '3/1m' }))
   const warned: string[] = []
   at.guard.on('warning', ({ code }) => warned.push(code))

@@ -14,7 +14,7 @@ async function toldTo(language: string, notices: SentinelOptions['notices']): Pr
   return made.notices
 }
 
-describe('the words of a notice', () => {
+describe('the text of a notice', () => {
   test.each([
     ['en', 'Slow down, please. Try again in 1m.'],
     ['ru', 'Не так быстро. Попробуйте снова через 1 мин.'],
@@ -31,7 +31,7 @@ describe('the words of a notice', () => {
     expect(await toldTo(language, { texts })).toEqual([text])
   })
 
-  test('own texts come before ours, and what they leave out stays', async () => {
+  test('custom texts precede the built-in ones, which fill the gaps', async () => {
     expect(await toldTo('en', { texts: { en: { limited: 'Hey! {wait}, {wait}.' } } })).toEqual([
       'Hey! 1m, 1m.',
     ])
@@ -42,7 +42,7 @@ describe('the words of a notice', () => {
     expect(await toldTo('en', { texts: { en: { limited: '' } } })).toEqual([])
   })
 
-  test('a translation of your own comes first, and may leave it to the texts', async () => {
+  test('a custom translation precedes the texts, and may fall back to them', async () => {
     const t = (language: string | undefined, { reason }: { reason: string }): string | undefined =>
       language === 'de' ? `${reason}!` : undefined
     expect(await toldTo('de', { t })).toEqual(['limited!'])
@@ -72,7 +72,7 @@ describe('the words of a notice', () => {
       },
     ],
     ['gives no text', () => 5 as unknown as string],
-  ])('a translation that %s stops no update, and our words are said', async (_, t) => {
+  ])('a translation that %s stops no update, and the built-in text is used', async (_, t) => {
     const {
       guard,
       handle,
@@ -94,7 +94,7 @@ describe('the words of a notice', () => {
 })
 
 describe('denials', () => {
-  test('silent says nothing, but ends the spinner of a tap', async () => {
+  test('silent sends nothing, but ends the spinner of a tap', async () => {
     const { handle, says: say, calls, quiet } = desk({ throttle: { limit: '1/1m', deny: 'silent' } })
     await say(ALICE, '1', '2')
     await handle(taps(ALICE, 'buy'))
@@ -104,7 +104,7 @@ describe('denials', () => {
     ])
   })
 
-  test('a function is told everything, each time, and when it is time to say it', async () => {
+  test('a function is called for each, and knows when a notice is due', async () => {
     const told: unknown[] = []
     const {
       says: say,
@@ -144,7 +144,7 @@ describe('denials', () => {
       },
     ],
     ['rejects', () => Promise.reject(new Error('a bug'))],
-  ])('a function that %s stops no update, and is told', async (_, deny) => {
+  ])('a function that %s stops no update, and is reported', async (_, deny) => {
     const { guard, says: say, reached, quiet } = desk({ throttle: { limit: '1/1m', deny } })
     const told: unknown[] = []
     guard.on('error', ({ during, error }) => told.push([during, (error as Error).message]))
@@ -154,7 +154,7 @@ describe('denials', () => {
     expect(told).toEqual([['deny', 'a bug']])
   })
 
-  test('what a resolver vetoes is answered as auth is told to', async () => {
+  test('a veto of a resolver is answered by the deny option of auth', async () => {
     const told: string[] = []
     const resolve = () => ({ allow: false, note: 'unpaid' }) as const
     const silent = desk({ auth: { registration: 'auto', resolve, deny: 'silent' } })
@@ -193,7 +193,7 @@ describe('denials', () => {
     ['of another language', { en: { denied: 'Too much.' }, xx: { limited: '{wait}!' } }, 'Too much.', 'xx'],
     ['without a wait', { en: { limited: 'No.' } }, 'No.'],
   ])(
-    'nobody is told to come back for what can never pass: words that are %s',
+    'no waiting time is given for updates that can never pass: texts that are %s',
     async (_, texts, told, language = 'en') => {
       const made = desk({ throttle: { limit: '1/1m', cost: () => 3 }, notices: { texts } })
       await made.handle(says(ALICE, 'all of it', { language }))
@@ -202,7 +202,7 @@ describe('denials', () => {
     },
   )
 
-  test('what is not said, since its text is empty or its group wants none, costs the budget nothing', async () => {
+  test('notices that are not sent, because of an empty text or a group that wants none, do not use the budget', async () => {
     const {
       guard,
       handle,
@@ -231,7 +231,7 @@ describe('denials', () => {
     expect(failures).toEqual([])
   })
 
-  test('whoever is banned is told so when it begins, though they have just been told to wait for less', async () => {
+  test('a user who is banned gets a notice when the ban begins, even just after another notice', async () => {
     const throttle = { limit: '5/1m', penalty: { after: 3, bans: ['10m'] } } as const
     const { says: say, time, notices, quiet } = desk({ throttle })
     await say(ALICE, ...'12345678')
@@ -241,7 +241,7 @@ describe('denials', () => {
     expect(notices).toEqual(['Slow down, please. Try again in 12s.', 'Slow down, please. Try again in 10m.'])
   })
 
-  test('the budget is not had anew by a change of options', async () => {
+  test('changing options does not renew the budget', async () => {
     const { guard, says, notices, quiet } = desk({ throttle: '1/1h', notices: { budget: '2/1h' } })
     for (const from of [10, 11, 12]) await says(from, '1', '2')
     guard.reconfigure({ debounce: false })
@@ -258,7 +258,7 @@ describe('denials', () => {
     expect(calls.at(-1)?.payload.text).toBe('x'.repeat(199))
   })
 
-  test('in a group only commands are answered, for the offender alone, in their topic', async () => {
+  test('in a group only commands are answered, visible to the offender only, in their topic', async () => {
     const { handle, calls, quiet } = desk({ throttle: '1/1m' })
     for (const text of ['1', 'chatter']) await handle(says(ALICE, text, { group: true }))
     await quiet()
@@ -278,7 +278,7 @@ describe('denials', () => {
     ])
   })
 
-  test('a checkout of somebody blocked is declined with a word, and Telegram being away is only told', async () => {
+  test('a checkout of a blocked user is declined with a text, and a failing call is only reported', async () => {
     const { guard, telegram, handle, quiet, reached } = desk()
     const told: unknown[] = []
     guard.on('error', ({ during }) => told.push(during))
@@ -300,7 +300,7 @@ describe('denials', () => {
   })
 })
 
-describe('a checkout is declined with a word even where the text is empty', () => {
+describe('a checkout is declined with a text even if the text of the notice is empty', () => {
   test.each<[string, SentinelOptions['notices'], string]>([
     ['of this language', { texts: { ru: { blocked: '' } } }, 'Вы не можете пользоваться этим ботом.'],
     ['of another', { texts: { ru: { blocked: 'Нет.' } } }, 'Нет.'],
@@ -330,10 +330,10 @@ describe('a checkout is declined with a word even where the text is empty', () =
   })
 })
 
-describe('a notice that comes due where nothing may be said', () => {
+describe('a notice that becomes due where none may be sent', () => {
   const SLOW = 'Slow down, please. Try again in 1m.'
 
-  test('is given where the same person is next refused and can be told, once', async () => {
+  test('is sent once where the same user is next refused and can be reached', async () => {
     const { handle, says: say, time, notices, quiet } = desk({ throttle: '1/1h' })
     for (const text of ['1', 'chatter', 'more']) await handle(says(ALICE, text, { group: true }))
     await quiet()
@@ -347,7 +347,7 @@ describe('a notice that comes due where nothing may be said', () => {
     expect(notices).toHaveLength(2)
   })
 
-  test('is given to a command in the group, and to a tap', async () => {
+  test('is sent for a command in the group, and for a tap', async () => {
     const { handle, calls, quiet } = desk({ throttle: '1/1m' })
     for (const from of [ALICE, 8]) {
       for (const text of ['1', 'chatter']) await handle(says(from, text, { group: true }))
@@ -361,7 +361,7 @@ describe('a notice that comes due where nothing may be said', () => {
     ])
   })
 
-  test('is due to nobody else, and by no other limit', async () => {
+  test('is owed to no other user, and by no other limit', async () => {
     const {
       handle,
       says: say,
@@ -382,7 +382,7 @@ describe('a notice that comes due where nothing may be said', () => {
     expect(notices).toEqual([SLOW])
   })
 
-  test('is owed after a change of options, and where a group wants to hear nothing', async () => {
+  test('stays owed after a change of options, and in a group that wants no notices', async () => {
     const {
       guard,
       handle,
@@ -401,7 +401,7 @@ describe('a notice that comes due where nothing may be said', () => {
     expect(notices).toEqual(['Easy.'])
   })
 
-  test('is not due any more when a checkout was declined in words', async () => {
+  test('is no longer owed after a checkout was declined with a text', async () => {
     const {
       handle,
       says: say,
@@ -429,7 +429,7 @@ describe('a notice that comes due where nothing may be said', () => {
   })
 })
 
-describe('behind a webhook that may be answered with a call, notices are calls of their own', () => {
+describe('behind a webhook that may be answered with a call, notices are separate calls', () => {
   const later = async ({ ctx }: { ctx: { reply(text: string): Promise<unknown> } }): Promise<void> => {
     await tick()
     await ctx.reply('Not now.')

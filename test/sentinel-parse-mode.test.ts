@@ -43,7 +43,7 @@ describe.each(Object.entries(DEFAULTS))('under a default parse mode as in %s', (
     expect((await at.alice.hears(/^Slow down/)).text).toBe('Slow down, please. Try again in 1m.')
   })
 
-  test.each([true, false])('and in a group, ephemeral: %s', async (ephemeral) => {
+  test.each([true, false])('a notice is sent as plain text in a group, ephemeral: %s', async (ephemeral) => {
     await open({ throttle: '1/1m' })
     at.bot.api.config.use((prev, method, payload, signal) =>
       ephemeral || !('ephemeral_message_parameters' in payload)

@@ -179,7 +179,7 @@ const EFFECTS: Readonly<
   timers: 'stays',
 }
 
-test('each option is among these', () => {
+test('the tests cover every option', () => {
   expect(Object.keys(EFFECTS).sort()).toEqual(Object.keys(optionsSchema.shape).sort())
 })
 
@@ -204,7 +204,7 @@ describe('reconfigure()', () => {
     expect(await sight(at, 3)).toEqual(after)
   })
 
-  test('keeps the name, the storage, the clock, the timers, and what is counted', async () => {
+  test('keeps the name, the storage, the clock, the timers and the counts', async () => {
     const storage = memory({ clock: () => 0 })
     at = desk({ ...STRICT, debounce: { mode: 'trailing', window: '1s' } })
     const kept = at.guard.storage
@@ -233,7 +233,7 @@ describe('a guard in front of a handler', () => {
     ['fromRateLimiter()', () => fromRateLimiter(never)],
   ]
 
-  test.each(guards)('says no more often what it refuses: %s', async (_, guard) => {
+  test.each(guards)('does not repeat notices after a change of options: %s', async (_, guard) => {
     const roles = { 'chat:administrator': { allow: ['orders.delete'] } }
     const at = desk({ roles }, (bot) => bot.command('delete', guard(), () => undefined))
     for (let times = 0; times < 3; times++) {

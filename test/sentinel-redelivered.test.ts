@@ -68,7 +68,7 @@ const GUARDS: readonly [string, () => Guard, SentinelOptions][] = [
 ]
 
 describe('a handler failed', () => {
-  test.each(GUARDS)('and another worker gets the update: %s lets it through', async (_, guard, options) => {
+  test.each(GUARDS)('and another worker gets the update: %s admits it', async (_, guard, options) => {
     const at = shop(guard(), options)
     at.fate = fails
     const update = says(ALICE, '/sell')
@@ -81,7 +81,7 @@ describe('a handler failed', () => {
     expect(at.sold).toEqual(['sold'])
   })
 
-  test.each(GUARDS)('and the sentinel got other options: %s lets it through', async (_, guard, options) => {
+  test.each(GUARDS)('and the options were changed: %s admits it', async (_, guard, options) => {
     const at = shop(guard(), options)
     at.fate = fails
     const update = says(ALICE, '/sell')
@@ -113,7 +113,7 @@ describe('a handler failed', () => {
   test.each<[string, () => unknown]>([
     ['later', () => Promise.reject(new Error('the till is stuck'))],
     ['at once', fails],
-  ])('%s, and that is told when the update may come again, not before', async (_, fate) => {
+  ])('%s, which is reported once the update may be redelivered, and not before', async (_, fate) => {
     const { storage, open } = slowToSettle()
     let handled = 0
     const at = desk({ storage }, (bot) => {
@@ -134,7 +134,7 @@ describe('a handler failed', () => {
     await at.guard.close()
   })
 
-  test('and the storage does not answer: that is told all the same', async () => {
+  test('and the storage does not answer: the failure is still reported', async () => {
     const { storage, open } = slowToSettle()
     const at = desk({ storage }, (bot) => {
       bot.use(fails)
@@ -173,7 +173,7 @@ describe('a handler failed', () => {
 })
 
 describe('a worker died over an update, and its lease has run out', () => {
-  test.each(GUARDS)('%s lets it through, for it was paid', async (_, guard, options) => {
+  test.each(GUARDS)('%s admits it, as it was already charged', async (_, guard, options) => {
     const at = shop(guard(), { ...options, once: { lease: '1s' } })
     at.fate = () => new Promise(() => undefined)
     const update = says(ALICE, '/sell')
@@ -236,7 +236,7 @@ describe('an update that is handled several times, with a lease', () => {
   )
 })
 
-test('hundreds of handlers that fail at once are all given back what they were charged', async () => {
+test('hundreds of handlers that fail at once all get their charges refunded', async () => {
   const slow = later()
   const storage: Storage = {
     ...slow,

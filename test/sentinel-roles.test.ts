@@ -5,7 +5,7 @@ const ALICE = 7
 const BOB = 8
 
 describe('roles', () => {
-  test('open what auth keeps for them, until they are revoked', async () => {
+  test('grant access under auth until they are revoked', async () => {
     const { guard, says, reached } = desk({ auth: { roles: ['admin'], gate: ['ban'], deny: 'silent' } })
     await says(ALICE, '/ban 1')
     await guard.grant(ALICE, 'admin')
@@ -16,7 +16,7 @@ describe('roles', () => {
     expect(reached).toEqual(['/ban 2'])
   })
 
-  test('have limits of their own, and are let off', async () => {
+  test('have their own limits, and exemptions', async () => {
     const limits = desk({ throttle: { limit: '1/1m', roles: { vip: '2/1m' }, deny: 'silent' } })
     await limits.guard.grant(ALICE, 'vip')
     await limits.says(ALICE, '1', '2', '3')
@@ -32,7 +32,7 @@ describe('roles', () => {
   test.each([
     ['memory', undefined],
     ['a storage that answers later', later()],
-  ])('are asked for by subject and name, before a bot is met and after, in %s', async (_, storage) => {
+  ])('can be looked up by subject and name, before a bot is known and after, in %s', async (_, storage) => {
     const { guard, says } = desk(storage === undefined ? {} : { storage })
     const channel = subject.sender(-100)
     await guard.grant([ALICE, channel], 'vip')
@@ -53,7 +53,7 @@ describe('roles', () => {
     expect(await guard.hasRole(ALICE, 'vip')).toBe(false)
   })
 
-  test('go to every bot that comes', async () => {
+  test('apply to every bot', async () => {
     const { guard, says, another } = desk()
     await guard.grant(ALICE, 'vip')
     await says(BOB, 'hello')
@@ -72,7 +72,7 @@ describe('roles', () => {
     }
   })
 
-  test('the longest name, and any text', async () => {
+  test('may have the longest name, and any text', async () => {
     const guard = sentinel()
     for (const role of ['x'.repeat(64), 'Модератор', 'a b', '__proto__']) {
       await guard.grant(1, role)
@@ -80,7 +80,7 @@ describe('roles', () => {
     }
   })
 
-  test('are for subjects only', async () => {
+  test('can be given to subjects only', async () => {
     await expect(sentinel().grant('alice' as unknown as Subject, 'vip')).rejects.toMatchObject({
       code: 'subject.invalid',
     })

@@ -7,7 +7,7 @@ import { settled } from './storage/outage.js'
 const ALICE = 7
 
 describe('reconfigure', () => {
-  test('new limits hold at once, and what was used stays used', async () => {
+  test('new limits hold at once, and counts are kept', async () => {
     const { guard, says, reached, time } = desk({ throttle: '4/1m' })
     await says(ALICE, '1', '2')
     guard.reconfigure({ throttle: '8/1m' })
@@ -19,7 +19,7 @@ describe('reconfigure', () => {
     expect(reached.slice(6)).toEqual(['one more'])
   })
 
-  test('changes only what it is told, block list and registrations included', async () => {
+  test('changes only the given options, including block list and registrations', async () => {
     const { guard, says, handle, reached } = desk({ throttle: '2/1m', debounce: false, block: { list: [8] } })
     await guard.block(9)
     await says(ALICE, '1')
@@ -32,7 +32,7 @@ describe('reconfigure', () => {
     expect(reached).toEqual(['1', 'buy'])
   })
 
-  test('leaves alone whom somebody took off the list since', async () => {
+  test('does not block again users who were unblocked since', async () => {
     const { guard, says, reached } = desk({ block: { list: [8, 9] } })
     await says(8, 'blocked')
     await guard.unblock(8)
@@ -76,7 +76,7 @@ describe('reconfigure', () => {
     expect(reached).toEqual(['1', '2', '3', 'blocked, but nobody looks'])
   })
 
-  test('to another mode of debounce leaves nothing of the one there was', async () => {
+  test('to another mode of debounce keeps nothing of the previous one', async () => {
     const { guard, says, handle, reached, time } = desk()
     guard.reconfigure({ debounce: { mode: 'trailing', window: '1s', maxWait: '5s' } })
     await says(ALICE, '1', '2')
@@ -95,7 +95,7 @@ describe('reconfigure', () => {
     expect(reached).toEqual(['2', '3', 'buy'])
   })
 
-  test('loses no burst that is held, and close() waits for it', async () => {
+  test('loses no held burst, and close() waits for it', async () => {
     const bursts: (string | undefined)[][] = []
     let go = (): void => undefined
     const gate = new Promise<void>((done) => {
@@ -126,7 +126,7 @@ describe('reconfigure', () => {
     ['other limits', { throttle: '50/1m' }],
     ['another quiet', { debounce: { window: '3s' } }],
     ['none, and trailing again', { debounce: false }],
-  ] as const)('to %s: what comes after it waits for the handlers of what came before', async (_, other) => {
+  ] as const)('to %s: later updates wait for the handlers of earlier ones', async (_, other) => {
     const begun: (string | undefined)[] = []
     const ends: (() => void)[] = []
     const trailing = { mode: 'trailing', window: '1s' } as const
@@ -159,7 +159,7 @@ describe('reconfigure', () => {
     await guard.close()
   })
 
-  test('keeps what waits in front of a handler in its order, too', async () => {
+  test('keeps the order of updates that wait in front of a handler, too', async () => {
     const begun: (string | undefined)[] = []
     const ends: (() => void)[] = []
     const { guard, says, time } = desk({}, (bot) => {
@@ -181,7 +181,7 @@ describe('reconfigure', () => {
     await guard.close()
   })
 
-  test('under way in a storage that answers later, an update is decided by what held when it came', async () => {
+  test('does not affect an update that a remote storage is deciding', async () => {
     const { clock } = new Stage()
     const { guard, handle, reached } = desk({ clock, storage: later(memory({ clock })), throttle: '1/1m' })
     await handle(says(ALICE, '1'))
@@ -192,7 +192,7 @@ describe('reconfigure', () => {
     expect(reached).toEqual(['1', '3'])
   })
 
-  test('a thousand times over grows nothing', async () => {
+  test('a thousand times leaks nothing', async () => {
     const { guard, says, reached } = desk({ block: { list: [8] } })
     await says(ALICE, '1')
     for (let i = 1; i <= 1000; i++) guard.reconfigure({ throttle: `${i}/1m` })
@@ -203,7 +203,7 @@ describe('reconfigure', () => {
     expect((await guard.health()).background.running).toBe(0)
   })
 
-  test('counts go on', async () => {
+  test('keeps counters', async () => {
     const { guard, says } = desk({ throttle: '1/1m', notices: { budget: '1/1m' } })
     await says(ALICE, '1', 'over')
     await says(8, '1', 'over')
@@ -218,7 +218,7 @@ describe('health and close', () => {
     ['30s, by default,', undefined, 30_000],
     ['as long as it is told', '5s', 5000],
   ] as const)(
-    'close() waits %s for a handler that hangs, tells what is left, and closes all the same',
+    'close() waits %s for a handler that hangs, reports what is left, and still closes',
     async (_, within, span) => {
       const begun: (string | undefined)[] = []
       const { guard, handle, time } = desk({ debounce: { mode: 'trailing', window: '1s' } }, (bot) => {
@@ -261,7 +261,7 @@ describe('health and close', () => {
     },
   )
 
-  test('what close() is given is a span, and what ends in time is no reason to warn', async () => {
+  test('close() takes a duration, and does not warn if everything ends in time', async () => {
     const { guard, says } = desk({ debounce: { mode: 'trailing', window: '1s' } })
     const warned: string[] = []
     guard.on('warning', ({ code }) => warned.push(code))
@@ -271,7 +271,7 @@ describe('health and close', () => {
     expect(warned).toEqual([])
   })
 
-  test('tell how things stand', async () => {
+  test('return the current state', async () => {
     const { guard, says } = desk({ throttle: '1/1m' })
     expect(await guard.health()).toMatchObject({ ok: true, bots: [], tally: { allowed: 0 } })
     await says(ALICE, '1', 'over')
@@ -281,7 +281,7 @@ describe('health and close', () => {
     expect([...tally.denials]).toEqual([['throttle.limited', 1]])
   })
 
-  test('of a storage that does not even say how it is, that it is not well', async () => {
+  test('report a storage whose health() fails as not ok', async () => {
     const storage = { ...later(), health: () => Promise.reject(new Error('gone')) }
     const { guard } = desk({ storage })
     const told: string[] = []
@@ -290,7 +290,7 @@ describe('health and close', () => {
     expect(told).toEqual(['storage.health'])
   })
 
-  test('close() waits for notices, and closes the storage it made, but none it was given', async () => {
+  test('close() waits for notices, and closes a storage that it created, but none that was given', async () => {
     const own = desk({ throttle: '1/1m' })
     await own.says(ALICE, '1', 'over')
     await own.guard.close()
@@ -307,7 +307,7 @@ describe('health and close', () => {
     await given.guard.close()
   })
 
-  test('an update after close() is no reason to fail', async () => {
+  test('an update after close() does not fail', async () => {
     const { guard, says, reached } = desk()
     await says(ALICE, '1')
     await guard.close()
@@ -317,7 +317,7 @@ describe('health and close', () => {
 })
 
 describe('ctx.sentinel', () => {
-  test('holds the facts, what is left of each limit, and gives charges back', async () => {
+  test('has the facts and what is left of each limit, and refunds charges', async () => {
     const seen: unknown[] = []
     const { guard, says } = desk({ throttle: '3/1m' }, (bot) => {
       bot.on('message', async ({ sentinel }) => {
@@ -341,7 +341,7 @@ describe('ctx.sentinel', () => {
     expect(await guard.peek(ALICE, 'user')).toMatchObject([{ remaining: 1 }])
   })
 
-  test('a refund of a limit that is not there gives nothing back', async () => {
+  test('a refund of an unknown limit refunds nothing', async () => {
     const { guard, says } = desk({ throttle: '3/1m' }, (bot) =>
       bot.on('message', ({ sentinel }) => sentinel.refund('users')),
     )
@@ -349,7 +349,7 @@ describe('ctx.sentinel', () => {
     expect(await guard.peek(ALICE, 'user')).toMatchObject([{ remaining: 2 }])
   })
 
-  test('denies later: tells listeners, counters and the user, once', async () => {
+  test('denies later: informs listeners, counters and the user once', async () => {
     const { guard, says, notices, quiet } = desk({ throttle: '3/1m' }, (bot) => {
       bot.on('message', async ({ sentinel }) => {
         await sentinel.deny({ note: 'no such order', refund: true })
@@ -371,7 +371,7 @@ describe('ctx.sentinel', () => {
     expect(await guard.peek(ALICE, 'user')).toMatchObject([{ remaining: 3 }])
   })
 
-  test('denies later without a word, where told to', async () => {
+  test('denies later silently if asked to', async () => {
     const { says, notices, quiet } = desk({}, (bot) =>
       bot.use(({ sentinel }) => sentinel.deny({ notice: false })),
     )
@@ -381,7 +381,7 @@ describe('ctx.sentinel', () => {
   })
 })
 
-describe('several', () => {
+describe('several sentinels or bots', () => {
   test.each([
     ['of one storage', true],
     ['of storages of their own', false],
@@ -419,7 +419,7 @@ describe('several', () => {
     expect(await second.guard.isBlocked(ALICE)).toBe(true)
   })
 
-  test('bots behind one sentinel share its rules and nothing else, but for blocks', async () => {
+  test('bots behind one sentinel share only its rules and blocks', async () => {
     const { guard, says: say, another, reached, handle } = desk({ throttle: '2/1m' })
     const other = another(43)
     const update = says(8, 'hello')

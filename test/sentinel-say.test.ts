@@ -22,8 +22,8 @@ function sayingDesk(
 const sent = ({ calls }: Desk): unknown[] =>
   calls.map(({ method, payload }) => [method, payload.text, payload.ephemeral_message_parameters])
 
-describe('what a deny function says', () => {
-  test('is sent as notices are: once in a while, without a sound, in its words or ours', async () => {
+describe('a notice that a deny function sends by say()', () => {
+  test('is sent like other notices: once per interval, silently, with its own text or the built-in one', async () => {
     for (const [words, text] of [
       [CALM, CALM],
       [undefined, 'Slow down, please. Try again in 1h.'],
@@ -41,7 +41,7 @@ describe('what a deny function says', () => {
     }
   })
 
-  test('is not said to a whole group: commands are answered for the eyes of their sender, in their topic', async () => {
+  test('is not shown to a whole group: commands are answered for their sender only, in their topic', async () => {
     const at = sayingDesk()
     for (const text of ['1', 'chatter']) await at.handle(says(ALICE, text, { group: true }))
     await at.quiet()
@@ -61,7 +61,7 @@ describe('what a deny function says', () => {
     ])
   })
 
-  test('goes with what else the function does', async () => {
+  test('does not prevent other calls of the function', async () => {
     const at = sayingDesk(async ({ ctx, say }) => {
       say(CALM)
       await ctx.deleteMessage()
@@ -89,7 +89,7 @@ describe('what a deny function says', () => {
     ])
   })
 
-  test('is owed where nothing may be said, and then it is time to say it, once', async () => {
+  test('is owed where none may be sent, and is due once afterwards', async () => {
     const noticed: boolean[] = []
     const at = sayingDesk(({ facts, notice, say }) => {
       noticed.push(notice)
@@ -103,7 +103,7 @@ describe('what a deny function says', () => {
     expect(at.notices).toEqual(['In private: slow down.'])
   })
 
-  test('is owed no longer where the function has been told that it is time, whatever it did', async () => {
+  test('is no longer owed once the function was called with it due', async () => {
     const noticed: boolean[] = []
     const at = sayingDesk(({ facts, notice, say }) => {
       noticed.push(notice)
@@ -114,7 +114,7 @@ describe('what a deny function says', () => {
     expect(noticed).toEqual([true, true, false])
   })
 
-  test('is owed, too, where the administrators of a group want no notices', async () => {
+  test('is also owed if the administrators of a group want no notices', async () => {
     const at = sayingDesk(undefined, { settings: { notices: true } })
     await at.says(8, 'meets the bot')
     await at.guard.settings.set(PLAZA, { notices: false })
@@ -128,7 +128,7 @@ describe('what a deny function says', () => {
     expect(at.notices).toEqual([CALM])
   })
 
-  test('costs the budget what is sent, and nothing where nothing is', async () => {
+  test('uses the budget only if it is sent', async () => {
     const at = sayingDesk(undefined, { notices: { budget: '1/1h' } })
     for (const text of ['1', 'chatter']) await at.handle(says(ALICE, text, { group: true }))
     await at.says(8, '1', '2')
@@ -139,7 +139,7 @@ describe('what a deny function says', () => {
     expect((await at.guard.health()).unsaid).toBe(1)
   })
 
-  test('is said once, though it is said twice', async () => {
+  test('is sent once even if say() is called twice', async () => {
     const at = sayingDesk(({ say }) => {
       say('One.')
       say('Two.')
@@ -149,7 +149,7 @@ describe('what a deny function says', () => {
     expect(at.notices).toEqual(['One.'])
   })
 
-  test('is not said beside the words that decline a checkout', async () => {
+  test('is not sent besides the text that declines a checkout', async () => {
     const at = sayingDesk()
     await at.says(ALICE, '1')
     const asked = { id: '1', from: user(ALICE), currency: 'XTR', total_amount: 1, invoice_payload: 'x' }
@@ -159,7 +159,7 @@ describe('what a deny function says', () => {
     expect(sent(at)).toEqual([['answerPreCheckoutQuery', undefined, undefined]])
   })
 
-  test('fails nobody when Telegram is away: that is told', async () => {
+  test('does not fail the update when Telegram cannot be reached, which is reported', async () => {
     const at = sayingDesk()
     const failed: string[] = []
     at.guard.on('error', ({ during }) => failed.push(during))

@@ -3,7 +3,7 @@ import type { Update } from 'grammy/types'
 import type { SentinelOptions, Simulation } from '../src/index.js'
 import { desk, edits, joins, nextId, posts, says, taps, types } from './sentinel-desk.js'
 
-describe('simulate, whatever comes', () => {
+describe('simulate, with random updates', () => {
   /** Everything that can be refused, punished, told or claimed. */
   const strict: SentinelOptions = {
     auth: { gate: ['vip'] },
@@ -36,7 +36,7 @@ describe('simulate, whatever comes', () => {
     { minLength: 1, maxLength: 30 },
   )
 
-  test('agrees with what then happens, writes nothing, and says the same twice', async () => {
+  test('agrees with the later decision, writes nothing, and returns the same twice', async () => {
     await fc.assert(
       fc.asyncProperty(steps, async (script) => {
         const { guard, handle, time, says: say, calls, quiet } = desk(strict)
@@ -79,7 +79,7 @@ describe('simulate, whatever comes', () => {
 
   const plain = ({ verdict, checks, exempt }: Simulation) => ({ verdict, checks, exempt })
 
-  test('what follows a refusal is the same, simulated before or not: notices, penalties, claims', async () => {
+  test('does not change what follows a refusal: notices, penalties, claims', async () => {
     await fc.assert(
       fc.asyncProperty(steps, async (script) => {
         const observed: unknown[][] = []

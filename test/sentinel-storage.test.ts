@@ -28,8 +28,8 @@ function stand(options: SentinelOptions = {}) {
   return { ...one, remote, time, told, pass }
 }
 
-describe('a sentinel on a storage that is elsewhere', () => {
-  test('is safe by itself: what fails is decided in memory, told and looked up in health()', async () => {
+describe('a sentinel on a remote storage', () => {
+  test('is protected by default: failed calls are decided in memory, reported, and visible in health()', async () => {
     const { guard, says, reached, remote, told, pass } = stand({ throttle: '2/1m' })
     await says(ALICE, '1')
     remote.fault = 'refuses'
@@ -48,7 +48,7 @@ describe('a sentinel on a storage that is elsewhere', () => {
     expect(await guard.health()).toMatchObject({ ok: true, storage: { circuit: { state: 'closed' } } })
   })
 
-  test('by each guard as it was told', async () => {
+  test('follows the onFailure of each guard', async () => {
     const { guard, says, reached, remote, notices, calls, quiet } = stand({
       auth: { gate: ['vip'] },
       throttle: [
@@ -72,7 +72,7 @@ describe('a sentinel on a storage that is elsewhere', () => {
     expect([notices, calls]).toEqual([[], []])
   })
 
-  test('whoever is blocked stays so, and who blocks is told that it is not stored yet', async () => {
+  test('keeps blocks, and rejects a new block as not stored yet', async () => {
     const { guard, says, reached, remote, pass } = stand()
     await says(BOB, 'before')
     await guard.block(ALICE)
@@ -90,7 +90,7 @@ describe('a sentinel on a storage that is elsewhere', () => {
     expect(await guard.blockOf(BOB)).toMatchObject({ reason: 'spam' })
   })
 
-  test('a list of options is written when the storage is there', async () => {
+  test('stores the block list of the options when the storage is back', async () => {
     const time = new Stage()
     const remote = faulty(time.clock, time.timers)
     remote.fault = 'refuses'
@@ -118,7 +118,7 @@ describe('a sentinel on a storage that is elsewhere', () => {
     ).toMatchObject({ reason: 'listed' })
   })
 
-  test('one that hangs holds each update for no longer than the time-out', async () => {
+  test('that hangs delays each update for no longer than the timeout', async () => {
     const { handle, reached, remote, time } = stand()
     await handle(says(ALICE, '1'))
     remote.fault = 'hangs'
@@ -132,7 +132,7 @@ describe('a sentinel on a storage that is elsewhere', () => {
     expect(reached).toEqual(['1', '2', '3'])
   })
 
-  test('two that share one share what is around it, and have each a state of their own', async () => {
+  test('two that share one share its protection, and each have their own state', async () => {
     const time = new Stage()
     const remote = faulty(time.clock, time.timers)
     const common = { clock: time.clock, timers: time.timers, storage: remote, throttle: '1/1m' as const }
@@ -157,7 +157,7 @@ describe('a sentinel on a storage that is elsewhere', () => {
     expect(remote.asked).not.toContain('close')
   })
 
-  test('close() tells of blocks that never reached it', async () => {
+  test('close() reports blocks that never reached it', async () => {
     const { guard, says, remote, told } = stand()
     await says(BOB, 'before')
     remote.fault = 'refuses'
@@ -168,7 +168,7 @@ describe('a sentinel on a storage that is elsewhere', () => {
     expect(told).toEqual(['close'])
   })
 
-  test('guards by themselves and composed are as safe', async () => {
+  test('separate and composed guards are protected, too', async () => {
     const said: unknown[] = []
     const { warn } = console
     console.warn = (...args: unknown[]) => said.push(args.join(' '))
@@ -188,7 +188,7 @@ describe('a sentinel on a storage that is elsewhere', () => {
     expect(said).toEqual([expect.stringContaining('is down: ECONNREFUSED')])
   })
 
-  test('one that is resilient already stays as it is', async () => {
+  test('that is already resilient is not wrapped again', async () => {
     const storage = resilient(later(), { timeout: '50ms' })
     const guard = sentinel({ storage })
     expect(guard.storage).toBe(storage)
@@ -197,7 +197,7 @@ describe('a sentinel on a storage that is elsewhere', () => {
     await storage.close()
   })
 
-  test('with nobody listening it is said', async () => {
+  test('without a listener the console reports failures', async () => {
     const said: unknown[] = []
     const { warn } = console
     console.warn = (...args: unknown[]) => said.push(args.join(' '))

@@ -84,7 +84,7 @@ function guarded(storage: Storage, options: Parameters<typeof desk>[0] = {}): De
 }
 
 describe.each(Object.entries(places))('with %s', (_, make) => {
-  test('an import shortens no block, and tells how many it changed', async () => {
+  test('an import shortens no block, and returns how many it changed', async () => {
     const { guard, says } = guarded(await make())
     const told: unknown[] = []
     await says(1, 'met')
@@ -117,7 +117,7 @@ describe.each(Object.entries(places))('with %s', (_, make) => {
     expect(await guard.import(list)).toBe(0)
   })
 
-  test('an import before the bot is met shortens no block either, but what was asked with block() holds', async () => {
+  test('an import before the bot is known shortens no block either, but block() applies', async () => {
     const storage = await make()
     const before = guarded(storage)
     await before.says(1, 'met')
@@ -141,7 +141,7 @@ describe.each(Object.entries(places))('with %s', (_, make) => {
     expect(reasons.map((block) => block?.reason)).toEqual(['for good', 'imported', 'imported', 'imported'])
   })
 
-  test('what is kept of a group goes with it when it becomes a supergroup', async () => {
+  test('the state of a group moves with it when it becomes a supergroup', async () => {
     const at = guarded(await make(), {
       limits: true,
       throttle: '20/1h',

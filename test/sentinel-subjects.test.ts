@@ -25,7 +25,7 @@ describe.each(Object.entries(verbs))('%s', (verb, put) => {
   // A role may be held in one chat, named by one of the two ways there are.
   if (verb !== 'grant') never.push(['somebody in one chat', subject.member(ALICE, PLAZA)])
 
-  test.each(never)('refuses %s, which nothing would ever look up', async (_, whom) => {
+  test.each(never)('rejects %s, which is never looked up', async (_, whom) => {
     const { guard } = desk()
     const told: unknown[] = []
     guard.on('registered', (event) => told.push(event))
@@ -38,20 +38,20 @@ describe.each(Object.entries(verbs))('%s', (verb, put) => {
     expect(await guard.isRegistered(ALICE)).toBe(false)
   })
 
-  test('takes users and chats that write', async () => {
+  test('accepts users and chats that write', async () => {
     const { guard } = desk()
     await expect(put(guard, [ALICE, subject.sender(PLAZA)])).resolves.toBeUndefined()
   })
 })
 
-test('who had no registration of use before may still have it taken back', async () => {
+test('a mark may be removed from subjects that it can no longer be given to', async () => {
   const { guard } = desk()
   expect(await guard.unregister(subject.member(ALICE, PLAZA))).toBe(0)
   expect(await guard.disallow(subject.chat(PLAZA))).toBe(0)
   expect(await guard.revoke(subject.chat(PLAZA), 'verified')).toBe(0)
 })
 
-test('a role of a member is held in that chat alone', async () => {
+test('a role of a member is held in that chat only', async () => {
   const { guard } = desk()
   await guard.grant(subject.member(ALICE, PLAZA), 'verified')
   expect(await guard.hasRole(ALICE, 'verified', { chat: PLAZA })).toBe(true)

@@ -25,7 +25,7 @@ function cutOff(time: Stage, times: number): Storage & { readonly asked: () => n
   })
 }
 
-test('a plan whose request was cut off while the storage took it is handed over again by whoever comes later', async () => {
+test('a plan whose request ended while the storage prepared it is prepared again by a later update', async () => {
   const time = new Stage()
   const storage = cutOff(time, 2)
   // Timers end with their request, too.
@@ -48,7 +48,7 @@ test('a plan whose request was cut off while the storage took it is handed over 
   expect([storage.asked(), reached]).toEqual([3, ['one', 'two']])
 })
 
-test('so is one that was renewed: a changed limit holds, and whoever looks at limits is answered', async () => {
+test('a changed plan whose request ended is prepared again: the new limit holds, and inspection works', async () => {
   const time = new Stage()
   const storage = memory({ clock: time.clock })
   const { prepare } = storage

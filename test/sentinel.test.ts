@@ -7,7 +7,7 @@ const ALICE = 7
 const times = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1)
 
 describe('sentinel() with no options', () => {
-  test('lets people forward thirty messages at once, and stops the thirty-first', async () => {
+  test('admits thirty forwarded messages at once, and refuses the thirty-first', async () => {
     const { says, reached, notices, quiet } = desk()
     await says(ALICE, ...times(31).map(String))
     await quiet()
@@ -15,7 +15,7 @@ describe('sentinel() with no options', () => {
     expect(notices).toEqual(['Slow down, please. Try again in 1s.'])
   })
 
-  test('refills sixty a minute', async () => {
+  test('refills sixty updates a minute', async () => {
     const { says, reached, time } = desk()
     await says(ALICE, ...times(30).map(String))
     time.advance(999)
@@ -25,7 +25,7 @@ describe('sentinel() with no options', () => {
     expect(reached.slice(30)).toEqual(['in time'])
   })
 
-  test('says so once a minute, whatever comes', async () => {
+  test('sends one notice a minute', async () => {
     const { says, time, notices, quiet } = desk()
     await says(ALICE, ...times(40).map(String))
     await quiet()
@@ -36,7 +36,7 @@ describe('sentinel() with no options', () => {
     expect(notices).toHaveLength(2)
   })
 
-  test('counts edits, joins and inline queries apart, and inline queries five times as wide', async () => {
+  test('counts edits, joins and inline queries separately, and allows five times as many inline queries', async () => {
     const { handle, says, reached } = desk()
     await says(ALICE, ...times(30).map(String), 'over')
     await handle(edits(ALICE, 'edit'))
@@ -45,7 +45,7 @@ describe('sentinel() with no options', () => {
     expect(reached.slice(30)).toEqual(['edit', 'chat_member', ...Array(150).fill('inline_query')])
   })
 
-  test('takes the same tap within half a second for one, and answers both', async () => {
+  test('treats the same tap within half a second as one, and answers both', async () => {
     const { handle, reached, time, calls, quiet } = desk()
     await handle(taps(ALICE, 'buy'))
     await handle(taps(ALICE, 'buy'))
@@ -62,7 +62,7 @@ describe('sentinel() with no options', () => {
     ])
   })
 
-  test('takes no repeated message for one: people say "+" and "yes" again and again', async () => {
+  test('does not refuse repeated messages: people say "+" and "yes" again and again', async () => {
     const { says, reached } = desk()
     await says(ALICE, '+', '+', 'yes', 'yes')
     expect(reached).toEqual(['+', '+', 'yes', 'yes'])
@@ -83,7 +83,7 @@ describe('sentinel() with no options', () => {
     expect(reached).toHaveLength(80)
   })
 
-  test('sees members come, also those who are blocked', async () => {
+  test('sees users join, even if they are blocked', async () => {
     const { guard, handle, reached } = desk()
     const came: number[] = []
     guard.membership.on('joined', ({ member }) => came.push(member.id))
@@ -94,7 +94,7 @@ describe('sentinel() with no options', () => {
     expect(reached).toEqual(['chat_member'])
   })
 
-  test('lets updates of a kind it does not know pass untouched, and counts them', async () => {
+  test('admits updates of an unknown kind unchanged, and counts them', async () => {
     const { guard, handle, reached } = desk()
     const told: unknown[] = []
     guard.on('unknown', ({ facts, ctx }) => told.push([facts.kind, ctx.update.update_id]))
@@ -104,7 +104,7 @@ describe('sentinel() with no options', () => {
     expect((await guard.health()).tally).toMatchObject({ allowed: 0, denied: 0, unknown: 40 })
   })
 
-  test('tells what it denied in JSON, too', async () => {
+  test('reports denials in JSON, too', async () => {
     const { guard, says } = desk({ throttle: '1/1m' })
     await guard.block(8)
     await says(ALICE, '1', '2', '3')
@@ -120,7 +120,7 @@ describe('sentinel() with no options', () => {
     ])
   })
 
-  test('two of one name on one storage and one bot are warned of, with the mend; with a name each they are not', async () => {
+  test('two with the same name, storage and bot cause a warning; with different names they do not', async () => {
     for (const [names, warns] of [
       [['shop', 'shop'], true],
       [['shop', 'help'], false],
@@ -175,7 +175,7 @@ describe('sentinel() on a real connection', () => {
     await guard.close()
   })
 
-  test('install() asks Telegram for the members that bot.use() would miss', async () => {
+  test('install() requests the membership updates that bot.use() would miss', async () => {
     const guard = sentinel<GuardedContext>()
     on = await rig(undefined)
     guard.install(on.bot)
