@@ -109,8 +109,12 @@ export class Changes {
     const connection = await this.link.listening()
     const { client } = connection
     client.on('notification', this.hear)
-    client.on('error', this.lost)
-    client.on('end', this.lost)
+    // A connection that was dropped may still report errors, which must not end its successor.
+    const lost = (error?: unknown): void => {
+      if (this.connection === connection) this.lost(error)
+    }
+    client.on('error', lost)
+    client.on('end', lost)
     this.connection = connection
     const echo = new Echo()
     this.echo = echo
@@ -125,7 +129,7 @@ export class Changes {
       if (this.echo === echo) this.echo = undefined
     }
     // The storage was closed, or the last listener removed, meanwhile.
-    if (this.closed) this.release()
+    if (this.closed || !this.listeners.any) this.release()
     this.wait = FIRST_WAIT
   }
 
@@ -143,8 +147,7 @@ export class Changes {
     else if (!payload.startsWith(ECHO)) this.tell(readPayload(payload))
   }
 
-  private readonly lost = (error?: unknown): void => {
-    if (this.connection === undefined) return
+  private lost(error: unknown): void {
     // Whoever waits for this connection to listen tries again, or reports the failure.
     if (this.echo !== undefined) {
       this.echo.end(this.link.failure(error ?? new Error('Connection terminated')))
@@ -196,7 +199,6 @@ export class Changes {
     this.connection = undefined
     if (connection === undefined) return
     connection.client.off('notification', this.hear)
-    connection.client.off('end', this.lost)
     connection.close()
   }
 }
