@@ -2,7 +2,7 @@ import { jest } from '@jest/globals'
 import type { Ask, Judge, Plan } from '../../src/core/check.js'
 import { type Key, memberKey, userKey } from '../../src/core/subject.js'
 import { until } from '../servers/until.js'
-import { open, opened, pool, schema, useSchemas } from './postgres-desk.js'
+import { closeAll, open, opened, pool, schema, useSchemas } from './postgres-desk.js'
 
 /* The schema is dropped under a running worker, and created anew by another one or from a dump. */
 
@@ -69,6 +69,17 @@ test('a worker whose functions still exist notices by itself', async () => {
   }
 })
 
+test('a judge of an earlier plan that continues does not replace the judge of the latest plan', async () => {
+  const storage = open()
+  const alpha = await storage.prepare(planOf('alpha', 3))
+  await drop()
+  await expect(storage.marks.get(BOT, ALICE, 'blocked')).rejects.toMatchObject({ code: 'storage.failed' })
+  const beta = await storage.prepare(planOf('beta', 5))
+  expect(await admitted(alpha, ALICE, 5)).toBe(3)
+  const { judges } = storage as unknown as { judges: ReadonlyMap<string, Judge> }
+  expect(judges.get('chain')).toBe(beta)
+})
+
 test('it creates the schema again if it may, and says what to run if it may not', async () => {
   const [may, mayNot] = [open(), open({ migrate: false })]
   const judges: Judge[] = []
@@ -83,6 +94,21 @@ test('it creates the schema again if it may, and says what to run if it may not'
   expect(await may.marks.get(BOT, ALICE, 'blocked')).toBeUndefined()
   for (const judge of judges) expect(await admitted(judge, ALICE, 2)).toBeGreaterThan(0)
   expect(await mayNot.marks.get(BOT, ALICE, 'blocked')).toBeUndefined()
+})
+
+test('a schema that was renamed is refused with the reason', async () => {
+  await open().prepare(planOf('alpha', 3))
+  await closeAll()
+  const other = `${schema}_b`
+  await pool.query(`ALTER SCHEMA "${schema}" RENAME TO "${other}"`)
+  try {
+    const asked = async () =>
+      (await open({ schema: other }).prepare(planOf('alpha', 3))).evaluate(askOf(ALICE))
+    await expect(asked()).rejects.toThrow(/renamed needs its former name/)
+  } finally {
+    await closeAll()
+    await pool.query(`DROP SCHEMA "${other}" CASCADE`)
+  }
 })
 
 test('plans that were prepared during the check are prepared again, too', async () => {

@@ -21,6 +21,10 @@ const MENDS: readonly (readonly [pattern: RegExp, mend: string, code?: SentinelE
   [/^28/, 'The server refuses this user: check user, password and pg_hba.conf.'],
   [/^3D000/, 'There is no such database: create it, or name another in the connection string.'],
   [
+    /^3F000/,
+    'The schema is missing: run what "npx grammy-sentinel sql" prints, or leave "migrate" on. A schema that was renamed needs its former name, which its functions contain.',
+  ],
+  [
     MISSING,
     'Tables or functions are missing: run what "npx grammy-sentinel sql" prints, or leave "migrate" on.',
   ],

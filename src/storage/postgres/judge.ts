@@ -107,7 +107,7 @@ export class PostgresJudge implements Judge {
   }
 
   private succeeded(): Promise<Judge> {
-    this.successor ??= this.shared.prepare(this.layout.plan).catch((error: unknown) => {
+    this.successor ??= this.shared.succeed(this).catch((error: unknown) => {
       this.successor = undefined
       throw error
     })

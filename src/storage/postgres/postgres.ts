@@ -151,6 +151,20 @@ class PostgresStorage implements Storage {
   async prepare(plan: Plan): Promise<Judge> {
     if (this.link.closed) throw closedError()
     checkPlan(plan)
+    const judge = await this.judgeOf(plan)
+    this.judges.set(plan.name, judge)
+    return judge
+  }
+
+  /** Replaces a judge of a schema that is gone, unless a later plan has replaced it. */
+  private async succeed(former: PostgresJudge): Promise<Judge> {
+    const { plan } = former.layout
+    const judge = await this.judgeOf(plan)
+    if (this.judges.get(plan.name) === former) this.judges.set(plan.name, judge)
+    return judge
+  }
+
+  private async judgeOf(plan: Plan): Promise<PostgresJudge> {
     const { names, shared } = await this.prepared()
     const layout = await layOut(plan, names)
     const made = planFunction(layout, this.link.s)
@@ -160,9 +174,7 @@ class PostgresStorage implements Storage {
       moment = new PlanMoment()
       this.moments.set(plan.name, moment)
     }
-    const judge = new PostgresJudge(layout, made, shared, moment)
-    this.judges.set(plan.name, judge)
-    return judge
+    return new PostgresJudge(layout, made, shared, moment)
   }
 
   sessions<T>(options?: SessionsOptions<T>): SessionStorage<T> {
@@ -263,7 +275,7 @@ class PostgresStorage implements Storage {
       callsOut: 2,
       onError: this.tellError,
       look: () => this.prepared(),
-      prepare: (plan) => this.prepare(plan),
+      succeed: (judge) => this.succeed(judge),
       outdated: false,
     }
     this.latest = { link, subjects, time: timeIn, shared, names: new KnownNames(link), identity }

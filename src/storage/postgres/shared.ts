@@ -1,8 +1,9 @@
-import type { Judge, Plan } from '../../core/check.js'
+import type { Judge } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
 import type { SentinelError } from '../../core/errors.js'
 import type { Calls } from '../remote/calls.js'
 import type { Functions } from './functions.js'
+import type { PostgresJudge } from './judge.js'
 import type { Link } from './link.js'
 import type { Settler } from './settler.js'
 import type { Subjects } from './subjects.js'
@@ -24,8 +25,8 @@ export interface Shared {
   readonly onError: (error: SentinelError) => void
   /** Looks at the schema again. Afterwards `outdated` tells whether it is another one. */
   readonly look: () => Promise<unknown>
-  /** Prepares a plan for the schema that is there now. */
-  readonly prepare: (plan: Plan) => Promise<Judge>
+  /** Prepares the plan of a judge for the schema that is there now. */
+  readonly succeed: (former: PostgresJudge) => Promise<Judge>
   /** The schema was dropped and created anew: the numbers of names and subjects known here belong to others there. */
   outdated: boolean
 }
