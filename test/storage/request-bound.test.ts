@@ -232,6 +232,22 @@ test('a mark that was not written is written with the next update', async () => 
   expect(await remote.kept.marks.get(BOT, BOB, 'blocked')).toMatchObject(mark)
 })
 
+test('a mark whose retry was lost with its request is written at once on the next request', async () => {
+  const { storage, remote, pass, endRequest } = worker()
+  const judge = await storage.prepare(planOf(bucket(9)))
+  await judge.evaluate(askOf())
+  remote.fault = 'refuses'
+  const mark = { since: 1 }
+  await expect(storage.marks.put(BOT, 'blocked', [{ key: BOB, mark }])).rejects.toThrow('marks.put')
+  await endRequest()
+  remote.fault = 'none'
+  await pass(5000)
+  await judge.evaluate(askOf())
+  // No time passes: the request may end before a timer would be due.
+  await settled()
+  expect(await remote.kept.marks.get(BOT, BOB, 'blocked')).toMatchObject(mark)
+})
+
 test('a mark that one of several storages has missed is copied with the next update', async () => {
   const { time, timers, pass, endRequest } = requests()
   const [first, second] = [faulty(time.clock, time.timers), faulty(time.clock, time.timers)] as const
