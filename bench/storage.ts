@@ -1,6 +1,6 @@
 /*
- * npm run bench:storage: compares storages on real servers to what one would write without them. All contenders run in turn, round after
- * round, and their medians are compared. Exits with 1 if a target is missed.
+ * npm run bench:storage [-- redis | postgres]: compares storages on real servers to what one would write without them. All
+ * contenders run in turn, round after round, and their medians are compared. Exits with 1 if a target is missed.
  */
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'

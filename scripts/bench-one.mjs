@@ -18,6 +18,10 @@ const NODE_ARGS = {
 }
 
 const [name, ...args] = process.argv.slice(2)
+if (!Object.hasOwn(NODE_ARGS, name ?? '')) {
+  console.error(`There is no bench "${name}". There are ${Object.keys(NODE_ARGS).join(', ')}.`)
+  process.exit(1)
+}
 // With several in one run, only the first builds.
 const build = [
   [join(root, 'scripts', 'build.mjs')],

@@ -122,7 +122,6 @@ export class RawClient {
     this.write(this.speech.veil?.outgoing(frame) ?? frame)
   }
 
-  /** Reads no more. */
   /** Sends a message without a key, as in the exchange of a key. */
   sendPlainly(body: Uint8Array): void {
     const message = Buffer.alloc(20 + body.length)
@@ -132,6 +131,7 @@ export class RawClient {
     this.frame(message)
   }
 
+  /** Reads no more. */
   pause(): void {
     this.socket.pause()
   }

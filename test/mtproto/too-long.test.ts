@@ -9,16 +9,18 @@ onStage()
 
 let storage: Storage
 let heard: string[]
+let told: unknown[]
 
 beforeEach(() => {
   storage = memory()
   heard = []
+  told = []
 })
 
 /** A new process with the same session. */
-async function up(onError: (error: unknown) => void = () => undefined): Promise<MtprotoClient> {
+async function up(): Promise<MtprotoClient> {
   const made = client({ storage })
-  made.onError(onError)
+  made.onError((error) => told.push(error))
   const bot = new Bot(account.token, account.config)
   bot.on('message:text', ({ message }) => void heard.push(message.text))
   await made.bridge(bot)
@@ -57,7 +59,6 @@ test('what Telegram tells no longer is looked up by its ids, in groups and in pr
 
 test('what could not be looked up, since Telegram failed, is looked up after the next start', async () => {
   const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account] })
-  const told: unknown[] = []
   const first = await up()
   await alice.in(plaza).sends('seen')
   await until('it was seen', () => heard.length === 1)
@@ -66,7 +67,7 @@ test('what could not be looked up, since Telegram failed, is looked up after the
   face.forget(plaza)
   // As often as mtcute tries by itself, and no more.
   face.fail('channels.getMessages', 500, 'INTERNAL_SERVER_ERROR', 4)
-  const second = await up((error) => told.push(error))
+  const second = await up()
   await until('it is told', () => told.length > 0)
   expect(told).toMatchObject([{ code: 'mtproto.refused', reason: 'INTERNAL_SERVER_ERROR' }])
   await second.close()

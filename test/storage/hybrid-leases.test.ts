@@ -299,7 +299,7 @@ test('over redis, workers with leases together admit exactly what the limit allo
   const [url, prefix] = [await sharedRedis(), freshName()]
   const limit = all(1, 366 * 86_400_000, 400)
   const open = async () => {
-    const worker = hybrid(redis(url, { prefix }), { lease: { limits: ['all'], batch: 16, for: '200ms' } })
+    const worker = hybrid(redis(url, { prefix }), { lease: { limits: ['all'], batch: 16, for: '10s' } })
     return { worker, judge: await worker.prepare(planOf(limit)) }
   }
   const workers: Awaited<ReturnType<typeof open>>[] = []

@@ -22,7 +22,7 @@ export class Refusal {
   asking = false
 
   constructor(
-    /** The judge's repeatable, which owns this refusal. */
+    /** The {@link RepeatableRefusals} of the judge that owns this refusal. */
     readonly owner: object,
     readonly bot: number,
     /** The subject of the check that refused. */

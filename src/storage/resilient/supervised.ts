@@ -133,13 +133,20 @@ export abstract class SupervisedStorage {
   private changed(state: CircuitState): void {
     if (state === 'open' && this.downSince === undefined) {
       this.downSince = this.clock()
-      this.tell({ is: 'down', kind: this.kind, ...this.line.circuit.told })
-      this.switched()
+      // A listener that throws must not keep the storage from being watched.
+      try {
+        this.tell({ is: 'down', kind: this.kind, ...this.line.circuit.told })
+      } finally {
+        this.switched()
+      }
     } else if (state === 'closed' && this.downSince !== undefined) {
       const after = this.clock() - this.downSince
       this.downSince = undefined
-      this.tell({ is: 'up', kind: this.kind, after })
-      this.switched()
+      try {
+        this.tell({ is: 'up', kind: this.kind, after })
+      } finally {
+        this.switched()
+      }
     }
   }
 

@@ -327,7 +327,7 @@ export class GroupPresence extends MemberPresence {
 
   /** Returns the person within a topic: what they send there goes to that topic. */
   inTopic(topic: ForumTopic): Presence {
-    return new Presence({ ...this.scene, topic: this.#topicOf(topic) })
+    return new Presence({ ...this.scene, topic: this.#topicOf(topic, 'goes into a topic') })
   }
 
   async createsTopic(name: string): Promise<ForumTopic> {
@@ -335,19 +335,19 @@ export class GroupPresence extends MemberPresence {
   }
 
   async renamesTopic(topic: ForumTopic, name: string): Promise<void> {
-    this.changes('renames a topic', editTopic, this.#topicOf(topic), { name })
+    this.changes('renames a topic', editTopic, this.#topicOf(topic, 'renames a topic'), { name })
   }
 
   async closesTopic(topic: ForumTopic): Promise<void> {
-    this.changes('closes a topic', closeTopic, this.#topicOf(topic), true)
+    this.changes('closes a topic', closeTopic, this.#topicOf(topic, 'closes a topic'), true)
   }
 
   async reopensTopic(topic: ForumTopic): Promise<void> {
-    this.changes('reopens a topic', closeTopic, this.#topicOf(topic), false)
+    this.changes('reopens a topic', closeTopic, this.#topicOf(topic, 'reopens a topic'), false)
   }
 
-  #topicOf({ message_thread_id: id }: ForumTopic): Topic {
-    return this.attempt('points at a topic', () => topicOf(this.room, id))
+  #topicOf({ message_thread_id: id }: ForumTopic, action: string): Topic {
+    return this.attempt(action, () => topicOf(this.room, id))
   }
 
   /** Speaks as the group itself: from GroupAnonymousBot, with the group as `sender_chat`. Requires an administrator. */
