@@ -8,7 +8,7 @@ import { guardOf } from './compose.js'
 import type { Guard, Wired, Wiring } from './guard.js'
 import { parseOptions } from './options/schema.js'
 import type { Denial } from './refusing/denial.js'
-import { Demand, type DemandSettings, demandOptions, NOBODY } from './roles/demand.js'
+import { type DemandSettings, demandOf, demandOptions, NOBODY } from './roles/demand.js'
 
 /**
  * Options of {@link requirePermission}. Durations are texts such as `'1m'`, or milliseconds.
@@ -77,7 +77,7 @@ function wire(
   settings: DemandSettings,
 ): Wired<Context> | undefined {
   const { services } = wiring
-  const demand = new Demand(
+  const demand = demandOf(
     wiring,
     {
       guard: 'permission',
@@ -88,7 +88,8 @@ function wire(
     },
     settings,
   )
-  const { slot, member, noticing } = demand
+  const { slot, noticing } = demand
+  const member = demand.member()
   // A permission that is required twice is checked once.
   if (wiring.asks(slot) || wiring.asks(`${slot}?`)) return undefined
   const unknown = unknownPermission(services.roles, permission, 'requirePermission')

@@ -321,7 +321,7 @@ class Consumer {
   }
 
   private failed(error: unknown): void {
-    this.services.events.tell('error', { error, during: `${GUARD}.${this.name}` })
+    this.services.failed(error, `${GUARD}.${this.name}`)
   }
 }
 

@@ -8,7 +8,7 @@ import { guardOf } from './compose.js'
 import type { Guard, Wired, Wiring } from './guard.js'
 import { parseOptions } from './options/schema.js'
 import type { Denial } from './refusing/denial.js'
-import { Demand, type DemandSettings, demandOptions, NOBODY } from './roles/demand.js'
+import { type DemandSettings, demandOf, demandOptions, NOBODY } from './roles/demand.js'
 
 /**
  * Options of {@link requireRegistered} and {@link requireRole}. Durations are texts such as `'1m'`, or milliseconds.
@@ -116,7 +116,7 @@ function wire(
   const { roles } = wiring.services
   for (const role of required ?? []) roles.check(role, 'requireRole')
   const name = required === undefined ? 'registered' : required.join('|')
-  const demand = new Demand(
+  const demand = demandOf(
     wiring,
     {
       guard: 'auth',
@@ -135,7 +135,7 @@ function wire(
   const anyOf = held.length === 0 ? [NOBODY] : [...new Set(held)]
   const byTelegram = (required ?? []).flatMap((role) => roles.countingAs(role)).filter(isOfChat)
   const asksTelegram = byTelegram.length > 0
-  const here = required === undefined ? {} : { unless: { subject: demand.member, anyOf } }
+  const here = required === undefined ? {} : { unless: { subject: demand.member(), anyOf } }
   const refusing = asksTelegram ? { shadow: true, onRefusal: {} } : demand.noticing
   const asked = demand.ask({ kind: 'present', slot, anyOf, ...here, ...refusing }, asksTelegram)
   // A probe never refuses, so while the storage does not answer this check refuses in its place.

@@ -44,7 +44,7 @@ export class OutgoingCalls {
         else if (!known.own) known.turn(options)
       } catch (error) {
         // The other changed options are in force already, and a bot with an invalid token must not undo them.
-        this.services().events.tell('error', { error, during: 'outgoing' })
+        this.services().failed(error, 'outgoing')
       }
     }
   }
@@ -117,7 +117,7 @@ async function senderOf(
     const { senderIn } = await sending.load()
     return senderIn(services, bot, settings)
   } catch (error) {
-    services.events.tell('error', { error, during: 'outgoing' })
+    services.failed(error, 'outgoing')
     return undefined
   }
 }

@@ -290,8 +290,8 @@ export class Sender {
     const wait = this.lanes.get(call.key)?.opensIn ?? 0
     if (wait === 0) return undefined
     const left = this.left(call)
-    const isWorth = wait <= left && this.mayWait(call)
-    return isWorth && (await this.until(call, left, (go) => this.timers.after(wait, go))) ? undefined : wait
+    const isWorthWaiting = wait <= left && this.mayWait(call)
+    return isWorthWaiting && (await this.until(call, left, (go) => this.timers.after(wait, go))) ? undefined : wait
   }
 
   private waitIn(lane: Lane, call: Call): Promise<boolean> {
@@ -381,15 +381,15 @@ export class Sender {
       this.shared?.tell(chatText(call.chat), wait)
       if (isSending(call.method)) this.floodedBy(call, wait, until)
     }
-    const isWorth =
+    const mayRepeat =
       call.options.retry.has('flood') &&
       this.mayTry(call) &&
       !this.closed &&
       forMs <= this.left(call) &&
       !isSpent(call.payload)
     // Without a lane nothing can hold the call until it may be sent.
-    if (isWorth && lane === undefined) this.counts.overloaded++
-    const again = isWorth && lane !== undefined && this.mayWait(call)
+    if (mayRepeat && lane === undefined) this.counts.overloaded++
+    const again = mayRepeat && lane !== undefined && this.mayWait(call)
     this.setting.limited({
       bot: this.setting.bot,
       method: call.method,

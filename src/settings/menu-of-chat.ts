@@ -226,7 +226,7 @@ export class Menu {
   }
 
   private failed(error: unknown, during: string): void {
-    this.services.events.tell('error', { error, during })
+    this.services.failed(error, during)
   }
 }
 

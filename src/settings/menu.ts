@@ -27,7 +27,7 @@ const MOVES: GuardDefinition = {
       return moving
         .load()
         .then(({ moveChat }) => moveChat(services, me.id, message.chat.id, to))
-        .catch((error: unknown) => services.events.tell('error', { error, during: 'chats.migrate' }))
+        .catch((error: unknown) => services.failed(error, 'chats.migrate'))
     },
   }),
 }

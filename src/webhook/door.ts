@@ -177,7 +177,7 @@ export class Door implements UnderWay {
 
   /** Reports an error of the webhook itself. */
   failed(error: unknown, during: string): void {
-    this.host.services().events.tell('error', { error, during })
+    this.host.services().failed(error, during)
   }
 
   private gateOf(host: WebhookHost): Gate {

@@ -21,7 +21,7 @@ export async function shutDown(
   connected: Connections,
 ): Promise<void> {
   const failed = (error: unknown): void =>
-    host.services().events.tell('error', { error, during: 'webhook.drain' })
+    host.services().failed(error, 'webhook.drain')
   const until = steadyClock() + within
   try {
     // The guard is closed with all of its bots, so none of them may accept updates until then.

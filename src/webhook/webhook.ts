@@ -326,7 +326,7 @@ export class Webhook {
   }
 
   private unopened(error: unknown): void {
-    this.host.services().events.tell('error', { error, during: 'webhook' })
+    this.host.services().failed(error, 'webhook')
   }
 
   private warn(): void {

@@ -169,7 +169,7 @@ export class Seats {
       return this.subjectOf(facts, ctx)
     } catch (error) {
       // A developer's function that throws disables its limit for this update; it must not stop the bot.
-      this.services.events.tell('error', { error, during: `${GUARD}.${this.name}` })
+      this.services.failed(error, `${GUARD}.${this.name}`)
       return undefined
     }
   }
