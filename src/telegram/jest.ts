@@ -20,6 +20,6 @@ const { expect } = globalThis as { readonly expect?: { extend?(matchers: object)
 if (typeof expect?.extend !== 'function')
   throw new SentinelError(
     'telegram.invalid',
-    "grammy-sentinel/testing/jest: there is no global expect here. Hand yours the matchers: expect.extend(telegramMatchers), with telegramMatchers from 'grammy-sentinel/testing'.",
+    "grammy-sentinel/testing/jest: there is no global expect. Pass the matchers to yours: expect.extend(telegramMatchers), with telegramMatchers from 'grammy-sentinel/testing'.",
   )
 expect.extend(telegramMatchers)

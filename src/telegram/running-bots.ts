@@ -56,7 +56,7 @@ export class RunningBots {
     if (account === undefined)
       throw new SentinelError(
         'telegram.invalid',
-        'runs: that bot has a token of some other Telegram. Make it with the token and config of createBot().',
+        'runs: that bot has a token of another Telegram. Create it with the token and config of createBot().',
       )
     if (isForPublicTelegram(bot))
       throw new SentinelError(

@@ -416,7 +416,7 @@ function partsFrom(options: TelegramOptions, what: 'createTelegram' | 'startTele
   if (clock !== 'real' && clock !== 'virtual' && typeof clock !== 'function')
     throw new SentinelError(
       'telegram.invalid',
-      `${what}: ${JSON.stringify(clock)} is not a clock. Use 'real', 'virtual' or a function that tells milliseconds.`,
+      `${what}: ${JSON.stringify(clock)} is not a clock. Use 'real', 'virtual' or a function that returns milliseconds.`,
     )
   const patience = new Patience(parseDuration(options.patience ?? '2s', `${what}: patience`))
   const world = new World(createClock(clock))

@@ -177,13 +177,13 @@ test('only who has the token is served, and Host is looked at', async () => {
 test.each<[string, string, unknown, number, RegExp]>([
   ['GET', '/clok', undefined, 404, /There is no \/control\/clok\. Did you mean \/control\/clock\?/],
   ['POST', '/clock', {}, 405, /\/control\/clock takes GET, not POST/],
-  ['POST', '/users', '{', 400, /The body is no JSON/],
+  ['POST', '/users', '{', 400, /The body is not JSON/],
   ['POST', '/users', {}, 400, /^body\.first_name: /],
   ['POST', '/users', { first_name: 'A', firstname: 'B' }, 400, /Unrecognized key/],
   ['POST', '/users', { first_name: 'A', username: '@a' }, 400, /write it without @/],
-  ['POST', '/groups', { title: 'A', owner: 1 }, 404, /There is no person and no bot 1\./],
-  ['GET', '/users/1', undefined, 404, /There is no person and no bot 1\./],
-  ['GET', '/chats/-5/messages', undefined, 404, /There is no group and no channel -5\./],
+  ['POST', '/groups', { title: 'A', owner: 1 }, 404, /There is no account 1\./],
+  ['GET', '/users/1', undefined, 404, /There is no account 1\./],
+  ['GET', '/chats/-5/messages', undefined, 404, /There is no chat -5\./],
   ['POST', '/acts', { does: 'send', who: 1 }, 400, /body\.does: .*Did you mean "sends"\?/],
   ['POST', '/acts', { does: 'sends', who: 1 }, 400, /body\.text: /],
   ['POST', '/faults', { method: 'sendMesage', code: 500 }, 400, /Did you mean "sendMessage"\?/],
@@ -208,13 +208,17 @@ test('people and places are not mistaken for each other, and a place is needed',
   expect(await told({ does: 'sends', who: alice, to: alice, text: 'x' })).toBe(
     `400 ${alice} is a person. Name a bot.`,
   )
-  expect(await told({ does: 'sends', who: alice, text: 'x' })).toMatch(/^400 Say where: in .* or to/)
-  expect(await told({ does: 'joins', who: alice, to: me })).toMatch(/^400 That is done in a group or channel/)
-  expect(await told({ does: 'posts', who: alice, in: group, text: 'x' })).toMatch(/this is a group/)
+  expect(await told({ does: 'sends', who: alice, text: 'x' })).toMatch(
+    /^400 Name the place by one of: in .* or to/,
+  )
+  expect(await told({ does: 'joins', who: alice, to: me })).toMatch(
+    /^400 This action takes place in a group or channel/,
+  )
+  expect(await told({ does: 'posts', who: alice, in: group, text: 'x' })).toMatch(/for a group use sends/)
   expect(await told({ does: 'creates_topic', who: alice, in: news.id, name: 'x' })).toMatch(
     /this is a channel/,
   )
-  expect(await told({ does: 'blocks', who: alice })).toBe('400 Say to which bot: to.')
+  expect(await told({ does: 'blocks', who: alice })).toBe('400 Name the bot by to.')
 })
 
 test('what is waited for in vain is told', async () => {

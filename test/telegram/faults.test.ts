@@ -63,7 +63,7 @@ test.each<[string, object, RegExp]>([
   ['getMe', { code: 500, times: 0 }, /times 0 is not a count/],
   ['getMe', { drop: true, body: 'half' }, /not both/],
   ['getMe', { delay: 'soon' }, /faults\.next: delay/],
-  ['getMe', { cod: 400 }, /"cod" is nothing a fault has\. Did you mean "code"\?/],
+  ['getMe', { cod: 400 }, /"cod" is not a field of a fault\. Did you mean "code"\?/],
 ])('%s with %j is refused', (method, fault, words) => {
   expect(() => telegram.faults.next(method, fault)).toThrow(words)
 })

@@ -89,7 +89,7 @@ test('a bot may be stopped by hand, and started again', async () => {
 
 test('a bot of some other Telegram is not run', async () => {
   await expect(telegram.runs(new Bot('1:other', { botInfo: account.info }))).rejects.toThrow(
-    /a token of some other Telegram/,
+    /a token of another Telegram/,
   )
   telegram.faults.next('deleteWebhook', { code: 401 })
   await expect(telegram.runs(bot)).rejects.toThrow(

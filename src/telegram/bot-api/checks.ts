@@ -23,7 +23,7 @@ export async function runChecked<Name extends MethodName>(
   // Updates are checked when they are created; raw updates from tests are deliberately not checked.
   const problem = method === 'getUpdates' ? undefined : problemOfResult(method, result)
   if (problem !== undefined)
-    throw new Error(`${method} answers what Telegram would not: result${told(problem)}`)
+    throw new Error(`${method} returns what Telegram would not: result${told(problem)}`)
   return result
 }
 
@@ -34,7 +34,7 @@ export function updateInspector(): (kind: UpdateKind, payload: unknown) => void 
   return (kind, payload) => {
     if (latest === payload) return
     const problem = problemOfUpdate(kind, payload)
-    if (problem !== undefined) throw new Error(`no Telegram sends such an update: ${kind}${told(problem)}`)
+    if (problem !== undefined) throw new Error(`Telegram never sends such an update: ${kind}${told(problem)}`)
     latest = payload
   }
 }

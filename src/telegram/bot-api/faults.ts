@@ -147,7 +147,7 @@ function checkFault(fault: Fault): void {
     if (!(FAULT_FIELDS as readonly string[]).includes(name)) {
       const meant = nearest(name, FAULT_FIELDS)
       throw invalid(
-        `${JSON.stringify(name)} is nothing a fault has.${meant === undefined ? '' : ` Did you mean "${meant}"?`}`,
+        `${JSON.stringify(name)} is not a field of a fault.${meant === undefined ? '' : ` Did you mean "${meant}"?`}`,
       )
     }
   const { code, delay, drop, body, times } = fault

@@ -46,7 +46,7 @@ export function readFloodLimits(given: boolean | FloodLimits): Flood | undefined
     if (limit.burst !== undefined)
       throw new SentinelError(
         'telegram.invalid',
-        `${what} has a burst. Here a limit is so many in any such span: write '5/5s' for one a second, five at once.`,
+        `${what} has a burst, which these limits cannot have. Write '5/5s' for one a second, five at once.`,
       )
     return [name, limit]
   })

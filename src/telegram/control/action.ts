@@ -18,10 +18,10 @@ interface Actor {
 
 const actor = {
   who: accountId.describe('The person who acts.'),
-  in: chatId.optional().describe('The group or channel they act in.'),
-  to: accountId.optional().describe('The bot they act towards, in private.'),
-  anonymously: z.boolean().optional().describe('As the group itself; takes an administrator.'),
-  as: chatId.optional().describe('As a channel of theirs.'),
+  in: chatId.optional().describe('The group or channel in which the person acts.'),
+  to: accountId.optional().describe('The bot with which the person acts, in private.'),
+  anonymously: z.boolean().optional().describe('Acts as the group itself; needs an administrator.'),
+  as: chatId.optional().describe('Acts as a channel of the person.'),
   in_topic: z.int().positive().optional().describe('message_thread_id of a topic.'),
 }
 
@@ -47,7 +47,11 @@ export function presence(
 ): Presence {
   const person = stage.person(who)
   if ((room === undefined) === (to === undefined))
-    throw new Problem(400, 'input.invalid', 'Say where: in (a group or channel) or to (a bot), one of them.')
+    throw new Problem(
+      400,
+      'input.invalid',
+      'Name the place by one of: in (a group or channel) or to (a bot).',
+    )
   if (to !== undefined) return person.to(stage.bot(to))
   const place = stage.place(room as number)
   if (place.kind === 'channel') return person.in(place)
@@ -60,17 +64,17 @@ export function presence(
 export function member(stage: Stage, input: Actor): MemberPresence {
   const there = presence(stage, { ...input, anonymously: undefined, as: undefined, in_topic: undefined })
   if (there instanceof MemberPresence) return there
-  throw new Problem(400, 'input.invalid', 'That is done in a group or channel: say in, not to.')
+  throw new Problem(400, 'input.invalid', 'This action takes place in a group or channel: pass in, not to.')
 }
 
 export function groupMember(stage: Stage, input: Actor): GroupPresence {
   const there = member(stage, input)
   if (there instanceof GroupPresence) return there
-  throw new Problem(400, 'input.invalid', 'That is done in a group; this is a channel.')
+  throw new Problem(400, 'input.invalid', 'This action takes place in a group; this is a channel.')
 }
 
 export function bot(stage: Stage, { to }: Actor) {
-  if (to === undefined) throw new Problem(400, 'input.invalid', 'Say to which bot: to.')
+  if (to === undefined) throw new Problem(400, 'input.invalid', 'Name the bot by to.')
   return stage.bot(to)
 }
 
@@ -85,7 +89,7 @@ export function topic(id: number): ForumTopic {
 }
 
 export const some = { message_id: messageId }
-export const whom = { whom: accountId.describe('Whom it is done to.') }
+export const whom = { whom: accountId.describe('The person or bot that it concerns.') }
 export const nothing = {}
 
 export function somebody(stage: Stage, id: number) {

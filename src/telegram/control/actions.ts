@@ -22,7 +22,7 @@ import type { Stage } from './stage.js'
 export const ACTIONS: readonly Action[] = [
   action(
     'sends',
-    'Sends a text, perhaps in answer to a message.',
+    'Sends a text, optionally as a reply to a message.',
     { text, reply_to: messageId.optional() },
     (stage, input) =>
       input.reply_to === undefined
@@ -103,7 +103,7 @@ export const ACTIONS: readonly Action[] = [
   ),
   action(
     'reacts',
-    'Sets their reaction; without an emoji takes it back.',
+    'Sets a reaction; without an emoji removes it.',
     { ...some, emoji: text.optional() },
     (stage, input) =>
       presence(stage, input).reacts(
@@ -157,40 +157,40 @@ export const ACTIONS: readonly Action[] = [
   action('blocks', 'Blocks the bot.', nothing, (stage, input) =>
     stage.person(input.who).blocks(bot(stage, input)),
   ),
-  action('unblocks', 'Lets the bot write again.', nothing, (stage, input) =>
+  action('unblocks', 'Unblocks the bot.', nothing, (stage, input) =>
     stage.person(input.who).unblocks(bot(stage, input)),
   ),
   action(
     'joins_by',
-    "Follows an invite link; answers 'joined' or 'requested'.",
+    "Follows an invite link; returns 'joined' or 'requested'.",
     { link: text, bio: z.string().optional() },
     async (stage, input) => stage.person(input.who).joinsBy(input.link, given({ bio: input.bio })),
   ),
-  action('sets_profile_photo', 'Shows a new photo of themselves.', { name: text }, (stage, input) =>
+  action('sets_profile_photo', 'Sets a new profile photo.', { name: text }, (stage, input) =>
     stage.person(input.who).setsProfilePhoto(input.name),
   ),
   action('posts', 'Posts a text in a channel.', { text }, (stage, input) => {
     const there = member(stage, input)
     if (there instanceof ChannelPresence) return there.posts(input.text)
-    throw new Problem(400, 'input.invalid', 'That is done in a channel; this is a group: sends.')
+    throw new Problem(400, 'input.invalid', 'This action takes place in a channel; for a group use sends.')
   }),
   action('joins', 'Comes in.', nothing, (stage, input) => member(stage, input).joins()),
   action('leaves', 'Goes.', nothing, (stage, input) => member(stage, input).leaves()),
-  action('requests_to_join', 'Asks to be let in.', { bio: z.string().optional() }, (stage, input) =>
+  action('requests_to_join', 'Requests to join.', { bio: z.string().optional() }, (stage, input) =>
     member(stage, input).requestsToJoin(given({ bio: input.bio })),
   ),
-  action('approves', 'Lets somebody in who asked.', whom, (stage, input) =>
+  action('approves', 'Approves a request to join.', whom, (stage, input) =>
     member(stage, input).approves(somebody(stage, input.whom)),
   ),
-  action('declines', 'Turns somebody away who asked.', whom, (stage, input) =>
+  action('declines', 'Declines a request to join.', whom, (stage, input) =>
     member(stage, input).declines(somebody(stage, input.whom)),
   ),
-  action('adds', 'Brings somebody in: a person or a bot.', whom, (stage, input) =>
+  action('adds', 'Adds a person or a bot.', whom, (stage, input) =>
     member(stage, input).adds(somebody(stage, input.whom)),
   ),
   action(
     'bans',
-    'Bans somebody, for ever or for a while.',
+    'Bans somebody, permanently or for a time.',
     { ...whom, for: duration.optional() },
     (stage, input) => member(stage, input).bans(somebody(stage, input.whom), given({ for: input.for })),
   ),
@@ -199,7 +199,7 @@ export const ACTIONS: readonly Action[] = [
   ),
   action(
     'restricts',
-    'Restricts somebody: permissions left out are taken away.',
+    'Restricts somebody: permissions that are not given are removed.',
     { ...whom, permissions: z.record(z.string(), z.boolean()).default({}), for: duration.optional() },
     (stage, input) => {
       const permissions = input.permissions as ChatPermissions
@@ -220,7 +220,7 @@ export const ACTIONS: readonly Action[] = [
         input.rights as Partial<ChatAdministratorRights> | undefined,
       ),
   ),
-  action('demotes', 'Makes an administrator a member again.', whom, (stage, input) =>
+  action('demotes', 'Demotes an administrator to a member.', whom, (stage, input) =>
     member(stage, input).demotes(somebody(stage, input.whom)),
   ),
   ...CHAT_ACTIONS,

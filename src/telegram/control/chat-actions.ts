@@ -26,58 +26,58 @@ export const CHAT_ACTIONS: readonly Action[] = [
   action('creates_topic', 'Opens a topic in a forum.', { name: text }, (stage, input) =>
     groupMember(stage, input).createsTopic(input.name),
   ),
-  action('revokes_invite_link', 'Ends an invite link.', { link: text }, (stage, input) =>
+  action('revokes_invite_link', 'Revokes an invite link.', { link: text }, (stage, input) =>
     member(stage, input).revokesInviteLink({ invite_link: input.link } as ChatInviteLink),
   ),
-  action('renames_topic', 'Gives a topic another name.', { ...thread, name: text }, (stage, input) =>
+  action('renames_topic', 'Renames a topic.', { ...thread, name: text }, (stage, input) =>
     groupMember(stage, input).renamesTopic(topic(input.message_thread_id), input.name),
   ),
   action('closes_topic', 'Closes a topic.', thread, (stage, input) =>
     groupMember(stage, input).closesTopic(topic(input.message_thread_id)),
   ),
-  action('reopens_topic', 'Opens a topic again.', thread, (stage, input) =>
+  action('reopens_topic', 'Reopens a topic.', thread, (stage, input) =>
     groupMember(stage, input).reopensTopic(topic(input.message_thread_id)),
   ),
-  action('bans_channel', 'Forbids a channel to speak here.', channel, (stage, input) =>
+  action('bans_channel', 'Bans a channel from writing here.', channel, (stage, input) =>
     groupMember(stage, input).bansChannel(stage.channel(input.channel)),
   ),
-  action('unbans_channel', 'Lets a channel speak here again.', channel, (stage, input) =>
+  action('unbans_channel', 'Unbans a channel.', channel, (stage, input) =>
     groupMember(stage, input).unbansChannel(stage.channel(input.channel)),
   ),
   action(
     'permits',
-    'Says what members may do; permissions left out are taken away.',
+    'Sets what members may do; permissions that are not given are removed.',
     { permissions: z.record(z.string(), z.boolean()) },
     (stage, input) => groupMember(stage, input).permits(input.permissions as ChatPermissions),
   ),
-  action('sets_title', 'Names the chat anew.', { title: text }, (stage, input) =>
+  action('sets_title', 'Renames the chat.', { title: text }, (stage, input) =>
     member(stage, input).setsTitle(input.title),
   ),
   action(
     'sets_description',
-    'Describes the chat; an empty text takes that away.',
+    'Sets the description of the chat; an empty text removes it.',
     { description: z.string().max(255) },
     (stage, input) => member(stage, input).setsDescription(input.description),
   ),
   action(
     'sets_photo',
-    'Gives the chat a photo, the name stands for it; without one takes it away.',
+    'Sets the photo of the chat, given by a name; without one removes it.',
     { name: text.optional() },
     (stage, input) => member(stage, input).setsPhoto(input.name),
   ),
   action(
     'sets_auto_delete',
-    'How long new messages stay; without it for ever.',
+    'Sets how long new messages stay; by default, forever.',
     { after: duration.optional() },
     (stage, input) => member(stage, input).setsAutoDelete(input.after),
   ),
   action(
     'sets_slow_mode',
-    'How long members wait between messages; without it not at all.',
+    'Sets how long members wait between messages; by default, not at all.',
     { delay: duration.optional() },
     (stage, input) => groupMember(stage, input).setsSlowMode(input.delay),
   ),
-  action('upgrades', 'Makes a supergroup out of a basic group; answers its id.', {}, async (stage, input) => {
+  action('upgrades', 'Turns a basic group into a supergroup; returns its id.', {}, async (stage, input) => {
     const { id } = await groupMember(stage, input).upgrades()
     return { id }
   }),

@@ -22,7 +22,7 @@ export function controlToken(given: string | undefined): string {
   if (!/^[\x21-\x7e]+$/.test(token) || token.length < SHORTEST_TOKEN)
     throw new SentinelError(
       'telegram.invalid',
-      `control: the token has to be ${SHORTEST_TOKEN} or more printable characters, without spaces. Leave it out to have one made.`,
+      `control: the token must be ${SHORTEST_TOKEN} or more printable characters, without spaces. Leave it out to generate one.`,
     )
   return token
 }
@@ -105,7 +105,7 @@ function parsed(body: Buffer): unknown {
   try {
     return body.length === 0 ? {} : JSON.parse(body.toString('utf8'))
   } catch {
-    throw new Problem(400, 'input.invalid', 'The body is no JSON.')
+    throw new Problem(400, 'input.invalid', 'The body is not JSON.')
   }
 }
 

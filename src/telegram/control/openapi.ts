@@ -19,8 +19,8 @@ const PROBLEM = {
 const REFUSALS: readonly (readonly [number, string])[] = [
   [400, 'The request is wrong, or Telegram would not allow it.'],
   [401, 'The token is missing or wrong.'],
-  [404, 'There is no such route, person, bot or chat.'],
-  [408, 'What was waited for did not happen.'],
+  [404, 'Unknown route, person, bot or chat.'],
+  [408, 'The awaited event did not happen in time.'],
 ]
 
 /** Describes the control API as an OpenAPI 3.1 document. Bot API types refer to `/openapi.json`. */

@@ -16,14 +16,14 @@ const person = z.strictObject({
   username: username.optional(),
   language_code: z.string().max(35).optional(),
   is_premium: z.boolean().optional(),
-  id: accountId.optional().describe('Unless given, the next free one.'),
+  id: accountId.optional().describe('Default: the next free one.'),
 })
 
 const bot = z.strictObject({
   username: username.describe('Ends in "bot".'),
   first_name: text.optional(),
   inline: z.boolean().optional(),
-  privacy: z.boolean().optional().describe('Privacy mode. Unless given: off.'),
+  privacy: z.boolean().optional().describe('Privacy mode. Default: off.'),
   join_request_queries: z.boolean().optional(),
   id: accountId.optional(),
 })
@@ -35,7 +35,7 @@ const group = z.strictObject({
   admins: z.array(accountId).max(1000).optional(),
   username: username.optional(),
   forum: z.boolean().optional().describe('With topics.'),
-  basic: z.boolean().optional().describe('A basic group, until somebody upgrades it.'),
+  basic: z.boolean().optional().describe('A basic group, until it is upgraded.'),
   join_to_write: z.boolean().optional().describe('Of a discussion group: only members may comment.'),
   id: chatId.optional(),
 })
@@ -71,7 +71,7 @@ const call = {
     at: { type: 'number', description: 'Milliseconds since 1970.' },
     result: {
       type: 'object',
-      description: "Telegram's answer; absent while under way, or if the connection was cut.",
+      description: "Telegram's answer; absent while in progress, or if the connection was cut.",
     },
   },
 }
@@ -79,21 +79,21 @@ const call = {
 const time = { type: 'object', required: ['now'], properties: { now: { type: 'number' } } }
 
 const hearing = z.strictObject({
-  text: text.optional().describe('Somewhere in the message.'),
+  text: text.optional().describe('A text that the message contains.'),
   pattern: z.string().max(200).optional().describe('A regular expression, without slashes.'),
-  in: queryNumber.optional().describe('A group, a channel, or a bot they talk to.'),
+  in: queryNumber.optional().describe('A group, a channel, or a bot in private.'),
   wait: wait.optional(),
   ever: z
     .enum(['true', 'false'])
     .optional()
-    .describe('With wait: also what was answered to an earlier request with wait.'),
+    .describe('With wait: also messages that an earlier request with wait has returned.'),
   limit,
 })
 
 const calling = z.strictObject({
   method: z.string().optional(),
   bot: queryNumber.optional(),
-  after: queryNumber.optional().describe('Only calls of a higher number.'),
+  after: queryNumber.optional().describe('Only calls with a higher number.'),
   wait: wait.optional(),
   limit,
 })
@@ -118,13 +118,13 @@ export const ROUTES: readonly Route[] = [
   }),
   route('GET /users/{user_id}/heard', {
     summary:
-      'What a person hears from others: a matching message at once or, with wait, once it is said, each message once; without text and pattern, the last messages',
+      'What a person receives from others: a matching message at once or, with wait, once it is sent, each message once; without text and pattern, the last messages',
     query: hearing,
     answers: listOf(botApi('Message')),
     run: heard,
   }),
   route('POST /bots', {
-    summary: 'Creates a bot; answers its token, and where bots reach Telegram',
+    summary: 'Creates a bot; returns its token, and the URL of the Bot API',
     body: bot,
     answers: {
       type: 'object',
@@ -169,33 +169,33 @@ export const ROUTES: readonly Route[] = [
     run: (stage, { path, query }) => stage.place(path.chat_id as number).messages.slice(-query.limit),
   }),
   route('GET /chats/{chat_id}/members/{user_id}', {
-    summary: 'Where somebody stands with a group or channel',
+    summary: 'The membership of an account in a group or channel',
     answers: botApi('ChatMember'),
     run: (stage, { path }) =>
       stage.place(path.chat_id as number).member({ account: stage.account(path.user_id as number) }),
   }),
   route('POST /acts', {
-    summary: 'Lets a person act; answers what came of it, such as the message they sent',
+    summary: 'Lets a person act; returns the result, such as the message that was sent',
     body: actionSchema,
     answers: {},
     run: (stage, { body }) => act(stage, body as { does: string }),
   }),
   route('GET /calls', {
     summary:
-      'What bots called, oldest first: the last of them, or those after a number; with wait, waits until there is one',
+      'Calls of bots, oldest first: the last ones, or those after a number; with wait, waits until there is one',
     query: calling,
     answers: listOf(call),
     run: calls,
   }),
   route('POST /updates', {
-    summary: 'Gives a bot a raw update, any there is',
+    summary: 'Delivers a raw update of any kind to a bot',
     body: z.strictObject({ bot: accountId, update: z.record(z.string(), z.unknown()) }),
     answers: botApi('Update'),
     status: 201,
     run: (stage, { body }) => stage.telegram.deliver(stage.bot(body.bot), body.update as Partial<Update>),
   }),
   route('POST /settled', {
-    summary: 'Waits until no update waits for these bots, or any',
+    summary: 'Waits until no update is pending for these bots, or for any bot',
     body: z.strictObject({ bots: z.array(accountId).max(1000).optional(), wait: wait.optional() }),
     answers: NO_CONTENT,
     async run(stage, { body }) {
@@ -205,12 +205,12 @@ export const ROUTES: readonly Route[] = [
     },
   }),
   route('GET /clock', {
-    summary: 'What time it is',
+    summary: 'The current time',
     answers: time,
     run: ({ telegram }) => ({ now: telegram.clock.now() }),
   }),
   route('POST /clock/advance', {
-    summary: 'Moves the time forward: bans, restrictions and queries lapse',
+    summary: 'Advances the time: bans, restrictions and queries expire',
     body: z.strictObject({ by: duration }),
     answers: time,
     run({ telegram }, { body }) {
@@ -219,7 +219,7 @@ export const ROUTES: readonly Route[] = [
     },
   }),
   route('POST /faults', {
-    summary: 'Lets the next calls of a method fail; times 0 is: all, until cleared',
+    summary: 'Lets the next calls of a method fail; with times 0 all calls, until cleared',
     body: fault,
     answers: NO_CONTENT,
     status: 201,
@@ -232,7 +232,7 @@ export const ROUTES: readonly Route[] = [
     },
   }),
   route('DELETE /faults', {
-    summary: 'Forgets the faults that have not struck yet',
+    summary: 'Removes the faults that have not occurred yet',
     answers: NO_CONTENT,
     run({ telegram }) {
       telegram.faults.clear()
@@ -256,7 +256,7 @@ async function heard(
   const place =
     query.in === undefined ? undefined : query.in < 0 ? stage.place(query.in) : stage.bot(query.in)
   if (query.text !== undefined && query.pattern !== undefined)
-    throw new Problem(400, 'input.invalid', 'Say text or pattern, not both.')
+    throw new Problem(400, 'input.invalid', 'Pass text or pattern, not both.')
   const what = query.pattern === undefined ? query.text : patternOf(query.pattern)
   if (what === undefined) {
     return listener.heardIn(place).slice(-query.limit)

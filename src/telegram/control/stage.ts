@@ -29,14 +29,13 @@ export class Stage {
 
   account(id: number): Account {
     const account = this.world.accounts.find(id)
-    if (account === undefined)
-      throw new Problem(404, 'account.missing', `There is no person and no bot ${id}.`)
+    if (account === undefined) throw new Problem(404, 'account.missing', `There is no account ${id}.`)
     return account
   }
 
   room(id: number): SharedChat {
     const room = this.world.sharedChat(id)
-    if (room === undefined) throw new Problem(404, 'chat.missing', `There is no group and no channel ${id}.`)
+    if (room === undefined) throw new Problem(404, 'chat.missing', `There is no chat ${id}.`)
     return room
   }
 

@@ -109,7 +109,7 @@ export const telegramMatchers: Matchers = {
     const person = aPerson(received, 'toHear')
     if (this.isNot === true)
       throw new TypeError(
-        'expect(person).not.toHear() would wait in vain each time. Wait for something else, such as telegram.settled(), then expect(person).not.toHaveHeard().',
+        'expect(person).not.toHear() would always wait for the whole time. Wait for something else, such as telegram.settled(), then expect(person).not.toHaveHeard().',
       )
     const heard = await person.hears(what, options).then(
       () => undefined,

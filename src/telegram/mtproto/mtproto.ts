@@ -149,7 +149,7 @@ export class TelegramMtproto {
       if (!(error instanceof RpcError)) throw error
       throw new SentinelError(
         'telegram.invalid',
-        `mtproto: that code lets nobody in: ${error.message}. Scan the one that is shown now.`,
+        `mtproto: that code is not valid: ${error.message}. Scan the one that is shown now.`,
       )
     }
   }
@@ -218,7 +218,7 @@ export class TelegramMtproto {
   async cdn({ dc = 203, from = 0 }: NewCdn = {}): Promise<TelegramCdn> {
     const { face, centres, world } = this.#server
     if (this.#cdn !== undefined || centres.find(dc) !== undefined) {
-      const why = `mtproto: there is a data centre of others already, or ${dc} is one of Telegram's. One is enough.`
+      const why = `mtproto: there is a CDN data centre already, or ${dc} is one of Telegram's. One is enough.`
       throw new SentinelError('telegram.invalid', why)
     }
     const redirects = new CdnRedirects(dc, from)
@@ -259,7 +259,7 @@ export async function serveMtproto(world: World, options: NewMtproto): Promise<T
     if (isOne && numbers.indexOf(number) === numbers.lastIndexOf(number)) continue
     throw new SentinelError(
       'telegram.invalid',
-      `mtproto: ${number} cannot be the number of a data centre, or is one twice. Use each of 1 to 999 once.`,
+      `mtproto: ${number} is not a valid number of a data centre, or is used twice. Use each of 1 to 999 once.`,
     )
   }
   const server = new MtprotoServer(world, dc)

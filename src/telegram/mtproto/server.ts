@@ -97,7 +97,7 @@ export class MtprotoServer {
     })
     const address = server.address()
     if (address === null || typeof address === 'string') {
-      throw new SentinelError('telegram.invalid', 'mtproto: there is no port to listen on. Give another one.')
+      throw new SentinelError('telegram.invalid', 'mtproto: cannot listen on that port. Pass another one.')
     }
     this.port = address.port
   }

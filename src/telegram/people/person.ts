@@ -330,7 +330,7 @@ export class Person {
     if (alike.length === 1 && alike[0] !== undefined) return alike[0].firstOrder
     throw new SentinelError(
       'telegram.invalid',
-      `${this.firstName} cannot listen after message ${id}: it is none they can see now. Give the message that a deed of theirs or hears() resolved with.`,
+      `${this.firstName} cannot listen after message ${id}: they cannot see it now. Pass a message that an action of theirs or hears() resolved with.`,
     )
   }
 }
@@ -417,7 +417,7 @@ export function assertWords(what: unknown): void {
   const given = what === '' ? 'an empty text is in every message' : `${inspect(what)} is neither`
   throw new SentinelError(
     'telegram.invalid',
-    `Say what to listen for, by a text or a regular expression: ${given}. For any words at all there is /./.`,
+    `Pass a text or a regular expression to listen for: ${given}. /./ matches any text.`,
   )
 }
 

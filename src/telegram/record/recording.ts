@@ -64,7 +64,7 @@ export function read(text: string): Run {
   const { format, version, startedAt } = parsed(lines[0] ?? '', 1)
   if (format !== FORMAT || version !== VERSION || typeof startedAt !== 'number')
     throw invalid(
-      `line 1 is not {"format":"${FORMAT}","version":${VERSION}}: it is not a recording, or a later one`,
+      `line 1 is not {"format":"${FORMAT}","version":${VERSION}}: it is not a recording, or one of a later version`,
     )
   const bots: UserFromGetMe[] = []
   const entries: (UpdateEntry | CallEntry)[] = []

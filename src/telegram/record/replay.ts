@@ -176,7 +176,7 @@ export class Replay {
     return {
       ok: false,
       error_code: 500,
-      description: `Internal Server Error: the replay is over: ${difference}`,
+      description: `Internal Server Error: the replay has ended: ${difference}`,
     }
   }
 

@@ -195,8 +195,8 @@ export class World {
       throw new SentinelError(
         'telegram.invalid',
         isBasic
-          ? `${what}: id ${id} is none of a basic group. Use one like -4001234567, or leave it out.`
-          : `${what}: id ${id} is none of a supergroup or channel. Use one like -1001234567890, or leave it out.`,
+          ? `${what}: id ${id} is not the id of a basic group. Use one like -4001234567, or leave it out.`
+          : `${what}: id ${id} is not the id of a supergroup or channel. Use one like -1001234567890, or leave it out.`,
       )
     if (this.#shared.has(id))
       throw new SentinelError(
