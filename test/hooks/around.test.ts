@@ -7,8 +7,8 @@ import { desk, says, tick } from '../sentinel-desk.js'
 import { until } from '../servers/until.js'
 import { stand } from '../webhook/stand.js'
 
-describe('hooks and what stands around them', () => {
-  test('behind a webhook that refuses before it parses, hooks see every update all the same', async () => {
+describe('hooks and their surroundings', () => {
+  test('behind a webhook that refuses updates unparsed, hooks still see every update', async () => {
     const at = stand({ throttle: { limit: '1/1m', deny: 'silent' } })
     const seen: (string | undefined)[] = []
     at.guard.hook('before:throttle', ({ ctx }) => void seen.push(ctx.msg?.text))
@@ -18,7 +18,7 @@ describe('hooks and what stands around them', () => {
     await at.guard.close()
   })
 
-  test('what handlers throw reaches bot.catch as it was, and a redelivery is handled', async () => {
+  test('errors of handlers reach bot.catch unchanged, and a redelivery is handled', async () => {
     let fails = true
     const at = desk({}, (bot) =>
       bot.use(() => {
@@ -36,7 +36,7 @@ describe('hooks and what stands around them', () => {
     await at.guard.close()
   })
 
-  test('with two sentinels on one bot, each has hooks of its own, and handlers see what both brought', async () => {
+  test('with two sentinels on one bot, each has its own hooks, and handlers see what both added', async () => {
     const seen: unknown[] = []
     const inner = sentinel<GuardedContext>({ name: 'inner' })
     const at = desk({}, (bot) => {
@@ -58,7 +58,7 @@ describe('hooks and what stands around them', () => {
     await at.guard.close()
   })
 
-  test('a handler that hangs is said on the console where nobody listens', async () => {
+  test('without a listener a handler that hangs is reported on the console', async () => {
     const said: string[] = []
     const { warn } = console
     console.warn = (text: string) => void said.push(text)
@@ -83,7 +83,7 @@ describe('on the embedded Telegram', () => {
   let on: Rig
   afterEach(() => on.stop())
 
-  test('bot.start() and a runner wait for hooks where they decide, for nothing else', async () => {
+  test('bot.start() and a runner wait only for hooks that decide', async () => {
     const log: string[] = []
     const guard = sentinel<GuardedContext>()
     guard.hook('before:throttle', async ({ ctx, facts }) => {

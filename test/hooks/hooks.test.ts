@@ -44,7 +44,7 @@ const left = async (user = 1): Promise<number | undefined> =>
   (await on.guard.peek(user, 'user')).find(({ name }) => name === 'user')?.remaining
 
 describe('the order', () => {
-  test('all befores come before the decision, then the afters up to the end, then allowed, then the handlers', async () => {
+  test('all before hooks run before the decision, then the after hooks, then allowed, then the handlers', async () => {
     const log: string[] = []
     on = desk(LIMIT, (bot) => bot.use(() => void log.push('handler')))
     for (const guard of ['throttle', 'once', 'block'] as const) {
@@ -70,7 +70,7 @@ describe('the order', () => {
     ])
   })
 
-  test('the afters go up to the guard that refuses, and it is told last', async () => {
+  test('after hooks run up to the guard that refuses', async () => {
     opened()
     const log: string[] = []
     for (const guard of ['block', 'once', 'throttle'] as const) {
@@ -91,7 +91,7 @@ describe('the order', () => {
     expect(log).toEqual(['block blocked', 'denied by block'])
   })
 
-  test('hooks of one point run in the order they came, one after the other', async () => {
+  test('hooks of one point run one after another, in the order in which they were added', async () => {
     opened()
     const log: number[] = []
     on.guard.hook('before:block', async () => {
@@ -107,7 +107,7 @@ describe('the order', () => {
     expect(log).toEqual([1, 2, 3, 1, 2])
   })
 
-  test('a guard that is not for an update is not heard of', async () => {
+  test('hooks of a guard that does not concern an update do not run', async () => {
     opened()
     const log: string[] = []
     for (const guard of ['membership', 'debounce', 'throttle'] as const) {
@@ -121,7 +121,7 @@ describe('the order', () => {
     expect(log.splice(0)).toEqual(['membership', 'throttle'])
   })
 
-  test('hooks stand before and after the guards of one handler, too', async () => {
+  test('hooks also run before and after the guards of one handler', async () => {
     opened()
     const log: string[] = []
     on.guard.hook('before:throttle', ({ facts }) => void log.push(`before ${facts.command ?? 'all'}`))
@@ -138,7 +138,7 @@ describe('the order', () => {
 })
 
 describe('a veto', () => {
-  test('before the decision charges nothing, takes nothing, and is told', async () => {
+  test('before the decision charges nothing, claims nothing, and is reported', async () => {
     opened(LIMIT)
     const denied: unknown[] = []
     on.guard.on('denied', ({ verdict }) => denied.push(verdict))
@@ -168,7 +168,7 @@ describe('a veto', () => {
   })
 
   test.each(['after:block', 'after:throttle', 'allowed'] as const)(
-    '%s gives back what was charged, and the update may come again',
+    '%s refunds all charges, and the update may be redelivered',
     async (point) => {
       for (const storage of [memory(), later()]) {
         opened({ ...LIMIT, storage })
@@ -186,7 +186,7 @@ describe('a veto', () => {
     },
   )
 
-  test('stops what follows, and no observer: members are seen', async () => {
+  test('stops later guards, but not observers: membership is seen', async () => {
     opened()
     const log: string[] = []
     on.guard.hook('before:membership', () => ({ veto: 'no' }))
@@ -198,7 +198,7 @@ describe('a veto', () => {
     expect(on.reached).toEqual([])
   })
 
-  test('is said once a minute, in the language of whoever is stopped; a tap is always answered', async () => {
+  test('sends one notice a minute, in the language of the user; a tap is always answered', async () => {
     opened()
     on.guard.hook('before:throttle', () => ({ veto: 'no' }))
     await on.says(1, 'a', 'b')
@@ -212,7 +212,7 @@ describe('a veto', () => {
     expect(on.calls.filter(({ method }) => method === 'answerCallbackQuery')).toHaveLength(1)
   })
 
-  test('at several handlers is said once of an update, and once a minute by each hook', async () => {
+  test('at several handlers sends one notice for an update, and one a minute by each hook', async () => {
     const first = throttle<GuardedContext>('9/1m')(async function first() {})
     const second = throttle<GuardedContext>('9/1m')(async function second() {})
     on = desk({}, (bot) => {
@@ -240,7 +240,7 @@ describe('a veto', () => {
     expect(on.notices).toHaveLength(2)
   })
 
-  test('in shadow is told, and stops nothing', async () => {
+  test('in shadow is reported, and stops nothing', async () => {
     opened({ shadow: true })
     const told: string[] = []
     on.guard.on('shadow', ({ guard, limit }) => told.push(`${guard}.${limit}`))
@@ -251,7 +251,7 @@ describe('a veto', () => {
     expect(told).toEqual(['hook.curfew', 'hook.last'])
   })
 
-  test('one listener takes what was stopped and what would have been', async () => {
+  test('one listener receives real and shadow vetoes', async () => {
     opened({ throttle: [{ limit: '1/1m' }, { name: 'strict', limit: '1/1h', shadow: true }] })
     const told: unknown[] = []
     const line = ({ verdict: { guard, limit, reason } }: DeniedEvent | ShadowEvent) =>
@@ -267,7 +267,7 @@ describe('a veto', () => {
     ])
   })
 
-  test('from where nothing is decided is no veto', async () => {
+  test('from a hook that does not decide is ignored', async () => {
     opened()
     on.guard.hook('blocked', (() => ({ veto: 'no' })) as never)
     on.guard.hook('before:block', hooks.background((async () => ({ veto: 'no' })) as never))
@@ -277,8 +277,8 @@ describe('a veto', () => {
   })
 })
 
-describe('what is enriched', () => {
-  test('is seen by the hooks that follow and by the handler; the later of a name wins', async () => {
+describe('data that a hook adds', () => {
+  test('are seen by later hooks and the handler; the later value of a name wins', async () => {
     const seen: unknown[] = []
     on = desk({}, (bot) => bot.use((ctx) => void seen.push({ ...ctx.sentinel.enriched })))
     on.guard.hook('before:block', async () => ({ enrich: { tenant: 7, plan: 'free' } }))
@@ -291,7 +291,7 @@ describe('what is enriched', () => {
     ])
   })
 
-  test('belongs to one update, and names forge nothing', async () => {
+  test('belong to one update, and their names cannot overwrite anything else', async () => {
     const seen: Readonly<Record<string, unknown>>[] = []
     on = desk({}, (bot) => bot.use((ctx) => void seen.push(ctx.sentinel.enriched)))
     const given = JSON.parse('{"__proto__":{"admin":true},"constructor":1}') as Record<string, unknown>
@@ -306,7 +306,7 @@ describe('what is enriched', () => {
 })
 
 describe('a hook that fails', () => {
-  test('by throwing or rejecting is told, and the update goes on', async () => {
+  test('by throwing or rejecting is reported, and the update continues', async () => {
     opened()
     const told: FailureEvent[] = []
     on.guard.on('error', (event) => told.push(event))
@@ -322,7 +322,7 @@ describe('a hook that fails', () => {
     ])
   })
 
-  test('by hanging is waited for a second, called off by its signal, and its answer is not taken', async () => {
+  test('by hanging is waited for a second, aborted by its signal, and its answer is ignored', async () => {
     opened()
     const told: FailureEvent[] = []
     on.guard.on('error', (event) => told.push(event))
@@ -349,7 +349,7 @@ describe('a hook that fails', () => {
     expect(reason).toBe(told[0]?.error)
   })
 
-  test('has the time-out that it is given', async () => {
+  test('by hanging has the given timeout', async () => {
     opened()
     on.guard.on('error', () => undefined)
     on.guard.hook('before:block', { run: () => new Promise(() => undefined), timeout: '5s' })
@@ -363,7 +363,7 @@ describe('a hook that fails', () => {
     expect(on.reached).toEqual(['a'])
   })
 
-  test('at a hook for errors is not told to itself for ever', async () => {
+  test('at a hook for errors is not reported to itself endlessly', async () => {
     opened()
     let runs = 0
     const said: string[] = []
@@ -408,7 +408,7 @@ describe('a hook that fails', () => {
     ['a promise of its own', () => Object.defineProperty({}, 'then', { get: () => lazy.x })],
   ]
   test.each([...throwing, ...wayward])(
-    'by an answer that throws when it is read is told, and the update goes on: %s',
+    'by an answer that throws when it is read is reported, and the update continues: %s',
     async (_, hook) => {
       opened()
       const told: FailureEvent[] = []
@@ -425,7 +425,7 @@ describe('a hook that fails', () => {
     },
   )
 
-  test('by taking a signal away from a run that is over is nobody else’s', async () => {
+  test('after its run has ended affects no other run', async () => {
     opened()
     const signals: AbortSignal[] = []
     on.guard.on('error', () => undefined)
@@ -440,7 +440,7 @@ describe('a hook that fails', () => {
 })
 
 describe('combined', () => {
-  test('parallel runs all at once, waits for all, and the first veto of the list counts', async () => {
+  test('parallel runs all hooks at once, waits for all, and the first veto in the list counts', async () => {
     opened()
     const log: string[] = []
     const step = (name: string, ticks: number, veto?: string) => async () => {
@@ -468,7 +468,7 @@ describe('combined', () => {
     ['at once', () => undefined],
     ['later', tick],
   ])(
-    'what several bring is taken in the order of the list, whatever they are made of: %s',
+    'data of several hooks are merged in the order of the list, whatever their form: %s',
     async (_, wait) => {
       opened()
       const seen: unknown[] = []
@@ -504,7 +504,7 @@ describe('combined', () => {
     },
   )
 
-  test('once runs for the first time only, filter where its condition holds', async () => {
+  test('once runs only the first time, filter only if its condition holds', async () => {
     opened()
     const log: string[] = []
     on.guard.hook(
@@ -523,7 +523,7 @@ describe('combined', () => {
     expect(on.reached).toEqual(['a'])
   })
 
-  test('once runs once for a sentinel, whatever is changed of it, and wherever it is put', async () => {
+  test('once runs once for a sentinel, whatever its options, and wherever it is added', async () => {
     const log: string[] = []
     const greet = hooks.once(() => void log.push('once'))
     opened({ hooks: { allowed: greet } })
@@ -541,7 +541,7 @@ describe('combined', () => {
     await other.guard.close()
   })
 
-  test('a condition that throws does not hold, and is told', async () => {
+  test('a condition that throws does not hold, and is reported', async () => {
     opened()
     const told: string[] = []
     on.guard.on('error', ({ during }) => told.push(during))
@@ -557,7 +557,7 @@ describe('combined', () => {
     expect(told).toEqual(['hook isOdd'])
   })
 
-  test('each function in a chain has a time-out of its own, and one that hangs stops no other', async () => {
+  test('each function in a chain has its own timeout, and one that hangs stops no other', async () => {
     opened()
     const log: string[] = []
     on.guard.on('error', () => undefined)
@@ -577,7 +577,7 @@ describe('combined', () => {
 })
 
 describe('in the background', () => {
-  test('nobody waits for it but close()', async () => {
+  test('only close() waits for it', async () => {
     opened()
     const log: string[] = []
     let open = (): void => undefined
@@ -602,7 +602,7 @@ describe('in the background', () => {
     expect(log).toEqual(['done', 'closed'])
   })
 
-  test('is bounded: what is too much is dropped, counted and told', async () => {
+  test('is bounded: excess runs are dropped, counted and reported', async () => {
     opened({ throttle: false })
     const ran: HookRanEvent[] = []
     on.guard.on('error', () => undefined)
@@ -622,7 +622,7 @@ describe('in the background', () => {
     expect((await on.guard.health()).hooks).toEqual({ running: 0, dropped: 4 })
   })
 
-  test('is handed to a platform that would else end, notices too', async () => {
+  test('is passed to a platform that would otherwise end, and so are notices', async () => {
     const works: Promise<unknown>[] = []
     opened({ ...LIMIT, throttle: '1/1m', waitUntil: (work) => void works.push(work) })
     on.guard.hook(
@@ -636,7 +636,7 @@ describe('in the background', () => {
     expect(on.notices).toHaveLength(1)
   })
 
-  test('a platform that throws is told of, and the work is done', async () => {
+  test('a platform that throws is reported, and the work is done', async () => {
     const told: string[] = []
     opened({
       waitUntil() {
@@ -656,8 +656,8 @@ describe('in the background', () => {
   })
 })
 
-describe('where something is told', () => {
-  test('hooks are told of blocks, registrations, members and limits', async () => {
+describe('events', () => {
+  test('run hooks for blocks, registrations, members and limits', async () => {
     opened()
     const log: string[] = []
     on.guard.hook('blocked', ({ reason }) => void log.push(`blocked ${reason}`))
@@ -676,7 +676,7 @@ describe('where something is told', () => {
     expect(log).toEqual(['blocked spam', 'unblocked', 'registered', 'unregistered', 'joined 9', 'joined'])
   })
 
-  test('the update does not wait, and a hook that is taken away is told nothing', async () => {
+  test('do not delay the update, and do not run removed hooks', async () => {
     opened(LIMIT)
     const log: number[] = []
     const stop = on.guard.hook('denied', async ({ facts }) => {
@@ -695,7 +695,7 @@ describe('where something is told', () => {
     expect(log).toHaveLength(1)
   })
 
-  test('a hook for members makes the guard ask for them, as a handler does', () => {
+  test('for members are requested from Telegram if there is a hook, as for a handler', () => {
     opened()
     expect(on.guard.membership.listened).toBe(false)
     const stop = on.guard.hook('membership.joined', () => undefined)
@@ -705,8 +705,8 @@ describe('where something is told', () => {
   })
 })
 
-describe('how long they take', () => {
-  test('is told by name, with how they ended, and timed only where somebody listens', async () => {
+describe('the duration of hooks', () => {
+  test('is reported by name, with the result, and measured only if there is a listener', async () => {
     opened()
     on.guard.on('error', () => undefined)
     const ran: HookRanEvent[] = []
@@ -742,7 +742,7 @@ describe('how long they take', () => {
 test.each<[string, () => void]>([
   ['throws', raiseAway],
   ['is rejected', async () => raiseAway()],
-])('a listener that %s when it is told of hooks for errors is not told of itself', async (_, fails) => {
+])('a listener that %s for hooks of errors does not receive its own failure', async (_, fails) => {
   opened()
   const ran: string[] = []
   const errors: string[] = []
@@ -769,7 +769,7 @@ function raiseAway(): never {
   throw new Error('metrics are away')
 }
 
-test('hooks without a name are called by another each, whichever were taken away before', async () => {
+test('hooks without a name get distinct names, even after others were removed', async () => {
   opened()
   const ran: string[] = []
   on.guard.on('hook.ran', ({ name }) => ran.push(name))
@@ -788,7 +788,7 @@ test('hooks without a name are called by another each, whichever were taken away
   expect(ran[0]).toMatch(/^before:block#[12]$/)
 })
 
-test('a hook that answers when nobody waits any more is told once, as late', async () => {
+test('a hook that answers after its timeout is reported once, as late', async () => {
   opened()
   const ran: string[] = []
   on.guard.on('error', () => undefined)
@@ -808,7 +808,7 @@ test('a hook that answers when nobody waits any more is told once, as late', asy
 })
 
 describe('options', () => {
-  test('hooks may be given with the others, one or several a point, and are replaced as a whole', async () => {
+  test('hooks may be given as options, one or several for each point, and are replaced as a whole', async () => {
     const log: string[] = []
     opened({
       hooks: {
@@ -848,7 +848,7 @@ describe('options', () => {
     }
   })
 
-  test('too many at once are refused, and what was changed beside them, too', async () => {
+  test('too many at once are refused, together with all other changes', async () => {
     opened({ throttle: '5/1m' })
     const denied = Array.from({ length: 1001 }, () => nothing)
     expect(() => on.guard.reconfigure({ throttle: '1/1m', hooks: { denied } })).toThrow('Add them once')
@@ -857,7 +857,7 @@ describe('options', () => {
     expect(on.reached).toEqual(['a', 'b'])
   })
 
-  test('stay, in their order, where something else that is changed with them is refused', async () => {
+  test('stay, in their order, if another option that is changed with them is refused', async () => {
     const log: string[] = []
     opened({ hooks: { allowed: () => void log.push('option') } })
     on.guard.hook('allowed', () => void log.push('own'))
@@ -868,7 +868,7 @@ describe('options', () => {
     expect(log).toEqual(['option', 'own'])
   })
 
-  test('hooks that are added with every update are noticed', () => {
+  test('hooks that are added with every update cause an error', () => {
     opened()
     for (let i = 0; i < 1000; i++) on.guard.hook('denied', () => undefined)
     expect(() => on.guard.hook('denied', () => undefined)).toThrow('Add them once')

@@ -67,7 +67,7 @@ class Model {
   }
 }
 
-test('whatever hooks do: they run in order up to a veto, and none breaks the update', async () => {
+test('with random hooks: they run in order up to a veto, and none breaks the update', async () => {
   await fc.assert(
     fc.asyncProperty(planted, fc.integer({ min: 1, max: 4 }), async (all, updates) => {
       const seen: string[][] = []

@@ -76,7 +76,7 @@ function adapting(
 }
 
 describe('a limit that adapts', () => {
-  test('grows for who keeps to it, up to its bound', async () => {
+  test('grows for users who stay within it, up to its bound', async () => {
     const at = adapting()
     expect(await at.talks(4)).toBe(4)
     expect(await at.stored()).toBe(6)
@@ -89,7 +89,7 @@ describe('a limit that adapts', () => {
     await at.guard.close()
   })
 
-  test('shrinks for who runs against it, down to its bound, and comes back in time', async () => {
+  test('shrinks for users who exceed it, down to its bound, and recovers in time', async () => {
     const at = adapting()
     // Four pass and bring two more; of the rest, three refusals cost a half.
     expect(await at.talks(4)).toBe(4)
@@ -138,7 +138,7 @@ describe('a limit that adapts', () => {
     await at.guard.close()
   })
 
-  test('counts an update that is handled again after an error as one', async () => {
+  test('counts an update that is redelivered after an error as one', async () => {
     const at = adapting(ADAPT, '4/1m', { once: {} }, (bot) => {
       bot.on('message', () => {
         throw new Error('the handler fails')
@@ -170,7 +170,7 @@ describe('a limit that adapts', () => {
     await at.guard.close()
   })
 
-  test('goes on with what it has counted when the sentinel gets other options', async () => {
+  test('keeps its counts when options change', async () => {
     const at = adapting()
     expect(await at.talks(3)).toBe(3)
     at.guard.reconfigure({ notices: { budget: '10/1s' } })
@@ -185,7 +185,7 @@ describe('a limit that adapts', () => {
     await at.guard.close()
   })
 
-  test('forgives refusals that lie far apart, and begins to count anew after one', async () => {
+  test('forgives refusals that are far apart, and then starts counting again', async () => {
     const at = adapting({ ...ADAPT, earn: { after: 6 } })
     for (let round = 0; round < 4; round++) {
       expect(await at.talks(5)).toBe(4)
@@ -195,7 +195,7 @@ describe('a limit that adapts', () => {
     await at.guard.close()
   })
 
-  test('forgets whoever is erased: what they did before earns them nothing after', async () => {
+  test('forgets an erased user: earlier conduct has no effect afterwards', async () => {
     const at = adapting()
     await at.talks(3)
     await at.talks(3, 8)
@@ -209,7 +209,7 @@ describe('a limit that adapts', () => {
     await at.guard.close()
   })
 
-  test('what is being written when somebody is erased is erased, too', async () => {
+  test('also erases a change that is being written when the user is erased', async () => {
     const at = adapting()
     const { marks } = at.guard.storage
     const put = marks.put.bind(marks)
@@ -236,7 +236,7 @@ describe('a limit that adapts', () => {
     await at.guard.close()
   })
 
-  test('is each user’s own, and the same in another process', async () => {
+  test('is separate for each user, and the same in another process', async () => {
     const at = adapting(ADAPT, '4/1m', { remote: true })
     expect(await at.talks(7)).toBe(6)
     expect(await at.talks(5, 8)).toBe(5)
@@ -254,7 +254,7 @@ describe('a limit that adapts', () => {
     await at.guard.close()
   })
 
-  test('gives way to what was set for the user and to roles', async () => {
+  test('is overridden by limits set for the user and by roles', async () => {
     const time = new Stage()
     const at = desk({
       clock: time.clock,
@@ -276,7 +276,7 @@ describe('a limit that adapts', () => {
     await at.guard.close()
   })
 
-  test('is one for all handlers of a policy, and counts each refusal once', async () => {
+  test('is shared by all handlers of a policy, and counts each refusal once', async () => {
     const handled: string[] = []
     const calm = definePolicy('calm', {
       throttle: {
@@ -310,7 +310,7 @@ describe('a limit that adapts', () => {
     await at.guard.close()
   })
 
-  test('writes nothing but at thresholds', async () => {
+  test('writes only at thresholds', async () => {
     const time = new Stage()
     const kept = memory({ clock: time.clock })
     let writes = 0
@@ -330,7 +330,7 @@ describe('a limit that adapts', () => {
     await at.guard.close()
   })
 
-  test('never leaves its bounds, whatever its users do, and does what the rule says', async () => {
+  test('never leaves its bounds with random users, and follows its rule', async () => {
     const adapts = fc
       .record({
         base: fc.integer({ min: 1, max: 12 }),
@@ -400,7 +400,7 @@ describe('a limit that adapts', () => {
   })
 })
 
-describe('of very many', () => {
+describe('of very many users', () => {
   const ctx = { me: { id: 42 } } as Context
   const facts = (id: number) => ({ actor: userKey(id) }) as Facts
 
@@ -425,7 +425,7 @@ describe('of very many', () => {
     }
   }
 
-  test('whoever is seen again and again is remembered, whoever came after', async () => {
+  test('a user who is seen again and again is remembered, despite new users', async () => {
     const { changed, passes, settled } = watching()
     passes(ALICE)
     for (let nth = 0; nth < 9; nth++) {
@@ -436,7 +436,7 @@ describe('of very many', () => {
     expect(changed).toEqual([ALICE])
   })
 
-  test('whoever was seen longest ago is forgotten: so many are remembered and no more', async () => {
+  test('the user seen longest ago is forgotten: their number is bounded', async () => {
     const { changed, passes, settled } = watching()
     passes(ALICE, 9)
     passes(8, 9)
@@ -448,7 +448,7 @@ describe('of very many', () => {
   })
 })
 
-test('what was stored under other bounds is brought within these', async () => {
+test('a limit stored under other bounds is moved into the current ones', async () => {
   for (const [stored, how, to] of [
     [100, 'lose', 4],
     [100, 'earn', 8],
@@ -471,7 +471,7 @@ test('what was stored under other bounds is brought within these', async () => {
   }
 })
 
-describe('what is not an adaptation', () => {
+describe('an invalid adaptation', () => {
   const limit = '20/1m'
   test.each([
     [{ limit, adapt: { min: '5/1h', max: '40/1m' } }, 'adapt.min: 5/1h has another time span'],

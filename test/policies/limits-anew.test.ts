@@ -40,7 +40,7 @@ async function left(at: Desk, name: string, from = ALICE): Promise<number | unde
 describe.each([
   ['memory', () => memory()],
   ['a storage elsewhere', () => later(memory())],
-])('in a process in which a limit was not used yet, in %s', (_, storage) => {
+])('in a process that has not used a limit yet, in %s', (_, storage) => {
   async function changed(): Promise<Storage> {
     const kept = storage()
     const before = worker(kept)
@@ -50,7 +50,7 @@ describe.each([
     return kept
   }
 
-  test('it is taken back from whoever holds it', async () => {
+  test('it can be removed from its holders', async () => {
     const after = worker(await changed())
     await after.says(ALICE, 'hello')
     expect(await after.guard.limits.remove([ALICE, 9])).toBe(2)
@@ -61,7 +61,7 @@ describe.each([
     expect(await left(after, 'go')).toBe(0)
   })
 
-  test('it is listed, also by its name, and taken back by it', async () => {
+  test('it is listed, and can be listed and removed by name', async () => {
     const after = worker(await changed())
     await after.says(ALICE, 'hello')
     const ofGo = ['chat -1001000000001 go 50/1h', 'role vip go 50/1h', 'user 7 go 50/1h', 'user 8 go 50/1h']
@@ -74,7 +74,7 @@ describe.each([
   })
 })
 
-test('a role may have another limit where the name of the limit, or of the role, has spaces', async () => {
+test('a role may have another limit even if the name of the limit or role has spaces', async () => {
   const kept = memory()
   const before = worker(kept)
   await before.says(ALICE, '/nameless')
@@ -101,7 +101,7 @@ describe('options that are changed while the bot runs', () => {
     return at.reached.length - before
   }
 
-  test('and are refused leave limits as they are, also when another is next changed', async () => {
+  test('and are refused do not change limits, also at the next change', async () => {
     const at = desk({ limits: true, throttle: { limit: '2/1m', roles: { vip: '3/1m' } } })
     open.push(at)
     await at.says(9, 'hello')
@@ -119,7 +119,7 @@ describe('options that are changed while the bot runs', () => {
     await expect(at.guard.limits.set(ALICE, 'more5', '1/1m')).rejects.toMatchObject({ code: 'limit.unknown' })
   })
 
-  test('forget the limits that they name no longer, and none of handlers', async () => {
+  test('drop limits that they no longer name, but none of handlers', async () => {
     const at = worker(memory())
     await at.says(ALICE, '/go')
     at.guard.reconfigure({

@@ -96,7 +96,7 @@ describe.each(['redis', 'postgres'] as const)('limits that one worker changes, o
     await until('the role is out of it', async () => (await passed(other)) === 4)
   })
 
-  test('cost no round trip more', async () => {
+  test('need no further round trip', async () => {
     const [one, other] = await workers(kind)
     const made = async (): Promise<number> =>
       // On Redis marks are read by scripts, too: whatever asks anything shows here.

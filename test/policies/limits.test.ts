@@ -58,7 +58,7 @@ describe.each([
     await at.guard.close()
   })
 
-  test('are listed once, and counted once, however many bots have them', async () => {
+  test('are listed and counted once, however many bots use them', async () => {
     const at = desk({ storage: storage(), throttle: '4/1h', limits: true })
     const other = at.another(77)
     await at.says(9, 'hello')
@@ -101,7 +101,7 @@ describe.each([
     await second.guard.close()
   })
 
-  test('are those of a policy that is a value, before any handler was reached with it', async () => {
+  test('may be of a policy given as a value, before any of its handlers was reached', async () => {
     const gift = definePolicy('gift', { throttle: '2/1h' })
     const given: string[] = []
     const at = desk({ storage: storage(), limits: true }, (bot) => {
@@ -117,7 +117,7 @@ describe.each([
     await at.guard.close()
   })
 
-  test('may be set before a bot is met', async () => {
+  test('may be set before a bot is known', async () => {
     const at = desk({ storage: storage(), throttle: '4/1h', limits: true })
     await at.guard.limits.set([ALICE, { role: 'vip' }], 'user', '6/1h')
     await at.says(BOB, 'hello')
@@ -127,7 +127,7 @@ describe.each([
     await at.guard.close()
   })
 
-  test('are told, with what held before', async () => {
+  test('are reported, with the previous limit', async () => {
     const at = desk({ storage: storage(), throttle: '4/1h', limits: true })
     const told: Partial<LimitChangedEvent>[] = []
     at.guard.on('limit.changed', ({ key: _key, ...rest }) => told.push(rest))
@@ -201,7 +201,7 @@ describe('precedence', () => {
 })
 
 describe('the roles of options', () => {
-  test('keep their places when their limits change, and those that count as them inherit', async () => {
+  test('keep their order when their limits change, and roles that extend them inherit', async () => {
     const at = desk({
       once: false,
       limits: true,
@@ -222,7 +222,7 @@ describe('the roles of options', () => {
     expect([await passed(at, ALICE), await passed(at, BOB)]).toEqual([4, 4])
   })
 
-  test('leave limits of a chat, of all, and of a function alone', async () => {
+  test('do not affect limits of a chat, of all, and of a function', async () => {
     const at = desk({
       limits: true,
       throttle: [
@@ -242,7 +242,7 @@ describe('the roles of options', () => {
   })
 })
 
-test('they are turned on and off at run time, and chains of before are prepared no more', async () => {
+test('run-time limits can be turned on and off, and earlier chains are no longer prepared', async () => {
   const kept = memory()
   let prepared = 0
   const storage = Object.assign(Object.create(kept) as typeof kept, {
@@ -268,7 +268,7 @@ test('they are turned on and off at run time, and chains of before are prepared 
   await at.guard.close()
 })
 
-test('roles whose limits cannot be read are read again, and stop nobody meanwhile', async () => {
+test('limits of roles that cannot be read are read again, and refuse nobody meanwhile', async () => {
   const time = new Stage()
   const kept = memory({ clock: time.clock })
   const before = desk({
@@ -309,7 +309,7 @@ test('roles whose limits cannot be read are read again, and stop nobody meanwhil
 })
 
 describe('in front of a hybrid storage, which remembers refusals', () => {
-  test.each(['user', 'chat', 'role'])('a limit of a %s that is raised lets pass at once', async (whose) => {
+  test.each(['user', 'chat', 'role'])('a raised limit of a %s admits at once', async (whose) => {
     const inner = later()
     const [at, other] = [0, 1].map(() =>
       desk({
@@ -338,7 +338,7 @@ describe('in front of a hybrid storage, which remembers refusals', () => {
   })
 })
 
-describe('what is no change of a limit', () => {
+describe('an invalid change of a limit', () => {
   const at = desk({ throttle: '4/1h', limits: true, roles: { vip: {} } })
   const { limits } = at.guard
 
@@ -371,7 +371,7 @@ describe('what is no change of a limit', () => {
     expect(error).toMatchObject({ code, message: expect.stringContaining(words) })
   })
 
-  test('an exact window keeps no more time stamps than it was made for', async () => {
+  test('an exact window stores no more timestamps than at first', async () => {
     const exact = desk({
       throttle: { limit: '4/1h', algorithm: 'sliding-log', roles: { vip: '6/1h' } },
       limits: true,
@@ -383,7 +383,7 @@ describe('what is no change of a limit', () => {
     expect(await passed(exact, ALICE)).toBe(6)
   })
 
-  test('more roles of one limit than a plan should hold are refused', async () => {
+  test('too many roles of one limit for a plan are refused', async () => {
     const full = desk({ throttle: '4/1h', limits: true })
     await full.says(ALICE, 'hello')
     for (let nth = 0; nth < 50; nth++) await full.guard.limits.set({ role: `role ${nth}` }, 'user', '5/1m')
@@ -393,7 +393,7 @@ describe('what is no change of a limit', () => {
     })
   })
 
-  test('a mark that is not a limit is passed over, by the plan and by the list', async () => {
+  test('a mark that is not a limit is ignored by the plan and by list()', async () => {
     const { guard, says: say, reached } = desk({ throttle: '4/1h', limits: true, once: false })
     await say(ALICE, 'hello')
     const { marks } = guard.storage

@@ -33,13 +33,13 @@ async function meets(at: Desk): Promise<void> {
   await tick()
 }
 
-test('the only sentinel warns of what it does not have, with policies of its own or without', async () => {
+test('the only sentinel warns of unknown policies, whether it has policies or not', async () => {
   const at = listening({}, asking('checkout'))
   await meets(at)
   expect(at.warned).toEqual(['policy.unknown: checkout'])
 })
 
-test('another bot’s sentinel says nothing of a policy that is none of its business', async () => {
+test('the sentinel of another bot does not warn of policies that do not concern it', async () => {
   const shop = listening({ policies: { stock: { throttle: '1/1m' } } }, asking('checkout'))
   const chat = listening()
   await meets(chat)
@@ -54,7 +54,7 @@ test('another bot’s sentinel says nothing of a policy that is none of its busi
   expect(chat.warned).toEqual([])
 })
 
-test('among several, the one warns whose policies have a name like it', async () => {
+test('among several sentinels, the one with a policy of a similar name warns', async () => {
   const shop = listening({ policies: { checkout: { throttle: '1/1m' } } }, asking('chekout'))
   const chat = listening({ policies: { talk: { throttle: '9/1m' } } })
   await meets(chat)
@@ -63,7 +63,7 @@ test('among several, the one warns whose policies have a name like it', async ()
   expect(shop.warned).toEqual(['policy.unknown: chekout'])
 })
 
-test('nobody warns of what a sentinel has that came later, nor of what was asked of one that is closed', async () => {
+test('no sentinel warns of a policy that a later sentinel has, nor of policies used with a closed one', async () => {
   const chat = listening()
   policy('sale')
   const shop = listening({ policies: { sale: { throttle: '1/1m' } } })

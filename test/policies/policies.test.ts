@@ -44,7 +44,7 @@ describe('a policy', () => {
     roles: ['customer'],
   }
 
-  test('asks for roles, then for what comes twice, then for limits', () => {
+  test('checks roles, then debounce, then limits', () => {
     const lines = [
       'present customer role:customer',
       'claim checkout 1000',
@@ -55,7 +55,7 @@ describe('a policy', () => {
     expect(asked({}, policy(definePolicy('checkout', checkout)))).toEqual(lines)
   })
 
-  test('is laid over what it extends, option by option, and a handler’s own over it', () => {
+  test('overrides the policy it extends, option by option, and is overridden by options of the handler', () => {
     const strict: PolicyOptions = {
       throttle: { limit: '5/1m', on: ['message'], penalty: { bans: ['10m'] } },
       debounce: '2s',
@@ -96,7 +96,7 @@ describe('a policy', () => {
     expect(book.definitionsOf('gift', undefined)).toHaveLength(3)
   })
 
-  test('extends a policy that is a value, known by name or not', () => {
+  test('can extend a policy given as a value, known by name or not', () => {
     const strict = definePolicy('strict', { throttle: { limit: '5/1m', on: ['message'] } })
     const inner = definePolicy('inner', { extends: strict, debounce: '1s' })
     expect(asked({}, policy(inner))).toEqual([
@@ -110,7 +110,7 @@ describe('a policy', () => {
     ])
   })
 
-  test('stands in front of handlers and around them, each with a bucket of its own', async () => {
+  test('can be in front of handlers and around them, each with its own bucket', async () => {
     const bought: string[] = []
     const at = desk(
       { limits: true, policies: { checkout: { throttle: '2/1h', roles: ['customer'], deny: 'silent' } } },
@@ -158,7 +158,7 @@ describe('a policy', () => {
     await at.guard.close()
   })
 
-  test('asks for roles in the chat of the update, and for those that Telegram gives', async () => {
+  test('checks roles in the chat of the update, and those that Telegram gives', async () => {
     const handlers: Parameters<typeof desk>[1] = (bot) => {
       bot.command('ban', policy('moderation'), (ctx) => {
         reached.push(ctx.from?.id)
@@ -296,7 +296,7 @@ describe('a policy that is wrong', () => {
 describe('policies of files and variables', () => {
   const read = (options: SentinelOptions) => options.policies
 
-  test('are those of code', () => {
+  test('work like those of code', () => {
     expect(read(fromJson('{"policies": {"checkout": {"throttle": "3/1m", "roles": ["customer"]}}}'))).toEqual(
       {
         checkout: { throttle: '3/1m', roles: ['customer'] },
@@ -330,7 +330,7 @@ describe('explain', () => {
     checkout: { extends: 'strict', throttle: '3/1m', roles: ['customer'], deny: () => undefined },
   }
 
-  test('tells which limit applies, in order, and where each part comes from', async () => {
+  test('returns which limit applies, in order, and where each part comes from', async () => {
     const at = desk({ policies, limits: true, throttle: '20/1m' })
     await at.says(ALICE, 'hello')
     const there = subject.member(ALICE, -1001000000001)
@@ -380,7 +380,7 @@ describe('explain', () => {
     await at.guard.close()
   })
 
-  test('tells what a handler has of its own, and what the sentinel itself asks', async () => {
+  test('returns the options of a handler, and the limits of the sentinel itself', async () => {
     const at = desk({ policies, throttle: { limit: '20/1m', on: ['message'] } })
     const handler = at.guard.policy('checkout', { throttle: '1/1m' })
     expect((await at.guard.explain(ALICE, handler)).limits[0]).toMatchObject({
@@ -406,7 +406,7 @@ describe('explain', () => {
   })
 })
 
-test('what a policy of several guards holds back is in health()', async () => {
+test('updates held by a policy of several guards are in health()', async () => {
   const at = desk(
     {
       throttle: false,
