@@ -26,26 +26,26 @@ const histogram = entry('histogram')
  */
 export const CATALOGUE = {
   sentinel_verdicts_total: counter(
-    'Updates by what was decided: allowed, denied (by which guard, and why), or unknown to this version.',
+    'Updates by decision: allowed, denied (by which guard, and why), or of a kind unknown to this version.',
     'verdict',
     'guard',
     'reason',
     'kind',
   ),
   sentinel_shadow_verdicts_total: counter(
-    'Denials by guards in shadow; the updates passed.',
+    'Denials by guards in shadow, whose updates passed.',
     'guard',
     'reason',
     'kind',
   ),
   sentinel_handler_denials_total: counter(
-    'Updates that a sentinel allowed, and that guards in front of their handlers, or the handlers, denied.',
+    'Updates that a sentinel allowed, and guards in front of handlers, or handlers, denied.',
     'guard',
     'reason',
     'kind',
   ),
   sentinel_verdict_duration_seconds: histogram(
-    'From the arrival of an update at the guards to its verdict, without the waiting for a place.',
+    'Time from the arrival of an update at the guards to its verdict, without waiting for a place.',
     'verdict',
   ),
   sentinel_guard_duration_seconds: histogram(
@@ -54,11 +54,11 @@ export const CATALOGUE = {
     'step',
   ),
   sentinel_storage_duration_seconds: histogram(
-    'Questions to the storage, the waiting for a shared call included.',
+    'Calls to the storage, including the wait for a shared round trip.',
     'operation',
     'outcome',
   ),
-  sentinel_storage_batch_size: histogram('Questions that shared a call to the server.', 'storage'),
+  sentinel_storage_batch_size: histogram('Questions that shared a round trip to the server.', 'storage'),
   sentinel_storage_call_failures_total: counter('Calls to the server that failed as a whole.', 'storage'),
   sentinel_storage_up: least('Whether the storage answers: 1 or 0.', 'storage'),
   sentinel_storage_circuit_state: gauge(
@@ -72,37 +72,37 @@ export const CATALOGUE = {
     'storage',
   ),
   sentinel_storage_late_answers_total: counter(
-    'Answers that came when it had been decided without them.',
+    'Answers that came after the decision was made without them.',
     'storage',
   ),
   sentinel_storage_corrupt_records_total: counter('Records that could not be read.', 'storage'),
   sentinel_storage_bytes: gauge('Bytes that records of limits take.', 'storage'),
   sentinel_tracked_keys: gauge('Subjects with volatile state.', 'storage'),
   sentinel_evictions_total: counter(
-    'Records given up to stay within the cap, though they had not expired.',
+    'Records evicted before they expired, to stay within the cap.',
     'storage',
   ),
   sentinel_untracked_total: counter(
-    'Updates admitted uncounted, since the cap was full of penalties.',
+    'Updates admitted uncounted, because the cap was full of penalties.',
     'storage',
   ),
-  sentinel_membership_transitions_total: counter('Who came and went, by event.', 'transition'),
-  sentinel_marks_total: counter('Marks put on subjects, or taken away.', 'event'),
-  sentinel_hook_duration_seconds: histogram('Hooks, by name and how they ended.', 'hook', 'outcome'),
+  sentinel_membership_transitions_total: counter('Membership transitions, by event.', 'transition'),
+  sentinel_marks_total: counter('Marks put on subjects, or removed.', 'event'),
+  sentinel_hook_duration_seconds: histogram('Runs of hooks, by name and result.', 'hook', 'outcome'),
   sentinel_background_duration_seconds: histogram(
-    'Work that no update waits for: notices, answers.',
+    'Background work, such as notices and answers.',
     'work',
     'outcome',
   ),
-  sentinel_queue_depth: gauge('What waits, by queue.', 'queue'),
-  sentinel_queue_dropped_total: counter('What was given up since too much waited, by queue.', 'queue'),
+  sentinel_queue_depth: gauge('Waiting entries, by queue.', 'queue'),
+  sentinel_queue_dropped_total: counter('Entries dropped because too many waited, by queue.', 'queue'),
   sentinel_notices_unsaid_total: counter('Notices not sent, to stay within the budget.'),
   sentinel_errors_total: counter(
-    'Failures of ours and of functions handed over, by what was being done.',
+    'Failures of the package and of functions passed to it, by activity.',
     'during',
   ),
   sentinel_warnings_total: counter('Warnings, by code.', 'code'),
-  sentinel_last_update_timestamp_seconds: latest('When the last update came, in seconds since 1970.'),
+  sentinel_last_update_timestamp_seconds: latest('When the last update arrived, in seconds since 1970.'),
 } as const satisfies Readonly<Record<string, MetricEntry>>
 
 /** Metrics of an MTProto client, if there is one. */
@@ -116,17 +116,15 @@ export const MTPROTO_CATALOGUE = {
     'Calls by MTProto that were answered with an error, by its name.',
     'error',
   ),
-  sentinel_mtproto_wait_duration_seconds: histogram('Waits that Telegram demands, by method.', 'method'),
+  sentinel_mtproto_wait_duration_seconds: histogram('Waits that Telegram demanded, by method.', 'method'),
   sentinel_mtproto_connections_total: counter('Connections made: all but the first are reconnects.'),
   sentinel_mtproto_bytes_total: counter('Bytes over the wire.', 'direction'),
   sentinel_mtproto_gap_duration_seconds: histogram(
-    'Times that updates were missed, of the account or a channel, from when it was noticed until they were fetched.',
+    'Gaps in the updates of the account or a channel, from detection until they were fetched.',
     'of',
   ),
-  sentinel_mtproto_too_long_total: counter(
-    'Times that what was missed had to be looked up message by message.',
-  ),
-  sentinel_mtproto_handling: gauge('Bridged updates that are being handled, or wait for it.'),
+  sentinel_mtproto_too_long_total: counter('Gaps that had to be looked up message by message.'),
+  sentinel_mtproto_handling: gauge('Bridged updates that are being handled, or wait to be.'),
 } as const satisfies Readonly<Record<string, MetricEntry>>
 
 /** The name of an MTProto metric. */
