@@ -235,7 +235,7 @@ function readExport(list: BlockListExport, now: number): MarkEntry[] {
   if (typeof list !== 'object' || list === null || list.version !== 1 || !Array.isArray(list.blocked)) {
     throw new SentinelError(
       'import.invalid',
-      'import: this is not a block list. Pass what guard.export() gave: { version: 1, blocked: […] }.',
+      'import: this is not a block list. Pass the result of guard.export(): { version: 1, blocked: […] }.',
     )
   }
   const entries: readonly unknown[] = list.blocked
@@ -249,7 +249,7 @@ function readExport(list: BlockListExport, now: number): MarkEntry[] {
         (until !== undefined && !isTime(until)) ||
         (reason !== undefined && typeof reason !== 'string')
       ) {
-        throw badEntry(index, "it is no { subject: 'u1234567', since: ms, until?: ms, reason?: text }.")
+        throw badEntry(index, "it is not { subject: 'u1234567', since: ms, until?: ms, reason?: text }.")
       }
       const mark: Mark = {
         since,
