@@ -19,7 +19,7 @@ describe('roles that Telegram gives, and that no option names', () => {
     await on.quiet()
   }
 
-  test('whom requireRole() has let in holds the role, for the handler and for guard.hasRole()', async () => {
+  test('users admitted by requireRole() hold the role, for the handler and for guard.hasRole()', async () => {
     const held: unknown[] = []
     opened({}, (bot) => {
       bot.command('a', requireRole<GuardedContext>('chat:administrator'), async (ctx) => {
@@ -45,7 +45,7 @@ describe('roles that Telegram gives, and that no option names', () => {
     ])
   })
 
-  test('Telegram is not asked about roles that none of its own count as', async () => {
+  test('Telegram is not asked about roles that no chat role extends', async () => {
     opened({ roles: { moderator: {} } }, (bot) => {
       bot.command('a', async (ctx) => {
         await ctx.sentinel.hasRole('moderator')
@@ -61,7 +61,7 @@ describe('roles that Telegram gives, and that no option names', () => {
     ['requireRole() of a role that counts so', () => requireRole<GuardedContext>('moderator')],
     ['a policy', () => policy<GuardedContext>(definePolicy('staff', { roles: ['chat:administrator'] }))],
     ['a role of yours', () => requireRole<GuardedContext>('helper')],
-  ])('%s tells whom it refuses once a window, and each of them', async (_, make) => {
+  ])('%s sends each refused user one notice per window', async (_, make) => {
     opened(
       { roles: { moderator: {}, helper: {}, 'chat:administrator': { extends: ['moderator'] } } },
       (bot) => {

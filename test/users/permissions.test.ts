@@ -80,7 +80,7 @@ describe.each<[string, () => Storage]>([
   ['in memory', () => memory()],
   ['in a storage that answers later', () => later()],
 ])('a permission, %s', (_, make) => {
-  test('is for holders of a role that allows it, inherited or not, and of none that denies it', async () => {
+  test('is held by holders of a role that allows it, inherited or not, unless another role denies it', async () => {
     const { guard, says: say, passed } = guarded('orders.read', { storage: make() })
     await say(ALICE, 'nobody')
     await guard.grant(ALICE, 'support')
@@ -116,7 +116,7 @@ describe.each<[string, () => Storage]>([
     ]).toEqual([false, true, true, false])
   })
 
-  test('is asked by a subject, a name and a chat', async () => {
+  test('can be looked up by subject, name and chat', async () => {
     const { guard, says: say } = guarded('orders.read', { storage: make(), exempt: { owner: OWNER } })
     const can = (): Promise<boolean[]> =>
       Promise.all([
@@ -135,7 +135,7 @@ describe.each<[string, () => Storage]>([
     expect(await can()).toEqual(expected)
   })
 
-  test('is asked by a handler of whoever acts, where they act', async () => {
+  test('can be checked in a handler for the actor, in the chat of the update', async () => {
     const told: unknown[] = []
     const made = desk({ roles: ROLES, storage: make(), exempt: { owner: OWNER } }, (bot) => {
       bot.on('message:text', async (ctx) => {
@@ -163,7 +163,7 @@ describe.each<[string, () => Storage]>([
 })
 
 describe('a permission', () => {
-  test('costs one question, however roles inherit and wherever they are held', async () => {
+  test('needs one question, however roles inherit and wherever they are held', async () => {
     const { storage, asks } = counted(later())
     const { guard, handle, passed } = guarded('orders.read', { storage })
     await guard.grant(ALICE, 'admin', { chat: PLAZA })
@@ -176,7 +176,7 @@ describe('a permission', () => {
     expect(asks() - before).toBe(4)
   })
 
-  test('lapses with the role, and tells why it refuses', async () => {
+  test('lapses with the role, and its refusal has a reason', async () => {
     let now = (): number => 0
     const made = guarded('orders.read', { storage: memory({ clock: () => now() }) })
     const { guard, says: say, passed, time, services } = made
@@ -197,7 +197,7 @@ describe('a permission', () => {
     expect(denied).toEqual([['permission', 'orders.read', 'forbidden']])
   })
 
-  test('is waived for the owner, and in shadow for all', async () => {
+  test('is not required of the owner, and of nobody in shadow', async () => {
     const { says: say, passed } = guarded('orders.read', { exempt: { owner: OWNER } })
     await say(OWNER, 'owner')
     await say(ALICE, 'nobody')
@@ -207,7 +207,7 @@ describe('a permission', () => {
     expect(shadowed.passed).toEqual(['seen'])
   })
 
-  test('that no role allows is refused when it is wired, with what was meant', () => {
+  test('that no role allows is refused when the guard is wired, with a suggestion', () => {
     expect(() => guarded('orders.read', { roles: { admin: { allow: ['order.read'] } } })).toThrow(
       expect.objectContaining({
         code: 'permission.unknown',
@@ -220,7 +220,7 @@ describe('a permission', () => {
     )
   })
 
-  test('that no role allows is an error in front of a handler, too, which then lets nobody in', async () => {
+  test('that no role allows is an error in front of a handler, too, which then refuses everybody', async () => {
     const reached: string[] = []
     const at = desk({ roles: { admin: { allow: ['order.read'] } } }, (bot) => {
       bot.command('orders', requirePermission('orders.read'), (ctx) => {
@@ -236,7 +236,7 @@ describe('a permission', () => {
     await at.guard.close()
   })
 
-  test('asked in vain is told once, for it may be a slip', async () => {
+  test('that looks misspelled in can() causes one warning', async () => {
     const guard = sentinel({ roles: { admin: { allow: ['orders.refund'] } } })
     const warnings: unknown[] = []
     guard.on('warning', ({ code, message }) => warnings.push([code, message.includes('"orders.refund"')]))
@@ -248,7 +248,7 @@ describe('a permission', () => {
   })
 })
 
-test('a slip in the name of a role is told wherever roles are named', async () => {
+test('a misspelled role is reported wherever roles are named', async () => {
   const named = (more: SentinelOptions) => () => sentinel({ roles: ROLES, ...more })
   for (const [more, what] of [
     [{ auth: { roles: ['admn'] } }, 'auth.roles[0]'],
@@ -377,7 +377,7 @@ describe('roles that Telegram gives', () => {
   }
   afterEach(() => on.stop())
 
-  test('let administrators in, in their chat; asked once, and again after a promotion', async () => {
+  test('admit administrators in their chat; looked up once, and again after a promotion', async () => {
     await open('notes.edit')
     await writes('alice', 'a1', 'a2')
     await writes('bob', 'b1', 'b2')
@@ -395,7 +395,7 @@ describe('roles that Telegram gives', () => {
     ])
   })
 
-  test('are asked by right, and anew when rights change without a promotion', async () => {
+  test('are checked by right, and looked up again when rights change without a promotion', async () => {
     await open('pins.add')
     await on.alice.in(plaza).promotes(on.bob, { can_pin_messages: false })
     await on.settled()
@@ -407,7 +407,7 @@ describe('roles that Telegram gives', () => {
     expect(texts()).toEqual(['creators have all rights', 'with'])
   })
 
-  test('and whoever Telegram cannot tell of is nobody', async () => {
+  test('are held by nobody if Telegram does not answer', async () => {
     await open('notes.edit')
     on.telegram.faults.next('getChatAdministrators', { code: 400 })
     await writes('bob', 'b1')
@@ -416,7 +416,7 @@ describe('roles that Telegram gives', () => {
   })
 })
 
-test('in front of a handler it goes by the roles and the storage of the sentinel, in one question', async () => {
+test('in front of a handler a permission uses the roles and the storage of the sentinel, in one question', async () => {
   const { storage, asks } = counted(later())
   const passed: string[] = []
   const made = desk({ roles: ROLES, storage, throttle: false, debounce: false }, (bot) => {
@@ -443,7 +443,7 @@ test.each<
   ['orders.read', ROLES, undefined],
   ['notes.edit', { 'chat:administrator': { allow: ['notes.*'] } }, undefined],
   ['the role', {}, (options) => requireRole('chat:administrator', options)],
-])('while the storage fails nobody has %s, unless that is asked for', async (permission, roles, make) => {
+])('while the storage fails nobody has %s, unless onFailure says so', async (permission, roles, make) => {
   const inner = memory()
   const broken = new Proxy(inner, {
     get(of, name) {
@@ -470,7 +470,7 @@ test.each<
   expect(open.passed).toEqual(['let me in'])
 })
 
-test('what nobody does is not permitted', async () => {
+test('an update without an actor has no permission', async () => {
   const { handle, passed } = guarded('orders.read')
   const poll = { update_id: 900_001, poll: { id: '1', question: '?', options: [] } } as unknown as Update
   await handle(poll)

@@ -190,8 +190,8 @@ function linesWith(dump: string, id: number): string[] {
   return dump.split('\n').filter((line) => forms.some((form) => line.includes(form)))
 }
 
-describe.each(PLACES)('of whoever is erased from $name', ({ make, dump }) => {
-  test('nothing is left but the block that was to hold, and then nothing', async () => {
+describe.each(PLACES)('of a user who is erased from $name', ({ make, dump }) => {
+  test('nothing is left except a block that is kept on request', async () => {
     const storage = await make()
     open.push(storage)
     const { guard, says: say, reached } = await traces(storage)
@@ -226,8 +226,8 @@ describe.each(PLACES)('of whoever is erased from $name', ({ make, dump }) => {
   })
 })
 
-describe('what is kept of somebody', () => {
-  test('is exported as JSON: records, marks with reasons, values and limits', async () => {
+describe('the data of a user', () => {
+  test('are exported as JSON: records, marks with reasons, values and limits', async () => {
     const storage = memory()
     const { guard } = await traces(storage)
     const data = await guard.users.export(ALICE)
@@ -266,7 +266,7 @@ describe('what is kept of somebody', () => {
     await guard.close()
   })
 
-  test('is erased from memory, too, limits of a chat where it is named', async () => {
+  test('are erased from memory, too, with limits of a chat if it is named', async () => {
     const storage = memory()
     const { guard, handle, reached } = await traces(storage)
     await guard.unblock(ALICE)
@@ -286,7 +286,7 @@ describe('what is kept of somebody', () => {
     await guard.close()
   })
 
-  test('is erased with what was used of limits in chats where a role was held', async () => {
+  test('are erased with the state of limits in chats where a role was held', async () => {
     const { guard, handle, reached } = desk({ throttle: { limit: '1/1h', scope: 'member', deny: 'silent' } })
     await handle(says(ALICE, 'one', { group: true }))
     await handle(says(ALICE, 'over', { group: true }))
@@ -297,7 +297,7 @@ describe('what is kept of somebody', () => {
     await guard.close()
   })
 
-  test('is erased in a storage that cannot be looked through: of the subject itself', async () => {
+  test('are erased in a storage without an archive only for the subject itself', async () => {
     const inner = memory()
     const storage = new Proxy(inner, {
       get: (of, name) => (name === 'archive' ? undefined : Reflect.get(of, name, of)),
@@ -311,57 +311,60 @@ describe('what is kept of somebody', () => {
     await guard.close()
   })
 
-  test.each([0, 1])('is erased where failover() can, and storage %i that was away is told', async (away) => {
-    const time = new Stage()
-    const { clock, timers } = time
-    const both = [0, 1].map(() => {
-      const one = faulty(clock, timers)
-      const { forget, marksOf } = one.kept.archive as Archive
-      const work =
-        <A extends unknown[], T>(work: (...args: A) => T) =>
-        async (...args: A) => {
-          if (one.fault !== 'none') throw new Error('connection lost')
-          return work.apply(one.kept.archive, args)
-        }
-      return Object.assign(one, { archive: { forget: work(forget), marksOf: work(marksOf) } })
-    })
-    const { guard, handle } = desk({ storage: failover(both, { clock, timers }), clock, timers })
-    for (const event of ['storage.down', 'storage.up'] as const) guard.on(event, () => undefined)
-    await handle(says(ALICE, 'the bot is met'))
-    guard.users.include('drafts', { keys: ({ id }) => [`draft:${id}`] })
-    await guard.users.patch(ALICE, { note: 'likes tea' })
-    await guard.storage.values.put('drafts', `draft:${ALICE}`, 'Dear …')
-    await guard.grant(ALICE, 'vip')
-    await settled()
-    const [lost, other] = [both[away], both[1 - away]] as [Faulty, Faulty]
-    lost.fault = 'refuses'
-    const kept = async ({ kept: { users, values, marks } }: Faulty) => [
-      await users.get(42, userKey(ALICE)),
-      await values.get('drafts', `draft:${ALICE}`),
-      await marks.get(42, userKey(ALICE), 'role:vip'),
-    ]
-    // It is taken for down after some.
-    for (let time = 0; time < 8; time++) {
-      await expect(guard.users.erase(ALICE)).rejects.toMatchObject({
-        code: 'storage.unavailable',
-        message: expect.stringMatching(RegExp(`keep their data: ${away} \\([^)]+\\)\\. The others`)),
+  test.each([0, 1])(
+    'are erased in the available storages of failover(), and storage %i that was down is reported',
+    async (away) => {
+      const time = new Stage()
+      const { clock, timers } = time
+      const both = [0, 1].map(() => {
+        const one = faulty(clock, timers)
+        const { forget, marksOf } = one.kept.archive as Archive
+        const work =
+          <A extends unknown[], T>(work: (...args: A) => T) =>
+          async (...args: A) => {
+            if (one.fault !== 'none') throw new Error('connection lost')
+            return work.apply(one.kept.archive, args)
+          }
+        return Object.assign(one, { archive: { forget: work(forget), marksOf: work(marksOf) } })
       })
+      const { guard, handle } = desk({ storage: failover(both, { clock, timers }), clock, timers })
+      for (const event of ['storage.down', 'storage.up'] as const) guard.on(event, () => undefined)
+      await handle(says(ALICE, 'the bot is met'))
+      guard.users.include('drafts', { keys: ({ id }) => [`draft:${id}`] })
+      await guard.users.patch(ALICE, { note: 'likes tea' })
+      await guard.storage.values.put('drafts', `draft:${ALICE}`, 'Dear …')
+      await guard.grant(ALICE, 'vip')
       await settled()
-      expect(await kept(other)).toEqual([undefined, undefined, undefined])
-    }
-    expect(await kept(lost)).not.toContain(undefined)
-    lost.fault = 'none'
-    for (let spell = 0; spell < 10; spell++) {
-      time.advance(100)
+      const [lost, other] = [both[away], both[1 - away]] as [Faulty, Faulty]
+      lost.fault = 'refuses'
+      const kept = async ({ kept: { users, values, marks } }: Faulty) => [
+        await users.get(42, userKey(ALICE)),
+        await values.get('drafts', `draft:${ALICE}`),
+        await marks.get(42, userKey(ALICE), 'role:vip'),
+      ]
+      // It is taken for down after some.
+      for (let time = 0; time < 8; time++) {
+        await expect(guard.users.erase(ALICE)).rejects.toMatchObject({
+          code: 'storage.unavailable',
+          message: expect.stringMatching(RegExp(`keep their data: ${away} \\([^)]+\\)\\. The others`)),
+        })
+        await settled()
+        expect(await kept(other)).toEqual([undefined, undefined, undefined])
+      }
+      expect(await kept(lost)).not.toContain(undefined)
+      lost.fault = 'none'
+      for (let spell = 0; spell < 10; spell++) {
+        time.advance(100)
+        await settled()
+      }
+      await guard.users.erase(ALICE)
       await settled()
-    }
-    await guard.users.erase(ALICE)
-    await settled()
-    expect(await kept(lost)).toEqual([undefined, undefined, undefined])
-    await guard.close()
-  })
+      expect(await kept(lost)).toEqual([undefined, undefined, undefined])
+      await guard.close()
+    },
+  )
 
-  test('is told of all storages of failover() that keep somebody', async () => {
+  test('are reported for all storages of failover() that keep them', async () => {
     const time = new Stage()
     const { clock, timers } = time
     const three = [memory({ clock }), memory({ clock }), memory({ clock })]
@@ -379,7 +382,7 @@ describe('what is kept of somebody', () => {
     await guard.close()
   })
 
-  test('is told, once the bot is met, of a storage of failover() that keeps somebody', async () => {
+  test('are reported, once the bot is known, for a storage of failover() that keeps them', async () => {
     const time = new Stage()
     const { clock, timers } = time
     const both = [memory({ clock }), memory({ clock })] as const
@@ -397,7 +400,7 @@ describe('what is kept of somebody', () => {
     await guard.close()
   })
 
-  test('is erased elsewhere where statistics cannot be reached, and then that is told', async () => {
+  test('are erased elsewhere if statistics cannot be reached, which is reported', async () => {
     const kept = memory()
     const { guard, handle } = desk({ storage: kept, stats: stats({ share: true }) })
     guard.users.include('drafts', { keys: ({ id }) => [`draft:${id}`] })
@@ -416,7 +419,7 @@ describe('what is kept of somebody', () => {
     await guard.close()
   })
 
-  test('is erased before a bot is met, in one chat too', async () => {
+  test('are erased before a bot is known, also in one chat', async () => {
     const { guard, handle, reached } = desk()
     await guard.grant(ALICE, 'moderator', { chat: PLAZA })
     await guard.grant(ALICE, 'vip')
@@ -429,7 +432,7 @@ describe('what is kept of somebody', () => {
     await guard.close()
   })
 
-  test('is only asked for in ways that there are', async () => {
+  test('cannot be erased with invalid options', async () => {
     const { guard } = desk()
     const { users } = guard
     for (const chats of [[0], [1.5], 'all' as unknown as number[]]) {

@@ -31,7 +31,7 @@ describe.each<[string, () => Storage]>([
   ['memory', () => memory()],
   ['a storage that answers later', () => later()],
 ])('preferences in %s', (_, make) => {
-  test('of one space change in turn, by whichever schema', async () => {
+  test('of one space change one after another, whatever the schema', async () => {
     const { guard, wishes } = stand(make())
     const others = guard.users.preferences(schema)
     const elsewhere = guard.users.preferences(schema, { name: 'elsewhere' })
@@ -45,7 +45,7 @@ describe.each<[string, () => Storage]>([
     expect(await elsewhere.get(ALICE)).toEqual({ language: 'en', quiet: false, size: 1 })
   })
 
-  test('have defaults, are set, changed in part, and taken back', async () => {
+  test('have defaults, are set, changed in part, and reset', async () => {
     const { wishes, failures } = stand(make())
     expect(await wishes.get(ALICE)).toEqual({ language: 'en', quiet: false })
     expect(await wishes.set(ALICE, { language: 'ru', quiet: true })).toEqual({ language: 'ru', quiet: true })
@@ -64,7 +64,7 @@ describe.each<[string, () => Storage]>([
     expect(failures).toEqual([])
   })
 
-  test('of one subject are changed one after the other', async () => {
+  test('of one subject are changed one after another', async () => {
     const { wishes } = stand(make())
     await Promise.all([
       wishes.patch(ALICE, { language: 'ru' }),
@@ -80,7 +80,7 @@ describe.each<[string, () => Storage]>([
 })
 
 describe('preferences', () => {
-  test('that the schema refuses are not kept; what is told is what is wrong, not what was given', async () => {
+  test('that the schema refuses are not stored; the error says what is wrong, without the values', async () => {
     const { wishes, guard } = stand()
     await wishes.set(ALICE, { language: 'ru', quiet: true })
     const wrong = { language: 'password1', quiet: 1 } as unknown as Wishes
@@ -104,7 +104,7 @@ describe('preferences', () => {
     ['what is not an object', { v: 1, data: 'text' }],
     ['a text', 'corrupt'],
     ['nothing', null],
-  ])('that are corrupt (%s) are the defaults, and told', async (_, kept) => {
+  ])('that are corrupt (%s) are read as the defaults, and reported', async (_, kept) => {
     const { guard, wishes, failures } = stand()
     await guard.storage.values.put('preferences', 'u7', kept)
     expect(await wishes.get(ALICE)).toEqual({ language: 'en', quiet: false })
@@ -119,7 +119,7 @@ describe('preferences', () => {
     expect(failures).toEqual([])
   })
 
-  test('of an earlier version are made to fit, and kept as this one when they are next written', async () => {
+  test('of an earlier version are migrated, and stored in this version when they are next written', async () => {
     const storage = memory()
     await storage.values.put('preferences', 'u7', { v: 1, data: { lang: 'ru' } })
     await storage.values.put('preferences', 'u8', { v: 1, data: { lang: 'xx' } })
@@ -179,7 +179,7 @@ describe('preferences', () => {
     expect((read as { polluted?: unknown }).polluted).toBeUndefined()
   })
 
-  test('need a schema that has defaults, and options that are right', () => {
+  test('need a schema with defaults, and valid options', () => {
     const { guard } = stand()
     const made =
       (given: unknown, options = {}) =>

@@ -42,7 +42,7 @@ const PROFILES: readonly UserProfile[] = [
 ]
 
 describe('a report of activity', () => {
-  test('adds up what everybody did, and lists those with the most', async () => {
+  test('adds up the activity of all users, and lists the most active', async () => {
     const report = await reportOf(all(PROFILES), NOW, { within: '7d', top: 2 })
     expect(report).toMatchObject({
       at: NOW,
@@ -66,7 +66,7 @@ describe('a report of activity', () => {
     expect(noted.top.map((user) => user.subject.id)).toEqual([1])
   })
 
-  test('reads as text, as JSON and as CSV', async () => {
+  test('can be formatted as text, JSON and CSV', async () => {
     const report = await reportOf(all(PROFILES), NOW, { top: 2 })
     expect(report.toText()).toBe(
       [
@@ -93,14 +93,14 @@ describe('a report of activity', () => {
     )
   })
 
-  test('of everybody is written a line at a time', async () => {
+  test('of all users is written line by line', async () => {
     const lines: string[] = []
     for await (const line of csvOf(all(PROFILES))) lines.push(line)
     expect(lines.map((line) => line.split(',')[0])).toEqual(['subject', 'u1', 'u2', 'u3', 's-100'])
     for (const line of lines) expect(line.endsWith('\r\n')).toBe(true)
   })
 
-  test('holds those it lists and no more, however many there are', async () => {
+  test('holds only the users that it lists, however many there are', async () => {
     const seen: WeakRef<object>[] = []
     let held = Number.POSITIVE_INFINITY
     async function* many(): AsyncGenerator<UserProfile> {
@@ -143,7 +143,7 @@ describe('a report of activity', () => {
   })
 })
 
-test('a count that nobody has is refused with the one that was meant; one that nobody has used yet is not', async () => {
+test('an unknown count is refused with a suggestion; a known one that nobody has yet is not', async () => {
   await expect(reportOf(all(PROFILES), NOW, { by: 'denial' })).rejects.toMatchObject({
     code: 'option.invalid',
     message: expect.stringContaining('Did you mean "denials"?'),
@@ -166,7 +166,7 @@ describe('the same report', () => {
     await pool.end()
   })
 
-  test('is told by memory, Redis and Postgres', async () => {
+  test('comes from memory, Redis and Postgres', async () => {
     const texts: string[] = []
     const tables: string[] = []
     for (const storage of open) {

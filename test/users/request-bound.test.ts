@@ -50,7 +50,7 @@ function noting(keeps: boolean) {
   }
 }
 
-test('a request is kept until what it noted is written', async () => {
+test('a request is kept alive until its activity is written', async () => {
   const { says, time, kept, counted, guard } = noting(true)
   await says(ALICE, 'one', 'two')
   time.advance(1000)
@@ -59,7 +59,7 @@ test('a request is kept until what it noted is written', async () => {
   expect((await guard.health()).activity).toEqual({ waiting: 0, dropped: 0 })
 })
 
-test('where nothing keeps requests, the next one writes what the last has noted', async () => {
+test('if nothing keeps requests alive, the next one writes the activity of the last', async () => {
   const { says, time, endRequest, counted } = noting(false)
   await says(ALICE, 'one')
   endRequest()
@@ -69,7 +69,7 @@ test('where nothing keeps requests, the next one writes what the last has noted'
   expect(await counted()).toBe(2)
 })
 
-test('what was being written when the request ended is written by another', async () => {
+test('a write that was interrupted by the end of its request is made by another', async () => {
   const { says, time, endRequest, counted, line, guard } = noting(true)
   line.isDead = true
   await says(ALICE, 'one')
@@ -85,7 +85,7 @@ test('what was being written when the request ended is written by another', asyn
   expect((await guard.health()).activity).toEqual({ waiting: 0, dropped: 0 })
 })
 
-test('close() waits for what is held', async () => {
+test('close() waits for activity that is not written yet', async () => {
   const { says, time, counted, guard } = noting(true)
   await says(ALICE, 'one')
   const closing = guard.close()
@@ -95,7 +95,7 @@ test('close() waits for what is held', async () => {
   expect(await counted()).toBe(1)
 })
 
-test('a request is not kept for those that come after it, however many', async () => {
+test('a request is not kept alive for later ones, however many', async () => {
   const storage = memory()
   const note = storage.users.note.bind(storage.users)
   const time = new Stage()
@@ -126,7 +126,7 @@ test('a request is not kept for those that come after it, however many', async (
   expect((await storage.users.get(BOT, userKey(ALICE)))?.counts.message).toBe(REQUESTS)
 })
 
-test('where nothing keeps requests, who was held is let go of by the next one', async () => {
+test('if nothing keeps requests alive, a request that is still held is released by the next one', async () => {
   const { says, time, endRequest, guard } = noting(false)
   await says(ALICE, 'one')
   endRequest()
@@ -137,7 +137,7 @@ test('where nothing keeps requests, who was held is let go of by the next one', 
   expect((await guard.health()).background.running).toBe(0)
 })
 
-test('a write that was given up does not end the one after it', async () => {
+test('a write that timed out does not end the next one', async () => {
   const { says, time, endRequest, storage } = noting(true)
   const ends: (() => void)[] = []
   storage.users.note = () => new Promise<void>((end) => ends.push(end))

@@ -78,14 +78,14 @@ describe.each(['group', 'channel'] as const)('in a %s', (kind) => {
     return { ...at, chat, taps }
   }
 
-  test('the owner is let in by the roles that Telegram gives', async () => {
+  test('the owner is admitted by the roles that Telegram gives', async () => {
     const { admitted, answers, taps } = await posted()
     await taps(on.alice)
     expect(admitted).toEqual(['administrator', 'creator', 'delete', 'staff'])
     expect(answers).toEqual([true, false, false, true])
   })
 
-  test('others are let in by roles granted there, and kept out by denials there', async () => {
+  test('others are admitted by roles granted there, and refused by denials there', async () => {
     const { guard, admitted, answers, chat, taps } = await posted()
     await taps(on.bob)
     expect([admitted, answers]).toEqual([[], [false, false, false, false]])
@@ -99,7 +99,7 @@ describe.each(['group', 'channel'] as const)('in a %s', (kind) => {
     expect(answers.slice(8)).toEqual([false, true, false, false])
   })
 
-  test('who writes as the chat itself is one of its administrators', async () => {
+  test('an actor who writes as the chat itself is one of its administrators', async () => {
     const { guard, admitted, answers, chat } = await posted()
     for (const key of KEYS) {
       if (kind === 'group')
@@ -116,7 +116,7 @@ describe.each(['group', 'channel'] as const)('in a %s', (kind) => {
   })
 })
 
-test('a channel that writes in a group is no administrator of the group, nor are its posts there', async () => {
+test('a channel that writes in a group is not an administrator of the group', async () => {
   const { admitted, answers } = await stand()
   const group = on.telegram.createGroup({
     title: 'Plaza',

@@ -37,7 +37,7 @@ function noting(fail: () => Error | undefined = () => undefined) {
 }
 
 describe('activity', () => {
-  test('is noted by what users do, and written together once a second', async () => {
+  test('is noted for updates of users, and written in batches once a second', async () => {
     const { storage, writes } = noting()
     const { handle, says: say, guard, time } = desk({ users: true, storage })
     await say(ALICE, 'one', 'two')
@@ -73,7 +73,7 @@ describe('activity', () => {
     })
   })
 
-  test('counts what was stopped, and what comes twice not again', async () => {
+  test('counts denials, and duplicates only once', async () => {
     const storage = memory()
     const { guard, handle, says: say } = desk({ users: true, storage })
     const twice = says(ALICE, 'twice', { id: nextId() })
@@ -87,7 +87,7 @@ describe('activity', () => {
     expect((await storage.users.get(42, userKey(BOB)))?.counts).toEqual({ message: 2, denials: 2 })
   })
 
-  test('is written when the sentinel closes, and counts what a handler denied once', async () => {
+  test('is written when the sentinel closes, and counts a denial by a handler once', async () => {
     const storage = memory()
     const { guard, says: say } = desk(
       { users: true, storage, throttle: { limit: '2/1h', deny: 'silent' } },
@@ -100,7 +100,7 @@ describe('activity', () => {
     expect((await storage.users.get(42, userKey(ALICE)))?.counts).toEqual({ message: 4, denials: 3 })
   })
 
-  test('is not noted unless asked for, and no longer when that is taken back', async () => {
+  test('is only noted while the option is on', async () => {
     const storage = memory()
     const { guard, says: say } = desk({ storage })
     await say(ALICE, 'one')
@@ -113,7 +113,7 @@ describe('activity', () => {
     expect((await storage.users.get(42, userKey(ALICE)))?.counts).toEqual({ message: 2 })
   })
 
-  test('of several bots is kept apart, and told together', async () => {
+  test('of several bots is stored separately, and reported together', async () => {
     const { guard, says: say, another, time } = desk({ users: true, storage: noting().storage })
     const other = another(43)
     await say(ALICE, 'one')
@@ -137,7 +137,7 @@ describe('activity', () => {
     ])
   })
 
-  test('that the storage does not take is told, kept and written with what comes next', async () => {
+  test('that the storage refuses is reported, kept, and written with the next batch', async () => {
     let broken: Error | undefined = new Error('away')
     const { storage, writes } = noting(() => broken)
     const { guard, says: say, time } = desk({ users: true, storage })
@@ -163,7 +163,7 @@ describe('activity', () => {
     expect(failures.at(-1)).toBe('users.note: for good')
   })
 
-  test('that waits for a storage that is known to be down is told once: when it is lost', async () => {
+  test('that waits for a storage that is down is reported once: when it is lost', async () => {
     const down = new SentinelError('storage.unavailable', 'the storage is down')
     const { guard, says: say, time } = desk({ users: true, storage: noting(() => down).storage })
     const failures: string[] = []
@@ -179,7 +179,7 @@ describe('activity', () => {
     expect(failures).toEqual(['users.note'])
   })
 
-  test('of a flood of many is bounded, in memory and in writes', async () => {
+  test('of a flood of many users is bounded, in memory and in writes', async () => {
     let release = (): void => undefined
     const gate = new Promise<void>((open) => {
       release = open
@@ -207,7 +207,7 @@ describe('activity', () => {
     expect(Math.max(...writes.map(({ activity }) => activity.length))).toBeLessThanOrEqual(1000)
   })
 
-  test('delays no update though the storage hangs', async () => {
+  test('delays no update even if the storage hangs', async () => {
     const { storage } = noting()
     const hanging = new Proxy(storage, {
       get: (of, name) =>
@@ -226,7 +226,7 @@ describe.each<[string, () => Storage]>([
   ['in memory', () => memory()],
   ['that answers later', () => later()],
 ])('users in a storage %s', (_, make) => {
-  test('have data of yours, merged field by field', async () => {
+  test('have custom data, merged field by field', async () => {
     const { guard, says: say } = desk({ storage: make() })
     expect(await guard.users.read(ALICE)).toBeUndefined()
     await say(ALICE, 'hello')
@@ -241,7 +241,7 @@ describe.each<[string, () => Storage]>([
     await guard.close()
   })
 
-  test('are patched for each bot as it is met', async () => {
+  test('are patched for each bot once it is known', async () => {
     const { guard, says: say, another } = desk({ storage: make() })
     const given = { list: [1] }
     await guard.users.patch(ALICE, given)
@@ -256,7 +256,7 @@ describe.each<[string, () => Storage]>([
     await guard.close()
   })
 
-  test('are forgotten: what is known, marks, and what they used', async () => {
+  test('are erased with their data, marks and state of limits', async () => {
     const { guard, says: say, reached, time } = desk({ storage: make(), users: true, throttle: '2/1h' })
     await say(BOB, 'hello')
     await guard.register(ALICE)
@@ -279,7 +279,7 @@ describe.each<[string, () => Storage]>([
     await guard.close()
   })
 
-  test('are forgotten in their private chat, too', async () => {
+  test('are erased in their private chat, too', async () => {
     const {
       guard,
       says: say,
@@ -292,7 +292,7 @@ describe.each<[string, () => Storage]>([
     await guard.close()
   })
 
-  test('who are blocked stay so where that is asked for', async () => {
+  test('stay blocked after erasure if the option says so', async () => {
     const { guard, says: say, reached } = desk({ storage: make() })
     await say(BOB, 'hello')
     await guard.block([ALICE, BOB], { reason: 'spam' })
@@ -307,7 +307,7 @@ describe.each<[string, () => Storage]>([
     await guard.close()
   })
 
-  test('are forgotten before a bot is met, marks that wait for it included', async () => {
+  test('are erased before a bot is known, including marks that wait for it', async () => {
     const { guard, says: say, reached } = desk({ storage: make() })
     await guard.block([ALICE, BOB])
     expect(await guard.users.erase(ALICE)).toMatchObject({ found: true })
@@ -319,7 +319,7 @@ describe.each<[string, () => Storage]>([
   })
 })
 
-test('what is written while somebody is erased does not bring them back', async () => {
+test('a write during an erasure does not restore the user', async () => {
   let release = (): void => undefined
   const gate = new Promise<void>((open) => {
     release = open
@@ -358,7 +358,7 @@ test('what is written while somebody is erased does not bring them back', async 
   expect(await inner.users.get(42, userKey(ALICE))).toBeUndefined()
 })
 
-test('what is not a subject, no data and no option is refused', async () => {
+test('invalid subjects, data and options are refused', async () => {
   const { guard } = desk()
   await expect(guard.users.read(0)).rejects.toMatchObject({ code: 'subject.invalid' })
   await expect(guard.users.patch(ALICE, { big: 1n })).rejects.toMatchObject({ code: 'value.invalid' })
