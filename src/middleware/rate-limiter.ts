@@ -286,7 +286,7 @@ class Consumer {
     const closed = answer === 'failed'
     if (closed && this.settings.onFailure !== 'closed') return undefined
     const { deny, shadow } = this.settings
-    const notice = deny !== 'silent' && shadow !== true && this.noticed.add(key, true, this.services.steady())
+    const notice = deny !== 'silent' && shadow !== true && this.noticed.add(key, this.services.steady())
     return {
       veto: closed ? 'unavailable' : 'limited',
       by: {

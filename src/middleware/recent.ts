@@ -25,10 +25,10 @@ export class Recent<T> {
     return found === undefined || found.until <= now ? undefined : found.item
   }
 
-  /** Adds an entry unless there is one already; returns whether there was none. */
-  add(name: string, item: T, now: Ms): boolean {
+  /** Adds a name unless it is there already; returns whether it was not. */
+  add(this: Recent<true>, name: string, now: Ms): boolean {
     const isNew = this.get(name, now) === undefined
-    if (isNew) this.set(name, item, now)
+    if (isNew) this.set(name, true, now)
     return isNew
   }
 

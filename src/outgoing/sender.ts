@@ -291,7 +291,9 @@ export class Sender {
     if (wait === 0) return undefined
     const left = this.left(call)
     const isWorthWaiting = wait <= left && this.mayWait(call)
-    return isWorthWaiting && (await this.until(call, left, (go) => this.timers.after(wait, go))) ? undefined : wait
+    return isWorthWaiting && (await this.until(call, left, (go) => this.timers.after(wait, go)))
+      ? undefined
+      : wait
   }
 
   private waitIn(lane: Lane, call: Call): Promise<boolean> {

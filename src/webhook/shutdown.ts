@@ -20,8 +20,7 @@ export async function shutDown(
   within: Ms,
   connected: Connections,
 ): Promise<void> {
-  const failed = (error: unknown): void =>
-    host.services().failed(error, 'webhook.drain')
+  const failed = (error: unknown): void => host.services().failed(error, 'webhook.drain')
   const until = steadyClock() + within
   try {
     // The guard is closed with all of its bots, so none of them may accept updates until then.

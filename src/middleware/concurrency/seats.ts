@@ -160,7 +160,7 @@ export class Seats {
     const now = this.services.steady()
     const name = `${bot} ${keyText(key)}`
     const { deny = 'notice', shadow = false } = this.settings
-    const notice = deny !== 'silent' && !shadow && this.noticed.add(name, true, now)
+    const notice = deny !== 'silent' && !shadow && this.noticed.add(name, now)
     return { veto: 'busy', by: { guard: GUARD, limit: this.name, retryAfterMs: wait, notice } }
   }
 

@@ -81,7 +81,7 @@ export class Steps {
     const name = `${ctx.me.id} ${hook} ${facts.actor === undefined ? '' : keyText(facts.actor)}`
     const lately = notifiedBy(services, 'hook', NOTICE_EVERY)
     // Several hooks, each in front of a handler, may stop one update.
-    if (shared.notifiedByHooks.has(ctx.update) || !lately.add(name, true, steady())) return false
+    if (shared.notifiedByHooks.has(ctx.update) || !lately.add(name, steady())) return false
     shared.notifiedByHooks.add(ctx.update)
     return true
   }

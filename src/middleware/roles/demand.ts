@@ -52,7 +52,7 @@ export function demandOf(
 
   const veto = ({ actor }: Facts): Admission => {
     // For the plan's own refusals the storage decides whether a notice is due; for this veto nobody else does.
-    const notice = actor !== undefined && notified?.add(keyText(actor), true, services.steady()) === true
+    const notice = actor !== undefined && notified?.add(keyText(actor), services.steady()) === true
     return { veto: reason, by: { guard, limit: name, retryAfterMs: Number.POSITIVE_INFINITY, notice } }
   }
 
