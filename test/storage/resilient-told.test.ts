@@ -128,7 +128,7 @@ describe('the reason why a storage is down', () => {
 
   test.each([
     ['a folder that is not there', 'nowhere/bot.db', 'SQLITE_CANTOPEN', /Is the path right/],
-    ['a file of something else', 'photo.jpg', 'SQLITE_NOTADB', /holds something else/],
+    ['a file of something else', 'photo.jpg', 'SQLITE_NOTADB', /is not a database/],
   ])(
     '%s: kind, code and words are in the event, on the console, in health() and in what is rejected',
     async (_, path, reason, words) => {

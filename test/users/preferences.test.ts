@@ -111,7 +111,7 @@ describe('preferences', () => {
     expect(failures).toHaveLength(1)
     const [{ error, during } = { error: undefined, during: '' }] = failures
     expect(during).toBe('preferences')
-    expect(error).toMatchObject({ code: 'preference.invalid', message: expect.stringContaining('of u7') })
+    expect(error).toMatchObject({ code: 'preference.invalid', message: expect.stringContaining('for u7') })
     expect(String(error)).not.toContain('password1')
     await wishes.patch(ALICE, { quiet: true })
     failures.length = 0
