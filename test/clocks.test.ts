@@ -50,20 +50,20 @@ const CLOCKS: readonly (readonly [string, () => unknown, RegExp])[] = [
 ]
 
 describe.each(TAKERS)('%s', (name, make) => {
-  test.each(CLOCKS)('that %s is refused where it is given', (_, clock, problem) => {
+  test.each(CLOCKS)('that %s is refused when it is passed', (_, clock, problem) => {
     expect(() => make(clock as Clock)).toThrow(
       expect.objectContaining({ code: 'option.invalid', message: expect.stringMatching(problem) }),
     )
     expect(() => make(clock as Clock)).toThrow(`${name}: `)
   })
 
-  test('that tells a time is taken', () => {
+  test('that returns a time is accepted', () => {
     expect(() => make(Date.now)).not.toThrow()
     expect(() => make(() => 0)).not.toThrow()
   })
 })
 
-test('of a guard whose options are changed, too: what it had stays', () => {
+test('clocks are also checked when options change, and the previous options stay', () => {
   const guard = sentinel()
   expect(() => guard.reconfigure({ clock: () => Number.NaN })).toThrow(/clock: it returned NaN/)
 })

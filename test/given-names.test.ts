@@ -7,7 +7,7 @@ const untyped = (): Record<
   (...given: readonly unknown[]) => unknown
 > => sentinel() as never
 
-test('an event that there is not is refused, with the one that was meant', () => {
+test('an unknown event is refused, with a suggestion', () => {
   const guard = untyped()
   expect(() => guard.on('denyed', () => undefined)).toThrow(
     expect.objectContaining({
@@ -27,7 +27,7 @@ test('an event that there is not is refused, with the one that was meant', () =>
   )
 })
 
-test('every event may be listened to', () => {
+test('every event accepts listeners', () => {
   const guard = sentinel()
   const events = [
     'allowed',
@@ -44,7 +44,7 @@ test('every event may be listened to', () => {
   }
 })
 
-test('what is not a bot is refused', () => {
+test('a value that is not a bot is refused', () => {
   for (const given of [{}, undefined, null, 'token', { api: {} }]) {
     for (const method of ['install', 'outgoing', 'webhook'] as const) {
       expect(() => untyped()[method](given)).toThrow(

@@ -37,7 +37,7 @@ function stand(options: SentinelOptions = {}, handlers?: Parameters<typeof make>
   return { desk, told }
 }
 
-test('places that are missing are told, and updates are let in uncounted', async () => {
+test('without the code of places, an error is reported, and updates are admitted uncounted', async () => {
   const { desk, told } = stand({ concurrency: {} })
   await desk.says(7, 'one', 'two')
   expect(desk.reached).toEqual(['one', 'two'])
@@ -70,7 +70,7 @@ test('guards that cannot be asked together are asked in turn', async () => {
   await desk.guard.close()
 })
 
-test('a resolver that cannot be asked lets nobody in', async () => {
+test('without the code that asks a resolver, nobody is admitted', async () => {
   const { desk, told } = stand({ auth: { registration: 'auto', resolve: () => true } })
   await desk.says(7, 'one')
   expect(desk.reached).toEqual([])
@@ -78,7 +78,7 @@ test('a resolver that cannot be asked lets nobody in', async () => {
   await desk.guard.close()
 })
 
-test('what is said to listeners of memberships is missed, and updates are decided', async () => {
+test('without the code of memberships, listeners are not called, and updates are decided', async () => {
   const { desk, told } = stand()
   await desk.handle(joins(7))
   expect(desk.reached).toHaveLength(1)
@@ -94,7 +94,7 @@ test('roles have the limits of the options', async () => {
   await desk.guard.close()
 })
 
-test('the menu does not come, and the bot goes on', async () => {
+test('without the code of the menu, it is not shown, and the bot continues', async () => {
   const { desk, told } = stand({ settings: { notices: true } })
   await desk.says(7, '/sentinel', 'hello')
   await desk.quiet()
@@ -103,13 +103,13 @@ test('the menu does not come, and the bot goes on', async () => {
   await desk.guard.close()
 })
 
-test('who asks is told', async () => {
+test('without the code of inspection, its calls reject', async () => {
   const { desk } = stand()
   await expect(desk.guard.peek(7)).rejects.toMatchObject({ code: 'module.failed' })
   await desk.guard.close()
 })
 
-test('who asks what they may do is told no', async () => {
+test('without the code of permissions, can() returns false', async () => {
   const answers: boolean[] = []
   const { desk, told } = stand({ roles: { admin: { allow: ['*'] } } }, (bot) =>
     bot.use(async ({ sentinel }) => {
@@ -122,7 +122,7 @@ test('who asks what they may do is told no', async () => {
   await desk.guard.close()
 })
 
-test('nobody compares what is delivered, and updates are', async () => {
+test('without the code that compares delivered kinds, updates are still decided', async () => {
   const { desk, told } = stand()
   desk.guard.membership.on('joined', () => undefined)
   await desk.says(7, 'one')
@@ -142,7 +142,7 @@ test('limits stay as they are, whatever the conduct', async () => {
   await desk.guard.close()
 })
 
-test('whoever looks for users or what they prefer is told', async () => {
+test('without the code of users and preferences, their calls reject', async () => {
   const { desk } = stand({ users: true })
   const preferences = desk.guard.users.preferences(() => ({ language: 'en' }))
   const failed = { code: 'module.failed' }

@@ -96,7 +96,7 @@ function counted() {
 }
 
 describe('before session()', () => {
-  test('what is refused loads no session and saves none', async () => {
+  test('a refused update loads and saves no session', async () => {
     const { asked, held, middleware } = counted()
     bot.use(guarded({ throttle: { limit: '2/1m', deny: 'silent' } }), middleware, (ctx) => {
       ctx.session.seen++
@@ -107,7 +107,7 @@ describe('before session()', () => {
     expect([...held.values()]).toEqual([{ seen: 2 }])
   })
 
-  test('a burst that was held loads its session when it is handled, and saves what was changed', async () => {
+  test('a held burst loads its session when it is handled, and saves changes', async () => {
     const { asked, held, middleware } = counted()
     const guard = guarded({ debounce: { mode: 'trailing', window: '1s' } })
     const handled: (string | undefined)[][] = []
@@ -126,7 +126,7 @@ describe('before session()', () => {
   })
 })
 
-test('before the guard, a plugin that records members sees those leave whom the guard refuses', async () => {
+test('a plugin before the guard that records members sees updates that the guard refuses', async () => {
   const recorded = { before: '', after: '' }
   const recording =
     (where: keyof typeof recorded): Middleware<Order> =>
@@ -169,7 +169,7 @@ describe('before conversations()', () => {
     return guard
   }
 
-  test('what is refused does not advance a conversation', async () => {
+  test('a refused update does not advance a conversation', async () => {
     interview({ throttle: { limit: '2/1m', deny: 'silent' } })
     polling()
     await sends('/interview', 'Alice', 'refused', 'refused as well')
@@ -180,7 +180,7 @@ describe('before conversations()', () => {
     expect(heard).toEqual(['Alice', 'Alice', 'of Wonderland', 'done'])
   })
 
-  test('a guard inside is asked again with every replay: it does not belong there', async () => {
+  test('a guard inside a conversation runs again at every replay: it does not belong there', async () => {
     let asked = 0
     const cost = (): number => {
       asked++
@@ -193,7 +193,7 @@ describe('before conversations()', () => {
     expect(asked).toBe(6)
   })
 
-  test('a burst is one answer: the last message, with the others to be asked for from outside', async () => {
+  test('a burst is one answer: the last message, with the others available by external()', async () => {
     const bursts: string[][] = []
     const guard = guarded({ debounce: { mode: 'trailing', window: '1s' } })
     bot.use(guard, conversations())
@@ -218,7 +218,7 @@ describe('before conversations()', () => {
 })
 
 describe('a guard on a fork', () => {
-  test('speaks for the context as a whole: what it refuses counts as denied, and nothing is denied again', async () => {
+  test('applies to the whole context: a refused update counts as denied, and is not denied again', async () => {
     const guard = guarded()
     const verdicts: boolean[] = []
     bot.use(guard)
@@ -236,7 +236,7 @@ describe('a guard on a fork', () => {
     expect([allowed, denied, [...denials]]).toEqual([1, 1, [['throttle.limited', 1]]])
   })
 
-  test('is given back what it charged by a refund on the main way', async () => {
+  test('is refunded by a refund on the main path', async () => {
     const guard = guarded()
     const charged: (readonly string[])[] = []
     bot.use(guard)
@@ -258,7 +258,7 @@ describe('under the runner', () => {
   test.each([
     ['at once', (): SentinelOptions => ({})],
     ['later', (): SentinelOptions => ({ storage: later(memory({ clock: time.clock })) })],
-  ])('of many updates of one user exactly the limit passes; the storage answers %s', async (_, storage) => {
+  ])('exactly the limit of many updates of one user passes; the storage answers %s', async (_, storage) => {
     const { open, opened } = gate()
     const reached: string[] = []
     const guard = guarded({ ...storage(), throttle: { limit: '5/1m', deny: 'silent' } })
@@ -280,7 +280,7 @@ describe('under the runner', () => {
     ['at once', (): SentinelOptions => ({})],
     ['later', (): SentinelOptions => ({ storage: later(memory({ clock: time.clock })) })],
   ])(
-    'an update that comes twice at the same time is handled once; the storage answers %s',
+    'an update that arrives twice at the same time is handled once; the storage answers %s',
     async (_, storage) => {
       const { open, opened } = gate()
       const reached: number[] = []
@@ -296,7 +296,7 @@ describe('under the runner', () => {
     },
   )
 
-  test('sequentialize() comes after: refusals wait for nobody, and what passes runs in order', async () => {
+  test('sequentialize() comes after the guard: refusals do not wait, and admitted updates run in order', async () => {
     const { open, opened } = gate()
     const handled: string[] = []
     const refused: (string | undefined)[] = []
@@ -333,7 +333,7 @@ describe('behind a webhook', () => {
     ['at once', (): SentinelOptions => ({})],
     ['later', (): SentinelOptions => ({ storage: later(memory({ clock: time.clock })) })],
   ])(
-    'what is refused is answered 200, so that it is not sent again; the storage answers %s',
+    'a refused update is answered 200, so that it is not redelivered; the storage answers %s',
     async (_, storage) => {
       const reached: string[] = []
       bot.use(guarded({ ...storage(), throttle: { limit: '1/1m', deny: 'silent' } }), (ctx) => {
@@ -349,7 +349,7 @@ describe('behind a webhook', () => {
     },
   )
 
-  test('a notice goes by a call of its own: the answer to the webhook waits for none', async () => {
+  test('a notice is a separate call: the answer to the webhook does not wait for it', async () => {
     bot.use(guarded({ throttle: '1/1m' }))
     // Bots may write to those who wrote to them.
     await alice.to(account).sends('hello')
@@ -361,7 +361,7 @@ describe('behind a webhook', () => {
     await alice.hears('Slow down, please.')
   })
 
-  test('an error of a handler reaches the framework, and the update may come again', async () => {
+  test('an error of a handler reaches the framework, and the update may be redelivered', async () => {
     let attempts = 0
     bot.use(guarded(), () => {
       if (++attempts === 1) throw new Error('not this time')
@@ -379,7 +379,7 @@ describe('bot.catch()', () => {
   test.each([
     ['at once', (): SentinelOptions => ({})],
     ['later', (): SentinelOptions => ({ storage: later(memory({ clock: time.clock })) })],
-  ])('gets what handlers throw, as they threw it; the storage answers %s', async (_, storage) => {
+  ])('receives errors of handlers unchanged; the storage answers %s', async (_, storage) => {
     const caught: BotError<Order>[] = []
     const thrown = new Error('a bug of the bot')
     bot.catch((error) => {
@@ -393,7 +393,7 @@ describe('bot.catch()', () => {
     expect(caught.map(({ error, ctx }) => [error, ctx.msg?.text])).toEqual([[thrown, 'hello']])
   })
 
-  test('never gets what is ours', async () => {
+  test('never receives errors of the guard', async () => {
     const caught: unknown[] = []
     const told = new Set<string>()
     bot.catch((error) => {
@@ -438,7 +438,7 @@ describe('bot.catch()', () => {
     ])
   })
 
-  test('never gets what a burst throws: that goes to onError', async () => {
+  test('never receives errors of a burst, which go to onError', async () => {
     const caught: unknown[] = []
     const told: string[] = []
     bot.catch((error) => {
