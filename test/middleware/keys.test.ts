@@ -44,6 +44,6 @@ describe.each(guards)('a key of %s', (what, guardWith) => {
 
   test('that is an async function is refused when the guard is created', () => {
     const key = (async () => 'a') as unknown as Key
-    expect(() => guardWith(key)).toThrow(`${what}.key: an async function`)
+    expect(() => guardWith(key)).toThrow(`${what}.key: it is an async function`)
   })
 })
