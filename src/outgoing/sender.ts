@@ -89,8 +89,8 @@ export class Sender {
   private readonly timers: Timers
   private readonly lanes = new Map<string, Lane>()
   private readonly laneShared
-  /** Functions that end the current waits. */
-  private readonly ends = new Set<() => void>()
+  /** Functions that end the current waits, and the times at which they are due. */
+  private readonly ends = new Map<() => void, Ms>()
   private readonly flooded = new FloodedChats()
   /** Of calls that wait or have waited. */
   private readonly places = new Shares<string>()
@@ -244,7 +244,7 @@ export class Sender {
   /** Ends all waits: their callers get the error. Later calls are sent unchanged. */
   async close(): Promise<void> {
     this.closed = true
-    for (const end of [...this.ends]) end()
+    for (const end of [...this.ends.keys()]) end()
     await this.pauses?.end()
   }
 
@@ -308,6 +308,8 @@ export class Sender {
 
   private mayWait(call: Call): boolean {
     if (this.closed) return false
+    // Their timers may have ended with the requests that set them.
+    if (endsWithRequests()) for (const [end, due] of this.ends) if (due < this.clock()) end()
     call.hasPlace ||= this.places.take(call.key, call.options.maxWaiting)
     if (!call.hasPlace) this.counts.overloaded++
     return call.hasPlace
@@ -357,8 +359,9 @@ export class Sender {
         reject(calledOff(call))
       }
       this.waiting++
-      this.ends.add(endNow)
-      const callOff = this.timers.after(Math.max(0, most), endNow)
+      const span = Math.max(0, most)
+      this.ends.set(endNow, since + span)
+      const callOff = this.timers.after(span, endNow)
       signal?.addEventListener('abort', aborted)
       giveUp = begin(() => {
         if (settle()) fulfil(true)

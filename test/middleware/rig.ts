@@ -90,4 +90,9 @@ export class Stage {
     }
     this.now = end
   }
+
+  /** Drops all timers, as where they end with the requests that set them. */
+  forget(): void {
+    this.due = []
+  }
 }

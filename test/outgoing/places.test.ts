@@ -97,4 +97,26 @@ describe('places where calls end with the request that made them', () => {
     expect(await counter.lose()).toBe(1)
     expect(await waits(counter, 2)).toBe(true)
   })
+
+  test.each([
+    ['for its chat', { ok: false, error_code: 429, description: '', parameters: { retry_after: 20 } }],
+    ['to be repeated after a 5xx', { ok: false, error_code: 502, description: '' }],
+  ] as const)(
+    'are given back at the deadline of a call that waited %s and whose timers were lost',
+    async (_, answer) => {
+      const counter = new Counter({ maxWaiting: 1, maxWait: '1m', retry: ['flood', 'server'], repeat: 'all' })
+      const lost = counter.send('sendMessage', { chat_id: 1 })
+      await counter.answer(answer)
+      expect(counter.sender.waiting).toBe(1)
+      counter.time.forget()
+      counter.time.advance(60 * SECOND)
+      await flood(counter, 2, 1)
+      expect(counter.sender.counts.overloaded).toBe(1)
+      counter.time.advance(1)
+      await flood(counter, 3, 1)
+      expect(counter.sender.counts.overloaded).toBe(1)
+      expect(counter.sender.waiting).toBe(1)
+      expect(await lost).toEqual(answer)
+    },
+  )
 })
