@@ -96,7 +96,7 @@ test.each([1, 11])('%i files are no album', async (count) => {
   const files = Array.from({ length: count }, () => ({ file: randomBytes(10) }))
   await expect(client().sendAlbum('plaza', files)).rejects.toMatchObject({
     code: 'mtproto.transfer',
-    message: expect.stringContaining(`these are ${count}`),
+    message: expect.stringContaining(`files, not ${count}.`),
   })
 })
 
