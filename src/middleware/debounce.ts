@@ -96,7 +96,7 @@ export interface DebounceOptions<C extends Context = Context> {
   /**
    * Gathers the photos of an album (messages of one `media_group_id`, including channel posts) into one call, when this span has
    * passed without another photo. With `trailing`, albums are part of the burst, which then waits at least this long for the next
-   * photo. @default none: each photo is a call
+   * photo; without it, other messages of the actor do not wait for the album. @default none: each photo is a call
    */
   readonly albums?: Duration
   /** `leading`: which updates are compared. `trailing` always gathers messages. @default ['message', 'tap'] */
@@ -151,7 +151,8 @@ export interface DebounceOptions<C extends Context = Context> {
  * for updates that were not held: commands, other updates, and everything after `close()`. An edit is handled after the message
  * that was edited.
  *
- * **`albums`**: the same for the photos of one album, whatever their captions say, beside either mode or alone.
+ * **`albums`**: the same for the photos of one album, whatever their captions say, beside either mode or alone. An edit of a
+ * caption is handled after the album.
  *
  * Neither the polling loop nor a webhook request waits for a burst. That has consequences:
  * - Telegram considers the updates handled as soon as they are held. Exceptions of handlers go to `onError` and not to
@@ -292,8 +293,11 @@ function holding(wiring: Wiring<Context>, { options, trailing, albums }: Setting
       }
     },
   })
-  const holds = ({ activity, album }: Facts): boolean =>
-    album !== undefined || (trailing !== undefined && (activity === 'message' || activity === 'edit'))
+  const isPart = ({ album }: Facts): boolean => albums !== undefined && album !== undefined
+  // Edits of posts are posts by their activity.
+  const isEdit = ({ kind }: Facts): boolean => kind?.startsWith('edited_') === true
+  const holds = (facts: Facts): boolean =>
+    isPart(facts) || isEdit(facts) || (trailing !== undefined && facts.activity === 'message')
   return {
     holds,
     divert(facts, ctx, next, control, seated = false) {
@@ -302,13 +306,13 @@ function holding(wiring: Wiring<Context>, { options, trailing, albums }: Setting
       if (key === undefined) return false
       const part = { ctx, next, control, seated }
       // Handled after the message that was edited, but without ending the burst.
-      if (activity === 'edit') return bursts.follow(key, part, false)
+      if (isEdit(facts)) return bursts.follow(key, part, false)
       const gathering = activity === 'message' && actor !== undefined ? trailing : undefined
-      const isPart = album !== undefined && albums !== undefined
-      const patience = isPart ? albums : gathering
+      const ofAlbum = isPart(facts)
+      const patience = ofAlbum ? albums : gathering
       if (patience === undefined) return false
       // A photo is part of its album, whatever its caption says.
-      if (!isPart && commands === 'pass' && facts.command !== undefined) return bursts.follow(key, part)
+      if (!ofAlbum && commands === 'pass' && facts.command !== undefined) return bursts.follow(key, part)
       return bursts.hold(key, part, patience, gathering === undefined ? album : undefined)
     },
     waiting: () => bursts.size,

@@ -1,4 +1,5 @@
 import { Bot, type Context } from 'grammy'
+import type { Message } from 'grammy/types'
 import type { SentinelFlavor } from '../../src/middleware/chain/control.js'
 import { compose } from '../../src/middleware/compose.js'
 import { type DebounceOptions, debounce } from '../../src/middleware/debounce.js'
@@ -379,6 +380,29 @@ describe('an album', () => {
     expect(calls).toEqual([])
     time.pass(500)
     expect(await called(1)).toEqual(expected)
+  })
+
+  test('is handled before an edit of its caption', async () => {
+    guarded({ albums: '500ms' })
+    start()
+    const [photo] = await alice.to(account).sendsAlbum(['1.jpg', '2.jpg'], caption)
+    await alice.to(account).edits(photo as Message, 'dogs')
+    await telegram.settled()
+    expect(calls).toEqual([])
+    time.pass(500)
+    expect(await called(2)).toEqual(['cats photo', 'alone: dogs'])
+  })
+
+  test('of a channel is handled before an edit of its caption, too', async () => {
+    const news = telegram.createChannel({ title: 'News', owner: alice, admins: [account] })
+    guarded({ albums: '500ms' })
+    start()
+    const [photo] = await alice.in(news).sendsAlbum(['1.jpg', '2.jpg'], caption)
+    await alice.in(news).edits(photo as Message, 'dogs')
+    await telegram.settled()
+    expect(calls).toEqual([])
+    time.pass(500)
+    expect(await called(2)).toEqual(['cats photo', 'alone: dogs'])
   })
 
   test('waits for the handlers of the previous album of the same user', async () => {
