@@ -87,7 +87,7 @@ test('two purges run at a time, the same one once; what fails is told, and what 
   await new Promise((done) => setImmediate(done))
   expect(asked).toEqual(['-1 1', '-1 2', '-1 3'])
   const waiting = Array.from({ length: 100 }, (_, n) => ban(10 + n))
-  await expect(ban(500)).rejects.toThrow(/100 wait already/)
+  await expect(ban(500)).rejects.toThrow(/100 purges wait already/)
   for (let n = 1; n < 103; n++) {
     go[n]?.({ deleted: 0, way: 'by id' })
     await new Promise((done) => setImmediate(done))
