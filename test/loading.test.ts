@@ -54,6 +54,17 @@ test('bursts are handled without a place where places cannot be taken late', asy
   expect(told).toEqual(['concurrency: module.failed', 'concurrency: module.failed'])
 })
 
+test.each(['after:concurrency', 'allowed'] as const)(
+  'hooks at %s still veto where places cannot be taken late',
+  async (point) => {
+    const { desk } = stand({ concurrency: {}, debounce: { albums: '1s' } })
+    desk.guard.hook(point, () => ({ veto: 'not today' }))
+    await desk.says(7, 'one')
+    expect(desk.reached).toEqual([])
+    await desk.guard.close()
+  },
+)
+
 test('guards that cannot be asked together are asked in turn', async () => {
   const { desk, told } = stand({}, (bot) => {
     fuse(bot).command(

@@ -35,7 +35,7 @@ export class Entrance {
     readonly chain: Pick<Chain, 'tally' | 'host' | 'uses' | 'inner'>,
     private readonly refusals: Refusals,
     readonly settling: Settling,
-    readonly steps: Steps,
+    private readonly steps: Steps,
     wired: readonly Wired<Context>[],
   ) {
     this.diverters = wired.filter(({ divert }) => divert !== undefined)
@@ -134,7 +134,12 @@ export class Entrance {
   /** Takes places for an update that no guard holds back. If it has to wait for them, probes see the wait. */
   take(facts: Facts, ctx: Context): MaybePromise<Taken> {
     const taken = this.seating?.take(facts, ctx)
-    return isPromise(taken) ? this.stepped(ctx, () => taken) : taken
+    return isPromise(taken) ? this.waited(taken, ctx) : taken
+  }
+
+  /** A method of its own, because a closure in {@link take} would allocate a scope for each update. */
+  private waited(taken: Promise<Taken>, ctx: Context): MaybePromise<Taken> {
+    return this.stepped(ctx, () => taken)
   }
 
   stepped(ctx: Context, run: () => Promise<Taken>): MaybePromise<Taken> {
@@ -153,11 +158,16 @@ export class Entrance {
       : (veto ?? this.allowed(false, facts, ctx))
   }
 
+  /** Runs the hooks that come after the wait for a place. */
+  async lateHooks(facts: Facts, ctx: Context): Promise<HookVeto | undefined> {
+    return (await this.steps.afterLate(facts, ctx)) ?? this.allowed(true, facts, ctx)
+  }
+
   /**
    * Runs the `allowed` hooks if this is their time: after the wait for a place, but before it for updates that may be held back,
    * because each update of a burst has its hooks, and only the last one waits.
    */
-  allowed(late: boolean, facts: Facts, ctx: Context): MaybePromise<HookVeto | undefined> {
+  private allowed(late: boolean, facts: Facts, ctx: Context): MaybePromise<HookVeto | undefined> {
     const areLate = this.late && !this.diverters.some((guard) => guard.holds?.(facts))
     return this.chain.inner || late !== areLate ? undefined : this.steps.allowed(facts, ctx)
   }
@@ -254,7 +264,7 @@ export class Entrance {
     next: NextFunction,
     decision: Decision | undefined,
   ): Promise<void> {
-    const { ctx } = control
+    const { facts, ctx } = control
     const { uses } = this.chain
     // Until this is known, further uses of the guards must not take the update for one that has passed.
     uses?.note(ctx, 'seating')
@@ -263,7 +273,10 @@ export class Entrance {
       late = entering.now ?? (await entering.load())
     } catch (error) {
       this.services.failed(error, GUARD)
-      uses?.note(ctx, 'passed')
+      const veto = await this.lateHooks(facts, ctx)
+      const isStopped = this.isStopped(facts, ctx, veto)
+      uses?.note(ctx, isStopped ? 'stopped' : 'passed')
+      if (isStopped) return this.stopped(undefined, facts, ctx, decision, veto)
       return this.letInNow(undefined, control, next, decision)
     }
     return late.letInLate(this, control, next, decision)

@@ -3,7 +3,6 @@ import type { Decision } from '../../core/check.js'
 import type { Facts } from '../../core/facts.js'
 import { isUnseated, seated, type Taken } from '../concurrency/seating.js'
 import type { Onward } from '../guard.js'
-import type { HookVeto } from '../hooking/steps.js'
 import { gatheredWith, type SentinelControl, type SentinelFlavor } from './control.js'
 import type { Entrance } from './entrance.js'
 import { Held } from './held.js'
@@ -58,7 +57,7 @@ async function placeFor(
     await entrance.veto(taken.refusal, facts, ctx, decision, taken.by.denial, true, wasAllowed)
     return taken
   }
-  const veto = entrance.services.hooks.deciding ? await lateHooks(entrance, facts, ctx) : undefined
+  const veto = entrance.services.hooks.deciding ? await entrance.lateHooks(facts, ctx) : undefined
   if (!entrance.isStopped(facts, ctx, veto)) return taken
   for (const each of others) {
     await entrance.stopped(undefined, each.facts, each.ctx, each.decision, veto, true)
@@ -67,11 +66,6 @@ async function placeFor(
   outOfReach(ctx)
   await entrance.stopped(taken, facts, ctx, decision, veto, wasAllowed)
   return { refusal: { veto: 'vetoed' }, by: {} }
-}
-
-/** Runs the hooks that come after the wait for a place. */
-async function lateHooks(entrance: Entrance, facts: Facts, ctx: Context): Promise<HookVeto | undefined> {
-  return (await entrance.steps.afterLate(facts, ctx)) ?? entrance.allowed(true, facts, ctx)
 }
 
 /** Restores the outer control, or none, for an update that does not reach the handlers behind this guard. */
