@@ -69,7 +69,7 @@ export type Resolve<C extends Context> = (facts: Facts, ctx: C) => MaybePromise<
 export const authOptions = z.strictObject({
   registration: option(
     z.enum(['auto', 'explicit']),
-    'auto registers every user at their first update; explicit waits for guard.register().',
+    'auto registers each user and channel that comes; explicit waits for guard.register().',
     'explicit',
   ),
   gate: option(
