@@ -5,7 +5,7 @@ import type { Mark } from '../../src/storage/storage.js'
 import { desk } from '../sentinel-desk.js'
 import { pair } from './failover-pair.js'
 import { askOf, BOT, blocked, isAdmitted, planOf } from './outage.js'
-import { closeAll, open, url, useSchemas } from './postgres-desk.js'
+import { closeAll, open, pool, schema, url, useSchemas } from './postgres-desk.js'
 
 /* Reads of many marks at once, which no update waits for. */
 
@@ -49,6 +49,18 @@ describe('over Postgres', () => {
     ])
     expect(bad.status).toBe('rejected')
     expect(good).toEqual({ status: 'fulfilled', value: BLOCKED })
+  })
+
+  test('a mark that cannot be read does not fail the reads of others', async () => {
+    const { marks } = open()
+    await marks.put(BOT, 'blocked', entries)
+    await pool.query(`UPDATE "${schema}".marks SET value = '{' WHERE key = 'u5000'`)
+    const read = [
+      ...entries.slice(0, 3).map(({ key }) => marks.get(BOT, key, 'blocked')),
+      marks.get(BOT, userKey(5001), undefined as never),
+    ]
+    const ends = await Promise.allSettled(read)
+    expect(ends.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled', 'rejected'])
   })
 })
 

@@ -2,7 +2,7 @@ import { Batch, type Waiting } from '../remote/batch.js'
 
 /** Maximum number of items per look-up. */
 const MOST = 64
-/** A process hardly ever has more plans. */
+/** More than a process ever waits for, unless the server does not answer. */
 const MOST_WAITING = 100_000
 
 class Asked<Item, Answer> implements Waiting {

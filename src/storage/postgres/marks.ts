@@ -28,6 +28,7 @@ const READS_OUT = 2
 interface Sought {
   readonly bot: number
   readonly key: Key
+  /** As stored. */
   readonly name: string
 }
 
@@ -44,7 +45,7 @@ export class PostgresMarks implements Marks {
   constructor(private readonly ready: Ready) {}
 
   async get(bot: number, key: Key, name: string): Promise<Mark | undefined> {
-    return this.reading.ask({ bot, key: canonicalKey(key), name })
+    return this.reading.ask({ bot, key: canonicalKey(key), name: storedText(name) })
   }
 
   async of(bot: number, key: Key): Promise<ReadonlyMap<string, Mark>> {
@@ -143,9 +144,7 @@ export class PostgresMarks implements Marks {
     return pageOf(rows, most, (row) => ({ key: readKey(row.key), mark: markOf(row) }))
   }
 
-  private async readAll(
-    sought: readonly Sought[],
-  ): Promise<readonly (Mark | undefined | Promise<Mark | undefined>)[]> {
+  private async readAll(sought: readonly Sought[]): Promise<readonly Promise<Mark | undefined>[]> {
     try {
       return await this.read(sought)
     } catch (error) {
@@ -156,7 +155,7 @@ export class PostgresMarks implements Marks {
   }
 
   /** Returns marks in the order in which they are sought. */
-  private async read(sought: readonly Sought[]): Promise<readonly (Mark | undefined)[]> {
+  private async read(sought: readonly Sought[]): Promise<readonly Promise<Mark | undefined>[]> {
     const { link, subjects, time } = await this.ready()
     // With LIMIT each mark is looked up in the index, even where the planner knows nothing of the table yet.
     const rows = await link.query<MarkRow & { nth: number }>(
@@ -169,11 +168,15 @@ export class PostgresMarks implements Marks {
         sought.map(({ bot }) => bot),
         sought.map(({ key }) => subjects.numberOf(key)),
         sought.map(({ key }) => storedKey(key)),
-        sought.map(({ name }) => storedText(name)),
+        sought.map(({ name }) => name),
         this.ready.now(),
       ],
     )
-    const found = new Map(rows.map((row) => [row.nth, markOf(row)]))
-    return sought.map((_, index) => found.get(index + 1))
+    const found = new Map(rows.map((row) => [row.nth, row]))
+    // Each row is parsed for its own read: a damaged one must not fail the others.
+    return sought.map(async (_, index) => {
+      const row = found.get(index + 1)
+      return row && markOf(row)
+    })
   }
 }
