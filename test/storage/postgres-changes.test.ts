@@ -1,4 +1,5 @@
 import { jest } from '@jest/globals'
+import { userKey } from '../../src/core/subject.js'
 import type { StorageChange } from '../../src/storage/changes.js'
 import { Link, type Listening } from '../../src/storage/postgres/link.js'
 import { until } from '../servers/until.js'
@@ -58,4 +59,28 @@ test('a connection that is made again is closed if nobody watches any longer', a
   stop()
   go()
   await until('it is closed', () => made[1]?.closed === 1)
+})
+
+test('a connection that is made too late does not replace the one of a later listener', async () => {
+  let asked = 0
+  let go: () => void = () => undefined
+  const held = new Promise<void>((resolve) => {
+    go = resolve
+  })
+  const made = listened(async () => {
+    if (++asked === 2) await held
+  })
+  const storage = open()
+  const stop = await storage.watch(() => undefined)
+  made[0]?.client.emit('error', new Error('lost'))
+  await until('it connects again', () => asked === 2)
+  stop()
+  const told: StorageChange[] = []
+  const stopLater = await storage.watch((change) => told.push(change))
+  go()
+  await until('the late one is closed', () => made[2]?.closed === 1)
+  await storage.marks.put(42, 'blocked', [{ key: userKey(7), mark: { since: 1 } }])
+  await until('the other one still hears changes', () => told.length > 0)
+  stopLater()
+  expect(made.map(({ closed }) => closed)).toEqual([1, 1, 1])
 })

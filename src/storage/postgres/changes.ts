@@ -72,6 +72,8 @@ export class Changes {
   private readonly listeners = new Listeners<StorageChange>()
   private connection: Listening | undefined
   private starting: Promise<void> | undefined
+  /** Counts attempts to listen and releases: an attempt that is no longer the latest must not keep its connection. */
+  private attempt = 0
   private timer: ReturnType<typeof setTimeout> | undefined
   private wait = FIRST_WAIT
   private closed = false
@@ -85,11 +87,13 @@ export class Changes {
 
   async watch(listener: ChangeListener): Promise<() => void> {
     const stop = this.listeners.add(listener)
+    this.starting ??= this.listen()
+    const { starting } = this
     try {
-      this.starting ??= this.listen()
-      await this.starting
+      await starting
     } catch (error) {
-      this.starting = undefined
+      // Another attempt may have begun meanwhile.
+      if (this.starting === starting) this.starting = undefined
       stop()
       throw error
     }
@@ -106,7 +110,13 @@ export class Changes {
   }
 
   private async listen(): Promise<void> {
+    this.drop()
+    const attempt = ++this.attempt
     const connection = await this.link.listening()
+    if (attempt !== this.attempt) {
+      connection.close()
+      return this.starting
+    }
     const { client } = connection
     client.on('notification', this.hear)
     // A connection that was dropped may still report errors, which must not end its successor.
@@ -122,14 +132,16 @@ export class Changes {
       await client.query(`LISTEN "${channelOf(this.link.schema)}"`)
       await Promise.all([echo.isOver ? undefined : this.send(echo), echo.heard])
     } catch (error) {
-      if (this.connection === connection) this.drop()
+      if (attempt !== this.attempt) return this.starting
+      this.drop()
       throw this.link.failure(error)
     } finally {
       echo.end()
       if (this.echo === echo) this.echo = undefined
     }
-    // The storage was closed, or the last listener removed, meanwhile.
-    if (this.closed || !this.listeners.any) this.release()
+    if (attempt !== this.attempt) return this.starting
+    clearTimeout(this.timer)
+    if (!this.listeners.any) this.release()
     this.wait = FIRST_WAIT
   }
 
@@ -159,8 +171,8 @@ export class Changes {
   }
 
   private again(): void {
+    clearTimeout(this.timer)
     this.timer = setTimeout(() => {
-      this.timer = undefined
       this.starting = this.listen()
       this.starting.then(
         // Changes during the interruption were missed.
@@ -186,15 +198,15 @@ export class Changes {
   }
 
   private release(): void {
+    this.attempt++
     clearTimeout(this.timer)
-    this.timer = undefined
     this.starting = undefined
-    this.echo?.end()
     this.drop()
   }
 
   /** Closes the connection rather than returning it to the pool, because it is subscribed. */
   private drop(): void {
+    this.echo?.end()
     const { connection } = this
     this.connection = undefined
     if (connection === undefined) return
