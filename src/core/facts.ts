@@ -293,7 +293,7 @@ export class Facts {
    * otherwise someone could edit one picture again and again without being charged.
    */
   get album(): string | undefined {
-    if (this.activity === 'edit' || this.kind === 'edited_channel_post') return undefined
+    if (this.kind?.startsWith('edited_')) return undefined
     const id = this.payload.media_group_id
     return typeof id === 'string' && id !== '' ? id : undefined
   }

@@ -726,6 +726,8 @@ describe('what is done', () => {
     expect(read({ message: { ...part, message_id: 6 } }).album).toBe('13')
     expect(read({ message: { ...part, media_group_id: '' } }).album).toBeUndefined()
     expect(read({ edited_message: { ...part, ...edited } }).album).toBeUndefined()
+    const forwarded = { ...part, ...edited, is_automatic_forward: true as const }
+    expect(read({ edited_message: forwarded }).album).toBeUndefined()
   })
 
   test('in a group is in a group; in a channel or at home it is not', () => {

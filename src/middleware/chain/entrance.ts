@@ -137,7 +137,7 @@ export class Entrance {
     return isPromise(taken) ? this.waited(taken, ctx) : taken
   }
 
-  /** A method of its own, because a closure in {@link take} would allocate a scope for each update. */
+  /** A method of its own, because a closure in {@link take} would allocate a scope for each update in code not yet optimized. */
   private waited(taken: Promise<Taken>, ctx: Context): MaybePromise<Taken> {
     return this.stepped(ctx, () => taken)
   }
