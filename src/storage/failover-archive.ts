@@ -3,6 +3,7 @@ import type { Key } from '../core/subject.js'
 import type { Archive } from './archive.js'
 import type { Member } from './failover-member.js'
 import { guardedArchive } from './resilient/guarded.js'
+import { reasonOf } from './resilient/reason.js'
 
 const of = ({ line, storage }: Member): Archive => guardedArchive(line, storage) as Archive
 
@@ -37,8 +38,9 @@ export function archiveOf(
       for (const member of members) {
         try {
           await of(member).forget(bot, keys)
-        } catch {
-          missed.push(`${member.index} (${member.line.circuit.reason})`)
+        } catch (error) {
+          // A storage that is itself made of several reports its own failures, which its line does not know.
+          missed.push(`${member.index} (${member.line.circuit.reason || reasonOf(error)})`)
         }
       }
       if (missed.length === 0) return

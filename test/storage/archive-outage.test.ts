@@ -1,3 +1,4 @@
+import { userKey } from '../../src/core/subject.js'
 import type { Archive } from '../../src/storage/archive.js'
 import { combine } from '../../src/storage/combine.js'
 import { failover } from '../../src/storage/failover.js'
@@ -98,4 +99,16 @@ describe.each<[string, (server: Storage, time: Stage) => Storage]>([
       await close()
     },
   )
+})
+
+test('a storage within failover() that keeps its data is named with a reason', async () => {
+  const time = new Stage()
+  const server = archived(time)
+  const storage = failover([failover([archived(time), server], time), archived(time)], time)
+  server.fault = 'refuses'
+  await expect(async () => storage.archive?.forget(42, [userKey(ALICE)])).rejects.toThrow(
+    'keep their data: 0 (ECONNREFUSED).',
+  )
+  server.resume()
+  await ending(time, async () => storage.close())
 })
