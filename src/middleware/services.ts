@@ -143,8 +143,8 @@ export function createServices(options: ServicesOptions): Services {
     (event, told) => lastResort.tell(event, told),
   )
   const failed = (error: unknown, during: string): void => events.tell('error', { error, during })
-  const background = new Background(failed, undefined, options.waitUntil)
-  const hooksAside = new Background(failed, undefined, options.waitUntil)
+  const background = new Background(failed, steady, undefined, options.waitUntil)
+  const hooksAside = new Background(failed, steady, undefined, options.waitUntil)
   const bots = new Bots()
   const warned = new Set<string>()
   const { storage, release } = protect(options.storage ?? memory({ clock }), options)

@@ -1,5 +1,11 @@
+import type { Clock } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
+import { endsWithRequests } from '../../core/request-bound.js'
 import { unawaited } from '../../core/unawaited.js'
 import { type Probe, stepped } from './probe.js'
+
+/** Where work ends with the request that started it, older work holds no place: its promise may never settle. */
+const LOST_AFTER: Ms = 60_000
 
 /**
  * Keeps a platform from ending before background work is done, like `waitUntil` of Cloudflare Workers and Vercel.
@@ -17,8 +23,11 @@ export type WaitUntil = (work: Promise<unknown>) => void
 
 /** Work that no update waits for: notices, answers, marks. Bounded, and drained by `close()`. */
 export class Background {
-  /** The work that is running, and the chat whose share it takes from, if any. */
-  private readonly running = new Map<Promise<void>, number | undefined>()
+  /** The work that is running, the chat whose share it takes from, if any, and when it started. */
+  private readonly running = new Map<
+    Promise<void>,
+    { readonly chat: number | undefined; readonly since: Ms }
+  >()
   /** Amount of work refused because too much was running. */
   dropped = 0
   /** Watches the work. */
@@ -26,6 +35,7 @@ export class Background {
 
   constructor(
     private readonly failed: (error: unknown, what: string) => void,
+    private readonly clock: Clock,
     private readonly most = 256,
     /** Public, since other options may set another function. */
     public waitUntil?: WaitUntil,
@@ -39,17 +49,18 @@ export class Background {
    * Runs work in the background; false if too much is running. Exceptions are reported under the name `what`.
    *
    * @param chat The chat that calls of this work are for. They may wait for this chat, so it gets another place only while it has
-   * less than a quarter of the free ones: a fifth of all at most.
+   * less than a quarter of the free ones: a fifth of all at most, rounded up.
    */
   run(what: string, work: () => Promise<unknown>, chat?: number): boolean {
+    this.forgetLost()
     let own = 0
-    for (const other of this.running.values()) if (other !== undefined && other === chat) own++
+    for (const other of this.running.values()) if (chat !== undefined && other.chat === chat) own++
     if (own * 4 >= this.most - this.running.size) {
       this.dropped++
       return false
     }
     const running = this.guarded(what, work).finally(() => this.running.delete(running))
-    this.running.set(running, chat)
+    this.running.set(running, { chat, since: this.clock() })
     if (this.waitUntil !== undefined) this.handOver(running, this.waitUntil)
     return true
   }
@@ -67,7 +78,14 @@ export class Background {
    * Waits until nothing is running. With `rounds`, waits that many times for what is running, including work started meanwhile.
    */
   async drain(rounds = Number.POSITIVE_INFINITY): Promise<void> {
+    this.forgetLost()
     for (let left = rounds; left > 0 && this.running.size > 0; left--) await Promise.all(this.running.keys())
+  }
+
+  private forgetLost(): void {
+    if (!endsWithRequests()) return
+    for (const [work, { since }] of this.running)
+      if (this.clock() - since > LOST_AFTER) this.running.delete(work)
   }
 
   private async guarded(what: string, work: () => Promise<unknown>): Promise<void> {
