@@ -204,9 +204,7 @@ describe('refuses', () => {
       expect(() => redis(given as never)).toThrow(
         expect.objectContaining({
           code: 'option.invalid',
-          message: expect.stringMatching(
-            given === undefined ? /environment variable/ : /not a Redis URL/,
-          ),
+          message: expect.stringMatching(given === undefined ? /environment variable/ : /not a Redis URL/),
         }),
       )
     },
