@@ -8,7 +8,9 @@ import { redis } from '../src/storage/redis/index.js'
 import { sqlite } from '../src/storage/sqlite/index.js'
 import type { Storage } from '../src/storage/storage.js'
 import { type RedisCluster, startCluster } from './servers/cluster.js'
+import { startRedis } from './servers/redis.js'
 import { freshName, sharedRedis } from './servers/shared.js'
+import { until } from './servers/until.js'
 import { linesOf, stock } from './storage/migrate-stock.js'
 import { ALICE } from './storage/redis-desk.js'
 
@@ -108,4 +110,15 @@ test('a password that is wrong is reported, and never shown', async () => {
   const client = new Redis(cluster.url)
   expect(await client.ping()).toBe('PONG')
   client.disconnect()
+})
+
+test('a node that announces no address is reported instead of waiting for it', async () => {
+  const server = await startRedis({ config: ['cluster-enabled yes', 'cluster-config-file nodes.conf'] })
+  const client = new Redis(server.url)
+  await client.call('CLUSTER', 'ADDSLOTSRANGE', 0, 16_383)
+  await until('it serves all slots', async () => String(await client.cluster('INFO')).includes('state:ok'))
+  client.disconnect()
+  const [code, said] = await run(server.url, `sqlite:${join(folder, 'alone.db')}`)
+  expect([code, said]).toEqual([1, expect.stringContaining('its nodes must announce an address')])
+  await server.stop()
 })

@@ -56,6 +56,7 @@ interface ScriptRunner {
 
 const ENDED = 'the given client has been closed. Pass an open one'
 const NEVER = 'the connection was lost before it was ready'
+const NEVER_WHOLE = `${NEVER}. A cluster must serve all slots, and its nodes must announce an address: see cluster-announce-ip`
 /** Messages of ioredis that do not tell why a server cannot be reached. */
 const VAGUE = /^(Connection is closed|None of startup nodes|Failed to refresh slots)/
 
@@ -123,7 +124,10 @@ export class Connection {
     const { client } = this
     if (client.status === 'wait') {
       try {
-        await client.connect()
+        // ioredis leaves a cluster that is not ready and tries again without end, and then its promise never settles.
+        await (isRedis(client)
+          ? client.connect()
+          : Promise.race([client.connect(), this.becomesReady(client)]))
       } catch (error) {
         throw this.explained(error)
       }
@@ -187,7 +191,7 @@ export class Connection {
       }
       const lost = (): void => {
         done()
-        reject(this.explained(new Error(NEVER)))
+        reject(this.explained(new Error(isRedis(client) ? NEVER : NEVER_WHOLE)))
       }
       client.on('ready', ready)
       client.on('close', lost)
@@ -304,7 +308,7 @@ export class Connection {
     if (error instanceof SentinelError) return error
     const message = wordsOf(error)
     // The reason why a connection failed tells more than the fact that it ended.
-    const isVague = message === NEVER || VAGUE.test(message)
+    const isVague = message.startsWith(NEVER) || VAGUE.test(message)
     // A node is gone, and another one may serve its keys by now. If several calls fail together, only one of them asks for the
     // new map.
     const { made } = this
