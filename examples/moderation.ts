@@ -81,7 +81,7 @@ export async function main(
   token = process.env.BOT_TOKEN ?? '',
   home = Number(process.env.GROUP_ID),
 ): Promise<void> {
-  if (!Number.isSafeInteger(home))
+  if (!Number.isSafeInteger(home) || home >= 0)
     throw new Error('GROUP_ID must be the id of the group, such as -1001234567890.')
   const { bot, guard } = moderationBot(token, home)
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => bot.stop())

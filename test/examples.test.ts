@@ -3,7 +3,7 @@ import type { SentinelFlavor } from 'grammy-sentinel'
 import { type Person, startTelegram, type Telegram, type TelegramBot } from 'grammy-sentinel/testing'
 import { groupBot } from '../examples/group-bot.js'
 import { helloBot } from '../examples/hello.js'
-import { moderationBot } from '../examples/moderation.js'
+import { main as moderate, moderationBot } from '../examples/moderation.js'
 import { ordersBot } from '../examples/nest-style/main.js'
 import { shopBot } from '../examples/shop/main.js'
 import { uploadsBot } from '../examples/uploads.js'
@@ -18,7 +18,7 @@ let telegram: Telegram
 let account: TelegramBot
 let alice: Person
 let bob: Person
-let end: () => Promise<void>
+let end = async (): Promise<void> => undefined
 
 beforeEach(async () => {
   telegram = await startTelegram()
@@ -59,6 +59,10 @@ describe('hello', () => {
     await telegram.settled()
     expect(alice.heard.filter(({ text }) => text?.startsWith('Hello')).length).toBeLessThan(35)
   })
+})
+
+test.each([Number.NaN, 0, 123])('moderation does not start in a group with the id %d', async (home) => {
+  await expect(moderate('123:abc', home)).rejects.toThrow('GROUP_ID must be the id of the group')
 })
 
 describe('moderation', () => {
