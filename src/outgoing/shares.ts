@@ -1,6 +1,6 @@
 /**
  * Places that many owners share. An owner gets another place only while it has less than a quarter of the free ones: one owner
- * takes a fifth of all places at most, rounded up, five take about half, and an owner without a place gets one as long as any is
+ * takes a fifth of all places at most, rounded up, five take about half, and an owner without a place gets one while one is
  * free.
  */
 export class Shares<Owner> {

@@ -20,7 +20,7 @@ function archived(time: Stage): Faulty {
   const over =
     <A extends unknown[], T>(work: (...args: A) => T) =>
     async (...args: A) => {
-      // Fails or hangs as any call does.
+      // Fails or hangs like every call.
       await server.health()
       return work.apply(server.kept.archive, args)
     }
