@@ -33,7 +33,7 @@ const resolving = later('auth.resolve', () => import('./auth/resolver.js'))
  * What needs registration by default. Posts do, because anybody can own a channel, and `bot.hears()` and filters such as `:text`
  * run for posts, too.
  */
-const DEEDS: readonly Activity[] = [
+const COVERED: readonly Activity[] = [
   'message',
   'edit',
   'tap',
@@ -198,7 +198,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
   const gated = gateOf(settings)
   const { deny = 'notice', noticeEvery = parseDuration('1m'), shadow = false } = settings
   const question = (name: string): Omit<Question<Context>, 'check'> => ({
-    on: settings.on ?? DEEDS,
+    on: settings.on ?? COVERED,
     when: gated,
     // Administrators of the chat are not exempt: anybody can create a group and add the bot to it.
     excused: 'roles',
@@ -244,7 +244,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
       const { actor: key } = facts
       if (key === undefined) return undefined
       if (auto && probed.includes(probes.get(REGISTERED) as number)) register(services, ctx.me.id, key)
-      if (resolver === undefined || !(settings.on ?? DEEDS).includes(facts.activity) || !gated(facts))
+      if (resolver === undefined || !(settings.on ?? COVERED).includes(facts.activity) || !gated(facts))
         return vetting?.admit(facts, ctx, probed)
       const isDue = probed.includes(probes.get(RESOLVED) as number)
       const { now } = resolver

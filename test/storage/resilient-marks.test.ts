@@ -450,6 +450,22 @@ test('watchers receive a gap when the storage is back', async () => {
   expect(told).toEqual(['marks', 'gap'])
 })
 
+test('an observer that throws keeps neither the writes that were missed nor the gap from being made up for', async () => {
+  const stage = outage()
+  const judge = await reading(stage)
+  const told: string[] = []
+  const stop = stage.storage.watch(({ kind }) => told.push(kind))
+  await stage.goDown(judge)
+  stage.storage.observe(() => {
+    throw new Error('of the observer')
+  })
+  stage.remote.fault = 'none'
+  await expect(stage.pass(1000)).rejects.toThrow('of the observer')
+  await settled()
+  stop()
+  expect(told).toEqual(['gap'])
+})
+
 describe('a mark that no plan read before the storage was down', () => {
   /** With a plan that asks for nothing of the kind. */
   async function standing(): Promise<{ stage: Outage; judge: Judge }> {

@@ -54,7 +54,7 @@ export class Background {
   run(what: string, work: () => Promise<unknown>, chat?: number): boolean {
     this.forgetLost()
     let own = 0
-    for (const other of this.running.values()) if (chat !== undefined && other.chat === chat) own++
+    if (chat !== undefined) for (const other of this.running.values()) if (other.chat === chat) own++
     if (own * 4 >= this.most - this.running.size) {
       this.dropped++
       return false

@@ -131,22 +131,19 @@ export abstract class SupervisedStorage {
   }
 
   private changed(state: CircuitState): void {
+    let condition: StorageCondition
     if (state === 'open' && this.downSince === undefined) {
       this.downSince = this.clock()
-      // A listener that throws must not keep the storage from being watched.
-      try {
-        this.tell({ is: 'down', kind: this.kind, ...this.line.circuit.told })
-      } finally {
-        this.switched()
-      }
+      condition = { is: 'down', kind: this.kind, ...this.line.circuit.told }
     } else if (state === 'closed' && this.downSince !== undefined) {
-      const after = this.clock() - this.downSince
+      condition = { is: 'up', kind: this.kind, after: this.clock() - this.downSince }
       this.downSince = undefined
-      try {
-        this.tell({ is: 'up', kind: this.kind, after })
-      } finally {
-        this.switched()
-      }
+    } else return
+    // A listener that throws must not keep the storage from being watched.
+    try {
+      this.tell(condition)
+    } finally {
+      this.switched()
     }
   }
 
