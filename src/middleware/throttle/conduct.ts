@@ -104,8 +104,8 @@ export class Conduct {
 
   private recordOf(bot: number, actor: Key): Record {
     const name = nameOf(bot, actor)
-    const fresh: Record = { good: 0, refusals: 0, from: Number.NEGATIVE_INFINITY, changing: undefined }
-    const record = this.records.get(name) ?? fresh
+    const known = this.records.get(name)
+    const record = known ?? { good: 0, refusals: 0, from: Number.NEGATIVE_INFINITY, changing: undefined }
     setNewest(this.records, name, record, MOST_ACTORS)
     return record
   }
