@@ -5,10 +5,10 @@ import type { SentinelOptions } from '../../src/index.js'
 import { desk, tick } from '../sentinel-desk.js'
 
 const DAY = 86_400_000
-/** What `setTimeout` takes. */
+/** The longest delay that `setTimeout` accepts. */
 const LONGEST = 2 ** 31 - 1
 
-/** Timers of somebody's own, which are asked for nothing that `setTimeout` would not take. */
+/** Custom timers that run at once after a delay that is too long for `setTimeout`, as Node does. */
 class Strict implements Timers {
   readonly asked: number[] = []
   private readonly due: { at: number; run: () => void }[] = []
@@ -44,7 +44,7 @@ describe.each([
   beforeEach(() => void jest.useFakeTimers())
   afterEach(() => void jest.useRealTimers())
 
-  test.each([1, 24, 25, 30, 60, 400])('wait %i days', (days) => {
+  test.each([1, 24, 25, 30, 60, 400])('wait for %i days', (days) => {
     let runs = 0
     timers.after(days * DAY, () => runs++)
     jest.advanceTimersByTime(days * DAY - 1)
@@ -54,7 +54,7 @@ describe.each([
     expect(jest.getTimerCount()).toBe(0)
   })
 
-  test.each([0, 30])('are called off after %i days of sixty', (after) => {
+  test.each([0, 30])('can be cancelled after %i of sixty days', (after) => {
     let runs = 0
     const callOff = timers.after(60 * DAY, () => runs++)
     jest.advanceTimersByTime(after * DAY)
@@ -64,7 +64,7 @@ describe.each([
     expect(runs).toBe(0)
   })
 
-  test('never run what waits for ever', () => {
+  test('never run a callback after an infinite delay', () => {
     let runs = 0
     const callOff = timers.after(Number.POSITIVE_INFINITY, () => runs++)
     jest.advanceTimersByTime(100 * DAY)
@@ -74,8 +74,8 @@ describe.each([
   })
 })
 
-describe('timers of somebody else', () => {
-  test('are asked for no more than setTimeout takes, and all of it is waited for', () => {
+describe('custom timers', () => {
+  test('receive no delay longer than setTimeout accepts, and the whole delay is waited for', () => {
     const own = new Strict()
     let runs = 0
     ofAnyLength(own).after(60 * DAY, () => runs++)
@@ -86,7 +86,7 @@ describe('timers of somebody else', () => {
     expect(own.asked).toEqual([LONGEST, LONGEST, 60 * DAY - 2 * LONGEST])
   })
 
-  test('are asked once for what is shorter', () => {
+  test('are called once for a delay that setTimeout accepts', () => {
     const own = new Strict()
     ofAnyLength(own).after(LONGEST, () => undefined)
     expect(own.asked).toEqual([LONGEST])
@@ -96,7 +96,7 @@ describe('timers of somebody else', () => {
     ['a hook', (run) => ({ hooks: { allowed: { name: 'bouncer', timeout: '30d', run } } })],
     ['a resolver of auth', (run) => ({ auth: { registration: 'auto', timeout: '30d', resolve: run } })],
   ] satisfies [string, (run: () => Promise<never>) => SentinelOptions][])(
-    'give %s its thirty days',
+    'wait thirty days for %s',
     async (_, options) => {
       const timers = new Strict()
       let asked = false

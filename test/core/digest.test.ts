@@ -65,13 +65,13 @@ describe('a digest', () => {
   const official = new Digest(0x03020100, 0x07060504)
 
   test.each(VECTORS.map((vector, i) => [2 * i, vector] as const))(
-    'of the %d official bytes is the official %s',
+    'of the first %d official bytes is the official %s',
     (length, vector) => {
       expect(bytesOf(official.hex(counting(length)))).toBe(vector)
     },
   )
 
-  test('as a number is the same digest without its 11 lowest high bits', () => {
+  test('as a number is the same digest without the lowest 11 bits of its high half', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         const hex = official.hex(text)
@@ -83,14 +83,14 @@ describe('a digest', () => {
     )
   })
 
-  test('does not depend on what was digested before', () => {
+  test('does not depend on earlier digests', () => {
     const fresh = new Digest(1, 2).hex('second')
     const used = new Digest(1, 2)
     used.hex('first, and longer')
     expect(used.hex('second')).toBe(fresh)
   })
 
-  test('tells odd lengths, trailing zeros and surrogates apart', () => {
+  test('differs for odd lengths, trailing zeros and surrogates', () => {
     const texts = [
       '',
       '\0',
@@ -108,11 +108,11 @@ describe('a digest', () => {
     expect(new Set(texts.map((text) => official.hex(text))).size).toBe(texts.length)
   })
 
-  test('tells texts apart that differ by 128 code units in length, where the length byte is the same', () => {
+  test('differs for texts whose lengths differ by 128 code units, although their length byte is the same', () => {
     expect(official.hex('a'.repeat(10))).not.toBe(official.hex('a'.repeat(138)))
   })
 
-  test('turns half of its bits when one bit of the text turns', () => {
+  test('changes about half of its bits when one bit of the text changes', () => {
     let total = 0
     let fewest = 64
     const text = 'the quick brown fox'
@@ -131,17 +131,17 @@ describe('a digest', () => {
     expect(fewest).toBeGreaterThan(12)
   })
 
-  test('gives 100,000 like texts a number each', () => {
+  test('is a different number for each of 100,000 similar texts', () => {
     const numbers = new Set<number>()
     for (let i = 0; i < 100_000; i++) numbers.add(official.number(`-100${i}\ntext`))
-    // By the birthday bound two of them meet once in 1.8 million such tests.
+    // By the birthday bound, two of the numbers are equal in one of 1.8 million such tests.
     expect(numbers.size).toBe(100_000)
   })
 
-  test('spreads like texts evenly over the low bits, which hash tables take', () => {
+  test('spreads similar texts evenly over the low bits, which hash tables use', () => {
     const slots = new Array<number>(256).fill(0)
     for (let i = 0; i < 25_600; i++) slots[official.number(`key ${i}`) % 256]! += 1
-    // A hundred in each, a standard deviation of ten.
+    // A hundred texts are expected in each slot, with a standard deviation of ten.
     expect(Math.min(...slots)).toBeGreaterThan(50)
     expect(Math.max(...slots)).toBeLessThan(150)
   })
@@ -158,15 +158,15 @@ describe('a keyed digest', () => {
     expect(new Set(secrets.map((secret) => Digest.keyed(secret).hex('hello'))).size).toBe(secrets.length)
   })
 
-  test('keyed by chance differs from one to the next', () => {
+  test('with a random key differs from every other', () => {
     const digests = Array.from({ length: 100 }, () => Digest.random().hex('hello'))
     expect(new Set(digests).size).toBe(100)
   })
 
-  test('keyed by chance draws its key when it is first needed, and once', () => {
+  test('with a random key draws the key once, when it is first needed', () => {
     const draw = jest.spyOn(crypto, 'getRandomValues')
     const digest = Digest.random()
-    // Workers let nobody draw while a module is loaded.
+    // Cloudflare Workers refuse random numbers while a module is loaded.
     expect(draw).not.toHaveBeenCalled()
     expect(digest.number('hello')).toBe(digest.number('hello'))
     expect(draw).toHaveBeenCalledTimes(1)

@@ -18,13 +18,13 @@ describe('a duration', () => {
   })
 
   test.each(['', '10', 's', '10 s', '-1s', '1x', '1s!', '1e3s', 'Infinitys', `${'1'.repeat(80)}s`])(
-    'the text %j is refused by name',
+    'refuses the text %j with the name of the option',
     (text) => {
       expect(() => parseDuration(text, 'block.for')).toThrow(/^block\.for: .* is not a duration\. Write/)
     },
   )
 
-  test.each([Number.NaN, -1, Number.POSITIVE_INFINITY])('the number %d is refused with a code', (value) => {
+  test.each([Number.NaN, -1, Number.POSITIVE_INFINITY])('refuses the number %d with a code', (value) => {
     try {
       parseDuration(value)
       throw new Error('it was taken')
@@ -48,11 +48,11 @@ describe('a duration', () => {
     [86_400_000 + 59 * 60_000, '1d1h'],
     [7 * 86_400_000 - 1, '1w'],
     [Number.POSITIVE_INFINITY, 'forever'],
-  ])('%d ms is said as %s', (ms, text) => {
+  ])('formats %d ms as %s', (ms, text) => {
     expect(formatDuration(ms)).toBe(text)
   })
 
-  test('is never said to be shorter than it is, nor longer by more than one of the smaller unit', () => {
+  test('is formatted rounded up, by less than one of the smaller unit', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 36_525 * 86_400_000 }), (ms) => {
         const said = parseDuration(formatDuration(ms))
@@ -79,11 +79,11 @@ describe('a duration', () => {
     ['de', 1, '1 Sek.'],
     ['__proto__', 60_000, '1m'],
     ['tlh', Number.POSITIVE_INFINITY, 'forever'],
-  ])('in %s, %d ms is said as %s', (language, ms, text) => {
+  ])('in the language %s, formats %d ms as %s', (language, ms, text) => {
     expect(durationIn(language, ms)).toBe(text)
   })
 
-  test('ends at a hundred years, which every storage can add to today', () => {
+  test('has a maximum of a hundred years, which every storage can add to the current time', () => {
     const century = 36_525 * 86_400_000
     expect(parseDuration('36525d')).toBe(century)
     expect(parseDuration(century)).toBe(century)
@@ -94,7 +94,7 @@ describe('a duration', () => {
   })
 
   test.each([undefined, null, 5n, {}, [], Object.create(null) as unknown, Symbol('s')])(
-    'is not %p, and saying so does not fail',
+    'is not %p, and creating the error does not fail',
     (value) => {
       expect(() => parseDuration(value as string, 'block.for')).toThrow(
         /^block\.for: .+ is not a duration\. Write/,
@@ -102,7 +102,7 @@ describe('a duration', () => {
     },
   )
 
-  test.each([0, 1, 999, 1500, 90_061_001, 604_800_000])('of %d ms is written exactly', (ms) => {
+  test.each([0, 1, 999, 1500, 90_061_001, 604_800_000])('of %d ms is formatted exactly', (ms) => {
     expect(parseDuration(exactDuration(ms))).toBe(ms)
   })
 })

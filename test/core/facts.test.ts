@@ -72,7 +72,7 @@ interface Row {
   readonly target?: User
   readonly command?: string
   readonly album?: string
-  /** Whether there is anything to compare. */
+  /** Whether the update has a fingerprint. */
   readonly compared?: true
 }
 
@@ -395,12 +395,12 @@ const ROWS: Record<UpdateKind, Row> = {
 }
 
 describe('the facts', () => {
-  test('know exactly the kinds of update that grammY knows', () => {
+  test('contain exactly the kinds of update that grammY knows', () => {
     expect([...UPDATE_KINDS].sort()).toEqual([...API_CONSTANTS.ALL_UPDATE_TYPES].sort())
     expect(new Set(UPDATE_KINDS).size).toBe(27)
   })
 
-  test.each(UPDATE_KINDS)('of %s', (kind) => {
+  test.each(UPDATE_KINDS)('of an update of kind %s', (kind) => {
     const row = ROWS[kind]
     const facts = read(row.update)
     expect({
@@ -440,7 +440,7 @@ describe('the facts', () => {
     })
   })
 
-  test('of a kind of the future are that nobody does anything', () => {
+  test('of an unknown kind have no actor, chat, user or fingerprint', () => {
     const facts = factsOf({ update_id: 9, telepathy: { from: alice, chat: plaza } } as Update)
     expect([facts.updateId, facts.kind, facts.activity, facts.cost]).toEqual([9, undefined, 'unknown', 0])
     expect([facts.actor, facts.chatId, facts.user, facts.fingerprint]).toEqual([
@@ -452,18 +452,18 @@ describe('the facts', () => {
   })
 })
 
-describe('who acts', () => {
-  test('in a poll is the user, or the chat that votes, though grammY has no ctx.from', () => {
+describe('the actor', () => {
+  test('of a poll answer is the user or the voting chat, although grammY has no ctx.from', () => {
     const vote = { poll_id: 'p', option_ids: [0], option_persistent_ids: ['a'] }
     expect(actorOf(read({ poll_answer: { ...vote, user: alice } }))).toBe('u7')
-    // For old bots Telegram adds the stand-in user, the same for all channels.
+    // For old bots, Telegram adds the stand-in user that all channels share.
     const asChannel = read({ poll_answer: { ...vote, voter_chat: news, user: channelBot } })
     expect([actorOf(asChannel), asChannel.actorKind]).toEqual(['s-1003', 'channel'])
     const asGroup = read({ poll_answer: { ...vote, voter_chat: plaza } })
     expect([actorOf(asGroup), asGroup.actorKind]).toEqual(['s-1001', 'anonymous'])
   })
 
-  test('by an anonymous reaction is actor_chat: the group itself, or a channel', () => {
+  test('of an anonymous reaction is actor_chat: the group itself, or a channel', () => {
     const reaction = { chat: plaza, message_id: 5, date: 1, old_reaction: [], new_reaction: [] }
     const admin = read({ message_reaction: { ...reaction, actor_chat: plaza } })
     expect([actorOf(admin), admin.actorKind, admin.user]).toEqual(['s-1001', 'anonymous', undefined])
@@ -471,25 +471,25 @@ describe('who acts', () => {
     expect([actorOf(channel), channel.actorKind]).toEqual(['s-1003', 'channel'])
   })
 
-  test('is nobody when a poll changes, reactions are counted or messages of a business are deleted', () => {
+  test('is undefined for changed polls, reaction counts and deleted business messages', () => {
     for (const kind of ['poll', 'message_reaction_count', 'deleted_business_messages'] as const) {
       expect(read(ROWS[kind].update).actor).toBeUndefined()
     }
   })
 
-  test('in chat_member is the performer; the member is the target', () => {
+  test('of chat_member is the performer; the member is the target', () => {
     const facts = read({ chat_member: { ...joined, from: alice } })
     expect([facts.actorId, facts.target?.id]).toEqual([7, 8])
     const self = read({ chat_member: { ...joined, from: bob } })
     expect([self.actorId, self.target?.id]).toEqual([8, 8])
   })
 
-  test('when an anonymous administrator lets somebody in is that group, not the user all groups share', () => {
+  test('is the group if an anonymous administrator admits somebody, not the stand-in that all groups share', () => {
     const facts = read({ chat_member: { ...joined, from: anonymous } })
     expect([actorOf(facts), facts.actorKind, facts.target?.id]).toEqual(['s-1001', 'anonymous', 8])
   })
 
-  test('as anonymous administrators of two groups is two actors', () => {
+  test('is different for anonymous administrators of two groups', () => {
     const inPlaza = read({ message: { ...at, chat: plaza, from: anonymous, sender_chat: plaza, text: 'hi' } })
     const inMarket = read({
       message: { ...at, chat: market, from: anonymous, sender_chat: market, text: 'hi' },
@@ -498,20 +498,20 @@ describe('who acts', () => {
     expect([inPlaza.actorKind, inMarket.actorKind]).toEqual(['anonymous', 'anonymous'])
   })
 
-  test('as a channel in a group is that channel, not the user all channels share', () => {
+  test('is the channel that writes in a group, not the stand-in that all channels share', () => {
     const facts = read({ message: { ...at, chat: plaza, from: channelBot, sender_chat: news, text: 'hi' } })
     expect([actorOf(facts), facts.actorKind, facts.activity]).toEqual(['s-1003', 'channel', 'message'])
     expect(facts.user?.id).toBe(CHANNEL_SENDER_ID)
   })
 
-  test('as a channel is never the chat with the same id', () => {
+  test('for a channel that writes is not the chat with the same id', () => {
     const facts = read({ message: { ...at, chat: plaza, from: channelBot, sender_chat: news, text: 'hi' } })
     expect(facts.actor).toBe(senderKey(news.id))
     expect(facts.actor).not.toBe(chatKey(news.id))
     expect(facts.actor).not.toBe(userKey(news.id))
   })
 
-  test('in a linked channel’s automatic forward is the channel, it is a post and free of charge', () => {
+  test('of an automatic forward is the linked channel; the forward is a post and costs nothing', () => {
     const forward = {
       ...at,
       chat: plaza,
@@ -531,7 +531,7 @@ describe('who acts', () => {
     expect([actorOf(edit), edit.activity]).toEqual(['s-1003', 'post'])
   })
 
-  test('a command in a channel post, or in its automatic forward, is somebody addressing the bot', () => {
+  test('of a command in a channel post or its automatic forward is the channel; the command counts as a message', () => {
     const post = { ...at, chat: news, sender_chat: news, text: '/ban all' }
     const forward = { ...post, chat: plaza, from: telegram, is_automatic_forward: true as const }
     for (const facts of [read({ channel_post: post }), read({ message: forward })]) {
@@ -552,20 +552,17 @@ describe('who acts', () => {
     ['an anonymous administrator', anonymous, 's-1001', 'anonymous'],
     ['a channel', channelBot, undefined, undefined],
     ['a linked channel', telegram, undefined, undefined],
-  ] as const)(
-    'is never the shared stand-in of %s, should the chat it stands for be missing',
-    (_whose, from, actor, kind) => {
-      const facts = read({ message: { ...at, chat: plaza, from, text: 'hi' } })
-      expect([actorOf(facts), facts.actorKind]).toEqual([actor, kind])
-    },
-  )
+  ] as const)('is not the shared stand-in of %s if the chat is missing', (_whose, from, actor, kind) => {
+    const facts = read({ message: { ...at, chat: plaza, from, text: 'hi' } })
+    expect([actorOf(facts), facts.actorKind]).toEqual([actor, kind])
+  })
 
-  test('behind a malformed sender chat is whoever `from` tells, or a flood would have no sender', () => {
+  test('is taken from `from` if the sender chat is malformed, so that a flood still has a sender', () => {
     const update: unknown = { update_id: 1, message: { ...text('hi'), sender_chat: {} } }
     expect(actorOf(factsOf(update as Update, reading))).toBe('u7')
   })
 
-  test('by a boost is the booster; by an unclaimed giveaway nobody', () => {
+  test('of a boost is the booster, and undefined for an unclaimed giveaway', () => {
     const boost = { boost_id: 'b', add_date: 1, expiration_date: 2 }
     expect(
       read({
@@ -589,11 +586,11 @@ describe('who acts', () => {
     }
   })
 
-  test('by a channel post without a sender is the channel', () => {
+  test('of a channel post without a sender is the channel', () => {
     expect(actorOf(read({ channel_post: { ...at, chat: news, text: 'hi' } }))).toBe('s-1003')
   })
 
-  test('by a join request is who asks, and who is asked about', () => {
+  test('of a join request is the requester, who is the target as well', () => {
     const facts = read({
       chat_join_request: { chat: news, from: bob, user_chat_id: 8, date: 1, query_id: 'q' },
     })
@@ -602,12 +599,12 @@ describe('who acts', () => {
 })
 
 describe('the subject of an update', () => {
-  test.each(UPDATE_KINDS)('of kind %s is the actor', (kind) => {
+  test.each(UPDATE_KINDS)('of an update of kind %s is the actor', (kind) => {
     const facts = read(ROWS[kind].update)
     expect(facts.subject === undefined ? undefined : subjectKey(facts.subject)).toBe(facts.actor)
   })
 
-  test('tells a channel, and the anonymous administrators of a group, from users and places', () => {
+  test('distinguishes channels and anonymous administrators of groups from users', () => {
     const as = (from: User, sender_chat: Chat) =>
       read({ message: { ...at, chat: plaza, from, sender_chat, text: 'hi' } }).subject
     expect(as(channelBot, news)).toEqual({ kind: 'sender', id: news.id, name: '' })
@@ -616,7 +613,7 @@ describe('the subject of an update', () => {
   })
 })
 
-describe('whom a message replies to', () => {
+describe('the author of the replied-to message', () => {
   const replyTo = (original: object, kind: 'message' | 'channel_post' = 'message'): SubjectRef | undefined =>
     read({ [kind]: { ...text('/block'), reply_to_message: { ...at, text: 'spam', ...original } } }).repliedTo
   const user = (id: number): SubjectRef => ({ kind: 'user', id, name: '' })
@@ -626,25 +623,25 @@ describe('whom a message replies to', () => {
     ['a user', { chat: plaza, from: bob }, user(8)],
     ['a bot', { chat: plaza, from: bot }, user(42)],
     [
-      'who forwarded it, and not who is forwarded',
+      'the user who forwarded it, not the original author',
       { chat: plaza, from: bob, forward_origin: { type: 'user', sender_user: alice, date: 1 } },
       user(8),
     ],
     ['anonymous administrators', { chat: plaza, from: anonymous, sender_chat: plaza }, sender(-1001)],
-    ['anonymous administrators, only by their stand-in', { chat: plaza, from: anonymous }, sender(-1001)],
+    ['anonymous administrators without a sender chat', { chat: plaza, from: anonymous }, sender(-1001)],
     ['a channel that writes', { chat: plaza, from: channelBot, sender_chat: news }, sender(-1003)],
     [
-      'the linked channel, forwarded by Telegram',
+      'the linked channel, for an automatic forward',
       { chat: plaza, from: telegram, sender_chat: news, is_automatic_forward: true },
       sender(-1003),
     ],
-    ['a channel in itself', { chat: news, sender_chat: news }, sender(-1003)],
-    ['a channel in itself, by its chat alone', { chat: news }, sender(-1003)],
-    ['nobody: a channel that is not told', { chat: plaza, from: channelBot }, undefined],
+    ['a channel, for its own post', { chat: news, sender_chat: news }, sender(-1003)],
+    ['a channel, for its own post without a sender chat', { chat: news }, sender(-1003)],
+    ['nobody: a channel without its sender chat', { chat: plaza, from: channelBot }, undefined],
     ['nobody: Telegram', { chat: plaza, from: telegram }, undefined],
-    ['nobody: an author who is not told', { chat: plaza }, undefined],
+    ['nobody: no author', { chat: plaza }, undefined],
     [
-      'nobody: the message that opened the topic, which every message in it is told to reply to',
+      'nobody: the message that opened the topic, to which every message in it is a reply',
       { chat: plaza, from: bob, forum_topic_created: { name: 'Tea', icon_color: 1 } },
       undefined,
     ],
@@ -653,7 +650,7 @@ describe('whom a message replies to', () => {
     expect(replyTo(original)).toEqual(expected)
   })
 
-  test('is told of edits, and of nothing that is not a reply', () => {
+  test('is also read from edits, and undefined if the message is not a reply', () => {
     const reply = { ...text('/block'), reply_to_message: { ...at, chat: plaza, from: bob, text: 'spam' } }
     const edit = { edited_message: { ...reply, ...edited } } as unknown as Omit<Update, 'update_id'>
     expect(read(edit).repliedTo).toEqual(user(8))
@@ -663,20 +660,20 @@ describe('whom a message replies to', () => {
   })
 })
 
-describe('what is done', () => {
-  test('by our own business bot is nothing that anybody did to us', () => {
+describe('the activity', () => {
+  test('of a message of our own business bot is service, and costs nothing', () => {
     const facts = read({
       business_message: { ...text('Welcome'), chat: home, from: bob, sender_business_bot: bot },
     })
     expect([facts.activity, facts.cost, facts.command]).toEqual(['service', 0, undefined])
   })
 
-  test('by an edit is neither a message nor a command', () => {
+  test('of an edit is edit, without a command or a fingerprint', () => {
     const facts = read({ edited_message: { ...text('/start'), ...edited } })
     expect([facts.activity, facts.command, facts.fingerprint]).toEqual(['edit', undefined, undefined])
   })
 
-  test('by a message with successful_payment or refunded_payment is a payment', () => {
+  test('of a message with successful_payment or refunded_payment is payment', () => {
     const paid = { currency: 'XTR', total_amount: 1, invoice_payload: 'i', telegram_payment_charge_id: 't' }
     const { text: _, ...message } = text('')
     expect(
@@ -688,7 +685,7 @@ describe('what is done', () => {
     )
   })
 
-  test('by joining and leaving is a service message about its target', () => {
+  test('of a message about members who join or leave is service, with the member as its target', () => {
     const { text: _, ...message } = text('')
     const came = read({ message: { ...message, new_chat_members: [bob, alice] } })
     expect([came.activity, came.cost, came.actorId, came.target?.id]).toEqual(['service', 0, 7, 8])
@@ -696,7 +693,7 @@ describe('what is done', () => {
     expect([left.activity, left.cost, left.target?.id]).toEqual(['service', 0, 8])
   })
 
-  test('is service for every message that the Bot API calls one, but what is sent to the bot', () => {
+  test('is service for every service message of the Bot API except data that is sent to the bot', () => {
     const types = readFileSync('node_modules/@grammyjs/types/message.d.ts', 'utf8')
     const api = types.slice(types.indexOf('export interface Message extends'))
     const fields = [
@@ -711,7 +708,7 @@ describe('what is done', () => {
     expect(others.sort()).toEqual(toTheBot.sort())
   })
 
-  test('by a photo, a sticker or shared data is a message', () => {
+  test('of a photo, a sticker or shared data is message', () => {
     const size = { file_id: 'f', file_unique_id: 'u', width: 1, height: 1 }
     const { text: _, ...message } = text('')
     expect(read({ message: { ...message, photo: [size] } }).activity).toBe('message')
@@ -720,7 +717,7 @@ describe('what is done', () => {
     ).toBe('message')
   })
 
-  test('in an album shares one id, which an edit does not, or edits would be free', () => {
+  test('of parts of an album shares one album id, which edits lack, or edits would be free', () => {
     const part = { ...text('one'), media_group_id: '13' }
     expect(read({ message: part }).album).toBe('13')
     expect(read({ message: { ...part, message_id: 6 } }).album).toBe('13')
@@ -730,7 +727,7 @@ describe('what is done', () => {
     expect(read({ edited_message: forwarded }).album).toBeUndefined()
   })
 
-  test('in a group is in a group; in a channel or at home it is not', () => {
+  test('is in a group only if its chat is a group or a supergroup', () => {
     expect([plaza, club, home].map((chat) => read({ message: { ...text('hi'), chat } }).inGroup)).toEqual([
       true,
       true,
@@ -740,15 +737,15 @@ describe('what is done', () => {
   })
 })
 
-describe('where', () => {
+describe('the chat', () => {
   const tap = { id: 'c', from: alice, chat_instance: 'x', data: 'ok' }
 
-  test('of a tap on a message too old to be read is still known', () => {
+  test('of a tap on an inaccessible message is still known', () => {
     const facts = read({ callback_query: { ...tap, message: { chat: plaza, message_id: 5, date: 0 } } })
     expect([facts.chatId, facts.chatType]).toEqual([-1001, 'supergroup'])
   })
 
-  test('of a tap on an inline message is unknown, and the button is still told apart', () => {
+  test('of a tap on an inline message is unknown, but fingerprints of different messages differ', () => {
     const facts = read({ callback_query: { ...tap, inline_message_id: 'm1' } })
     expect([facts.chatId, facts.chatType, actorOf(facts)]).toEqual([undefined, undefined, 'u7'])
     expect(facts.fingerprint).toBeDefined()
@@ -773,7 +770,7 @@ describe('a command', () => {
     ['/start@', undefined],
     ['/start@x', undefined],
     ['/start@guard_bot/x', undefined],
-    // Telegram ends the command there, and grammY runs its handler.
+    // Telegram ends the command before the punctuation, and grammY runs its handler.
     ['/start!', 'start'],
     ['/start, please', 'start'],
     ['/start/x', undefined],
@@ -788,11 +785,11 @@ describe('a command', () => {
     [`/${'a'.repeat(64)}`, 'a'.repeat(64)],
     [`/${'a'.repeat(65)}`, undefined],
     ['/__proto__', '__proto__'],
-  ])('of %j is %p', (words, command) => {
+  ])('of the text %j is %p', (words, command) => {
     expect(commandOf(words)).toBe(command)
   })
 
-  test('ends where Telegram says that it ends', () => {
+  test('ends where its entity ends', () => {
     expect(commandOf('/starté', { entities: [{ type: 'bot_command', offset: 0, length: 6 }] })).toBe('start')
     expect(commandOf('/buy /b', { entities: [{ type: 'bot_command', offset: 5, length: 2 }] })).toBe('buy')
   })
@@ -808,12 +805,12 @@ describe('a command', () => {
     ).toBe('upload')
   })
 
-  test('with a bot’s name is none of ours while our own is unknown', () => {
+  test('addressed to a bot is not ours while our own username is unknown', () => {
     const facts = (words: string) => factsOf({ update_id: 1, message: text(words) })
     expect([facts('/start').command, facts('/start@guard_bot').command]).toEqual(['start', undefined])
   })
 
-  test('is the handled command if, and only if, bot.command() runs for it', () => {
+  test('is handledCommand exactly if bot.command() runs for it', () => {
     const { text: _, ...captioned } = text('')
     const names = ['start', 'Start', 'START', 'buy']
     const words = fc
@@ -843,7 +840,7 @@ describe('a command', () => {
           const ctx = new Context(update, new Api('1:token'), bot as UserFromGetMe)
           const handled = names.filter((name) => ctx.hasCommand(name))
           expect(names.filter((name) => facts.handledCommand === name)).toEqual(handled)
-          // A limit or a gate for a command covers whatever is handled as this command.
+          // A limit or a gate for a command applies to everything that is handled as this command.
           for (const name of handled) expect(facts.command).toBe(name.toLowerCase())
         },
       ),
@@ -851,7 +848,7 @@ describe('a command', () => {
     )
   })
 
-  test('is read once', () => {
+  test('is the same when it is read twice', () => {
     const facts = read({ message: text('/start') })
     expect([facts.command, facts.command]).toEqual(['start', 'start'])
   })
@@ -864,13 +861,13 @@ describe('a fingerprint', () => {
   const media = { width: 1, height: 1, duration: 1 }
   const location = { latitude: 1, longitude: 2 }
 
-  test('is the same for the same words in the same chat, whenever and whoever', () => {
+  test('is the same for the same words in the same chat, regardless of time and author', () => {
     const first = printOf({ text: 'buy now' })
     expect(first).toBe(printOf({ text: 'buy now', message_id: 99, date: 5, from: bob }))
     expect(Number.isSafeInteger(first)).toBe(true)
   })
 
-  test('differs for other words, in another chat, with another key', () => {
+  test('differs for other words, in another chat, and with another key', () => {
     const prints = [
       printOf({ text: 'buy now' }),
       printOf({ text: 'buy now!' }),
@@ -880,12 +877,12 @@ describe('a fingerprint', () => {
     expect(new Set(prints).size).toBe(prints.length)
   })
 
-  test('of this process is the same in this process', () => {
+  test('with the random key of this process is the same every time', () => {
     const update = { update_id: 1, message: text('hi') }
     expect(factsOf(update).fingerprint).toBe(factsOf(update).fingerprint)
   })
 
-  test('tells every content from every other', () => {
+  test('differs for every kind of content', () => {
     const contents: Partial<Message>[] = [
       { text: 'u' },
       { photo: [{ ...file, ...media }] },
@@ -934,7 +931,7 @@ describe('a fingerprint', () => {
         checklist: { title: 'T', tasks: [{ id: 1, text: 'a', completed_by_user: bob, completion_date: 5 }] },
       },
     ],
-    ['the luck of a dice', { dice: { emoji: '🎲', value: 1 } }, { dice: { emoji: '🎲', value: 6 } }],
+    ['the value of a dice', { dice: { emoji: '🎲', value: 1 } }, { dice: { emoji: '🎲', value: 6 } }],
     [
       'the file id of a voice, which differs by message',
       { voice: { ...file, duration: 1 } },
@@ -949,7 +946,7 @@ describe('a fingerprint', () => {
     expect(printOf(one)).toBe(printOf(other))
   })
 
-  test('cannot be forged by a text that spells another’s parts', () => {
+  test('cannot be forged by a text that imitates the encoding of another content', () => {
     const forged = [
       printOf({ photo: [{ ...file, file_unique_id: 'a b', ...media }], caption: 'c' }),
       printOf({ photo: [{ ...file, file_unique_id: 'a', ...media }], caption: 'b c' }),
@@ -987,7 +984,7 @@ describe('a fingerprint', () => {
     expect(tap('ok', { message_id: 5 })).toBe(tap('ok', { message_id: 5, text: 'edited' }))
   })
 
-  test('of a tap differs for another button, message, chat, game', () => {
+  test('of a tap differs for another button, message, chat and game', () => {
     const game = read({
       callback_query: {
         id: 'c',
@@ -1008,13 +1005,13 @@ describe('a fingerprint', () => {
     expect(new Set(prints).size).toBe(prints.length)
   })
 
-  test('of a tap tells ephemeral messages apart, which all have the id 0', () => {
+  test('of a tap differs for different ephemeral messages, which all have the id 0', () => {
     expect(tap('ok', { message_id: 0, ephemeral_message_id: 1 })).not.toBe(
       tap('ok', { message_id: 0, ephemeral_message_id: 2 }),
     )
   })
 
-  test('tells the chats of two businesses, a guest’s and our own apart, though all have one id', () => {
+  test('differs between two business connections, a guest query and the bot itself, though the chat id is the same', () => {
     const message = { ...at, chat: home, from: alice, text: 'hi' }
     const prints = [
       read({ message }),
@@ -1028,21 +1025,21 @@ describe('a fingerprint', () => {
     )
   })
 
-  test('of an inline query is of its words and offset', () => {
+  test('of an inline query depends on its words and offset', () => {
     const inline = (query: string, offset = '') =>
       read({ inline_query: { id: String(Math.random()), from: alice, query, offset } }).fingerprint
     expect(inline('cats')).toBe(inline('cats'))
     expect(new Set([inline('cats'), inline('cat'), inline('cats', '50'), inline('cats5', '0')]).size).toBe(4)
   })
 
-  test('holds no text: nothing of the words is in the facts’ answer but a number', () => {
+  test('is a number, without any text', () => {
     const facts = read({ message: text('my secret words') })
     expect(typeof facts.fingerprint).toBe('number')
     expect(facts.digest('my secret words')).toBe(reading.digest.number('my secret words'))
   })
 })
 
-/** Every fact there is. */
+/** Reads every fact. */
 function readAll(facts: Facts): unknown[] {
   return [
     facts.updateId,
@@ -1090,7 +1087,7 @@ function isHonest(facts: Facts): boolean {
   )
 }
 
-/** The key of a subject whose id may have the wrong sign: of junk we read what there is, and the door refuses it. */
+/** The key of a subject whose id may have the wrong sign: facts of malformed updates keep it, and later checks refuse it. */
 function looseKey({ kind, id }: SubjectRef): Key {
   return textKey(`${kind === 'sender' ? 's' : 'u'}${id}`)
 }
@@ -1124,7 +1121,7 @@ describe('malformed updates', () => {
     fc.double(),
     fc.jsonValue({ maxDepth: 2 }),
   )
-  // Real field names, or random keys would never get past the first look.
+  // Real field names: updates with random names would be refused at the first check.
   const names = [
     'id',
     'type',
@@ -1175,7 +1172,7 @@ describe('malformed updates', () => {
     'toString',
     'update_id',
   ]
-  /** Defined, not assigned, so that `__proto__` is an own key, as it is when Telegram's answer is parsed. */
+  /** Defines properties instead of assigning them, so that `__proto__` is an own key, as after JSON.parse(). */
   const built = (pairs: readonly (readonly [string, unknown])[]): unknown => {
     const object = {}
     for (const [name, value] of pairs) {
@@ -1189,7 +1186,7 @@ describe('malformed updates', () => {
     list: fc.array(tie('tree'), { maxLength: 3 }),
   }))
 
-  test.each(UPDATE_KINDS)('of kind %s never throw, and never tell what is not so', (kind) => {
+  test.each(UPDATE_KINDS)('of kind %s never throw, and their facts are well-formed', (kind) => {
     fc.assert(
       fc.property(fc.oneof({ weight: 9, arbitrary: object }, { weight: 1, arbitrary: tree }), (value) => {
         const facts = factsOf({ update_id: 1, [kind]: value } as Update, reading)
@@ -1205,12 +1202,12 @@ describe('malformed updates', () => {
     ['undefined', undefined],
     ['a text', 'update'],
     ['a list', []],
-    ['nothing', {}],
-    ['a kind of null', { update_id: 1, message: null }],
+    ['an empty object', {}],
+    ['a message of null', { update_id: 1, message: null }],
     ['an update id of 1e400', JSON.parse('{"update_id":1e400,"message":[]}')],
-    ['an update id that is a text', { update_id: '1', message: 'hi' }],
-    ['an update id of a half', { update_id: 0.5 }],
-  ])('such as %s are of nobody', (_what, update) => {
+    ['a text as the update id', { update_id: '1', message: 'hi' }],
+    ['an update id of 0.5', { update_id: 0.5 }],
+  ])('such as %s have no actor', (_what, update) => {
     const facts = factsOf(update as Update, reading)
     expect([facts.actor, facts.chatId, facts.user, facts.target, facts.command, facts.fingerprint]).toEqual(
       new Array(6).fill(undefined),
@@ -1218,7 +1215,7 @@ describe('malformed updates', () => {
     expect(Number.isNaN(facts.updateId) || facts.updateId === 1).toBe(true)
   })
 
-  test('are skipped for the well-formed kind beside them', () => {
+  test('with a malformed kind are read by a well-formed kind beside it', () => {
     const update: unknown = {
       update_id: 1,
       message: null,
@@ -1227,7 +1224,7 @@ describe('malformed updates', () => {
     expect(factsOf(update as Update, reading).kind).toBe('callback_query')
   })
 
-  test('with an own __proto__ borrow nothing from it', () => {
+  test('with an own __proto__ inherit nothing from it', () => {
     const update: unknown = JSON.parse(
       '{"update_id":1,"message":{"__proto__":{"from":{"id":7},"text":"/start","chat":{"id":7}},"chat":{"__proto__":{"id":8}}}}',
     )
@@ -1240,7 +1237,7 @@ describe('malformed updates', () => {
     ])
   })
 
-  test('nested a hundred thousand deep do not overflow the stack', () => {
+  test('nested 100,000 levels deep do not overflow the stack', () => {
     const deep = `${'{"a":['.repeat(100_000)}${']}'.repeat(100_000)}`
     const update: unknown = JSON.parse(`{"update_id":1,"message":{"rich_message":{"blocks":${deep}}}}`)
     expect(factsOf(update as Update, reading).fingerprint).toBeDefined()

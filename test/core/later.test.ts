@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { later } from '../../src/core/later.js'
 
-test('a part is loaded once, when it is first asked for', async () => {
+test('a part is loaded once, when it is first requested', async () => {
   let loads = 0
   const part = later('guard.peek', async () => ({ number: ++loads }))
   expect(loads).toBe(0)
@@ -14,7 +14,7 @@ test('a part is loaded once, when it is first asked for', async () => {
   expect(await part.load()).toEqual({ number: 1 })
 })
 
-test('a part that could not be loaded is told to whoever asked, and asked for again', async () => {
+test('a part that could not be loaded rejects, and is loaded at the next request', async () => {
   const missing = new Error('Cannot find module')
   let isThere = false
   const part = later('guard.users', async () => {

@@ -51,11 +51,11 @@ describe('a limit', () => {
       { amount: 60, per: '1m', burst: undefined },
       { amount: 60, per: 60_000 },
     ],
-  ])('written %j is %j', (input, limit) => {
+  ])('parses %j as %j', (input, limit) => {
     expect(parseLimit(input)).toStrictEqual(limit)
   })
 
-  test('is frozen by nobody: each reading is an object of its own', () => {
+  test('is a new object each time it is parsed', () => {
     expect(parseLimit('20/1m')).not.toBe(parseLimit('20/1m'))
   })
 
@@ -137,19 +137,19 @@ describe('a limit', () => {
     [undefined, 'throttle.limit: undefined is not a limit.'],
     [20, 'throttle.limit: 20 is not a limit.'],
     [parseLimit, 'throttle.limit: a function is not a limit.'],
-  ])('is not %p: the error names the option, the value and the mend', (input, message) => {
+  ])('is not %p: the error names the option, the value and the remedy', (input, message) => {
     const { code, message: said } = refusal(input, 'throttle.limit')
     expect(code).toBe('limit.invalid')
     expect(said).toBe(`${message} Write '20/1m', '5/10s', or { amount: 60, per: '1m', burst: 30 }.`)
   })
 
-  test('with a span that is none keeps what was wrong with it as the cause', () => {
+  test('with an invalid span keeps the duration error as the cause', () => {
     const { cause } = refusal({ amount: 5, per: 'soon' })
     expect(cause).toBeInstanceOf(SentinelError)
     expect((cause as SentinelError).code).toBe('duration.invalid')
   })
 
-  test('throws nothing but its own error, whatever it is given', () => {
+  test('throws only its own error, for any input', () => {
     fc.assert(
       fc.property(fc.anything({ withNullPrototype: true, withBigInt: true, withDate: true }), (input) => {
         try {
@@ -168,11 +168,11 @@ describe('a limit', () => {
     [{ amount: 5, per: 90_061_001 }, '5/1d1h1m1s1ms'],
     [{ amount: 60, per: 60_000, burst: 30 }, '60/1m (burst 30)'],
     [{ amount: 60, per: 60_000, burst: 60 }, '60/1m'],
-  ])('%j is said as %s', (limit, text) => {
+  ])('formats %j as %s', (limit, text) => {
     expect(formatLimit(limit)).toBe(text)
   })
 
-  test('is read back as it was written', () => {
+  test('is the same after formatting and parsing', () => {
     const amounts = fc.integer({ min: 1, max: MOST_AMOUNT })
     const limits = fc.record(
       { amount: amounts, per: fc.integer({ min: 1, max: MOST_PER }), burst: amounts },
@@ -191,7 +191,7 @@ describe('a limit', () => {
     )
   })
 
-  test('lets as much come at once as its burst, else as its amount', () => {
+  test('has its burst as capacity, else its amount', () => {
     expect(capacityOf({ amount: 60, per: 60_000, burst: 30 })).toBe(30)
     expect(capacityOf({ amount: 60, per: 60_000 })).toBe(60)
   })

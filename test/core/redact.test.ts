@@ -1,7 +1,7 @@
 import { errorText, redacted } from '../../src/core/redact.js'
 
-describe('what is logged', () => {
-  test('carries no token, wherever it stands', () => {
+describe('redaction', () => {
+  test('removes tokens anywhere in a text', () => {
     const url = 'http://127.0.0.1:8081/bot7000000001:pitUQaTxlUUWo8vxgWkIET6ITmD7StItwds/sendMessage'
     expect(redacted(`request to ${url} failed`)).toBe(
       'request to http://127.0.0.1:8081/bot7000000001:<redacted>/sendMessage failed',
@@ -9,11 +9,11 @@ describe('what is logged', () => {
     expect(errorText(new Error(`request to ${url} failed`))).not.toContain('pitUQ')
   })
 
-  test.each(['12345', '1234567890123456'])('carries no token of a bot whose id is %s', (id) => {
+  test.each(['12345', '1234567890123456'])('removes the token of a bot whose id is %s', (id) => {
     expect(redacted(`bot${id}:pitUQaTxlUUWo8vxgWkIET6ITmD7StItwds`)).toBe(`bot${id}:<redacted>`)
   })
 
-  test('carries no password of a connection string', () => {
+  test('removes the password of a connection string', () => {
     expect(redacted('connect redis://user:hunter2@cache:6379/0')).toBe(
       'connect redis://user:<redacted>@cache:6379/0',
     )
@@ -23,24 +23,24 @@ describe('what is logged', () => {
   test.each([
     ['redis://:p@ssw0rd@localhost:6379', 'redis://:<redacted>@localhost:6379'],
     ['postgres://bot:hun@ter@2@db.local/x@y', 'postgres://bot:<redacted>@db.local/x@y'],
-  ])('carries no half of a password that holds an @: %s', (url, told) => {
+  ])('removes all of a password that contains an @: %s', (url, told) => {
     expect(redacted(`connect ${url}, tell me@example.org`)).toBe(`connect ${told}, tell me@example.org`)
   })
 
-  test('ends a password with the text that it is in', () => {
+  test('ends a password at the end of its connection string', () => {
     expect(redacted('{"url":"redis://:secret@db","mail":"x@example.org"}')).toBe(
       '{"url":"redis://:<redacted>@db","mail":"x@example.org"}',
     )
   })
 
-  test('carries no token that a URL holds encoded', () => {
+  test('removes a token that is percent-encoded in a URL', () => {
     expect(redacted('/?url=bot7000000001%3ApitUQaTxlUUWo8vxgWkIET6ITmD7StItwds%2FgetMe')).toBe(
       '/?url=bot7000000001%3A<redacted>%2FgetMe',
     )
   })
 
   test.each(['a://:', 'a://b:@', 'a://b:c@/', '@', '1234567%3A', 'a'])(
-    'is as quick with many times %s',
+    'takes linear time for many repetitions of %s',
     (part) => {
       const time = (many: number): number => {
         const text = `a://b:${part.repeat(many)}`
@@ -48,17 +48,17 @@ describe('what is logged', () => {
         redacted(text)
         return performance.now() - from
       }
-      // Were it quadratic this would take minutes.
+      // In quadratic time this would take minutes.
       expect(time(500_000)).toBeLessThan(5000)
     },
   )
 
-  test('leaves other texts alone', () => {
+  test('leaves other texts unchanged', () => {
     const text = 'at 12:30:45 chat -1001234567890 said 10:11'
     expect(redacted(text)).toBe(text)
   })
 
-  test('tells what is no error, too', () => {
+  test('accepts values that are not errors', () => {
     expect(errorText(undefined)).toBe('undefined')
   })
 })

@@ -21,29 +21,29 @@ describe('roles', () => {
   })
 
   test.each<[string, readonly string[], string, boolean]>([
-    ['what it allows itself', ['support'], 'orders.read', true],
-    ['nothing else', ['support'], 'orders.refund', false],
-    ['what it inherits', ['admin'], 'messages.pin.now', true],
-    ['from afar', ['admin'], 'users.7.read', true],
-    ['not the other way', ['support'], 'messages.pin', false],
-    ['a star as the last part, for all that follow', ['admin'], 'orders.refund.partial', true],
-    ['but for one at least', ['admin'], 'orders', false],
-    ['a star between, for one part', ['support'], 'users.7.8.read', false],
+    ['their own permissions', ['support'], 'orders.read', true],
+    ['no other permission', ['support'], 'orders.refund', false],
+    ['inherited permissions', ['admin'], 'messages.pin.now', true],
+    ['permissions inherited over several roles', ['admin'], 'users.7.read', true],
+    ['no permission of roles that inherit from them', ['support'], 'messages.pin', false],
+    ['several parts by a star as the last part', ['admin'], 'orders.refund.partial', true],
+    ['no permission in which the last star matches no part', ['admin'], 'orders', false],
+    ['only one part by a star in the middle', ['support'], 'users.7.8.read', false],
     ['everything', ['owner'], 'anything.at.all', true],
-    ['what it denies not', ['admin'], 'orders.export', false],
-    ['nor what it inherits as denied', ['owner'], 'orders.export', false],
-    ['nor what another role denies', ['owner', 'admin'], 'orders.export', false],
+    ['no permission that they deny', ['admin'], 'orders.export', false],
+    ['no permission that an inherited role denies', ['owner'], 'orders.export', false],
+    ['no permission that another role of the user denies', ['owner', 'admin'], 'orders.export', false],
     ['nothing without a role', [], 'orders.read', false],
-    ['nothing by a role that allows nothing', ['guest', 'unheard-of', '__proto__'], 'orders.read', false],
-    ['case matters', ['support'], 'Orders.read', false],
-    ['a pattern is not a permission', ['owner'], 'orders.*', false],
-    ['nor is nothing', ['owner'], '', false],
-    ['nor a part of nothing', ['owner'], 'orders..read', false],
+    ['nothing by empty and unknown roles', ['guest', 'unheard-of', '__proto__'], 'orders.read', false],
+    ['permissions only in the same case', ['support'], 'Orders.read', false],
+    ['no pattern in place of a permission', ['owner'], 'orders.*', false],
+    ['no empty permission', ['owner'], '', false],
+    ['no permission with an empty part', ['owner'], 'orders..read', false],
   ])('allow %s', (_, held, permission, allowed) => {
     expect(allows(shop, held, permission)).toBe(allowed)
   })
 
-  test('are expanded: who counts as whom', () => {
+  test('are expanded by inheritance', () => {
     expect(shop.countingAs('support')).toEqual(['support', 'moderator', 'admin', 'owner'])
     expect(shop.marksOf('moderator')).toEqual(['role:moderator', 'role:admin', 'role:owner'])
     expect([...shop.expanded(['moderator'])]).toEqual(['moderator', 'support'])
@@ -63,14 +63,14 @@ describe('roles', () => {
     ])
   })
 
-  test('of nobody’s naming are as they are called', () => {
+  test('without options have no permissions, and accept any name', () => {
     const roles = new Roles(undefined)
     expect(roles.marksOf('vip')).toEqual(['role:vip'])
     expect(() => roles.check('whatever', 'grant')).not.toThrow()
     expect(allows(roles, ['vip'], 'a')).toBe(false)
   })
 
-  test('with names of prototypes are roles like others', () => {
+  test('with names of prototype properties are ordinary roles', () => {
     const named = JSON.parse('{"__proto__": {"allow": ["a"]}, "constructor": {"extends": ["__proto__"]}}')
     const roles = new Roles(named as Record<string, RoleOptions>)
     expect(roles.names).toEqual(['__proto__', 'constructor'])
@@ -81,30 +81,34 @@ describe('roles', () => {
 
   test.each<[string, Record<string, RoleOptions>, RegExp]>([
     [
-      'that are not there',
+      'that extend an unknown role',
       { admin: { extends: ['moderatr'] }, moderator: {} },
       /^role.unknown: roles.admin.extends: .*"moderatr". Did you mean "moderator"\?/,
     ],
     [
-      'that extend themselves',
+      'that extend themselves indirectly',
       { a: { extends: ['b'] }, b: { extends: ['c'] }, c: { extends: ['a'] } },
       /^role.cycle: .* a → b → c → a\./,
     ],
-    ['that extend themselves at once', { a: { extends: ['a'] } }, /^role.cycle: .* a → a\./],
-    ['that Telegram does not give', { 'chat:admin': {} }, /^role.unknown: roles: .*"chat:admin"/],
-    ['that Telegram nearly gives', { 'chat:can_pin_message': {} }, /Did you mean "chat:can_pin_messages"\?/],
+    ['that extend themselves directly', { a: { extends: ['a'] } }, /^role.cycle: .* a → a\./],
+    ['with an unknown role of Telegram', { 'chat:admin': {} }, /^role.unknown: roles: .*"chat:admin"/],
+    [
+      'with a misspelled role of Telegram',
+      { 'chat:can_pin_message': {} },
+      /Did you mean "chat:can_pin_messages"\?/,
+    ],
     ['without a name', { '': {} }, /^option.invalid: role/],
     [
-      'with what is not a permission',
+      'with an invalid permission',
       { a: { allow: ['orders refund'] } },
       /^option.invalid: roles.a.allow: "orders refund"/,
     ],
-    ['with what denies nothing', { a: { deny: ['a..b'] } }, /^option.invalid: roles.a.deny/],
+    ['with an invalid denial', { a: { deny: ['a..b'] } }, /^option.invalid: roles.a.deny/],
   ])('%s are refused', (_, named, message) => {
     expect(codeOf(() => new Roles(named))).toMatch(message)
   })
 
-  test('tell a slip in a permission', () => {
+  test('suggest the right spelling of a mistyped permission', () => {
     expect(unknownPermission(shop, 'messages.pin', 'can')).toBeUndefined()
     const roles = new Roles({ a: { allow: ['orders.refund'] } })
     expect(unknownPermission(roles, 'orders.refnd', 'can')).toMatchObject({
@@ -113,13 +117,13 @@ describe('roles', () => {
     })
   })
 
-  test('answer as a plain walk over their links does, whatever they are', () => {
+  test('answer as a naive walk over random roles does', () => {
     const names = ['a', 'b', 'c', 'd', 'e']
     const permissions = ['x.y', 'x.z', 'w', 'x.y.v']
     const patterns = ['x.*', 'x.y', '*', 'w', 'x.*.v', '*.z']
     const role = (index: number) =>
       fc.record({
-        // Upward only: no circles.
+        // Roles extend later roles only, so there are no cycles.
         extends: fc.subarray(names.slice(index + 1)),
         allow: fc.subarray(patterns),
         deny: fc.subarray(patterns, { maxLength: 1 }),

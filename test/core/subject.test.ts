@@ -18,7 +18,7 @@ import {
   userKey,
 } from '../../src/core/subject.js'
 
-/** Ids of every size, and often those around the edge between numbers and texts. */
+/** Ids of every size, often near the limit between keys that are numbers and keys that are texts. */
 const ids = fc.oneof(
   fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
   fc.integer({ min: -Number.MAX_SAFE_INTEGER, max: -1 }),
@@ -76,12 +76,12 @@ describe('a key', () => {
     [commandKey(memberKey(userKey(1), -100), 'buy'), 'xbuy:m-100:u1'],
     [ownKey('a:{b}\0'), 'ka:{b}\0'],
     [GLOBAL_KEY, 'g'],
-  ])('%p is written %j', (key, text) => {
+  ])('converts %p to %j and back', (key, text) => {
     expect(keyText(key)).toBe(text)
     expect(textKey(text)).toBe(key)
   })
 
-  test('is a safe whole number for every id that Telegram hands out, and a text beyond', () => {
+  test('is a positive safe integer for every id that Telegram assigns, and a text for larger ids', () => {
     fc.assert(
       fc.property(ids, fc.constantFrom(userKey, chatKey, senderKey), (id, keyOf) => {
         const key = keyOf(id)
@@ -92,7 +92,7 @@ describe('a key', () => {
     )
   })
 
-  test('never meets the key of another kind or id', () => {
+  test('differs from the key of any other kind or id', () => {
     const keyOf = { user: userKey, chat: chatKey, sender: senderKey }
     const kinds = fc.constantFrom('user', 'chat', 'sender')
     fc.assert(
@@ -102,14 +102,14 @@ describe('a key', () => {
       }),
       { numRuns: 5000 },
     )
-    // At the seams: the last id of one kind and the first of the next.
+    // At the edges: the last id of one kind and the first of the next.
     const edges = [2 ** 43 - 1, 2 ** 43, 1 - 2 ** 43, -(2 ** 43)]
     const keys = edges.flatMap((id) => [userKey(id), chatKey(id), senderKey(id)])
     expect(new Set(keys).size).toBe(12)
     expect(new Set(keys.map(keyText)).size).toBe(12)
   })
 
-  test('and its subject and its text stand for each other, one to one', () => {
+  test('converts to its subject and to its text, and back', () => {
     fc.assert(
       fc.property(subjects, (ref) => {
         const key = subjectKey(ref)
@@ -133,7 +133,7 @@ describe('a key', () => {
     )
   })
 
-  test('read from any text is either written back as it was, or refused with a code', () => {
+  test('parsed from any text is written back unchanged, or the text is refused with a code', () => {
     const near = fc.string({
       unit: fc.constantFrom('u', 'c', 's', 'm', 'x', 'k', 'g', ':', '-', '0', '1', '9', 'a'),
       maxLength: 12,
@@ -190,12 +190,12 @@ describe('a key', () => {
     'undefined1',
     `${'m1:'.repeat(4)}u1`,
     `${'m1:'.repeat(100_000)}u1`,
-  ])('is not read from %j', (text) => {
+  ])('is not parsed from %j', (text) => {
     expect(codeOf(() => textKey(text))).toBe('subject.invalid')
   })
 
   test.each([0, 1, -1, 2 ** 44, 2 ** 46, Number.NaN, Number.POSITIVE_INFINITY])(
-    'is not the number %d, which no id has',
+    'is not the number %d, which is outside the range of ids',
     (number) => {
       expect(codeOf(() => keySubject(number))).toBe('subject.invalid')
     },
@@ -203,16 +203,16 @@ describe('a key', () => {
 })
 
 describe('a subject', () => {
-  test('that is a bare number is a user', () => {
+  test('given as a number is a user', () => {
     expect(subjectKey(7)).toBe(userKey(7))
     expect(subjectKey(subject.user(7))).toBe(userKey(7))
   })
 
-  test('that is a chat as a place is not the chat that writes there', () => {
+  test('that is a chat differs from the same chat as a sender', () => {
     expect(subjectKey(subject.chat(-100))).not.toBe(subjectKey(subject.sender(-100)))
   })
 
-  test('takes a command with or without its slash, in any case', () => {
+  test('accepts a command with or without its slash, in any case', () => {
     expect(subject.command(7, '/Buy')).toEqual(subject.command(7, 'buy'))
   })
 
@@ -261,7 +261,7 @@ describe('a subject', () => {
     expect(codeOf(() => subjectKey(junk as Subject))).toBe('subject.invalid')
   })
 
-  test('throws nothing but its own error, whatever it is given', () => {
+  test('throws only its own error, for any input', () => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -290,19 +290,23 @@ describe('a subject', () => {
     ['a chat', () => subject.chat(0), /^subject\.chat: 0 is not a Telegram id/],
     ['a sender', () => subject.sender(0.5), /^subject\.sender: 0\.5 is not a Telegram id/],
     [
-      'a chat for a user',
+      'a chat id as a user',
       () => subject.user(-100),
       /^subject\.user: -100 is the id of a chat.*subject\.chat\(-100\).*subject\.sender\(-100\)/,
     ],
-    ['a chat for a number', () => subjectKey(-100), /^subject: -100 is the id of a chat, not of a user/],
-    ['a chat for who acts', () => subject.member(-100, -100), /^subject: -100 is the id of a chat/],
     [
-      'a chat for a user by hand',
+      'a chat id as a plain number',
+      () => subjectKey(-100),
+      /^subject: -100 is the id of a chat, not of a user/,
+    ],
+    ['a chat id as the actor', () => subject.member(-100, -100), /^subject: -100 is the id of a chat/],
+    [
+      'a chat id in a literal user',
       () => subjectKey({ kind: 'user', id: -1, name: '' }),
       /^subject\.user: -1 is the id of a chat/,
     ],
     [
-      'a user for a sender',
+      'a user id as a sender',
       () => subject.sender(5),
       /^subject\.sender: 5 is not the id of a.*subject\.user\(5\)/,
     ],
@@ -313,10 +317,10 @@ describe('a subject', () => {
       /^subject\.command: "buy now" is not a command\. Pass 1 to 64/,
     ],
     ['a command', () => subject.command(7, 7 as unknown as string), /^subject\.command: 7 is not a command/],
-    ['an own key', () => subject.own(''), /^subject\.own: "" is not a key\. Pass a text of 1 to 256/],
-    ['an own key', () => subject.own(7 as unknown as string), /^subject\.own: 7 is not a key/],
+    ['an empty own key', () => subject.own(''), /^subject\.own: "" is not a key\. Pass a text of 1 to 256/],
+    ['a number as an own key', () => subject.own(7 as unknown as string), /^subject\.own: 7 is not a key/],
     [
-      'text',
+      'a text',
       () => subjectKey('@alice' as unknown as Subject),
       /^subject: "@alice" is not a subject\. Pass a user id/,
     ],
@@ -325,7 +329,7 @@ describe('a subject', () => {
       () => textKey('@alice'),
       /^subject: "@alice" does not name a subject\. Texts look like/,
     ],
-  ])('refuses %s by name, value and mend', (_what, attempt, message) => {
+  ])('refuses %s with its name, its value and the remedy', (_what, attempt, message) => {
     expect(attempt).toThrow(message)
     expect(codeOf(attempt)).toBe('subject.invalid')
   })

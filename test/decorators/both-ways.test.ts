@@ -24,7 +24,7 @@ describe.each(Object.entries(COMPILERS))('a class compiled by %s', (_, compiler)
     stand.guard.on('denied', ({ verdict }) => refusals.push(`${verdict.guard} ${verdict.limit}`))
   })
 
-  test('handles what its members are registered for, each with its limits and its `this`', async () => {
+  test('runs each registered member with its own limits and its own `this`', async () => {
     await stand.says(ALICE, '/buy tea')
     expect(shop.log).toEqual([])
     await stand.guard.grant(ALICE, 'customer')
@@ -33,7 +33,7 @@ describe.each(Object.entries(COMPILERS))('a class compiled by %s', (_, compiler)
     expect(refusals).toEqual(['auth customer', 'throttle Shop.buy'])
   })
 
-  test('guards what its fields hold', async () => {
+  test('guards handlers held by fields', async () => {
     await stand.says(ALICE, '/order tea', '/preorder milk')
     expect(shop.log).toEqual(['Shop order tea'])
     expect(refusals).toEqual(['throttle Shop.order'])
@@ -42,7 +42,7 @@ describe.each(Object.entries(COMPILERS))('a class compiled by %s', (_, compiler)
     expect(shop.log).toEqual(['Shop order tea', 'Shop order milk'])
   })
 
-  test('handles one thing for several triggers', async () => {
+  test('registers one member for several triggers', async () => {
     await stand.handle(taps(ALICE, 'pay'))
     await stand.says(ALICE, '/pay')
     stand.time.advance(60_000)
@@ -51,26 +51,26 @@ describe.each(Object.entries(COMPILERS))('a class compiled by %s', (_, compiler)
     expect(refusals).toEqual(['throttle Shop.pay'])
   })
 
-  test('handles texts, members and symbols', async () => {
+  test('handles texts, memberships and symbol members', async () => {
     await stand.says(ALICE, 'say hi', 'say hi', '/staff', '/staff', 'well')
     await stand.handle(joins(9))
     expect(shop.log).toEqual(['Shop say hi', 'Shop staff', 'Shop any well', 'Shop welcome User 9'])
     expect(refusals).toEqual(['debounce Shop.say', 'throttle Shop[staff]'])
   })
 
-  test('inherits, and names what is inherited after the class that declares it', async () => {
+  test('inherits members, whose limits are named after the class that declares them', async () => {
     await stand.says(ALICE, '/count', '/count')
     expect(shop.log).toEqual(['Shop count'])
     expect(refusals).toEqual(['throttle Counter.count'])
   })
 
-  test('handles what is static, of the class', async () => {
+  test('registers static members of the class', async () => {
     await stand.says(ALICE, '/about', '/about')
     expect(file.Shop.told).toEqual(['about'])
     expect(refusals).toEqual(['throttle Shop.about'])
   })
 
-  test('lets pass what its handlers let pass', async () => {
+  test('passes an update on if its handler calls next()', async () => {
     const reached: string[] = []
     stand.bot.use((ctx) => reached.push(ctx.msg?.text ?? ''))
     await stand.says(ALICE, 'one', '/count')
@@ -78,7 +78,7 @@ describe.each(Object.entries(COMPILERS))('a class compiled by %s', (_, compiler)
     expect(reached).toEqual(['one'])
   })
 
-  test('keeps names and arities, and survives bind()', async () => {
+  test('keeps names and arities of members, also after bind()', async () => {
     expect([shop.buy.name, shop.buy.length, shop.any.length, shop.order.length]).toEqual(['buy', 1, 2, 1])
     expect(Object.keys(shop)).toEqual(expect.arrayContaining(['log', 'order']))
     const loose = shop.buy.bind(shop) as (ctx: Context) => Promise<void>

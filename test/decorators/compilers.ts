@@ -9,7 +9,7 @@ const MODULES = new Map<string, object>([
   ['grammy-sentinel/decorators', decorators],
 ])
 
-/** How classes are compiled out there. `assigned`: fields are assigned in the constructor, so that a setter sees them. */
+/** How compilers treat classes. `assigned`: the constructor assigns the fields, which calls setters. */
 export const COMPILERS = {
   'swc, standard': (path) => swc(path, { decoratorVersion: '2022-03' }),
   'swc, experimentalDecorators, fields defined': (path) =>
@@ -23,7 +23,7 @@ export const COMPILERS = {
     esbuild(path, { experimentalDecorators: true, useDefineForClassFields: false }),
 } satisfies Readonly<Record<string, (path: string) => string>>
 
-/** Compiles a file, and runs it: what it exports, made anew each time. */
+/** Compiles a file once, and runs it with each call; returns its exports. */
 const texts = new WeakMap<(path: string) => string, Map<string, string>>()
 
 export function compiled<M>(path: string, compiler: (path: string) => string): M {

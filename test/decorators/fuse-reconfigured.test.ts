@@ -11,7 +11,7 @@ import {
 import type { GuardedContext } from '../middleware/rig.js'
 import { type Desk, desk } from '../sentinel-desk.js'
 
-/* Guards that are asked together are the same limits under other options of the sentinel, whoever looks at them in between. */
+/* Guards that are evaluated together keep their limits after reconfigure(), even if peek() or reset() come in between. */
 
 const ALICE = 7
 const BOB = 8
@@ -35,14 +35,14 @@ function shop(wire: (bot: Composer<GuardedContext>) => void, options: SentinelOp
 }
 
 const looks: [string, (at: Shop) => Promise<unknown>][] = [
-  ['nobody', async () => undefined],
+  ['nothing', async () => undefined],
   ['peek()', (at) => at.guard.peek(ALICE)],
   ['peek() by name', (at) => at.guard.peek(ALICE, 'buys')],
-  ['reset() of somebody else', (at) => at.guard.reset(BOB, 'buys')],
+  ['reset() of another user', (at) => at.guard.reset(BOB, 'buys')],
 ]
 
 test.each(looks)(
-  'what they have counted goes on after reconfigure(), where %s looks first',
+  'limits of fused guards keep their counts after reconfigure(), where %s comes first',
   async (_, look) => {
     let bought = 0
     const at = shop((bot) => {
@@ -60,7 +60,7 @@ test.each(looks)(
   },
 )
 
-test('however often options change, each is known once, by its name', async () => {
+test('after repeated changes of options, each fused limit is listed once under its name', async () => {
   const at = shop((bot) => {
     const both = compose(throttle('30/1m'), throttle({ limit: '40/1m', scope: 'chat' }))
     bot.command('buy', both, debounce('1ms'), () => undefined)
@@ -82,7 +82,7 @@ test('however often options change, each is known once, by its name', async () =
   expect(at.warned).toEqual([])
 })
 
-test('a guard that is met elsewhere under other options is no longer known beside those it was asked with', async () => {
+test('a fused guard that is used alone after reconfigure() is no longer listed with its former neighbours', async () => {
   const at = shop((bot) => {
     const shared: Guard<GuardedContext> = throttle('3/1m')
     bot.command('buy', shared, throttle('100/1m'), () => undefined)

@@ -22,7 +22,7 @@ import {
 import type { GuardedContext } from '../middleware/rig.js'
 import { type Desk, desk, later, says } from '../sentinel-desk.js'
 
-/* Guards side by side in one call: asked together, and otherwise as they are by themselves. */
+/* Guards side by side in one call: evaluated together, but otherwise as if each stood alone. */
 
 const ALICE = 7
 const BOB = 8
@@ -38,7 +38,7 @@ type Wire = (bot: Composer<GuardedContext>, note: Note) => void
 interface Stand extends Desk {
   readonly handled: string[]
   readonly refused: string[]
-  /** How many questions one update asked the storage. */
+  /** The number of evaluations in the storage that one update causes. */
   readonly asked: (text: string, from?: number) => Promise<number>
 }
 
@@ -65,7 +65,7 @@ function stand(wire: Wire, options: SentinelOptions = {}): Stand {
   }
 }
 
-/** A storage that counts what it is asked to decide. */
+/** A storage that counts evaluations. */
 function counted(storage: Storage): { readonly storage: Storage; readonly count: () => number } {
   let questions = 0
   const counting: Storage = Object.create(storage, {
@@ -86,7 +86,7 @@ function counted(storage: Storage): { readonly storage: Storage; readonly count:
   return { storage: counting, count: () => questions }
 }
 
-test('guards in front of a handler are asked together, in one question beside that of the sentinel', async () => {
+test('guards in front of a handler are evaluated together, in one evaluation besides that of the sentinel', async () => {
   const at = stand(
     (bot, note) => {
       bot.command('buy', requireRegistered(), throttle('2/1m'), debounce('1s'), note)
@@ -105,7 +105,7 @@ test('guards in front of a handler are asked together, in one question beside th
   expect(at.refused).toEqual(['registered', 'registered', 'registered'])
 })
 
-test('each keeps the name it has by itself, in limits that are set at run time and in verdicts', async () => {
+test('fused guards keep their names in verdicts and in limits that are set at run time', async () => {
   const at = stand((bot, note) => {
     bot.command('buy', throttle('1/1m'), throttle('2/1h'), note)
     bot.command('sell', throttle('1/1m'), requireRegistered(), note)
@@ -121,7 +121,7 @@ test('each keeps the name it has by itself, in limits that are set at run time a
   expect(at.refused.at(-1)).toBe('throttle 2/1h')
 })
 
-test('what one refuses has charged none of those beside it', async () => {
+test('a refusal by one guard charges none of the fused guards', async () => {
   const at = stand((bot, note) => {
     bot.command('sell', throttle('1/1m'), requireRegistered({ deny: 'silent' }), note)
   })
@@ -131,7 +131,7 @@ test('what one refuses has charged none of those beside it', async () => {
   expect([at.handled, at.refused]).toEqual([['/sell'], ['registered', 'registered', 'throttle 1/1m']])
 })
 
-test('state outlives a restart, whoever was fused before', async () => {
+test('state of fused guards survives a restart', async () => {
   const storage = memory()
   const wire: Wire = (bot, note) => {
     bot.command('buy', throttle('1/1h'), debounce('1s'), note)
@@ -143,7 +143,7 @@ test('state outlives a restart, whoever was fused before', async () => {
   expect([before.handled, after.handled]).toEqual([['/buy'], []])
 })
 
-test('what a limit has counted goes on when guards join it, and when they leave', async () => {
+test('a limit keeps its count when guards are added beside it or removed', async () => {
   const storage = memory()
   const alone: Wire = (bot, note) => {
     bot.command('buy', throttle('3/1h'), note)
@@ -161,7 +161,7 @@ test('what a limit has counted goes on when guards join it, and when they leave'
   expect(handled).toHaveLength(3)
 })
 
-test('what they have counted goes on when the sentinel gets other options', async () => {
+test('fused limits keep their counts after reconfigure()', async () => {
   const at = stand((bot, note) => {
     bot.command('buy', throttle('2/1h'), throttle('3/1d'), note)
   })
@@ -171,7 +171,7 @@ test('what they have counted goes on when the sentinel gets other options', asyn
   expect([at.handled, at.refused]).toEqual([['/buy', '/buy'], ['throttle 2/1h']])
 })
 
-test('a sentinel in shadow judges them all, each by its name', async () => {
+test('a sentinel in shadow mode reports what each fused guard would refuse, by its name', async () => {
   const at = stand(
     (bot, note) => {
       bot.command(
@@ -191,7 +191,7 @@ test('a sentinel in shadow judges them all, each by its name', async () => {
   expect(shadows).toEqual(['registered', name, `${name}~2`, 'registered'])
 })
 
-test('a guard that stands in two places is one limit, and is asked by itself', async () => {
+test('a guard in two places is one limit, and is evaluated separately', async () => {
   const at = stand((bot, note) => {
     const shared = throttle('2/1m')
     bot.command('buy', shared, debounce('1s'), note)
@@ -204,7 +204,7 @@ test('a guard that stands in two places is one limit, and is asked by itself', a
   expect([at.handled, at.refused]).toEqual([['/buy', '/sell'], ['throttle 2/1m']])
 })
 
-test('a guard that is one side of a branch, too, is one limit', async () => {
+test('a guard that is also one side of a branch is one limit', async () => {
   const at = stand((bot, note) => {
     const shared = throttle('3/1m')
     bot.branch(
@@ -223,7 +223,7 @@ test('a guard that is one side of a branch, too, is one limit', async () => {
   ])
 })
 
-describe('a guard that stands where nobody sees its neighbours, too, is one limit', () => {
+describe('a guard that is also used where fuse() cannot see its neighbours is one limit', () => {
   type Elsewhere = (bot: Composer<GuardedContext>, guard: Guard<GuardedContext>, note: Note) => void
   const elsewhere: [string, Elsewhere][] = [
     [
@@ -234,14 +234,14 @@ describe('a guard that stands where nobody sees its neighbours, too, is one limi
         bot.use(shop)
       },
     ],
-    ['in what lazy() makes', (bot, guard, note) => bot.command('sell').lazy(() => [guard, note])],
+    ['in middleware from lazy()', (bot, guard, note) => bot.command('sell').lazy(() => [guard, note])],
     [
-      'in what route() leads to',
+      'in a route of route()',
       (bot, guard, note) => bot.command('sell').route(() => 'sell', { sell: new Composer(guard, note) }),
     ],
   ]
 
-  test.each(elsewhere)('%s: whichever comes first, what it has counted goes on', async (_, wire) => {
+  test.each(elsewhere)('%s: it keeps its count, whichever place is used first', async (_, wire) => {
     for (const first of ['/buy', '/sell']) {
       const at = stand((bot, note) => {
         const shared = throttle<GuardedContext>('3/1m')
@@ -254,10 +254,10 @@ describe('a guard that stands where nobody sees its neighbours, too, is one limi
       await at.says(ALICE, first, first, second, second, first, second, '/buy')
       expect(at.handled).toEqual([first, first, second])
       expect(new Set(at.refused)).toEqual(new Set(['throttle 3/1m']))
-      // Asked by itself, and the other as well.
+      // The shared guard is evaluated separately, and its neighbour as well.
       expect([await at.asked('/buy', BOB), await at.asked('/sell', BOB)]).toEqual([3, 2])
       expect(told).toEqual(first === '/buy' ? ['handler.apart'] : [])
-      // What it has counted goes on when the sentinel gets other options.
+      // The shared guard keeps its count when the options of the sentinel change.
       at.guard.reconfigure({ throttle: '900/1m' })
       await at.says(ALICE, '/buy', '/sell')
       expect(at.handled).toHaveLength(5)
@@ -265,7 +265,7 @@ describe('a guard that stands where nobody sees its neighbours, too, is one limi
     }
   })
 
-  test('behind others, it counts for all of its places once it is met elsewhere', async () => {
+  test('behind other guards, it counts for all of its places from its first use elsewhere', async () => {
     const at = stand((bot, note) => {
       const shared = throttle<GuardedContext>('3/1m')
       bot.command('buy', throttle('100/1m'), requireRegistered(), shared, debounce('1ms'), note)
@@ -277,13 +277,13 @@ describe('a guard that stands where nobody sees its neighbours, too, is one limi
       await at.says(ALICE, text)
       at.time.advance(5)
     }
-    // The one before it was met was counted beside its neighbours.
+    // The first /buy, before the guard was used elsewhere, was counted with its neighbours.
     expect(at.handled).toEqual(['/buy', '/sell', '/buy', '/sell'])
-    // Those before it are asked together as before.
+    // The guards before it are still evaluated together.
     expect(await at.asked('/buy')).toBe(3)
   })
 
-  test('what the guards beside it hold back is handled', async () => {
+  test('updates that its neighbours hold back are handled', async () => {
     const at = stand((bot, note) => {
       const shared = throttle<GuardedContext>('3/1m')
       bot.hears('buy', shared, debounce({ mode: 'trailing', window: '1s' }), note)
@@ -301,7 +301,7 @@ describe('a guard that stands where nobody sees its neighbours, too, is one limi
   })
 })
 
-test('behind a debounce that holds back, a limit counts bursts and not messages', async () => {
+test('behind a trailing debounce, a limit counts bursts instead of messages', async () => {
   const at = stand((bot, note) => {
     bot.on('message', debounce({ window: '1s', mode: 'trailing' }), throttle('1/1h'), note)
   })
@@ -314,7 +314,7 @@ test('behind a debounce that holds back, a limit counts bursts and not messages'
   expect([at.handled, at.refused]).toEqual([['three'], ['throttle 1/1h']])
 })
 
-test('behind a resolver of auth, a limit counts whom it let in, and may ask who it is', async () => {
+test('behind a resolver of auth, a limit charges only admitted users, and its cost may read the identity', async () => {
   const wire: Wire = (bot, note) => {
     bot.command(
       'buy',
@@ -329,18 +329,18 @@ test('behind a resolver of auth, a limit counts whom it let in, and may ask who 
       note,
     )
   }
-  // The storage's clock, by which the answer lapses.
+  // Without injected clocks: the resolver's answer expires by the clock of the storage.
   const at = stand(wire, { clock: undefined, timers: undefined })
   await at.guard.register(ALICE)
   await at.guard.register(BOB)
   await at.says(ALICE, '/buy', '/buy', '/buy', '/buy')
   await at.says(BOB, '/buy')
   expect(at.handled).toEqual(['/buy', '/buy', '/buy'])
-  // A resolver has no limit to name.
+  // A refusal by a resolver names no limit.
   expect(at.refused).toEqual(['throttle 3/1m', ''])
 })
 
-test('membership sees what the guards before it let pass', async () => {
+test('membership reports only the updates that guards before it admit', async () => {
   const seen: string[] = []
   const at = stand((bot) => {
     const members = membership()
@@ -364,7 +364,7 @@ test('membership sees what the guards before it let pass', async () => {
   expect(seen).toEqual(['User 7'])
 })
 
-test('exempt() lets off what stands after it, and what stood before is given back', async () => {
+test('exempt() skips the guards after it, and refunds those before it', async () => {
   const at = stand((bot, note) => {
     bot.command(
       'buy',
@@ -379,7 +379,7 @@ test('exempt() lets off what stands after it, and what stood before is given bac
   expect([at.handled, at.refused]).toEqual([['/buy', '/buy'], ['registered']])
 })
 
-test('concurrency takes its place when those beside it have decided', async () => {
+test('concurrency takes a place only after the guards beside it have admitted the update', async () => {
   let leave = (): void => undefined
   const at = stand((bot) => {
     bot.command('buy', throttle('3/1m'), concurrency({ most: 1, queue: 0, deny: 'silent' }), () => {
@@ -396,7 +396,7 @@ test('concurrency takes its place when those beside it have decided', async () =
   expect([at.handled, at.refused]).toEqual([['/buy'], ['user']])
 })
 
-test('behind a role that Telegram gives, nobody uses up what the others have', async () => {
+test('behind a required role of Telegram, refused users do not use up the limit of the chat', async () => {
   const at = stand(
     (bot, note) => {
       bot.command(
@@ -415,7 +415,7 @@ test('behind a role that Telegram gives, nobody uses up what the others have', a
   expect([at.handled, at.refused]).toEqual([['/ban'], Array(5).fill('chat:administrator')])
 })
 
-test('what a limiter of others refuses takes no claim', async () => {
+test('an update that fromRateLimiter() refuses is not recorded by the debounce behind it', async () => {
   let room = false
   const limiter: PointsLimiter = {
     async consume() {
@@ -432,7 +432,7 @@ test('what a limiter of others refuses takes no claim', async () => {
   expect(at.handled).toEqual(['/buy'])
 })
 
-test('parts of an album that come again are known, though the limit before lets them pass for free', async () => {
+test('redelivered parts of an album are skipped, even if the limit in front admits them for free', async () => {
   const handled: number[] = []
   const at = stand(
     (bot) => {
@@ -457,7 +457,7 @@ test('parts of an album that come again are known, though the limit before lets 
   expect(handled).toEqual([9001, 9002])
 })
 
-test('guards with a name or a storage of their own keep to it', async () => {
+test('guards with their own name or storage keep it', async () => {
   const own = counted(memory())
   const at = stand((bot, note) => {
     bot.command(
@@ -472,7 +472,7 @@ test('guards with a name or a storage of their own keep to it', async () => {
   expect([at.handled, at.refused, own.count()]).toEqual([['/buy'], ['sales'], 1])
 })
 
-test('what does not fit into one plan is asked in turn, as if nobody had joined it', async () => {
+test('guards that do not fit into one plan are evaluated in turn', async () => {
   const named = (): Guard => throttle({ name: 'sales', limit: '3/1m' })
   const at = stand((bot, note) => {
     bot.command('buy', named(), named(), note)
@@ -481,7 +481,7 @@ test('what does not fit into one plan is asked in turn, as if nobody had joined 
   expect(at.handled).toEqual(['/buy'])
 })
 
-test('without a sentinel they stand alone, each with a memory of its own', async () => {
+test('without a sentinel, each guard uses its own memory', async () => {
   const handled: string[] = []
   const at = desk()
   open.push(at)
@@ -494,8 +494,8 @@ test('without a sentinel they stand alone, each with a memory of its own', async
   expect(handled).toEqual(['tea'])
 })
 
-describe('what is fused', () => {
-  test('is a composer, what its methods return, and the bot that a sentinel is installed on', async () => {
+describe('fuse()', () => {
+  test('returns the composer itself, and fuses composers that its methods return and bots with an installed sentinel', async () => {
     const composer = new Composer<Context>()
     expect(fuse(composer)).toBe(composer)
     const { use } = composer
@@ -508,7 +508,7 @@ describe('what is fused', () => {
     expect(Object.hasOwn(bot, 'use')).toBe(true)
   })
 
-  test('in forks, branches and behind error boundaries too', async () => {
+  test('fuses guards in forks, in branches and behind error boundaries', async () => {
     const at = stand((bot, note) => {
       bot.fork(requireRegistered(), throttle('9/1m'), note)
       bot.errorBoundary(
@@ -524,7 +524,7 @@ describe('what is fused', () => {
     expect(at.handled).toEqual(['hello', 'hello'])
   })
 
-  test('is not what stands on the two sides of a branch', async () => {
+  test('does not fuse guards on the two sides of a branch', async () => {
     const at = stand((bot, note) => {
       bot
         .command('go')
@@ -540,7 +540,7 @@ describe('what is fused', () => {
     expect([at.handled, at.refused]).toEqual([['/go'], ['throttle 1/1m', 'registered']])
   })
 
-  test('may be a composer whose methods give something else', () => {
+  test('accepts a composer whose methods return something else', () => {
     class Terse extends Composer<Context> {
       override use(...given: Parameters<Composer<Context>['use']>): never {
         super.use(...given)
@@ -550,7 +550,7 @@ describe('what is fused', () => {
     expect(fuse(new Terse()).use(throttle('1/1m'), requireRegistered())).toBeUndefined()
   })
 
-  test('is not a composer: told at once', () => {
+  test('refuses what is not a composer', () => {
     expect(() => fuse({} as Composer<Context>)).toThrow(
       expect.objectContaining({ code: 'option.invalid', message: expect.stringContaining('not a composer') }),
     )

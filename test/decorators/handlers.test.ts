@@ -5,7 +5,7 @@ import { desk, joins, says, taps } from '../sentinel-desk.js'
 
 const ALICE = 7
 
-/** What an instance notes, by what it is told. */
+/** Sends texts to a bot with the handlers of an instance, and returns the instance's log. */
 async function noted(instance: { readonly log: string[] }, ...texts: string[]): Promise<string[]> {
   const stand = desk({ storage: memory() }, (bot) => bot.use(handlers(instance)))
   await stand.says(ALICE, ...texts)
@@ -46,7 +46,7 @@ describe('the order of handlers', () => {
     }
   }
 
-  test('is that in which they are written, methods and fields alike, base classes first', async () => {
+  test('is the order in which they are written, for methods and fields alike, base classes first', async () => {
     expect(await noted(new Derived(), 'hello')).toEqual(['first', 'second', 'third', 'fourth'])
   })
 })
@@ -72,11 +72,11 @@ describe('private members', () => {
     }
   }
 
-  test('are handled like others', async () => {
+  test('are handled like public members', async () => {
     expect(await noted(new Shop(), '/method', '/method', '/field', '/field')).toEqual(['method 7', 'field 7'])
   })
 
-  test('are inherited if static, although only their own class has them', async () => {
+  test('are inherited if static, although only their own class declares them', async () => {
     const log: string[] = []
     class Base {
       readonly log = log
@@ -103,7 +103,7 @@ describe('private members', () => {
   })
 })
 
-describe('what is overridden', () => {
+describe('an override', () => {
   class Base {
     readonly log: string[] = []
 
@@ -114,7 +114,7 @@ describe('what is overridden', () => {
     }
   }
 
-  test('is replaced by an override that is decorated, with its registrations and guards', async () => {
+  test('that is decorated replaces the registrations and guards of the base class', async () => {
     class Free extends Base {
       @command('take')
       override buy(_ctx: Context): void {
@@ -124,7 +124,7 @@ describe('what is overridden', () => {
     expect(await noted(new Free(), '/buy', '/take', '/take')).toEqual(['free', 'free'])
   })
 
-  test('may be called from the override: then its guards hold', async () => {
+  test('may call the overridden method, whose guards then apply', async () => {
     class Polite extends Base {
       @command('buy')
       override async buy(ctx: Context): Promise<void> {
@@ -135,7 +135,7 @@ describe('what is overridden', () => {
     expect(await noted(new Polite(), '/buy', '/buy')).toEqual(['polite', 'base', 'polite'])
   })
 
-  test('has to be decorated, for nothing is inherited', () => {
+  test('must be decorated, because registrations are not inherited', () => {
     class Careless extends Base {
       override buy(): void {
         this.log.push('careless')
@@ -149,7 +149,7 @@ describe('what is overridden', () => {
     )
   })
 
-  test('a decorator of others around ours is no override', async () => {
+  test('is not a custom decorator around ours', async () => {
     const loud = <H extends (this: never, ctx: Context) => void>(method: H): H =>
       function (this: never, ctx: Context) {
         return method.call(this, ctx)
@@ -164,7 +164,7 @@ describe('what is overridden', () => {
     expect(await noted(new Shop(), '/sell')).toEqual(['sold'])
   })
 
-  test('a method that the constructor has bound handles as before', async () => {
+  test('is not a method that the constructor has bound, which is handled as before', async () => {
     class Bound extends Base {
       constructor() {
         super()
@@ -176,7 +176,7 @@ describe('what is overridden', () => {
 })
 
 describe('a class without a name', () => {
-  test('names its limits after what they are for', async () => {
+  test('names its limits after its methods', async () => {
     const refused: string[] = []
     const shop = new (class {
       @command('buy')
@@ -187,7 +187,7 @@ describe('a class without a name', () => {
     const stand = desk({ storage: memory() }, (bot) => bot.use(handlers(shop)))
     stand.guard.on('denied', ({ verdict }) => refused.push(verdict.limit))
     await stand.says(ALICE, '/buy', '/buy')
-    // Named when it was made, after its method; a class that never has an instance made by itself, after its command.
+    // The limit was named after its method when the instance was created.
     expect(refused).toEqual(['buy'])
   })
 })
@@ -218,7 +218,7 @@ describe('registrars', () => {
     }
   }
 
-  test('register for all that grammY matches', async () => {
+  test('register for everything that grammY matches', async () => {
     const own = new Desk()
     const stand = desk({ storage: memory() }, (bot) => bot.use(handlers(own)))
     await stand.says(ALICE, '/a one', '/b two', '/c', 'hello', 'hi bob', 'hey')
@@ -245,32 +245,32 @@ describe('registrars', () => {
 
   test.each([
     ['a slash', () => command('/buy'), '"/buy" is not a command'],
-    ['nothing', () => command([]), 'an empty list names nothing'],
+    ['an empty list', () => command([]), 'an empty list names nothing'],
     ['an empty text', () => hears(''), '@hears: "" names nothing'],
-    ['an event that there is not', () => membership('join' as 'joined'), 'Did you mean "joined"?'],
+    ['an unknown event', () => membership('join' as 'joined'), 'Did you mean "joined"?'],
     [
       'a getter',
       () => command('x')({} as never, { kind: 'getter', name: 'x', addInitializer() {} } as never),
       'decorates a getter',
     ],
     [
-      'a getter, once more',
+      'a getter, with legacy decorators',
       () => command('x')({}, 'x' as never, { get: () => 1 } as never),
       'decorates a getter',
     ],
     [
-      'no member at all',
+      'something other than a member',
       () => command('x')((() => undefined) as never, undefined as never),
       'something other than a class member',
     ],
     ['an object without handlers', () => handlers({}), 'has no handlers'],
     ['a class without static handlers', () => handlers(Desk), 'the class Desk has no handlers'],
-    ['no object', () => handlers('Desk' as never), '"Desk" is not an instance'],
-  ])('tell of %s at once', (_, wrong, message) => {
+    ['a text in place of an object', () => handlers('Desk' as never), '"Desk" is not an instance'],
+  ])('refuse %s at once', (_, wrong, message) => {
     expect(wrong).toThrow(told(message))
   })
 
-  test('tell of a member that holds no handler when it is registered', () => {
+  test('refuse a member that is not a handler when its instance is registered', () => {
     class Wrong {
       // @ts-expect-error: no handler
       @command('x')
@@ -281,7 +281,7 @@ describe('registrars', () => {
 })
 
 describe('exempt', () => {
-  test('lets off the guards inside it, and those that come later; those outside give back what they charged', async () => {
+  test('skips the guards inside it and after it, and refunds the guards around it', async () => {
     const log: string[] = []
     const note =
       (what: string) =>
@@ -301,7 +301,7 @@ describe('exempt', () => {
     expect(log).toEqual(['inside', 'inside', 'outside', 'outside', 'later', 'later', 'inside', 'later'])
   })
 
-  test('lets off the holders of roles, in one step with what they are let off', async () => {
+  test('applies to holders of roles, in front of and around other guards', async () => {
     const log: string[] = []
     const stand = desk(
       { storage: memory(), roles: { helper: {}, moderator: { extends: ['helper'] } } },
@@ -317,7 +317,7 @@ describe('exempt', () => {
     expect(log).toEqual(['go', 'then', 'go', 'go', 'then', 'then'])
   })
 
-  test('lets off the administrators of a chat, there', async () => {
+  test('applies to administrators, in their chat only', async () => {
     const log: string[] = []
     const stand = desk({ storage: memory() }, (bot) => {
       bot.command('go', exempt({ chatAdmins: true })(throttle('1/1h')(() => log.push('go'))))
@@ -325,11 +325,11 @@ describe('exempt', () => {
     stand.hasAdministrators(ALICE)
     for (const group of [true, true, true, false, false]) await stand.handle(says(ALICE, '/go', { group }))
     for (const group of [true, true]) await stand.handle(says(8, '/go', { group }))
-    // Whoever is let off spends nothing, which leaves what they may do elsewhere.
+    // Exempt users spend nothing, so that ALICE still has her one update outside of the group.
     expect(log).toHaveLength(3 + 1 + 1)
   })
 
-  test('lets everybody off limits, not off what asks who they are', async () => {
+  test('without options skips limits, but not required roles', async () => {
     const log: string[] = []
     const stand = desk({ storage: memory() }, (bot) => {
       bot.command('go', exempt()(requireRole('admin')(debounce('1m')(() => log.push('go')))))
@@ -340,7 +340,7 @@ describe('exempt', () => {
     expect(log).toEqual(['go', 'go'])
   })
 
-  test('lets off a sentinel that comes after it', async () => {
+  test('applies to a sentinel that comes after it', async () => {
     const guard = sentinel({ storage: memory(), throttle: '1/1h' })
     const stand = desk({ storage: memory(), throttle: '90/1m' }, (bot) => {
       bot.use(exempt({ users: [ALICE] }), guard)
@@ -354,7 +354,7 @@ describe('exempt', () => {
 })
 
 describe('requireRegistered and requireRole', () => {
-  test('turn away what nobody does: a poll has no role', async () => {
+  test('refuse updates without an actor, such as polls', async () => {
     const log: string[] = []
     const stand = desk({ storage: memory() }, (bot) => {
       bot.on('poll', requireRole('admin'), () => log.push('poll'))
@@ -364,7 +364,7 @@ describe('requireRegistered and requireRole', () => {
     expect(log).toEqual([])
   })
 
-  test('asks for both where two stand on one handler, for one where it names several', async () => {
+  test('admit holders of both roles if two guards are stacked, and of either role if one guard names both', async () => {
     const log: string[] = []
     const stand = desk({ storage: memory() }, (bot) => {
       bot.command('both', requireRole('a')(requireRole('b')(() => log.push('both'))))
@@ -380,7 +380,7 @@ describe('requireRegistered and requireRole', () => {
     expect(log).toEqual(['one', 'both'])
   })
 
-  test('lets in by a role in this chat, and by that of Telegram', async () => {
+  test('admit holders of a granted role and of a role of Telegram in this chat', async () => {
     const log: string[] = []
     const stand = desk({ storage: memory() }, (bot) => {
       bot.command(
@@ -398,7 +398,7 @@ describe('requireRegistered and requireRole', () => {
     expect(log).toEqual(['go', 'go'])
   })
 
-  test('is closed while nobody can tell, and looks roles up safely', async () => {
+  test('refuse users without the role, and accept a role named __proto__', async () => {
     const log: string[] = []
     const storage = memory()
     const stand = desk({ storage }, (bot) => {

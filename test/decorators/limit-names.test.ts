@@ -11,7 +11,7 @@ import {
 import type { GuardedContext } from '../middleware/rig.js'
 import { type Desk, desk, says } from '../sentinel-desk.js'
 
-/* What limits of handlers are called: what is set, earned or reset by name is that of one handler, and outlasts a deploy. */
+/* Names of limits of handlers. A limit that is set, adapted or reset by name belongs to one handler, and is found again after a deploy. */
 
 const ALICE = 7
 const GROUP = -1001000000001
@@ -25,7 +25,7 @@ type Wire = (bot: Bot<GuardedContext>, note: MiddlewareFn) => void
 
 interface Worker extends Desk {
   readonly handled: string[]
-  /** Limits that refused. */
+  /** Names of the limits that refused. */
   readonly refused: string[]
 }
 
@@ -47,13 +47,13 @@ async function peeked({ guard }: Worker): Promise<string[]> {
   return limits.filter(({ name }) => !/\.(inline|edits|joins)$/.test(name)).map(({ name }) => name)
 }
 
-describe('the name that compose() is given', () => {
+describe('a name given to compose()', () => {
   const uploads = (note: MiddlewareFn): MiddlewareFn =>
     compose(throttle('1/1h'), { name: 'uploads' })((ctx: Context, next: () => Promise<void>) =>
       note(ctx, next),
     )
 
-  test('is that of the guards around a handler: what comes to stand before them changes nothing', async () => {
+  test('is that of the guards around a handler: guards added before them change nothing', async () => {
     const storage = memory()
     const before = worker((bot, note) => {
       bot.command('up', uploads(note))
@@ -73,7 +73,7 @@ describe('the name that compose() is given', () => {
     expect([after.handled, after.refused]).toEqual([['/other'], ['uploads']])
   })
 
-  test('wins over that of a function, a method and a field', async () => {
+  test('takes precedence over the name of a function, a method and a field', async () => {
     const one = compose(throttle('1/1h'), { name: 'one' })
     const two = compose(throttle('1/1h'), { name: 'two' })
     const three = compose(throttle('1/1h'), { name: 'three' })
@@ -97,7 +97,7 @@ describe('the name that compose() is given', () => {
     expect(await peeked(stand)).toEqual(['user', 'one', 'two', 'three'])
   })
 
-  test('holds for all guards of the handler, whichever of them has it', async () => {
+  test('is used for all guards of the handler, whichever of them has it', async () => {
     const named = compose(throttle('2/1h'), { name: 'uploads' })
     const stand = worker((bot, note) => {
       bot.command('inside', throttle('5/1m')(named(function up() {})))
@@ -111,7 +111,7 @@ describe('the name that compose() is given', () => {
     expect(await peeked(stand)).toEqual(['user', 'uploads', 'uploads~2', 'sales', 'sales~2', 'uploads~2'])
   })
 
-  test('is numbered where it is put around two handlers, each with a limit of its own', async () => {
+  test('is numbered if it is used around two handlers, each with its own limit', async () => {
     const stand = worker((bot, note) => {
       const named = compose(throttle('1/1h'), { name: 'uploads' })
       bot.command('one', named(note))
@@ -122,8 +122,8 @@ describe('the name that compose() is given', () => {
   })
 })
 
-describe('a limit without a name beside its handler, behind a sentinel', () => {
-  test('is called after its guards, and numbered as they are wired', async () => {
+describe('an unnamed limit in front of a handler, behind a sentinel', () => {
+  test('is named after its guards, and numbered in the order of registration', async () => {
     const stand = worker((bot, note) => {
       bot.command('one', throttle('1/1m'), note)
       bot.command('two', throttle('1/1m'), note)
@@ -146,24 +146,27 @@ describe('a limit without a name beside its handler, behind a sentinel', () => {
         await guard.reset(ALICE, 'careful')
       },
     ],
-  ])('is the same in a worker whose %s were changed before it was wired', async (_, limit, often, change) => {
-    for (const times of [0, 1, often]) {
-      const bare = desk({ throttle: '60/1m' })
-      open.push(bare)
-      for (let i = 0; i < times; i++) await change(bare)
-      const label = `throttle ${limit.name ?? limit.limit}`
-      bare.bot.command('one', throttle(limit), () => undefined)
-      bare.bot.command('two', throttle(limit), () => undefined)
-      const told: string[] = []
-      bare.guard.on('warning', ({ code }) => told.push(code))
-      await bare.says(ALICE, '/one', '/two')
-      const limits = await bare.guard.peek(ALICE)
-      expect([...new Set(limits.flatMap(({ at = [] }) => at))]).toEqual([label, `${label}~2`])
-      expect(told).toEqual([])
-    }
-  })
+  ])(
+    'is the same in a worker whose %s were changed before the handlers were registered',
+    async (_, limit, often, change) => {
+      for (const times of [0, 1, often]) {
+        const bare = desk({ throttle: '60/1m' })
+        open.push(bare)
+        for (let i = 0; i < times; i++) await change(bare)
+        const label = `throttle ${limit.name ?? limit.limit}`
+        bare.bot.command('one', throttle(limit), () => undefined)
+        bare.bot.command('two', throttle(limit), () => undefined)
+        const told: string[] = []
+        bare.guard.on('warning', ({ code }) => told.push(code))
+        await bare.says(ALICE, '/one', '/two')
+        const limits = await bare.guard.peek(ALICE)
+        expect([...new Set(limits.flatMap(({ at = [] }) => at))]).toEqual([label, `${label}~2`])
+        expect(told).toEqual([])
+      }
+    },
+  )
 
-  test('is its scope where guards stand alone', async () => {
+  test('is named after its scope if the guards use their own storage', async () => {
     const stand = worker((bot, note) => {
       bot.command('own', compose(throttle('1/1m'), { storage: memory() }), note)
     })
@@ -179,7 +182,7 @@ describe('a limit without a name beside its handler, behind a sentinel', () => {
     expect(left).toEqual([4])
   })
 
-  test('leaves what the sentinel’s own limit is called to that: no limit that is set for it is the handler’s', async () => {
+  test('does not share the name of the sentinel’s limit: limits set for that do not apply to the handler', async () => {
     const stand = worker(
       (bot, note) => {
         bot.command('go', throttle('1/1m'), note)
@@ -197,7 +200,7 @@ describe('a limit without a name beside its handler, behind a sentinel', () => {
     expect(stand.handled).toEqual(['/go', '/go', '/go'])
   })
 
-  test('nor one that the administrators of a chat chose, who are shown the sentinel’s own', async () => {
+  test('is not changed by limits that administrators of a chat choose, nor shown in the menu', async () => {
     const group = { group: true } as const
     const stand = worker(
       (bot, note) => {
@@ -218,7 +221,7 @@ describe('a limit without a name beside its handler, behind a sentinel', () => {
     expect(stand.notices.at(-1)).not.toContain(' 1/1m')
   })
 
-  test('takes nothing from the roles of the sentinel’s own', async () => {
+  test('does not change the sentinel’s limits for roles', async () => {
     const stand = worker(
       (bot, note) => {
         bot.command('go', throttle({ limit: '1/1m', algorithm: 'sliding-log' }), note)
@@ -234,7 +237,7 @@ describe('a limit without a name beside its handler, behind a sentinel', () => {
     expect(stand.reached).toEqual(['/go', 'a', 'b', 'c', 'd'])
   })
 
-  test('does not lower what the sentinel’s own gives for conduct', async () => {
+  test('does not lower the sentinel’s limit that adapts to conduct', async () => {
     const stand = worker(
       (bot, note) => {
         bot.command('go', throttle('1/1m'), note)

@@ -7,7 +7,7 @@ import { type Desk, desk } from '../sentinel-desk.js'
 
 const ALICE = 7
 
-/** A storage that notes which plans it is asked for. */
+/** A storage that records the names of prepared plans. */
 function watched(): { storage: Storage; plans: string[] } {
   const inner = memory()
   const plans: string[] = []
@@ -22,7 +22,7 @@ function watched(): { storage: Storage; plans: string[] } {
 
 type Wire = (bot: Bot<GuardedContext>, note: MiddlewareFn) => void
 
-/** A worker of a bot: the same code over the same storage, made anew. */
+/** A worker of a bot: the same code and the same storage, created anew. */
 function worker(storage: Storage, wire: Wire): Desk & { readonly handled: string[] } {
   const handled: string[] = []
   const stand = desk({ storage, name: 'shop' }, (bot) =>
@@ -33,7 +33,7 @@ function worker(storage: Storage, wire: Wire): Desk & { readonly handled: string
   return { ...stand, handled }
 }
 
-/** What plans the guards of handlers got, by the texts that reach them. */
+/** Returns the names of plans that were prepared while the texts were handled. */
 async function namesOf(wire: Wire, ...texts: string[]): Promise<string[]> {
   const { storage, plans } = watched()
   const stand = worker(storage, wire)
@@ -42,7 +42,7 @@ async function namesOf(wire: Wire, ...texts: string[]): Promise<string[]> {
   return plans.map((name) => name.replace('shop/', ''))
 }
 
-describe('a bucket is named after its handler', () => {
+describe('the plan of guarded handlers is named', () => {
   test('after a function', async () => {
     function buy(): void {}
     const sell = throttle('1/1m')(() => undefined)
@@ -58,7 +58,7 @@ describe('a bucket is named after its handler', () => {
     ])
   })
 
-  test('after a method with its class, whatever the class of the instance, and a symbol by its description', async () => {
+  test('after a method and its declaring class; after the description of a symbol', async () => {
     class Base {
       @throttle('1/1m')
       buy(): void {}
@@ -94,7 +94,7 @@ describe('a bucket is named after its handler', () => {
     expect(await namesOf(wire, '/go')).toEqual(['Shop.buy', 'Base.buy', 'Shop[sell]', '#hidden', 'Shop.held'])
   })
 
-  test('guards stacked on one handler are one name, and so is what they took over when it is called by itself', async () => {
+  test('once for stacked guards; an inner handler that is also used alone gets a name of its own', async () => {
     const wire: Wire = (bot) => {
       const inner = throttle('1/1m')(function buy() {})
       bot.command('buy', debounce('1s')(inner))
@@ -103,7 +103,7 @@ describe('a bucket is named after its handler', () => {
     expect(await namesOf(wire, '/inner', '/buy')).toEqual(['buy/1', 'buy'])
   })
 
-  test('limits are told by that name, and a second one by its place', async () => {
+  test('like its limits; a second limit is numbered', async () => {
     const limits: string[] = []
     const stand = worker(memory(), (bot) => {
       bot.command('buy', throttle('2/1m')(throttle('1/1s')(function buy() {})))
@@ -119,7 +119,7 @@ describe('a bucket is named after its handler', () => {
 describe('two unnamed limits never share a bucket', () => {
   const twice: readonly (readonly [string, Wire])[] = [
     [
-      'around two functions of one name',
+      'around two functions with the same name',
       (bot, note) => {
         const shops = [1, 2].map(() => ({ buy: ((ctx, next) => note(ctx, next)) as MiddlewareFn }))
         bot.command('one', throttle('1/1h')(shops[0]?.buy as MiddlewareFn))
@@ -154,7 +154,7 @@ describe('two unnamed limits never share a bucket', () => {
       },
     ],
     [
-      'on methods of two classes of one name',
+      'on methods of two classes with the same name',
       (bot, note) => {
         for (const name of ['one', 'two']) {
           class Shop {
@@ -169,7 +169,7 @@ describe('two unnamed limits never share a bucket', () => {
       },
     ],
     [
-      'before and after the sentinel is made',
+      'before and after the sentinel is created',
       (() => {
         const early = throttle('1/1h')
         return (bot, note) => {
@@ -187,7 +187,7 @@ describe('two unnamed limits never share a bucket', () => {
   })
 
   test.each(twice.slice(0, -1))(
-    '%s: and find them again after a restart, in whatever order people come',
+    '%s: and find them again after a restart, in whatever order they are used',
     async (_, wire) => {
       const storage = memory()
       const before = worker(storage, wire)
@@ -198,7 +198,7 @@ describe('two unnamed limits never share a bucket', () => {
     },
   )
 
-  test('is told where names have to be told apart by which was used first', async () => {
+  test('names that depend on which limit was used first cause a warning', async () => {
     const warnings: string[] = []
     const early = throttle('7/1h')
     const stand = worker(memory(), (bot, note) => {
@@ -211,8 +211,8 @@ describe('two unnamed limits never share a bucket', () => {
   })
 })
 
-describe('names are stable', () => {
-  test('while other limits come and go around them', async () => {
+describe('names and buckets stay the same', () => {
+  test('if other limits are added', async () => {
     const storage = memory()
     const before = worker(storage, (bot, note) => {
       bot.command('buy', throttle('1/1h'), note)
@@ -227,7 +227,7 @@ describe('names are stable', () => {
     expect(after.handled).toEqual(['/new'])
   })
 
-  test('while the numbers of a handler change, and other guards join', async () => {
+  test('if the numbers of a limit change and other guards are added', async () => {
     const storage = memory()
     const wire =
       (limit: '4/1h' | '2/1h', more: boolean): Wire =>
@@ -248,7 +248,7 @@ describe('names are stable', () => {
     expect([before.handled.length, after.handled.length]).toEqual([2, 1])
   })
 
-  test('for one guard in two places: it is one limit', async () => {
+  test('for one guard in two places, which is one limit', async () => {
     const { handled, says } = worker(memory(), (bot, note) => {
       const slow = throttle('1/1h')
       bot.command('one', slow, note)
@@ -258,7 +258,7 @@ describe('names are stable', () => {
     expect(handled).toEqual(['/one'])
   })
 
-  test('for a chain with a name of yours', async () => {
+  test('for a chain with a custom name', async () => {
     const storage = memory()
     const wire: Wire = (bot, note) => bot.command('buy', compose(throttle('1/1h'), { name: 'uploads' }), note)
     const before = worker(storage, wire)
@@ -271,7 +271,7 @@ describe('names are stable', () => {
     expect(after.handled).toEqual(['/other'])
   })
 
-  test('guards applied with every update are told, and count together after a thousand', async () => {
+  test('guards created with every update cause a warning after a thousand, and share one bucket from then on', async () => {
     const warnings: string[] = []
     const stand = worker(memory(), (bot, note) => {
       function buy(ctx: Context, next: () => Promise<void>): unknown {
@@ -286,12 +286,12 @@ describe('names are stable', () => {
     await stand.says(ALICE, '/buy', '/buy')
     await stand.says(8, '/buy')
     expect(stand.handled).toHaveLength(1 + 1 + 1)
-    // However many more there are, none of them is kept.
+    // Further guards are not kept.
     expect((await stand.guard.peek(ALICE)).filter(({ name }) => name === 'buy')).toHaveLength(2)
     expect(new Set(warnings)).toEqual(new Set(['handler.many']))
   })
 
-  test('so are those that are made in front of a handler with every update', async () => {
+  test('so do guards created in front of a handler with every update', async () => {
     const warnings: string[] = []
     const stand = worker(memory(), (bot, note) => {
       bot.command('buy', (ctx, next) => throttle('1/3h')(ctx, next), note)

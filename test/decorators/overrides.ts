@@ -4,7 +4,7 @@ import { command, handlers } from 'grammy-sentinel/decorators'
 
 export { handlers }
 
-/** Fields that handle something, and classes that hold something else in them. */
+/** Classes that decorate fields, and classes that override these fields. */
 export class Desk {
   readonly log: string[] = []
 
@@ -42,7 +42,7 @@ export class Bound extends Desk {
   }
 }
 
-/** A decorator of somebody else's, by either standard. */
+/** A custom decorator, for standard and legacy decorators. */
 // biome-ignore lint/suspicious/noExplicitAny: it takes whatever decorators are called with.
 function loud(first: any, second: any, third?: any): any {
   const around = (held: (...given: unknown[]) => unknown) =>
@@ -85,7 +85,7 @@ class Fields {
   }
 }
 
-/** Classes that hold something else where guards stood. */
+/** Classes that override guarded members with unguarded ones. */
 export const LOST = {
   'a field in the place of a method': () =>
     new (class extends Methods {
@@ -100,7 +100,7 @@ export const LOST = {
       }
     })(),
   'a getter in the place of a method': () =>
-    // What TypeScript refuses JavaScript does not.
+    // TypeScript refuses this, but JavaScript does not.
     new (class extends (Methods as unknown as new () => { readonly log: string[] }) {
       get ban() {
         return async (): Promise<void> => {
@@ -135,7 +135,7 @@ export const LOST = {
     })(),
 }
 
-/** Extends what knows nothing of its field; a decorator of others is outermost. */
+/** A class that extends one without the field; a custom decorator is outermost. */
 export class LoudField extends Root {
   @loud
   @command('ban')
@@ -145,7 +145,7 @@ export class LoudField extends Root {
   }
 }
 
-/** The same, wrapped by the class itself. */
+/** The same, with the field wrapped in the constructor. */
 export class WrappingField extends Root {
   @command('ban')
   @admin()
@@ -160,7 +160,7 @@ export class WrappingField extends Root {
   }
 }
 
-/** A registrar of its own, and a decorator of others around it. */
+/** An override with a registrar, and a custom decorator around it. */
 export class Loud extends Methods {
   @loud
   @command('shout')
@@ -169,7 +169,7 @@ export class Loud extends Methods {
   }
 }
 
-/** Wrapped by the class itself. */
+/** A class whose constructor wraps its own field. */
 export class Wrapping {
   readonly log: string[] = []
 
@@ -185,7 +185,7 @@ export class Wrapping {
   }
 }
 
-/** Guarded anew, and called without `handlers()`. */
+/** An override with guards of its own, but without a registrar. */
 export class Again extends Fields {
   @admin()
   override ban = async (_ctx: Context): Promise<void> => {

@@ -85,7 +85,7 @@ const POSITIONS: Readonly<Record<string, Position>> = {
   },
 }
 
-/** Whether each of several times got through. */
+/** Sends /go several times, each after a preparation, and returns which of them reached the handler. */
 async function outcomes(
   guard: Guard,
   position: Position,
@@ -116,21 +116,21 @@ describe.each(Object.entries(POSITIONS))('%s', (_, position) => {
   test.each([
     ['throttle', throttle],
     ['rateLimit', rateLimit],
-  ])('%s limits', async (_name, word) => {
+  ])('%s limits updates', async (_name, word) => {
     const later = (stand: Desk) => stand.time.advance(30_000)
     const { passed, reasons } = await outcomes(word('2/1m'), position, [nothing, nothing, nothing, later])
     expect(passed).toEqual([true, true, false, true])
     expect(reasons).toEqual(['limited'])
   })
 
-  test('debounce refuses what is repeated', async () => {
+  test('debounce refuses repeated updates', async () => {
     const later = (stand: Desk) => stand.time.advance(1000)
     const { passed, reasons } = await outcomes(debounce('1s'), position, [nothing, nothing, later])
     expect(passed).toEqual([true, false, true])
     expect(reasons).toEqual(['repeated'])
   })
 
-  test('requireRegistered lets in the registered', async () => {
+  test('requireRegistered admits registered users', async () => {
     const { passed, reasons } = await outcomes(requireRegistered(), position, [
       nothing,
       ({ guard }) => guard.register(ALICE),
@@ -140,7 +140,7 @@ describe.each(Object.entries(POSITIONS))('%s', (_, position) => {
     expect(reasons).toEqual(['unregistered', 'unregistered'])
   })
 
-  test('requireRole lets in the holders of a role', async () => {
+  test('requireRole admits holders of one of the roles', async () => {
     const { passed, reasons } = await outcomes(requireRole('admin', 'support'), position, [
       ({ guard }) => guard.grant(ALICE, 'customer'),
       ({ guard }) => guard.grant(ALICE, 'support'),
@@ -149,7 +149,7 @@ describe.each(Object.entries(POSITIONS))('%s', (_, position) => {
     expect(reasons).toEqual(['forbidden'])
   })
 
-  test('requirePermission lets in whom a role allows it', async () => {
+  test('requirePermission admits users whose role has the permission', async () => {
     const roles = { support: { allow: ['orders.*'] } }
     const { passed } = await outcomes(
       requirePermission('orders.refund'),
@@ -160,7 +160,7 @@ describe.each(Object.entries(POSITIONS))('%s', (_, position) => {
     expect(passed).toEqual([false, true])
   })
 
-  test('policy asks for all that it bundles', async () => {
+  test('policy requires everything that it bundles', async () => {
     const strict = policy('strict', { throttle: '1/1m' })
     const { passed, reasons } = await outcomes(
       strict,
@@ -172,7 +172,7 @@ describe.each(Object.entries(POSITIONS))('%s', (_, position) => {
     expect(reasons).toEqual(['forbidden', 'limited'])
   })
 
-  test('exempt gives back what was charged before it', async () => {
+  test('exempt refunds what was charged before it', async () => {
     const { passed, stand } = await outcomes(exempt(), position, [nothing, nothing, nothing], {
       throttle: { name: 'all', limit: '5/1h' },
     })
@@ -194,7 +194,7 @@ describe.each(Object.entries(POSITIONS))('%s', (_, position) => {
     expect(handled).toBe(1)
   })
 
-  test('counts in the storage of the sentinel, on its clock; tells its listeners; is answered by its notices', async () => {
+  test('a guard counts in the storage of the sentinel, and its refusals reach the listeners and the notices', async () => {
     const texts = { en: { limited: 'Later: {wait}.' } }
     const forgotten = (stand: Desk) => stand.guard.reset(ALICE)
     const { passed, reasons, stand } = await outcomes(
@@ -211,14 +211,14 @@ describe.each(Object.entries(POSITIONS))('%s', (_, position) => {
     expect([tally.allowed, tally.denied]).toEqual([2, 2])
   })
 
-  test('lets off whom the sentinel lets off', async () => {
+  test('a guard skips users whom the sentinel exempts', async () => {
     const { passed } = await outcomes(throttle('1/1m'), position, [nothing, nothing], {
       exempt: { owner: ALICE },
     })
     expect(passed).toEqual([true, true])
   })
 
-  test('works without a sentinel, in memory of its own', async () => {
+  test('a guard works without a sentinel, with memory of its own', async () => {
     let handled = 0
     const { account, config } = new Extras(Date.now).hire(42)
     const bot = new Bot<GuardedContext>(account.token, config)
@@ -231,7 +231,7 @@ describe.each(Object.entries(POSITIONS))('%s', (_, position) => {
     expect(handled).toBe(2)
   })
 
-  test('passes on what the handler throws', async () => {
+  test('a guard passes errors of the handler on', async () => {
     const stand = desk({ storage: memory() }, (bot) =>
       position(bot, throttle('5/1m'), () => {
         throw new Error('out of stock')
@@ -242,7 +242,7 @@ describe.each(Object.entries(POSITIONS))('%s', (_, position) => {
 })
 
 describe('a handler behind guards', () => {
-  test('keeps name, arity, this, arguments and what it gives', async () => {
+  test('keeps its name, arity, `this`, arguments and result', async () => {
     const guard = throttle('1/1d')
     function buy(this: { stock: number }, ctx: Context, amount: number, ...more: string[]): string {
       return `${this.stock} ${ctx.from?.id} ${amount} ${more.join()}`
@@ -258,7 +258,7 @@ describe('a handler behind guards', () => {
     expect([guarded.name, guarded.length]).toEqual(['buy', 2])
   })
 
-  test('is one plan with the guards around it, asked from the outside in: a refusal charges nothing', async () => {
+  test('is one plan with the guards around it, evaluated from the outside in: a refusal charges nothing', async () => {
     let handled = 0
     const go = throttle({ name: 'slow', limit: '3/1h' })(
       requireRole('customer')(
@@ -283,7 +283,7 @@ describe('a handler behind guards', () => {
     expect(handled).toBe(3)
   })
 
-  test('sees what is left of its limits, and of those of the sentinel', async () => {
+  test('sees the remaining amounts of its limits and of those of the sentinel', async () => {
     const seen: unknown[] = []
     const go = throttle('3/1h')(function go(ctx: GuardedContext) {
       seen.push(ctx.sentinel.limits.map(({ name, remaining }) => [name, remaining]))
@@ -295,11 +295,11 @@ describe('a handler behind guards', () => {
       ['go', 2],
       ['user', 4],
     ]
-    // What the first charged was given back, by all.
+    // The refund of the first update restored both limits.
     expect(seen).toEqual([first, first])
   })
 
-  test('has limits that the sentinel looks at and resets by their names', async () => {
+  test('has limits that peek() and reset() find by name', async () => {
     const stand = desk({ storage: memory() }, (bot) =>
       bot.command(
         'go',
@@ -316,7 +316,7 @@ describe('a handler behind guards', () => {
     )
   })
 
-  test('goes on as the sentinel is reconfigured, with what was counted', async () => {
+  test('keeps its counts after reconfigure()', async () => {
     let handled = 0
     const stand = desk({ storage: memory() }, (bot) =>
       bot.command(
@@ -332,7 +332,7 @@ describe('a handler behind guards', () => {
     expect(handled).toBe(2)
   })
 
-  test('serves two sentinels, and counts with each apart', async () => {
+  test('works behind two sentinels, and counts separately for each', async () => {
     const handled: string[] = []
     const go = throttle('1/1h')((ctx: Context) => {
       handled.push(String(ctx.me.id))
@@ -346,7 +346,7 @@ describe('a handler behind guards', () => {
     expect(handled).toHaveLength(2)
   })
 
-  test('is finished by close(): what a trailing debounce holds back is handled', async () => {
+  test('is run by close() for updates that a trailing debounce holds back', async () => {
     const handled: string[] = []
     const gather = debounce({ mode: 'trailing', window: '5s' })((ctx: GuardedContext) => {
       handled.push((ctx.sentinel.burst ?? []).map(({ msg }) => msg?.text).join(' '))
@@ -358,7 +358,7 @@ describe('a handler behind guards', () => {
     expect(handled).toEqual(['one two'])
   })
 
-  test('takes a chain that keeps its own storage for what it is', async () => {
+  test('keeps the storage of a chain that was created with its own', async () => {
     const own = memory()
     const handled: string[] = []
     const go = throttle('9/1h')(
@@ -373,12 +373,12 @@ describe('a handler behind guards', () => {
   })
 })
 
-describe('where no guard can stand', () => {
+describe('misplaced guards', () => {
   const guard = throttle('1/1m') as unknown as (...args: unknown[]) => unknown
   const complaint = (message: string) => expect.objectContaining({ code: 'handler.invalid', message })
 
   test.each([
-    ['nothing', [undefined], 'throttle 1/1m: undefined is not a handler'],
+    ['undefined', [undefined], 'throttle 1/1m: undefined is not a handler'],
     ['a text', ['buy'], 'throttle 1/1m: "buy" is not a handler'],
     ['two handlers', [() => undefined, () => undefined], 'it guards one handler'],
     [
@@ -388,15 +388,15 @@ describe('where no guard can stand', () => {
     ],
     ['a class', [class {}, { kind: 'class', name: 'Shop', addInitializer() {} }], 'decorates a class'],
     [
-      'a getter, once more',
+      'a getter, with legacy decorators',
       [{}, 'buy', { get: () => undefined }],
       'on Object.buy: undefined is not a handler',
     ],
-  ])('%s is told at once', (_, args, words) => {
+  ])('%s is refused at once', (_, args, words) => {
     expect(() => guard(...args)).toThrow(complaint(expect.stringContaining(words) as unknown as string))
   })
 
-  test('a field that holds no function is told when an instance is made', () => {
+  test('a field that is not a function is refused when an instance is created', () => {
     class Desk {
       // @ts-expect-error: no handler
       @throttle('1/1m')
@@ -407,7 +407,7 @@ describe('where no guard can stand', () => {
     )
   })
 
-  test('the builder of a conversation throws when it is called, as its first argument is not a context', () => {
+  test('a guarded builder of a conversation throws when it is called, because its first argument is not a context', () => {
     const story = (_conversation: object, ctx: Context) => ctx.reply('What is your name?')
     const guarded = guard(story) as (conversation: object, ctx: object) => unknown
     expect(() => guarded({ waitFor: () => undefined }, {})).toThrow(
@@ -417,12 +417,12 @@ describe('where no guard can stand', () => {
     )
   })
 
-  test('guards that do not fit together are told where they are put together', () => {
+  test('guards with the same name around one handler are refused at once', () => {
     const twice = throttle({ name: 'same', limit: '1/1m' })
     expect(() => twice(twice(() => undefined))).toThrow(expect.objectContaining({ code: 'limit.duplicate' }))
   })
 
-  test('a role that there is not is told with the first update, and lets nobody pass', async () => {
+  test('an unknown role is reported with the first update, and nobody is admitted', async () => {
     let handled = 0
     const stand = desk({ storage: memory(), roles: { admin: {} } }, (bot) =>
       bot.command(
@@ -437,7 +437,7 @@ describe('where no guard can stand', () => {
     expect(errors).toEqual([['wiring', expect.stringContaining('Did you mean "admin"?')]])
   })
 
-  test('what guards that do not fit together stop is denied, counted so, and its spinner ended', async () => {
+  test('an update that guards with errors stop is counted as denied, and its callback query is answered', async () => {
     let handled = 0
     const stand = desk({ storage: memory(), roles: { admin: {} } }, (bot) =>
       bot.on(

@@ -31,7 +31,7 @@ export class Counter {
 }
 
 export class Shop extends Counter {
-  // Registrars outside guards, and inside: it makes no difference.
+  // Registrars may stand outside and inside of guards: the result is the same.
   @command('buy')
   @throttle('2/1m')
   @requireRole('customer')

@@ -29,12 +29,12 @@ afterAll(async () => {
   await server.stop()
 })
 
-/** A call that a busy machine delays must not be given up, and made again. */
+/** A time-out so long that a slow machine does not cause a second attempt. */
 function unhurried(): Storage {
   return resilient(redis(server.url, { prefix: freshName() }), { timeout: '30s' })
 }
 
-/** What was called, once nothing is read aside any more, as marks are for when the server is away. */
+/** Waits for background reads, such as those of marks for outages, to end; then returns the calls so far. */
 async function atRest(): ReturnType<typeof calls> {
   for (let last = await calls(admin); ; ) {
     await new Promise((go) => setTimeout(go, 20))
@@ -47,7 +47,7 @@ async function atRest(): ReturnType<typeof calls> {
 const ALICE = 7
 const BOB = 8
 
-test('an update costs two round trips at most: the sentinel, and all guards of its handler together', async () => {
+test('an update takes two round trips at most: one for the sentinel, and one for all guards of its handler', async () => {
   const storage = unhurried()
   const handled: string[] = []
   class Shop {
@@ -69,7 +69,7 @@ test('an update costs two round trips at most: the sentinel, and all guards of i
   })
   await stand.guard.register(ALICE)
   await stand.guard.grant(ALICE, 'customer')
-  // Once before, so that the server knows the scripts.
+  // A first call each, so that the server has loaded the scripts.
   await stand.says(ALICE, '/buy nothing', '/plain')
   const before = await atRest()
   await stand.says(ALICE, '/plain')
@@ -79,7 +79,7 @@ test('an update costs two round trips at most: the sentinel, and all guards of i
   expect(handled).toEqual(['/buy nothing', '/plain', '/plain', '/buy tea'])
   expect([plain.evalsha - before.evalsha, guarded.evalsha - plain.evalsha]).toEqual([1, 2])
   expect(guarded.eval).toBe(before.eval)
-  // Two scripts, and nothing else but the look at these figures.
+  // Two scripts, and nothing else except for the calls that read these figures.
   expect(guarded.all - plain.all).toBeLessThanOrEqual(2 + 2 * 8)
   await stand.guard.close()
   await storage.close()
@@ -87,33 +87,30 @@ test('an update costs two round trips at most: the sentinel, and all guards of i
 
 test.each<[string, (stand: Desk) => Bot<GuardedContext>]>([
   ['the sentinel is installed on', ({ guard, bot }) => installed(guard, bot)],
-  ['was given to fuse()', ({ bot }) => fuse(bot)],
-])(
-  'so does one whose guards stand side by side in front of its handler, for a bot that %s',
-  async (_, made) => {
-    const storage = unhurried()
-    const handled: string[] = []
-    const stand = desk({ storage, clock: undefined, timers: undefined })
-    const bot = made(stand)
-    bot.command('buy', requireRegistered({ deny: 'silent' }), throttle('1000/1m'), debounce('1ms'), (ctx) => {
-      handled.push(ctx.match)
-    })
-    await stand.guard.register(ALICE)
-    await bot.handleUpdate(says(ALICE, '/buy nothing'))
-    await bot.handleUpdate(says(BOB, '/buy nothing'))
-    const before = await atRest()
-    await bot.handleUpdate(says(ALICE, '/buy tea'))
-    const bought = await calls(admin)
-    await bot.handleUpdate(says(BOB, '/buy tea'))
-    const refused = await calls(admin)
-    expect(handled).toEqual(['nothing', 'tea'])
-    expect([bought.evalsha - before.evalsha, refused.evalsha - bought.evalsha]).toEqual([2, 2])
-    await stand.guard.close()
-    await storage.close()
-  },
-)
+  ['was passed to fuse()', ({ bot }) => fuse(bot)],
+])('the same holds for guards side by side in front of a handler, for a bot that %s', async (_, made) => {
+  const storage = unhurried()
+  const handled: string[] = []
+  const stand = desk({ storage, clock: undefined, timers: undefined })
+  const bot = made(stand)
+  bot.command('buy', requireRegistered({ deny: 'silent' }), throttle('1000/1m'), debounce('1ms'), (ctx) => {
+    handled.push(ctx.match)
+  })
+  await stand.guard.register(ALICE)
+  await bot.handleUpdate(says(ALICE, '/buy nothing'))
+  await bot.handleUpdate(says(BOB, '/buy nothing'))
+  const before = await atRest()
+  await bot.handleUpdate(says(ALICE, '/buy tea'))
+  const bought = await calls(admin)
+  await bot.handleUpdate(says(BOB, '/buy tea'))
+  const refused = await calls(admin)
+  expect(handled).toEqual(['nothing', 'tea'])
+  expect([bought.evalsha - before.evalsha, refused.evalsha - bought.evalsha]).toEqual([2, 2])
+  await stand.guard.close()
+  await storage.close()
+})
 
-/** The same bot anew, with the sentinel put in front by `install()`. */
+/** Creates the same bot again, with the sentinel added by `install()`. */
 function installed(
   guard: Desk['guard'],
   { token, botInfo, api: { options } }: Bot<GuardedContext>,
@@ -123,7 +120,7 @@ function installed(
   return bot
 }
 
-test('a refusal by the sentinel costs its one, and one of the handler both', async () => {
+test('a refusal by the sentinel takes one round trip, and a refusal by a handler takes two', async () => {
   const storage = unhurried()
   const stand = desk({ storage, clock: undefined, timers: undefined }, (bot) => {
     bot.command('buy', throttle('1/1h')(requireRegistered()(() => undefined)))
