@@ -7,10 +7,10 @@ import { health } from '../../src/observability/health/index.js'
 import { metrics } from '../../src/observability/metrics/index.js'
 import { until } from '../servers/until.js'
 
-/** What a client may write where a path belongs, by hand. */
+/** Malformed request targets that clients can send. */
 const TARGETS = ['//', '/\\', '//:99999', 'http://[', '*', '/%', '/livez?a#b', '/livez#b?a', '']
 
-/** A response of which is noted how it was answered. */
+/** A response that records its status and the type of its body. */
 function noting() {
   const answers: unknown[] = []
   const response = {
@@ -20,8 +20,8 @@ function noting() {
   return { answers, response }
 }
 
-describe('a request for no URL', () => {
-  test.each(TARGETS)('such as %j is answered like all others', async (url) => {
+describe('a malformed request target', () => {
+  test.each(TARGETS)('such as %j is answered like any other', async (url) => {
     const probes = health(sentinel())
     for (const handler of [metrics(sentinel()).handler, probes.handler]) {
       const { answers, response } = noting()
@@ -31,7 +31,7 @@ describe('a request for no URL', () => {
     probes.close()
   })
 
-  test('over a wire leaves the server as it was', async () => {
+  test('over a connection does not disturb the server', async () => {
     const server = createServer(metrics(sentinel()).handler).listen(0, '127.0.0.1')
     await until('it listens', () => server.listening)
     const { port } = server.address() as AddressInfo
@@ -51,7 +51,7 @@ describe('a request for no URL', () => {
   })
 })
 
-test('what fails to answer is told as 500, without secrets', async () => {
+test('a failure while answering becomes status 500, without secrets', async () => {
   const answering = () => Promise.reject(new Error('no token 123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'))
   const { answers, response } = noting()
   await answerNode({ method: 'GET', url: '/' }, response, answering)
@@ -60,7 +60,7 @@ test('what fails to answer is told as 500, without secrets', async () => {
   expect([answer.status, await answer.text()]).toEqual([500, 'Error: no token 123456:<redacted>\n'])
 })
 
-test('what somebody else has answered stays as it is', async () => {
+test('a response that was already sent stays unchanged', async () => {
   const ended: unknown[] = []
   const response = {
     writeHead: () => {

@@ -1,4 +1,4 @@
-/** One family of metrics, as a scraper reads it. */
+/** One family of metrics, as parsed from the text format. */
 export interface Family {
   readonly name: string
   readonly type: string
@@ -17,9 +17,9 @@ const LABEL = /^([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"(,|$)/
 const NUMBER = /^(?:[+-]?Inf|NaN|[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/i
 
 /**
- * Reads the text format of Prometheus (version 0.0.4) and throws at whatever is not quite right, which scrapers forgive or not:
- * families that are told twice, samples of another family, series told twice, counters that are negative, histograms whose
- * buckets fall, lack `+Inf` or do not add up.
+ * Parses the text format of Prometheus (version 0.0.4). Throws at every irregularity, also at those that scrapers accept: duplicate
+ * families and series, samples outside of their family, negative counters, and histograms whose buckets decrease, lack `+Inf` or do
+ * not add up.
  */
 export function parseExposition(text: string): Map<string, Family> {
   if (!text.endsWith('\n')) throw new Error('the last line does not end')

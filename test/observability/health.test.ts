@@ -15,7 +15,7 @@ function watched(options: HealthOptions = {}, guarded: Parameters<typeof desk>[0
   return { stage, probes }
 }
 
-test('a process at work is live and ready', async () => {
+test('a working process is live and ready', async () => {
   const { stage, probes } = watched()
   expect(await probes.check()).toEqual({
     live: true,
@@ -28,7 +28,7 @@ test('a process at work is live and ready', async () => {
   expect((await probes.check()).lastUpdateAt).toBe(stage.time.now)
 })
 
-/** Time that passes without anything being run, until it is. */
+/** A clock that can advance while no timers run, as when the event loop is blocked. */
 class Standing {
   now = 0
   private due: { readonly at: number; readonly run: () => void }[] = []
@@ -61,7 +61,7 @@ class Standing {
   }
 }
 
-test('guard.health() tells of the last update, noted from the first time on that it is asked', async () => {
+test('guard.health() reports the last update, recorded from the first call on', async () => {
   const { guard, says, time } = desk()
   await says(7, 'a')
   expect((await guard.health()).lastUpdateAt).toBeUndefined()
@@ -72,7 +72,7 @@ test('guard.health() tells of the last update, noted from the first time on that
   expect((await guard.health()).lastUpdateAt).toBe(at)
 })
 
-test('what earlier options hold back is told of until it is done', async () => {
+test('updates held back under earlier options are reported until they are handled', async () => {
   const leave: (() => void)[] = []
   const { guard, handle } = desk({ concurrency: { per: 'global', most: 1, queue: 10 } }, (bot) =>
     bot.use(() => new Promise<void>((done) => leave.push(done))),
@@ -94,7 +94,7 @@ test('what earlier options hold back is told of until it is done', async () => {
   await guard.close()
 })
 
-test('an event loop that is late is not ready, one that stood is not live, and both are forgiven in time', async () => {
+test('a late event loop makes the process not ready, and a blocked one not live, for half a minute', async () => {
   const time = new Standing()
   const probes = health(sentinel(), {
     maxLag: '1s',
@@ -109,7 +109,7 @@ test('an event loop that is late is not ready, one that stood is not live, and b
   expect((await probes.check()).ready).toBe(false)
   time.passes(2000)
   expect((await probes.check()).ready).toBe(true)
-  // Asked before the timer could tell.
+  // Checked before the timer could measure the delay.
   time.now += 20_000
   expect(await probes.check()).toMatchObject({ live: false, ready: false, problems: ['lag'] })
   probes.close()
@@ -117,14 +117,14 @@ test('an event loop that is late is not ready, one that stood is not live, and b
   expect(time.armed).toBe(0)
 })
 
-test('once closed nothing is late any more, however long ago that was', async () => {
+test('once closed, no delay is reported', async () => {
   const { stage, probes } = watched()
   probes.close()
   stage.time.advance(60_000)
   expect(await probes.check()).toMatchObject({ live: true, ready: true, lagMs: 0 })
 })
 
-test('a bot that is never quiet is not live when no update comes', async () => {
+test('with maxSilence, a bot is not live when updates stop', async () => {
   const { stage, probes } = watched({ maxSilence: '1m' })
   await stage.says(7, 'a')
   stage.time.advance(60_000)
@@ -135,7 +135,7 @@ test('a bot that is never quiet is not live when no update comes', async () => {
   expect((await probes.check()).live).toBe(true)
 })
 
-test('a storage that does not tell in time is not waited for', async () => {
+test('a storage whose health does not arrive in time counts as not ready', async () => {
   const storage = { ...later(), health: () => new Promise<never>(() => undefined) }
   const { stage, probes } = watched({ timeout: '2s' }, { storage })
   stage.guard.on('error', () => undefined)
@@ -145,7 +145,7 @@ test('a storage that does not tell in time is not waited for', async () => {
   await stage.guard.close()
 })
 
-test('whoever asks often is given the same answer for a while', async () => {
+test('the same answer is reused for maxAge', async () => {
   let asked = 0
   const guard = sentinel()
   const observed = {
@@ -167,7 +167,7 @@ test('whoever asks often is given the same answer for a while', async () => {
   expect(asked).toBe(2)
 })
 
-test('Redis goes and comes back: not ready, and ready again', async () => {
+test('when Redis fails and returns, the process is not ready, and ready again', async () => {
   const server = await startRedis()
   const storage = redis(server.url)
   const { guard, says } = desk({ storage, clock: systemClock, timers: systemTimers })
@@ -194,7 +194,7 @@ test('Redis goes and comes back: not ready, and ready again', async () => {
   await server.stop()
 })
 
-test('load balancers ask by node:http and fetch', async () => {
+test('probes are answered through node:http and fetch', async () => {
   const { stage, probes } = watched(
     { maxSilence: '1h' },
     { storage: { ...later(), health: async () => ({ ok: false, kind: 'far' }) } },
@@ -219,12 +219,12 @@ test('load balancers ask by node:http and fetch', async () => {
   await stage.guard.close()
 })
 
-test('a wrong option is named', () => {
+test('wrong options are named', () => {
   expect(() => watched({ maxLagg: '1s' } as object)).toThrow(/maxLagg.*maxLag/)
   expect(() => watched({ whileDown: 'maybe' as 'ready' })).toThrow(/health.whileDown/)
 })
 
-describe('what lets no updates in any longer is live, and not ready', () => {
+describe('a process that admits no more updates is live, but not ready', () => {
   const readyz = new Request('http://bot.test/readyz')
   const livez = new Request('http://bot.test/livez')
 
@@ -253,7 +253,7 @@ describe('what lets no updates in any longer is live, and not ready', () => {
     expect([await first, await drained]).toEqual([200, { left: 0 }])
   })
 
-  test('while all webhooks drain, not where one of several bots is taken out', async () => {
+  test('while all webhooks drain, but not while only one of them does', async () => {
     const { guard, bot, another, time } = desk()
     const probes = health(guard, { clock: time.clock, steady: time.clock, timers: time.timers })
     const webhooks = [bot, another(43).bot].map((each) => guard.webhook(each, { secret: 's' }))
@@ -266,7 +266,7 @@ describe('what lets no updates in any longer is live, and not ready', () => {
     expect(ready).toEqual([true, false])
   })
 
-  test('once the guard is closed, however updates came', async () => {
+  test('once the guard is closed', async () => {
     const { stage, probes } = watched()
     expect((await stage.guard.health()).draining).toBeUndefined()
     await stage.guard.close()

@@ -9,7 +9,7 @@ const TOKEN = '123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
 
 type Line = Record<string, unknown>
 
-/** A sentinel that is logged, and what was logged. */
+/** A sentinel whose events are logged, and the log entries. */
 function logged(
   options: LoggingOptions & { parent?: object } = {},
   guarded: Parameters<typeof desk>[0] = {},
@@ -32,7 +32,7 @@ function logged(
   }
 }
 
-test('a denial is an entry of its guard, with ids and no text', async () => {
+test('a denial is logged by the logger of its guard, with ids and without text', async () => {
   const seen = logged({}, { throttle: { limit: '1/1m' } })
   await seen.stage.says(7, 'first', 'and my secret')
   expect(seen.lines).toEqual([
@@ -53,7 +53,7 @@ test('a denial is an entry of its guard, with ids and no text', async () => {
   expect(seen.raw()).not.toContain('secret')
 })
 
-test('of a flood so many are logged as asked for, and how many were not', async () => {
+test('of many equal entries, the sampled number is logged, and then how many were left out', async () => {
   const seen = logged({ sample: '3/10s' }, { throttle: { limit: '1/1m' }, notices: { budget: '1/1h' } })
   await seen.stage.says(7, ...Array.from({ length: 101 }, (_, nth) => `nth ${nth}`))
   expect(seen.lines.map(({ msg }) => msg)).toEqual(['denied', 'denied', 'denied'])
@@ -71,7 +71,7 @@ test('of a flood so many are logged as asked for, and how many were not', async 
   expect(seen.lines.at(-1)?.msg).toBe('denied')
 })
 
-test('what was left out is told when it closes, and nothing after that', async () => {
+test('close() logs how many entries were left out, and nothing is logged afterwards', async () => {
   const seen = logged({ sample: '1/10s' }, { throttle: { limit: '1/1m' } })
   await seen.stage.says(7, 'a', 'b', 'c', 'd')
   seen.log.close()
@@ -81,7 +81,7 @@ test('what was left out is told when it closes, and nothing after that', async (
   expect(seen.lines).toHaveLength(2)
 })
 
-test('guards and reasons are sampled apart, and not at all if so asked', async () => {
+test('guards and reasons are sampled separately; sampling can be switched off', async () => {
   const seen = logged({ sample: '1/10s' }, { throttle: { limit: '1/1m' } })
   await seen.stage.guard.block(8)
   for (const from of [7, 7, 7, 8, 8]) await seen.stage.handle(says(from, 'x'))
@@ -92,7 +92,7 @@ test('guards and reasons are sampled apart, and not at all if so asked', async (
   expect(all.lines).toHaveLength(30)
 })
 
-test('failures that were left out are counted where failures are logged, and named as they are', async () => {
+test('left out failures are reported at the level of failures, with the name of the hook', async () => {
   const boom = (): never => {
     throw new Error('boom')
   }
@@ -115,7 +115,7 @@ test('failures that were left out are counted where failures are logged, and nam
   }
 })
 
-test('of too many kinds the rest are sampled together, those of each level', async () => {
+test('beyond 200 kinds of entries, the rest are sampled together for each level', async () => {
   const seen = logged({ sample: '1/10s', parent: { level: 'error' } }, { throttle: false })
   for (let i = 0; i < 210; i++) {
     const run = (): never => {
@@ -135,7 +135,7 @@ test('of too many kinds the rest are sampled together, those of each level', asy
   })
 })
 
-test('each guard has a logger of its own, and its level is that of its entries', async () => {
+test('each guard has its own logger, whose level applies to its entries', async () => {
   const seen = logged({}, { throttle: { limit: '1/1m' } })
   expect(seen.log.of('throttle').bindings()).toEqual({ guard: 'throttle' })
   expect(seen.log.of('throttle')).toBe(seen.log.of('throttle'))
@@ -148,7 +148,7 @@ test('each guard has a logger of its own, and its level is that of its entries',
   ])
 })
 
-test('members, marks, shadows and what passes, if asked for', async () => {
+test('memberships, marks, shadow denials and, on request, allowed updates are logged', async () => {
   const seen = logged({ allowed: true }, { throttle: { limit: '1/1m', shadow: true } })
   await seen.stage.handle(joins(9))
   await seen.stage.guard.block(8, { reason: 'spam' })
@@ -170,7 +170,7 @@ test('members, marks, shadows and what passes, if asked for', async () => {
   })
 })
 
-test('whom a resolver suspects, and what chats have chosen, each once', async () => {
+test('suspected users and changes of chat settings are logged once each', async () => {
   const dossier = { dossier: async () => ({ profile: { isScam: true } }) }
   const settings = { throttle: { min: '2/1h', max: '8/1h' }, notices: true } as const
   const seen = logged(
@@ -184,7 +184,7 @@ test('whom a resolver suspects, and what chats have chosen, each once', async ()
   expect(told).toEqual(['suspected', 'a limit changed', 'a setting changed'])
 })
 
-test('failures spare the console, and tell no tokens, passwords or texts', async () => {
+test('failures are logged instead of printed, without tokens, passwords and texts', async () => {
   const api = new GrammyError(
     `failed with ${TOKEN}`,
     { ok: false, error_code: 400, description: 'Bad Request' },
@@ -219,10 +219,10 @@ test('failures spare the console, and tell no tokens, passwords or texts', async
   for (const secret of [TOKEN, 'hunter2', 'my secret']) expect(seen.raw()).not.toContain(secret)
 })
 
-describe('your own entries', () => {
+describe('entries of your own', () => {
   const update = { update_id: 1, message: { text: 'my secret', caption: 'my secret', from: { id: 7 } } }
 
-  test('are redacted alike, at any depth, contexts too', async () => {
+  test('are redacted in the same way, at any depth, including contexts', async () => {
     const seen = logged({ hide: ['Email'] })
     const ctx = { update, api: { token: TOKEN }, me: { id: 42 } }
     seen.log.logger.info(
@@ -244,14 +244,14 @@ describe('your own entries', () => {
     for (const secret of [TOKEN, 'hunter2', 'my secret', 'a@b']) expect(seen.raw()).not.toContain(secret)
   })
 
-  test('may hold texts if you say so, and never tokens', async () => {
+  test('may contain texts with `texts: true`, but never tokens', async () => {
     const seen = logged({ texts: true })
     seen.log.logger.info({ update, token: TOKEN })
     expect(seen.raw()).toContain('my secret')
     expect(seen.raw()).not.toContain(TOKEN)
   })
 
-  test('keep the redaction, the serializers and the formatter of your logger', async () => {
+  test('keep the redaction, the serializers and the formatter of the logger', async () => {
     const seen = logged({
       parent: {
         redact: ['mine'],
@@ -265,7 +265,7 @@ describe('your own entries', () => {
     ])
   })
 
-  test('survive what is odd about objects', async () => {
+  test('may contain circular references, long lists and objects without a prototype', async () => {
     const seen = logged()
     const round: Record<string, unknown> = { at: new Date(0), big: 12n, call: () => 1 }
     round.self = round
@@ -279,7 +279,7 @@ describe('your own entries', () => {
     expect(seen.lines[0]?.long).toHaveLength(100)
   })
 
-  test('are told by your serializers as they are, and what those leave is redacted', () => {
+  test('are passed to serializers unchanged, and the results are redacted', () => {
     class Member {
       constructor(readonly id: number) {}
       describe(): object {
@@ -309,7 +309,7 @@ describe('your own entries', () => {
         url: '/bot123456:<redacted>',
       },
     })
-    // Of children, in what is bound to them, too.
+    // The same for serializers and bindings of children.
     const child = seen.log.logger.child({ by: new Member(7) }, { serializers: { by: describe } })
     child.child({ part: 1 }).info({ by: new Member(7), member: new Member(7), password: 'hunter2' })
     expect(seen.lines.at(-1)).toEqual({
@@ -322,7 +322,7 @@ describe('your own entries', () => {
     for (const secret of [TOKEN, 'hunter2']) expect(seen.raw()).not.toContain(secret)
   })
 
-  test('hold no secrets whoever names them', () => {
+  test('contain no secrets under any usual name', () => {
     const seen = logged({ hide: ['e-mail'] })
     const names = [
       ...['token', 'secretToken', 'botToken', 'bot_token', 'accessToken', 'access_token', 'clientSecret'],
@@ -349,7 +349,7 @@ describe('your own entries', () => {
     expect(seen.raw()).not.toContain('hunter2')
   })
 
-  test('tell of a context its update, also where it is the entry', async () => {
+  test('show a context as its update, also if the context is the entry itself', async () => {
     const seen = logged({}, { throttle: false })
     seen.stage.bot.use((ctx) => {
       seen.log.logger.info(Object.assign(ctx, { session: { diary: 'my secret' } }), 'whole')
@@ -381,7 +381,7 @@ describe('your own entries', () => {
     'an address': { shipping_query: { shipping_address: { city: 'my secret' } } },
     'a bio': { chat_join_request: { bio: 'my secret' } },
   }
-  test.each(Object.entries(written))('hold nothing of what people write: %s', (_, what) => {
+  test.each(Object.entries(written))('contain no content that people write: %s', (_, what) => {
     const seen = logged()
     seen.log.logger.info({ update: what })
     seen.log.logger.child({ update: what }).info('seen')
@@ -391,7 +391,7 @@ describe('your own entries', () => {
     expect(open.raw()).toContain('my secret')
   })
 
-  test('hold no tokens in their words, whoever made the logger, and wherever the words come from', () => {
+  test('contain no tokens in messages, whatever the keys of the logger and the source of the text', () => {
     const failed = new Error(`Network request for 'getMe' failed! https://x/bot${TOKEN}/getMe`)
     const seen = logged()
     const { logger } = seen.log
@@ -428,7 +428,7 @@ describe('your own entries', () => {
     for (const secret of [TOKEN, 'my secret']) expect(seen.raw() + named.raw()).not.toContain(secret)
   })
 
-  test('hold no secrets in what is bound to a child, or to the logger', () => {
+  test('contain no secrets in bindings of a child or of the logger', () => {
     const seen = logged()
     const { logger } = seen.log
     logger.child({ token: TOKEN, update }).info('child')
@@ -446,7 +446,7 @@ describe('your own entries', () => {
     for (const secret of [TOKEN, 'my secret']) expect(seen.raw()).not.toContain(secret)
   })
 
-  test('throw nothing into whoever logs what cannot be read, and tell the rest', () => {
+  test('with unreadable values do not throw, and the rest is logged', () => {
     const { proxy, revoke } = Proxy.revocable({}, {})
     revoke()
     const lazy = {
@@ -476,12 +476,12 @@ describe('your own entries', () => {
   })
 })
 
-test('a wrong option is named', () => {
+test('wrong options are named', () => {
   expect(() => logged({ sampel: '1/1s' } as object)).toThrow(/sampel.*sample/)
   expect(() => logged({ logger: {} as never })).toThrow(/logging.logger/)
 })
 
-test('a logger of another copy of pino is as discreet, by whatever name it has its words', async () => {
+test('a logger of another copy of pino is redacted as well, with its own message key', async () => {
   jest.resetModules()
   const { pino: other } = await import('pino')
   expect(other.symbols.messageKeySym).not.toBe(pino.symbols.messageKeySym)

@@ -7,7 +7,7 @@ import { faulty } from '../storage/faulty.js'
 import { settled } from '../storage/outage.js'
 import { parseExposition } from './exposition.js'
 
-/** Values of a metric, by one label. */
+/** Returns the values of a metric by one label. */
 async function told(
   { registry }: Pick<Metrics, 'registry'>,
   name: string,
@@ -17,7 +17,7 @@ async function told(
   return Object.fromEntries(samples.map(({ labels, value }) => [labels[label] as string, value]))
 }
 
-test('of several storages each tells of its outages from the start, and what waits for any of them waits', async () => {
+test('each of several storages reports its outages, and queues report what waits for any of them', async () => {
   const { clock, timers } = new Stage()
   const [first, second] = [faulty(clock, timers), faulty(clock, timers)]
   const storage = failover([first, second], { clock, timers })
@@ -42,7 +42,7 @@ test('of several storages each tells of its outages from the start, and what wai
   await stage.guard.close()
 })
 
-test('sentinels that share a storage tell each of the decisions that it made alone', async () => {
+test('sentinels that share a storage count their own decisions made in memory during an outage', async () => {
   const { clock, timers } = new Stage()
   const storage = faulty(clock, timers)
   const registry = new Registry()
@@ -59,7 +59,7 @@ test('sentinels that share a storage tell each of the decisions that it made alo
   await settled()
   expect(await fallbacks()).toEqual({ shop: 0, help: 0 })
   storage.fault = 'refuses'
-  // Some are let in, some refused.
+  // Some of these updates are allowed, and some denied.
   for (let nth = 0; nth < 15; nth++) await shop.says(100 + nth, 'b', 'c')
   await help.says(100, 'b')
   await settled()
@@ -68,7 +68,7 @@ test('sentinels that share a storage tell each of the decisions that it made alo
   await Promise.all([shop.guard.close(), help.guard.close()])
 })
 
-test('decisions made alone are a share of those asked for, also where guards stand on handlers', async () => {
+test('decisions made in memory during an outage are counted per evaluation, also for guards of handlers', async () => {
   const { clock, timers } = new Stage()
   const storage = faulty(clock, timers)
   const stage = desk({ storage, clock, timers }, (bot) =>

@@ -18,7 +18,7 @@ async function scraped(seen: Metrics): Promise<Map<string, Family>> {
   return parseExposition(await seen.registry.metrics())
 }
 
-/** The value of the one series with these labels (and others); undefined if there is none. */
+/** Returns the value of the one series with at least these labels; undefined if there is none. */
 async function seriesOf(
   seen: Metrics,
   name: string,
@@ -34,7 +34,7 @@ async function seriesOf(
   return found[0]?.value
 }
 
-describe('what Prometheus is told', () => {
+describe('metrics', () => {
   let stage: Desk
   let seen: Metrics
   beforeEach(async () => {
@@ -51,7 +51,7 @@ describe('what Prometheus is told', () => {
     await stage.guard.close()
   })
 
-  test('verdicts, by guard, reason and kind of update', async () => {
+  test('count verdicts by guard, reason and kind of update', async () => {
     await stage.says(7, 'a', 'b', 'c')
     await stage.handle(edits(7, 'd'))
     await stage.guard.block(8)
@@ -65,14 +65,14 @@ describe('what Prometheus is told', () => {
     expect(await seriesOf(seen, 'sentinel_verdict_duration_seconds_count', { verdict: 'denied' })).toBe(2)
   })
 
-  test('how long guards took, to the microsecond: those that are asked, and what they do beside', async () => {
+  test('measure guards to the microsecond, in their checks and in their other steps', async () => {
     await stage.says(7, 'a')
     await stage.handle(joins(9))
     const of = (labels: Record<string, string>) =>
       seriesOf(seen, 'sentinel_guard_duration_seconds_count', labels)
     expect(await of({ guard: 'throttle', step: 'check' })).toBeGreaterThan(0)
     expect(await of({ guard: 'block', step: 'check' })).toBe(2)
-    // It looks at whoever comes and goes, and at no message.
+    // The membership guard observes joins, but no messages.
     expect(await of({ guard: 'membership', step: 'observe' })).toBe(1)
     expect(await seen.registry.metrics()).not.toContain('guard="chats"')
     expect(await of({ guard: 'auth', step: 'admit' })).toBe(2)
@@ -85,7 +85,7 @@ describe('what Prometheus is told', () => {
     expect(bounds?.slice(0, 4)).toEqual([1e-6, 2e-6, 5e-6, 1e-5])
   })
 
-  test('who comes, what is kept of whom, and what waits', async () => {
+  test('include memberships, tracked keys and queues', async () => {
     await stage.handle(joins(9))
     await stage.says(7, 'a')
     await stage.quiet()
@@ -98,21 +98,21 @@ describe('what Prometheus is told', () => {
     expect(await seriesOf(seen, 'sentinel_last_update_timestamp_seconds')).toBeCloseTo(Date.now() / 1000, -2)
   })
 
-  test('notices, as work in the background', async () => {
+  test('measure notices as background work', async () => {
     await stage.says(7, 'a', 'b', 'c')
     await stage.quiet()
     const labels = { work: 'notice', outcome: 'ok' }
     expect(await seriesOf(seen, 'sentinel_background_duration_seconds_count', labels)).toBe(1)
   })
 
-  test('no more once it is closed', async () => {
+  test('stop when closed', async () => {
     await stage.says(7, 'a')
     seen.close()
     await stage.says(7, 'b')
     for (const { samples } of (await scraped(seen)).values()) expect(samples).toEqual([])
   })
 
-  test('the same after options change at run time', async () => {
+  test('continue after options change at run time', async () => {
     stage.guard.reconfigure({ throttle: '1/1m' })
     await stage.says(7, 'a', 'b')
     expect(await seriesOf(seen, 'sentinel_guard_duration_seconds_count', { guard: 'throttle' })).toBe(2)
@@ -120,7 +120,7 @@ describe('what Prometheus is told', () => {
   })
 })
 
-test('hooks are timed by name and point, with how they ended', async () => {
+test('hooks are measured by name, point and outcome', async () => {
   const stage = desk()
   const seen = metrics(stage.guard)
   stage.guard.hook('before:throttle', async function counting() {})
@@ -135,7 +135,7 @@ test('hooks are timed by name and point, with how they ended', async () => {
   expect(await of('before:throttle failing', 'failed')).toBe(1)
 })
 
-test('what guards hold back is a queue of each', async () => {
+test('each guard that holds updates back has a queue metric', async () => {
   const stage = desk({
     debounce: { mode: 'trailing', window: '1s' },
     concurrency: { per: 'user', most: 1 },
@@ -150,7 +150,7 @@ test('what guards hold back is a queue of each', async () => {
   expect(await seriesOf(seen, 'sentinel_queue_depth', { queue: 'debounce' })).toBe(0)
 })
 
-test('the time that an update waits for a place is none that its verdict took', async () => {
+test('the wait for a place of concurrency is not part of the time to a verdict', async () => {
   const leave: (() => void)[] = []
   const stage = desk({ concurrency: { per: 'global', most: 1, queue: 1 } }, (bot) =>
     bot.use(() => new Promise<void>((done) => leave.push(done))),
@@ -179,7 +179,7 @@ test('the time that an update waits for a place is none that its verdict took', 
   await Promise.all(all)
 })
 
-test('denials in shadow are told apart', async () => {
+test('denials in shadow mode are counted separately', async () => {
   const { guard, says: say } = desk({ throttle: { limit: '1/1m', shadow: true } })
   const seen = metrics(guard)
   await say(7, 'a', 'b')
@@ -188,7 +188,7 @@ test('denials in shadow are told apart', async () => {
   expect(await seriesOf(seen, 'sentinel_shadow_verdicts_total', labels)).toBe(1)
 })
 
-test('updates that wait for their storage are timed to their verdict, and failures are counted', async () => {
+test('updates with an asynchronous storage are measured until their verdict', async () => {
   const storage = later()
   const stage = desk({ storage, throttle: '1/1m' })
   const seen = metrics(stage.guard)
@@ -200,7 +200,7 @@ test('updates that wait for their storage are timed to their verdict, and failur
   await stage.guard.close()
 })
 
-test('a console that nobody replaced still hears of failures', async () => {
+test('with metrics, failures are still printed to the console if there is no error listener', async () => {
   const said: unknown[] = []
   const { error } = console
   console.error = (...words: unknown[]) => void said.push(words)
@@ -212,7 +212,7 @@ test('a console that nobody replaced still hears of failures', async () => {
   expect(await seriesOf(seen, 'sentinel_errors_total', { during: 'throttle.user' })).toBe(1)
 })
 
-test('calls to Redis, and what shares them', async () => {
+test('calls to Redis are measured, with their batch sizes', async () => {
   const storage = redis(await sharedRedis(), { prefix: freshName() })
   const stage = desk({ storage })
   const seen = metrics(stage.guard)
@@ -225,7 +225,7 @@ test('calls to Redis, and what shares them', async () => {
   await storage.close()
 })
 
-test('labels are bounded, and hold no id', async () => {
+test('no label contains an id', async () => {
   const stage = desk({ throttle: false })
   const seen = metrics(stage.guard)
   for (let nth = 0; nth < 700; nth++) await stage.handle(says(1e9 + nth, `${1e9 + nth}`))
@@ -233,7 +233,7 @@ test('labels are bounded, and hold no id', async () => {
   expect(told).not.toMatch(/"10000\d\d\d\d\d/)
 })
 
-test('what is named without bounds is counted under another name from the 500th on', () => {
+test('labels without a fixed set of values are counted as "other" from the 501st value on', () => {
   const counts = new Counts(['during', 'how'])
   for (let nth = 0; nth < 700; nth++) counts.add(`nth ${nth}`, 'once')
   counts.add('nth 3', 'once')
@@ -244,7 +244,7 @@ test('what is named without bounds is counted under another name from the 500th 
 })
 
 describe('the registry', () => {
-  test('may be one of yours, with several sentinels on it', async () => {
+  test('can be your own, shared by several sentinels', async () => {
     const registry = new Registry()
     new Counter({ name: 'mine_total', help: 'Mine.', registers: [registry] }).inc()
     const [shop, help] = [desk({ name: 'shop' }), desk({ name: 'help' })]
@@ -257,7 +257,7 @@ describe('the registry', () => {
     expect(await seriesOf(seen, 'mine_total')).toBe(1)
   })
 
-  test('has each name once, and says so', () => {
+  test('refuses a name that is already used', () => {
     const registry = new Registry()
     metrics(sentinel(), { registry, name: 'shop' })
     expect(() => metrics(sentinel(), { registry, name: 'shop' })).toThrow(
@@ -269,7 +269,7 @@ describe('the registry', () => {
     expect(() => metrics(sentinel(), { registri: other } as object)).toThrow(/registry/)
   })
 
-  test('may be cleared and used again', async () => {
+  test('can be cleared and used again', async () => {
     const registry = new Registry()
     metrics(sentinel(), { registry, name: 'shop' })
     registry.clear()
@@ -279,7 +279,7 @@ describe('the registry', () => {
     expect(await seriesOf(seen, 'sentinel_verdicts_total')).toBe(1)
   })
 
-  test('speaks OpenMetrics, too', async () => {
+  test('supports OpenMetrics', async () => {
     const registry = new (Registry as new (type: string) => Registry)(Registry.OPENMETRICS_CONTENT_TYPE)
     const stage = desk()
     metrics(stage.guard, { registry })
@@ -290,7 +290,7 @@ describe('the registry', () => {
     expect(told.endsWith('# EOF\n')).toBe(true)
   })
 
-  test('of several workers of a cluster adds up what counts, and takes the least or the latest of what does not', async () => {
+  test('of several cluster workers is aggregated: sums of counters, minimum or maximum of gauges', async () => {
     const workers: object[] = []
     for (let nth = 0; nth < 2; nth++) {
       const stage = desk()
@@ -305,7 +305,7 @@ describe('the registry', () => {
     expect(value('sentinel_last_update_timestamp_seconds')).toEqual([1_767_225_601])
   })
 
-  test('tells of the process when asked to, once', async () => {
+  test('contains metrics of the process on request, and only once', async () => {
     const registry = new Registry()
     const seen = metrics(sentinel(), { registry, process: true })
     metrics(sentinel(), { registry, process: true })
@@ -316,7 +316,7 @@ describe('the registry', () => {
 })
 
 describe('the scrape', () => {
-  test('is answered through node:http and fetch alike', async () => {
+  test('is answered in the same way through node:http and fetch', async () => {
     const stage = desk()
     const seen = metrics(stage.guard)
     await stage.says(7, 'a')
@@ -344,7 +344,7 @@ describe('the scrape', () => {
     await new Promise((closed) => server.close(closed))
   })
 
-  test('is told when a collector of somebody else fails', async () => {
+  test('is answered with status 500 if a foreign collector fails', async () => {
     const registry = new Registry()
     const collect = () => {
       throw new Error('no token 123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA')
@@ -354,7 +354,7 @@ describe('the scrape', () => {
     expect([answer.status, await answer.text()]).toEqual([500, 'Error: no token 123456:<redacted>\n'])
   })
 
-  test('finds nothing to complain of, says promtool', async () => {
+  test('passes the checks of promtool', async () => {
     const { promtool } = await needPrometheus()
     const stage = desk({ storage: later(memory()), throttle: { limit: '1/1m', shadow: true } })
     const seen = metrics(stage.guard)
@@ -368,7 +368,7 @@ describe('the scrape', () => {
   })
 })
 
-describe('the parser of the tests', () => {
+describe('the parser used in these tests', () => {
   test.each([
     ['# TYPE a_total counter\na_total 1\n', 'no help'],
     ['# HELP a A.\n# TYPE a gauge\na 1', 'does not end'],
@@ -383,7 +383,7 @@ describe('the parser of the tests', () => {
     ],
     ['# HELP a A.\n# TYPE a histogram\na_bucket{le="1"} 1\na_sum 1\na_count 1\n', 'bounds'],
     ['# HELP a A.\n# TYPE a histogram\na_bucket{le="+Inf"} 1\na_sum 1\na_count 2\n', 'not the count'],
-  ])('catches %j', (text, problem) => {
+  ])('refuses %j', (text, problem) => {
     expect(() => parseExposition(text)).toThrow(problem)
   })
 })

@@ -2,10 +2,10 @@ import { Bot } from 'grammy'
 import { type MtprotoClient, mtproto } from '../../src/mtproto/index.js'
 import { startTelegram } from '../../src/telegram/index.js'
 
-/** A bot whose updates come by MTProto, and get lost. */
+/** A bot that receives updates by MTProto, some of which are lost. */
 export interface MtprotoWorker {
   readonly client: MtprotoClient
-  /** Something is missed in a group and in private, found missing, and fetched. At first a call is refused, and has to wait. */
+  /** Loses a message in a group and one in a private chat, so that both are fetched. The first resolve() is refused and has to wait. */
   work(): Promise<void>
   close(): Promise<void>
 }

@@ -1,7 +1,7 @@
 import type { Probe } from '../../src/index.js'
 import { type Desk, desk, later } from '../sentinel-desk.js'
 
-/** A probe that notes what it is told, under a name. */
+/** A probe that records its calls under a name. */
 function noting(name: string, told: string[], idle?: () => boolean): Probe {
   return {
     get idle() {
@@ -28,7 +28,7 @@ function noting(name: string, told: string[], idle?: () => boolean): Probe {
   }
 }
 
-/** What happens around one update of a bot without guards that do anything of their own. */
+/** Returns what probes record during one update. */
 async function around(stage: Desk, told: string[]): Promise<string[]> {
   told.length = 0
   await stage.says(7, 'a')
@@ -46,7 +46,7 @@ describe.each([
       throttle: { limit: '2/1m' },
     })
 
-  test('sees every step in order, and stops when it is told to', async () => {
+  test('sees every step in order, until it is removed', async () => {
     const told: string[] = []
     const stage = quiet()
     const stop = stage.guard.probe(noting('one', told))
@@ -66,7 +66,7 @@ describe.each([
     await stage.guard.close()
   })
 
-  test('is told nothing but updates while it is idle, and all the rest after that', async () => {
+  test('sees only updates while it is idle, and everything afterwards', async () => {
     const told: string[] = []
     let idle = true
     const stage = quiet()
@@ -77,7 +77,7 @@ describe.each([
     await stage.guard.close()
   })
 
-  test('stands around those that came after it', async () => {
+  test('runs outside of probes that were added later', async () => {
     const told: string[] = []
     const stage = quiet()
     stage.guard.probe(noting('one', told))
@@ -104,7 +104,7 @@ describe.each([
   })
 })
 
-test('a bystander that throws is told as an error, and stops nothing', async () => {
+test('an exception of a probe is reported as an error, and stops nothing', async () => {
   const stage = desk()
   const during: string[] = []
   stage.guard.on('error', (failure) => during.push(failure.during))

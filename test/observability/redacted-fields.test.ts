@@ -57,7 +57,7 @@ const WORDS = 'what somebody wrote'
 const AMBIGUOUS = ['title', 'description', 'name', 'url', 'type', 'tag', 'offset', 'reason', 'language']
 const { entry } = redaction({ texts: false, hide: [] })
 
-/** Returns the fields of all objects that an update may hold whose texts are left after an object was redacted. */
+/** Returns the fields of all objects in an update that still contain text after redaction. */
 function keptIn(root: string): Set<string> {
   const kept = new Set<string>()
   const visited = new Set<string>()
@@ -65,7 +65,7 @@ function keptIn(root: string): Set<string> {
   const visitObject = (owner: string, fields: ReadonlyMap<string, Field>): void => {
     const samples = Object.fromEntries([...fields.values()].map(({ name, type }) => [name, sampleOf(type)]))
     for (const { name, type } of fields.values()) {
-      // First, since only so many fields of an object are logged. The others tell what object it is.
+      // This field comes first, since only a limited number of fields is logged. The others tell redaction what object it is.
       const { [name]: shown } = entry({ [name]: samples[name], ...samples })
       if (shown === HIDDEN) continue
       if (textIn(shown)) kept.add(AMBIGUOUS.includes(name) ? `${owner}.${name}` : name)
@@ -82,7 +82,7 @@ function keptIn(root: string): Set<string> {
     else {
       const fields = fieldsOf(type)
       if (fields !== undefined) visitObject(owner, fields)
-      // Types that are extended and unions that objects have in common are looked at by themselves, too.
+      // Extended types and members of intersections are also checked by themselves.
       if (type.kind === 'both') for (const each of type.of) visit(each, owner)
     }
   }
@@ -90,7 +90,7 @@ function keptIn(root: string): Set<string> {
   return kept
 }
 
-/** A value of a type as far as redaction looks at it: its texts, its literals, and whether it is an object. */
+/** Creates a value of a type with what redaction looks at: its texts, its literals, and whether it is an object. */
 function sampleOf(type: Expression): unknown {
   switch (type.kind) {
     case 'string':
@@ -113,7 +113,7 @@ function textIn(value: unknown): boolean {
   return Array.isArray(value) ? value.some(textIn) : value === WORDS
 }
 
-test('of the texts of an update, only those are logged that are known to hold nothing that people write', () => {
+test('redaction keeps only those texts of an update that are known not to be written by people', () => {
   const kept = keptIn('Update')
   const known = Object.values(KEPT).flat()
   expect([...kept].filter((field) => !known.includes(field))).toEqual([])

@@ -45,7 +45,7 @@ const dashboards = readdirSync('observability/grafana').map((name) => [
 
 const METRICS = Object.keys({ ...CATALOGUE, ...MTPROTO_CATALOGUE })
 
-/** Metrics of ours that a text names. */
+/** Returns the names of our metrics in a text. */
 function named(text: string): string[] {
   const names = text.match(/\bsentinel_[a-z_]+/g) ?? []
   return [
@@ -55,10 +55,10 @@ function named(text: string): string[] {
   ]
 }
 
-describe('the rules', () => {
+describe('the alerting rules', () => {
   test.each([
-    ['are in order, says promtool', ['check', 'rules', RULES]],
-    ['wake whom they should, and nobody else, says promtool', ['test', 'rules', TESTS]],
+    ['pass the checks of promtool', ['check', 'rules', RULES]],
+    ['pass their tests in promtool', ['test', 'rules', TESTS]],
   ])(
     '%s',
     async (_, args) => {
@@ -69,7 +69,7 @@ describe('the rules', () => {
     120_000,
   )
 
-  test.each(alerts)('%s is tested both ways, and has a runbook that says what to do', (alert) => {
+  test.each(alerts)('%s has tests and a complete runbook', (alert) => {
     const cases = tests.split(`alertname: ${alert}\n`).slice(1)
     expect(cases.some((text) => /^\s+exp_alerts:\n/.test(text))).toBe(true)
     const [, rest = ''] = rules.split(`- alert: ${alert}\n`)
@@ -84,12 +84,12 @@ describe('the rules', () => {
     expect(expression).not.toBe('')
   })
 
-  test('name no metric that there is not', () => {
+  test('use only metrics that exist', () => {
     expect(named(rules).filter((name) => !METRICS.includes(name))).toEqual([])
     expect(alerts.length).toBeGreaterThan(10)
   })
 
-  test('have no runbook left over', () => {
+  test('leave no runbook without an alert', () => {
     const pages = readdirSync('docs/runbooks').filter((page) => page !== 'README.md')
     expect(pages.filter((page) => !rules.includes(`runbook: docs/runbooks/${page}\n`))).toEqual([])
   })
@@ -98,7 +98,7 @@ describe('the rules', () => {
 describe.each(dashboards)('the dashboard %s', (_, text = '') => {
   const { panels, templating } = JSON.parse(text) as Dashboard
 
-  test('shows every metric there is, says what each panel means, and lays none over another', () => {
+  test('shows every metric, describes each panel, and has no overlapping panels', () => {
     expect(named(text).filter((name) => !METRICS.includes(name))).toEqual([])
     expect(METRICS.filter((name) => !named(text).includes(name))).toEqual([])
     const seen = new Set<string>()
@@ -118,7 +118,7 @@ describe.each(dashboards)('the dashboard %s', (_, text = '') => {
     expect(overlaid).toEqual([])
   })
 
-  describe('asked of a Prometheus that watches a guarded bot', () => {
+  describe('with a Prometheus that scrapes a guarded bot', () => {
     let server: Server
     let prometheus: PrometheusServer
     let workers: readonly Desk[]
@@ -132,7 +132,7 @@ describe.each(dashboards)('the dashboard %s', (_, text = '') => {
       const shadow = [{ limit: '5/1m' }, { name: 'strict', limit: '1/1m', shadow: true }] as const
       const guarded = (bot: Bot<GuardedContext>): void => void bot.on('message', throttle('3/1m'))
       const far = desk({ ...options, storage, throttle: shadow }, guarded)
-      // So few fit that some are given up.
+      // With so few subjects, some are evicted.
       const near = desk({ ...options, storage: memory({ maxSubjects: 4 }) }, guarded)
       workers = [far, near]
       bridged = await startMtprotoWorker()
@@ -151,7 +151,7 @@ describe.each(dashboards)('the dashboard %s', (_, text = '') => {
       server = createServer(seen.handler).listen(0, '127.0.0.1')
       await until('it listens', () => server.listening)
       const target = `127.0.0.1:${(server.address() as AddressInfo).port}`
-      // Recorded as often as it is scraped: nobody waits a minute here.
+      // Rules are evaluated as often as metrics are scraped, so that the test need not wait for a minute.
       prometheus = await startPrometheus({
         targets: [target],
         rules: rules.replaceAll(/interval: \d+m/g, 'interval: 200ms'),
@@ -188,7 +188,7 @@ describe.each(dashboards)('the dashboard %s', (_, text = '') => {
           for (const { guard, handle } of workers) {
             for (let from = 1; from <= 8; from++) await handle(says(from, `nth ${nth}`))
             await handle(joins(1000 + nth))
-            // Somebody new is told each time: whoever was told a moment ago is not told again.
+            // A new user each time, because a notice is not repeated to the same user so soon.
             for (let said = 0; said < 6; said++) await handle(says(3000 + nth, `nth ${said}`))
             await guard.block(2000 + nth)
             await handle(says(2000 + nth, 'blocked'))
@@ -200,7 +200,7 @@ describe.each(dashboards)('the dashboard %s', (_, text = '') => {
               .replaceAll('$job', '.*')
               .replaceAll('$sentinel', '.*')
             const results = await prometheus.query(expression)
-            // A share of nothing is NaN, which a panel shows as no data.
+            // The quotient of two zeros is NaN, which a panel shows as no data.
             if (!results.some(({ value: [, value] }) => !Number.isNaN(Number(value)))) left.set(expr, title)
           }
           silent = left
@@ -224,7 +224,7 @@ describe.each(dashboards)('the dashboard %s', (_, text = '') => {
       ])
     })
 
-    test('the rules are taken, and nobody is woken', async () => {
+    test('Prometheus accepts the rules, and no alert fires', async () => {
       const answer = await fetch(`${prometheus.url}/api/v1/rules`)
       const { data } = (await answer.json()) as {
         data: { groups: { rules: { name: string; health: string; state?: string }[] }[] }

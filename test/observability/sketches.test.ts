@@ -4,7 +4,7 @@ import { DISTINCT_ERROR, Distinct } from '../../src/observability/stats/distinct
 import { FREQUENCY_ERROR, Frequency } from '../../src/observability/stats/frequency.js'
 import { HeavyHitters, together } from '../../src/observability/stats/heavy-hitters.js'
 
-/** Who comes how often: a few come much, many a little, in any order; some are no numbers. */
+/** A stream of keys in random order: a few occur often, many rarely; some are texts instead of numbers. */
 const stream = fc
   .array(fc.tuple(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1, max: 30 })), { maxLength: 80 })
   .chain((runs) => {
@@ -42,8 +42,8 @@ function distinct(keys: readonly Key[]): Distinct {
 
 const size = fc.integer({ min: 1, max: 20 })
 
-describe('heavy hitters, with counters for few', () => {
-  test('tell bounds that hold, no wider than n over the counters, and miss nobody who came more often than that', () => {
+describe('heavy hitters with few counters', () => {
+  test('give correct bounds, at most n / counters apart, and contain every key that occurs more often than that', () => {
     fc.assert(
       fc.property(stream, size, (keys, counters) => {
         const told = hitters(keys, counters)
@@ -66,7 +66,7 @@ describe('heavy hitters, with counters for few', () => {
     )
   })
 
-  test('are exact while there are counters for all', () => {
+  test('are exact if there is a counter for every key', () => {
     fc.assert(
       fc.property(stream, (keys) => {
         const told = together([hitters(keys, 60)])
@@ -77,7 +77,7 @@ describe('heavy hitters, with counters for few', () => {
     )
   })
 
-  test('of several workers hold together: the bounds of the sum, as wide as those of all', () => {
+  test('of several workers can be combined: the bounds of the sum are correct, and as wide as for one', () => {
     fc.assert(
       fc.property(fc.array(stream, { minLength: 1, maxLength: 4 }), size, (streams, counters) => {
         const parts = streams.map((keys) => hitters(keys, counters))
@@ -97,7 +97,7 @@ describe('heavy hitters, with counters for few', () => {
     )
   })
 
-  test('of many workers are put together by looking at each once, whatever keys the others have', () => {
+  test('of many workers are combined by reading each only once', () => {
     const parts = Array.from({ length: 40 }, (_, part) =>
       hitters(
         Array.from({ length: 60 }, (_, nth) => userKey(1 + part * 100 + nth)),
@@ -117,7 +117,7 @@ describe('heavy hitters, with counters for few', () => {
     const told = together(parts)
     expect(looks).toBe(40)
     expect(told).toHaveLength(40 * 50)
-    // Everybody came once to one, and may have come to the others as often as the least of theirs.
+    // Each key occurred at one worker; each other worker may have counted it up to its floor.
     for (const { key, atLeast, atMost } of told) {
       const own = parts.flatMap((part) => [...part.entries()].filter((each) => each.key === key))
       const others = parts.reduce((sum, part) => sum + part.floor, 0) - (parts[0]?.floor ?? 0)
@@ -128,7 +128,7 @@ describe('heavy hitters, with counters for few', () => {
     }
   })
 
-  test('come back as they were written, and go on', () => {
+  test('can be serialized and continue to count', () => {
     fc.assert(
       fc.property(stream, stream, size, (before, after, counters) => {
         const told = hitters(before, counters)
@@ -154,13 +154,13 @@ describe('heavy hitters, with counters for few', () => {
     [2, ['u1', 1, 2]],
     [2, ['', 1, 0]],
     [2, 'u1'],
-  ])('are not read out of %j', (written) => {
+  ])('are not parsed from %j', (written) => {
     expect(HeavyHitters.read(written)).toBeUndefined()
   })
 })
 
-describe('the frequency of keys', () => {
-  test('is never told too low', () => {
+describe('the frequency sketch', () => {
+  test('never estimates too low', () => {
     fc.assert(
       fc.property(stream, (keys) => {
         const told = frequency(keys)
@@ -170,7 +170,7 @@ describe('the frequency of keys', () => {
     )
   })
 
-  test('is rarely told too high by more than its share of all: 100,000 of 20,000 users', () => {
+  test('rarely estimates too high by more than its error bound, for 100,000 updates of 20,000 users', () => {
     const keys = Array.from({ length: 100_000 }, (_, nth) => userKey(1 + ((nth * nth) % 20_011)))
     const told = frequency(keys)
     const wrong = [...exactly(keys)].filter(
@@ -179,7 +179,7 @@ describe('the frequency of keys', () => {
     expect(wrong.length / exactly(keys).size).toBeLessThan(0.0184)
   })
 
-  test('merges into what one would have been, as written and read, too', () => {
+  test('of two parts, one of them serialized, merges into the sketch of both', () => {
     fc.assert(
       fc.property(stream, stream, (one, other) => {
         const merged = frequency(one)
@@ -193,15 +193,15 @@ describe('the frequency of keys', () => {
   })
 })
 
-describe('how many are different', () => {
-  // Six standard errors: keys and hash are the same in every run, so this holds or it does not.
-  test.each([0, 1, 10, 100, 3000, 9000, 12_000, 100_000])('is told within bounds of %i', (many) => {
+describe('the estimate of distinct keys', () => {
+  // The bound is six standard errors. Keys and hash are the same in every run, so the result never varies.
+  test.each([0, 1, 10, 100, 3000, 9000, 12_000, 100_000])('is within bounds for %i', (many) => {
     const keys = Array.from({ length: many }, (_, nth) => userKey(5_000_000_000 + nth * 3))
     const { estimate } = distinct([...keys, ...keys.slice(0, 1000)])
     expect(Math.abs(estimate - many)).toBeLessThanOrEqual(6 * DISTINCT_ERROR * many)
   })
 
-  test('is near the mark on the average: over 40 sets of 2,000, within two standard errors', () => {
+  test('is within two standard errors on average, over 40 sets of 2,000', () => {
     let sum = 0
     for (let set = 0; set < 40; set++) {
       const keys = Array.from({ length: 2000 }, (_, nth) => userKey(1_000_000 * (set + 1) + nth * (set + 1)))
@@ -210,7 +210,7 @@ describe('how many are different', () => {
     expect(Math.sqrt(sum / 40)).toBeLessThan(2 * DISTINCT_ERROR)
   })
 
-  test('merges into what one would have been, in whichever order, and does not count twice', () => {
+  test('of two parts merges into the estimate of both, in any order, without counting twice', () => {
     fc.assert(
       fc.property(stream, stream, (one, other) => {
         const merged = distinct(one)

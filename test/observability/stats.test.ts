@@ -10,15 +10,15 @@ import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
 import { until } from '../servers/until.js'
 import { settled } from '../storage/outage.js'
 
-/** Of digits that nothing else has. */
+/** An id whose digits occur nowhere else. */
 const ERASED = 5_551_237_777
 
-/** A worker that counts; its window begins where a part does. */
+/** A sentinel that collects statistics; its window begins with a slot. */
 function counted(options: StatsOptions = {}, guarded: SentinelOptions = {}) {
   return desk({ throttle: { limit: '3/1m' }, ...guarded, stats: stats(options) })
 }
 
-test('what came, by whom, and what was denied', async () => {
+test('a report contains updates by activity, denials and the most active users', async () => {
   const { guard, says: say, handle } = counted()
   await say(7, 'a', 'b', 'c', 'd', 'e')
   await say(8, 'a')
@@ -57,7 +57,7 @@ test('what came, by whom, and what was denied', async () => {
   })
 })
 
-test('what a handler denies was counted when it came, and shadows are counted', async () => {
+test('updates that a handler denies count as denied, and shadow denials are counted', async () => {
   const { guard, says: say } = desk({ throttle: { limit: '1/1m', shadow: true }, stats: stats() }, (bot) =>
     bot.use((ctx) => ctx.sentinel.deny()),
   )
@@ -65,7 +65,7 @@ test('what a handler denies was counted when it came, and shadows are counted', 
   expect(await guard.stats()).toMatchObject({ updates: 2, allowed: 0, denied: 2, shadow: 1 })
 })
 
-test('what a handler fails at is counted once, however often it comes', async () => {
+test('an update whose handler fails is counted once, however often it is redelivered', async () => {
   const { guard, handle } = desk({ stats: stats() }, (bot) =>
     bot.use(async (ctx) => {
       if (ctx.msg?.text === 'mine') await ctx.sentinel.deny()
@@ -85,7 +85,7 @@ test('what a handler fails at is counted once, however often it comes', async ()
   })
 })
 
-test('an update that several guards in shadow would deny is one', async () => {
+test('an update that several guards in shadow mode would deny is counted once', async () => {
   const { guard, says: say } = counted(
     {},
     {
@@ -99,7 +99,7 @@ test('an update that several guards in shadow would deny is one', async () => {
   expect(await guard.stats()).toMatchObject({ updates: 3, denied: 0, shadow: 2 })
 })
 
-test('what was let in within one part and denied by its handler in the next is lost to nobody', async () => {
+test('an update allowed in one slot and denied by its handler in the next is counted once in each window', async () => {
   let now = Date.UTC(2026, 0, 1, 0, 4, 55)
   const clock = (): number => now
   const storage = later(memory({ clock }))
@@ -115,14 +115,14 @@ test('what was let in within one part and denied by its handler in the next is l
   await first.guard.close()
   await second.says(8, 'quick')
   expect(await second.guard.stats()).toMatchObject({ workers: 2, updates: 2, allowed: 1, denied: 1 })
-  // The part it was let in by is out of the window; the one it was denied in is not.
+  // The slot in which the update was allowed is out of the window; the slot in which it was denied is not.
   now = Date.UTC(2026, 0, 1, 1, 3)
   expect(await second.guard.stats()).toMatchObject({ updates: 1, allowed: 0, denied: 1 })
   await second.guard.close()
 })
 
 describe('bots that share a storage', () => {
-  test('are told apart, though their sentinels have one name', async () => {
+  test('are counted separately, even if their sentinels have the same name', async () => {
     const storage = later(memory())
     const now = Date.now()
     const sentinelOf = () => counted({}, { storage, name: '1', clock: () => now })
@@ -137,11 +137,11 @@ describe('bots that share a storage', () => {
     await helped.handle(says(9, 'd'))
     expect(await third.guard.stats()).toMatchObject({ workers: 2, updates: 3, active: 2 })
     await Promise.all([shop.guard.close(), third.guard.close()])
-    // It has met no bot, and tells of all.
+    // A sentinel that has not met a bot reports all bots.
     expect(await sentinelOf().guard.stats()).toMatchObject({ workers: 4, updates: 4 })
   })
 
-  test('are told apart by long names that differ at the end alone', async () => {
+  test('are counted separately by long names that differ only at the end', async () => {
     const storage = later(memory())
     const now = Date.now()
     const name = 'n'.repeat(58)
@@ -157,7 +157,7 @@ describe('bots that share a storage', () => {
   })
 })
 
-test('what is older than the window is forgotten, a part at a time', async () => {
+test('updates older than the window are dropped, slot by slot', async () => {
   const { guard, says: say, time } = counted({ window: '10m', slots: 10 })
   await say(7, 'a')
   time.advance(60_000)
@@ -170,7 +170,7 @@ test('what is older than the window is forgotten, a part at a time', async () =>
   expect(await guard.stats()).toMatchObject({ updates: 0, active: 0, talkers: [] })
 })
 
-test('a clock that is put back loses nothing and grows nothing', async () => {
+test('a clock that jumps back and forth loses no counts', async () => {
   const { guard, says: say, time } = counted({ window: '10m', slots: 10 })
   await say(7, 'a')
   for (let nth = 0; nth < 50; nth++) {
@@ -180,7 +180,7 @@ test('a clock that is put back loses nothing and grows nothing', async () => {
   expect((await guard.stats()).updates).toBeGreaterThan(20)
 })
 
-test('whoever sends most is found among 2,000 others by 100 counters, within bounds', async () => {
+test('the most active of 2,001 users is found with 100 counters, within bounds', async () => {
   const { guard, handle } = counted({ counters: 100 }, { throttle: false, debounce: false })
   for (let nth = 0; nth < 2000; nth++) {
     await handle(says(100_000 + nth, 'x'))
@@ -197,7 +197,7 @@ test('whoever sends most is found among 2,000 others by 100 counters, within bou
 
 const STORAGES: readonly (readonly [string, () => Promise<() => Storage>])[] = [
   [
-    'memory, as if it were elsewhere',
+    'asynchronous memory',
     async () => {
       const shared = later(memory())
       return () => shared
@@ -219,7 +219,7 @@ const STORAGES: readonly (readonly [string, () => Promise<() => Storage>])[] = [
   ],
 ]
 
-test('workers whose windows differ, as in a rolling release, count each other, each within its own window', async () => {
+test('workers with different windows, as in a rolling release, count each other within their own windows', async () => {
   let now = Date.UTC(2026, 0, 1, 12, 30)
   const clock = (): number => now
   const storage = later(memory({ clock }))
@@ -238,8 +238,8 @@ test('workers whose windows differ, as in a rolling release, count each other, e
   expect(await nextDay.guard.stats()).toMatchObject({ workers: 2, updates: 2 })
 })
 
-describe('whoever is erased', () => {
-  /** Two workers, that have shared what they counted of whoever is erased from the first. */
+describe('an erased user', () => {
+  /** Two workers that have shared their counts of a user, whom the first worker then erases. */
   async function erased(first: StatsOptions, second: StatsOptions) {
     const time = new Stage()
     const { clock, timers } = time
@@ -257,7 +257,7 @@ describe('whoever is erased', () => {
   const isNamed = ({ talkers }: { readonly talkers: readonly { readonly id: number }[] }): boolean =>
     talkers.some(({ id }) => id === ERASED)
 
-  test('is named no longer in what another worker counts by itself', async () => {
+  test('is no longer named in the counts of another worker', async () => {
     const { other } = await erased({}, {})
     const report = await other.stats({ workers: 'this' })
     expect(report.updates).toBe(2)
@@ -265,7 +265,7 @@ describe('whoever is erased', () => {
     await other.close()
   })
 
-  test('is named by no worker whose window is longer', async () => {
+  test('is not named by a worker with a longer window', async () => {
     const { time, one, other } = await erased({ window: '10m' }, { window: '1d' })
     time.advance(12 * 60_000)
     const report = await other.stats()
@@ -274,7 +274,7 @@ describe('whoever is erased', () => {
     await Promise.all([one.close(), other.close()])
   })
 
-  test('leaves in another worker what it counts at that very moment', async () => {
+  test('does not remove what another worker counts at the same moment', async () => {
     const { time, storage, one, other, says: saysToOther } = await erased({}, {})
     const { scan } = storage.values
     storage.values.scan = async (space, ...rest) => {
@@ -296,7 +296,7 @@ describe('whoever is erased', () => {
     await one.close()
   })
 
-  test('a worker tells what it counts by itself also while the storage is away', async () => {
+  test('a worker reports its own counts while the storage is unavailable', async () => {
     const { storage, other } = await erased({}, {})
     const failures: string[] = []
     other.on('error', ({ during }) => failures.push(during))
@@ -309,7 +309,7 @@ describe('whoever is erased', () => {
 })
 
 describe.each(STORAGES)('workers that share %s', (_, open) => {
-  test('name nobody who was erased from one of them; whoever comes back is named anew', async () => {
+  test('do not name a user erased by one of them, until that user returns', async () => {
     const storageOf = await open()
     const time = new Stage()
     const [now, begun] = [Date.now(), time.now]
@@ -344,7 +344,7 @@ describe.each(STORAGES)('workers that share %s', (_, open) => {
     for (const storage of storages) await storage.close()
   })
 
-  test('add up, without counting anybody twice', async () => {
+  test('add up, without counting a user twice', async () => {
     const storageOf = await open()
     const [one, other] = [storageOf(), storageOf()]
     const now = Date.now()
@@ -368,7 +368,7 @@ describe.each(STORAGES)('workers that share %s', (_, open) => {
   })
 })
 
-test('what a storage does not take is told and written later', async () => {
+test('counts that a storage refuses are reported as an error, and written later', async () => {
   const storage = later(memory())
   let down = true
   const put = storage.values.put.bind(storage.values)
@@ -394,7 +394,7 @@ test('what a storage does not take is told and written later', async () => {
   expect(kept.map(({ value }) => (value as { counts: number[] }).counts)).toEqual([[1, 1, 0, 0]])
 })
 
-test('what others have written there is passed over', async () => {
+test('foreign values in the storage are ignored', async () => {
   const storage = later(memory())
   await storage.values.put('stats:shop', 'x.1', { index: 1 })
   await storage.values.put('stats:shop', 'x.2', 'odd')
@@ -411,18 +411,18 @@ describe('a report', () => {
     return guard.stats()
   }
 
-  test('as text', async () => {
+  test('can be formatted as text', async () => {
     expect(formatStats(await some(), 'text')).toMatch(
       /^The last \d+ min, 1 worker\n4 updates by about 1 users\n1 denied \(25\.0 %\)\n\nActivities\n {2}message: 4\n\nDenials\n {2}throttle limited: 1\n\nWho sent most\n {2}user 7: 4\n\nWho was denied most\n {2}user 7: 1$/,
     )
   })
 
-  test('as JSON, which holds all of it', async () => {
+  test('can be formatted as JSON, without loss', async () => {
     const report = await some()
     expect(JSON.parse(formatStats(report, 'json'))).toEqual(report)
   })
 
-  test('as CSV, a line a number', async () => {
+  test('can be formatted as CSV, with one number per line', async () => {
     const report = { ...(await some()), denials: [{ guard: '=cmd"', reason: 'a,b', count: 1 }] }
     const lines = formatStats(report, 'csv').split('\r\n')
     expect(lines[0]).toBe('what,name,detail,at_least,at_most')
@@ -432,13 +432,13 @@ describe('a report', () => {
     expect(lines.at(-1)).toBe('')
   })
 
-  test('in no other format', async () => {
+  test('refuses other formats', async () => {
     const report = await some()
     expect(() => formatStats(report, 'xml' as 'csv')).toThrow(/'text', 'json' or 'csv'/)
   })
 })
 
-test('wrong options are named, and a sentinel that does not count says how to', async () => {
+test('wrong options are named, and stats() without the option explains how to enable it', async () => {
   expect(() => stats({ window: '1s' })).toThrow(/stats.window/)
   expect(() => stats({ every: '1ms' })).toThrow(/stats.every/)
   expect(() => stats({ slot: 3 } as object)).toThrow(/slot.*slots/)

@@ -27,7 +27,7 @@ afterEach(() => {
   propagation.disable()
 })
 
-/** The spans, each as a line under its parent. */
+/** Returns the names of spans, indented under their parents. */
 function tree(spans: readonly ReadableSpan[] = exporter.getFinishedSpans()): string[] {
   const ids = new Set(spans.map((span) => span.spanContext().spanId))
   const under = (parent: string | undefined, depth: number): string[] =>
@@ -50,7 +50,7 @@ function named(name: string): ReadableSpan {
   return found[0] as ReadableSpan
 }
 
-/** A handler that makes a span of its own, before and after a wait. */
+/** Adds a handler that creates a span at once, and another after a wait. */
 function handling(bot: { use: Desk['bot']['use'] }): void {
   bot.use(async () => {
     const tracer = trace.getTracer('of the bot')
@@ -63,47 +63,44 @@ function handling(bot: { use: Desk['bot']['use'] }): void {
 test.each([
   ['that answers at once', undefined],
   ['that takes a while', later()],
-])(
-  'an update is a span, with guards, the storage and handlers under it: a storage %s',
-  async (_, storage) => {
-    const stage = desk(
-      { ...(storage && { storage }), auth: { registration: 'auto', resolve: async () => true } },
-      handling,
-    )
-    tracing(stage.guard)
-    await stage.says(7, 'hello')
-    await stage.quiet()
-    const aside = tree().filter((line) => line.includes('background'))
-    expect(aside).toContain('    sentinel.background auth.register')
-    expect(tree().filter((line) => !aside.includes(line))).toEqual([
-      'sentinel.update',
-      '  sentinel.storage evaluate',
-      '  sentinel.guard block',
-      '  sentinel.guard once',
-      '  sentinel.guard auth',
-      '  sentinel.guard throttle',
-      '  sentinel.guard auth',
-      '  sentinel.handlers',
-      '    own, at once',
-      '    own, later',
-    ])
-    expect(named('sentinel.update').attributes).toEqual({
-      'telegram.update_id': expect.any(Number),
-      'telegram.bot': 42,
-      'telegram.update_kind': 'message',
-      'telegram.activity': 'message',
-      'telegram.chat_type': 'private',
-      'sentinel.verdict': 'allowed',
-    })
-    const attributes = exporter.getFinishedSpans().map((span) => span.attributes)
-    expect(JSON.stringify(attributes)).not.toContain('hello')
-    // What a guard asks only for its own use is no denial in shadow.
-    expect(attributes.flatMap((each) => each['sentinel.outcome'] ?? [])).toEqual(Array(4).fill('passed'))
-    await stage.guard.close()
-  },
-)
+])('an update is a span with spans of guards, storage and handlers: a storage %s', async (_, storage) => {
+  const stage = desk(
+    { ...(storage && { storage }), auth: { registration: 'auto', resolve: async () => true } },
+    handling,
+  )
+  tracing(stage.guard)
+  await stage.says(7, 'hello')
+  await stage.quiet()
+  const aside = tree().filter((line) => line.includes('background'))
+  expect(aside).toContain('    sentinel.background auth.register')
+  expect(tree().filter((line) => !aside.includes(line))).toEqual([
+    'sentinel.update',
+    '  sentinel.storage evaluate',
+    '  sentinel.guard block',
+    '  sentinel.guard once',
+    '  sentinel.guard auth',
+    '  sentinel.guard throttle',
+    '  sentinel.guard auth',
+    '  sentinel.handlers',
+    '    own, at once',
+    '    own, later',
+  ])
+  expect(named('sentinel.update').attributes).toEqual({
+    'telegram.update_id': expect.any(Number),
+    'telegram.bot': 42,
+    'telegram.update_kind': 'message',
+    'telegram.activity': 'message',
+    'telegram.chat_type': 'private',
+    'sentinel.verdict': 'allowed',
+  })
+  const attributes = exporter.getFinishedSpans().map((span) => span.attributes)
+  expect(JSON.stringify(attributes)).not.toContain('hello')
+  // A step that a guard runs only for its own use is not a shadow denial.
+  expect(attributes.flatMap((each) => each['sentinel.outcome'] ?? [])).toEqual(Array(4).fill('passed'))
+  await stage.guard.close()
+})
 
-test('a denial tells which guard it was and why, and ends the way there', async () => {
+test('a denied update has the guard and the reason as attributes, and no handlers', async () => {
   const stage = desk({ throttle: { limit: '1/1m' } })
   tracing(stage.guard, { ids: true })
   await stage.says(7, 'a')
@@ -121,11 +118,11 @@ test('a denial tells which guard it was and why, and ends the way there', async 
   expect(named('sentinel.guard throttle').attributes['sentinel.outcome']).toBe('refused')
   expect(named('sentinel.guard block').attributes['sentinel.outcome']).toBe('passed')
   expect(tree()).not.toContainEqual(expect.stringContaining('handlers'))
-  // The notice goes out aside, and belongs to the update all the same.
+  // The notice is sent in the background, but its span belongs to the update.
   expect(tree()).toContain('  sentinel.background notice')
 })
 
-test('a guard in shadow is an event', async () => {
+test('a denial in shadow mode is an event of the update', async () => {
   const stage = desk({ throttle: { limit: '1/1m', shadow: true } })
   tracing(stage.guard)
   await stage.says(7, 'a')
@@ -148,7 +145,7 @@ test('hooks are spans under the update', async () => {
   expect(hook.parentSpanContext?.spanId).toBe(named('sentinel.update').spanContext().spanId)
 })
 
-test('the span of a hook that hangs ends when nobody waits for it any more, and says so', async () => {
+test('the span of a hook that hangs ends at its time-out, with an error', async () => {
   const stage = desk({})
   tracing(stage.guard)
   stage.guard.on('error', () => undefined)
@@ -163,7 +160,7 @@ test('the span of a hook that hangs ends when nobody waits for it any more, and 
   expect(hook.events[0]?.attributes?.['exception.message']).toContain('took longer than 1000 ms')
 })
 
-test('a hook that nobody waits for belongs to its update, with all that it calls', async () => {
+test('a background hook belongs to the trace of its update, with all spans that it creates', async () => {
   const stage = desk({})
   tracing(stage.guard)
   const audit = hooks.background(async function auditing() {
@@ -180,7 +177,7 @@ test('a hook that nobody waits for belongs to its update, with all that it calls
   expect(own.parentSpanContext?.spanId).toBe(hook?.spanContext().spanId)
 })
 
-test('a burst is handled in the trace of its last update, whichever timer runs it, and names the others', async () => {
+test('a burst is handled in the trace of its last update, with links to the others', async () => {
   const stage = desk({ debounce: { mode: 'trailing', window: '1s' }, throttle: false }, handling)
   tracing(stage.guard)
   await stage.says(7, 'a')
@@ -197,7 +194,7 @@ test('a burst is handled in the trace of its last update, whichever timer runs i
   expect(named('own, later').parentSpanContext?.spanId).toBe(handlers.spanContext().spanId)
 })
 
-test('the wait for a place of concurrency is a span of its update, and that for a free place is none', async () => {
+test('waiting for a place of concurrency is a span of its update; a free place creates none', async () => {
   let end = (): void => undefined
   const stage = desk({ concurrency: { queue: 1 }, throttle: false }, (bot) =>
     bot.use(({ msg }) => (msg?.text === 'wait' ? new Promise<void>((done) => (end = done)) : undefined)),
@@ -223,7 +220,7 @@ describe('a burst that is held back', () => {
     until(`${name} is over`, () => exporter.getFinishedSpans().some((span) => span.name === name))
   const bursts = { debounce: { mode: 'trailing', window: '1s' }, throttle: false } as const
 
-  test('has the hooks that come after its wait in its trace, and its refusal', async () => {
+  test('has later hooks and its refusal in its trace', async () => {
     const stage = desk({ ...bursts, concurrency: { per: 'user', most: 1, queue: 0 } }, (bot) =>
       bot.use(() => new Promise(() => undefined)),
     )
@@ -242,7 +239,7 @@ describe('a burst that is held back', () => {
     const hook = named('sentinel.hook late')
     expect(hook.parentSpanContext?.spanId).toBe(held.spanContext().spanId)
     expect(named('own, of the hook').parentSpanContext?.spanId).toBe(hook.spanContext().spanId)
-    // The handlers of the first hang: there is no place for another, in another chat.
+    // The handlers of the first burst hang, so there is no place for another burst in another chat.
     exporter.reset()
     for (const text of ['c', 'd']) await stage.handle(says(7, text, { group: true }))
     stage.time.advance(1000)
@@ -253,7 +250,7 @@ describe('a burst that is held back', () => {
     })
   })
 
-  test('tells on the span of its handlers that a guard of a handler has denied it, or would have', async () => {
+  test('records denials and shadow denials by guards of handlers on the span of its handlers', async () => {
     const own = { limit: '1/1m', name: 'own' } as const
     const stage = desk(bursts, (bot) => {
       bot.use(throttle({ ...own, name: 'lenient', shadow: true }))
@@ -277,7 +274,7 @@ describe('a burst that is held back', () => {
   })
 })
 
-test('what handlers throw is told without secrets, and reaches the bot as it was', async () => {
+test('an error of a handler is recorded without secrets, and reaches the bot unchanged', async () => {
   const thrown = new Error('of 123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA')
   const stage = desk({}, (bot) =>
     bot.use(() => {
@@ -292,7 +289,7 @@ test('what handlers throw is told without secrets, and reaches the bot as it was
   }
 })
 
-test('whoever comes and goes is no different', async () => {
+test('listeners of memberships run within the span of the update', async () => {
   const stage = desk()
   tracing(stage.guard)
   const joined: unknown[] = []
@@ -304,7 +301,7 @@ test('whoever comes and goes is no different', async () => {
   expect(joined[0]).toBeDefined()
 })
 
-test('an update that comes within a trace belongs to it', async () => {
+test('an update within an existing trace belongs to that trace', async () => {
   const stage = desk()
   tracing(stage.guard)
   const outer = trace.getTracer('of the server').startSpan('request')
@@ -313,7 +310,7 @@ test('an update that comes within a trace belongs to it', async () => {
   expect(tree().slice(0, 2)).toEqual(['request', '  sentinel.update'])
 })
 
-test('what is not sampled has no parts, but handlers know of it', async () => {
+test('an unsampled update creates no further spans, and handlers see the unsampled context', async () => {
   trace.disable()
   trace.setGlobalTracerProvider(new BasicTracerProvider({ sampler: new AlwaysOffSampler() }))
   const seen: unknown[] = []
@@ -325,7 +322,7 @@ test('what is not sampled has no parts, but handlers know of it', async () => {
   expect(seen).toEqual([0])
 })
 
-test('a provider may be handed over', async () => {
+test('a provider can be passed as an option', async () => {
   trace.disable()
   const stage = desk()
   tracing(stage.guard, { provider })
@@ -334,7 +331,7 @@ test('a provider may be handed over', async () => {
   expect(() => tracing(sentinel(), { provider: {} as never })).toThrow(/tracing.provider/)
 })
 
-test('without an SDK there are no spans, and with one that comes later there are', async () => {
+test('spans begin when an SDK is registered later, and end with stop()', async () => {
   trace.disable()
   const stage = desk()
   const stop = tracing(stage.guard)
