@@ -12,7 +12,7 @@ function agendaOf(timers = true) {
   return { time, agenda, done, add, start }
 }
 
-test('what is planned is done when its time has come, in the order of times', () => {
+test('tasks run when they are due, in the order of their times', () => {
   const { time, done, add } = agendaOf()
   add(30, 'third')
   add(10, 'first')
@@ -25,7 +25,7 @@ test('what is planned is done when its time has come, in the order of times', ()
   expect(done).toEqual(['first', 'second', 'third'])
 })
 
-test('without timers whoever moves the time says so', () => {
+test('without timers, tasks run when doWhatIsDue() is called', () => {
   const { time, agenda, done, add } = agendaOf(false)
   add(10, 'planned')
   time.advance(10)
@@ -34,7 +34,7 @@ test('without timers whoever moves the time says so', () => {
   expect(done).toEqual(['planned'])
 })
 
-test('what is called off, and what is ahead when it closes, is not done', () => {
+test('tasks that were cancelled, or are still pending when the agenda closes, do not run', () => {
   const { time, agenda, done, add } = agendaOf()
   const callOff = add(10, 'called off')
   add(20, 'kept')
@@ -47,14 +47,14 @@ test('what is called off, and what is ahead when it closes, is not done', () => 
   expect(done).toEqual(['kept'])
 })
 
-test('a deed may plan another', () => {
+test('a task may schedule another', () => {
   const { time, agenda, done, add, start } = agendaOf()
   agenda.add(start + 10, () => add(10, 'at once'))
   time.advance(10)
   expect(done).toEqual(['at once'])
 })
 
-test('it waits longer than a timer may', () => {
+test('a delay may be longer than a timer allows', () => {
   const { time, done, add } = agendaOf()
   add(40 * DAY, 'far')
   for (let day = 0; day < 39; day++) time.advance(DAY)
@@ -63,7 +63,7 @@ test('it waits longer than a timer may', () => {
   expect(done).toEqual(['far'])
 })
 
-test('of more than ten thousand the first planned are forgotten', () => {
+test('of more than 10,000 tasks, the first ones scheduled are dropped', () => {
   const { time, done, add } = agendaOf()
   for (let i = 0; i <= 10_000; i++) add(10, String(i))
   time.advance(10)

@@ -30,7 +30,7 @@ afterEach(() => telegram.close())
 const file = (name: string) => new InputFile(Buffer.from(name), name)
 
 describe('a bot’s session', () => {
-  test('ends with logOut: what waited is gone, and for ten minutes all is refused', async () => {
+  test('ends with logOut: pending updates are dropped, and calls are refused for ten minutes', async () => {
     await alice.to(bot).sends('hello?')
     expect(await call('logOut')).toEqual({ ok: true, result: true })
     expect(await call('getMe')).toEqual({ ok: false, error_code: 400, description: 'Logged out' })
@@ -38,7 +38,7 @@ describe('a bot’s session', () => {
     expect(await call('getUpdates')).toEqual({ ok: true, result: [] })
   })
 
-  test('closes no sooner than ten minutes after it began', async () => {
+  test('can be closed only ten minutes after it began', async () => {
     telegram.clock.advance('9m')
     expect(await call('close')).toEqual({
       ok: false,
@@ -55,7 +55,7 @@ describe('a bot’s session', () => {
   })
 })
 
-test('profile photos are shown, latest first', async () => {
+test('getUserProfilePhotos returns the latest photo first', async () => {
   await alice.setsProfilePhoto('young.jpg')
   await alice.setsProfilePhoto('old.jpg')
   const { total_count, photos } = await api.getUserProfilePhotos(alice.id, { limit: 1 })
@@ -71,7 +71,7 @@ test('profile photos are shown, latest first', async () => {
   })
 })
 
-test('a private chat shows the photo of the person and what is pinned there', async () => {
+test('getChat of a private chat contains the photo of the user and the pinned message', async () => {
   expect(await api.getChat(alice.id)).not.toHaveProperty('photo')
   await alice.setsProfilePhoto('me.jpg')
   const { message_id } = await api.sendMessage(alice.id, 'Rules')
@@ -82,7 +82,7 @@ test('a private chat shows the photo of the person and what is pinned there', as
   })
 })
 
-test('a link sells what it is for; Stars are counted and given back', async () => {
+test('an invoice link can be paid, and the Stars can be refunded', async () => {
   const link = await api.createInvoiceLink('Book', 'About cats', 'book', '', 'XTR', [
     { label: 'Book', amount: 50 },
   ])
@@ -107,12 +107,12 @@ test('a link sells what it is for; Stars are counted and given back', async () =
   )
 })
 
-describe('a set of stickers', () => {
+describe('a sticker set', () => {
   const name = 'cats_by_affairs_bot'
   const cat = { sticker: file('cat.webp'), format: 'static' as const, emoji_list: ['🐈'] }
   const dog = { sticker: file('dog.webp'), format: 'static' as const, emoji_list: ['🐕'] }
 
-  test('is made, changed, sent from, and taken down', async () => {
+  test('can be created, changed, sent from and deleted', async () => {
     await api.createNewStickerSet(alice.id, name, 'Cats', [cat])
     await api.addStickerToSet(alice.id, name, dog)
     const set = await api.getStickerSet(name)
@@ -138,7 +138,7 @@ describe('a set of stickers', () => {
     expect(await refusalOf(api.getStickerSet(name))).toBe('Bad Request: STICKERSET_INVALID')
   })
 
-  test('is refused as Telegram refuses it', async () => {
+  test('is refused in the words of Telegram', async () => {
     const create = (called: string, stickers: unknown[]) =>
       refusalOf(api.createNewStickerSet(alice.id, called, 'Cats', stickers as []))
     expect(await create('cats', [cat])).toBe('Bad Request: invalid sticker set name is specified')

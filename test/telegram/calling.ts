@@ -9,7 +9,7 @@ export interface RawAnswer {
   readonly parameters?: { readonly retry_after?: number }
 }
 
-/** Calls a method past grammY, to see Telegram's raw shapes. */
+/** Calls a method without grammY, to see the raw answer. */
 export function caller(apiRoot: string, bot: TelegramBot) {
   return async (method: string, params: Record<string, unknown> = {}): Promise<RawAnswer> => {
     const response = await fetch(`${apiRoot}/bot${bot.token}/${method}`, {
@@ -25,7 +25,7 @@ export function caller(apiRoot: string, bot: TelegramBot) {
 
 export type Caller = ReturnType<typeof caller>
 
-/** Fetches and confirms what waits for a bot. */
+/** Fetches and confirms the pending updates of a bot. */
 export async function updatesOf(
   call: Caller,
   allowed?: readonly string[],
@@ -37,7 +37,7 @@ export async function updatesOf(
   return updates as unknown as Record<string, unknown>[]
 }
 
-/** What Telegram says of a call that it refuses; undefined for one that it does not. */
+/** Returns the description of a refused call; undefined if the call succeeds. */
 export async function refusalOf(call: Promise<unknown>): Promise<string | undefined> {
   const error: unknown = await call.then(
     () => undefined,
@@ -47,7 +47,7 @@ export async function refusalOf(call: Promise<unknown>): Promise<string | undefi
   return error?.description
 }
 
-/** Until a call has come in, answered or not. */
+/** Waits until a call has arrived, answered or not. */
 export async function arrived(telegram: Telegram, method: string): Promise<void> {
   while (telegram.calls(method).length === 0) await new Promise(setImmediate)
 }

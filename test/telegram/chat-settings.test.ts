@@ -27,8 +27,8 @@ beforeEach(async () => {
 })
 afterEach(() => telegram.close())
 
-describe('what a chat is', () => {
-  test('is changed by bots, and told as Telegram tells it', async () => {
+describe('title, description and photo of a chat', () => {
+  test('are changed by bots, with service messages', async () => {
     await api.setChatTitle(group.id, ' Agora ')
     await api.setChatDescription(group.id, 'Talk')
     await api.setChatPhoto(group.id, new InputFile(Buffer.from('picture'), 'agora.jpg'))
@@ -46,7 +46,7 @@ describe('what a chat is', () => {
     ])
   })
 
-  test('is refused to whoever may not, in Telegram’s words', async () => {
+  test('are not changed without the right, and refusals are in the words of Telegram', async () => {
     expect(await refusalOf(api.setChatTitle(group.id, ' '))).toBe('Bad Request: title must be non-empty')
     expect(await refusalOf(api.setChatDescription(group.id, ''))).toBe(
       'Bad Request: chat description is not modified',
@@ -70,7 +70,7 @@ describe('what a chat is', () => {
     )
   })
 
-  test('people change it, too', async () => {
+  test('are changed by people as well', async () => {
     await alice.in(group).setsTitle('Agora')
     await alice.in(group).setsDescription('Talk')
     await alice.in(group).setsPhoto('agora.jpg')
@@ -84,7 +84,7 @@ describe('what a chat is', () => {
   })
 })
 
-test('what members may do is set for all of them, and holds for bots as for people', async () => {
+test('permissions of members apply to all members, people and bots', async () => {
   await api.setChatPermissions(group.id, { can_send_messages: true, can_send_photos: false })
   expect(await api.getChat(group.id)).toMatchObject({
     permissions: { can_send_messages: true, can_send_photos: false, can_send_polls: false },
@@ -112,7 +112,7 @@ test('what members may do is set for all of them, and holds for bots as for peop
 })
 
 describe('slow mode', () => {
-  test('members wait for their turn, administrators do not', async () => {
+  test('makes members wait, but not administrators', async () => {
     await alice.in(group).setsSlowMode('30s')
     expect(await api.getChat(group.id)).toMatchObject({ slow_mode_delay: 30 })
     await bob.in(group).sends('one')
@@ -128,7 +128,7 @@ describe('slow mode', () => {
     await expect(alice.in(group).setsSlowMode('7s')).rejects.toThrow(/invalid new value/)
   })
 
-  test('a bot that is not an administrator gets 429; an album is one turn', async () => {
+  test('answers bots that are not administrators with 429, and counts an album as one message', async () => {
     const guest = telegram.createBot({ username: 'guest_bot' })
     await alice.in(group).adds(guest)
     await alice.in(group).setsSlowMode('10s')
@@ -145,7 +145,7 @@ describe('slow mode', () => {
   })
 })
 
-test('with auto-delete on, new messages go by themselves', async () => {
+test('with auto-delete, new messages are deleted after the delay', async () => {
   const before = await bob.in(group).sends('before')
   await alice.in(group).setsAutoDelete('1d')
   const after = await bob.in(group).sends('after')
@@ -159,7 +159,7 @@ test('with auto-delete on, new messages go by themselves', async () => {
 })
 
 describe('channels that write in a group', () => {
-  test('are banned and let write again', async () => {
+  test('can be banned and unbanned', async () => {
     const news = telegram.createChannel({ title: 'News', owner: bob })
     await bob.in(group).as(news).sends('Read my channel')
     await api.banChatSenderChat(group.id, news.id)
@@ -171,7 +171,7 @@ describe('channels that write in a group', () => {
     await expect(bob.in(group).as(news).sends('again')).rejects.toThrow(/USER_BANNED_IN_CHANNEL/)
   })
 
-  test('are refused as Telegram refuses it', async () => {
+  test('cause refusals in the words of Telegram', async () => {
     const news = telegram.createChannel({ title: 'News', owner: bob })
     expect(await refusalOf(api.banChatSenderChat(group.id, '' as never))).toBe(
       'Bad Request: sender_chat_id is empty',
@@ -187,15 +187,15 @@ describe('channels that write in a group', () => {
   })
 })
 
-describe('administrators without a face', () => {
-  test('a bot with the right to be anonymous still writes in its own name', async () => {
+describe('anonymous administrators', () => {
+  test('that are bots still write under their own name', async () => {
     await alice.in(group).promotes(bot, { is_anonymous: true })
     const sent = await api.sendMessage(group.id, 'Be kind')
     expect(sent.from).toMatchObject({ id: bot.id })
     expect(sent).not.toHaveProperty('sender_chat')
   })
 
-  test('an anonymous administrator writes, reacts and votes as the group', async () => {
+  test('write, react and vote as the group', async () => {
     await updatesOf(call, ['message', 'message_reaction', 'poll_answer'])
     await alice.in(group).promotes(bob, { is_anonymous: true })
     const poll = await api.sendPoll(group.id, 'Lunch?', ['Soup', 'Rice'], { is_anonymous: false })
@@ -209,7 +209,7 @@ describe('administrators without a face', () => {
       { poll_answer: { voter_chat: { id: group.id }, user: { username: 'Channel_Bot' }, option_ids: [0] } },
     ])
     expect(updates[1]?.message_reaction).not.toHaveProperty('user')
-    // The reaction is the group's, so it can be deleted as such.
+    // The reaction belongs to the group, so it is deleted by the id of the group.
     await call('deleteMessageReaction', {
       chat_id: group.id,
       message_id: poll.message_id,
@@ -219,7 +219,7 @@ describe('administrators without a face', () => {
     expect(await updatesOf(call)).toMatchObject([{ message_reaction: { old_reaction: [] } }])
   })
 
-  test('a channel that votes in a group is the voter, beside its owner', async () => {
+  test('and channels: a channel that votes is a voter besides its owner', async () => {
     await updatesOf(call, ['poll_answer'])
     const news = telegram.createChannel({ title: 'News', owner: bob })
     const poll = await api.sendPoll(group.id, 'Lunch?', ['Soup', 'Rice'], { is_anonymous: false })
@@ -234,7 +234,7 @@ describe('administrators without a face', () => {
     })
   })
 
-  test('titles and tags go with what their bearers write', async () => {
+  test('and custom titles: titles and tags appear on messages', async () => {
     await api.promoteChatMember(group.id, bob.id, { can_delete_messages: true })
     await api.setChatAdministratorCustomTitle(group.id, bob.id, 'Gardener')
     expect(await bob.in(group).sends('hi')).toMatchObject({ sender_tag: 'Gardener' })

@@ -4,7 +4,7 @@ import { createTelegram } from '../../src/telegram/index.js'
 import { createClock } from '../../src/telegram/world/clock.js'
 import { until } from '../servers/until.js'
 
-test('advance() runs what is due by then: each at its time, one after the other, and what they set on the way', () => {
+test('advance() runs the timers that are due, each at its time, including timers set on the way', () => {
   const { now, advance, timers } = createClock('virtual')
   const began = now()
   const ran: [string, number][] = []
@@ -32,7 +32,7 @@ test('advance() runs what is due by then: each at its time, one after the other,
   expect(ran.at(-1)).toEqual(['later', 501])
 })
 
-test('one that throws tells whoever advances the clock, and keeps no other from its time', () => {
+test('an exception of a timer is thrown by advance(), and later timers still run', () => {
   const { now, advance, timers } = createClock('virtual')
   const began = now()
   let ran = 0
@@ -46,7 +46,7 @@ test('one that throws tells whoever advances the clock, and keeps no other from 
   expect(ran).toBe(1)
 })
 
-test('on a clock that goes by itself they run when their time has come, or the clock is advanced', async () => {
+test('on a real clock, timers run when they are due, or when the clock is advanced', async () => {
   const { advance, timers } = createClock('real')
   const ran: string[] = []
   timers.after(5, () => ran.push('by itself'))
@@ -56,7 +56,7 @@ test('on a clock that goes by itself they run when their time has come, or the c
   expect(ran).toEqual(['by itself', 'advanced'])
 })
 
-test('a guard that is given them holds messages back until the clock is advanced', async () => {
+test('a guard with these timers holds messages back until the clock is advanced', async () => {
   const telegram = createTelegram({ clock: 'virtual' })
   const account = telegram.createBot({ username: 'guarded_bot' })
   const alice = telegram.createUser({ firstName: 'Alice' })

@@ -10,7 +10,7 @@ function plaza() {
   return { telegram, account, alice, api: new Api(account.token, account.config.client) }
 }
 
-test('a call that comes once it is closed is refused at once, and changes nothing', async () => {
+test('a call after close() is refused at once, and changes nothing', async () => {
   const { telegram, account, alice, api } = plaza()
   await alice.to(account).sends('/start')
   await telegram.close()
@@ -21,7 +21,7 @@ test('a call that comes once it is closed is refused at once, and changes nothin
   expect(alice.heard).toEqual([])
 })
 
-test('no webhook is brought anything once it is closed', async () => {
+test('no webhook receives updates after close()', async () => {
   const { telegram, account, alice, api } = plaza()
   const brought: string[] = []
   telegram.hosts('https://bot.example/hook', async (request) => {
@@ -31,13 +31,13 @@ test('no webhook is brought anything once it is closed', async () => {
   await alice.to(account).sends('hello')
   await telegram.close()
   await expect(api.setWebhook('https://bot.example/hook')).rejects.toThrow(CLOSED)
-  // A webhook that had been set would begin in the next turn.
+  // A webhook that had been set would receive its first update in the next turn.
   await new Promise(setImmediate)
   await new Promise(setImmediate)
   expect(brought).toEqual([])
 })
 
-test('who waits when it closes, or later, is told so; what is there is still heard', async () => {
+test('hears() rejects when the Telegram is closed, but returns messages that have already arrived', async () => {
   const { telegram, account, alice, api } = plaza()
   await alice.to(account).sends('/start')
   await api.sendMessage(alice.id, 'Welcome')
@@ -50,18 +50,21 @@ test('who waits when it closes, or later, is told so; what is there is still hea
   expect((await alice.hears('Welcome')).text).toBe('Welcome')
 })
 
-test.each([createTelegram, startTelegram])('a bot that was left running stops (%p)', async (make) => {
-  const telegram = await make()
-  const account = telegram.createBot({ username: 'left_bot' })
-  const bot = new Bot(account.token, account.config)
-  const ended = bot.start().catch((error: Error) => error.message)
-  while (telegram.calls('getUpdates').length === 0) await new Promise(setImmediate)
-  await telegram.close()
-  expect(await ended).toMatch(CLOSED)
-  expect(bot.isRunning()).toBe(false)
-})
+test.each([createTelegram, startTelegram])(
+  'a running bot stops when its Telegram is closed (%p)',
+  async (make) => {
+    const telegram = await make()
+    const account = telegram.createBot({ username: 'left_bot' })
+    const bot = new Bot(account.token, account.config)
+    const ended = bot.start().catch((error: Error) => error.message)
+    while (telegram.calls('getUpdates').length === 0) await new Promise(setImmediate)
+    await telegram.close()
+    expect(await ended).toMatch(CLOSED)
+    expect(bot.isRunning()).toBe(false)
+  },
+)
 
-test('it closes at the end of its block, also if the block throws; closing it again does nothing', async () => {
+test('await using closes it at the end of the block, also if the block throws; closing it again does nothing', async () => {
   const account = { bot: undefined as Bot | undefined }
   const story = async (make: () => Promise<Telegram> | Telegram) => {
     await using telegram = await make()

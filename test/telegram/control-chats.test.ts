@@ -24,7 +24,7 @@ async function acts(does: string, who: number, rest: object): Promise<unknown> {
   return body
 }
 
-test('administrators give a chat its face and its links, from another process', async () => {
+test('administrators can set up a chat and its invite links from another process', async () => {
   const bot = telegram.createBot({ username: 'plaza_bot' })
   const alice = telegram.createUser({ firstName: 'Alice' })
   const carol = telegram.createUser({ firstName: 'Carol' })
@@ -52,7 +52,7 @@ test('administrators give a chat its face and its links, from another process', 
   await expect(acts('joins_by', alice.id, { link })).rejects.toThrow(/expired|INVITE/)
 })
 
-test('they manage topics and channels that speak, and make a group a supergroup', async () => {
+test('administrators can manage topics and channels, and upgrade a group, from another process', async () => {
   const olga = telegram.createUser({ firstName: 'Olga' })
   const forum = telegram.createGroup({ title: 'Forum', owner: olga, forum: true })
   const inIt = { in: forum.id }
@@ -79,11 +79,11 @@ test('they manage topics and channels that speak, and make a group a supergroup'
   await acts('sets_profile_photo', olga.id, { name: 'me' })
 })
 
-test('what people can do, another process can have them do', () => {
-  // Questions, ways to say where or as whom, and what the actions themselves are made of.
+test('every action of a person is available from another process', () => {
+  // Excluded: queries, methods that select a place or an author, and helpers of the actions.
   const asked = ['constructor', 'in', 'to', 'as', 'anonymously', 'inTopic', 'member', 'hears', 'hasHeard']
   const made = ['speak', 'find', 'attempt', 'changes', 'refuse', 'tellsHeard', 'heardIn']
-  // `sends` has `reply_to`.
+  // Instead of `replies`, `sends` has the field `reply_to`.
   const aside = new Set([...asked, ...made, 'replies'])
   const actions = [Person, Presence, MemberPresence, GroupPresence, ChannelPresence].flatMap(
     ({ prototype }) =>

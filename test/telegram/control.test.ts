@@ -5,7 +5,7 @@ const TOKEN = 'a-token-of-the-test'
 
 interface Answer {
   readonly status: number
-  // What comes back is looked at by matchers.
+  // Tests check the body with matchers.
   readonly body: Record<string, unknown>
 }
 
@@ -38,7 +38,7 @@ async function acts(does: string, rest: object): Promise<Record<string, unknown>
   return answer.body
 }
 
-/** A bot in grammY, which was created over the control API like everything else. */
+/** Starts a grammY bot that was created over the control API, like the users and the group. */
 async function plaza(handlers: (bot: Bot) => void) {
   const created = await ask('POST', '/bots', { username: 'plaza_bot' })
   const { token, api_root } = created.body as { token: string; api_root: string }
@@ -52,7 +52,7 @@ async function plaza(handlers: (bot: Bot) => void) {
   return { alice: alice.id, bob: bob.id, me, group: group.id }
 }
 
-test('a whole story from another process: people act, the bot answers, and what it did is read', async () => {
+test('a whole story from another process: people act, the bot answers, and its calls can be read', async () => {
   const { alice, bob, me, group } = await plaza((it) => {
     it.command('start', (ctx) =>
       ctx.reply('Well?', { reply_markup: new InlineKeyboard().text('Buy', 'buy') }),
@@ -88,7 +88,7 @@ test('a whole story from another process: people act, the bot answers, and what 
   expect(later).toMatchObject({ status: 200, body: [] })
 })
 
-test('what administrators and members do, and time', async () => {
+test('administrators, members and the clock can be controlled', async () => {
   const { alice, bob, me, group } = await plaza(() => undefined)
   const link = await acts('makes_invite_link', { who: alice, in: group, member_limit: 1, for: '1h' })
   const carol = await made('/users', { first_name: 'Carol' })
@@ -130,7 +130,7 @@ test('what administrators and members do, and time', async () => {
   expect(await ask('GET', `/users/${bob}/heard?in=${group}&limit=1`)).toMatchObject({ body: [{}] })
 })
 
-test('faults and raw updates', async () => {
+test('faults and raw updates can be set', async () => {
   const { me, alice } = await plaza((it) => {
     it.on('message', (ctx) => ctx.reply('here'))
     it.catch(() => undefined)
@@ -154,7 +154,7 @@ test('faults and raw updates', async () => {
   expect(await ask('GET', heard)).toMatchObject(here)
 })
 
-test('only who has the token is served, and Host is looked at', async () => {
+test('requests need the token and an accepted Host header', async () => {
   for (const token of ['', 'a-token-of-the-tesT', `${TOKEN}x`, TOKEN.slice(1)]) {
     expect(await ask('GET', '/clock', undefined, token)).toMatchObject({
       status: 401,
@@ -163,7 +163,7 @@ test('only who has the token is served, and Host is looked at', async () => {
   }
   const bare = await fetch(`${telegram.control?.url}/clock`)
   expect(bare.status).toBe(401)
-  // A route that is not there is not told to strangers either.
+  // Unknown routes are also hidden from clients without the token.
   expect(await ask('GET', '/nothing', undefined, 'wrong')).toMatchObject({ status: 401 })
   await expect(startTelegram({ control: { token: 'short' } })).rejects.toThrow(/16 or more printable/)
   const drawn = await startTelegram({ control: true })
@@ -189,13 +189,13 @@ test.each<[string, string, unknown, number, RegExp]>([
   ['POST', '/faults', { method: 'sendMesage', code: 500 }, 400, /Did you mean "sendMessage"\?/],
   ['POST', '/clock/advance', { by: 'soon' }, 400, /"soon"/],
   ['GET', '/calls?limit=0', undefined, 400, /^query\.limit: /],
-])('%s %s with %j is refused, and told what is wrong', async (method, path, body, status, words) => {
+])('%s %s with %j is refused with an explanation', async (method, path, body, status, words) => {
   const answer = await ask(method, path, body)
   expect(answer.status).toBe(status)
   expect((answer.body as { error: { message: string } }).error.message).toMatch(words)
 })
 
-test('people and places are not mistaken for each other, and a place is needed', async () => {
+test('users, bots and chats are not confused, and actions need a place', async () => {
   const { alice, me, group } = await plaza(() => undefined)
   const news = await made('/channels', { title: 'News', owner: alice })
   const told = async (rest: object): Promise<string> => {
@@ -221,7 +221,7 @@ test('people and places are not mistaken for each other, and a place is needed',
   expect(await told({ does: 'blocks', who: alice })).toBe('400 Name the bot by to.')
 })
 
-test('what is waited for in vain is told', async () => {
+test('waiting in vain ends with status 408 and an explanation', async () => {
   const { alice } = await plaza(() => undefined)
   const heard = await ask('GET', `/users/${alice}/heard?text=nothing&wait=1ms`)
   expect(heard).toMatchObject({
@@ -235,7 +235,7 @@ test('what is waited for in vain is told', async () => {
   expect(await ask('GET', `/users/${alice}/heard?pattern=(`)).toMatchObject({ status: 400 })
 })
 
-test('its OpenAPI document tells of all of it, and whatever it refers to is there', async () => {
+test('the OpenAPI document describes all routes, and its references can be resolved', async () => {
   interface Document {
     readonly openapi: string
     readonly paths: Record<string, Record<string, { operationId: string; parameters: { name: string }[] }>>

@@ -2,15 +2,15 @@ import { METHODS } from '../../src/telegram/bot-api/methods/index.js'
 import { METHOD_NAMES, type MethodName, signatureOf } from '../../src/telegram/bot-api/schema/schema.js'
 import { setting, VALID } from './valid-calls.js'
 
-/** Served as well: names of old, and two that take nothing but uploads, which other tests send. */
+/** Served as well: old names, and two methods whose required parameter is an upload. Other tests call them. */
 const ELSEWHERE = ['kickChatMember', 'getChatMembersCount', 'setChatPhoto', 'setMyProfilePhoto']
 
-test('what is called below is all that is served', () => {
+test('every served method is called below', () => {
   const served = METHOD_NAMES.filter((name) => METHODS[name] !== undefined)
   expect(new Set(served)).toEqual(new Set([...Object.keys(VALID), ...ELSEWHERE]))
 })
 
-/** What Telegram takes for something when it is left out: no webhook, no commands, no answer, a switch that is off. */
+/** Required parameters that Telegram accepts as missing, because an empty value has a meaning. */
 const LENIENT: Readonly<Record<string, readonly string[]>> = {
   setWebhook: ['url'],
   setMyCommands: ['commands'],
@@ -19,7 +19,7 @@ const LENIENT: Readonly<Record<string, readonly string[]>> = {
   setChatAdministratorCustomTitle: ['custom_title'],
 }
 
-describe('a method answers what it should, and takes no call without what it demands', () => {
+describe('a method answers a valid call, and refuses calls without a required parameter', () => {
   test.each(Object.keys(VALID) as MethodName[])('%s', async (method) => {
     const { call, scene, close } = await setting()
     const params = VALID[method]!(scene)

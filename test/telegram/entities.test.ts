@@ -2,12 +2,12 @@ import { Bot } from 'grammy'
 import { createTelegram } from '../../src/telegram/index.js'
 import { findEntities } from '../../src/telegram/world/entities.js'
 
-/** What is found, as `type text`. */
+/** Returns the entities in a text as `type text`. */
 const found = (text: string) =>
   findEntities(text).map(({ type, offset, length }) => `${type} ${text.slice(offset, offset + length)}`)
 
 // The rules are those of td/telegram/MessageEntity.cpp.
-describe('in plain text Telegram finds', () => {
+describe('entities found in plain text', () => {
   test.each([
     ['the best casino.com in town', ['url casino.com']],
     ['(telegram.org), «grammy.dev»', ['url telegram.org', 'url grammy.dev']],
@@ -49,13 +49,13 @@ describe('in plain text Telegram finds', () => {
     ['#2024trend #a·b #42 x#y #a#b #tag@durov', ['hashtag #2024trend', 'hashtag #a·b', 'hashtag #tag@durov']],
     ['$USD $1INCH $usd $TOOLONGNAME US$ 5$USD', ['cashtag $USD', 'cashtag $1INCH']],
     ['example.com/#tag/@durov', ['url example.com/#tag/@durov']],
-  ])('names: %s', (text, expected) => expect(found(text)).toEqual(expected))
+  ])('addresses, mentions, commands and tags: %s', (text, expected) => expect(found(text)).toEqual(expected))
 
-  test('no telephone numbers: nobody knows by which rule', () =>
+  test('telephone numbers are not found, because the rule is unknown', () =>
     expect(found('call +1 212 555 23 68')).toEqual([]))
 })
 
-test('a bot that deletes links sees those that people write without a protocol', async () => {
+test('a bot that deletes links also sees links without a protocol', async () => {
   const telegram = createTelegram()
   const account = telegram.createBot({ username: 'strict_bot' })
   const [alice, mallory] = ['Alice', 'Mallory'].map((firstName) => telegram.createUser({ firstName }))
@@ -70,14 +70,14 @@ test('a bot that deletes links sees those that people write without a protocol',
   await telegram.close()
 })
 
-test('links into apps that are part of another are passed over, and hostile texts are read in time that grows with them', () => {
+test('links inside a link to an app are ignored, and hostile texts take linear time', () => {
   expect(found('tg://a/tg://b/c, tg://d')).toEqual(['url tg://a/tg://b/c', 'url tg://d'])
-  // Each character was looked at some ten million times.
+  // A quadratic search would look at each character some ten million times.
   const hostile = `${'tg://a/'.repeat(195)}${':'.repeat(2730)}a`
   expect(found(hostile)).toEqual([`url ${hostile}`])
 })
 
-test('what people write loses the spaces around it, and a command in it is one', async () => {
+test('texts of people are trimmed, and a command in them is an entity', async () => {
   const telegram = createTelegram()
   const account = telegram.createBot({ username: 'trim_bot' })
   const alice = telegram.createUser({ firstName: 'Alice' })

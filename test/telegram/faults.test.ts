@@ -26,7 +26,7 @@ async function codeOf(from: TelegramBot, method: string, params: object = {}): P
 }
 const send = (from: TelegramBot, to: Person) => codeOf(from, 'sendMessage', { chat_id: to.id, text: 'x' })
 
-test('strike one chat, one bot, or both, so many times', async () => {
+test('faults strike a chat, a bot or both, a number of times', async () => {
   telegram.faults.next('sendMessage', { code: 403, chat: alice, times: 2 })
   telegram.faults.next('sendMessage', { code: 502, bot: other })
   expect(await send(bot, bob)).toBe(200)
@@ -36,7 +36,7 @@ test('strike one chat, one bot, or both, so many times', async () => {
   expect([await send(bot, alice), await send(other, alice), await send(other, bob)]).toEqual([200, 200, 200])
 })
 
-test('a chat is named as in the call: by number or by name', async () => {
+test('the chat of a fault can be given by id or by username', async () => {
   const owner = telegram.createUser({ firstName: 'Olga' })
   telegram.createGroup({ title: 'Plaza', username: 'plaza', owner, admins: [bot] })
   telegram.faults.next('getChat', { code: 500, chat: '@Plaza' })
@@ -46,7 +46,7 @@ test('a chat is named as in the call: by number or by name', async () => {
   expect(await codeOf(bot, 'getMe')).toBe(200)
 })
 
-test('for ever, until cleared; those of any method come after those of one', async () => {
+test('faults can last until they are cleared; faults of one method take precedence over faults of all', async () => {
   telegram.faults.next('*', { code: 500, times: Number.POSITIVE_INFINITY })
   telegram.faults.next('getMe', { code: 503 })
   expect([await codeOf(bot, 'getMe'), await codeOf(bot, 'getMe'), await codeOf(bot, 'getMe')]).toEqual([
@@ -64,6 +64,6 @@ test.each<[string, object, RegExp]>([
   ['getMe', { drop: true, body: 'half' }, /not both/],
   ['getMe', { delay: 'soon' }, /faults\.next: delay/],
   ['getMe', { cod: 400 }, /"cod" is not a field of a fault\. Did you mean "code"\?/],
-])('%s with %j is refused', (method, fault, words) => {
+])('a fault of %s with %j is refused', (method, fault, words) => {
   expect(() => telegram.faults.next(method, fault)).toThrow(words)
 })

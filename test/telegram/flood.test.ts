@@ -24,7 +24,7 @@ async function start(limits?: boolean | FloodLimits): Promise<void> {
 }
 afterEach(() => telegram.close())
 
-/** Sends until Telegram refuses; tells how many went out, and the seconds to wait. */
+/** Sends until Telegram refuses; returns the number of sent messages and the seconds to wait. */
 async function sendUntilRefused(chatId: number, most = 100): Promise<[number, number | undefined]> {
   for (let sent = 0; sent < most; sent++) {
     try {
@@ -40,12 +40,12 @@ async function sendUntilRefused(chatId: number, most = 100): Promise<[number, nu
   return [most, undefined]
 }
 
-test('unless asked to, it does not limit', async () => {
+test('without the option, calls are not limited', async () => {
   await start()
   expect(await sendUntilRefused(group.id)).toEqual([100, undefined])
 })
 
-test('to one chat, a short burst and then one a second', async () => {
+test('one chat gets a short burst and then one message a second', async () => {
   await start(true)
   expect(await sendUntilRefused(alice.id)).toEqual([5, 5])
   telegram.clock.advance('4s')
@@ -54,7 +54,7 @@ test('to one chat, a short burst and then one a second', async () => {
   expect(await sendUntilRefused(alice.id)).toEqual([5, 5])
 })
 
-test('to one group, twenty a minute', async () => {
+test('one group gets twenty messages a minute', async () => {
   await start({ chat: false })
   expect(await sendUntilRefused(group.id)).toEqual([20, 60])
   telegram.clock.advance('59500ms')
@@ -64,7 +64,7 @@ test('to one group, twenty a minute', async () => {
   expect(await sendUntilRefused(alice.id, 10)).toEqual([10, undefined])
 })
 
-test('to all together, thirty a second', async () => {
+test('all chats together get thirty messages a second', async () => {
   await start({ chat: false })
   const people = Array.from({ length: 31 }, (_, index) => telegram.createUser({ firstName: `P${index}` }))
   for (const person of people) await person.to(bot).sends('/start')
@@ -75,7 +75,7 @@ test('to all together, thirty a second', async () => {
   await new Api(other.token, { apiRoot: telegram.apiRoot }).sendMessage(alice.id, 'each bot by itself')
 })
 
-test('an album counts as many, and what Telegram refuses counts for nothing', async () => {
+test('an album counts each of its messages, and refused calls do not count', async () => {
   await start({ group: '3/1m', chat: false, overall: false })
   await expect(api.sendMessage(group.id, ' ')).rejects.toThrow(/message text is empty/)
   await expect(api.sendMessage(404, 'x')).rejects.toThrow(/chat not found/)
@@ -89,7 +89,7 @@ test('an album counts as many, and what Telegram refuses counts for nothing', as
   expect(await sendUntilRefused(group.id)).toEqual([1, 60])
 })
 
-test('answers, edits and deletions are not counted', async () => {
+test('edits, deletions and chat actions do not count', async () => {
   await start({ group: '1/1m' })
   const sent = await api.sendMessage(group.id, 'one')
   await api.editMessageText(group.id, sent.message_id, 'two')
@@ -98,7 +98,7 @@ test('answers, edits and deletions are not counted', async () => {
   expect(await sendUntilRefused(group.id)).toEqual([0, 60])
 })
 
-test('limits that cannot be are refused by name', async () => {
+test('invalid limits are refused by name', async () => {
   await start()
   await expect(startTelegram({ limits: { chat: '0/1s' } })).rejects.toMatchObject({ code: 'limit.invalid' })
   await expect(

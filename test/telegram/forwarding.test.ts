@@ -30,7 +30,7 @@ beforeEach(async () => {
 })
 afterEach(() => telegram.close())
 
-test('a forward names who said it first, however often it is forwarded', async () => {
+test('a forward names the original author, also when it is forwarded again', async () => {
   const said = await bob.in(group).sends('Look at #this')
   const once = await api.forwardMessage(alice.id, group.id, said.message_id)
   expect(once).toMatchObject({
@@ -57,7 +57,7 @@ test('a forward names who said it first, however often it is forwarded', async (
   })
 })
 
-test('a copy names nobody, and may have another caption and buttons', async () => {
+test('a copy does not name the author, and may have another caption and buttons', async () => {
   const photo = await bob.in(group).sendsPhoto('cat.jpg', { caption: 'My cat' })
   const { message_id } = await api.copyMessage(alice.id, group.id, photo.message_id, {
     caption: '*A* cat',
@@ -76,7 +76,7 @@ test('a copy names nobody, and may have another caption and buttons', async () =
   await alice.hears('My cat', { after: copied })
 })
 
-test('many at once stay together as an album, and what is missing is skipped', async () => {
+test('several messages at once stay together as an album, and missing messages are skipped', async () => {
   const album = await bob.in(group).sendsAlbum(['one.jpg', 'two.jpg'], { caption: 'Holiday' })
   const ids = [...album.map(({ message_id }) => message_id), 404]
   const forwarded = await api.forwardMessages(alice.id, group.id, ids)
@@ -99,7 +99,7 @@ test('many at once stay together as an album, and what is missing is skipped', a
   )
 })
 
-test('what cannot be forwarded is refused', async () => {
+test('messages that cannot be forwarded are refused', async () => {
   expect(await refusalOf(api.forwardMessage(alice.id, group.id, 404))).toBe(
     'Bad Request: message to forward not found',
   )
@@ -117,7 +117,7 @@ test('what cannot be forwarded is refused', async () => {
   )
 })
 
-test('events are neither forwarded nor copied: payments, video chats, data of mini apps', async () => {
+test('service messages are neither forwarded nor copied: payments, video chats, data of mini apps', async () => {
   const events: Content[] = [
     { video_chat_started: {} },
     { web_app_data: { data: '{}', button_text: 'Open' } },
@@ -142,7 +142,7 @@ test('events are neither forwarded nor copied: payments, video chats, data of mi
   }
 })
 
-test('a copied poll begins anew', async () => {
+test('a copied poll starts without votes', async () => {
   const poll = await bob.in(group).sendsPoll('Lunch?', ['Yes', 'No'])
   await alice.in(group).votes(poll, 'Yes')
   await api.copyMessage(group.id, group.id, poll.message_id)
@@ -151,7 +151,7 @@ test('a copied poll begins anew', async () => {
   await alice.in(group).votes(copied, 'No')
 })
 
-test('pins are told, counted from the latest, and taken down', async () => {
+test('pins create service messages; the latest pin is shown, and pins can be removed', async () => {
   const one = await bob.in(group).sends('one')
   const two = await bob.in(group).sends('two')
   await updatesOf(call)
@@ -180,7 +180,7 @@ test('pins are told, counted from the latest, and taken down', async () => {
   )
 })
 
-test('in a forum, pins are taken down by topic', async () => {
+test('in a forum, all pins of a topic can be removed', async () => {
   const forum = telegram.createGroup({ title: 'Forum', owner: alice, admins: [bot], forum: true })
   const { message_thread_id } = await api.createForumTopic(forum.id, 'Help')
   const inside = await api.sendMessage(forum.id, 'inside', { message_thread_id })
@@ -193,7 +193,7 @@ test('in a forum, pins are taken down by topic', async () => {
   expect(await api.getChat(forum.id)).not.toHaveProperty('pinned_message')
 })
 
-test('captions are edited, and only to something new', async () => {
+test('captions can be edited, but only to something new', async () => {
   const file = (await alice.to(bot).sendsPhoto('cat.jpg')).photo![0]!.file_id
   const sent = await api.sendPhoto(group.id, file, { caption: 'cat' })
   const edited = await api.editMessageCaption(group.id, sent.message_id, { caption: 'Cat' })

@@ -59,7 +59,7 @@ const number = fc.oneof(
 
 const ofNames = new Map<string, fc.Arbitrary<unknown>>()
 
-/** Values of a type, most of them: down to some depth, and now and then with something else in a field. */
+/** Generates mostly valid values of a type, down to a depth, sometimes with junk in a field. */
 function valuesOf(expression: Expression, depth: number): fc.Arbitrary<unknown> {
   if (depth === 0) return junk
   switch (expression.kind) {
@@ -98,7 +98,7 @@ function valuesOf(expression: Expression, depth: number): fc.Arbitrary<unknown> 
   }
 }
 
-/** Made once: it takes longer than drawing from it. */
+/** Generated once, because building the generators takes longer than drawing from them. */
 const calls = fc.oneof(
   ...METHOD_NAMES.map((method) =>
     fc.tuple(
@@ -112,7 +112,7 @@ const calls = fc.oneof(
         ),
         { requiredKeys: [] },
       ),
-      // Most calls get what they cannot do without, or they would not come far.
+      // Most calls get their required parameters, because otherwise they would be refused early.
       fc.integer({ min: 0, max: 9 }),
     ),
   ),
@@ -127,24 +127,24 @@ function expectTelegramShaped(answer: unknown): void {
     return
   }
   expect([ok, typeof rest.description]).toEqual([false, 'string'])
-  // 500 would be a defect of ours, or an answer that drifted from the types.
+  // 500 would be a defect of the embedded Telegram, or a result that differs from the types.
   expect(REFUSALS).toContain(rest.error_code)
 }
 
-test('whatever a method is given, the answer is Telegram’s', async () => {
+test('the answer to a call with random parameters has the shape of Telegram’s answers', async () => {
   let { scene, call, close } = await setting()
   let made = 0
   const done = new Set<MethodName>()
   await fc.assert(
     fc.asyncProperty(calls, async ([method, params, mode]) => {
-      // Chats are left and closed: now and then all starts anew.
+      // Calls leave and close chats, so the test starts anew from time to time.
       if (++made % 150 === 0) {
         await close()
         ;({ scene, call, close } = await setting())
       }
       const valid = VALID[method]?.(scene) ?? {}
       const merged: Json = mode < 6 ? { ...params, ...valid } : mode < 9 ? { ...valid, ...params } : params
-      // Polls would wait for ever.
+      // Long polls would wait forever.
       if (method === 'getUpdates') merged.timeout = 0
       const answer = await call(method, merged)
       if (answer.ok) done.add(method)
@@ -157,11 +157,11 @@ test('whatever a method is given, the answer is Telegram’s', async () => {
     { seed: SEED, numRuns: Number(process.env.FUZZ_RUNS ?? 1200), endOnFailure: true },
   )
   await close()
-  // Otherwise nothing but refusals was tried.
+  // Otherwise only refusals would have been tested.
   expect(done.size).toBeGreaterThan(50)
 })
 
-describe('over the wire', () => {
+describe('over HTTP', () => {
   let telegram: Telegram
   let bot: TelegramBot
   beforeAll(async () => {
@@ -207,7 +207,7 @@ describe('over the wire', () => {
     fc.string({ maxLength: 12 }),
   )
 
-  test('whatever the body and its type, the answer is Telegram’s', async () => {
+  test('the answer to a random body and content type has the shape of Telegram’s answers', async () => {
     const bodies = fc.oneof(
       fc.array(piece, { maxLength: 12 }).map((pieces) => Buffer.from(pieces.join(''))),
       fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)),
@@ -236,7 +236,7 @@ describe('over the wire', () => {
     await alive()
   })
 
-  /** Writes each piece once the one before has gone out, and reads until the server hangs up or has answered. */
+  /** Writes each piece after the previous one was sent, and reads until the server hangs up or has answered. */
   async function conversation(pieces: readonly (string | Buffer)[], hangUp = false): Promise<string> {
     const { port } = new URL(telegram.apiRoot)
     const socket = connect(Number(port), '127.0.0.1')
@@ -255,7 +255,7 @@ describe('over the wire', () => {
     return heard
   }
 
-  test('what is no HTTP is told so in Telegram’s shape', async () => {
+  test('invalid HTTP is answered in the shape of Telegram’s answers', async () => {
     for (const garbage of ['HELLO\r\n\r\n', '\u0000\u0001\u0002\r\n\r\n', 'GET / HTTP/9.9\r\n\r\n'])
       expect(await conversation([garbage])).toMatch(
         /^HTTP\/1\.1 400 .*\{"ok":false,"error_code":400,"description":"Bad Request"\}$/s,
@@ -265,7 +265,7 @@ describe('over the wire', () => {
     await alive()
   })
 
-  test('who writes slowly is heard out, and who hangs up in the middle disturbs nobody', async () => {
+  test('slow clients are served, and clients that hang up early do no harm', async () => {
     const before = telegram.calls('sendPhoto').length
     const body = JSON.stringify({ commands: [{ command: 'help', description: 'Helps' }] })
     const head = `POST /bot${bot.token}/setMyCommands HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`

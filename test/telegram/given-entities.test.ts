@@ -27,9 +27,9 @@ const entitiesOf = ({ result, description }: RawAnswer) =>
   description ?? (result as { entities?: unknown }).entities
 
 test.each([
-  ['fields that are unknown', { type: 'bold', mark: 1 }, { type: 'bold', ...place }],
+  ['unknown fields', { type: 'bold', mark: 1 }, { type: 'bold', ...place }],
   [
-    'numbers as texts',
+    'texts in place of numbers',
     { type: 'italic', offset: '1', length: '2' },
     { type: 'italic', offset: 1, length: 2 },
   ],
@@ -44,11 +44,11 @@ test.each([
     { type: 'date_time', unix_time: 1_700_000_000, date_time_format: 'TdW' },
     { type: 'date_time', unix_time: 1_700_000_000, date_time_format: 'wdT', ...place },
   ],
-])('of entities %s are taken', async (_, given, expected) => {
+])('entities are accepted with %s', async (_, given, expected) => {
   expect(entitiesOf(await send({ entities: [{ ...place, ...given }] }))).toEqual([expected])
 })
 
-test('of who is mentioned the id counts, and nobody is made up', async () => {
+test('mentioned users are identified by their id, and unknown ids are dropped', async () => {
   const mention = (user: object) => send({ entities: [{ ...place, type: 'text_mention', user }] })
   const expected = [
     { ...place, type: 'text_mention', user: { id: alice.id, is_bot: false, first_name: 'Alice' } },
@@ -59,7 +59,7 @@ test('of who is mentioned the id counts, and nobody is made up', async () => {
   expect(entitiesOf(await mention({}))).toBe(`Bad Request: can't parse MessageEntity: Can't find field "id"`)
 })
 
-test('what Telegram finds by itself it takes from nobody', async () => {
+test('entities that Telegram detects by itself are ignored if bots send them', async () => {
   const types = ['url', 'mention', 'hashtag', 'bot_command', 'phone_number']
   expect(entitiesOf(await send({ entities: types.map((type) => ({ ...place, type })) }))).toBeUndefined()
 })
@@ -71,18 +71,18 @@ test.each([
   [{ type: 'text_mention', user: 5 }, 'Field "user" must be of type Object'],
   [{ type: 'custom_emoji', custom_emoji_id: 'abc' }, 'Field "custom_emoji_id" must be a valid Number'],
   [{ type: 'date_time', unix_time: 1, date_time_format: 'rt' }, 'Invalid date-time format specified'],
-])('%j is refused', async (given, why) => {
+])('an entity %j is refused', async (given, why) => {
   const refusal = `Bad Request: can't parse MessageEntity: ${why}`
   expect(entitiesOf(await send({ entities: [{ ...place, ...given }] }))).toBe(refusal)
 })
 
-test('a link that leads nowhere is refused', async () => {
+test('a link with an invalid URL is refused', async () => {
   expect(entitiesOf(await send({ entities: [{ ...place, type: 'text_link', url: 'nonsense' }] }))).toBe(
     "Bad Request: entity URL 'nonsense' is invalid: Wrong HTTP URL",
   )
 })
 
-test('of how a link is shown Telegram keeps what it knows and what is on', async () => {
+test('only known preview options that are switched on are kept', async () => {
   const previewOf = async (link_preview_options: object) =>
     ((await send({ link_preview_options })).result as { link_preview_options?: unknown }).link_preview_options
   expect(await previewOf({ is_disabled: true, show_above_text: false, mark: 1 })).toEqual({

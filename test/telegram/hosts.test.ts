@@ -6,7 +6,7 @@ afterEach(async () => {
   for (const telegram of open.splice(0)) await telegram.close()
 })
 
-/** The status that a request gets which names such a host. */
+/** Returns the status of a request with this Host header. */
 function status(telegram: Telegram, host: string): Promise<number | undefined> {
   return new Promise((done, fail) => {
     const asked = request(`${telegram.apiRoot}/openapi.json`, { headers: { host } }, (response) => {
@@ -18,17 +18,17 @@ function status(telegram: Telegram, host: string): Promise<number | undefined> {
   })
 }
 
-test('names of this machine are served where they are told, and no others', async () => {
+test('on loopback, configured host names and names of this machine are accepted, and no others', async () => {
   const telegram = await startTelegram({ hostNames: ['Telegram'] })
   open.push(telegram)
   for (const host of ['telegram', 'TELEGRAM:8081', 'localhost', '127.0.0.1:1', '[::1]:1'])
     expect([host, await status(telegram, host)]).toEqual([host, 200])
-  // Nobody else reaches it, so an address of the net can only be a mistake or a trick.
+  // Other machines cannot reach a loopback server, so a network address is a mistake or an attack.
   for (const host of ['telegram.example', '10.1.2.3'])
     expect([host, await status(telegram, host)]).toEqual([host, 421])
 })
 
-test('who listens for others is found by any address, but by no name that is not told', async () => {
+test('on all interfaces, any address is accepted, but only configured names', async () => {
   const telegram = await startTelegram({ host: '0.0.0.0', hostNames: ['box'] })
   open.push(telegram)
   expect(new URL(telegram.apiRoot).hostname).toBe('127.0.0.1')

@@ -71,7 +71,7 @@ const tree = (depth: number): fc.Arbitrary<Node> =>
 const nodes = fc.array(tree(3), { minLength: 1, maxLength: 4 })
 
 const NAMES: Readonly<Record<string, string>> = { '<': 'lt', '>': 'gt', '&': 'amp', '"': 'quot' }
-/** Escapes a character by its name, or by its number in either way. */
+/** Escapes characters in turn by name, by decimal and by hexadecimal number. */
 function escaped(text: string): string {
   let count = text.length
   return text.replace(/[<>&"]/g, (char) => {
@@ -105,7 +105,7 @@ function layOut(all: readonly Node[]): { text: string; entities: MessageEntity[]
 const sorted = (entities: readonly MessageEntity[]) =>
   entities.map((entity) => JSON.stringify(Object.entries(entity).sort())).sort()
 
-test('what is written in it is read back', () => {
+test('generated HTML is parsed into the same text and entities', () => {
   fc.assert(
     fc.property(nodes, (all) => {
       const { text, entities } = read(all.map(render).join(''))
@@ -117,7 +117,7 @@ test('what is written in it is read back', () => {
   )
 })
 
-test('whatever comes, it is read or refused as Telegram refuses', () => {
+test('random input is parsed or refused in the words of Telegram', () => {
   const piece = fc.oneof(
     fc.constantFrom(...'<>/=&;#"\' ax1👍\u0000'.split('')),
     fc.constantFrom(
@@ -147,7 +147,7 @@ test('whatever comes, it is read or refused as Telegram refuses', () => {
   )
 })
 
-test('an attribute may hold what would end a tag, and references to characters', () => {
+test('attributes may contain >, and character references in them are decoded', () => {
   expect(entitiesOf('<a href="https://example.com/?x=>&amp;y">x</a>')).toEqual([
     { type: 'text_link', offset: 0, length: 1, url: 'https://example.com/?x=>&y' },
   ])
@@ -155,7 +155,7 @@ test('an attribute may hold what would end a tag, and references to characters',
   expect(entitiesOf('<CODE CLASS="x">y</CODE>')).toEqual([{ type: 'code', offset: 0, length: 1 }])
 })
 
-test('code and pre at one place are one, whichever is around the other', () => {
+test('nested code and pre are one entity, in either order', () => {
   const wanted = [{ type: 'pre', offset: 0, length: 1, language: 'ts' }]
   expect(entitiesOf('<pre><code class="language-ts">x</code></pre>')).toEqual(wanted)
   expect(entitiesOf('<code class="language-ts"><pre>x</pre></code>')).toEqual(wanted)
@@ -180,7 +180,7 @@ test.each([
   expect(complaintAbout(html)).toBe(complaint)
 })
 
-test('references that are none stay as they are', () => {
+test('invalid character references stay as they are', () => {
   for (const text of ['&nbsp;', '&', '&#', '&#0;', '&#x110000;', '&#xd800;', '&lt_', '&#99999999999;'])
     expect(read(text).text).toBe(text.replace('&lt_', '<_'))
 })

@@ -19,7 +19,7 @@ async function get(path: string): Promise<[number, unknown]> {
   return [response.status, await response.json()]
 }
 
-test('methods are case-insensitive, and take GET with a query as well as POST', async () => {
+test('methods are case-insensitive, and accept GET with a query as well as POST', async () => {
   const alice = telegram.createUser({ firstName: 'Alice' })
   await alice.to(bot).sends('/start')
   expect(await get(`/bot${bot.token}/GETME`)).toMatchObject([200, { ok: true, result: { id: bot.id } }])
@@ -34,7 +34,7 @@ test('methods are case-insensitive, and take GET with a query as well as POST', 
   ])
 })
 
-test('urlencoded and multipart bodies are coerced', async () => {
+test('fields of urlencoded and multipart bodies are converted to their types', async () => {
   const alice = telegram.createUser({ firstName: 'Alice' })
   const group = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [bot] })
   const bob = telegram.createUser({ firstName: 'Bob' })
@@ -60,7 +60,7 @@ test('urlencoded and multipart bodies are coerced', async () => {
   expect(group.member(bob).status).toBe('left')
 })
 
-test('what is not there is said in Telegram’s shape', async () => {
+test('unknown methods, paths and tokens are answered in the shape of Telegram’s answers', async () => {
   expect(await call('sendGame', { chat_id: 1 })).toEqual({
     ok: false,
     error_code: 501,
@@ -84,7 +84,7 @@ test.each([
   ['multipart/form-data', 'x'],
   ['multipart/form-data; boundary=b', '--b\r\nContent-Disposition: form-data; name="x"\r\n\r\ncut'],
   ['text/plain', 'chat_id=1'],
-])('a broken body of %s is a bad request', async (type, body) => {
+])('a malformed body of %s is a bad request', async (type, body) => {
   const response = await fetch(`${telegram.apiRoot}/bot${bot.token}/sendMessage`, {
     method: 'POST',
     headers: { 'content-type': type },
@@ -107,7 +107,7 @@ test('a body of more than 50 MB is refused', async () => {
   expect(response).toBe(413)
 })
 
-test('only a loopback Host is served', async () => {
+test('only requests with a loopback Host are served', async () => {
   const url = new URL(`${telegram.apiRoot}/bot${bot.token}/getMe`)
   const status = await new Promise((resolve) => {
     request(url, { headers: { host: 'evil.example' } }, (response) => {
@@ -118,7 +118,7 @@ test('only a loopback Host is served', async () => {
   expect(status).toBe(421)
 })
 
-test('faults strike once, in order, and only their method', async () => {
+test('faults strike once or as often as set, in order, and only their method', async () => {
   telegram.faults.next('getMe', { code: 429, retryAfter: 3 })
   telegram.faults.next('getMe', { code: 403, description: 'Forbidden: bot was blocked by the user' })
   telegram.faults.next('getMe', { code: 500, times: 2 })
@@ -136,7 +136,7 @@ test('faults strike once, in order, and only their method', async () => {
   expect(() => telegram.faults.next('getMe', {})).toThrow(/say what goes wrong/)
 })
 
-test('a dropped call has no effect; one dropped after it took effect has', async () => {
+test('a dropped call has no effect, but a call dropped after it was executed has', async () => {
   const alice = telegram.createUser({ firstName: 'Alice' })
   await alice.to(bot).sends('/start')
   const grammy = new Bot(bot.token, { client: { apiRoot: telegram.apiRoot } })
@@ -148,7 +148,7 @@ test('a dropped call has no effect; one dropped after it took effect has', async
   expect(telegram.calls('sendMessage').map((made) => made.result?.ok)).toEqual([undefined, true])
 })
 
-test('a delay does not outlive the Telegram', async () => {
+test('close() ends delayed calls', async () => {
   telegram.faults.next('getMe', { delay: '1h' })
   const waiting = expect(call('getMe')).rejects.toThrow('fetch failed')
   while (telegram.calls('getMe').length === 0) await new Promise(setImmediate)
@@ -156,7 +156,7 @@ test('a delay does not outlive the Telegram', async () => {
   await waiting
 })
 
-test('the record of calls holds no token and no secret', async () => {
+test('the record of calls contains no token and no secret', async () => {
   await call('setWebhook', { url: 'http://127.0.0.1:9/hook', secret_token: 'very-secret' })
   const recorded = JSON.stringify(telegram.calls())
   expect(recorded).toContain('http://127.0.0.1:9/hook')
@@ -164,7 +164,7 @@ test('the record of calls holds no token and no secret', async () => {
   expect(recorded).not.toContain(bot.token)
 })
 
-test('starts in a blink', async () => {
+test('starts within 50 ms', async () => {
   const took: number[] = []
   for (let run = 0; run < 5; run++) {
     const before = performance.now()
@@ -172,6 +172,6 @@ test('starts in a blink', async () => {
     took.push(performance.now() - before)
     await other.close()
   }
-  // The best of five: the machine may be busy with something else.
+  // The best of five, because other processes may use the machine.
   expect(Math.min(...took)).toBeLessThan(50)
 })

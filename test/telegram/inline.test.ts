@@ -26,7 +26,7 @@ beforeEach(async () => {
 })
 afterEach(() => telegram.close())
 
-test('a result that somebody picks is sent via the bot, which is told and may edit it', async () => {
+test('a chosen result is sent via the bot, which receives an update and may edit the message', async () => {
   const asked = await alice.asks(bot, 'cats')
   const keyboard = new InlineKeyboard().text('Like', 'like')
   await api.answerInlineQuery(asked.query.id, [
@@ -55,7 +55,7 @@ test('a result that somebody picks is sent via the bot, which is told and may ed
   expect(await refusalOf(api.editMessageTextInline('none', 'x'))).toBe('Bad Request: MESSAGE_ID_INVALID')
 })
 
-test('files, places and contacts can be picked, too', async () => {
+test('files, places and contacts can be chosen as well', async () => {
   await alice.to(bot).sends('/start')
   const { photo } = await api.sendPhoto(alice.id, 'https://example.com/cat.jpg')
   const asked = await alice.asks(bot, 'things')
@@ -74,7 +74,7 @@ test('files, places and contacts can be picked, too', async () => {
   await expect(asked.picks('bird', group)).rejects.toThrow(/cannot pick "bird".*"photo", "linked"/)
 })
 
-test('who may send no such thing cannot pick it', async () => {
+test('a result cannot be chosen in a chat where inline results are forbidden', async () => {
   const bob = telegram.createUser({ firstName: 'Bob' })
   await bob.in(group).joins()
   const asked = await bob.asks(bot, 'cats')
@@ -83,7 +83,7 @@ test('who may send no such thing cannot pick it', async () => {
   await expect(asked.picks('a', group)).rejects.toThrow(/CHAT_SEND_INLINE_FORBIDDEN/)
 })
 
-test('without feedback the bot is not told what was picked', async () => {
+test('without inline feedback, the bot receives no update about the chosen result', async () => {
   const quiet = telegram.createBot({ username: 'quiet_bot', inlineFeedback: false })
   const asked = await alice.asks(quiet, '')
   const quietCall = caller(telegram.apiRoot, quiet)
@@ -93,7 +93,7 @@ test('without feedback the bot is not told what was picked', async () => {
   expect(await updatesOf(quietCall)).toMatchObject([{ inline_query: {} }])
 })
 
-test('results are refused in Telegram’s words', async () => {
+test('results are refused in the words of Telegram', async () => {
   const answers = async (...results: readonly Partial<InlineQueryResult>[]) => {
     const { query } = await alice.asks(bot, 'x')
     return refusalOf(api.answerInlineQuery(query.id, results as InlineQueryResult[]))

@@ -34,7 +34,7 @@ afterEach(() => telegram.close())
 
 const seconds = () => Math.floor(telegram.clock.now() / 1000)
 
-test('whoever follows a link is in, and the bot learns by which', async () => {
+test('a user can join by a link, and the update names the link', async () => {
   const link = await api.createChatInviteLink(group.id, { name: 'Friends', member_limit: 1 })
   expect(link).toMatchObject({
     invite_link: expect.stringMatching(/^https:\/\/t\.me\/\+[\w-]{16}$/),
@@ -55,7 +55,7 @@ test('whoever follows a link is in, and the bot learns by which', async () => {
   expect(await carl.joinsBy(link.invite_link)).toBe('joined')
 })
 
-test('a link ends by the clock, or when it is revoked or edited', async () => {
+test('a link ends when it expires or is revoked, and an edit can renew it', async () => {
   const link = await api.createChatInviteLink(group.id, { expire_date: seconds() + 60 })
   telegram.clock.advance('1m')
   await expect(bob.joinsBy(link)).rejects.toThrow(
@@ -72,7 +72,7 @@ test('a link ends by the clock, or when it is revoked or edited', async () => {
   )
 })
 
-test('there is one primary link; a new one ends the former', async () => {
+test('there is one primary link, and a new one revokes the previous one', async () => {
   const first = await api.exportChatInviteLink(group.id)
   expect(await api.getChat(group.id)).toMatchObject({ invite_link: first })
   const second = await api.exportChatInviteLink(group.id)
@@ -89,7 +89,7 @@ test('there is one primary link; a new one ends the former', async () => {
   expect(await bob.joinsBy(third!)).toBe('joined')
 })
 
-test('of the links of others a bot sees the beginning only', async () => {
+test('a bot sees only the beginning of links that others created', async () => {
   const link = await olga.in(group).makesInviteLink({ for: '1d', memberLimit: 5 })
   expect(link).toMatchObject({ creator: { id: olga.id }, expire_date: seconds() + 86_400 })
   await bob.joinsBy(link)
@@ -104,7 +104,7 @@ test('of the links of others a bot sees the beginning only', async () => {
   await expect(carl.joinsBy(link)).rejects.toThrow(/INVITE_HASH_EXPIRED/)
 })
 
-test('what cannot be is refused', async () => {
+test('invalid links and calls without the right are refused', async () => {
   const make = (terms: Parameters<Api['createChatInviteLink']>[1]) =>
     refusalOf(api.createChatInviteLink(group.id, terms))
   expect(await make({ member_limit: 5, creates_join_request: true })).toBe(
@@ -123,7 +123,7 @@ test('what cannot be is refused', async () => {
   await expect(carl.joinsBy(link)).rejects.toThrow(/INVITE_HASH_EXPIRED/)
 })
 
-test('a request by a link can be answered as a query, for ten seconds', async () => {
+test('a request by a link can be answered as a query within ten seconds', async () => {
   const link = await api.createChatInviteLink(group.id, { creates_join_request: true })
   const ask = async (person: Person) => {
     expect(await person.joinsBy(link, { bio: 'Hello' })).toBe('requested')
@@ -149,7 +149,7 @@ test('a request by a link can be answered as a query, for ten seconds', async ()
     { chat_member: { from: { id: bot.id }, invite_link: { invite_link: link.invite_link } } },
     { message: { from: { id: bob.id }, new_chat_members: [{ id: bob.id }] } },
   ])
-  // Only for requests without a link.
+  // via_join_request is set only for requests without a link.
   expect(entered[0]?.chat_member).not.toHaveProperty('via_join_request')
 
   const second = await ask(carl)
@@ -165,7 +165,7 @@ test('a request by a link can be answered as a query, for ten seconds', async ()
   expect(group.member(carl).status).toBe('member')
 })
 
-test('only bots that take queries get one, and the leave to write ends with the request', async () => {
+test('only bots that support queries receive one, and the permission to write ends five minutes after the request', async () => {
   const other = telegram.createBot({ username: 'plain_bot' })
   await olga.in(group).adds(other)
   await olga.in(group).promotes(other)

@@ -1,6 +1,6 @@
 import type { JsonSchema } from '../../src/telegram/bot-api/schema/openapi.js'
 
-/** Every `$ref` in a document. */
+/** Returns every `$ref` in a document. */
 export function refsIn(value: unknown, found = new Set<string>()): ReadonlySet<string> {
   if (typeof value !== 'object' || value === null) return found
   for (const [key, inner] of Object.entries(value))
@@ -9,7 +9,7 @@ export function refsIn(value: unknown, found = new Set<string>()): ReadonlySet<s
   return found
 }
 
-/** What is wrong with a value, by as much of JSON Schema as our documents use; an unknown keyword is a problem, too. */
+/** Returns the problems of a value, by the part of JSON Schema that our documents use; unknown keywords are problems. */
 export function problemsOf(
   value: unknown,
   schema: JsonSchema,

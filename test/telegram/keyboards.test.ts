@@ -39,7 +39,7 @@ const shown = async (buttons: object[][]) =>
 const inline = (buttons: object[][]) => ({ inline_keyboard: buttons }) as InlineKeyboardMarkup
 const NOT_MODIFIED = /^message is not modified/
 
-test('empty rows are left out, and a keyboard of nothing else is none', async () => {
+test('empty rows are dropped, and an empty keyboard is no keyboard', async () => {
   const bare = await api.sendMessage(alice.id, 'x', { reply_markup: new InlineKeyboard() })
   expect(bare).not.toHaveProperty('reply_markup')
   const nothing = { reply_markup: new InlineKeyboard() }
@@ -55,7 +55,7 @@ test('empty rows are left out, and a keyboard of nothing else is none', async ()
   expect((await shown([long]))?.[0]).toHaveLength(12)
 })
 
-test('the order of a button’s fields is no change, and of two kinds the first is taken', async () => {
+test('the order of a button’s fields is no change, and of several kinds Telegram chooses one', async () => {
   const reply_markup = inline([[{ text: 'A', style: 'danger', callback_data: 'a' }]])
   const { message_id } = await api.sendMessage(alice.id, 'x', { reply_markup })
   const swapped = inline([[{ callback_data: 'a', style: 'Danger', text: 'A', more: 1 }]])
@@ -89,7 +89,7 @@ test('the order of a button’s fields is no change, and of two kinds the first 
   ])
 })
 
-test('what belongs into private chats is refused elsewhere', async () => {
+test('buttons that work only in private chats are refused elsewhere', async () => {
   const app = (url: string) => new InlineKeyboard().webApp('Open', url)
   expect(await refused(alice, app('https://a.example'))).toBeUndefined()
   expect(await refused(group, app('https://a.example'))).toBe('BUTTON_TYPE_INVALID')
@@ -114,7 +114,7 @@ test('what belongs into private chats is refused elsewhere', async () => {
   expect(await refused(group, { keyboard: [[5]] })).toMatch(/^can't parse keyboard button|must be/)
 })
 
-test('a channel has buttons of its own only', async () => {
+test('a channel accepts only inline keyboards without inline queries', async () => {
   expect(await refused(channel, new Keyboard().text('A'))).toBe('inline keyboard expected')
   expect(await refused(channel, { force_reply: true })).toBe('inline keyboard expected')
   expect(await refused(channel, { remove_keyboard: true })).toBe('inline keyboard expected')
@@ -124,7 +124,7 @@ test('a channel has buttons of its own only', async () => {
   expect(await refused(channel, new InlineKeyboard().text('A', 'a'))).toBeUndefined()
 })
 
-test('a pay button is the first of an invoice, and of nothing else', async () => {
+test('a pay button must be the first button of an invoice, and is refused elsewhere', async () => {
   expect(await refused(alice, new InlineKeyboard().pay('Pay'))).toBe('BUTTON_TYPE_INVALID')
   const selling = (reply_markup: InlineKeyboard) =>
     refusalOf(
@@ -146,7 +146,7 @@ test('an album has no keyboard', async () => {
   }
 })
 
-test('a message that came with a keyboard for the screen is never edited', async () => {
+test('a message that was sent with a reply keyboard cannot be edited', async () => {
   const fixed = "message can't be edited"
   const buttons = { reply_markup: new InlineKeyboard().text('B', 'b') }
   for (const reply_markup of [
@@ -167,7 +167,7 @@ test('a message that came with a keyboard for the screen is never edited', async
   )
 })
 
-test('buttons may change under anything the bot said: a poll, a dice', async () => {
+test('inline buttons can be changed below polls and dice', async () => {
   const poll = await api.sendPoll(alice.id, 'Tea?', [{ text: 'Yes' }, { text: 'No' }])
   const dice = await api.sendDice(alice.id, '🎲')
   const buttons = { reply_markup: new InlineKeyboard().text('B', 'b') }

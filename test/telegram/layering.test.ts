@@ -13,25 +13,25 @@ function importsOf(name: string): string[] {
     .map((match) => match[2] ?? '')
 }
 
-test('the embedded Telegram knows the core, Node and the types of grammY and the Bot API, and nothing of the guards', () => {
+test('the embedded Telegram imports only the core, Node and types of grammY and the Bot API, and no guards', () => {
   const allowed = /^(?:node:[\w/]+|grammy\/types|(?:\.\.\/)+core\/\w+\.js|\.{1,2}\/.*\.js)$/
   const outside =
     /^(?:\.\.\/)+(?:middleware|storage|policies|decorators|users|hooks|outgoing|observability)\//
   for (const name of sources)
     for (const imported of importsOf(name)) {
-      // Loaded on demand, and what it is sent is read by schemas.
+      // The control API is loaded on demand, and parses its input with schemas.
       if (name.startsWith('control') && imported === 'zod') continue
       expect(`${name}: ${imported}`).toMatch(new RegExp(`: ${allowed.source.slice(1)}`))
       expect(imported).not.toMatch(outside)
     }
 })
 
-test('the world knows nothing of HTTP nor of the people who play in it', () => {
+test('the world imports neither HTTP nor the people who act in it', () => {
   for (const name of sources.filter((source) => source.startsWith('world')))
     for (const imported of importsOf(name)) expect(imported).not.toMatch(/node:http|bot-api|people/)
 })
 
-test('the control API is loaded by nobody who does not ask for it', () => {
+test('the control API is imported only by itself', () => {
   for (const name of sources.filter((source) => !source.startsWith('control')))
     for (const imported of importsOf(name)) expect(`${name}: ${imported}`).not.toMatch(/\/control\/|: zod$/)
 })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { Line } from '../../src/telegram/world/line.js'
 
-test('a line is a set that remembers the order, whoever leaves', () => {
+test('a line is a set in order of insertion, also after deletions', () => {
   const deed = fc.oneof(
     { weight: 3, arbitrary: fc.constant('comes' as const) },
     { weight: 2, arbitrary: fc.constant('first goes' as const) },
@@ -31,7 +31,7 @@ test('a line is a set that remembers the order, whoever leaves', () => {
   )
 })
 
-test('it moves up, also while somebody looks along it', () => {
+test('it compacts itself, also during an iteration', () => {
   const line = new Line<{ name: number }>()
   const items = Array.from({ length: 5000 }, (_, name) => ({ name }))
   for (const item of items) line.add(item)

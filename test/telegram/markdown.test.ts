@@ -90,7 +90,7 @@ describe('MarkdownV2', () => {
     expect(complaintOf(() => v2(source))).toBe(complaint)
   })
 
-  test('exactly the characters Telegram reserves must be escaped, and any ASCII character may be', () => {
+  test('exactly the reserved characters must be escaped, and any ASCII character may be escaped', () => {
     for (let code = 1; code < 127; code++) {
       const char = String.fromCharCode(code)
       expect(v2(`\\${char}`)).toEqual({ text: char, entities: [] })
@@ -99,7 +99,7 @@ describe('MarkdownV2', () => {
     }
   })
 
-  test('what is written in it is read back', () => {
+  test('generated MarkdownV2 is parsed into the same text and entities', () => {
     fc.assert(
       fc.property(document, (blocks) => {
         const written = blocks.map(renderBlock).join('\n')
@@ -112,7 +112,7 @@ describe('MarkdownV2', () => {
     )
   })
 
-  test('whatever comes, it is read or refused as Telegram refuses', () => {
+  test('random input is parsed or refused in the words of Telegram', () => {
     const piece = fc.constantFrom(...'_*[]()~`>|!\\\n\ra👍'.split(''), '||', '__', '```', '![', '**>')
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
@@ -136,7 +136,7 @@ describe('MarkdownV2', () => {
   })
 })
 
-describe('the Markdown that was first', () => {
+describe('legacy Markdown', () => {
   test.each<[string, string, MessageEntity[]]>([
     [
       '*a* _b_ `c`',
@@ -159,7 +159,7 @@ describe('the Markdown that was first', () => {
     ['**', '', []],
   ])('%j', (source, text, entities) => expect(legacy(source)).toEqual({ text, entities }))
 
-  test('an entity that does not end is refused', () => {
+  test('refuses an entity without an end', () => {
     expect(complaintOf(() => legacy('é snake_case'))).toBe(
       "Can't find end of the entity starting at byte offset 8",
     )
@@ -167,7 +167,7 @@ describe('the Markdown that was first', () => {
   })
 })
 
-describe('a bot that formats', () => {
+describe('a formatted message', () => {
   let telegram: Telegram
   let api: Api
   let alice: Person
@@ -184,7 +184,7 @@ describe('a bot that formats', () => {
   const say = (text: string, parse_mode: 'MarkdownV2' | 'Markdown' | 'HTML' = 'MarkdownV2') =>
     api.sendMessage(alice.id, text, { parse_mode })
 
-  test('mentions users who are there, in any format', async () => {
+  test('can mention known users in every format', async () => {
     const mention = { type: 'text_mention', offset: 0, length: 3, user: { id: alice.id } }
     const url = `tg://user?id=${alice.id}`
     expect((await say(`[you](${url})`)).entities).toMatchObject([mention])
@@ -193,7 +193,7 @@ describe('a bot that formats', () => {
     expect(await say('[you](tg://user?id=404)')).not.toHaveProperty('entities')
   })
 
-  test('code has no style, and what Telegram finds by itself lies within styles', async () => {
+  test('has no styles within code, and entities that Telegram detects lie within styles', async () => {
     const sent = await say('  *a `b` @alice*')
     expect(sent.text).toBe('a b @alice')
     expect(sent.entities).toEqual([
@@ -209,19 +209,19 @@ describe('a bot that formats', () => {
     ])
   })
 
-  test('carriage returns are gone, and entities lie where they lay', async () => {
+  test('has no carriage returns, and offsets are adjusted', async () => {
     expect(await say('a\r\n*b*\r\nc')).toMatchObject({
       text: 'a\nb\nc',
       entities: [{ type: 'bold', offset: 2, length: 1 }],
     })
   })
 
-  test('HTML tells the language of code, too', async () => {
+  test('can name the language of code in HTML', async () => {
     const sent = await say('<pre><code class="language-ts">let a</code></pre>', 'HTML')
     expect(sent.entities).toEqual([{ type: 'pre', offset: 0, length: 5, language: 'ts' }])
   })
 
-  test('refusals come in Telegram’s words, captions included', async () => {
+  test('is refused in the words of Telegram, captions included', async () => {
     expect(await refusalOf(say('1. one'))).toBe(
       "Bad Request: can't parse entities: Character '.' is reserved and must be escaped with the preceding '\\'",
     )
@@ -267,7 +267,7 @@ const leaf: fc.Arbitrary<Inline> = fc.oneof(
     .tuple(words, fc.constantFrom(undefined, 'ts'))
     .map(([text, language]): Inline => ({ kind: 'pre', text: ` ${text}`, ...(language && { language }) })),
 )
-/** Each style once on the way down, for none nests in itself. */
+/** Uses each style only once on a path, because no style nests in itself. */
 const inline = (styles: readonly Style[], depth: number): fc.Arbitrary<Inline> => {
   if (depth === 0 || styles.length === 0) return leaf
   const styled = fc.constantFrom(...styles).chain((kind) => {
@@ -313,7 +313,7 @@ function render(node: Inline, within: readonly Style[]): string {
   }
 }
 
-/** Underscores need something between them and others: an empty entity, of a style that is not open. */
+/** An empty entity of a style that is not open, which separates underscores from others beside them. */
 function nothing(within: readonly Style[]): string {
   const free = (['bold', 'strikethrough', 'spoiler'] as const).find((style) => !within.includes(style))
   return MARKS[free ?? 'bold'].repeat(2)

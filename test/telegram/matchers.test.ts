@@ -26,7 +26,7 @@ beforeEach(() => {
 })
 afterEach(() => telegram.close())
 
-/** What a failing expectation says. */
+/** Returns the message of a failing expectation. */
 function complaint(expectation: () => void): string {
   try {
     expectation()
@@ -36,7 +36,7 @@ function complaint(expectation: () => void): string {
   throw new Error('it did not fail')
 }
 
-test('toHear waits; toHaveHeard looks at what is there', async () => {
+test('toHear waits for a message; toHaveHeard looks at messages that have arrived', async () => {
   expect(bob).not.toHaveHeard('welcome')
   const hearing = expect(bob).toHear('welcome')
   await api.sendMessage(plaza.id, 'welcome, all')
@@ -77,7 +77,7 @@ test('toHaveCalled looks for a call with at least these parameters', async () =>
   )
 })
 
-test('what there is not cannot be looked for in vain', async () => {
+test('unknown methods, parameters and permissions are refused, so that `not` cannot pass by a typo', async () => {
   await bob.in(plaza).sends('hi')
   expect(() => expect(telegram).not.toHaveCalled('banChatMembers')).toThrow(
     /^toHaveCalled: Telegram has no method "banChatMembers"\. Did you mean "banChatMember"\?$/,
@@ -99,7 +99,7 @@ test('what there is not cannot be looked for in vain', async () => {
   expect(() => expect(plaza).toHaveMessage('')).toThrow(/an empty text is in every message/)
 })
 
-test('where members may not write they are muted, and administrators are not', async () => {
+test('toBeMutedIn reflects permissions of the group, which do not apply to administrators', async () => {
   await alice.in(plaza).permits({ can_send_messages: false })
   expect(bob).toBeMutedIn(plaza)
   expect(alice).not.toBeMutedIn(plaza)
@@ -111,7 +111,7 @@ test('where members may not write they are muted, and administrators are not', a
   expect(bob).not.toBeMutedIn(news)
 })
 
-test('toHaveCalled reads a call the same, whether files came with it or not', async () => {
+test('toHaveCalled sees the same parameters in every encoding', async () => {
   const chat_id = bob.id
   await bob.to(account).sends('/start')
   const buttons = { inline_keyboard: [[{ text: 'A', callback_data: 'a' }]] }
@@ -163,7 +163,7 @@ test('toHaveCalled reads a call the same, whether files came with it or not', as
   })
 })
 
-test('where somebody stands', async () => {
+test('matchers check the status of a member', async () => {
   expect(bob).toBeMemberOf(plaza)
   expect(alice).toBeAdministratorOf(plaza)
   expect(account).toBeAdministratorOf(plaza)
@@ -188,7 +188,7 @@ test('where somebody stands', async () => {
   expect(bob).not.toBeBannedIn(plaza)
 })
 
-test('what a place has', async () => {
+test('toHaveMessage looks at the messages of a chat', async () => {
   expect(complaint(() => expect(plaza).toHaveMessage('hi'))).toBe(
     'expected "Plaza" to have a message with "hi", but it is empty',
   )
@@ -198,7 +198,7 @@ test('what a place has', async () => {
   expect(plaza).not.toHaveMessage('hi')
 })
 
-test('a matcher says what it is for', () => {
+test('a matcher refuses values that it is not for', () => {
   expect(complaint(() => expect('bob').toBeBannedIn(plaza))).toBe(
     "toBeBannedIn is for a person or a bot, not for 'bob'.",
   )
@@ -213,7 +213,7 @@ test('a matcher says what it is for', () => {
   )
 })
 
-test('they go by what every expect.extend gives, and need none of jest', async () => {
+test('matchers use only what every expect.extend provides, and nothing specific to jest', async () => {
   const { toHaveHeard, toHear } = telegramMatchers
   expect(toHaveHeard.call({}, bob, 'hi')).toMatchObject({ pass: false })
   await alice.in(plaza).sends('hi')

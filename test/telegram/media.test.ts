@@ -29,7 +29,7 @@ afterEach(() => telegram.close())
 const file = (name: string, content = name) => new InputFile(Buffer.from(content), name)
 
 describe('a file', () => {
-  test('is sent as what the method says, with what the bot says of it', async () => {
+  test('is sent as the kind that the method names, with the options of the call', async () => {
     const thumbnail = file('thumbnail.jpg')
     const video = await api.sendVideo(group.id, file('cat.mp4'), {
       width: 1280,
@@ -64,7 +64,7 @@ describe('a file', () => {
     })
   })
 
-  test('is the same file by its content, whoever sends it and under whichever name', async () => {
+  test('has the same unique id for the same content, whoever sends it and under whatever name', async () => {
     const bytes = 'the same bytes'
     const one = await api.sendVideo(group.id, file('one.mp4', bytes))
     const two = await api.sendDocument(group.id, file('two.mp4', bytes))
@@ -84,7 +84,7 @@ describe('a file', () => {
     expect(await download.text()).toBe(bytes)
   })
 
-  test('keeps the name that it came with, whatever else has the same bytes', async () => {
+  test('keeps its own name, whatever other files have the same content', async () => {
     const bytes = 'the same bytes'
     const report = await alice
       .in(group)
@@ -99,7 +99,7 @@ describe('a file', () => {
     expect((await api.sendDocument(group.id, virus.document!.file_id)).document.file_name).toBe('virus.exe')
   })
 
-  test('is downloaded from where Telegram would have it, by its kind and ending', async () => {
+  test('has a path with the folder and extension of its kind', async () => {
     const pathOf = async (id: string) => (await api.getFile(id)).file_path
     const { photo } = await alice.in(group).sendsPhoto('cat')
     expect(await pathOf(photo!.at(-1)!.file_id)).toMatch(/^photos\/file_\d+\.jpg$/)
@@ -117,7 +117,7 @@ describe('a file', () => {
       expect((await download(wrong)).status).toBe(404)
   })
 
-  test('is a photo of several sizes, the smallest first, and only the last is the whole', async () => {
+  test('sent as a photo has several sizes, the smallest first, and only the last is complete', async () => {
     const { photo } = await api.sendPhoto(group.id, file('cat.jpg', 'a picture of a cat'))
     const sizes = photo.map(({ width, file_size }) => [width, file_size])
     expect(sizes).toEqual([
@@ -138,11 +138,11 @@ describe('a file', () => {
       [5, 'a pic'],
       [18, 'a picture of a cat'],
     ])
-    // Whichever size is sent on, it is the photo.
+    // Any size sends the whole photo.
     expect((await api.sendPhoto(group.id, photo[0]!.file_id)).photo).toEqual(photo)
   })
 
-  test('is sent again by its id, or by an address that stands for it', async () => {
+  test('can be sent again by its id or by its URL', async () => {
     const sent = await api.sendVideo(group.id, file('cat.mp4'))
     const again = await api.sendVideo(group.id, sent.video.file_id)
     expect(again.video.file_id).toBe(sent.video.file_id)
@@ -179,7 +179,7 @@ describe('an album', () => {
     expect(await api.sendMediaGroup(group.id, documents)).toHaveLength(2)
   })
 
-  test('is refused as a whole, in Telegram’s words', async () => {
+  test('is refused as a whole, in the words of Telegram', async () => {
     const before = group.messages.length
     const album = (...media: unknown[]) => refusalOf(api.sendMediaGroup(group.id, media as never))
     const photo = InputMediaBuilder.photo(file('one.jpg'))
@@ -208,7 +208,7 @@ describe('an album', () => {
 })
 
 describe('editing', () => {
-  test('puts other media in the place of what is there', async () => {
+  test('replaces the media of a message', async () => {
     const sent = await api.sendPhoto(group.id, file('one.jpg'), { caption: 'One' })
     const edited = (await api.editMessageMedia(
       group.id,
@@ -241,7 +241,7 @@ describe('editing', () => {
     ).toBe("Bad Request: message media can't be edited")
   })
 
-  test('moves a live location until it is stopped or over', async () => {
+  test('moves a live location until it is stopped or expires', async () => {
     const sent = await api.sendLocation(group.id, 1, 2, { live_period: 60 })
     const moved = await api.editMessageLiveLocation(group.id, sent.message_id, 3, 4)
     expect(moved).toMatchObject({ location: { latitude: 3, longitude: 4, live_period: 60 } })
@@ -257,7 +257,7 @@ describe('editing', () => {
     )
   })
 
-  test('reaches ephemeral captions and media', async () => {
+  test('changes captions and media of ephemeral messages', async () => {
     const sent = await api.sendPhoto(group.id, file('one.jpg'), {
       caption: 'One',
       ephemeral_message_parameters: { receiver_user_id: alice.id },

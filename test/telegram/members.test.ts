@@ -37,7 +37,7 @@ const refused = (description: string) => (error: GrammyError) => {
 const failing = async (promise: Promise<unknown>) =>
   (await promise.catch((error: unknown) => error)) as GrammyError
 
-test('a ban lapses by the clock, and is told: chat_member, then who left', async () => {
+test('a ban expires by the clock, and causes a chat_member update and a service message', async () => {
   await api.banChatMember(group.id, bob.id, { until_date: seconds() + 3600 })
   expect(await updatesOf(call)).toMatchObject([
     {
@@ -58,12 +58,12 @@ test('a ban lapses by the clock, and is told: chat_member, then who left', async
   expect(group.member(bob).status).toBe('member')
 })
 
-test('less than thirty seconds, or more than 366 days, is for ever', async () => {
+test('a ban of less than thirty seconds is permanent', async () => {
   await api.banChatMember(group.id, bob.id, { until_date: seconds() + 29 })
   expect(group.member(bob)).toMatchObject({ status: 'kicked', until_date: 0 })
 })
 
-test('whoever is banned sees nothing any more, but what they wrote stays', async () => {
+test('a banned user sees no messages any more, but their messages stay', async () => {
   await bob.in(group).sends('spam')
   await olga.in(group).sends('hello')
   expect(bob.heard).toHaveLength(1)
@@ -72,7 +72,7 @@ test('whoever is banned sees nothing any more, but what they wrote stays', async
   expect(group.messages.map((message) => message.text ?? 'service')).toEqual(['spam', 'hello', 'service'])
 })
 
-test('unban lets back in, and throws out members unless only_if_banned', async () => {
+test('unban lifts a ban, and removes members unless only_if_banned is set', async () => {
   await api.unbanChatMember(group.id, bob.id, { only_if_banned: true })
   expect(group.member(bob).status).toBe('member')
   await api.unbanChatMember(group.id, bob.id)
@@ -82,7 +82,7 @@ test('unban lets back in, and throws out members unless only_if_banned', async (
   expect(group.member(bob).status).toBe('left')
 })
 
-test('a restriction silences until it lapses, and survives leaving', async () => {
+test('a restriction mutes until it expires, and survives leaving', async () => {
   await api.restrictChatMember(group.id, bob.id, { can_send_messages: false }, { until_date: seconds() + 60 })
   const [update] = await updatesOf(call)
   expect(update).toMatchObject({
@@ -98,7 +98,7 @@ test('a restriction silences until it lapses, and survives leaving', async () =>
   expect(group.member(bob).status).toBe('member')
 })
 
-test('a restriction does not mind by which way somebody comes back', async () => {
+test('a restriction survives leaving and every way of returning', async () => {
   await api.restrictChatMember(group.id, bob.id, { can_send_messages: false })
   const link = await olga.in(group).makesInviteLink()
   const ways: (() => Promise<unknown>)[] = [
@@ -125,7 +125,7 @@ test('a restriction does not mind by which way somebody comes back', async () =>
   }
 })
 
-test('bringing others in takes the leave to, and in channels an administrator', async () => {
+test('adding others requires can_invite_users, and bots join channels as administrators', async () => {
   const carol = telegram.createUser({ firstName: 'Carol' })
   const news = telegram.createChannel({ title: 'News', owner: olga, members: [bob] })
   await expect(bob.in(news).adds(carol)).rejects.toThrow(
@@ -143,7 +143,7 @@ test('bringing others in takes the leave to, and in channels an administrator', 
   expect(group.member(carol).status).toBe('member')
 })
 
-test('permissions imply each other unless independent; all of them lift the restriction', async () => {
+test('permissions imply each other unless set as independent; granting all of them lifts the restriction', async () => {
   await api.restrictChatMember(group.id, bob.id, { can_send_polls: true })
   expect(group.member(bob)).toMatchObject({ can_send_messages: true, can_send_photos: false })
   await api.restrictChatMember(
@@ -162,7 +162,7 @@ test('permissions imply each other unless independent; all of them lift the rest
   expect(group.member(bob).status).toBe('member')
 })
 
-test('Telegram refuses in its own words', async () => {
+test('refusals are in the words of Telegram', async () => {
   const stranger = telegram.createUser({ firstName: 'Stranger' })
   const carl = telegram.createUser({ firstName: 'Carl' })
   await carl.in(group).joins()
@@ -187,7 +187,7 @@ test('Telegram refuses in its own words', async () => {
   for (const [promise, description] of cases) refused(description)(await failing(promise))
 })
 
-test('a bot can do what its rights allow', async () => {
+test('a bot can do only what its rights allow', async () => {
   const weak = telegram.createGroup({
     title: 'Weak',
     owner: olga,
@@ -207,7 +207,7 @@ test('a bot can do what its rights allow', async () => {
   })
 })
 
-test('promotes and demotes, giving only rights it has', async () => {
+test('a bot can promote and demote members', async () => {
   await api.promoteChatMember(group.id, bob.id, { can_delete_messages: true })
   const admins = await api.getChatAdministrators(group.id)
   expect(admins.map((admin) => admin.user.id).sort()).toEqual([olga.id, bob.id, bot.id].sort())
@@ -221,7 +221,7 @@ test('promotes and demotes, giving only rights it has', async () => {
   expect(group.member(bob).status).toBe('member')
 })
 
-test('who is promoted in a channel may restrict, unless the call says otherwise; video chats have their old name, too', async () => {
+test('promotion in a channel includes can_restrict_members by default; the old name of video chat rights is accepted', async () => {
   const news = telegram.createChannel({ title: 'News', owner: olga, members: [bob], admins: [bot] })
   await olga.in(news).promotes(bot)
   await api.promoteChatMember(news.id, bob.id, { can_post_messages: true })
@@ -234,7 +234,7 @@ test('who is promoted in a channel may restrict, unless the call says otherwise;
   expect(news.member(bob)).toMatchObject({ can_manage_video_chats: true })
 })
 
-test('the bot is told of its own standing, and is refused once it is gone', async () => {
+test('a bot receives changes of its own membership, and its calls are refused once it has been removed', async () => {
   await olga.in(group).demotes(bot)
   await olga.in(group).bans(bot)
   expect(await updatesOf(call)).toMatchObject([
@@ -257,7 +257,7 @@ test('the bot is told of its own standing, and is refused once it is gone', asyn
   expect(group.member(bot).status).toBe('left')
 })
 
-test('join requests are approved or declined', async () => {
+test('join requests can be approved or declined', async () => {
   const stranger = telegram.createUser({ firstName: 'Stranger' })
   await stranger.in(group).requestsToJoin({ bio: 'I am nice' })
   expect(await updatesOf(call)).toMatchObject([
@@ -274,7 +274,7 @@ test('join requests are approved or declined', async () => {
   ])
 })
 
-test('chats describe themselves', async () => {
+test('getChat describes channels, groups and private chats', async () => {
   const news = telegram.createChannel({
     title: 'News',
     owner: olga,
@@ -292,7 +292,7 @@ test('chats describe themselves', async () => {
   expect(await api.getChat(bob.id)).toMatchObject({ type: 'private', first_name: 'Bob' })
 })
 
-test('blocking is told and refused', async () => {
+test('blocking a bot causes an update, and later calls are refused', async () => {
   refused("Forbidden: bot can't initiate conversation with a user")(
     await failing(api.sendMessage(bob.id, 'hi')),
   )
@@ -309,7 +309,7 @@ test('blocking is told and refused', async () => {
   ])
 })
 
-test('a title or tag stays with its bearer, whatever becomes of their status', async () => {
+test('custom titles and tags stay when a status changes, until the user is banned', async () => {
   await api.promoteChatMember(group.id, bob.id, { can_delete_messages: true })
   await api.setChatAdministratorCustomTitle(group.id, bob.id, 'Helper')
   await api.promoteChatMember(group.id, bob.id, { can_delete_messages: true, can_pin_messages: true })
@@ -334,7 +334,7 @@ test('a title or tag stays with its bearer, whatever becomes of their status', a
   expect(group.member(bob)).not.toHaveProperty('tag')
 })
 
-test('somebody restricted may pin and open topics only where the group lets its members', async () => {
+test('a restricted member may pin and create topics only if all members may', async () => {
   const forum = telegram.createGroup({ title: 'Forum', owner: olga, members: [bob], forum: true })
   const allowed = { can_send_messages: true, can_pin_messages: true, can_manage_topics: true }
   const rules = await olga.in(forum).sends('Be kind')
@@ -346,7 +346,7 @@ test('somebody restricted may pin and open topics only where the group lets its 
   await bob.in(forum).createsTopic('Chatter')
 })
 
-test('a basic group has neither bans nor restrictions', async () => {
+test('a basic group has no restrictions, and a ban only removes the member', async () => {
   const cellar = telegram.createGroup({ title: 'Cellar', owner: olga, members: [bob], basic: true })
   await expect(olga.in(cellar).restricts(bob)).rejects.toThrow(
     /Olga restricts somebody in "Cellar": only supergroups have restrictions/,
@@ -365,7 +365,7 @@ test('every right implies can_manage_chat', async () => {
   expect(group.member(carol)).toMatchObject({ status: 'administrator', can_manage_chat: true })
 })
 
-test('people give only rights that they have', async () => {
+test('people can grant only rights that they have', async () => {
   const carol = telegram.createUser({ firstName: 'Carol' })
   await carol.in(group).joins()
   await olga.in(group).promotes(bob, { can_promote_members: true, can_pin_messages: true })

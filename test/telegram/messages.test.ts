@@ -25,7 +25,7 @@ beforeEach(async () => {
 })
 afterEach(() => telegram.close())
 
-test('texts are refused as Telegram refuses them', async () => {
+test('invalid texts are refused in the words of Telegram', async () => {
   const html = (text: string) => api.sendMessage(group.id, text, { parse_mode: 'HTML' })
   expect(await refusalOf(api.sendMessage(group.id, '  \n '))).toBe('Bad Request: message text is empty')
   expect(await refusalOf(api.sendMessage(group.id, 'x'.repeat(4097)))).toBe(
@@ -47,7 +47,7 @@ test('texts are refused as Telegram refuses them', async () => {
   expect(await refusalOf(html('x</b>'))).toMatch(/Unexpected end tag at byte offset 1/)
 })
 
-test('HTML becomes text and entities', async () => {
+test('HTML is converted into text and entities', async () => {
   const sent = await api.sendMessage(
     group.id,
     ' <b>Hi <i>you</i></b> &amp; <a href="https://example.com">there</a> &#128512; <code>&lt;x&gt;</code> /help ',
@@ -63,7 +63,7 @@ test('HTML becomes text and entities', async () => {
   ])
 })
 
-test('replies carry the message, once', async () => {
+test('a reply contains the replied-to message, but not what that one replies to', async () => {
   const first = await alice.in(group).sends('one')
   const second = await alice.in(group).replies(first, 'two')
   const third = await api.sendMessage(group.id, 'three', {
@@ -80,7 +80,7 @@ test('replies carry the message, once', async () => {
   })
 })
 
-test('an ephemeral message is seen by its receiver alone', async () => {
+test('only its receiver sees an ephemeral message', async () => {
   const bob = telegram.createUser({ firstName: 'Bob' })
   await bob.in(group).joins()
   const sent = await api.sendMessage(group.id, 'Only for you', {
@@ -101,7 +101,7 @@ test('an ephemeral message is seen by its receiver alone', async () => {
   expect(bob.heard.filter((message) => message.ephemeral_message_id !== undefined)).toEqual([])
 })
 
-test('bots edit their own messages, and only to something new', async () => {
+test('bots can edit their own messages, but only to something new', async () => {
   const sent = await api.sendMessage(group.id, 'one', { reply_markup: new InlineKeyboard().text('A', 'a') })
   const edited = await api.editMessageText(group.id, sent.message_id, 'two')
   expect(edited).toMatchObject({ text: 'two', edit_date: expect.any(Number) })
@@ -122,7 +122,7 @@ test('bots edit their own messages, and only to something new', async () => {
   await expect(alice.in(group).taps(sent, 'A')).rejects.toThrow(/Buttons with callback data: "B"/)
 })
 
-test('deletes what it may', async () => {
+test('a bot can delete recent messages, with the right to', async () => {
   const one = await alice.in(group).sends('one')
   const two = await alice.in(group).sends('two')
   await api.deleteMessage(group.id, one.message_id)
@@ -143,7 +143,7 @@ test('deletes what it may', async () => {
   )
 })
 
-test('uploads are kept by their content', async () => {
+test('uploads with the same content have the same unique id', async () => {
   await alice.to(bot).sends('/start')
   const picture = Buffer.from([0, 1, 2, 13, 10, 45, 45, 255])
   const one = await api.sendPhoto(alice.id, new InputFile(picture, 'one "1".jpg'), { caption: 'Look' })
@@ -179,7 +179,7 @@ test('an album has one media_group_id, from people and from bots', async () => {
   expect(albums.slice(0, 2)).not.toContain(albums[2])
 })
 
-test('commands are set per scope and language', async () => {
+test('commands are stored per scope and language', async () => {
   await api.setMyCommands([{ command: 'help', description: 'Helps' }])
   await api.setMyCommands([{ command: 'ban', description: 'Bans' }], {
     scope: { type: 'all_chat_administrators' },
@@ -195,7 +195,7 @@ test('commands are set per scope and language', async () => {
   )
 })
 
-test('commands take a language of two letters, and a scope that the bot sees', async () => {
+test('language codes of commands have two letters, and the bot must be in the chat of the scope', async () => {
   const commands = [{ command: 'help', description: 'Helps' }]
   for (const language of ['zh-hans', 'pt-br', 'EN', 'english'])
     for (const refused of [
@@ -215,7 +215,7 @@ test('commands take a language of two letters, and a scope that the bot sees', a
   expect(await api.getMyCommands({ scope: { type: 'chat', chat_id: elsewhere.id } })).toEqual(commands)
 })
 
-test('a chat action may have the name it had before, in any case', async () => {
+test('old names of chat actions are accepted, in any case', async () => {
   for (const action of ['typing', 'TYPING', 'record_audio', 'upload_audio', 'cancel', 'pick_up_location'])
     expect((await call('sendChatAction', { chat_id: group.id, action })).ok).toBe(true)
   expect((await call('sendChatAction', { chat_id: group.id, action: 'sing' })).description).toBe(
@@ -223,7 +223,7 @@ test('a chat action may have the name it had before, in any case', async () => {
   )
 })
 
-test('a dice in a private chat stays for a day', async () => {
+test('a dice in a private chat can be deleted only after a day', async () => {
   await alice.to(bot).sends('/start')
   const thrown = await api.sendDice(alice.id, '🎲')
   const stays = "Bad Request: message can't be deleted for everyone"
@@ -235,7 +235,7 @@ test('a dice in a private chat stays for a day', async () => {
   await api.deleteMessage(group.id, inGroup.message_id)
 })
 
-test('a live location lasts from a minute to a day, or for ever', async () => {
+test('a live location lasts from a minute to a day, or forever', async () => {
   const at = (more: object) => api.sendLocation(group.id, 1, 2, more)
   expect(await refusalOf(at({ live_period: 5 }))).toBe('Bad Request: wrong live location period specified')
   expect(await refusalOf(at({ live_period: 86_401 }))).toMatch(/period specified/)
@@ -257,7 +257,7 @@ test('a live location lasts from a minute to a day, or for ever', async () => {
   )
 })
 
-test('without a game a tap opens nothing but the bot itself', async () => {
+test('without a game, answering a tap can open only links to the bot itself', async () => {
   const reply_markup = new InlineKeyboard().text('Open', 'open')
   const offer = await api.sendMessage(group.id, 'Well?', { reply_markup })
   const answered = async (url: string) => {
@@ -272,7 +272,7 @@ test('without a game a tap opens nothing but the bot itself', async () => {
   expect(await answered('tg://resolve?domain=message_bot&start=x')).toBeUndefined()
 })
 
-test('nothing is said in the name of a business that is not there', async () => {
+test('calls with a business connection are not supported', async () => {
   const params = { chat_id: group.id, text: 'hi', business_connection_id: 'b' }
   expect(await call('sendMessage', params)).toMatchObject({
     ok: false,
@@ -280,11 +280,11 @@ test('nothing is said in the name of a business that is not there', async () => 
     description: expect.stringContaining('business_connection_id'),
   })
   expect(group.messages).toHaveLength(0)
-  // Methods that have no such parameter pass over it.
+  // Methods without this parameter ignore it.
   expect(await call('getChat', params)).toMatchObject({ ok: true })
 })
 
-test('the log of administrators has what a message said before a bot changed it', async () => {
+test('the admin log contains the text of a message before a bot edited it', async () => {
   const { message_id } = await api.sendMessage(group.id, 'old')
   await api.editMessageText(group.id, message_id, 'new')
   const { world } = telegram.parts

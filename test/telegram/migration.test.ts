@@ -19,7 +19,7 @@ beforeEach(async () => {
 })
 afterEach(() => telegram.close())
 
-test('a basic group is one to bots, and knows neither restrictions nor topics', async () => {
+test('a basic group has type group, and supports neither restrictions nor topics', async () => {
   const group = telegram.createGroup({
     title: 'Plaza',
     owner: alice,
@@ -45,7 +45,7 @@ test('a basic group is one to bots, and knows neither restrictions nor topics', 
   )
 })
 
-test('a group that becomes a supergroup tells both chats, and refuses calls with the new id', async () => {
+test('an upgrade to a supergroup causes updates in both chats, and refusals name the new id', async () => {
   const group = telegram.createGroup({
     title: 'Plaza',
     owner: alice,
@@ -71,7 +71,7 @@ test('a group that becomes a supergroup tells both chats, and refuses calls with
   await expect(alice.in(group).upgrades()).rejects.toThrow(/was upgraded/)
 })
 
-test('nothing happens any more in a group that has become a supergroup; its links lead into that', async () => {
+test('an upgraded group accepts no further actions, and its invite links lead into the supergroup', async () => {
   const group = telegram.createGroup({
     title: 'Plaza',
     owner: alice,

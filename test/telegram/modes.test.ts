@@ -11,7 +11,7 @@ import {
 } from '../../src/telegram/index.js'
 import { arrived } from './calling.js'
 
-/** Where a bot's webhook is: on a port, or within the process. */
+/** Sets a bot's webhook up, on a port or within the process, and returns its URL. */
 type Hosting = (telegram: Telegram, bot: Bot) => Promise<string>
 
 const servers: Server[] = []
@@ -59,7 +59,7 @@ describe.each(modes)('%s', (_, make, host) => {
     }
   })
 
-  test('long polling: a bot greets, and is stopped at the end', async () => {
+  test('long polling: a bot answers, and stops when the Telegram is closed', async () => {
     bot.command('start', (ctx) => ctx.reply(`Welcome, ${ctx.from?.first_name}!`))
     await telegram.runs(bot)
     await alice.to(account).sends('/start')
@@ -80,7 +80,7 @@ describe.each(modes)('%s', (_, make, host) => {
     await runner.stop()
   })
 
-  test('a webhook: deliveries prove their secret, come again after a failure, and may be answered in the reply', async () => {
+  test('a webhook checks the secret, gets failed deliveries again, and may answer in its reply', async () => {
     const hooked = new Bot(account.token, {
       ...account.config,
       client: { ...account.config.client, canUseWebhookReply: (method) => method === 'sendMessage' },
@@ -104,7 +104,7 @@ describe.each(modes)('%s', (_, make, host) => {
     )
   })
 
-  test('files go up and down', async () => {
+  test('files can be uploaded and downloaded', async () => {
     await alice.to(account).sends('/start')
     const sent = await bot.api.sendDocument(alice.id, new InputFile(Buffer.from('abc'), 'list.txt'))
     const { file_path } = await bot.api.getFile(sent.document.file_id)
@@ -126,7 +126,7 @@ describe.each(modes)('%s', (_, make, host) => {
         })(),
       },
     ],
-  ])('%s is read alike', async (__, init) => {
+  ])('%s is parsed in the same way', async (__, init) => {
     const response = await ask('getChat', { method: 'POST', ...init })
     expect(response.status).toBe(400)
     expect(await response.json()).toEqual({
@@ -137,7 +137,7 @@ describe.each(modes)('%s', (_, make, host) => {
     expect(telegram.calls('getChat')).toMatchObject([{ params: { chat_id: expect.anything() } }])
   })
 
-  test('what is wrong is said alike', async () => {
+  test('errors have the same status, type and body', async () => {
     const told = async (path: string, init?: RequestInit): Promise<unknown> => {
       const get = account.config.client.fetch === undefined ? fetch : telegram.fetch
       const response = await get(`${telegram.apiRoot}${path}`, init)
@@ -157,13 +157,13 @@ describe.each(modes)('%s', (_, make, host) => {
     const body = Buffer.alloc(52 * 1024 * 1024)
     const large = await ask('sendMessage', { method: 'POST', body }).then(
       ({ status }) => status,
-      // Over HTTP the connection may be cut while the rest is still being sent.
+      // Over HTTP, the connection may be cut while the rest of the body is still being sent.
       () => 413,
     )
     expect(large).toBe(413)
   })
 
-  test('a fault strikes alike: an error, a delay, a cut connection, a body that breaks off or is no JSON', async () => {
+  test('faults have the same effect: errors, delays, cut connections, incomplete bodies and bodies without JSON', async () => {
     await alice.to(account).sends('/start')
     const { faults } = telegram
     faults.next('sendMessage', { code: 429, retryAfter: 3, delay: '1ms' })
@@ -196,12 +196,12 @@ describe.each(modes)('%s', (_, make, host) => {
     ])
   })
 
-  test('what is too large is refused with 413', async () => {
+  test('an upload that is too large is refused with 413', async () => {
     const much = new InputFile(Buffer.alloc(52 * 1024 * 1024))
     await expect(bot.api.sendDocument(alice.id, much)).rejects.toMatchObject({ error_code: 413 })
   })
 
-  test('who hangs up is let go, and loses no update', async () => {
+  test('a client that aborts its call loses no update', async () => {
     const end = new AbortController()
     const polling = ask('getUpdates?timeout=50', { signal: end.signal })
     await arrived(telegram, 'getUpdates')
@@ -225,7 +225,7 @@ describe.each(modes)('%s', (_, make, host) => {
   })
 })
 
-test('within the process nothing listens, and nothing gets out', async () => {
+test('within the process, no port is opened and no outside host is called', async () => {
   const telegram = createTelegram()
   const account = telegram.createBot({ username: 'shut_bot' })
   expect(new URL(telegram.apiRoot).hostname).toBe('telegram.invalid')

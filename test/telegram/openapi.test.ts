@@ -15,7 +15,7 @@ test('the server describes the whole Bot API in OpenAPI 3.1', async () => {
   await telegram.close()
   expect(document.openapi).toBe('3.1.0')
   expect(Object.keys(document.paths)).toEqual(METHOD_NAMES.map((name) => `/bot{token}/${name}`))
-  // Found in the declarations by other means than those of the generator.
+  // Found in the declarations in another way than the generator does.
   const declared = readFileSync('node_modules/@grammyjs/types/methods.d.ts', 'utf8').matchAll(
     /^ {4}(\w+)\(args?/gm,
   )
@@ -24,7 +24,7 @@ test('the server describes the whole Bot API in OpenAPI 3.1', async () => {
   for (const name of written) expect(METHOD_NAMES).toContain(name)
 })
 
-test('every reference leads somewhere, and every operation can be told apart', () => {
+test('every reference can be resolved, and operation ids are unique', () => {
   const document = describeBotApi('/', () => true)
   const lead = (ref: string) =>
     ref
@@ -41,7 +41,7 @@ test('every reference leads somewhere, and every operation can be told apart', (
   ).toEqual([])
 })
 
-test('what bots really call and get conforms to it', async () => {
+test('parameters and answers of real calls conform to it', async () => {
   const telegram = await startTelegram({ clock: 'virtual' })
   const bot = telegram.createBot({ username: 'schema_bot' })
   const alice = telegram.createUser({ firstName: 'Alice', username: 'alice' })
@@ -96,7 +96,7 @@ test('what bots really call and get conforms to it', async () => {
   await telegram.close()
 })
 
-test('a schema that is broken is noticed', () => {
+test('values that violate a schema are detected', () => {
   const { schemas } = describeBotApi('/', () => true).components
   const user = { id: 1, is_bot: false, first_name: 'Alice' }
   const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` })

@@ -18,7 +18,7 @@ let alice: Person
 let bob: Person
 let group: TelegramGroup
 
-/** For what does come, however busy the machine is; what does not is given up soon. */
+/** A long time-out for messages that do arrive, for slow machines. The default for messages that do not arrive is short. */
 const AT_LENGTH = { timeout: '60s' } as const
 
 beforeEach(async () => {
@@ -32,7 +32,7 @@ beforeEach(async () => {
 })
 afterEach(() => telegram.close())
 
-test('an anonymous admin and a channel hide behind shared accounts', async () => {
+test('anonymous administrators and channels write through shared accounts', async () => {
   const news = telegram.createChannel({ title: 'News', owner: bob })
   await alice.in(group).anonymously().sends('rules')
   await bob.in(group).as(news).sends('ad')
@@ -49,7 +49,7 @@ test('an anonymous admin and a channel hide behind shared accounts', async () =>
   expect(() => alice.in(group).as(news)).toThrow(/do not own that channel/)
 })
 
-test('a channel post is copied into the linked group', async () => {
+test('a channel post is forwarded into the linked group', async () => {
   const news = telegram.createChannel({ title: 'News', owner: alice, linkedGroup: group, admins: [bot] })
   const post = await alice.in(news).posts('We are open')
   expect(post).toMatchObject({ sender_chat: { id: news.id }, chat: { type: 'channel' } })
@@ -72,7 +72,7 @@ test('a channel post is copied into the linked group', async () => {
   await expect(bob.in(news).posts('me too')).rejects.toThrow(/Bob writes in "News": they are not a member/)
 })
 
-test('people write what Telegram takes', async () => {
+test('people can send only what Telegram accepts', async () => {
   await expect(bob.in(group).sends('x'.repeat(4097))).rejects.toThrow(/Telegram takes 4096 characters/)
   await expect(bob.in(group).sends(' ')).rejects.toThrow(/empty text/)
   await expect(bob.in(group).sendsPhoto('a', { caption: 'x'.repeat(1025) })).rejects.toThrow(/1024/)
@@ -93,7 +93,7 @@ test('people write what Telegram takes', async () => {
   await expect(bob.in(group).replies(file, 'gone?')).rejects.toThrow(/it is not there/)
 })
 
-test('bots hear neither themselves nor each other', async () => {
+test('bots receive neither their own messages nor those of other bots', async () => {
   const other = telegram.createBot({ username: 'other_bot' })
   await alice.in(group).adds(other)
   await updatesOf(call)
@@ -119,7 +119,7 @@ test('edits and reactions reach the bot', async () => {
   await expect(alice.in(group).edits(message, 'x')).rejects.toThrow(/only their own/)
 })
 
-test('coming and going, with service messages', async () => {
+test('joining, leaving and changes of status cause updates and service messages', async () => {
   await updatesOf(call, ['message', 'chat_member'])
   const carl = telegram.createUser({ firstName: 'Carl' })
   await alice.in(group).adds(carl)
@@ -140,7 +140,7 @@ test('coming and going, with service messages', async () => {
   )
 })
 
-test('inline queries are asked and answered', async () => {
+test('inline queries can be asked and answered', async () => {
   const asked = await alice.asks(bot, 'cats')
   expect(await updatesOf(call)).toMatchObject([{ inline_query: { id: asked.query.id, query: 'cats' } }])
   const result = {
@@ -156,7 +156,7 @@ test('inline queries are asked and answered', async () => {
   })
 })
 
-test('a payment goes through once the bot agrees', async () => {
+test('a payment succeeds once the bot has confirmed it', async () => {
   const refused = await alice.pays(bot, { payload: 'premium', amount: 100 })
   await api.answerPreCheckoutQuery(refused.query.id, false, { error_message: 'Sold out' })
   expect(await refused.answer).toEqual({ ok: false, error_message: 'Sold out' })
@@ -173,7 +173,7 @@ test('a payment goes through once the bot agrees', async () => {
   await expect(api.answerPreCheckoutQuery(late.query.id, true)).rejects.toThrow(/query is too old/)
 })
 
-test('a tap that nobody answers says so; one answered too late is refused', async () => {
+test('an unanswered tap rejects with an explanation; a late answer is refused', async () => {
   await alice.to(bot).sends('/start')
   const offer = await api.sendMessage(alice.id, 'Well?', {
     reply_markup: new InlineKeyboard().text('Buy', 'buy'),
@@ -186,7 +186,7 @@ test('a tap that nobody answers says so; one answered too late is refused', asyn
   )
 })
 
-test('hears what was said before or comes later, and tells what it heard instead', async () => {
+test('hears() returns an earlier or later message, or rejects with what was heard instead', async () => {
   const first = await api.sendMessage(group.id, 'ping 1')
   const heard = await bob.hears(/ping \d/g)
   expect(heard.message_id).toBe(first.message_id)
@@ -202,7 +202,7 @@ test('hears what was said before or comes later, and tells what it heard instead
   await expect(stranger.hears('ping')).rejects.toThrow(/heard nothing at all/)
 })
 
-test('a message is heard once: who is answered once and listens twice waits in vain', async () => {
+test('hears() returns each message only once: a second call waits for another message', async () => {
   await alice.to(bot).sends('/buy')
   const ordered = await api.sendMessage(alice.id, 'Ordered')
   expect((await alice.hears('Ordered')).message_id).toBe(ordered.message_id)
@@ -220,7 +220,7 @@ test('a message is heard once: who is answered once and listens twice waits in v
   expect([(await again).message_id, (await third).message_id]).toEqual([next.message_id, last.message_id])
 })
 
-test('an edit is heard anew, everybody hears for themselves, and the order of listening is free', async () => {
+test('an edit counts as a new message, each person hears separately, and the order of calls does not matter', async () => {
   const offer = await api.sendMessage(group.id, 'Offer: tea')
   await api.sendMessage(group.id, 'Bye')
   await bob.hears('Bye')
@@ -231,14 +231,14 @@ test('an edit is heard anew, everybody hears for themselves, and the order of li
   expect((await later).text).toBe('Offer: coffee')
 })
 
-test('after: an answer to what was said before is none to what is said now', async () => {
+test('after: excludes answers to earlier messages', async () => {
   await alice.to(bot).sends('/start')
   await api.sendMessage(alice.id, 'Welcome. Say /buy')
   const said = await alice.to(bot).sends('/buy')
   await expect(alice.hears('buy', { after: said })).rejects.toThrow(/did not hear "buy"/)
 })
 
-test('after: holds also where what was said is edited or deleted since', async () => {
+test('after: also works if its message was edited or deleted since', async () => {
   const ordered = () => api.sendMessage(alice.id, 'Ordered')
   await alice.to(bot).sends('/buy')
   await ordered()
@@ -267,7 +267,7 @@ test('after: holds also where what was said is edited or deleted since', async (
     expect(alice.hasHeard('Ordered', { after })?.message_id).toBe(answer.message_id)
 })
 
-test('after: takes a copy of a message, and says so where there is nothing to go by', async () => {
+test('after: accepts a copy of a message, and rejects if the message is no longer visible', async () => {
   await alice.to(bot).sends('/buy')
   await api.sendMessage(alice.id, 'Ordered')
   const copied = await api.sendMessage(alice.id, 'Anything else?')
@@ -280,7 +280,7 @@ test('after: takes a copy of a message, and says so where there is nothing to go
   )
 })
 
-test('nobody listens for nothing', async () => {
+test('hears() refuses an empty text', async () => {
   await alice.to(bot).sends('/buy')
   await api.sendMessage(alice.id, 'Ordered')
   expect(() => alice.hasHeard('')).toThrow(/an empty text is in every message.*\/\.\/ matches any text/)
@@ -289,7 +289,7 @@ test('nobody listens for nothing', async () => {
   expect(alice.hasHeard(/./)).toBeDefined()
 })
 
-test('a call is waited for once', async () => {
+test('called() returns each call only once', async () => {
   await api.sendMessage(group.id, 'one')
   const one = await telegram.called('sendMessage')
   expect(one.params).toMatchObject({ text: 'one' })
@@ -303,7 +303,7 @@ test('a call is waited for once', async () => {
   expect((await both).map(({ params }) => params.text)).toEqual(['two', 'three'])
 })
 
-test('the story’s mistakes are named', () => {
+test('mistakes in a scenario are refused by name', () => {
   expect(() => telegram.createBot({ username: 'nobody' })).toThrow(/does not end in "bot"/)
   expect(() => telegram.createUser({ firstName: '' })).toThrow(/firstName is empty/)
   expect(() => telegram.createUser({ firstName: 'X', id: alice.id })).toThrow(/is taken/)
@@ -313,7 +313,7 @@ test('the story’s mistakes are named', () => {
   expect(() => telegram.clock.advance('soon' as '1s')).toThrow(/clock.advance/)
 })
 
-test('a clock of one’s own dates everything', async () => {
+test('a custom clock is used for all dates', async () => {
   const other = await startTelegram({ clock: () => 1_700_000_000_000 })
   const carl = other.createUser({ firstName: 'Carl' })
   other.clock.advance('1h')
@@ -322,7 +322,7 @@ test('a clock of one’s own dates everything', async () => {
   await other.close()
 })
 
-test('an edit changes the caption of what was shown, and nothing else of it', async () => {
+test('an edit changes only the caption of a photo', async () => {
   const photo = await bob.in(group).sendsPhoto('cat', { caption: 'old' })
   const edited = await bob.in(group).edits(photo, 'new /start')
   expect(edited).toMatchObject({ caption: 'new /start', photo: photo.photo })
@@ -340,7 +340,7 @@ test('an edit changes the caption of what was shown, and nothing else of it', as
   await expect(bob.in(group).edits(poll, 'Coffee?')).rejects.toThrow(/neither a text nor a caption/)
 })
 
-test('edits that Telegram does not take reach no bot', async () => {
+test('edits that Telegram would refuse reach no bot', async () => {
   const said = await bob.in(group).sends('hello')
   const long = bob.in(group).edits(said, 'x'.repeat(4097))
   await expect(long).rejects.toThrow(/4096 characters/)
@@ -360,7 +360,7 @@ test('edits that Telegram does not take reach no bot', async () => {
   expect(await alice.in(group).edits(old, 'new rules')).toMatchObject({ text: 'new rules' })
 })
 
-test('a reaction takes its permission, and the same again is no news', async () => {
+test('a reaction needs the permission, and repeating it causes no update', async () => {
   const said = await bob.in(group).sends('hello')
   const reactions = async () => {
     const updates = await updatesOf(call, ['message_reaction'])
@@ -378,7 +378,7 @@ test('a reaction takes its permission, and the same again is no news', async () 
   expect(await reactions()).toBe(1)
 })
 
-test('nobody acts in another Telegram than their own', async () => {
+test('people cannot act in a different Telegram', async () => {
   const other = createTelegram()
   const bob = other.createUser({ firstName: 'Bob' })
   const club = other.createGroup({ title: 'Club', owner: bob })

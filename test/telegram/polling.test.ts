@@ -21,7 +21,7 @@ const textsOf = (answer: { result?: unknown }) =>
 const idsOf = (answer: { result?: unknown }) =>
   (answer.result as { update_id: number }[]).map((update) => update.update_id)
 
-test('ids run sequentially from a positive start, and an offset confirms what lies below', async () => {
+test('ids are consecutive and positive, and an offset confirms all updates before it', async () => {
   for (const text of ['a', 'b', 'c']) await alice.to(bot).sends(text)
   const first = await call('getUpdates')
   const ids = idsOf(first)
@@ -33,30 +33,30 @@ test('ids run sequentially from a positive start, and an offset confirms what li
   expect(textsOf(await call('getUpdates', { limit: 1 }))).toEqual(['b'])
 })
 
-test('a negative offset keeps only the end of the queue', async () => {
+test('a negative offset keeps only the last updates', async () => {
   for (const text of ['a', 'b', 'c']) await alice.to(bot).sends(text)
   expect(textsOf(await call('getUpdates', { offset: -1 }))).toEqual(['c'])
   expect(bot.pending).toBe(1)
 })
 
-test('an offset from the future confirms nothing', async () => {
+test('an offset far beyond the last update confirms nothing', async () => {
   await alice.to(bot).sends('one')
   const [first] = (await call('getUpdates', { offset: 2_000_000_000 })).result as { update_id: number }[]
   expect((await call('getUpdates', { offset: first!.update_id + 12 })).result).toHaveLength(1)
   expect((await call('getUpdates', { offset: first!.update_id + 11 })).result).toEqual([])
 })
 
-test('a long poll answers as soon as something happens', async () => {
+test('a long poll is answered as soon as an update arrives', async () => {
   const polling = call('getUpdates', { timeout: 30 })
   await alice.to(bot).sends('hello')
   expect(textsOf(await polling)).toEqual(['hello'])
 })
 
-test('a long poll ends empty when its time is up', async () => {
+test('a long poll ends empty after its timeout', async () => {
   expect(await call('getUpdates', { timeout: 1 })).toEqual({ ok: true, result: [] })
 })
 
-test('of two pollers the earlier is told of the conflict', async () => {
+test('of two concurrent polls, the earlier is answered with a conflict', async () => {
   const earlier = call('getUpdates', { timeout: 30 })
   await arrived(telegram, 'getUpdates')
   const later = call('getUpdates', { timeout: 30 })
@@ -70,7 +70,7 @@ test('of two pollers the earlier is told of the conflict', async () => {
   expect(textsOf(await later)).toEqual(['hello'])
 })
 
-test('chat_member and reactions come only to bots that name them, and the choice is remembered', async () => {
+test('chat_member and reactions are sent only to bots that request them, and the choice is remembered', async () => {
   const group = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [bot] })
   const bob = telegram.createUser({ firstName: 'Bob' })
   await bob.in(group).joins()
@@ -88,7 +88,7 @@ test('chat_member and reactions come only to bots that name them, and the choice
   expect(kinds(await updatesOf(call))).toEqual(['message'])
 })
 
-test('allowed_updates are read as Telegram reads them', async () => {
+test('allowed_updates are parsed as Telegram does', async () => {
   const group = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [bot] })
   const bob = telegram.createUser({ firstName: 'Bob' })
   const choose = (allowed_updates: unknown) => call('getUpdates', { offset: -1, allowed_updates })
@@ -107,11 +107,11 @@ test('allowed_updates are read as Telegram reads them', async () => {
 
   await choose(['Chat_Member', 'wobble', 'toString'])
   expect(await comesAndGoes()).toEqual(['chat_member', 'chat_member'])
-  // What cannot be read changes nothing.
+  // Invalid lists change nothing.
   for (const unreadable of ['nonsense', '{}', { message: true }, 5, ['message', 7]])
     expect(await choose(unreadable)).toMatchObject({ ok: true })
   expect(await comesAndGoes()).toEqual(['chat_member', 'chat_member'])
-  // Where no name is known, all but members and reactions come.
+  // A list without any known name means the default: everything except members and reactions.
   await choose(['wobble'])
   expect(await comesAndGoes()).toEqual(byDefault)
 })
@@ -124,7 +124,7 @@ test('an update is kept for a day', async () => {
   expect(textsOf(await call('getUpdates'))).toEqual(['today'])
 })
 
-test('raw updates are delivered as they are, redelivered ones too', async () => {
+test('raw updates are delivered unchanged, and can be redelivered', async () => {
   const { update_id } = telegram.deliver(bot, { message_reaction_count: {} as never })
   const first = await call('getUpdates')
   expect(first.result).toEqual([{ update_id, message_reaction_count: {} }])
@@ -137,7 +137,7 @@ test('raw updates are delivered as they are, redelivered ones too', async () => 
 })
 
 test.each(['callback_query', 'inline_query', 'pre_checkout_query', 'shipping_query'])(
-  'a raw %s that is none is delivered as it is',
+  'a raw update with a malformed %s is delivered unchanged',
   async (kind) => {
     for (const value of [null, 0, 'text', [], {}, { id: 5 }, { id: null }]) {
       const { update_id } = telegram.deliver(bot, { [kind]: value })
@@ -148,7 +148,7 @@ test.each(['callback_query', 'inline_query', 'pre_checkout_query', 'shipping_que
 )
 
 test.each([2 ** 53, 1e300, 0.5, -7])(
-  'a raw update of the id %d leaves the ids of others alone',
+  'a raw update with the id %d does not affect the ids of others',
   async (id) => {
     await alice.to(bot).sends('before')
     telegram.deliver(bot, { update_id: id, message_reaction_count: {} as never })
@@ -174,7 +174,7 @@ test('queries in raw updates can be answered', async () => {
   expect(await call('answerShippingQuery', refusal)).toEqual({ ok: true, result: true })
 })
 
-test('a redelivered update beside a new one makes no bot go back', async () => {
+test('a redelivered update beside a new one does not set the offset of a bot back', async () => {
   const grammy = new Bot(bot.token, { client: { apiRoot: telegram.apiRoot }, botInfo: bot.info })
   const seen: string[] = []
   grammy.on('message:text', (ctx) => {
@@ -201,7 +201,7 @@ test('works under the runner', async () => {
   await runner.stop()
 })
 
-test('a bot that hangs up loses nothing', async () => {
+test('a client that hangs up loses no updates', async () => {
   const hangUp = new AbortController()
   const lost = fetch(`${telegram.apiRoot}/bot${bot.token}/getUpdates?timeout=30`, { signal: hangUp.signal })
   await arrived(telegram, 'getUpdates')
@@ -212,7 +212,7 @@ test('a bot that hangs up loses nothing', async () => {
   expect(textsOf(await call('getUpdates'))).toEqual(['hello'])
 })
 
-test('closing tells a bot that still runs', async () => {
+test('close() ends a running bot with an explanation', async () => {
   const grammy = new Bot(bot.token, { client: { apiRoot: telegram.apiRoot } })
   const ended = expect(grammy.start()).rejects.toThrow(/409.*stop the bot before it/)
   await arrived(telegram, 'getUpdates')
@@ -220,7 +220,7 @@ test('closing tells a bot that still runs', async () => {
   await ended
 })
 
-test('settled tells which bot does not fetch', async () => {
+test('settled() names a bot that does not fetch its updates', async () => {
   await alice.to(bot).sends('hello')
   await expect(telegram.settled({ timeout: 10 })).rejects.toThrow(/@polling_bot \(1 updates\)/)
 })

@@ -27,7 +27,7 @@ beforeEach(async () => {
 })
 afterEach(() => telegram.close())
 
-test('an open poll tells its bot who voted for what, and who took it back', async () => {
+test('the bot receives votes in an open poll, changed and retracted ones included', async () => {
   const { poll, message_id } = await api.sendPoll(group.id, 'Lunch?', ['Soup', 'Rice'], {
     is_anonymous: false,
   })
@@ -62,7 +62,7 @@ test('an open poll tells its bot who voted for what, and who took it back', asyn
   )
 })
 
-test('of an anonymous poll the bot learns the numbers alone', async () => {
+test('of an anonymous poll, the bot receives only the numbers', async () => {
   await api.sendPoll(group.id, 'Lunch?', ['Soup', 'Rice'], { allows_multiple_answers: true })
   await bob.in(group).votes(group.messages[0]!, 'Soup', 'Rice')
   const updates = await updatesOf(call)
@@ -72,7 +72,7 @@ test('of an anonymous poll the bot learns the numbers alone', async () => {
   expect(updates).toHaveLength(1)
 })
 
-test('a quiz has a right answer, and one try', async () => {
+test('a quiz has a right option, and votes are final', async () => {
   const { poll } = await api.sendPoll(group.id, '2 + 2?', ['3', '4'], {
     type: 'quiz',
     correct_option_ids: [1],
@@ -92,14 +92,14 @@ test('a quiz has a right answer, and one try', async () => {
   await expect(alice.in(group).votes(shown, '5')).rejects.toThrow(/OPTION_INVALID/)
 })
 
-test('a poll ends by the clock', async () => {
+test('a poll closes by the clock', async () => {
   await api.sendPoll(group.id, 'Now?', ['Yes', 'No'], { open_period: 60 })
   await bob.in(group).votes(group.messages[0]!, 'Yes')
   telegram.clock.advance('1m')
   await expect(alice.in(group).votes(group.messages[0]!, 'No')).rejects.toThrow(/MESSAGE_POLL_CLOSED/)
 })
 
-test('its author is told once that it ended, by the clock or by hand', async () => {
+test('the bot is notified once when its poll closes, by the clock or by stopPoll', async () => {
   const { message_id } = await api.sendPoll(group.id, 'Now?', ['Yes', 'No'], { open_period: 60 })
   await api.sendPoll(group.id, 'Later?', ['Yes', 'No'], { open_period: 120 })
   const theirs = await bob.in(group).sendsPoll('Mine?', ['Yes', 'No'])
@@ -113,7 +113,7 @@ test('its author is told once that it ended, by the clock or by hand', async () 
   expect(theirs.poll?.is_closed).toBe(false)
 })
 
-test('people send polls; the bot is told when one is stopped, and not how it went before', async () => {
+test('people can send polls; the bot is notified when one is stopped, but not of earlier votes', async () => {
   const quiz = await bob.in(group).sendsPoll('2 + 2?', ['3', '4'], { correct: 1 })
   await alice.in(group).votes(quiz, '4')
   await expect(alice.in(group).stopsPoll(quiz)).rejects.toThrow(/poll can't be stopped/)
@@ -130,7 +130,7 @@ test('people send polls; the bot is told when one is stopped, and not how it wen
   await expect(bob.in(group).sendsPoll('Again?', ['Yes'])).rejects.toThrow(/can_send_polls/)
 })
 
-test('what cannot be is refused', async () => {
+test('invalid polls are refused', async () => {
   const send = (question: string, options: string[], other = {}) =>
     refusalOf(api.sendPoll(group.id, question, options, other))
   expect(await send(' ', ['a'])).toBe('Bad Request: poll question must be non-empty')
@@ -150,14 +150,14 @@ test('what cannot be is refused', async () => {
   )
 })
 
-test('a poll that a test made up is only a picture of one', async () => {
+test('a poll from a raw message can be neither voted in nor stopped', async () => {
   const { poll } = await api.sendPoll(group.id, 'Real?', ['Yes'])
   const raw = await bob.in(group).sendsContent({ poll: { ...poll, id: '1' } })
   await expect(alice.in(group).votes(raw, 'Yes')).rejects.toThrow(/MESSAGE_ID_INVALID/)
   expect(await refusalOf(api.stopPoll(group.id, raw.message_id))).toMatch(/poll to stop not found/)
 })
 
-test('dice fall, and places and people are told', async () => {
+test('dice, locations, venues and contacts are sent, and invalid ones refused', async () => {
   for (const [emoji, most] of [
     ['🎲', 6],
     ['🏀', 5],
@@ -179,7 +179,7 @@ test('dice fall, and places and people are told', async () => {
   expect(await refusalOf(api.sendContact(group.id, '', 'Carl'))).toBe('Bad Request: phone number is empty')
 })
 
-test('a poll stands the same wherever it is shown: forwarded, and in the discussion of a channel', async () => {
+test('a poll has the same state in every copy: forwarded, and in the discussion group of a channel', async () => {
   const news = telegram.createChannel({ title: 'News', owner: alice, admins: [bot], linkedGroup: group })
   const sent = await api.sendPoll(news.id, 'Lunch?', ['Soup', 'Rice'])
   const forwarded = await api.forwardMessage(group.id, news.id, sent.message_id)
@@ -192,7 +192,7 @@ test('a poll stands the same wherever it is shown: forwarded, and in the discuss
   expect(shown().map(({ is_closed }) => is_closed)).toEqual([true, true])
 })
 
-test('of a poll that is forwarded again and again, it, the latest forwards and the one voted in show how it stands', async () => {
+test('of a poll with many forwards, votes update the original, the latest forwards and the copy voted in', async () => {
   const sent = await api.sendPoll(group.id, 'Lunch?', ['Soup', 'Rice'])
   const diary = telegram.createChannel({ title: 'Diary', owner: alice, admins: [bot] })
   const forward = () => api.forwardMessage(diary.id, group.id, sent.message_id)

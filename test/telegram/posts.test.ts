@@ -29,7 +29,7 @@ afterEach(() => telegram.close())
 const editors = () =>
   news.world.adminLog.of(news.room).flatMap(({ by, event }) => (event.what === 'edited' ? [by.id] : []))
 
-test('a channel’s administrators edit each other’s posts, at any time, and the log names the editor', async () => {
+test('administrators of a channel can edit posts of others at any time, and the admin log names the editor', async () => {
   const post = await bob.in(news).posts('Opn')
   await bob.in(news).edits(post, 'Open')
   expect(editors()).toEqual([bob.id])
@@ -40,7 +40,7 @@ test('a channel’s administrators edit each other’s posts, at any time, and t
   expect(editors()).toEqual([bot.id, olga.id])
 })
 
-test('without can_edit_messages they edit only their own posts, for two days, and while they may post', async () => {
+test('without can_edit_messages they can edit only their own posts, for two days, and only with can_post_messages', async () => {
   const own = await bob.in(news).posts('hello')
   const post = await olga.in(news).posts('Open')
   await expect(bob.in(news).edits(post, 'x')).rejects.toThrow(/that takes the right can_edit_messages/)

@@ -38,7 +38,7 @@ const say = (by: Caller, text: string, other = {}) =>
       group.messages.find(({ message_id }) => message_id === (result as { message_id: number }).message_id)!,
   )
 
-test('it gets commands meant for it, and no small talk', async () => {
+test('a bot receives commands addressed to it, and no other messages', async () => {
   expect((await call('getMe')).result).toMatchObject({ can_read_all_group_messages: false })
   await alice.in(group).sends('good morning')
   await alice.in(group).sends('/help@shy_bot please')
@@ -48,7 +48,7 @@ test('it gets commands meant for it, and no small talk', async () => {
   expect(await heard(rivalCall)).toHaveLength(4)
 })
 
-test('a command that names no bot goes to the last that spoke', async () => {
+test('a command that names no bot goes to the bot that wrote last', async () => {
   await alice.in(group).sends('/one')
   await say(call, 'I am here')
   await alice.in(group).sends('/two')
@@ -57,7 +57,7 @@ test('a command that names no bot goes to the last that spoke', async () => {
   expect(await heard()).toEqual(['/two'])
 })
 
-test('it gets replies to what it said, and to what was meant for it', async () => {
+test('a bot receives replies to its messages, and to messages addressed to it', async () => {
   const said = await say(call, 'Hello')
   await alice.in(group).replies(said, 'Hello yourself')
   const command = await alice.in(group).sends('/help@shy_bot')
@@ -68,7 +68,7 @@ test('it gets replies to what it said, and to what was meant for it', async () =
   expect(await heard()).toEqual(['Hello yourself', '/help@shy_bot', 'Well?', 'Still there?'])
 })
 
-test('it gets what was sent via it, and replies to that', async () => {
+test('a bot receives messages sent via it, and replies to them', async () => {
   const inline = telegram.createBot({ username: 'inline_bot', privacy: true })
   await alice.in(group).adds(inline)
   const inlineCall = caller(telegram.apiRoot, inline)
@@ -89,7 +89,7 @@ test('it gets what was sent via it, and replies to that', async () => {
   expect(await heard()).toEqual([])
 })
 
-test('it gets service messages, private chats, and edits of what it got', async () => {
+test('a bot receives service messages, private chats, and edits of messages that it received', async () => {
   const bob = telegram.createUser({ firstName: 'Bob' })
   await bob.in(group).joins()
   await bob.to(bot).sends('in private')
@@ -98,7 +98,7 @@ test('it gets service messages, private chats, and edits of what it got', async 
   expect(await heard()).toEqual(['new_chat_members', 'in private', '/help@shy_bot', '/start@shy_bot'])
 })
 
-test('it gets events of every kind, which begin no slow mode and are not deleted by themselves', async () => {
+test('a bot receives service messages, which start no slow mode and are not auto-deleted', async () => {
   const bob = telegram.createUser({ firstName: 'Bob' })
   await bob.in(group).joins()
   await alice.in(group).setsSlowMode('30s')
@@ -113,7 +113,7 @@ test('it gets events of every kind, which begin no slow mode and are not deleted
   expect(group.messages.some(({ text }) => text === 'hello')).toBe(false)
 })
 
-test('as an administrator it gets everything but what bots say', async () => {
+test('as an administrator, a bot receives everything except messages of other bots', async () => {
   await alice.in(group).promotes(bot)
   await updatesOf(call)
   await alice.in(group).sends('good morning')
@@ -121,7 +121,7 @@ test('as an administrator it gets everything but what bots say', async () => {
   expect(await heard()).toEqual(['good morning'])
 })
 
-test('what is said in a topic that it opened is not a reply to it', async () => {
+test('a message in a topic that the bot created is not a reply to the bot', async () => {
   const forum = telegram.createGroup({ title: 'Forum', owner: alice, admins: [bot], forum: true })
   const { result } = await call('createForumTopic', { chat_id: forum.id, name: 'Help' })
   await alice.in(forum).demotes(bot)

@@ -24,7 +24,7 @@ beforeEach(async () => {
 })
 afterEach(() => telegram.close())
 
-test('names and descriptions are told by language, else in the bot’s own', async () => {
+test('names and descriptions are returned by language, else the default', async () => {
   expect(await api.getMyName()).toEqual({ name: 'Proud' })
   await api.setMyName('Prouder')
   await api.setMyName('Stolz', { language_code: 'de' })
@@ -39,7 +39,7 @@ test('names and descriptions are told by language, else in the bot’s own', asy
   expect(await refusalOf(api.setMyName('x'.repeat(65)))).toBe('Bad Request: bot name is too long')
 })
 
-test('the rights it asks for, and its menu button, are kept', async () => {
+test('default administrator rights and menu buttons are stored', async () => {
   expect(await api.getMyDefaultAdministratorRights()).toMatchObject({ can_delete_messages: false })
   await api.setMyDefaultAdministratorRights({ rights: { can_delete_messages: true } as never })
   expect(await api.getMyDefaultAdministratorRights()).toMatchObject({
@@ -59,12 +59,12 @@ test('the rights it asks for, and its menu button, are kept', async () => {
   expect(await refusalOf(api.setChatMenuButton({ chat_id: group.id }))).toMatch(/private chats only/)
 })
 
-test('nobody has profile photos, and who is not there has none to ask for', async () => {
+test('a user without photos has none, and an unknown user is refused', async () => {
   expect(await api.getUserProfilePhotos(alice.id)).toEqual({ total_count: 0, photos: [] })
   expect(await refusalOf(api.getUserProfilePhotos(404))).toBe('Bad Request: user not found')
 })
 
-test('reactions are set by bots and cleared by moderators', async () => {
+test('reactions can be set by bots and deleted by moderators', async () => {
   const call = caller(telegram.apiRoot, bot)
   await updatesOf(call, ['message_reaction'])
   const one = await alice.in(group).sends('one')
@@ -92,7 +92,7 @@ test('reactions are set by bots and cleared by moderators', async () => {
   })
 })
 
-test('an invoice is paid for what it says', async () => {
+test('an invoice can be paid, and invalid invoices are refused', async () => {
   const prices = [{ label: 'A month', amount: 100 }]
   const send = (currency: string, payload = 'month', chosen = prices, other = {}) =>
     api.sendInvoice(alice.id, 'Premium', 'Everything for a month', payload, currency, chosen, other)
@@ -117,7 +117,7 @@ test('an invoice is paid for what it says', async () => {
   ).toBe(200)
 })
 
-test('what is not served says so, by name', async () => {
+test('a method that is not supported is refused by name', async () => {
   expect(await refusalOf(api.sendGame(group.id, 'x'))).toBe(
     'Not Implemented: the embedded Telegram does not serve sendGame yet',
   )

@@ -33,7 +33,7 @@ function makes(account: TelegramBot, handlers: Handlers): Bot {
   return bot
 }
 
-/** A conversation with the shop, as text. */
+/** Records a conversation with the bot, and returns the recording as text and the bot's token. */
 async function recorded(handlers: Handlers = shop): Promise<{ text: string; token: string }> {
   const telegram = fresh()
   const recording = telegram.records()
@@ -61,7 +61,7 @@ async function replayed(text: string, handlers: Handlers): Promise<void> {
   await replay.finished()
 }
 
-test('what was recorded is replayed by the same bot, without the people', async () => {
+test('a recording can be replayed by the same bot, without the people', async () => {
   const { text } = await recorded()
   const kinds = text
     .trim()
@@ -84,7 +84,7 @@ test('what was recorded is replayed by the same bot, without the people', async 
   await replayed(text, shop)
 })
 
-test('over HTTP and by webhook it is the same', async () => {
+test('it can also be replayed over a webhook', async () => {
   const { text } = await recorded()
   const telegram = await startTelegram({ patience: '5s' })
   open.push(telegram)
@@ -95,7 +95,7 @@ test('over HTTP and by webhook it is the same', async () => {
   await replay.finished()
 })
 
-test('the first difference is told: a parameter, a method, a call too many, one that is missing', async () => {
+test('the first difference is reported: another parameter, another method, an additional call, a missing call', async () => {
   const { text } = await recorded()
   const told = (handlers: Handlers): Promise<string> =>
     replayed(text, handlers).then(
@@ -139,7 +139,7 @@ test('the first difference is told: a parameter, a method, a call too many, one 
   )
 })
 
-test('errors of Telegram and cut connections come again', async () => {
+test('errors of Telegram and cut connections are replayed', async () => {
   const telegram = fresh()
   const recording = telegram.records()
   const account = telegram.createBot({ username: 'shop_bot' })
@@ -164,7 +164,7 @@ test('errors of Telegram and cut connections come again', async () => {
   expect(seen[0]).toMatch(/retry after 7/)
 })
 
-test('who works on several chats at once is held to the order of each chat', async () => {
+test('a bot that handles chats concurrently can be compared by the order within each chat', async () => {
   const greets: Handlers = (bot) => {
     bot.on('message:text', async (ctx) => {
       await ctx.reply(`one for ${ctx.from.first_name}`)
@@ -199,7 +199,7 @@ test('who works on several chats at once is held to the order of each chat', asy
   await expect(strictly.finished()).rejects.toThrow(/text is 'two for Alice', and was 'one for Alice'/)
 })
 
-test('moments that the bot reads off its own clock are ignored where asked; replayed, time is the recording’s', async () => {
+test('parameters that depend on the bot’s clock can be ignored; replay.now() is the time of the recording', async () => {
   let clock = () => 1_000_000
   const mutes: Handlers = (bot) => {
     bot.on('message:text', async (ctx) => {
@@ -223,7 +223,7 @@ test('moments that the bot reads off its own clock are ignored where asked; repl
   await expect(replayed(recording.text(), mutes)).rejects.toThrow(/until_date is 2000000, and was 1000000/)
 })
 
-test('files are sent again: by their names and sizes, wherever they stand', async () => {
+test('files are compared by name and size, in parameters and in albums', async () => {
   const shows =
     (content: string): Handlers =>
     (bot) => {
@@ -246,7 +246,7 @@ test('files are sent again: by their names and sizes, wherever they stand', asyn
   )
 })
 
-test('no token is in a recording, wherever it was said', async () => {
+test('a recording contains no token and no secret', async () => {
   const leaks: Handlers = (bot) => {
     bot.on('message:text', async (ctx) => {
       await ctx.reply(`Mine is ${bot.token}`)
@@ -289,7 +289,7 @@ test.each([
   expect(() => fresh().replays(text)).toThrow(words)
 })
 
-test('a bot that is not in the recording is named, with those that are', async () => {
+test('a bot that is not in the recording is refused, with the names of those that are', async () => {
   const { text } = await recorded()
   expect(() => fresh().replays(text).bot('other_bot')).toThrow(
     '@other_bot is not in the recording. There is @shop_bot.',

@@ -25,7 +25,7 @@ beforeEach(async () => {
 })
 afterEach(() => telegram.close())
 
-test('a message of another chat is shown with its answer, but for its words', async () => {
+test('a reply to another chat contains the replied-to message without its text', async () => {
   const photo = await alice.in(group).sendsPhoto('cat.jpg', { caption: 'Look' })
   const elsewhere = { message_id: photo.message_id, chat_id: group.id }
   const sent = await api.sendMessage(alice.id, 'Nice', { reply_parameters: elsewhere })
@@ -44,14 +44,14 @@ test('a message of another chat is shown with its answer, but for its words', as
   expect(
     await refusalOf(api.sendMessage(alice.id, 'x', { reply_parameters: { ...missing, chat_id: -1 } })),
   ).toBe('Bad Request: chat not found')
-  // Its own chat, by name, is no other.
+  // A chat id that names the chat itself makes no external reply.
   const here = { message_id: photo.message_id, chat_id: group.id }
   expect(await api.sendMessage(group.id, 'Nice', { reply_parameters: here })).toHaveProperty(
     'reply_to_message',
   )
 })
 
-test('answers and comments in a supergroup hang together by the message that the first of them answers', async () => {
+test('replies and comments in a supergroup share the thread of the first message', async () => {
   const first = await alice.in(group).sends('one')
   expect(first).not.toHaveProperty('message_thread_id')
   const second = await alice.in(group).replies(first, 'two')
@@ -75,7 +75,7 @@ test('answers and comments in a supergroup hang together by the message that the
   }
 })
 
-test('a quote is a part of what it quotes', async () => {
+test('a quote must be a part of the quoted message', async () => {
   const { message_id } = await alice.in(group).sends('one two one')
   const quoting = (quote: string, more = {}) =>
     api.sendMessage(group.id, 'x', { reply_parameters: { message_id, quote, ...more } })
@@ -89,7 +89,7 @@ test('a quote is a part of what it quotes', async () => {
   expect(await refusalOf(quoting('three'))).toBe('Bad Request: QUOTE_TEXT_INVALID')
 })
 
-test('buttons are refused in Telegram’s words', async () => {
+test('invalid buttons are refused in the words of Telegram', async () => {
   const keyboard = (reply_markup: unknown) =>
     refusalOf(api.sendMessage(group.id, 'x', { reply_markup: reply_markup as InlineKeyboard }))
   expect(await keyboard({ inline_keyboard: [{ text: 'A' }] })).toMatch(/reply markup|Array of Arrays/)
@@ -113,7 +113,7 @@ test('buttons are refused in Telegram’s words', async () => {
   ])
 })
 
-test('a reaction is one of those there are', async () => {
+test('a reaction must be one of Telegram’s reactions', async () => {
   const { message_id } = await alice.in(group).sends('hi')
   const reacting = (emoji: string) =>
     refusalOf(api.setMessageReaction(group.id, message_id, [{ type: 'emoji', emoji: emoji as '👍' }]))

@@ -18,7 +18,7 @@ beforeEach(() => {
 })
 afterEach(() => printed.mockRestore())
 
-test('what people do once it runs reaches the bot, members and reactions too if it asked for them', async () => {
+test('updates reach a running bot, those of allowed_updates included', async () => {
   const seen: string[] = []
   bot.on('chat_member', (ctx) => {
     seen.push(ctx.chatMember.new_chat_member.status)
@@ -33,7 +33,7 @@ test('what people do once it runs reaches the bot, members and reactions too if 
   expect(bot.isRunning()).toBe(false)
 })
 
-test('polling options are handed on', async () => {
+test('polling options are passed on', async () => {
   const seen: (string | undefined)[] = []
   bot.on('message', (ctx) => {
     seen.push(ctx.message.text)
@@ -46,7 +46,7 @@ test('polling options are handed on', async () => {
   await telegram.close()
 })
 
-test('who waits for a bot that stopped is told why, at once', async () => {
+test('hears() rejects at once with the error that stopped the bot', async () => {
   bot.on('message', () => {
     throw new Error(`boom with ${account.token}`)
   })
@@ -65,7 +65,7 @@ test('who waits for a bot that stopped is told why, at once', async () => {
   await telegram.close()
 })
 
-test('a bot that stopped while nobody waited is not passed over in silence', async () => {
+test('close() rejects with the error of a bot that stopped while nobody waited', async () => {
   bot.on('message', () => {
     throw new Error('boom')
   })
@@ -76,7 +76,7 @@ test('a bot that stopped while nobody waited is not passed over in silence', asy
   await telegram.close()
 })
 
-test('a bot may be stopped by hand, and started again', async () => {
+test('a bot can be stopped by hand and started again', async () => {
   bot.on('message', (ctx) => ctx.reply('here'))
   await telegram.runs(bot)
   await bot.stop()
@@ -87,7 +87,7 @@ test('a bot may be stopped by hand, and started again', async () => {
   await telegram.close()
 })
 
-test('a bot of some other Telegram is not run', async () => {
+test('a bot with a token of another Telegram is refused, and a bot that cannot start rejects', async () => {
   await expect(telegram.runs(new Bot('1:other', { botInfo: account.info }))).rejects.toThrow(
     /a token of another Telegram/,
   )
@@ -98,7 +98,7 @@ test('a bot of some other Telegram is not run', async () => {
   await telegram.close()
 })
 
-test('a bot that was created without the config of its account is refused before it calls anybody', async () => {
+test('a bot without the config of its account is refused before its first call', async () => {
   for (const config of [undefined, {}, { client: { apiRoot: 'https://api.telegram.org' } }]) {
     const stray = new Bot(account.token, config)
     const start = jest.spyOn(stray, 'start')
@@ -108,7 +108,7 @@ test('a bot that was created without the config of its account is refused before
     })
     expect(start).not.toHaveBeenCalled()
   }
-  // With a fetch of its own, any address may lead here.
+  // With a custom fetch, any apiRoot may lead to the embedded Telegram.
   const apiRoot = 'https://api.telegram.org'
   await telegram.runs(new Bot(account.token, { client: { ...account.config.client, apiRoot } }))
   await telegram.close()

@@ -6,17 +6,17 @@ import { complaintAbout } from '../../src/telegram/bot-api/schema/parameters.js'
 import { problemOfResult, problemOfType, problemOfUpdate } from '../../src/telegram/bot-api/schema/results.js'
 import { METHOD_NAMES, signatureOf, TYPE_NAMES, typeNamed } from '../../src/telegram/bot-api/schema/schema.js'
 
-test('the generated types are those of the @grammyjs/types that is installed', () => {
+test('the generated types match the installed @grammyjs/types', () => {
   const types = join('node_modules/@grammyjs/types')
   const declarations = readdirSync(types).filter((name) => name.endsWith('.d.ts'))
   const hash = createHash('sha256')
   for (const name of declarations.sort()) hash.update(readFileSync(join(types, name)))
   hash.update(readFileSync('interop/codegen/bot-api.mjs'))
-  // Stale? Run `npm ci` in interop/, then `node interop/codegen/bot-api.mjs`.
+  // If this fails: run `npm ci` in interop/, then `node interop/codegen/bot-api.mjs`.
   expect(hash.digest('hex')).toBe(DIGEST)
 })
 
-test('every type and every signature can be read', () => {
+test('every type and every signature can be parsed', () => {
   expect(TYPE_NAMES.length).toBeGreaterThan(400)
   for (const name of TYPE_NAMES) expect(() => typeNamed(name)).not.toThrow()
   for (const method of METHOD_NAMES) expect(() => signatureOf(method)).not.toThrow()
@@ -27,7 +27,7 @@ const person = { id: 5, is_bot: false, first_name: 'Alice' }
 const chat = { id: 5, type: 'private', first_name: 'Alice' }
 const message = { message_id: 1, date: 1, chat, from: person, text: 'hi' }
 
-test('results are held to their types, and what is wrong is named', () => {
+test('results are checked against their types, and the first problem is located', () => {
   expect(problemOfResult('sendMessage', message)).toBeUndefined()
   expect(problemOfResult('sendMessage', { ...message, reply_to_message: message })).toBeUndefined()
   expect(problemOfResult('sendMessage', { ...message, text: 5 })?.path).toBe('.text')
@@ -49,7 +49,7 @@ test('results are held to their types, and what is wrong is named', () => {
   expect(problemOfResult('getChatMember', { user: person, status: 'gone' })?.path).toBe('.status')
 })
 
-test('updates are held to theirs', () => {
+test('updates are checked against their types', () => {
   expect(problemOfUpdate('message', message)).toBeUndefined()
   const channel = { id: -1, type: 'channel', title: 'News' }
   expect(problemOfUpdate('message', { ...message, chat: channel })?.path).toMatch(/^\.chat\./)
@@ -66,11 +66,11 @@ test('parameters are refused in the words of Telegram', () => {
   expect(
     wrong({ chat_id: 5, text: 'hi', entities: [{ type: 'bold', offset: 0, length: 2 }] }),
   ).toBeUndefined()
-  // As lenient as Telegram: numbers come as texts from forms, and what is unknown is ignored.
+  // As lenient as Telegram: numbers may be texts, as in forms, and unknown fields are ignored.
   expect(wrong({ entities: [{ type: 'bold', offset: '0', length: 2, extra: 1 }] })).toBeUndefined()
   expect(wrong({ entities: 'bold' })).toBe('expected an Array of MessageEntity')
   expect(wrong({ entities: [5] })).toBe("can't parse MessageEntity: expected an Object")
-  // What is in an entity is read with the text (given-entities.test.ts).
+  // Fields of an entity are checked when the text is parsed (given-entities.test.ts).
   expect(wrong({ entities: [{ type: 'bold', offset: {} }] })).toBeUndefined()
   const wrongPoll = (option: object) => complaintAbout('sendPoll', given({ options: [option] }))
   expect(wrongPoll({})).toBe('can\'t parse InputPollOption: Can\'t find field "text"')

@@ -22,7 +22,7 @@ function start(allowed?: Parameters<typeof bot.start>[0]): void {
   running = bot.start(allowed)
 }
 
-test('a real grammY bot greets over long polling', async () => {
+test('a grammY bot answers over long polling', async () => {
   bot.command('start', (ctx) => ctx.reply(`Welcome, ${ctx.from?.first_name}!`))
   start()
   const alice = telegram.createUser({ firstName: 'Alice', languageCode: 'en' })
@@ -36,7 +36,7 @@ test('a real grammY bot greets over long polling', async () => {
   expect(welcome).toMatchObject({ message_id: 2, from: { username: 'story_bot', is_bot: true } })
 })
 
-test('a tap waits for its answer', async () => {
+test('a tap waits for its answer, and an unknown button is refused', async () => {
   bot.command('shop', (ctx) =>
     ctx.reply('Well?', { reply_markup: new InlineKeyboard().text('Buy', 'buy:1') }),
   )
@@ -51,7 +51,7 @@ test('a tap waits for its answer', async () => {
   await expect(alice.to(account).taps(offer, 'Steal')).rejects.toThrow(/no such button.*"Buy"/)
 })
 
-test('everything is settled once the last handler has run', async () => {
+test('settled() waits until the last handler has run', async () => {
   const seen: string[] = []
   bot.on('message:text', async (ctx) => {
     await ctx.replyWithChatAction('typing')

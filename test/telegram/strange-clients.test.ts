@@ -1,7 +1,7 @@
 import { createTelegram } from '../../src/telegram/index.js'
 
-// What clients of others do, and interop/telegram found out.
-test('marks that a client leaves on buttons are passed over, as Telegram does', async () => {
+// What clients of other libraries send, as interop/telegram found.
+test('unknown fields of buttons are ignored, as Telegram does', async () => {
   const telegram = createTelegram()
   const account = telegram.createBot({ username: 'shop_bot' })
   const alice = telegram.createUser({ firstName: 'Alice' })
@@ -36,24 +36,24 @@ async function sendsDocument(parameters: string) {
   return (await response.json()) as object
 }
 
-// td/net/HttpReader.cpp, which Telegram's server reads bodies with.
+// As td/net/HttpReader.cpp, with which Telegram's server parses bodies.
 test.each([
   [
-    'with parameters in it, before the name',
+    'with parameters inside, in front of the name',
     'filename="a; name=text; b.txt"; name="document"',
     'a; name=text; b.txt',
   ],
-  ['with escapes of URLs', 'name="document"; filename="%D0%B0%20b%.txt"', 'а b%.txt'],
-  ['with escapes of its own', 'name="document"; filename="a \\"b\\" \\\\.txt"', 'a "b" \\.txt'],
-  ['bare, with quotes', 'name="document"; filename=one "1".txt', 'one "1".txt'],
-])('the name of a file is read %s', async (_, parameters, expected) => {
+  ['with URL escapes', 'name="document"; filename="%D0%B0%20b%.txt"', 'а b%.txt'],
+  ['with backslash escapes', 'name="document"; filename="a \\"b\\" \\\\.txt"', 'a "b" \\.txt'],
+  ['without quotes around it', 'name="document"; filename=one "1".txt', 'one "1".txt'],
+])('the name of a file is parsed %s', async (_, parameters, expected) => {
   expect(await sendsDocument(parameters)).toMatchObject({
     ok: true,
     result: { document: { file_name: expected, file_size: 2 } },
   })
 })
 
-test('a part that has but a filename* is a text, as for Telegram', async () => {
+test('a part with only a filename* is a text, as for Telegram', async () => {
   expect(await sendsDocument('name="document"; filename*=UTF-8\'\'%D0%B0.txt')).toMatchObject({
     ok: false,
     description: 'Bad Request: wrong file identifier/HTTP URL specified',

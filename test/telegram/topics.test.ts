@@ -27,7 +27,7 @@ beforeEach(async () => {
 })
 afterEach(() => telegram.close())
 
-test('a topic is a message, and what is said in it carries its id', async () => {
+test('creating a topic sends a message, whose id the messages in the topic carry', async () => {
   const topic = await api.createForumTopic(forum.id, 'Help', { icon_color: 0xffd67e })
   expect(topic).toEqual({ message_thread_id: 2, name: 'Help', icon_color: 0xffd67e })
   const asked = await bob.in(forum).inTopic(topic).sends('How?')
@@ -57,7 +57,7 @@ test('a topic is a message, and what is said in it carries its id', async () => 
   expect(await api.getChat(forum.id)).toMatchObject({ is_forum: true })
 })
 
-test('topics are renamed, closed, reopened and deleted', async () => {
+test('topics can be renamed, closed, reopened and deleted', async () => {
   const topic = await api.createForumTopic(forum.id, 'Help')
   const id = topic.message_thread_id
   await updatesOf(call)
@@ -84,7 +84,7 @@ test('topics are renamed, closed, reopened and deleted', async () => {
   )
 })
 
-test('a reply goes where it answers, open or closed, whatever becomes of General', async () => {
+test('a reply stays in the topic of its message, also if the General topic is closed', async () => {
   const topic = await api.createForumTopic(forum.id, 'Help')
   const asked = await bob.in(forum).inTopic(topic).sends('How?')
   await api.closeGeneralForumTopic(forum.id)
@@ -93,7 +93,7 @@ test('a reply goes where it answers, open or closed, whatever becomes of General
   await expect(bob.in(forum).replies(asked, 'Nobody?')).rejects.toThrow(/TOPIC_CLOSED/)
 })
 
-test('the General topic has methods of its own', async () => {
+test('the General topic has its own methods', async () => {
   await api.editGeneralForumTopic(forum.id, 'Lobby')
   await api.hideGeneralForumTopic(forum.id)
   await expect(bob.in(forum).sends('Hi')).rejects.toThrow(/TOPIC_CLOSED/)
@@ -112,7 +112,7 @@ test('the General topic has methods of its own', async () => {
   ])
 })
 
-test('people manage topics if they may; who opened one may change it', async () => {
+test('people manage topics with the right to, and their creators without', async () => {
   await expect(bob.in(forum).createsTopic('Mine')).rejects.toThrow(/not enough rights to create a topic/)
   const topic = await olga.in(forum).createsTopic('Hers')
   await expect(bob.in(forum).closesTopic(topic)).rejects.toThrow(/not enough rights/)
@@ -131,7 +131,7 @@ test('people manage topics if they may; who opened one may change it', async () 
   )
 })
 
-test('what opened a topic is deleted with it only', async () => {
+test('the message that created a topic can be deleted only with the topic', async () => {
   const topic = await api.createForumTopic(forum.id, 'Help')
   expect(await refusalOf(api.deleteMessage(forum.id, topic.message_thread_id))).toBe(
     "Bad Request: message can't be deleted",
@@ -139,10 +139,10 @@ test('what opened a topic is deleted with it only', async () => {
   await api.deleteForumTopic(forum.id, topic.message_thread_id)
 })
 
-test('what cannot be is refused', async () => {
+test('invalid topics are refused', async () => {
   const plain = telegram.createGroup({ title: 'Plaza', owner: olga, admins: [bot] })
   expect(await refusalOf(api.createForumTopic(plain.id, 'x'))).toBe('Bad Request: the chat is not a forum')
-  // Where there are no topics, Telegram looks at none; in private chats it looks, and there is none.
+  // In a group without topics, Telegram ignores the thread; in a private chat it looks the thread up and does not find it.
   expect(await api.sendMessage(plain.id, 'x', { message_thread_id: 5 })).not.toHaveProperty(
     'message_thread_id',
   )

@@ -6,7 +6,7 @@ import type { RawAnswer } from './calling.js'
 type Json = Record<string, unknown>
 export type Scene = Awaited<ReturnType<typeof build>>['scene']
 
-/** A Telegram with one of everything, for a call of any method. */
+/** Creates a Telegram that contains something for a call of every method. */
 export async function setting() {
   const { telegram, bot, scene } = await build()
   const { fetch: ask = fetch, apiRoot } = bot.config.client
@@ -147,7 +147,7 @@ const movesAll = ({ hello, alice }: Scene): Json => ({
   message_ids: [hello.message_id],
 })
 
-/** A call of every method that is served, with no more than it demands and what it cannot do without. */
+/** A call of every supported method with only the parameters that it needs. */
 export const VALID: { readonly [Name in MethodName]?: (scene: Scene) => Json } = {
   getMe: none,
   logOut: none,

@@ -44,7 +44,7 @@ const discussed = async (text: string) => {
   return copy
 }
 
-test('readers of a channel comment in its discussion group without joining it', async () => {
+test('readers of a channel can comment in its discussion group without joining it', async () => {
   const copy = await discussed('We are open')
   const comment = await eve.in(plaza).replies(copy, 'first!')
   await eve.in(plaza).edits(comment, 'First!')
@@ -60,7 +60,7 @@ test('readers of a channel comment in its discussion group without joining it', 
   expect(eve.heard).toEqual([])
 })
 
-test('who comments is held to what members may do, and to slow mode', async () => {
+test('permissions of members and slow mode apply to commenters', async () => {
   const copy = await discussed('We are open')
   await olga.in(plaza).setsSlowMode('1h')
   await eve.in(plaza).replies(copy, 'one')
@@ -69,7 +69,7 @@ test('who comments is held to what members may do, and to slow mode', async () =
   await expect(eve.in(plaza).sendsPhoto('cat')).rejects.toThrow(/not enough rights to send photos/)
 })
 
-test('nobody comments who is banned or restricted there, or cannot read the channel', async () => {
+test('users who are banned or restricted, or cannot read the channel, cannot comment', async () => {
   const copy = await discussed('We are open')
   await api.restrictChatMember(plaza.id, eve.id, { can_send_messages: false })
   await expect(eve.in(plaza).replies(copy, 'first!')).rejects.toThrow(/restricted and lack can_send_messages/)
@@ -81,7 +81,7 @@ test('nobody comments who is banned or restricted there, or cannot read the chan
   await expect(eve.in(cellar).sends('first!')).rejects.toThrow(/not a member \(left\)/)
 })
 
-test('with joinToWrite only members comment, and everybody else still reads', async () => {
+test('with joinToWrite only members can comment, but others can still read and tap', async () => {
   const club = telegram.createGroup({ title: 'Club', owner: olga, admins: [bot], joinToWrite: true })
   telegram.createChannel({ title: 'Letters', username: 'letters', owner: olga, linkedGroup: club })
   const said = await api.sendMessage(club.id, 'Choose', {
@@ -101,7 +101,7 @@ test('a basic group keeps joinToWrite when it is upgraded', async () => {
   await expect(eve.in(club).sends('Me!')).rejects.toThrow(/not a member \(left\)/)
 })
 
-test('anybody taps and votes in a public group or channel, and writes in neither', async () => {
+test('anybody can tap and vote in a public group or channel, but only members can write', async () => {
   const square = telegram.createGroup({ title: 'Square', username: 'square', owner: olga, admins: [bot] })
   await olga.in(news).promotes(bot)
   for (const place of [square, news]) {
@@ -121,14 +121,14 @@ test('anybody taps and votes in a public group or channel, and writes in neither
   }
 })
 
-test('a private group shows strangers nothing', async () => {
+test('a private group is invisible to strangers', async () => {
   const cellar = telegram.createGroup({ title: 'Cellar', owner: olga, admins: [bot] })
   const said = await api.sendMessage(cellar.id, 'Choose')
   await expect(eve.in(cellar).reacts(said, '👍')).rejects.toThrow(/they cannot see it/)
   expect(eve.hasHeard('Choose', { in: cellar })).toBeUndefined()
 })
 
-test('the kind of a group says whether it is a basic one', async () => {
+test('the kind of a group distinguishes basic groups from supergroups', async () => {
   const cellar = telegram.createGroup({ title: 'Cellar', owner: olga, basic: true })
   expect([plaza.kind, cellar.kind, news.kind]).toEqual(['supergroup', 'group', 'channel'])
   expect((await olga.in(cellar).upgrades()).kind).toBe('supergroup')

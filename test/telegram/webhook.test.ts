@@ -43,7 +43,7 @@ const receive = (handler: Handler) =>
     handler(JSON.parse(Buffer.concat(chunks).toString()) as Update, response, request)
   })
 
-test('a grammY webhook gets its updates, and proves the secret', async () => {
+test('a grammY webhook receives updates, and checks the secret', async () => {
   const grammy = new Bot(bot.token, { client: { apiRoot: telegram.apiRoot }, botInfo: bot.info })
   grammy.on('message:text', (ctx) => ctx.reply(`Heard: ${ctx.message.text}`))
   const url = await listen(webhookCallback(grammy, 'http', { secretToken: 'right' }))
@@ -62,7 +62,7 @@ test('a grammY webhook gets its updates, and proves the secret', async () => {
   })
 })
 
-test('a failed delivery comes again with the same update_id, and order holds', async () => {
+test('a failed delivery is repeated with the same update_id, in order', async () => {
   const seen: [number, string][] = []
   let failures = 3
   const url = await receive((update, response) => {
@@ -77,7 +77,7 @@ test('a failed delivery comes again with the same update_id, and order holds', a
   expect(seen).toEqual([...Array(4).fill([first, 'one']), [first + 1, 'two']])
 })
 
-test('one chat’s failure holds up no other chat', async () => {
+test('failures in one chat do not delay other chats', async () => {
   const bob = telegram.createUser({ firstName: 'Bob' })
   const url = await receive((update, response) => {
     response.writeHead(update.message?.from.id === alice.id ? 500 : 200).end()
@@ -89,7 +89,7 @@ test('one chat’s failure holds up no other chat', async () => {
   expect(bot.pending).toBe(1)
 })
 
-test('deliveries of one chat never overlap; max_connections bounds the rest', async () => {
+test('deliveries of one chat never overlap, and max_connections limits the rest', async () => {
   const open = new Map<number, ServerResponse>()
   const overlaps: number[] = []
   let most = 0
@@ -117,7 +117,7 @@ test('deliveries of one chat never overlap; max_connections bounds the rest', as
   expect(overlaps).toEqual([])
 })
 
-test('a method in the reply is executed, but none that reads or moves the webhook', async () => {
+test('a method in the reply is executed, except methods about updates and webhooks', async () => {
   const url = await receive((update, response) => {
     const method = update.message?.text === 'away' ? 'deleteWebhook' : 'sendMessage'
     response.setHeader('content-type', 'application/json')
@@ -140,7 +140,7 @@ test.each([
         .join('')
         .concat('--b--'),
   ],
-])('a method in a reply of %s is executed, too', async (type, reply) => {
+])('a method in a reply of %s is executed as well', async (type, reply) => {
   const url = await receive((update, response) => {
     response.setHeader('content-type', type)
     response.end(reply(update.message!.chat.id))
@@ -150,7 +150,7 @@ test.each([
   await alice.hears('By form')
 })
 
-test('a webhook that asks to be left alone is left alone', async () => {
+test('a Retry-After header of the webhook is respected', async () => {
   const times: number[] = []
   const url = await receive((_, response) => {
     times.push(performance.now())
@@ -160,11 +160,11 @@ test('a webhook that asks to be left alone is left alone', async () => {
   await call('setWebhook', { url })
   await alice.to(bot).sends('hello')
   await telegram.settled({ timeout: '10s' })
-  // Without the header it would have been 5 ms.
+  // Without the header, the delay would be 5 ms.
   expect(times[1]! - times[0]!).toBeGreaterThan(900)
 })
 
-test('a webhook that does not answer in time is tried again', async () => {
+test('a delivery that times out is repeated', async () => {
   const patient = await startTelegram({ webhookRetry: '5ms', webhookTimeout: '20ms' })
   const late = patient.createBot({ username: 'late_bot' })
   let tries = 0
@@ -203,7 +203,7 @@ test('getUpdates and a webhook exclude each other', async () => {
   expect((await call('getUpdates')).result).toEqual([])
 })
 
-test('a hosted webhook has an address that Telegram takes', async () => {
+test('setWebhook checks the URL of a hosted webhook as Telegram does', async () => {
   const refused = async (url: string) => {
     const end = telegram.hosts(url, () => new Response())
     const { description } = await call('setWebhook', { url })
@@ -233,7 +233,7 @@ test('getWebhookInfo shows the certificate and the address that were set', async
   expect(await api.getWebhookInfo()).toMatchObject({ has_custom_certificate: false, ip_address: '127.0.0.1' })
 })
 
-test('the address of a webhook is an IPv4 address', async () => {
+test('ip_address of a webhook must be an IPv4 address', async () => {
   const refused = async (ip_address: string) =>
     (await call('setWebhook', { url: 'http://127.0.0.1:9/hook', ip_address })).description
   expect(await refused('bot.example')).toBe('Bad Request: bad webhook: Invalid IP address specified')
@@ -242,7 +242,7 @@ test('the address of a webhook is an IPv4 address', async () => {
   expect(await refused('')).toBeUndefined()
 })
 
-test('it delivers to this machine only', async () => {
+test('webhooks must be on this machine, and secret tokens are checked', async () => {
   expect(await call('setWebhook', { url: 'https://example.com/hook' })).toMatchObject({
     error_code: 400,
     description: expect.stringMatching(/^Bad Request: bad webhook: the embedded Telegram delivers only to/),
