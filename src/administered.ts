@@ -1,15 +1,12 @@
 import type { Subject } from './core/subject.js'
-import type {
-  Administration,
-  Blocked,
-  BlockingOptions,
-  BlockListExport,
-} from './middleware/block/administration.js'
+import type { Administration, BlockingOptions } from './middleware/block/administration.js'
+import type { Blocked, BlockListExport } from './middleware/block/blocked.js'
 import type { LaterRoles } from './middleware/roles/later-roles.js'
 import type { GrantOptions, RoleScope } from './middleware/roles/role-administration.js'
 import type { LimitRegister } from './policies/limits.js'
 import type { Overrides } from './policies/overrides.js'
-import type { ChatSettings, ChatSettingsRegister } from './settings/chat-settings.js'
+import type { ChatSettings } from './settings/chat-settings.js'
+import type { ChatSettingsRegister } from './settings/contract.js'
 
 /**
  * What a sentinel knows of people and lets you change: the block list, the allow list, registrations and roles. The base class of

@@ -61,9 +61,11 @@ export {
   type HookTree,
   hooks,
 } from './hooks/hook.js'
-export type { DossierFacts, DossierSource } from './middleware/auth/vetting.js'
-export { type AuthOptions, auth, type Resolution } from './middleware/auth.js'
-export type { Blocked, BlockingOptions, BlockListExport } from './middleware/block/administration.js'
+export type { DossierFacts, DossierSource } from './middleware/auth/dossier-source.js'
+export type { Resolution } from './middleware/auth/resolution.js'
+export { type AuthOptions, auth } from './middleware/auth.js'
+export type { BlockingOptions } from './middleware/block/administration.js'
+export type { Blocked, BlockListExport } from './middleware/block/blocked.js'
 export { type BlockOptions, block } from './middleware/block.js'
 export type { WaitUntil } from './middleware/chain/background.js'
 export {
@@ -140,12 +142,8 @@ export type {
 } from './observability/stats/contract.js'
 export { fromEnv, fromJson, layer, type SentinelOptions } from './options.js'
 export type { OutgoingOptions } from './outgoing/options.js'
-export {
-  type Outgoing,
-  type OutgoingHealth,
-  type OutgoingSetting,
-  outgoing,
-} from './outgoing/outgoing.js'
+export { type OutgoingSetting, outgoing } from './outgoing/outgoing.js'
+export type { Outgoing, OutgoingHealth } from './outgoing/transformer.js'
 export type {
   ConsideredLimit,
   ExplainedLimit,
@@ -163,7 +161,7 @@ export {
   type PolicyOverride,
 } from './policies/policy-options.js'
 export { Sentinel, sentinel } from './sentinel.js'
-export type { ChatSettingsChange, ChatSettingsRegister, ChatSettingsView } from './settings/chat-settings.js'
+export type { ChatSettingsChange, ChatSettingsRegister, ChatSettingsView } from './settings/contract.js'
 export type { SettingBounds, SettingsOptions } from './settings/settings-options.js'
 export type { SettingsTexts, SettingText, TranslateSetting } from './settings/wording.js'
 export type { Archive, ArchiveContents, MarkedSubject } from './storage/archive.js'
@@ -182,7 +180,8 @@ export {
   type MigrationProgress,
   migrate,
 } from './storage/migrate.js'
-export { type ResilientOptions, resilient } from './storage/resilient.js'
+export type { ResilientOptions } from './storage/resilient/options.js'
+export { resilient } from './storage/resilient.js'
 export { type SessionStorage, type SessionsOptions, sessionsOver } from './storage/sessions.js'
 export type {
   CallsHealth,
@@ -198,10 +197,13 @@ export type { UserActivity, UserPage, UserRecord, Users } from './storage/users.
 export type { ValueEntry, ValuePage, Values } from './storage/values.js'
 export type { ActivityHealth } from './users/activity.js'
 export type { Ownership } from './users/belongings.js'
-export type { UserDirectory, UserProfile } from './users/directory.js'
+export type { UserDirectory } from './users/directory.js'
 export type { ErasureOptions, ErasureReport, PersonalData } from './users/personal.js'
-export type { PreferenceOptions, PreferenceSchema, Preferences } from './users/preferences.js'
+export type { PreferenceSchema } from './users/preference-reader.js'
+export type { PreferenceOptions } from './users/preferences.js'
+export type { UserProfile } from './users/profiles.js'
 export { ActivityReport, type ReportedUser, type ReportOptions } from './users/report.js'
+export type { Preferences } from './users/stored-preferences.js'
 export type {
   DrainOptions,
   FastifyAnswer,

@@ -39,7 +39,7 @@ import type { StatsQuery, StatsRecorder, StatsReport } from './observability/sta
 import { layerInForce, type ResolvedOptions, readOptions, type SentinelOptions } from './options.js'
 import { OutgoingCalls } from './outgoing/of-sentinel.js'
 import type { OutgoingOptions } from './outgoing/options.js'
-import type { Outgoing } from './outgoing/outgoing.js'
+import type { Outgoing } from './outgoing/transformer.js'
 import type { Explanation } from './policies/explain.js'
 import { Overrides } from './policies/overrides.js'
 import type { Policy, PolicyOverride } from './policies/policy-options.js'

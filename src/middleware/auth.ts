@@ -5,9 +5,11 @@ import { type Duration, parseDuration } from '../core/duration.js'
 import type { Activity, Facts } from '../core/facts.js'
 import { later, madeLater, preload } from '../core/later.js'
 import type { Key } from '../core/subject.js'
+import type { DossierSource } from './auth/dossier-source.js'
 import { RESOLVED, VETOED } from './auth/marks.js'
+import type { Resolve } from './auth/resolution.js'
 import type { Resolver } from './auth/resolver.js'
-import { type DossierSource, Vetting } from './auth/vetting.js'
+import { Vetting } from './auth/vetting.js'
 import { guardOf } from './compose.js'
 import type { Admission, Guard, Question, Wired, Wiring } from './guard.js'
 import {
@@ -44,27 +46,6 @@ const COVERED: readonly Activity[] = [
   'post',
 ]
 const commandNames = z.array(commandNamed('start'))
-
-/**
- * A resolver's answer: a yes or no, or an object with details. `value` becomes `ctx.sentinel.identity`,
- * `for` is how long the answer is kept, `note` is the reason for a no.
- *
- * @example
- * ```ts
- * import { auth, type Resolution } from 'grammy-sentinel'
- *
- * async function membershipOf(id: number | undefined): Promise<Resolution> {
- *   if (id === undefined) return { allow: false, note: 'nobody', for: '1h' }
- *   return { allow: true, value: { plan: 'free' }, for: '10m' }
- * }
- * auth({ registration: 'auto', resolve: (facts) => membershipOf(facts.actorId) })
- * ```
- */
-export type Resolution =
-  | boolean
-  | { readonly allow: boolean; readonly value?: unknown; readonly for?: Duration; readonly note?: string }
-
-export type Resolve<C extends Context> = (facts: Facts, ctx: C) => MaybePromise<Resolution>
 
 export const authOptions = z.strictObject({
   registration: option(

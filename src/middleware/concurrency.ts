@@ -1,5 +1,5 @@
 import type { Context } from 'grammy'
-import { z } from 'zod'
+import type { z } from 'zod'
 import type { MaybePromise } from '../core/check.js'
 import type { Duration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
@@ -7,64 +7,15 @@ import type { Activity, Facts } from '../core/facts.js'
 import { later, preload } from '../core/later.js'
 import { guardOf } from './compose.js'
 import { GUARD, WORK } from './concurrency/defaults.js'
+import { concurrencyOptions } from './concurrency/options.js'
 import type { Seats } from './concurrency/seats.js'
 import type { Guard, Seat, SubjectOf, Wired, Wiring } from './guard.js'
-import {
-  activities,
-  duration,
-  given,
-  inside,
-  named,
-  option,
-  parseOptions,
-  prompt,
-  refusal,
-  word,
-} from './options/schema.js'
-import { checkKey, SCOPES, type ScopeName, scopeOf } from './options/scopes.js'
+import { inside, parseOptions } from './options/schema.js'
+import { checkKey, type ScopeName, scopeOf } from './options/scopes.js'
 import type { Denial } from './refusing/denial.js'
 import type { Services } from './services.js'
 
 const seating = later(GUARD, () => import('./concurrency/seats.js'))
-const WHOLE = 'must be a whole number of 1 or more'
-const COUNT = 'must be a whole number of 0 or more'
-
-type Own = (facts: Facts, ctx: Context) => string | number | undefined
-
-const span = duration.refine((ms) => ms >= 1, 'must be 1 ms or more')
-
-export const concurrencyOptions = z.strictObject({
-  per: option(word(SCOPES, 'scope.unknown'), 'Whose updates are counted together.', 'user'),
-  key: option(prompt<Own>(), 'Counts by a key of your own. In code only.'),
-  name: option(named('orders'), 'Name of the limit in verdicts.'),
-  most: option(z.int(WHOLE).min(1, WHOLE), 'How many are handled at once.', 1),
-  queue: option(
-    z.int(COUNT).min(0, COUNT),
-    'How many may wait for their turn. Further ones are refused. 0: none may wait.',
-    10,
-  ),
-  wait: option(span, 'How long an update waits before it is refused.', '30s'),
-  deadline: option(
-    span,
-    'How long handlers may keep others waiting. Then the next update is admitted beside them.',
-    '1m',
-  ),
-  maxWaiting: option(z.int(COUNT).min(0, COUNT), 'How many may wait in total, in this process.', 10_000),
-  maxSubjects: option(
-    z.int(WHOLE).min(1, WHOLE),
-    'How many subjects may be counted at once, in this process.',
-    100_000,
-  ),
-  on: option(
-    activities,
-    'Activities that it counts. Default: messages, edits, taps, inline queries, reactions, votes and channel posts.',
-  ),
-  ...refusal,
-  signal: option(
-    given<AbortSignal>('an AbortSignal', (value) => value instanceof AbortSignal),
-    'An abort signal that refuses all waiting updates. In code only.',
-  ),
-})
 
 /**
  * Options of {@link concurrency}. Durations are texts such as `'30s'`, or milliseconds.

@@ -9,7 +9,8 @@ import {
   unknownOption,
   within,
 } from '../middleware/options/schema.js'
-import { isPlain, over, spelledOut } from './layer.js'
+import { over, spelledOut } from './layer.js'
+import { isPlain } from './plain.js'
 import { optionsSchema, type SentinelOptions } from './schema.js'
 
 /**

@@ -13,7 +13,8 @@ import { inside, problemsOf } from '../middleware/options/schema.js'
 import { readThrottle, type ThrottleOptions } from '../middleware/throttle.js'
 import { PolicyBook } from '../policies/policy-book.js'
 import { readSettings } from '../settings/settings-options.js'
-import { frozen, isPlain, layer } from './layer.js'
+import { layer } from './layer.js'
+import { frozen, isPlain } from './plain.js'
 import { DEFAULTS, optionsSchema, type ResolvedOptions, type SentinelOptions } from './schema.js'
 
 /**

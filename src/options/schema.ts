@@ -7,7 +7,8 @@ import type { RoleOptions } from '../core/roles.js'
 import { type AuthOptions, authOptions } from '../middleware/auth.js'
 import { type BlockOptions, blockOptions } from '../middleware/block.js'
 import type { WaitUntil } from '../middleware/chain/background.js'
-import { type ConcurrencyOptions, concurrencyOptions } from '../middleware/concurrency.js'
+import { concurrencyOptions } from '../middleware/concurrency/options.js'
+import type { ConcurrencyOptions } from '../middleware/concurrency.js'
 import { type DebounceOptions, debounceOptions } from '../middleware/debounce.js'
 import { type ExemptOptions, exemptOptions } from '../middleware/exempt/exemptions.js'
 import { type HookOptions, isHooks } from '../middleware/hooking/hook-options.js'
@@ -21,7 +22,7 @@ import { type OutgoingOptions, outgoingOptions } from '../outgoing/options.js'
 import { type PolicyOptions, policyOptions } from '../policies/policy-options.js'
 import { type SettingsOptions, settingsOptions } from '../settings/settings-options.js'
 import type { Storage } from '../storage/storage.js'
-import { frozen, has } from './layer.js'
+import { frozen, has } from './plain.js'
 
 const off = z.literal(false)
 const storage = given<Storage>('a storage, such as memory() or redis(url)', (value) =>

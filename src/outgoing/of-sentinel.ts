@@ -5,8 +5,8 @@ import { parseOptions } from '../middleware/options/schema.js'
 import type { Services } from '../middleware/services.js'
 import type { OutgoingOptions } from './options.js'
 import { outgoingOptions } from './options.js'
-import type { Outgoing, OutgoingHealth } from './outgoing.js'
 import type { Sender } from './sender.js'
+import type { Outgoing, OutgoingHealth } from './transformer.js'
 import { ignoring, transformer } from './transformer.js'
 
 const sending = later('outgoing', () => import('./sender-of.js'))

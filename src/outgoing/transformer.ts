@@ -2,7 +2,6 @@ import type { Transformer } from 'grammy'
 import { isPromise, type MaybePromise } from '../core/check.js'
 import type { Abortable } from './calls.js'
 import type { OutgoingOptions } from './options.js'
-import type { Outgoing, OutgoingHealth } from './outgoing.js'
 import type { Sender } from './sender.js'
 
 /** Polling, which handles its own waits and must not delay other calls. */
@@ -67,4 +66,60 @@ export function transformer(
       await (awaited === undefined ? sender : await awaited)?.close()
     },
   })
+}
+
+/**
+ * Statistics of calls since the transformer was made, in this process.
+ *
+ * @example
+ * ```ts
+ * import { outgoing, type OutgoingHealth } from 'grammy-sentinel'
+ *
+ * const line = ({ calls, limited, gaveUp }: OutgoingHealth) => `${limited} of ${calls} limited, ${gaveUp} given up`
+ * console.log(line(outgoing().health()))
+ * ```
+ */
+export interface OutgoingHealth {
+  /** Calls of the bot; a repeated call counts once. */
+  readonly calls: number
+  /** Answers with 429. */
+  readonly limited: number
+  /** Repeated attempts. */
+  readonly retried: number
+  /** Calls that ended with a 429 for their caller. */
+  readonly gaveUp: number
+  /** Given-up calls because too many calls were waiting, in total or for the same chat, or too many chats were paused. */
+  readonly overloaded: number
+  /** Calls that failed because their group has a new id. */
+  readonly migrated: number
+  /** Total time that calls have waited, in milliseconds. */
+  readonly waitedMs: number
+  /** Calls that are waiting now. */
+  readonly waiting: number
+  /** Chats (and methods without a chat) whose calls are paused or in a queue now. */
+  readonly paused: number
+  /** Pauses received from other workers. */
+  readonly heard: number
+}
+
+/**
+ * The result of {@link outgoing}: an API transformer of grammY with statistics.
+ *
+ * @example
+ * ```ts
+ * import { Bot } from 'grammy'
+ * import { type Outgoing, outgoing } from 'grammy-sentinel'
+ *
+ * const bot = new Bot('123:token')
+ * const calls: Outgoing = outgoing()
+ * bot.api.config.use(calls)
+ * console.log(calls.health().limited)
+ * await calls.close()
+ * ```
+ */
+export interface Outgoing extends Transformer {
+  /** Returns the statistics of calls. */
+  health(): OutgoingHealth
+  /** Ends all waits: waiting calls fail with their 429. Later calls are sent unchanged. Idempotent. */
+  close(): Promise<void>
 }

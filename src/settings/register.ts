@@ -7,7 +7,7 @@ import { misfit, storedLimit } from '../middleware/throttle/runtime-limits.js'
 import { foundLimit } from '../policies/found-limit.js'
 import { type LimitBook, markOfSetting } from '../policies/limit-book.js'
 import type { Mark } from '../storage/storage.js'
-import type { ChatSettingsChange, ChatSettingsRegister, ChatSettingsView } from './chat-settings.js'
+import type { ChatSettingsChange, ChatSettingsRegister, ChatSettingsView } from './contract.js'
 import { isQuiet, SETTINGS_MARK } from './quiet.js'
 import { boundsText, isWithin, type Tunable, type Tuning } from './settings-options.js'
 

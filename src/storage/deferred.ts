@@ -5,7 +5,6 @@ import type { Archive } from './archive.js'
 import type { ChangeListener } from './changes.js'
 import type { ConditionListener, Observable } from './condition.js'
 import { checkPlan } from './plan.js'
-import type { ProtectedStorage } from './protect.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from './sessions.js'
 import type { Marks, Storage, StorageHealth } from './storage.js'
 import type { Users } from './users.js'
@@ -136,4 +135,10 @@ export class DeferredStorage implements Storage, Observable {
         })
     return Object.fromEntries(names.map((name) => [name, call(name)])) as unknown as Storage[Part]
   }
+}
+
+/** A storage wrapped in time-outs, a circuit breaker and a fallback. */
+export interface ProtectedStorage extends Storage, Observable {
+  /** Releases everything except the wrapped storage. */
+  release(): Promise<void>
 }

@@ -1,8 +1,7 @@
-import type { Judge, MaybePromise, Receipt, Settlement } from '../core/check.js'
+import type { Judge, MaybePromise, Plan, Receipt, Settlement } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
 import type { Key } from '../core/subject.js'
 import type { StorageCondition } from './condition.js'
-import type { FailoverJudge } from './failover-judge.js'
 import { WriteTurns } from './failover-turns.js'
 import { inBackground } from './in-background.js'
 import { idOf, type Ticket, type Write } from './resilient/pending.js'
@@ -17,6 +16,15 @@ export interface MemberOptions extends Supervision {
   readonly tell: (condition: StorageCondition) => void
   /** Called when another storage may now be the one in use. */
   readonly moved: () => void
+}
+
+/** The judge of a plan, which gets a judge from each storage. */
+interface PreparedJudge {
+  readonly plan: Plan
+  /** By storage; undefined until that storage has compiled the plan. */
+  readonly judges: (Judge | undefined)[]
+  /** Preparations that exceeded the time limit. */
+  readonly late: Promise<void>[]
 }
 
 /** A write of marks, to be made on every storage. */
@@ -52,7 +60,7 @@ export class Member extends SupervisedStorage {
    *
    * @returns The error if the storage works but cannot take this plan.
    */
-  async prepare(judge: FailoverJudge): Promise<unknown> {
+  async prepare(judge: PreparedJudge): Promise<unknown> {
     const taker: Taker = {
       plan: judge.plan,
       take: (own) => {

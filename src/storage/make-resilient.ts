@@ -3,9 +3,9 @@ import { quietTimers, steadyClock, systemClock } from '../core/clock.js'
 import type { Duration, Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { memory } from './memory/memory.js'
+import type { ResilientOptions } from './resilient/options.js'
 import { breakerOf, span, whole } from './resilient/options.js'
 import { ResilientStorage } from './resilient/storage.js'
-import type { ResilientOptions } from './resilient.js'
 import type { Storage } from './storage.js'
 
 /*

@@ -1,19 +1,13 @@
 import type { Clock, Timers } from '../core/clock.js'
 import { later } from '../core/later.js'
-import { isObservable, type Observable } from './condition.js'
-import { DeferredStorage } from './deferred.js'
+import { isObservable } from './condition.js'
+import { DeferredStorage, type ProtectedStorage } from './deferred.js'
 import type { Storage } from './storage.js'
 
 /** A storage that is safe to use in front of a bot, and a way to release its protection. */
 export interface Protected {
   readonly storage: Storage
   /** Idempotent. Rejects if marks were put or removed that never reached the storage. */
-  release(): Promise<void>
-}
-
-/** A storage wrapped in time-outs, a circuit breaker and a fallback. */
-export interface ProtectedStorage extends Storage, Observable {
-  /** Releases everything except the wrapped storage. */
   release(): Promise<void>
 }
 

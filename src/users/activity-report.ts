@@ -5,7 +5,7 @@ import { hintAt } from '../core/nearest.js'
 import { shown } from '../core/show.js'
 import { keyText, type SubjectRef, subjectKey } from '../core/subject.js'
 import { unknownOption } from '../middleware/options/schema.js'
-import type { UserProfile } from './directory.js'
+import type { UserProfile } from './profiles.js'
 
 /**
  * Options of `guard.users.report()`.

@@ -1,5 +1,5 @@
 import { later } from '../core/later.js'
-import { type Key, keyText, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
+import { type Key, keyText, type Subject, subjectKey } from '../core/subject.js'
 import type { Administration } from '../middleware/block/administration.js'
 import type { LimitState } from '../middleware/inspection/inspection.js'
 import type { Services } from '../middleware/services.js'
@@ -9,35 +9,10 @@ import type { ActivityRecorder } from './activity.js'
 import type { ActivityReport, ReportOptions } from './activity-report.js'
 import { Belongings, OF_PRIVATE_CHAT, type Ownership } from './belongings.js'
 import type { ErasureOptions, ErasureReport, Personal, PersonalData } from './personal.js'
-import {
-  CheckedPreferences,
-  checkSchemaOf,
-  type PreferenceOptions,
-  type PreferenceSchema,
-  type Preferences,
-} from './preferences.js'
-
-/**
- * What `guard.users` knows about a subject; several bots are combined.
- *
- * @example
- * ```ts
- * import type { UserProfile } from 'grammy-sentinel'
- *
- * const line = ({ subject, lastSeen, counts }: UserProfile) =>
- *   `${subject.id}: ${counts.message ?? 0} messages, last seen ${new Date(lastSeen).toISOString()}`
- * ```
- */
-export interface UserProfile {
-  readonly subject: SubjectRef
-  /** In milliseconds since 1970, like `lastSeen`. */
-  readonly firstSeen: number
-  readonly lastSeen: number
-  /** Updates by activity (`message`, `tap` …), stopped updates (`denials`), and your own counts. */
-  readonly counts: Readonly<Record<string, number>>
-  /** Data that you store with the user, as plain JSON. */
-  readonly data: Readonly<Record<string, unknown>>
-}
+import type { PreferenceSchema } from './preference-reader.js'
+import { CheckedPreferences, checkSchemaOf, type PreferenceOptions } from './preferences.js'
+import type { UserProfile } from './profiles.js'
+import type { Preferences } from './stored-preferences.js'
 
 /**
  * The users of a sentinel's bots: read them, store data with them, iterate over them, erase them.

@@ -1,8 +1,7 @@
-import { type Key, keySubject } from '../core/subject.js'
+import { type Key, keySubject, type SubjectRef } from '../core/subject.js'
 import type { KnownBot } from '../middleware/chain/bots.js'
 import type { Services } from '../middleware/services.js'
 import type { UserRecord, Users } from '../storage/users.js'
-import type { UserProfile } from './directory.js'
 
 /** Returns what all bots know about a subject, combined in the order in which the bots were met. */
 export function profileOf({ bots, storage }: Services, key: Key): Promise<UserProfile | undefined> {
@@ -60,4 +59,26 @@ function merged(first: UserProfile, second: UserProfile | undefined): UserProfil
     counts: Object.fromEntries(counts),
     data: Object.fromEntries([...Object.entries(second.data), ...Object.entries(first.data)]),
   }
+}
+
+/**
+ * What `guard.users` knows about a subject; several bots are combined.
+ *
+ * @example
+ * ```ts
+ * import type { UserProfile } from 'grammy-sentinel'
+ *
+ * const line = ({ subject, lastSeen, counts }: UserProfile) =>
+ *   `${subject.id}: ${counts.message ?? 0} messages, last seen ${new Date(lastSeen).toISOString()}`
+ * ```
+ */
+export interface UserProfile {
+  readonly subject: SubjectRef
+  /** In milliseconds since 1970, like `lastSeen`. */
+  readonly firstSeen: number
+  readonly lastSeen: number
+  /** Updates by activity (`message`, `tap` …), stopped updates (`denials`), and your own counts. */
+  readonly counts: Readonly<Record<string, number>>
+  /** Data that you store with the user, as plain JSON. */
+  readonly data: Readonly<Record<string, unknown>>
 }

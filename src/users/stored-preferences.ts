@@ -1,9 +1,10 @@
 import { SentinelError } from '../core/errors.js'
 import { errorText } from '../core/redact.js'
 import { shown } from '../core/show.js'
-import { type Key, keyText, type Subject, subjectKey } from '../core/subject.js'
+import type { Subject } from '../core/subject.js'
+import { type Key, keyText, subjectKey } from '../core/subject.js'
 import type { Services } from '../middleware/services.js'
-import type { PreferenceReader, PreferenceSettings, Preferences } from './preferences.js'
+import type { PreferenceReader } from './preference-reader.js'
 
 interface Stored {
   readonly v: number
@@ -108,4 +109,47 @@ export class StoredPreferences<T extends object> implements Preferences<T> {
       if (this.turns.get(name) === settled) this.turns.delete(name)
     }
   }
+}
+
+/**
+ * The preferences of users or chats. Fields that are not set have the defaults of the schema.
+ *
+ * @example
+ * ```ts
+ * import { type Preferences, sentinel } from 'grammy-sentinel'
+ * import { z } from 'zod'
+ *
+ * const schema = z.object({ language: z.string().default('en'), quiet: z.boolean().default(false) })
+ * const preferences: Preferences<z.infer<typeof schema>> = sentinel().users.preferences(schema)
+ * await preferences.patch(1234567, { quiet: true })
+ * await preferences.get(1234567) // { language: 'en', quiet: true }
+ * ```
+ */
+export interface Preferences<T extends object> {
+  /**
+   * Returns the preferences of a subject. If stored preferences cannot be read, returns the defaults and emits an `error` event
+   * (`preference.invalid`, during `preferences`) without their content.
+   *
+   * @throws SentinelError `subject.invalid`.
+   */
+  get(whom: Subject): Promise<T>
+  /**
+   * Stores all preferences, in the form that the schema returns, and returns them.
+   *
+   * @throws SentinelError `preference.invalid` if the schema rejects them, `subject.invalid`, `value.invalid` if they are not
+   * JSON.
+   */
+  set(whom: Subject, preferences: T): Promise<T>
+  /** Changes some preferences and returns all. Calls for one subject run one after the other in one process. Throws as `set()` does. */
+  patch(whom: Subject, preferences: Partial<T>): Promise<T>
+  /** Restores the defaults; returns whether anything was set. */
+  reset(whom: Subject): Promise<boolean>
+}
+
+/** The checked options of preferences. */
+export interface PreferenceSettings<T extends object> {
+  readonly name: string
+  readonly version: number
+  readonly migrate: ((stored: unknown, from: number) => unknown) | undefined
+  readonly reader: PreferenceReader<T>
 }

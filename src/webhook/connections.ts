@@ -1,4 +1,4 @@
-import type { DrainOptions } from './webhook.js'
+import type { DrainOptions } from './drain-options.js'
 
 /** A client connection: a socket, or an HTTP/2 session, which closes by itself once its streams have ended. */
 interface Connected {

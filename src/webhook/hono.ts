@@ -1,6 +1,6 @@
 import type { FetchInfo } from './fetch.js'
-import { type IncomingUpdate, peerOf } from './node.js'
-import type { HonoContext } from './webhook.js'
+import type { IncomingUpdate } from './node.js'
+import { peerOf } from './node.js'
 
 interface ExecutionContext {
   waitUntil(work: Promise<unknown>): void
@@ -44,4 +44,27 @@ function laterOf(context: object): FetchInfo['waitUntil'] {
     // hono's getter throws where there is no execution context.
     return undefined
   }
+}
+
+/**
+ * The part of a hono context that a webhook uses.
+ *
+ * @example
+ * ```ts
+ * import { Hono } from 'hono'
+ * import { sentinel } from 'grammy-sentinel'
+ * import { Bot } from 'grammy'
+ *
+ * const bot = new Bot('123:token')
+ * const webhook = sentinel().install(bot).webhook(bot, { secret: 'what-setWebhook-was-given' })
+ * new Hono().post('/telegram', webhook.hono)
+ * ```
+ */
+export interface HonoContext {
+  readonly req: {
+    readonly raw: Request
+    /** Returns the body, even if middleware upstream has read it this way. */
+    text(): Promise<string>
+  }
+  readonly env?: unknown
 }

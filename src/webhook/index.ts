@@ -1,11 +1,6 @@
+export type { DrainOptions } from './drain-options.js'
 export type { FetchInfo } from './fetch.js'
+export type { HonoContext } from './hono.js'
 export type { IncomingUpdate, OutgoingAnswer } from './node.js'
 export type { WebhookOptions } from './options.js'
-export {
-  type DrainOptions,
-  type FastifyAnswer,
-  type FastifyScope,
-  type HonoContext,
-  type SignalSource,
-  Webhook,
-} from './webhook.js'
+export { type FastifyAnswer, type FastifyScope, type SignalSource, Webhook } from './webhook.js'

@@ -3,7 +3,7 @@ import { quietTimers, steadyClock, systemTimers, type Timers } from '../core/clo
 import type { Ms } from '../core/duration.js'
 import { type connectedTo, listeningOf } from './connections.js'
 import type { WebhookHost } from './door.js'
-import type { DrainOptions } from './webhook.js'
+import type { DrainOptions } from './drain-options.js'
 
 /** Least time for closing the guard, even if the drain has used up all time. */
 const LAST: Ms = 1000

@@ -4,33 +4,12 @@ import { SentinelError } from '../core/errors.js'
 import { Callers } from './addresses.js'
 import { connectedTo } from './connections.js'
 import type { Door, WebhookHost } from './door.js'
+import type { DrainOptions } from './drain-options.js'
 import type { FetchInfo } from './fetch.js'
+import type { HonoContext } from './hono.js'
 import type { BodyStream, IncomingUpdate, OutgoingAnswer } from './node.js'
 import type * as Code from './opened.js'
 import { readWebhook, type WebhookOptions, type WebhookSettings } from './options.js'
-
-/**
- * The part of a hono context that a webhook uses.
- *
- * @example
- * ```ts
- * import { Hono } from 'hono'
- * import { sentinel } from 'grammy-sentinel'
- * import { Bot } from 'grammy'
- *
- * const bot = new Bot('123:token')
- * const webhook = sentinel().install(bot).webhook(bot, { secret: 'what-setWebhook-was-given' })
- * new Hono().post('/telegram', webhook.hono)
- * ```
- */
-export interface HonoContext {
-  readonly req: {
-    readonly raw: Request
-    /** Returns the body, even if middleware upstream has read it this way. */
-    text(): Promise<string>
-  }
-  readonly env?: unknown
-}
 
 /**
  * The part of a fastify instance that a webhook uses.
@@ -90,40 +69,6 @@ export interface FastifyAnswer {
 export interface SignalSource {
   on(signal: string, listener: () => void): unknown
   off(signal: string, listener: () => void): unknown
-}
-
-/**
- * Options of {@link Webhook.drainOn}.
- *
- * @example
- * ```ts
- * import { createServer } from 'node:http'
- * import type { DrainOptions } from 'grammy-sentinel'
- *
- * const options: DrainOptions = { server: createServer(), within: '20s' }
- * ```
- */
-export interface DrainOptions {
-  /** Signals that start the shutdown. @default ['SIGTERM'] */
-  readonly signals?: readonly string[]
-  /**
-   * The server, which is closed after the guard: while the guard drains, new updates are answered 503, and other routes as usual.
-   * All connections that are still open after `within` are cut off, since an idle connection would keep the process alive. A server
-   * of Node, HTTP/1 or HTTP/2, or an instance of fastify.
-   */
-  readonly server?: {
-    close(): unknown
-    closeIdleConnections?(): void
-    closeAllConnections?(): void
-    readonly server?: object
-  }
-  /** How long the drain may take. @default '25s', because most platforms kill the process after 30 */
-  readonly within?: Duration
-  /**
-   * Called last, when the guard and the server are closed, or `within` is over. Close here what handlers use, such as a storage
-   * that you made: `() => guard.storage.close()`. An error is reported as an `error` event with `during: 'webhook.drain'`.
-   */
-  readonly after?: () => unknown
 }
 
 const WITHIN: Ms = parseDuration('25s')

@@ -1,7 +1,7 @@
 import { Bot } from 'grammy'
 import { SentinelError } from '../../src/core/errors.js'
 import { userKey } from '../../src/core/subject.js'
-import type { DossierFacts, DossierSource } from '../../src/middleware/auth/vetting.js'
+import type { DossierFacts, DossierSource } from '../../src/middleware/auth/dossier-source.js'
 import { type AuthOptions, auth } from '../../src/middleware/auth.js'
 import { sentinel } from '../../src/sentinel.js'
 import { memory } from '../../src/storage/memory/memory.js'

@@ -1,7 +1,7 @@
 import type { ITelegramStorageProvider, tl } from '@mtcute/core'
 import fc from 'fast-check'
-import { Handled, keyOf } from '../../src/mtproto/client/updates/handled.js'
-import { MOST_AHEAD, Progress } from '../../src/mtproto/client/updates/progress.js'
+import { Handled, keyOf, MOST_AHEAD } from '../../src/mtproto/client/updates/handled.js'
+import { Progress } from '../../src/mtproto/client/updates/progress.js'
 import { Stage } from '../middleware/rig.js'
 
 type Kv = ITelegramStorageProvider['kv']
@@ -10,7 +10,7 @@ const BOX = 5
 const LIST = `handled_ahead:${BOX}`
 const turn = (): Promise<void> => new Promise((done) => setImmediate(done))
 
-/** A disk, which outlives whoever writes there. */
+/** A disk that survives the processes that write on it. */
 class Disk implements Pick<Kv, 'get' | 'set' | 'delete'> {
   readonly kept = new Map<string, Uint8Array>()
   writes = 0
@@ -30,7 +30,7 @@ class Disk implements Pick<Kv, 'get' | 'set' | 'delete'> {
   }
 }
 
-/** A process that handles updates of one box, numbered by `pts`, until it dies. */
+/** A process that handles updates of one box, numbered by `pts`, until it is killed. */
 class Process {
   readonly time = new Stage()
   readonly open = new Map<number, () => void>()
@@ -50,12 +50,12 @@ class Process {
     this.#told = this.state
   }
 
-  /** How far the state says we are. */
+  /** The saved position. */
   get state(): number {
     return this.disk.kept.get('pts')?.[0] ?? 0
   }
 
-  /** The next update comes; it is handled until somebody ends it, or is left out. */
+  /** Delivers the next update. It stays open until end() is called, or is skipped if it was handled before. */
   async tell(): Promise<void> {
     const pts = ++this.#told
     const key = keyOf({ _: 'updateEditMessage', pts } as tl.TypeUpdate) as number
@@ -79,7 +79,7 @@ class Process {
     })
   }
 
-  /** So long that all that is due is written. */
+  /** Waits long enough for everything due to be written. */
   async settle(): Promise<void> {
     this.time.advance(1000)
     await this.#progress.settled()
@@ -89,7 +89,7 @@ class Process {
     this.#dead = true
   }
 
-  /** What a dead process writes is not written. */
+  /** Drops writes of a killed process. */
   #whileAlive(disk: Disk): Kv {
     return {
       get: (key: string) => disk.get(key),
@@ -107,13 +107,13 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ do: 'die' as const, which: 0 }) },
 )
 
-test('over any number of deaths all is handled, and what was noted once only', async () => {
+test('over random crashes every update is handled, and recorded ones only once', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 100 }), async (steps) => {
       const disk = new Disk()
       const ended = new Set<number>()
       const noted = new Set<number>()
-      /** Ended by whoever lives. */
+      /** Updates that the current process has handled since it started. */
       let fresh: number[] = []
       let most = 0
       let living = new Process(disk)
@@ -144,7 +144,7 @@ test('over any number of deaths all is handled, and what was noted once only', a
           fresh = []
         }
       }
-      // The last one lives until all was told again and handled.
+      // The last process lives until every update was delivered and handled.
       const last = most + 1
       while (most < last) await tell()
       for (const pts of living.open.keys()) end(pts)
@@ -157,7 +157,7 @@ test('over any number of deaths all is handled, and what was noted once only', a
   )
 })
 
-test('nothing is noted where a state is written in time, and no more than so many where none is', async () => {
+test('nothing is recorded if the position is saved in time, and otherwise only a limited number of updates', async () => {
   const disk = new Disk()
   const time = new Stage()
   const handled = new Handled(disk.kv, () => undefined, time.timers)
@@ -177,7 +177,7 @@ test('nothing is noted where a state is written in time, and no more than so man
   expect([disk.writes, disk.kept.get(LIST)?.length]).toEqual([1, MOST_AHEAD * 8])
 })
 
-test('nobody overtakes whoever waits until it is known what was before', async () => {
+test('updates keep their order while the record of an earlier process is loaded', async () => {
   const disk = new Disk()
   await new Handled(disk.kv, () => undefined).note(BOX, [8])
   const time = new Stage()
@@ -200,7 +200,7 @@ test('nobody overtakes whoever waits until it is known what was before', async (
   expect(order).toEqual([4, 12, 16, 20, 24, 28, 32, 36])
 })
 
-test('a storage that does not tell what was before makes it come twice, and that is told', async () => {
+test('if the record cannot be loaded, updates are delivered again, and the error is reported', async () => {
   const failures: unknown[] = []
   const broken = { get: () => Promise.reject(new Error('away')) } as unknown as Kv
   const handled = new Handled(broken, (error) => failures.push(error))
@@ -215,6 +215,6 @@ test.each<[object, number | undefined]>([
   [{ _: 'updateEditMessage', pts: 0, message: { id: 3 } }, undefined],
   [{ _: 'updateBotStopped', qts: 9 }, 38],
   [{ _: 'updateBotCallbackQuery' }, undefined],
-])('an update is known again by its number: %j', (update, key) => {
+])('an update is identified by its number: %j', (update, key) => {
   expect(keyOf(update as tl.TypeUpdate)).toBe(key)
 })

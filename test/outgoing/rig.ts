@@ -1,6 +1,7 @@
 import { Api, GrammyError } from 'grammy'
 import type { OutgoingOptions } from '../../src/outgoing/options.js'
-import { type Outgoing, type OutgoingSetting, outgoing } from '../../src/outgoing/outgoing.js'
+import { type OutgoingSetting, outgoing } from '../../src/outgoing/outgoing.js'
+import type { Outgoing } from '../../src/outgoing/transformer.js'
 import {
   type FloodLimits,
   type Person,

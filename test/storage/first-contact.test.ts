@@ -5,7 +5,8 @@ import type { GrammyAdapter, KeptDocument } from '../../src/storage/grammy/docum
 import { fromGrammyStorage } from '../../src/storage/grammy-storage.js'
 import { makeResilient } from '../../src/storage/make-resilient.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import { type ResilientOptions, resilient } from '../../src/storage/resilient.js'
+import type { ResilientOptions } from '../../src/storage/resilient/options.js'
+import { resilient } from '../../src/storage/resilient.js'
 import { Stage } from '../middleware/rig.js'
 import {
   ALICE,

@@ -8,7 +8,7 @@ import { postgres } from '../../src/storage/postgres/index.js'
 import { redis } from '../../src/storage/redis/index.js'
 import type { Storage } from '../../src/storage/storage.js'
 import { csvOf, reportOf } from '../../src/users/activity-report.js'
-import type { UserProfile } from '../../src/users/directory.js'
+import type { UserProfile } from '../../src/users/profiles.js'
 import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
 
 /** Collects what nobody holds any more. */

@@ -3,7 +3,7 @@ import { keyText, subject, userKey } from '../../src/core/subject.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { Storage } from '../../src/storage/storage.js'
 import type { UserActivity } from '../../src/storage/users.js'
-import type { UserProfile } from '../../src/users/directory.js'
+import type { UserProfile } from '../../src/users/profiles.js'
 import { desk, later, nextId, posts, says, taps, tick, types } from '../sentinel-desk.js'
 
 const ALICE = 7

@@ -1,10 +1,11 @@
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
-import { type Key, keyText } from '../../core/subject.js'
+import type { Key } from '../../core/subject.js'
+import { keyText } from '../../core/subject.js'
 import { inTime } from '../chain/in-time.js'
 import type { Services } from '../services.js'
+import type { DossierFacts, DossierSource } from './dossier-source.js'
 import { SUSPECT, VETTED } from './marks.js'
-import type { DossierFacts, VettingRules } from './vetting.js'
 
 /** Most dossiers requested at the same time, and most that wait. Further users are looked up with a later update. */
 const AT_ONCE = 4
@@ -144,4 +145,14 @@ export function suspicionOf(
   const atMost = age?.atMost
   if (minAccountAge === undefined || atMost === undefined || !(atMost < minAccountAge)) return undefined
   return { why: 'young', ends: minAccountAge - atMost }
+}
+
+/** The rules for dossiers, with defaults filled in. */
+export interface VettingRules {
+  readonly dossier: DossierSource
+  readonly minAccountAge: Ms | undefined
+  readonly denyScam: boolean
+  readonly denyFake: boolean
+  readonly dossierFor: Ms
+  readonly timeout: Ms
 }

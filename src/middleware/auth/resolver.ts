@@ -1,17 +1,21 @@
 import type { Context } from 'grammy'
-import type { z } from 'zod'
 import { isPromise, type MaybePromise } from '../../core/check.js'
 import { type Ms, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Facts } from '../../core/facts.js'
 import { type Key, keyText } from '../../core/subject.js'
-import type { authOptions, Resolution, Resolve } from '../auth.js'
 import { inTime } from '../chain/in-time.js'
 import type { Admission } from '../guard.js'
 import type { Services } from '../services.js'
 import { RESOLVED, VETOED } from './marks.js'
+import type { Resolution, Resolve } from './resolution.js'
 
-type ResolverSettings = z.output<typeof authOptions>
+/** The options of `auth` that concern its resolver. */
+interface ResolverSettings {
+  readonly resolveFor?: Ms | undefined
+  readonly timeout?: Ms | undefined
+  readonly onFailure?: 'open' | 'closed' | 'local' | undefined
+}
 
 /** Calls a developer's resolver, once for all updates of an actor that come meanwhile. */
 export class Resolver {

@@ -3,7 +3,7 @@ import type { MaybePromise } from '../../core/check.js'
 import { type Duration, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { later } from '../../core/later.js'
-import { type Key, type Subject, type SubjectRef, subjectKey } from '../../core/subject.js'
+import { type Key, type Subject, subjectKey } from '../../core/subject.js'
 import { actsAsAny, type MarkedSubject, markedSubjects } from '../../storage/archive.js'
 import type { Mark, MarkEntry } from '../../storage/storage.js'
 import { REGISTERED } from '../auth.js'
@@ -11,7 +11,7 @@ import { ALLOWED, acting, BLOCKED, blockable } from '../block.js'
 import type { KnownBot } from '../chain/bots.js'
 import { option, parseOptions } from '../options/schema.js'
 import type { Services } from '../services.js'
-import { blockedOf, isTime, lapsed } from './blocked.js'
+import { type Blocked, type BlockListExport, blockedOf, isTime, lapsed } from './blocked.js'
 
 /**
  * Options of `guard.block()`. Without `for` and `until` the block is permanent; giving both, or an end that is not in the future,
@@ -32,51 +32,6 @@ export interface BlockingOptions {
   readonly until?: Date | number
   /** The reason, for people; stored with the block. */
   readonly reason?: string
-}
-
-/**
- * An entry of the block list.
- *
- * @example
- * ```ts
- * import { type Blocked, keyText, sentinel, subjectKey } from 'grammy-sentinel'
- *
- * const line = ({ subject, reason = '' }: Blocked) => `${keyText(subjectKey(subject))} ${reason}`
- * for await (const blocked of sentinel().blocked()) console.log(line(blocked)) // 'u1234567 spam'
- * ```
- */
-export interface Blocked {
-  readonly subject: SubjectRef
-  /** Start of the block, in milliseconds since 1970. */
-  readonly since: number
-  /** End of the block, in milliseconds since 1970; absent for a permanent block. */
-  readonly until?: number
-  readonly reason?: string
-}
-
-/**
- * The block list as plain JSON: what `guard.export()` returns and `guard.import()` takes.
- *
- * @example
- * ```ts
- * import { type BlockListExport, sentinel } from 'grammy-sentinel'
- *
- * const list: BlockListExport = {
- *   version: 1,
- *   blocked: [{ subject: 'u1234567', since: 1_795_000_000_000, reason: 'spam' }],
- * }
- * await sentinel().import(list) // 1
- * ```
- */
-export interface BlockListExport {
-  readonly version: 1
-  readonly blocked: readonly {
-    /** The subject as text, such as `u1234567`, `c-100123`, `s-100123`. */
-    readonly subject: string
-    readonly since: number
-    readonly until?: number
-    readonly reason?: string
-  }[]
 }
 
 const listing = later('guard.blocked', () => import('./block-list.js'))

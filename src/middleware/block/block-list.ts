@@ -5,7 +5,7 @@ import type { PatientMarks } from '../../storage/patient-marks.js'
 import type { Mark, MarkEntry } from '../../storage/storage.js'
 import { BLOCKED, blockable } from '../block.js'
 import type { Services } from '../services.js'
-import type { Blocked, BlockListExport } from './administration.js'
+import type { Blocked, BlockListExport } from './blocked.js'
 import { blockedOf, isTime, lapsed } from './blocked.js'
 
 /** Lists every blocked subject once, reading the storage page by page, then the blocks that wait for a bot. */

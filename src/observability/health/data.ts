@@ -1,6 +1,6 @@
 import type { Ms } from '../../core/duration.js'
 import type { Tally } from '../../middleware/chain/tally.js'
-import type { OutgoingHealth } from '../../outgoing/outgoing.js'
+import type { OutgoingHealth } from '../../outgoing/transformer.js'
 import type { StorageHealth } from '../../storage/storage.js'
 import type { ActivityHealth } from '../../users/activity.js'
 

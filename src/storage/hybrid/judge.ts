@@ -16,7 +16,7 @@ import { LeasedReceipt, RepeatedRefusal } from './decision.js'
 import type { Leasing } from './leasing.js'
 import { canonicalKey, Refusal } from './refusals.js'
 import { RepeatableRefusals } from './repeatable.js'
-import type { HybridShared } from './storage.js'
+import type { HybridShared } from './shared.js'
 import type { ToldTime } from './time.js'
 
 /** How long a refusal is remembered if changes to it might not be reported. */

@@ -18,7 +18,7 @@ import { chunksOf, Lease } from './lease.js'
 import { type LeasedColumn, leasedColumns } from './leased-plan.js'
 import { LocalMarks } from './local-marks.js'
 import { canonicalKey } from './refusals.js'
-import type { HybridShared } from './storage.js'
+import type { HybridShared } from './shared.js'
 import { SubjectLeases } from './subject-leases.js'
 
 /** Limits to lease, maximum batch and duration. */

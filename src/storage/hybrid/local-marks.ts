@@ -5,7 +5,7 @@ import { SentinelError } from '../../core/errors.js'
 import type { StorageChange } from '../changes.js'
 import { MarkCopy } from '../mark-copy.js'
 import type { Marks, Storage } from '../storage.js'
-import type { HybridShared } from './storage.js'
+import type { HybridShared } from './shared.js'
 
 /** Maximum number of subjects whose marks are copied. */
 const MOST_SUBJECTS = 100_000

@@ -19,28 +19,8 @@ import { HybridJudge } from './judge.js'
 import { leasedPlan } from './leased-plan.js'
 import { type LeaseOptions, Leasing } from './leasing.js'
 import { RefusalMemory } from './refusals.js'
+import type { HybridShared } from './shared.js'
 import { ToldTime } from './time.js'
-
-/** Shared by all judges of one hybrid storage. */
-export interface HybridShared {
-  readonly memory: RefusalMemory
-  /** The plan of each admission, which may be settled after a later plan has been prepared. */
-  readonly plans: WeakMap<Receipt, Plan>
-  readonly counts: { answered: number; trips: number; leased: number; returned: number }
-  /** For asks without a time; undefined: the storage's own clock decides. */
-  readonly clock: Clock | undefined
-  /** Measures how much time passes. */
-  readonly steady: Clock
-  readonly timers: Timers
-  /** Maximum time that anything is remembered. */
-  readonly longest: Ms
-  /** Whether the storage reports changes. */
-  readonly isWatching: boolean
-  /** Sends an announcement to the other workers. */
-  announce(bot: number, announcement: Announcement): MaybePromise<void>
-  /** Does background work. Failures are reported as a condition. */
-  aside(during: string, work: () => MaybePromise<unknown>): void
-}
 
 /** The parts of a {@link HybridStorage}. Spans in milliseconds. */
 export interface HybridParts {

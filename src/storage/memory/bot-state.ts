@@ -6,7 +6,7 @@ import { type Limit, limitWithin } from '../../core/limit.js'
 import type { Key } from '../../core/subject.js'
 import { isLimited, isSoundLimit, variantsOf } from '../plan.js'
 import { type ClaimBook, DigestClaims, SequenceClaims } from './claims.js'
-import type { MemoryJudge } from './judge.js'
+import type { JudgedState, Judging } from './judging.js'
 import {
   type ABSENT,
   type Column,
@@ -33,7 +33,7 @@ export interface MemoryShared {
 }
 
 /** The state of one bot under one plan. */
-export class BotState {
+export class BotState implements JudgedState {
   /** By scope. */
   readonly tables: readonly RecordTable[]
   /** By check; only for claims. */
@@ -48,9 +48,9 @@ export class BotState {
 
   constructor(
     readonly bot: number,
-    judge: MemoryJudge,
+    judge: Judging,
     shared: MemoryShared,
-    earlier: { readonly judge: MemoryJudge; readonly state: BotState } | undefined,
+    earlier: { readonly judge: Judging; readonly state: JudgedState } | undefined,
   ) {
     const seed = shared.digest.number(`table ${bot}`) | 0
     const holdersOf = (names: readonly string[]): Holders[] =>
@@ -153,9 +153,9 @@ function reaching(column: Column, limit: Limit): Limit {
 
 /** Moves a subject's record from an earlier plan's table into this one's. Returns its row, or -1 if there is none. */
 export function carryOver(
-  earlier: MemoryJudge,
-  later: MemoryJudge,
-  state: BotState,
+  earlier: Judging,
+  later: Judging,
+  state: JudgedState,
   scope: number,
   key: Key,
   number: number,

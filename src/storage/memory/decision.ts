@@ -1,7 +1,7 @@
 import type { Ask, Decision, Receipt, RefusalCause } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import type { Limit } from '../../core/limit.js'
-import type { MemoryJudge } from './judge.js'
+import type { Judging } from './judging.js'
 
 /** Shared by all decisions without shadow refusals. */
 export const NO_SHADOWS: readonly number[] = Object.freeze([])
@@ -32,7 +32,7 @@ export class MemoryAdmission implements Decision, Receipt {
   refunded = 0
 
   constructor(
-    readonly judge: MemoryJudge,
+    readonly judge: Judging,
     readonly ask: Ask,
     /** The time of the clock. */
     readonly at: Ms,

@@ -1,9 +1,8 @@
 import type { Ask } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
-import type { BotState } from './bot-state.js'
 import { SequenceClaims } from './claims.js'
 import { MemoryAdmission, NO_SHADOWS } from './decision.js'
-import type { MemoryJudge } from './judge.js'
+import type { JudgedState, Judging } from './judging.js'
 import { ABSENT, BUCKET, CLAIM, type Column, depthOf } from './layout.js'
 import type { Holders } from './marks.js'
 import type { Moment } from './moment.js'
@@ -52,7 +51,7 @@ interface Steps {
 
 /**
  * The fast path for nearly all updates of a bot: no mark is held, the update id is new, the buckets have room. It decides exactly
- * like {@link MemoryJudge}'s general path, in a function small enough for V8 to optimise as a whole. In any other case it returns
+ * like the judge's general path, in a function small enough for V8 to optimise as a whole. In any other case it returns
  * undefined, having written nothing, and the general path decides.
  */
 export class QuickWay {
@@ -62,10 +61,10 @@ export class QuickWay {
   private steps: Steps | undefined
 
   constructor(
-    private readonly judge: MemoryJudge,
+    private readonly judge: Judging,
     private readonly columns: readonly Column[],
     private readonly moment: Moment,
-    private readonly state: BotState,
+    private readonly state: JudgedState,
   ) {}
 
   admit(ask: Ask, at: Ms): MemoryAdmission | undefined {

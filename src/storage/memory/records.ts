@@ -1,5 +1,5 @@
 import type { Ms } from '../../core/duration.js'
-import type { Penalty } from './penalties.js'
+import type { Penalty } from './penalty.js'
 
 /** Cells before a record's own: its key. Zero is not a valid key, so that zeroed memory reads as free. */
 export const HEADER_CELLS = 1

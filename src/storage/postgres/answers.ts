@@ -1,10 +1,15 @@
 import type { Ask, Decision, RefusalCause } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import type { Question } from './asking.js'
-import { type Charged, NO_SHADOWS, PostgresDecision, PostgresReceipt } from './decision.js'
+import {
+  type AdmittingJudge,
+  type Charged,
+  NO_SHADOWS,
+  PostgresDecision,
+  PostgresReceipt,
+} from './decision.js'
 import { isVaried } from './function-checks.js'
 import type { UsualForm } from './function-usual.js'
-import type { PostgresJudge } from './judge.js'
 import { type Column, formOf, type Layout } from './layout.js'
 
 const CAUSES: readonly RefusalCause[] = ['check', 'penalty', 'echo']
@@ -46,7 +51,7 @@ export class Answers {
   read(
     text: string,
     questions: readonly Question[],
-    judge: PostgresJudge,
+    judge: AdmittingJudge,
     serial: number,
     commit: boolean,
   ): Decision[] {
@@ -56,7 +61,7 @@ export class Answers {
   /**
    * Reads the answer of the function for usual questions: its own decisions, then those of the function it handed the rest to.
    */
-  readUsual(text: string, questions: readonly Question[], judge: PostgresJudge, serial: number): Decision[] {
+  readUsual(text: string, questions: readonly Question[], judge: AdmittingJudge, serial: number): Decision[] {
     const numbers = numbersIn(text)
     const time = { own: Number(numbers[0]), clock: Number(numbers[1]) }
     const count = Number(numbers[2])
@@ -86,7 +91,7 @@ export class Answers {
     numbers: readonly string[],
     from: number,
     questions: readonly Question[],
-    judge: PostgresJudge,
+    judge: AdmittingJudge,
     serial: number,
     commit: boolean,
   ): Decision[] {
@@ -139,7 +144,7 @@ export class Answers {
   private receiptOf(
     { ask, own, at }: Question,
     time: Time,
-    judge: PostgresJudge,
+    judge: AdmittingJudge,
     serial: number,
     skipped: number,
     limits: ReadonlyMap<number, Charged> | undefined,

@@ -1,7 +1,7 @@
-import type { Ask, Decision, Receipt, RefusalCause } from '../../core/check.js'
+import type { Ask, Decision, Receipt, RefusalCause, Settlement } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import type { Ending } from '../remote/settling.js'
-import type { PostgresJudge } from './judge.js'
+import type { Layout } from './layout.js'
 
 /** What is needed to refund a charge of a limit. */
 export interface Charged {
@@ -29,6 +29,18 @@ export class PostgresDecision implements Decision {
   }
 }
 
+/** The judge that admitted, as its receipts need it. */
+export interface AdmittingJudge {
+  readonly layout: Layout
+  readonly moment: { readonly now: Ms }
+  readonly shared: {
+    readonly outdated: boolean
+    readonly settler: {
+      settle(receipt: PostgresReceipt, how: Settlement, only: number | undefined): Promise<void>
+    }
+  }
+}
+
 export class PostgresReceipt implements Receipt, Ending {
   /** Whether it was completed or released. */
   settled = false
@@ -37,7 +49,7 @@ export class PostgresReceipt implements Receipt, Ending {
   ending: Promise<void> | undefined = undefined
 
   constructor(
-    readonly judge: PostgresJudge,
+    readonly judge: AdmittingJudge,
     readonly ask: Ask,
     /** The time of the clock. */
     readonly at: Ms,

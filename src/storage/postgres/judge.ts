@@ -59,7 +59,7 @@ export class PostgresJudge implements Judge {
   constructor(
     readonly layout: Layout,
     private readonly made: PlanFunctions,
-    private readonly shared: Shared,
+    readonly shared: Shared,
     readonly moment: PlanMoment,
   ) {
     this.asking = new Asking(layout, shared.subjects)

@@ -157,7 +157,7 @@ class PostgresStorage implements Storage {
   }
 
   /** Replaces a judge of a schema that is gone, unless a later plan has replaced it. */
-  private async succeed(former: PostgresJudge): Promise<Judge> {
+  private async succeed(former: Pick<PostgresJudge, 'layout'>): Promise<Judge> {
     const { plan } = former.layout
     const judge = await this.judgeOf(plan)
     if (this.judges.get(plan.name) === former) this.judges.set(plan.name, judge)

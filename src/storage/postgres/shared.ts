@@ -3,7 +3,7 @@ import type { Clock } from '../../core/clock.js'
 import type { SentinelError } from '../../core/errors.js'
 import type { Calls } from '../remote/calls.js'
 import type { Functions } from './functions.js'
-import type { PostgresJudge } from './judge.js'
+import type { Layout } from './layout.js'
 import type { Link } from './link.js'
 import type { Settler } from './settler.js'
 import type { Subjects } from './subjects.js'
@@ -26,7 +26,7 @@ export interface Shared {
   /** Looks at the schema again. Afterwards `outdated` tells whether it is another one. */
   readonly look: () => Promise<unknown>
   /** Prepares the plan of a judge for the schema that is there now. */
-  readonly succeed: (former: PostgresJudge) => Promise<Judge>
+  readonly succeed: (former: { readonly layout: Layout }) => Promise<Judge>
   /** The schema was dropped and created anew: the numbers of names and subjects known here belong to others there. */
   outdated: boolean
 }

@@ -1,8 +1,7 @@
-import type { Ask, Decision, Receipt, RefusalCause } from '../../core/check.js'
+import type { Ask, Decision, Plan, Receipt, RefusalCause } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import type { Limit } from '../../core/limit.js'
 import type { Ending } from '../remote/settling.js'
-import type { RedisJudge } from './judge.js'
 import type { LimitedColumn } from './script/layout.js'
 import { ANSWER_HEAD, type PlanScript, SHORT, SHORT_ANSWER } from './script/plan-script.js'
 
@@ -21,12 +20,18 @@ export interface Answers {
   readonly at: Ms
 }
 
+/** The judge that asked. */
+interface AnsweredJudge {
+  readonly plan: Plan
+  readonly script: PlanScript
+}
+
 /** An answer of a script. Rarely used parts are read from its bytes on demand. */
 export class RedisDecision implements Decision {
   readonly refusedBy: number
 
   constructor(
-    readonly judge: RedisJudge,
+    readonly judge: AnsweredJudge,
     readonly ask: Ask,
     protected readonly answers: Answers,
     protected readonly from: number,
@@ -84,7 +89,7 @@ export class RedisAdmission extends RedisDecision implements Receipt, Ending {
   ending: Promise<void> | undefined = undefined
 
   constructor(
-    judge: RedisJudge,
+    judge: AnsweredJudge,
     ask: Ask,
     answers: Answers,
     from: number,

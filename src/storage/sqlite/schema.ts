@@ -1,5 +1,12 @@
 import { SentinelError } from '../../core/errors.js'
-import type { Link } from './link.js'
+
+/** The database to migrate: a `Link`. */
+interface MigratedLink {
+  write(deed: () => void): void
+  exec(sql: string): void
+  get<Row>(sql: string): Row | undefined
+  run(sql: string, value: number): void
+}
 
 /** The steps of the schema, one per version. A published step is never changed. */
 export const STEPS: readonly string[] = [
@@ -64,7 +71,7 @@ export const STEPS: readonly string[] = [
  *
  * @throws SentinelError `storage.failed` if the tables were made by a later version of this package.
  */
-export function migrate(link: Link): void {
+export function migrate(link: MigratedLink): void {
   link.write(() => {
     link.exec(
       'CREATE TABLE IF NOT EXISTS sentinel_meta (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID',

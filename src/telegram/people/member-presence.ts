@@ -17,7 +17,7 @@ import {
   setTitle,
 } from '../world/chat-settings.js'
 import { isGroup, type SharedChat, type Topic } from '../world/chats.js'
-import { describeInvite } from '../world/invite-link.js'
+import { describeInvite } from '../world/describe-invite.js'
 import { createInvite, revokeInvite } from '../world/invites.js'
 import {
   completePermissions,

@@ -1,7 +1,8 @@
 import type { ChatAdministratorRights, ChatMemberUpdated } from 'grammy/types'
 import type { Account, PersonAccount } from './accounts.js'
 import { describeChat, isGroup, type PrivateChat, type SharedChat } from './chats.js'
-import { describeInvite, type InviteLink } from './invite-link.js'
+import { describeInvite } from './describe-invite.js'
+import type { InviteLink } from './invite-link.js'
 import {
   describeMember,
   enteringFrom,

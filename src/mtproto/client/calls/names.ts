@@ -1,3 +1,4 @@
+import type { tl } from '@mtcute/core'
 import type { Clock } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
 import { SentinelError } from '../../../core/errors.js'
@@ -5,7 +6,6 @@ import type { Values } from '../../../storage/values.js'
 import { chatIdOfChannel } from '../../protocol/chat-ids.js'
 import { dropOldest, setNewest } from '../bounded-map.js'
 import type { SessionStorage } from '../sessions/session-storage.js'
-import type { Caller } from './caller.js'
 import { markedId } from './peers.js'
 import { MtprotoRefusal, reasonOf } from './refusal.js'
 
@@ -26,6 +26,11 @@ interface NamesParts {
   readonly clock: Clock
   /** Maximum number of lookups within a day. */
   readonly perDay: number
+}
+
+/** The part of `Caller` that lookups need. */
+interface UsernameCaller {
+  call(request: tl.contacts.RawResolveUsernameRequest): Promise<tl.contacts.TypeResolvedPeer>
 }
 
 /** Result of a lookup; `id` is undefined if nobody has the name. */
@@ -64,7 +69,7 @@ export class Names {
    *
    * @throws SentinelError `mtproto.refused`, with `USERNAME_NOT_OCCUPIED`; `mtproto.flood` when the day's lookups are used up.
    */
-  async resolve(username: string, caller: Caller): Promise<number> {
+  async resolve(username: string, caller: UsernameCaller): Promise<number> {
     const name = username.replace(/^@/, '').toLowerCase()
     const known = this.#known.get(name) ?? (await this.#stored(name))
     if (known !== undefined && known.until > this.parts.clock()) return idOf(known)
@@ -108,7 +113,7 @@ export class Names {
     return known
   }
 
-  async #ask(name: string, caller: Caller): Promise<number> {
+  async #ask(name: string, caller: UsernameCaller): Promise<number> {
     await this.#count()
     const now = this.parts.clock()
     try {

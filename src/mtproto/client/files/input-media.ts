@@ -1,5 +1,5 @@
 import type { tl } from '@mtcute/core'
-import type { SendFileOptions } from './send-file.js'
+import type { SendFileOptions } from './send-options.js'
 import type { UploadedFile } from './upload.js'
 
 /** Builds the media to send from an uploaded file. */

@@ -1,6 +1,5 @@
 import type { ITelegramStorageProvider, tl } from '@mtcute/core'
 import { quietTimers, type Timers } from '../../../core/clock.js'
-import { MOST_AHEAD } from './progress.js'
 
 /** How an update is numbered within its box; stored in a key as its remainder modulo four. */
 const MESSAGE = 0
@@ -109,3 +108,6 @@ export class Handled {
 }
 
 const nameOf = (box: number): string => `handled_ahead:${box}`
+
+/** Maximum number of keys per box; beyond it the earliest are dropped, and their updates would be delivered again. */
+export const MOST_AHEAD = 4096

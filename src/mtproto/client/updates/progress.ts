@@ -3,6 +3,7 @@ import { quietTimers, type Timers } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
 import { setNewest } from '../bounded-map.js'
 import type { Handled } from './handled.js'
+import { MOST_AHEAD } from './handled.js'
 
 /** Stores a position. */
 type Write = () => Promise<unknown>
@@ -32,8 +33,6 @@ interface Box {
 /** Delay before storing keys, in which a new position usually makes that unnecessary; plus 1 ms for every NOTED_PER_MS keys. */
 const NOTED_AFTER: Ms = 20
 const NOTED_PER_MS = 10
-/** Maximum number of keys per box; beyond it the earliest are dropped, and their updates would be delivered again. */
-export const MOST_AHEAD = 4096
 
 /** Maximum number of checkpoints per box, for when a handler never finishes; beyond it the two oldest are merged. */
 const MOST_WAITING = 1000

@@ -1,15 +1,7 @@
 import type { InlineKeyboardMarkup } from 'grammy/types'
-import type { WorldChat } from '../../world/chats.js'
 import { badRequest } from '../../world/refusal.js'
 import type { Params } from '../params.js'
-import { readButton } from './inline-button.js'
-
-/** Where the buttons will be shown. */
-export interface ButtonPlace {
-  /** Undefined for an inline result, which has no chat yet. */
-  readonly chat?: WorldChat | undefined
-  readonly isInvoice?: boolean
-}
+import { type ButtonPlace, readButton } from './inline-button.js'
 
 /** The reply markup of a call. */
 interface Markup {

@@ -1,6 +1,6 @@
+import type { WorldChat } from '../../world/chats.js'
 import { wrongUrl } from '../../world/links.js'
 import { badRequest } from '../../world/refusal.js'
-import type { ButtonPlace } from './buttons.js'
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -133,4 +133,11 @@ function switching(name: string, query: string, { chat }: ButtonPlace): Fields {
       `can't use ${name} button in a channel chat, because users will not be able to use the button without knowing bot's username`,
     )
   return { [name]: query }
+}
+
+/** Where the buttons will be shown. */
+export interface ButtonPlace {
+  /** Undefined for an inline result, which has no chat yet. */
+  readonly chat?: WorldChat | undefined
+  readonly isInvoice?: boolean
 }

@@ -1,5 +1,6 @@
 import type { ChatInviteLink } from 'grammy/types'
-import { describeInvite, type InviteLink, type InviteTerms } from '../../world/invite-link.js'
+import { describeInvite } from '../../world/describe-invite.js'
+import type { InviteLink, InviteTerms } from '../../world/invite-link.js'
 import { createInvite, editInvite, exportInvite, revokeInvite } from '../../world/invites.js'
 import { decideJoinRequest } from '../../world/membership.js'
 import { badRequest } from '../../world/refusal.js'

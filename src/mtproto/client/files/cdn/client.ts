@@ -7,7 +7,7 @@ import { untilAborted } from '../../calls/until-aborted.js'
 import { tellCallersAlone } from '../../calls-after-close.js'
 import { NodeCrypto } from '../../crypto.js'
 import { platformOf } from '../../platform.js'
-import type { CdnAddress } from './data-centres.js'
+import type { CdnAddress } from './address.js'
 import { agreeOnKey } from './key-agreement.js'
 
 /**

@@ -4,6 +4,7 @@ import { SentinelError } from '../../../../core/errors.js'
 import type { Caller } from '../../calls/caller.js'
 import { refusedOr } from '../../calls/refusal.js'
 import { untilAborted } from '../../calls/until-aborted.js'
+import type { CdnAddress } from './address.js'
 import type { CdnClient } from './client.js'
 
 /** Opens a CDN connection; passed in because its module is loaded late. */
@@ -11,14 +12,6 @@ type ConnectCdn = (at: CdnAddress, onLost: () => void, signal: AbortSignal) => P
 
 /** Time limit of the key exchange, also for a server that keeps sending a little. */
 const HANDSHAKE: Ms = 60_000
-
-/** Address and public key of a CDN data centre. */
-export interface CdnAddress {
-  readonly dc: number
-  readonly host: string
-  readonly port: number
-  readonly publicKey: string
-}
 
 /** Connections to CDN data centres: one per data centre, opened on demand, kept until the client closes. */
 export class CdnDataCentres {

@@ -18,7 +18,7 @@ import { TlReader } from '../../../protocol/tl/reader.js'
 import { currentSchema } from '../../../protocol/tl/schema.js'
 import { encodeObject } from '../../../protocol/tl/writer.js'
 import { NodeCrypto } from '../../crypto.js'
-import type { CdnAddress } from './data-centres.js'
+import type { CdnAddress } from './address.js'
 import { PlainLine } from './plain-line.js'
 
 const isPrime = promisify<bigint | Buffer, boolean>(checkPrime)
