@@ -22,7 +22,7 @@ const { getBuiltinModule } = process
 const folder = mkdtempSync(join(tmpdir(), 'sentinel-migrate-'))
 
 beforeAll(async () => {
-  // A SQLite that opens paths, on every Node.
+  // A replacement of node:sqlite that opens paths and works on every version of Node.
   process.getBuiltinModule = ((name: string) =>
     name === 'node:sqlite' ? { DatabaseSync: Database } : getBuiltinModule(name)) as never
   cluster = await startCluster({ password: SECRET })
@@ -33,7 +33,7 @@ afterAll(async () => {
   await cluster.stop()
 })
 
-/** Runs the command: its exit code, and all it says. */
+/** Runs the command, and returns its exit code and its output. */
 async function run(from: string, to: string, ...more: string[]): Promise<readonly [number, string]> {
   const said: string[] = []
   const terminal = {
@@ -45,14 +45,14 @@ async function run(from: string, to: string, ...more: string[]): Promise<readonl
   return [code, said.join('\n')]
 }
 
-/** Blocks that lie on all nodes of the cluster, and everything else that a storage keeps. */
+/** Stores blocks on all nodes of the cluster, and everything else that a storage holds. */
 async function filled(storage: Storage): Promise<Storage> {
   await stock(storage)
   for (const bot of BOTS) await storage.marks.put(bot, 'blocked', [{ key: ALICE, mark: { since: 1 } }])
   return storage
 }
 
-/** The ways to write the URL of the cluster. */
+/** Ways to write the URL of the cluster. */
 const FORMS: readonly (readonly [string, () => string])[] = [
   ['one node', () => cluster.urls[1] as string],
   ['several URLs', () => cluster.urls.join(',')],
@@ -61,11 +61,11 @@ const FORMS: readonly (readonly [string, () => string])[] = [
     'one URL with several hosts',
     () => [cluster.urls[0], ...cluster.urls.slice(1).map((url) => new URL(url).host)].join(),
   ],
-  // Commas in a password need not be encoded.
+  // Commas in a password need not be percent-encoded.
   ['a comma in the password', () => cluster.urls.map((url) => url.replace('%2C', ',')).join()],
 ]
 
-test.each(FORMS)('everything of a cluster is moved that is named by %s', async (_, url) => {
+test.each(FORMS)('all data of a cluster given by %s can be moved', async (_, url) => {
   const prefix = freshName()
   const from = await filled(redis(cluster.urls, { prefix }))
   const path = join(folder, `${prefix}.db`)
@@ -77,7 +77,7 @@ test.each(FORMS)('everything of a cluster is moved that is named by %s', async (
   await Promise.all([from.close(), to.close()])
 })
 
-test.each(FORMS)('everything is moved to a cluster that is named by %s', async (_, url) => {
+test.each(FORMS)('all data can be moved to a cluster given by %s', async (_, url) => {
   const prefix = freshName()
   const single = await sharedRedis()
   const from = await filled(redis(single, { prefix }))
@@ -88,20 +88,20 @@ test.each(FORMS)('everything is moved to a cluster that is named by %s', async (
   await Promise.all([from.close(), to.close()])
 })
 
-test('a list in which a server is no node of a cluster moves nothing', async () => {
+test('a list of servers that are no cluster is reported, and nothing is moved', async () => {
   const single = await sharedRedis()
   const [code, said] = await run(`${single},${single}`, cluster.url)
   expect([code, said]).toEqual([1, expect.stringContaining('cluster support disabled')])
 })
 
 test.each(['redis://a,', 'redis://:pw@a,,b', 'redis://', 'redis://a,redis://', ',redis://a'])(
-  '%j names no host, which is wrong usage',
+  'a list %j with a missing host is wrong usage',
   async (url) => {
     await expect(run(url, cluster.url)).rejects.toMatchObject({ name: 'UsageError' })
   },
 )
 
-test('a password that is wrong is reported, and never shown', async () => {
+test('a wrong password is reported, but not shown', async () => {
   const url = cluster.url.replace(encodeURIComponent(SECRET), 'wrong,wrong')
   const [code, said] = await run(url, `sqlite:${join(folder, 'none.db')}`)
   expect(code).toBe(1)
@@ -112,7 +112,7 @@ test('a password that is wrong is reported, and never shown', async () => {
   client.disconnect()
 })
 
-test('a node that announces no address is reported instead of waiting for it', async () => {
+test('a node that announces no address is reported at once', async () => {
   const server = await startRedis({ config: ['cluster-enabled yes', 'cluster-config-file nodes.conf'] })
   const client = new Redis(server.url)
   await client.call('CLUSTER', 'ADDSLOTSRANGE', 0, 16_383)

@@ -14,7 +14,7 @@ const { getBuiltinModule } = process
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'sentinel-migrate-'))
-  // A SQLite that opens paths, on every Node.
+  // A replacement of node:sqlite that opens paths and works on every version of Node.
   process.getBuiltinModule = ((name: string) =>
     name === 'node:sqlite' ? { DatabaseSync: Database } : getBuiltinModule(name)) as never
 })
@@ -23,7 +23,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true })
 })
 
-/** Runs the command from one file to another: its exit code, and all it says. */
+/** Runs the command from one file to another, and returns its exit code and its output. */
 async function run(from: string, to: string, ...more: string[]): Promise<readonly [number, string]> {
   const said: string[] = []
   const terminal = { env: {}, out: (line: string) => said.push(line), err: (line: string) => said.push(line) }
@@ -32,7 +32,7 @@ async function run(from: string, to: string, ...more: string[]): Promise<readonl
   return [code, said.join('\n')]
 }
 
-test('a file that is not there is named, is not made, and is no migration', async () => {
+test('a missing source file is reported and not created, and does not count as a migration', async () => {
   const [code, said] = await run('nope.db', 'to.db')
   expect(code).toBe(1)
   expect(said).toMatch(/there is no file ".*nope\.db".*\[migrate\.refused\]/)
@@ -46,7 +46,7 @@ test('a file that is not there is named, is not made, and is no migration', asyn
   await Promise.all([from.close(), to.close()])
 })
 
-test('a file of somebody else is left as it is', async () => {
+test('a file of another application is not changed', async () => {
   const made = new Database(join(folder, 'shop.db'))
   made.exec('CREATE TABLE orders (id INTEGER)')
   made.close()
@@ -62,7 +62,7 @@ test('a file of somebody else is left as it is', async () => {
   expect(readdirSync(folder)).not.toContain('to.db')
 })
 
-test('a source that is empty is said to be, and the right one can be moved after it', async () => {
+test('an empty source is reported, and the right source can be moved afterwards', async () => {
   const empty = sqlite(join(folder, 'empty.db'))
   await empty.values.remove('s', 'k')
   const right = sqlite(join(folder, 'right.db'))
@@ -88,7 +88,7 @@ test('a source that is empty is said to be, and the right one can be moved after
   await Promise.all([empty.close(), right.close()])
 })
 
-test('in code an empty source completes nothing, either', async () => {
+test('migrate() from an empty source does not complete the migration either', async () => {
   const [empty, from, to] = [memory(), memory(), memory()]
   await stock(from)
   expect(await migrate(empty, to)).toEqual({ verified: true, copied: 0, steps: [] })

@@ -12,7 +12,7 @@ async function printed(...args: string[]): Promise<string> {
 }
 
 describe('grammy-sentinel sql', () => {
-  test('prints what sets an empty server up, in one transaction', async () => {
+  test('prints statements that set up an empty server in one transaction', async () => {
     const pool = new Pool({ connectionString: await sharedPostgres(), max: 2 })
     const schema = freshName('cli')
     try {
@@ -27,7 +27,7 @@ describe('grammy-sentinel sql', () => {
     }
   })
 
-  test('prints nothing but the frame where all is there already', async () => {
+  test('prints an empty transaction if nothing is missing', async () => {
     expect(await printed('--from', '1')).toBe('BEGIN;\n\nCOMMIT;')
     expect(await printed()).toContain('CREATE SCHEMA IF NOT EXISTS "grammy_sentinel"')
   })

@@ -23,7 +23,7 @@ afterEach(async () => {
     if (child.exitCode === null && child.signalCode === null) await ended(child, 'SIGKILL')
 })
 
-/** The program as it is shipped, until it has said its first line. */
+/** Starts the built program, and returns its output up to the complete first message. */
 async function serves(...args: string[]): Promise<{ child: ChildProcess; said: string }> {
   const child = spawn(process.execPath, [program, 'telegram', '--port', '0', ...args], {
     env: { TELEGRAM_CONTROL_TOKEN: TOKEN },
@@ -53,7 +53,7 @@ function runs(...args: string[]): Promise<{ code: unknown; out: string; err: str
   })
 }
 
-/** A bot without any library, as it might be in another language: it says back what it is told. */
+/** A bot without a library, as in any other language: it repeats every message. */
 const PARROT = `
 const root = process.argv[1]
 const call = async (method, params) => (await (await fetch(root + '/' + method, {
@@ -66,7 +66,7 @@ for (let offset = 0;;) {
   }
 }`
 
-test('serves a world to a bot in another process, and a control API to whoever tests it', async () => {
+test('serves a bot in another process, and a control API to tests', async () => {
   const { child, said } = await serves('--json', '--bot', 'parrot_bot', '--clock', 'virtual')
   const { api_root, control, bots } = JSON.parse(said) as Served
   expect(control.token).toBe(TOKEN)
@@ -94,7 +94,7 @@ test('serves a world to a bot in another process, and a control API to whoever t
   expect(await ended(child, 'SIGTERM')).toBe(0)
 })
 
-test('tells people where it is, and ends when interrupted', async () => {
+test('prints its URLs, and ends when interrupted', async () => {
   const { child, said } = await serves('--bot', 'shop_bot')
   expect(said).toMatch(/^Bot API: {2}http:\/\/127\.0\.0\.1:\d+ \(its document: \S+\/openapi\.json\)\n/)
   expect(said).toMatch(/^Control: {2}http:\/\/127\.0\.0\.1:\d+\/control /m)
@@ -117,7 +117,7 @@ test.each<[string[], RegExp]>([
   30_000,
 )
 
-test('a port that is taken is told', async () => {
+test('a port in use is reported', async () => {
   const server = createServer()
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   const { port } = server.address() as AddressInfo

@@ -11,7 +11,7 @@ interface Outcome {
   readonly err: string
 }
 
-/** Runs the program as it is shipped, with no more of an environment than it is given. */
+/** Runs the built program with only the given environment. */
 function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Outcome> {
   return new Promise((done, fail) => {
     execFile(process.execPath, [program, ...args], { env, cwd: folder }, (error, out, err) => {
@@ -35,7 +35,7 @@ function file(name: string, content: unknown): string {
 }
 
 describe('grammy-sentinel', () => {
-  test('says how it is used, and exits 0 where asked, 2 where not', async () => {
+  test('prints its usage, and exits with 0 on request, else with 2', async () => {
     const asked = await run(['--help'])
     expect(asked).toMatchObject({ code: 0, err: '' })
     expect(asked.out).toMatch(/^Usage: grammy-sentinel COMMAND\n[\s\S]*^ {2}config +\S/m)
@@ -48,7 +48,7 @@ describe('grammy-sentinel', () => {
     })
   })
 
-  test('tells its version', async () => {
+  test('prints its version', async () => {
     const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string }
     expect(await run(['--version'])).toEqual({ code: 0, out: `${version}\n`, err: '' })
   })
@@ -70,19 +70,19 @@ describe('config', () => {
     expect(err).toContain('Usage: grammy-sentinel config check FILE [--env]')
   })
 
-  test('--help shows its usage', async () => {
+  test('--help prints its usage', async () => {
     const { code, out } = await run(['config', 'check', '--help'])
     expect(code).toBe(0)
     expect(out).toMatch(/^Usage: grammy-sentinel config check FILE \[--env\]\n/)
   })
 
-  test('schema prints what is published', async () => {
+  test('schema prints the published schema', async () => {
     const { code, out, err } = await run(['config', 'schema'])
     expect({ code, err }).toEqual({ code: 0, err: '' })
     expect(out).toBe(readFileSync('dist/options.schema.json', 'utf8'))
   })
 
-  test('check shows what holds, and where it comes from', async () => {
+  test('check prints the effective options and their sources', async () => {
     const name = file('right.json', {
       $schema: './options.schema.json',
       throttle: { limit: '20/1m', penalty: { bans: ['1m', '1h'] } },
@@ -116,7 +116,7 @@ describe('config', () => {
     })
   })
 
-  test('check shows several limits, and leaves the environment alone by default', async () => {
+  test('check prints several limits, and ignores the environment by default', async () => {
     const name = file('limits.json', {
       throttle: [{ limit: { amount: 60, per: '1m', burst: 9 } }, { name: 'day', limit: '900/1d' }],
       debounce: false,
@@ -130,7 +130,7 @@ describe('config', () => {
 
   test.each([
     [
-      'a role of a policy that there is not',
+      'an unknown role in a policy',
       { roles: { x: {} }, policies: { a: { roles: ['y'] } } },
       'policy a: requireRole: there is no role "y"',
     ],
@@ -139,13 +139,13 @@ describe('config', () => {
       { throttle: Array.from({ length: 8 }, (_, nth) => ({ name: `n${nth}`, limit: '20/1m' })) },
       'plan.invalid',
     ],
-  ])('check tells what sentinel() would throw at, too: %s', async (_, options, words) => {
+  ])('check also reports errors that sentinel() would throw: %s', async (_, options, words) => {
     const { code, out, err } = await run(['config', 'check', file('unfit.json', options)])
     expect({ code, out }).toEqual({ code: 1, out: '' })
     expect(err).toContain(words)
   })
 
-  test('check tells all that is wrong, of the file and of the environment', async () => {
+  test('check reports all errors of the file and of the environment', async () => {
     const name = file('wrong.json', { throtle: '20/1m', throttle: { limit: '20', scope: 'usr' } })
     const { code, out, err } = await run(['config', 'check', name, '--env'], {
       SENTINEL__DEBUNCE: 's3cret',
@@ -168,7 +168,7 @@ describe('config', () => {
     expect(err).not.toContain('s3cret')
   })
 
-  test('check tells where both are right, and together wrong', async () => {
+  test('check reports options that are wrong only in combination', async () => {
     const name = file('half.json', { throttle: { name: 'own', scope: 'chat' }, debounce: { on: ['tap'] } })
     const { code, err } = await run(['config', 'check', name, '--env'], {
       SENTINEL__DEBOUNCE__MODE: 'trailing',
@@ -178,7 +178,7 @@ describe('config', () => {
     expect(err).toMatch(/^half\.json: 1 problem\n {2}debounce\.on: only messages are collected\./)
   })
 
-  test('check tells where JSON breaks off, and which file cannot be read', async () => {
+  test('check reports where the JSON is invalid, and which file cannot be read', async () => {
     const broken = await run(['config', 'check', file('broken.json', '{\n  "shadow" true\n}')])
     expect(broken).toEqual({
       code: 1,
@@ -190,7 +190,7 @@ describe('config', () => {
     expect(missing.err).toMatch(/^missing\.json: 1 problem\n {2}cannot be read: ENOENT: /)
   })
 
-  test('check reads what Windows editors save', async () => {
+  test('check accepts a byte order mark, as Windows editors write it', async () => {
     const { code } = await run(['config', 'check', file('bom.json', '\uFEFF{ "shadow": true }')])
     expect(code).toBe(0)
   })

@@ -29,7 +29,7 @@ const ROWS = [
 ]
 
 describe('the table', () => {
-  test('has a row for everybody', () => {
+  test('has a row for each actor', () => {
     expect(frame(ROWS, 100)).toEqual([
       'who    role         passed  stopped  last verdict',
       'Anna   chatter           7        0  passed',
@@ -42,13 +42,13 @@ describe('the table', () => {
     expect(Math.max(...frame(ROWS, 20).map(({ length }) => length))).toBe(20)
   })
 
-  test('is drawn over the one before', () => {
+  test('is drawn over the previous one', () => {
     expect(redraw(['one', 'two'], 0)).toBe('\r\x1b[2Kone\n\r\x1b[2Ktwo\n')
     expect(redraw(['one', 'two'], 2)).toBe('\x1b[2A\r\x1b[2Kone\n\r\x1b[2Ktwo\n')
   })
 })
 
-describe('what is shown', () => {
+describe('the output', () => {
   function screenOf(rows: number): {
     written: string
     isTTY: true
@@ -67,7 +67,7 @@ describe('what is shown', () => {
     }
   }
 
-  test('on a terminal: frames, and failures above them', () => {
+  test('on a terminal consists of frames, with failures above them', () => {
     const ledger = new Ledger()
     const screen = screenOf(24)
     const end = show(ledger, screen, { token: 'secret' }, ROWS)
@@ -80,7 +80,7 @@ describe('what is shown', () => {
     expect(screen.written).toBe(redraw(frame(ROWS, 80), 0))
   })
 
-  test('on a terminal that is too low, and elsewhere: lines', () => {
+  test('on a low terminal, and elsewhere, consists of lines', () => {
     for (const screen of [screenOf(5), { ...screenOf(24), isTTY: false }]) {
       const ledger = new Ledger()
       const end = show(ledger, screen, { token: 'secret' }, ROWS)
@@ -91,14 +91,14 @@ describe('what is shown', () => {
   })
 })
 
-describe('words', () => {
-  test('from others command no terminal', () => {
+describe('untrusted texts', () => {
+  test('cannot control the terminal', () => {
     expect(oneLine('a\u001b[31mb\nc\u0007 \u202ed\u2028e')).toBe('ab c d e')
     expect(oneLine('abcdef', 4)).toBe('abc…')
     expect(oneLine('😀😀😀', 3)).toBe('😀😀😀')
   })
 
-  test('of errors hold no token', () => {
+  test('of errors contain no token', () => {
     expect(errorInWords(new Error('at http://x/bot1:a/getMe'), '1:a')).toBe('at http://x/bot<token>/getMe')
     expect(errorInWords('plain', '')).toBe('plain')
   })

@@ -22,7 +22,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true })
 })
 
-/** Runs a Node program without a token of whoever runs the tests, or options of theirs. */
+/** Runs a Node program without tokens and options from the current environment. */
 function start(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
@@ -62,7 +62,7 @@ function file(name: string, content: string | Uint8Array): string {
   return path
 }
 
-/** The lines that say how an actor was treated. */
+/** Returns the lines that say how actors were treated. */
 const marksOf = (out: string): string[] => out.split('\n').filter((line) => /^[✔✘] /.test(line))
 
 function expectRightlyTreated({ code, out, err, seconds }: Ended): void {
@@ -76,9 +76,9 @@ function expectRightlyTreated({ code, out, err, seconds }: Ended): void {
   expect(seconds).toBeLessThan(30)
 }
 
-/** The script builds and compiles, where that is needed; whatever comes later runs what it compiled. */
+/** The first run builds and compiles the demo if necessary; later runs use the compiled files. */
 let first: Ended
-/** Casts that play side by side: most of the time they pause. */
+/** Demos that run concurrently, because they mostly pause. */
 let casts: Readonly<Record<'given' | 'unlimited' | 'open', Promise<Ended>>> & {
   readonly shared?: Promise<Ended>
 }
@@ -86,7 +86,7 @@ let casts: Readonly<Record<'given' | 'unlimited' | 'open', Promise<Ended>>> & {
 beforeAll(async () => {
   first = await run([SCRIPT])
   const own = file('lines.txt', '\ufeffодно\r\n\n/vip is not a command here\n\u001b[31mred\u001b[0m\n+\n')
-  // Real sentences, where there are any beside the project.
+  // Real sentences, if they exist next to the project.
   const shared = resolve('..', 'shared', 'data', 'telegram-ham.txt')
   casts = {
     given: run([COMPILED, '--lines', own]),
@@ -102,8 +102,8 @@ beforeAll(async () => {
   }
 })
 
-describe('the cast', () => {
-  test('is treated as its roles demand, and every verdict is told on a line', () => {
+describe('the demo', () => {
+  test('treats all actors according to their roles, and prints every verdict', () => {
     expectRightlyTreated(first)
     for (const told of [
       /^\+ \d+ Anna: message passed {2}“/m,
@@ -118,7 +118,7 @@ describe('the cast', () => {
       expect(first.out).toMatch(told)
   })
 
-  test('says the sentences it is given', async () => {
+  test('uses given sentences', async () => {
     const given = await casts.given
     expectRightlyTreated(given)
     for (const said of ['“одно”', '“vip is not a command here”', '“red”']) expect(given.out).toContain(said)
@@ -128,7 +128,7 @@ describe('the cast', () => {
 
   const wrongOf = ({ out }: Ended): string[] => marksOf(out).filter((line) => line.startsWith('✘ '))
 
-  test('is not rightly treated without the limit: the flooder is named', async () => {
+  test('fails without the throttle, and names the flooder', async () => {
     const { code, out, seconds } = await casts.unlimited
     expect(code).toBe(1)
     expect(wrongOf({ code, out, err: '', seconds })).toHaveLength(1)
@@ -136,7 +136,7 @@ describe('the cast', () => {
     expect(seconds).toBeLessThan(30)
   })
 
-  test('is not rightly treated without the other guards, and by too small a limit', async () => {
+  test('fails without the other guards and with a limit that is too low', async () => {
     const ended = await casts.open
     expect(ended.code).toBe(1)
     expect(wrongOf(ended)).toHaveLength(ACTORS.length)
@@ -157,7 +157,7 @@ describe('a recording', () => {
       },
     })
 
-  test('is played in its own time, its update ids kept and its texts untold', async () => {
+  test('is replayed in its own time, with its update ids and without printing texts', async () => {
     const flood = Array.from({ length: 10 }, (_, index) => message(100 + index, 7, 'a secret', 1_700_000_000))
     const later = [message(110, 7, 'a secret', 1_700_000_060), message(105, 7, 'a secret', 1_700_000_060)]
     const path = file(
@@ -183,7 +183,7 @@ describe('a recording', () => {
     expect(code).toBe(0)
   })
 
-  test('is played as far as it can be: broken lines are told by number', async () => {
+  test('is replayed as far as possible, and broken lines are named by number', async () => {
     const lines = [
       message(1, 7, 'hi', 1_700_000_000),
       '{"update_id":2',
@@ -218,16 +218,16 @@ describe('the command line', () => {
     30_000,
   )
 
-  test('refuses an option of the guard that there is not', async () => {
+  test('refuses an unknown option of the guard', async () => {
     const { code, err } = await run([COMPILED], { SENTINEL__THROTLE: '1/1m' })
     expect(err).toContain('SENTINEL__THROTLE')
     expect(code).toBe(2)
   })
 })
 
-describe('on a Telegram with a token', () => {
+describe('with a token of Telegram', () => {
   test.each(['SIGINT', 'SIGTERM'] as const)(
-    'runs until %s and ends in peace',
+    'runs until %s and exits cleanly',
     async (signal) => {
       const telegram = await startTelegram({ patience: '20s' })
       try {
@@ -245,7 +245,7 @@ describe('on a Telegram with a token', () => {
         expect(out).toContain('passed 1, stopped 0')
         expect(`${out}${err}`).not.toMatch(new RegExp(`private|Alice|${account.token.split(':')[1]}`))
         expect(code).toBe(0)
-        // It took its leave: what it had handled is confirmed.
+        // The bot confirmed the updates that it had handled.
         expect(account.pending).toBe(0)
       } finally {
         await telegram.close()
@@ -256,7 +256,7 @@ describe('on a Telegram with a token', () => {
 
   const TOKEN = `5:${'wrong-secret'.repeat(3)}`
 
-  test('tells that it cannot, without the token', async () => {
+  test('fails if Telegram refuses the token', async () => {
     const telegram = await startTelegram()
     try {
       const env = { BOT_TOKEN: TOKEN, TELEGRAM_API_ROOT: telegram.apiRoot }
@@ -270,7 +270,7 @@ describe('on a Telegram with a token', () => {
   })
 
   test.each(['wrong-secret', '5:wrong-secret', `${TOKEN} `, `${TOKEN}!`])(
-    'does not begin with %j for a token',
+    'refuses to start with the invalid token %j',
     async (token) => {
       const { code, out, err } = await run([COMPILED], { BOT_TOKEN: token })
       expect(err).toMatch(/^BOT_TOKEN: this is not a token of a bot\..*\n$/)
@@ -282,7 +282,7 @@ describe('on a Telegram with a token', () => {
 
   const nowhere = { BOT_TOKEN: TOKEN, TELEGRAM_API_ROOT: 'http://127.0.0.1:9' }
 
-  test('gives up when Telegram is out of reach, and says why once', async () => {
+  test('gives up when Telegram is unreachable, and says why once', async () => {
     const { code, out, err } = await run([COMPILED], nowhere)
     expect(out.match(/out of reach: .*127\.0\.0\.1:9/g)).toHaveLength(1)
     expect(out).toContain('The bot could not go on: it was not reached in 3 tries')
@@ -290,7 +290,7 @@ describe('on a Telegram with a token', () => {
     expect(code).toBe(1)
   })
 
-  test('ends when asked while Telegram is out of reach', async () => {
+  test('can be interrupted while Telegram is unreachable', async () => {
     const { child, ended } = start([COMPILED], nowhere)
     await new Promise((told) => child.stdout?.once('data', told))
     child.kill('SIGINT')

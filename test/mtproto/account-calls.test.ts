@@ -23,7 +23,7 @@ beforeEach(async () => {
 const api = () => new Api(account.token, account.config.client)
 
 describe('dialogs', () => {
-  test('are all chats of a person, those with the latest words first', async () => {
+  test('contain all chats of a person, those with the latest messages first', async () => {
     await alice.to(account).sends('hello')
     await bob.in(plaza).sends('first')
     await alice.in(news).sends('a post')
@@ -37,7 +37,7 @@ describe('dialogs', () => {
     expect(chat).toMatchObject({ chat: account.id, kind: 'bot', latest: { text: 'hello' } })
   })
 
-  test('come by pages, each once, with progress told', async () => {
+  test('are read page by page, each once, and progress is reported', async () => {
     for (let n = 0; n < 230; n++) {
       const group = telegram.createGroup({ title: `Group ${n}`, owner: alice })
       await alice.in(group).sends(`word ${n}`)
@@ -50,7 +50,7 @@ describe('dialogs', () => {
   })
 })
 
-test('what bots may not ask is refused in Telegram’s word, and what they may is answered', async () => {
+test('methods that bots may not call are refused in the words of Telegram, the others answered', async () => {
   const watcher = client()
   const refused = { code: 'mtproto.refused', reason: 'BOT_METHOD_INVALID' }
   await expect(all(watcher.dialogs())).rejects.toMatchObject(refused)
@@ -64,7 +64,7 @@ test('what bots may not ask is refused in Telegram’s word, and what they may i
 })
 
 describe('photos', () => {
-  test('come the latest first, over pages, and are downloaded', async () => {
+  test('are listed with the latest first, over several pages, and can be downloaded', async () => {
     for (let n = 0; n < 205; n++) await alice.setsProfilePhoto(`photo ${n}`)
     const watcher = client()
     const told: number[] = []
@@ -83,7 +83,7 @@ describe('photos', () => {
   })
 })
 
-test('a full chat has what the Bot API has not', async () => {
+test('fullChat() returns what the Bot API lacks', async () => {
   const carol = telegram.createUser({ firstName: 'Carol' })
   await carol.in(plaza).joins()
   await api().setChatDescription(plaza.id, 'Be kind')
@@ -116,7 +116,7 @@ test('a full chat has what the Bot API has not', async () => {
   })
 })
 
-test('a full chat is told of basic groups and channels, too', async () => {
+test('fullChat() supports basic groups and channels as well', async () => {
   const village = telegram.createGroup({
     title: 'Village',
     basic: true,
@@ -137,7 +137,7 @@ test('a full chat is told of basic groups and channels, too', async () => {
 })
 
 describe('search', () => {
-  test('finds words, authors, times and kinds in one chat', async () => {
+  test('finds texts, authors, times and kinds in one chat', async () => {
     for (let n = 0; n < 250; n++) await (n % 2 === 0 ? bob : alice).in(plaza).sends(`apple ${n}`)
     await bob.in(plaza).sends('see https://example.com')
     await bob.in(plaza).sends('pear')
@@ -162,7 +162,7 @@ describe('search', () => {
     ).toHaveLength(1)
   })
 
-  test('finds them in all chats', async () => {
+  test('finds texts in all chats', async () => {
     for (let n = 0; n < 60; n++) {
       await alice.in(news).sends(`apple ${n}`)
       await bob.in(plaza).sends(`apple ${n}`)
@@ -173,13 +173,13 @@ describe('search', () => {
     expect(found).toHaveLength(121)
     expect(new Set(found.map(({ chat, id }) => `${chat} ${id}`)).size).toBe(121)
     expect(new Set(found.map(({ chat }) => chat))).toEqual(new Set([plaza.id, news.id, account.id]))
-    // Whoever is not in a chat finds nothing of it.
+    // Bob is not in the channel, so he finds only messages of the group.
     expect(await all((await person(bob, '491700000001')).search({ text: 'apple' }))).toHaveLength(60)
   })
 })
 
-describe('the log of administrators', () => {
-  test('tells what was done, by whom, the latest first', async () => {
+describe('the admin log', () => {
+  test('contains what was done and by whom, the latest first', async () => {
     const carol = telegram.createUser({ firstName: 'Carol' })
     await carol.in(plaza).joins()
     const message = await carol.in(plaza).sends('buy now')
@@ -218,7 +218,7 @@ describe('the log of administrators', () => {
     expect(log.every(({ at }) => Math.abs(at - Date.now()) < 600_000)).toBe(true)
   })
 
-  test('is read by kind, by administrator and by words, over pages', async () => {
+  test('can be filtered by kind, administrator and text, over several pages', async () => {
     const crowd = Array.from({ length: 150 }, (_, n) => telegram.createUser({ firstName: `Guest ${n}` }))
     for (const guest of crowd) await guest.in(plaza).joins()
     await api().setChatTitle(plaza.id, 'Square')
@@ -236,7 +236,7 @@ describe('the log of administrators', () => {
   })
 })
 
-test('a person sees where they are logged in, and ends a session elsewhere', async () => {
+test('a person can list their sessions, and end another one', async () => {
   const first = await person()
   const second = await person()
   const sessions = await first.sessions()

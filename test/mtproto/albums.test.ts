@@ -39,7 +39,7 @@ async function gotten(count: number): Promise<Message[]> {
   return messages
 }
 
-test('what a person sends as an album, a bot gets as one by the Bot API, in order, each as what it is', async () => {
+test('a bot receives an album of a person by the Bot API, in order and with its files', async () => {
   const sender = await person()
   const bytes = [KB, 2 * KB, 3 * KB].map((size) => randomBytes(size))
   const [first, second, third] = bytes as [Buffer, Buffer, Buffer]
@@ -65,7 +65,7 @@ test('what a person sends as an album, a bot gets as one by the Bot API, in orde
     expect(Buffer.concat(await all(sender.download(file)))).toEqual(bytes[nth])
 })
 
-test('an album comes over the bridge as one', async () => {
+test('an album arrives over the bridge with one media group', async () => {
   const bot = new Bot(account.token, account.config)
   const groups: (string | undefined)[] = []
   bot.on('message:photo', ({ message }) => void groups.push(message.media_group_id))
@@ -76,7 +76,7 @@ test('an album comes over the bridge as one', async () => {
   expect(groups[1]).toBe(groups[0])
 })
 
-test('two albums are two, and a message may be answered by one', async () => {
+test('two albums have two media groups, and an album may be a reply', async () => {
   const bot = client()
   const { message_id } = await alice.in(plaza).sends('show me')
   const pair = () => [0, 1].map(() => ({ file: randomBytes(KB), as: 'photo' as const }))
@@ -92,7 +92,7 @@ test('two albums are two, and a message may be answered by one', async () => {
   expect(answered).toEqual([message_id, message_id, undefined, undefined])
 })
 
-test.each([1, 11])('%i files are no album', async (count) => {
+test.each([1, 11])('an album of %i files is refused', async (count) => {
   const files = Array.from({ length: count }, () => ({ file: randomBytes(10) }))
   await expect(client().sendAlbum('plaza', files)).rejects.toMatchObject({
     code: 'mtproto.transfer',
@@ -100,12 +100,12 @@ test.each([1, 11])('%i files are no album', async (count) => {
   })
 })
 
-test('documents stand among documents only', async () => {
+test('documents cannot be mixed with photos', async () => {
   const files = [{ file: randomBytes(10) }, { file: randomBytes(11), as: 'photo' as const }]
   await expect(client().sendAlbum('plaza', files)).rejects.toMatchObject({ reason: 'MEDIA_GROUPED_INVALID' })
 })
 
-test('an album that is sent again, since its answer was lost, is not sent twice', async () => {
+test('an album that is sent again, because its answer was lost, is not sent twice', async () => {
   const bot = await rawBot()
   const group = telegram.createGroup({ title: 'Square', owner: alice, admins: [account] })
   const { channel_id, access_hash } = inputChannel(group)

@@ -28,7 +28,7 @@ function reply(id: number, to: number, fields: object = {}) {
   return message(id, { replyTo: { _: 'messageReplyHeader', replyToMsgId: to }, ...fields })
 }
 
-/** A bridge to a bot; `came` passes an update as mtcute does. Telegram answers by `answer`; at first, that it has no message. */
+/** A bridge to a bot; `came` passes an update as mtcute does. By default, Telegram answers that it does not have the message. */
 async function bridge() {
   const taken: Update[] = []
   const failures: unknown[] = []
@@ -75,7 +75,7 @@ async function bridge() {
 const written = (it: object) => ({ _: 'updateNewMessage', message: it, pts: 2, ptsCount: 1 })
 const writtenInGroup = (it: object) => ({ _: 'updateNewChannelMessage', message: it, pts: 2, ptsCount: 1 })
 
-test('a message that cannot be translated does not disturb mtcute when somebody replies to it', async () => {
+test('a message that cannot be translated causes one error, and a reply to it is still delivered', async () => {
   const { came, taken, failures, answered } = await bridge()
   await came(written(message(1, { media: { _: 'messageMediaPoll' } })))
   expect([taken.length, failures.length]).toEqual([0, 1])
@@ -83,7 +83,7 @@ test('a message that cannot be translated does not disturb mtcute when somebody 
   expect(answered()).toMatchObject([{ message_id: 1, date: 0 }])
 })
 
-test('a message of a business account is not taken for the one that has the same id in a chat of the bot', async () => {
+test('a message of a business account is not confused with a message of the bot that has the same id', async () => {
   const { came, asked, answered } = await bridge()
   const secret = message(5, { message: 'secret' })
   await came({ _: 'updateBotNewBusinessMessage', connectionId: 'x', message: secret, qts: 2 })
@@ -129,7 +129,7 @@ test('a reply that waits when another process takes the session is left to that 
   expect([answered(), saved, failures]).toEqual([[], [], []])
 })
 
-test('users and chats are not copied for each update that comes with them', async () => {
+test('users and chats are not copied for each update', async () => {
   const { came, taken, peers } = await bridge()
   const copied = [peers.users, peers.chats].flatMap((each) => [
     jest.spyOn(each, 'values'),
@@ -142,13 +142,13 @@ test('users and chats are not copied for each update that comes with them', asyn
   for (const copying of copied) expect(copying).not.toHaveBeenCalled()
 })
 
-test('a basic group is not taken for the supergroup with the same number', async () => {
+test('a basic group is not confused with the supergroup of the same number', async () => {
   const { came, taken } = await bridge()
   await came(written(message(1, { peerId: { _: 'peerChat', chatId: 6 } })))
   expect(taken).toEqual([])
 })
 
-test('after too much was missed, the messages that came before are not trusted any longer', async () => {
+test('after a gap that is too long, earlier messages are not used any more', async () => {
   const { bridging, came, asked, answered } = await bridge()
   await came(writtenInGroup(message(1, { peerId: GROUP })))
   await came(written(message(1)))

@@ -11,9 +11,9 @@ const channel = (box: number) => ({ box, method: 'updates.getChannelDifference',
 
 let time: Stage
 let ready: Map<string, Ms>
-/** Which boxes were asked about, round by round. */
+/** The boxes that were asked about, by round. */
 let rounds: number[][]
-/** Timers that are to run. */
+/** The number of pending timers. */
 let armed: number
 let asking: AskingAgain
 
@@ -42,12 +42,12 @@ beforeEach(() => {
   })
 })
 
-/** Telegram has a method wait. */
+/** Lets Telegram demand a wait for a method. */
 function flood(method: string, wait: Ms): void {
   ready.set(method, time.now + wait)
 }
 
-test('what may be asked for in a second does not wait for what Telegram has wait for an hour', () => {
+test('a box that may be retried in a second does not wait for one that has to wait for an hour', () => {
   flood('updates.getChannelDifference', 3_600_000)
   asking.broke(channel(5), FLOOD)
   asking.refused(account, PASSES)
@@ -60,21 +60,21 @@ test('what may be asked for in a second does not wait for what Telegram has wait
   expect(rounds).toEqual([[COMMON], [5]])
 })
 
-test('what may be asked for by now is asked for in one round, the account first', () => {
+test('boxes whose time has come are retried in one round, the account first', () => {
   asking.refused(channel(5), PASSES)
   asking.refused(account, PASSES)
   time.advance(60_000)
   expect(rounds).toEqual([[COMMON, 5]])
 })
 
-test('of more than a round takes the rest has the next one', () => {
+test('boxes beyond the size of a round are retried in the next one', () => {
   for (let box = 1; box <= 60; box++) asking.refused(channel(box), PASSES)
   time.advance(1000)
   time.advance(2000)
   expect(rounds.map(({ length }) => length)).toEqual([50, 10])
 })
 
-test('once something came the others are asked for soon, and where all came nobody is', () => {
+test('after a success the other boxes are retried soon, and without open boxes no timer is left', () => {
   asking.refused(account, PASSES)
   for (let round = 0; round < 8; round++) {
     time.advance(60_000)
@@ -90,7 +90,7 @@ test('once something came the others are asked for soon, and where all came nobo
   expect(armed).toBe(0)
 })
 
-test('after a close nobody is asked for', () => {
+test('after close() nothing is retried', () => {
   flood('updates.getChannelDifference', 3_600_000)
   asking.broke(channel(5), FLOOD)
   asking.refused(account, PASSES)

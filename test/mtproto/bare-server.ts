@@ -4,11 +4,11 @@ import { createClock } from '../../src/telegram/world/clock.js'
 import { World } from '../../src/telegram/world/world.js'
 import { RawClient, type Speech } from './raw-client.js'
 
-// What tests of the server's own protocol begin with: a server of MTProto with nobody around it.
+// Set-up of tests of the MTProto server itself: a server without any users.
 
 export let world: World
 export let server: MtprotoServer
-/** A client with a key, in files that call onClient(). */
+/** A client with an auth key, in files that call onClient(). */
 export let client: RawClient
 
 const open: { close(): void }[] = []
@@ -20,7 +20,7 @@ export async function serve(limits: Partial<Limits> = {}): Promise<void> {
   await server.listen()
 }
 
-/** Closes clients that were made here, and then the server, behind each test. */
+/** Closes the clients of a test, and then the server, after each test. */
 export function closeBehind(): void {
   afterEach(async () => {
     for (const each of open.splice(0)) each.close()
@@ -28,13 +28,13 @@ export function closeBehind(): void {
   })
 }
 
-/** A new server for each test. */
+/** Starts a new server before each test. */
 export function onServer(): void {
   beforeEach(() => serve())
   closeBehind()
 }
 
-/** A new server for each test, and a client with a key. */
+/** Starts a new server and a client with an auth key before each test. */
 export function onClient(): void {
   onServer()
   beforeEach(async () => {
@@ -42,18 +42,18 @@ export function onClient(): void {
   })
 }
 
-/** Closes it behind the test. */
+/** Closes the given object after the test. */
 export function kept<T extends { close(): void }>(made: T): T {
   open.push(made)
   return made
 }
 
-/** A client without a key. */
+/** Connects a client without an auth key. */
 export async function stranger(speech?: Speech): Promise<RawClient> {
   return kept(await RawClient.connect(server.port, speech))
 }
 
-/** A client with a key; with a temporary one if it expires. */
+/** Connects a client with an auth key; with a temporary one if `expiresIn` is given. */
 export async function known(speech?: Speech, key: { readonly expiresIn?: number } = {}): Promise<RawClient> {
   const made = await stranger(speech)
   await made.shakeHands(server.key.pem, key)

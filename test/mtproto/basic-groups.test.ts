@@ -20,7 +20,7 @@ async function village() {
   return { alice, bob, account, group, client, told, says, peer, chat_id: BigInt(-group.id) }
 }
 
-test('a basic group is a chat, whose messages count among the account’s own', async () => {
+test('a basic group is a chat whose messages are numbered with those of the account', async () => {
   const { alice, account, group, told, says, chat_id } = await village()
   await alice.to(account).sends('/start')
   await alice.in(group).sends('good morning')
@@ -34,7 +34,7 @@ test('a basic group is a chat, whose messages count among the account’s own', 
   })
 })
 
-test('who is in it is told with dates and inviters, and it has a version that rises', async () => {
+test('its members are listed with dates and inviters, and its version increases', async () => {
   const { alice, bob, account, group, client, chat_id } = await village()
   const whole = () => ask(client, 'messages.getFullChat', { chat_id })
   const before = (await whole()).full_chat as TlObject
@@ -73,7 +73,7 @@ test('who is in it is told with dates and inviters, and it has a version that ri
   })
 })
 
-test('it is written to, answered in, and cleared by those who may', async () => {
+test('messages can be sent, replied to and deleted in it', async () => {
   const { alice, bob, group, client, told, says, peer } = await village()
   await bob.in(group).joins()
   const question = await bob.in(group).sends('who is there?')
@@ -95,7 +95,7 @@ test('it is written to, answered in, and cleared by those who may', async () => 
   expect(gone._).toBe('updateNewMessage')
 })
 
-test('the supergroup that a group becomes is named by both', async () => {
+test('after an upgrade, the group and the supergroup refer to each other', async () => {
   const { alice, group, client, told, chat_id } = await village()
   const supergroup = await alice.in(group).upgrades()
   const channel_id = BigInt(-supergroup.id - 1_000_000_000_000)
@@ -109,7 +109,7 @@ test('the supergroup that a group becomes is named by both', async () => {
   })
 })
 
-test('what is deleted on the other face is told here', async () => {
+test('messages deleted by others are reported', async () => {
   const { alice, account, group, told, says } = await village()
   const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, members: [account] })
   const [one, two, three] = [

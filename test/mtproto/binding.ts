@@ -8,21 +8,21 @@ import type { RawClient } from './raw-client.js'
 
 const inSigned = (id: bigint) => BigInt.asIntN(64, id)
 
-/** What somebody may get wrong. */
+/** Parts of a binding to falsify. */
 export interface Wrong {
-  /** In what is encrypted. */
+  /** Fields of the encrypted part. */
   readonly inner?: Readonly<Record<string, bigint | number>>
-  /** In what is asked. */
+  /** Fields of the call. */
   readonly outer?: Readonly<Record<string, bigint | number>>
-  /** The id of the message inside. */
+  /** The id of the encrypted message. */
   readonly messageId?: bigint
-  /** What it is encrypted with, in place of the permanent key. */
+  /** A key in place of the permanent key for the encryption. */
   readonly key?: Buffer
-  /** Changes a bit of what is encrypted. */
+  /** Changes a bit of the encrypted message. */
   readonly tampered?: boolean
 }
 
-/** Binds a client's temporary key (https://core.telegram.org/method/auth.bindTempAuthKey); what was answered. */
+/** Binds a client's temporary key (https://core.telegram.org/method/auth.bindTempAuthKey), and returns the answer. */
 export async function bind(client: RawClient, permanent: Buffer, wrong: Wrong = {}): Promise<TlObject> {
   const messageId = client.nextId()
   const common = {
@@ -43,7 +43,7 @@ export async function bind(client: RawClient, permanent: Buffer, wrong: Wrong = 
   return (await client.until(({ answers }) => answers === messageId)).object
 }
 
-/** MTProto 1.0 (https://core.telegram.org/mtproto/description_v1), which bindings are written in. */
+/** Encrypts with MTProto 1.0 (https://core.telegram.org/mtproto/description_v1), which bindings use. */
 function encryptV1(key: Buffer, body: Buffer, messageId: bigint): Buffer {
   const head = Buffer.alloc(32)
   randomBytes(16).copy(head)

@@ -5,18 +5,19 @@ import { problemOfUpdate } from '../../src/telegram/bot-api/schema/results.js'
 import type { Person, TelegramGroup } from '../../src/telegram/index.js'
 import { account, alice, kept, client as made, onStage, telegram } from './stage.js'
 
-// The same bot on both faces of the embedded Telegram: what either gets must be the same. Call onBothFaces() once per file.
+// One bot on both interfaces of the embedded Telegram: the updates from both must be the same. Call onBothFaces() once per file.
 
 export let bob: Person
 export let plaza: TelegramGroup
 export let client: MtprotoClient
-/** What came by MTProto, and what came by getUpdates. */
+/** Updates by MTProto. */
 export let bridged: Update[]
+/** Updates from getUpdates. */
 export let polled: Update[]
 export let look: () => void
 export let poller: Bot
 
-/** Sets the stage before each test: a group, and a bot that polls and is bridged. */
+/** Creates a group before each test, and a bot that receives updates both by polling and over a bridge. */
 export function onBothFaces(): void {
   onStage({ bot: { inline: true }, alice: { languageCode: 'en' } })
   beforeEach(async () => {
@@ -76,7 +77,7 @@ export function until(is: () => boolean): Promise<void> {
   })
 }
 
-/** What both faces told since, without the numbers of updates. */
+/** Waits for a number of updates on both interfaces, and returns them without their ids. */
 export async function both(count: number): Promise<{ wire: unknown[]; api: unknown[] }> {
   await until(() => bridged.length >= count && polled.length >= count)
   const bare = (updates: readonly Update[]) => updates.map(({ update_id: _, ...told }) => told)

@@ -6,7 +6,7 @@ import { account, alice, face, client as made, telegram } from './stage.js'
 
 onBothFaces()
 
-test('whoever comes, goes, is restricted, banned and promoted', async () => {
+test('chat_member updates: joining, leaving, restrictions, bans and promotions', async () => {
   const carol = telegram.createUser({ firstName: 'Carol', username: 'carol' })
   await carol.in(plaza).joins()
   await alice.in(plaza).restricts(carol, { can_send_messages: true, can_send_photos: true })
@@ -18,13 +18,13 @@ test('whoever comes, goes, is restricted, banned and promoted', async () => {
   const { wire, api } = await both(polled.length)
   const members = (updates: unknown[]) => updates.filter((update) => 'chat_member' in (update as Update))
   expect(members(api).length).toBeGreaterThanOrEqual(6)
-  // The protocol has no word for this right.
+  // The protocol has no field for this right.
   const without = (updates: unknown[]) =>
     JSON.parse(JSON.stringify(updates).replaceAll(/"can_send_welcome_messages":(true|false),?/g, ''))
   expect(without(members(wire))).toEqual(without(members(api)))
 })
 
-test('the bot is banned from groups and a channel, whose members it may no longer see, and comes back', async () => {
+test('my_chat_member updates: the bot is banned from a group and a channel, and returns', async () => {
   const news = telegram.createChannel({ title: 'News', owner: alice, admins: [account] })
   await alice.in(plaza).bans(account)
   await alice.in(news).bans(account)
@@ -41,7 +41,7 @@ test('the bot is banned from groups and a channel, whose members it may no longe
   expect(own(wire)).toEqual(own(api))
 })
 
-test('somebody blocks the bot, and lets it write again', async () => {
+test('a user blocks and unblocks the bot', async () => {
   await alice.to(account).sends('/start')
   await both(1)
   await alice.blocks(account)
@@ -50,7 +50,7 @@ test('somebody blocks the bot, and lets it write again', async () => {
   expect(wire.slice(1)).toEqual(api.slice(1))
 })
 
-test('taps, inline queries, reactions', async () => {
+test('callback queries, inline queries and reactions', async () => {
   const sent = await poller.api.sendMessage(plaza.id, 'Choose', {
     reply_markup: { inline_keyboard: [[{ text: 'One', callback_data: 'one' }]] },
   })
@@ -63,7 +63,7 @@ test('taps, inline queries, reactions', async () => {
   const { wire, api } = await both(4)
   const untyped = api.map((update) => {
     const { inline_query } = update as Update
-    // Where somebody types only Telegram's own apps tell.
+    // Only Telegram's own apps send the type of the chat.
     if (inline_query === undefined) return update
     const { chat_type: _, ...asked } = inline_query
     return { inline_query: asked }
@@ -79,7 +79,7 @@ test('taps, inline queries, reactions', async () => {
   void question
 })
 
-test('a tap that comes while the client fetches what it missed', async () => {
+test('a callback query that arrives while the client fetches missed updates', async () => {
   const menu = await poller.api.sendMessage(plaza.id, 'Choose', {
     reply_markup: { inline_keyboard: [[{ text: 'One', callback_data: 'one' }]] },
   })
@@ -97,7 +97,7 @@ test('a tap that comes while the client fetches what it missed', async () => {
   expect(told.toSorted()).toEqual(['hello', 'one'])
 })
 
-test('somebody asks to join', async () => {
+test('join requests', async () => {
   const club = telegram.createGroup({ title: 'Club', owner: alice, admins: [account] })
   const carol = telegram.createUser({ firstName: 'Carol' })
   await carol.in(club).requestsToJoin({ bio: 'I like cats' })
@@ -107,7 +107,7 @@ test('somebody asks to join', async () => {
   expect(wire).toEqual(api)
 })
 
-test('polls of the bot: votes, and how they stand', async () => {
+test('polls of the bot: votes and results', async () => {
   const sent = await poller.api.sendPoll(plaza.id, 'Tea?', [{ text: 'yes' }, { text: 'no' }], {
     is_anonymous: false,
     allows_multiple_answers: true,
@@ -115,7 +115,7 @@ test('polls of the bot: votes, and how they stand', async () => {
   await bob.in(plaza).votes(sent, 'yes')
   await bob.in(plaza).votes(sent, 'yes', 'no')
   const { wire, api } = await both(4)
-  // Votes are numbered, how a poll stands is not: neither waits for the other.
+  // Votes are numbered, results of polls are not, so their order may differ.
   const votes = (updates: unknown[]) =>
     (updates as Update[]).filter((update) => update.poll_answer !== undefined)
   const polls = (updates: unknown[]) => (updates as Update[]).filter(({ poll }) => poll !== undefined)
@@ -135,7 +135,7 @@ test('messages: texts with entities, topics, posts, edits, photos, documents', a
   const files = /"(file_id|file_unique_id|thumbnail)":("[^"]*"|\{[^}]*\}),?/g
   const without = (updates: unknown[]) =>
     JSON.parse(JSON.stringify(updates).replaceAll(files, '').replaceAll(',}', '}'))
-  // Chats are in no order among each other.
+  // Updates of different chats have no fixed order.
   const inPlaza = (updates: unknown[]) =>
     without(updates).filter((update: Update) => update.channel_post === undefined)
   expect(inPlaza(wire)).toEqual(inPlaza(api))
@@ -180,7 +180,7 @@ test('messages: places, contacts, dice, polls, invoices, payments', async () => 
   expect(told(bridged)).toEqual(expect.arrayContaining(told(polled)))
 })
 
-test('what the bot missed while it was away comes as well, numbered or not', async () => {
+test('updates that the bot missed are delivered as well, numbered or not', async () => {
   await bob.in(plaza).sends('before')
   await both(1)
   face.deliverBy(() => undefined)

@@ -11,7 +11,7 @@ const download = async (path: string | undefined) => {
   return Buffer.from(await answer.arrayBuffer())
 }
 
-test('the Bot API takes the file_id of a bridged update, for sending and for downloading', async () => {
+test('the Bot API accepts the file_id of a bridged update, for sending and for downloading', async () => {
   await bob.in(plaza).sendsPhoto('a picture of a cat, with some bytes')
   await bob.in(plaza).sendsDocument('cats.txt', { content: 'Everything about cats' })
   await both(2)
@@ -36,7 +36,7 @@ test('the Bot API takes the file_id of a bridged update, for sending and for dow
   )
 })
 
-test('unknown files, kinds that bots cannot send and cut ids are refused', async () => {
+test('unknown files, kinds that bots cannot send and truncated ids are refused', async () => {
   const { FileType } = tdFileId
   const idOf = (type: number, id: string) =>
     toFileId({
@@ -50,7 +50,7 @@ test('unknown files, kinds that bots cannot send and cut ids are refused', async
     const cut = Buffer.concat([whole.subarray(0, length), Buffer.of(58, 4)]).toString('base64url')
     expect(readTdFileId(cut)?.number ?? 77n).toBe(77n)
   }
-  // Unpacked, an id can be a hundred times as long: a long one must not be unpacked at all.
+  // Unpacking can make an id a hundred times as long, so an id that is too long must not be unpacked at all.
   const long = Buffer.concat([whole.subarray(0, -2), Buffer.alloc(1000, 1), whole.subarray(-2)])
   expect(readTdFileId(whole.toString('base64url'))?.number).toBe(77n)
   expect(readTdFileId(long.toString('base64url'))).toBeUndefined()

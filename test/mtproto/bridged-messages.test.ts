@@ -3,13 +3,13 @@ import type { Content } from '../../src/telegram/index.js'
 import { bob, both, client, onBothFaces, plaza, poller } from './both-faces.js'
 import { account, alice, face, telegram } from './stage.js'
 
-// What a message refers to: the message it replies to, its origin, those whom it mentions.
+// What a message refers to: replied-to messages, forward origins, mentioned users.
 
 onBothFaces()
 
 const messages = (updates: unknown[]) => (updates as Update[]).map(({ message }) => message as Message)
 
-test('a reply comes with the message that it replies to, which is fetched if it is not among the latest', async () => {
+test('a reply contains the replied-to message, which is fetched if it is not among the latest', async () => {
   const calls: string[] = []
   client.watch({
     call: (method) => {
@@ -28,7 +28,7 @@ test('a reply comes with the message that it replies to, which is fetched if it 
   expect(calls.filter((method) => method.endsWith('getMessages'))).toEqual(['channels.getMessages'])
 })
 
-test('a reply comes with the message that it replies to, in a group', async () => {
+test('a reply contains the replied-to message, in a group', async () => {
   const spam = await bob.in(plaza).sends('buy!')
   const command = await alice.in(plaza).replies(spam, '/ban')
   await bob.in(plaza).replies(command, 'why?')
@@ -40,7 +40,7 @@ test('a reply comes with the message that it replies to, in a group', async () =
   expect(asked?.message_thread_id).toBe(spam.message_id)
 })
 
-test('a reply comes with the message that it replies to, in private and in a basic group', async () => {
+test('a reply contains the replied-to message, in private and in a basic group', async () => {
   const cellar = telegram.createGroup({ title: 'Cellar', owner: alice, members: [bob, account], basic: true })
   const hello = await alice.to(account).sends('hello')
   await both(1)
@@ -76,7 +76,7 @@ test('quotes, and replies to messages of other chats', async () => {
   await send({ external_reply: elsewhere, quote: { text: 'else', position: 0 } })
   await send({ external_reply: { ...elsewhere, message_id: photo.message_id, photo: photo.photo } })
   const { wire, api } = await both(6)
-  // Chats are in no order among each other.
+  // Updates of different chats have no fixed order.
   const replies = (updates: unknown[]) => messages(updates).filter(({ text }) => text === 'indeed')
   const [quoted, outside, pictured] = replies(wire)
   expect([quoted, outside]).toEqual(replies(api).slice(0, 2))
@@ -88,7 +88,7 @@ test('forwards, mentions of users without a username, tags and explanations', as
   const eve = telegram.createUser({ firstName: 'Eve' })
   const news = telegram.createChannel({ title: 'News', owner: alice, linkedGroup: plaza })
   await poller.api.setChatMemberTag(plaza.id, bob.id, 'helper')
-  // Members and messages are in no order among each other.
+  // Updates of members and messages have no fixed order.
   await both(1)
   const user = { id: eve.id, is_bot: false, first_name: 'Eve' }
   await bob.in(plaza).sendsContent({
@@ -111,7 +111,7 @@ test('forwards, mentions of users without a username, tags and explanations', as
   expect(wire).toEqual(api)
 })
 
-test('a reply comes without that message if Telegram refuses to give it, which is reported once', async () => {
+test('if Telegram refuses the replied-to message, the reply arrives without it, and one error is reported', async () => {
   const errors: unknown[] = []
   client.onError((error) => errors.push(error))
   const [spam] = plaza.messages as [Message]
@@ -128,7 +128,7 @@ test('a reply comes without that message if Telegram refuses to give it, which i
   expect(errors).toMatchObject([{ code: 'mtproto.flood' }])
 })
 
-test('pins, topics and the timer of messages', async () => {
+test('pins, topics and auto-delete timers', async () => {
   const forum = telegram.createGroup({
     title: 'Forum',
     owner: alice,

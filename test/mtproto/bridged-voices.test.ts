@@ -3,7 +3,7 @@ import { alice, telegram } from './stage.js'
 
 onBothFaces()
 
-test('who reacts and votes as a group or a channel is named by it on either face', async () => {
+test('reactions and votes as a group or a channel name it on both interfaces', async () => {
   await alice.in(plaza).promotes(bob, { is_anonymous: true })
   const news = telegram.createChannel({ title: 'News', owner: alice })
   const poll = await poller.api.sendPoll(plaza.id, 'Lunch?', ['Soup', 'Rice'], { is_anonymous: false })
@@ -23,7 +23,7 @@ test('who reacts and votes as a group or a channel is named by it on either face
   ])
 })
 
-test('a change of status tells the tag on either face', async () => {
+test('a change of status contains the tag on both interfaces', async () => {
   await poller.api.setChatMemberTag(plaza.id, bob.id, 'vip')
   await alice.in(plaza).restricts(bob, { can_send_messages: true })
   const { wire, api } = await both(2)

@@ -10,8 +10,6 @@ import { account, alice, all, client, face, guest, kept, onStage, person, telegr
 
 onStage()
 
-// The protocol is loaded by whoever comes first, and a key is drawn.
-
 let bob: Person
 let plaza: TelegramGroup
 
@@ -20,11 +18,11 @@ beforeEach(async () => {
   plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account], username: 'plaza' })
 })
 
-test('a bot logs in, and is who its token says', async () => {
+test('a bot can log in with its token', async () => {
   expect(await client().connect()).toMatchObject({ id: account.id, isBot: true, username: 'watcher_bot' })
 })
 
-test('members come with the date they joined, and who brought them', async () => {
+test('members are listed with their status and the date they joined', async () => {
   const before = Math.floor(Date.now() / 1000) * 1000
   await bob.in(plaza).joins()
   const members = await all(client().members('plaza'))
@@ -38,7 +36,7 @@ test('members come with the date they joined, and who brought them', async () =>
   expect(members).toContainEqual({ user: expect.objectContaining({ id: alice.id }), status: 'creator' })
 })
 
-test('a group of more than a page is listed whole, with its progress told', async () => {
+test('a group of several pages is listed completely, with progress', async () => {
   const crowd = Array.from({ length: 450 }, (_, n) => telegram.createUser({ firstName: `User ${n}` }))
   const town = telegram.createGroup({
     title: 'Town',
@@ -55,7 +53,7 @@ test('a group of more than a page is listed whole, with its progress told', asyn
   expect(town.id).toBeLessThan(0)
 })
 
-test('a dossier tells what is known, and why the rest is not', async () => {
+test('a dossier contains what is known, and reasons for what is not', async () => {
   await bob.in(plaza).joins()
   const watcher = client()
   await all(watcher.members('plaza'))
@@ -80,7 +78,7 @@ test('names are resolved once, and remembered', async () => {
   })
 })
 
-test('history is read by ids, and all of a user is purged, whichever way the account may', async () => {
+test('history() reads all messages, and purge() deletes those of a user by id if the account may not delete them at once', async () => {
   await bob.in(plaza).joins()
   for (let n = 0; n < 130; n++) await (n % 2 === 0 ? bob : alice).in(plaza).sends(`message ${n}`)
   const watcher = client()
@@ -98,7 +96,7 @@ test('history is read by ids, and all of a user is purged, whichever way the acc
   )
 })
 
-test('what somebody wrote in the name of a channel is purged by the id of the channel, whichever way the account may', async () => {
+test('messages in the name of a channel are purged by its id, for bots one by one and for people at once', async () => {
   const spam = telegram.createChannel({ title: 'Spam', owner: bob })
   await bob.in(plaza).joins()
   const write = async () => {
@@ -114,7 +112,7 @@ test('what somebody wrote in the name of a channel is purged by the id of the ch
   expect(plaza.messages.flatMap(({ text }) => text ?? [])).toEqual(['hello', 'hello'])
 })
 
-test('waits as long as Telegram says, if that is not too long, and tells of it', async () => {
+test('waits as long as Telegram demands, up to the patience, and reports waits', async () => {
   const waits: number[] = []
   const watcher = client({
     patience: '3s',
@@ -124,13 +122,13 @@ test('waits as long as Telegram says, if that is not too long, and tells of it',
   face.fail('contacts.resolveUsername', 420, 'FLOOD_WAIT_1')
   expect(await watcher.resolve('alice')).toBe(alice.id)
   expect(waits).toHaveLength(2)
-  // At the pace that was learned.
+  // A longer wait than the patience is refused.
   face.fail('contacts.resolveUsername', 420, 'FLOOD_WAIT_60')
   await expect(watcher.resolve('plaza')).rejects.toMatchObject({ code: 'mtproto.flood' })
   expect(watcher.counts()).toMatchObject({ waits: 2, errors: { FLOOD_WAIT: expect.any(Number) } })
 })
 
-test('history and purges begin at the newest message, whatever was deleted before it', async () => {
+test('history() and purge() begin at the newest message, even if many messages before it were deleted', async () => {
   const bot = new Bot(account.token, account.config)
   const ids: number[] = []
   for (let n = 0; n < 120; n++) {
@@ -138,7 +136,7 @@ test('history and purges begin at the newest message, whatever was deleted befor
     ids.push(message_id)
   }
   const first = ids[0] as number
-  // A page and more that is gone, from the first one on.
+  // Deletes all messages from the first one on, more than a page.
   for (let from = 1; from < first + 112; from += 100)
     await bot.api.deleteMessages(
       plaza.id,
@@ -152,7 +150,7 @@ test('history and purges begin at the newest message, whatever was deleted befor
   expect(texts).toEqual(['spam', ...Array.from({ length: 8 }, (_, n) => `message ${119 - n}`)])
   expect(watcher.counts().gaps).toBe(0)
   expect(await watcher.purge(plaza.id, bob.id)).toMatchObject({ deleted: 1, way: 'by id' })
-  // What Telegram tells no longer event by event it tells by the last message.
+  // When Telegram has dropped the single events, it sends only the id of the last message.
   face.forget(plaza)
   texts.length = 0
   for await (const { text, isService } of watcher.history(plaza.id, { depth: 9 }))
@@ -160,7 +158,7 @@ test('history and purges begin at the newest message, whatever was deleted befor
   expect(texts[0]).toBe('message 119')
 })
 
-test('a listener that throws keeps nobody else from being told, and ends nothing', async () => {
+test('an exception of a listener does not affect other listeners', async () => {
   const watcher = client()
   const told: unknown[] = []
   const said = jest.spyOn(console, 'error').mockImplementation(() => undefined)
@@ -176,14 +174,14 @@ test('a listener that throws keeps nobody else from being told, and ends nothing
   await watcher.bridge(bot)
   await alice.in(plaza).sends('hello')
   await until('the failure is told', () => told.length > 0)
-  // Had it been thrown, nobody would have it: jest fails a test for that, as Node ends a process.
+  // A rethrown error would be an unhandled rejection, which fails the test, as it ends a process.
   expect(told).toHaveLength(1)
   expect(said.mock.calls.flat().join()).toContain('of the listener')
   said.mockRestore()
 })
 
-describe('what cannot go on', () => {
-  test('a token that Telegram does not know, and a bridge that may not begin, are refused in words of ours', async () => {
+describe('failures', () => {
+  test('an unknown token, or a bridge that cannot start, causes an error of ours with the reason', async () => {
     const unknown = guest({ botToken: '1:wrong' })
     const refusal = {
       code: 'mtproto.refused',
@@ -201,7 +199,7 @@ describe('what cannot go on', () => {
     })
   })
 
-  test('a call that close() cuts off, or that comes behind it, says so', async () => {
+  test('a call that close() interrupts, or that is made after it, rejects with an explanation', async () => {
     for (const text of ['Session is reset', 'Client is destroyed'])
       expect(refusedOr(new Error(text), 'users.getUsers')).toMatchObject({
         code: 'mtproto.session',
@@ -209,7 +207,7 @@ describe('what cannot go on', () => {
       })
     const other = new Error('something else')
     expect(refusedOr(other, 'users.getUsers')).toBe(other)
-    // Of mtcute alone: a promise that nobody has, and is rejected, would end the process.
+    // A call of mtcute itself must reject as well, not cause an unhandled rejection.
     const ended = client()
     const mtcute = await ended.raw()
     await ended.close()
@@ -224,7 +222,7 @@ describe('a session in a storage', () => {
     storage = memory()
   })
 
-  test('is used again: nobody logs in twice', async () => {
+  test('is reused without another login', async () => {
     const first = client({ storage, encryptionKeys: [KEY] })
     await first.connect()
     await first.close()
@@ -233,7 +231,7 @@ describe('a session in a storage', () => {
     expect(face.calls('auth.importBotAuthorization')).toBe(1)
   })
 
-  test('lies there encrypted, and can be given another key', async () => {
+  test('is encrypted, and the key can be rotated', async () => {
     const first = client({ storage, encryptionKeys: [KEY] })
     await first.connect()
     await first.close()
@@ -250,7 +248,7 @@ describe('a session in a storage', () => {
     expect(await client({ storage, encryptionKeys: [other] }).connect()).toMatchObject({ id: account.id })
   })
 
-  test('of another account is not taken for what was sealed, and goes along as a string once there is a key', async () => {
+  test('of another account that is not encrypted is refused, but can be imported as a string', async () => {
     const other = telegram.createBot({ username: 'other_bot' })
     const theirs = memory()
     const stranger = guest({ botToken: other.token, storage: theirs })
@@ -265,7 +263,7 @@ describe('a session in a storage', () => {
       code: 'mtproto.session',
       message: expect.stringContaining('not encrypted'),
     })
-    // The way over that the error tells.
+    // The way that the error suggests.
     const open = client({ storage: theirs, name: 'open' })
     await open.connect()
     const session = await open.exportSession()
@@ -274,7 +272,7 @@ describe('a session in a storage', () => {
     expect(await sealed.importSession(session)).toMatchObject({ id: account.id })
   })
 
-  test('goes from one storage to another as a string', async () => {
+  test('can be moved to another storage as a string', async () => {
     const first = client({ storage })
     await first.connect()
     const session = await first.exportSession()
@@ -284,7 +282,7 @@ describe('a session in a storage', () => {
   })
 })
 
-test('updates by MTProto reach the handlers of a bot as if they had come by the Bot API', async () => {
+test('updates by MTProto reach the handlers of a bot like those of the Bot API', async () => {
   const bot = new Bot(account.token, account.config)
   const heard: unknown[] = []
   bot.on('message:text', (ctx) =>
@@ -309,14 +307,14 @@ test.each<[string, Partial<MtprotoOptions>, RegExp]>([
   ['no token', { botToken: 'token' }, /mtproto\.botToken/],
   ['a short key', { encryptionKeys: ['ab'] }, /openssl rand/],
 ])(
-  'options with %s are refused before anything is loaded, and no secret is told',
+  'options with %s are refused before anything is loaded, without secrets in the error',
   (_, options, complaint) => {
     expect(() => client(options)).toThrow(complaint)
   },
 )
 
 describe('a person', () => {
-  test('logs in with a code and a second password, and sees what bots may not', async () => {
+  test('can log in with a code and a password, and may do what bots may not', async () => {
     face.givePhone(alice, '+49 170 1234567', 'correct horse')
     await bob.in(plaza).joins()
     for (let n = 0; n < 30; n++) await bob.in(plaza).sends(`message ${n}`)
@@ -331,11 +329,11 @@ describe('a person', () => {
       isBot: false,
     })
     await all(person.members('plaza'))
-    // Thirty messages, and that he joined.
+    // Thirty messages, and the service message about joining.
     expect(await person.purge('plaza', bob.id)).toEqual({ deleted: 31, way: 'at once' })
   })
 
-  test('with a wrong code is refused', async () => {
+  test('is refused with a wrong code', async () => {
     face.givePhone(alice, '+491701234567')
     const person = mtproto({ apiId: 1, apiHash: 'any', server: face.address })
     kept(person)

@@ -11,7 +11,7 @@ onStage()
 
 const CLOSED = { code: 'mtproto.session', message: expect.stringContaining('closed') }
 
-/** Somebody who takes connections and says nothing. */
+/** Listens on a port, accepts connections and never answers. */
 async function silent(): Promise<number> {
   const sockets = new Set<Socket>()
   const server: Server = createServer((socket) => {
@@ -28,7 +28,7 @@ async function silent(): Promise<number> {
   return (server.address() as { readonly port: number }).port
 }
 
-/** A port at which nobody is. */
+/** Returns a port on which nothing listens. */
 async function deserted(): Promise<number> {
   const server = createServer()
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
@@ -39,7 +39,7 @@ async function deserted(): Promise<number> {
 
 type Watched = Partial<Record<'evaluate' | 'settle', () => unknown>>
 
-/** The same storage; what is asked of it for good waits for whoever watches. */
+/** The same storage, except that evaluate() and settle() first wait for callbacks. */
 function watched(storage: Storage, { evaluate, settle }: Watched): Storage {
   const prepare: Storage['prepare'] = async (plan) => {
     const judge = await storage.prepare(plan)
@@ -58,7 +58,7 @@ function watched(storage: Storage, { evaluate, settle }: Watched): Storage {
   return new Proxy(storage, { get: (of, name) => (name === 'prepare' ? prepare : Reflect.get(of, name)) })
 }
 
-test('handlers that are under way have the client until they are through, and whoever closes twice waits twice', async () => {
+test('close() waits for running handlers, which can still use the client, and a second close() waits as well', async () => {
   const storage = memory()
   const log: string[] = []
   let go: () => void = () => undefined
@@ -83,13 +83,13 @@ test('handlers that are under way have the client until they are through, and wh
   const closing = made.close().then(() => log.push('closed'))
   const again = made.close().then(() => log.push('closed'))
   await new Promise((done) => setImmediate(done))
-  // What would last begins no more.
+  // Nothing lasting can be started any more.
   await expect(made.bridge(new Bot(account.token, account.config))).rejects.toMatchObject(CLOSED)
   go()
   await Promise.all([closing, again])
   expect([log, errors]).toEqual([['begun one', 'one is of Alice', 'closed', 'closed'], []])
   await expect(made.dossier(alice.id)).rejects.toMatchObject(CLOSED)
-  // It was handled: it does not come again.
+  // The update was handled, so it is not delivered again.
   await bridge(client({ storage }))
   await alice.to(account).sends('two')
   await until('the next one came', () => log.includes('two is of Alice'))
@@ -99,7 +99,7 @@ test('handlers that are under way have the client until they are through, and wh
 test.each([
   ['is away', deserted],
   ['says nothing', silent],
-])('a server that %s holds up no close, and whoever waited for it is told', async (_, dial) => {
+])('a server that %s does not delay close(), and a pending connect() rejects', async (_, dial) => {
   const made = guest({ botToken: account.token, server: { ...face.address, port: await dial() } })
   const connecting = expect(made.connect()).rejects.toMatchObject(CLOSED)
   await until('it has tried', () => made.counts().connections > 0 || _ === 'is away')
@@ -107,7 +107,7 @@ test.each([
   await connecting
 })
 
-test('whoever closes while it waits for a session does not take it later', async () => {
+test('a client that is closed while it waits for a session does not take it later', async () => {
   const storage = memory()
   const first = client({ storage })
   await first.connect()
@@ -120,11 +120,11 @@ test('whoever closes while it waits for a session does not take it later', async
   await connecting
   await first.close()
   expect(second.counts().calls).toBe(0)
-  // Nobody has it.
+  // The session is free.
   await client({ storage }).connect()
 })
 
-test('whoever closes in the moment the session becomes theirs reads and writes nothing of it', async () => {
+test('a client that is closed at the moment it gets the session reads and writes nothing', async () => {
   const kept = memory()
   let [asked, touched] = [0, 0]
   let go: () => void = () => undefined
@@ -152,7 +152,7 @@ test('whoever closes in the moment the session becomes theirs reads and writes n
   expect(touched).toBe(0)
 })
 
-test('a storage that hangs is told of, and waited for no longer', async () => {
+test('a storage that hangs is reported, and close() does not wait for it any longer', async () => {
   let hangs = false
   const storage = watched(memory(), { settle: () => (hangs ? new Promise(() => undefined) : undefined) })
   const made = client({ storage })
@@ -165,7 +165,7 @@ test('a storage that hangs is told of, and waited for no longer', async () => {
 })
 
 test.each(['kv:dc_main', 'kv:updates_pts', 'auth:'])(
-  'a storage that does not tell %s while it connects is told of, and asked again by the next call',
+  'a storage that fails to read %s while connecting rejects the call, and is read again by the next one',
   async (key) => {
     const kept = memory()
     const away = new Error('the storage is away')
@@ -187,7 +187,7 @@ test.each(['kv:dc_main', 'kv:updates_pts', 'auth:'])(
   },
 )
 
-test('a key that is none keeps nobody out', async () => {
+test('an invalid public key does not block the session', async () => {
   const storage = memory()
   const wrong = guest({
     botToken: account.token,
@@ -195,7 +195,7 @@ test('a key that is none keeps nobody out', async () => {
     server: { ...face.address, publicKey: 'nonsense' },
   })
   await expect(wrong.connect()).rejects.toThrow()
-  // Else it would be renewed for ever.
+  // Otherwise, the lease of the failed client would be renewed forever.
   await client({ storage }).connect()
 })
 
@@ -208,7 +208,7 @@ describe('a bridge', () => {
     return made
   }
 
-  test('is made once: a second one is refused, and nothing is handed over twice', async () => {
+  test('can be made only once: a second one is refused, and updates are delivered once', async () => {
     const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account] })
     const made = client()
     const one = bot()
@@ -226,7 +226,7 @@ describe('a bridge', () => {
     expect(heard).toEqual(['one', 'two'])
   })
 
-  test('that failed is tried again, and hands each over once', async () => {
+  test('that failed can be retried, and delivers each update once', async () => {
     const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account] })
     const made = client()
     const one = bot()
@@ -240,10 +240,10 @@ describe('a bridge', () => {
   })
 
   test.each(['the bot', 'the storage'])(
-    'that still waits for %s when the client is closed does not begin later',
+    'that waits for %s when the client is closed does not start later',
     async (slow) => {
       const kept = memory()
-      // Where one stands already nobody asks Telegram where to begin.
+      // With a saved position, the bridge does not ask Telegram where to begin.
       const first = client({ storage: kept })
       await first.bridge(bot())
       await alice.to(account).sends('one')

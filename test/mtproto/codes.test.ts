@@ -41,7 +41,7 @@ async function entered(
   })) as TlObject
 }
 
-test('a code lets in, once', async () => {
+test('a code logs in once', async () => {
   const hash = await asked()
   expect(await entered(hash)).toMatchObject({ _: 'auth.authorization' })
   expect(await entered(hash)).toMatchObject({ error_message: 'PHONE_CODE_EXPIRED' })
@@ -49,14 +49,14 @@ test('a code lets in, once', async () => {
 
 test.each<[string, Readonly<Record<string, string>>, string]>([
   ['of another number', { phone_number: '491709999999' }, 'PHONE_CODE_EXPIRED'],
-  ['that nobody asked for', { phone_code_hash: 'none' }, 'PHONE_CODE_EXPIRED'],
+  ['with an unknown hash', { phone_code_hash: 'none' }, 'PHONE_CODE_EXPIRED'],
   ['that is empty', { phone_code: '' }, 'PHONE_CODE_EMPTY'],
   ['that is wrong', { phone_code: '1' }, 'PHONE_CODE_INVALID'],
-])('a code %s does not', async (_, fields, error_message) => {
+])('a code %s is refused', async (_, fields, error_message) => {
   expect(await entered(await asked(), fields)).toMatchObject({ error_code: 400, error_message })
 })
 
-test('whoever asks without end is remembered for the last codes only', async () => {
+test('only the latest codes of a client stay valid', async () => {
   const first = await asked()
   for (let n = 0; n < 20; n++) await asked()
   expect(await entered(first)).toMatchObject({ error_message: 'PHONE_CODE_EXPIRED' })

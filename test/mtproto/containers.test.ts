@@ -5,7 +5,7 @@ import { encodeObject, TlWriter } from '../../src/mtproto/protocol/tl/writer.js'
 import { client, onClient, server } from './bare-server.js'
 import type { Came } from './raw-client.js'
 
-// https://core.telegram.org/mtproto/service_messages#containers and what is about the numbers of messages.
+// https://core.telegram.org/mtproto/service_messages#containers, and the rules about ids and sequence numbers of messages.
 
 const CONFIG = { _: 'help.getConfig' }
 const PING = { _: 'mt_ping', ping_id: 7n }
@@ -30,13 +30,13 @@ describe('containers', () => {
   }
   const config = encodeObject(schema, CONFIG)
 
-  test('hold 1020 messages', async () => {
+  test('hold up to 1020 messages', async () => {
     const many = Array.from({ length: 1020 }, () => PING)
     client.sendContainer(many)
     await client.until(() => client.came.filter(({ object }) => object._ === 'mt_pong').length === 1020)
   })
 
-  test('bring back what was asked together, and what is asked alone comes alone', async () => {
+  test('group the answers to grouped calls, and a single answer needs no container', async () => {
     client.send(CONFIG)
     await client.until(({ object }) => object._ === 'config')
     client.containers.length = 0
@@ -62,7 +62,7 @@ describe('containers', () => {
     expect(client.containers.flatMap(({ parts }) => parts)).toHaveLength(0)
   })
 
-  test('end with a refusal: there are clients that read no further', async () => {
+  test('place errors last, because some clients stop reading after an error', async () => {
     const { ids } = client.sendContainer([
       { _: 'updates.getState' },
       CONFIG,
@@ -79,7 +79,7 @@ describe('containers', () => {
     for (const { messageId } of refusals) expect(before).not.toContain(messageId)
   })
 
-  test('hold no others, and nothing later than themselves', async () => {
+  test('cannot be nested, and parts must not be later than the container', async () => {
     const inner = client.nextId()
     const id = client.nextId()
     client.sendBody(container([inner, 0, container()]), { messageId: id, seqNo: 0 })
@@ -89,7 +89,7 @@ describe('containers', () => {
     expect(await complaint(early)).toBe(64)
   })
 
-  test('are refused whole where their lengths are wrong', async () => {
+  test('with wrong lengths are refused as a whole', async () => {
     const cut = container([client.nextId(), 1, config]).subarray(0, -4)
     expect(await complaint(client.sendBody(cut, { content: false }))).toBe(64)
     const odd = container([client.nextId(), 1, config])
@@ -97,7 +97,7 @@ describe('containers', () => {
     expect(await complaint(client.sendBody(odd, { content: false }))).toBe(64)
   })
 
-  test('are even, and come once', async () => {
+  test('have even sequence numbers, and are accepted once', async () => {
     const odd = client.nextId()
     client.sendBody(container(), { messageId: odd, seqNo: 1 })
     expect(await complaint(odd)).toBe(34)
@@ -107,7 +107,7 @@ describe('containers', () => {
     expect(await complaint(id)).toBe(19)
   })
 
-  test('are refused part by part where it is about one', async () => {
+  test('with one wrong part are refused only in that part', async () => {
     const [old, good, id] = [client.nextId(-400), client.nextId(), client.nextId()]
     client.sendBody(container([old, 1, config], [good, 1, config]), { messageId: id, seqNo: 2 })
     expect(await complaint(old)).toBe(16)
@@ -116,7 +116,7 @@ describe('containers', () => {
 })
 
 describe('copies', () => {
-  /** As `message` is written, with its constructor or without. */
+  /** Encodes a copy of a message, boxed or bare. */
   const copy = (id: bigint, seqNo: number, body: Uint8Array, bare = false) => {
     const writer = new TlWriter(schema).uint(COPY)
     if (!bare) writer.uint(0x5bb8e511)
@@ -135,7 +135,7 @@ describe('copies', () => {
   test.each([
     ['boxed', false],
     ['bare', true],
-  ])('bring what is too old by itself, and it is answered under its own number: %s', async (_, bare) => {
+  ])('bring messages whose own id is too old, which are answered under that id: %s', async (_, bare) => {
     const old = client.nextId(-400)
     client.send(CONFIG, { messageId: old, seqNo: 1 })
     expect(await complaint(old)).toBe(16)
@@ -144,7 +144,7 @@ describe('copies', () => {
     await acknowledged(id)
   })
 
-  test('of what came are acknowledged with it, and nothing is done twice', async () => {
+  test('of received messages are acknowledged with them, and nothing is executed twice', async () => {
     let runs = 0
     const run = server.rpc.run.bind(server.rpc)
     server.rpc.run = (session, request, id) => {
@@ -161,7 +161,7 @@ describe('copies', () => {
     expect(client.came.filter(({ answers }) => answers === first)).toHaveLength(1)
   })
 
-  test('stand in containers, and hold none, nor copies, nor anything later', async () => {
+  test('are accepted in containers, but must not contain containers, copies or later messages', async () => {
     const [old, id] = [client.nextId(-400), client.nextId()]
     const part = copy(old, 1, config)
     const writer = new TlWriter(schema).uint(CONTAINER).uint(1)
@@ -182,10 +182,10 @@ describe('copies', () => {
 })
 
 test.each<[string, readonly [number, number], 32 | 33]>([
-  ['later with a lower number', [3, 1], 32],
-  ['later with the same', [3, 3], 32],
-  ['earlier with a higher number', [1, 3], 33],
-])('a message that comes %s is refused', async (_, [first, second], code) => {
+  ['later with a lower sequence number', [3, 1], 32],
+  ['later with the same sequence number', [3, 3], 32],
+  ['earlier with a higher sequence number', [1, 3], 33],
+])('a message that is sent %s is refused', async (_, [first, second], code) => {
   const [early, late] = [client.nextId(), client.nextId()]
   const ids = code === 32 ? [early, late] : [late, early]
   client.send(CONFIG, { messageId: ids[0] as bigint, seqNo: first })
@@ -194,8 +194,8 @@ test.each<[string, readonly [number, number], 32 | 33]>([
   expect(await complaint(ids[1] as bigint)).toBe(code)
 })
 
-describe('packing', () => {
-  test('is read in a message and in a part of a container', async () => {
+describe('gzip', () => {
+  test('is accepted in a message and in a part of a container', async () => {
     const packed = (object: TlObject) =>
       new TlWriter(schema)
         .uint(GZIP)
@@ -211,14 +211,14 @@ describe('packing', () => {
     expect((await client.until(({ answers }) => answers === inner)).object._).toBe('nearestDc')
   })
 
-  test('pays for long answers, and is told in the answer', async () => {
+  test('is used for long answers', async () => {
     server.rpc.run = async () => ({ _: 'mt_rpc_error', error_code: 400, error_message: 'x'.repeat(5000) })
     const answer = await client.call(CONFIG)
     expect(answer).toMatchObject({ error_message: 'x'.repeat(5000) })
     expect(client.packed).toBeGreaterThan(0)
   })
 
-  test('of more than anybody means is refused', async () => {
+  test('of an excessive size is refused', async () => {
     const bomb = new TlWriter(schema).uint(GZIP).bytes(gzipSync(Buffer.alloc(64 * 1024 * 1024)))
     const id = client.sendBody(bomb.result())
     const { object } = await client.until(({ answers }) => answers === id)

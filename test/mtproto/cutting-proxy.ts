@@ -1,18 +1,18 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 
-/** Whose frame, of what kind, and the how-many-th on all connections. */
+/** A frame: its sender, its kind, and its number among all frames of all connections. */
 export interface Passing {
   readonly from: 'client' | 'server'
-  /** `plain`, of an exchange of keys, with the number of its constructor; or `encrypted`. */
+  /** `plain` and the number of the constructor, for key exchanges; or `encrypted`. */
   readonly kind: string
   readonly nth: number
 }
 
-/** Stands between a client that speaks the intermediate transport and a server, and cuts the connection in place of one frame. */
+/** A proxy for the intermediate transport that drops one frame and cuts the connection instead. */
 export class CuttingProxy {
-  /** All frames that came by. */
+  /** All frames so far. */
   readonly seen: Passing[] = []
-  /** The frame that was cut off. */
+  /** The frame that was dropped. */
   cut: Passing | undefined
   port = 0
   readonly #server: Server
@@ -25,7 +25,7 @@ export class CuttingProxy {
     this.#server = createServer((socket) => this.#join(socket))
   }
 
-  /** Cuts at the `victim`-th frame, once; 0: never. */
+  /** Starts a proxy that cuts the connection once, in place of frame number `victim`; 0: never. */
   static async listen(target: number, victim: number): Promise<CuttingProxy> {
     const proxy = new CuttingProxy(target, victim)
     await new Promise<void>((done) => proxy.#server.listen(0, '127.0.0.1', done))
@@ -55,7 +55,7 @@ export class CuttingProxy {
     this.#forward('server', server, client, end, 0)
   }
 
-  /** `opening`: so many bytes come before the first frame. */
+  /** `opening`: the number of bytes before the first frame. */
   #forward(from: Passing['from'], source: Socket, target: Socket, end: () => void, opening: number): void {
     let data = Buffer.alloc(0)
     let left = opening
@@ -76,7 +76,7 @@ export class CuttingProxy {
     })
   }
 
-  /** Whether it is the one. */
+  /** Records a frame, and returns whether it is the one to cut. */
   #passes(from: Passing['from'], frame: Buffer): boolean {
     const isPlain = frame.length >= 28 && frame.readBigUInt64LE(4) === 0n
     const kind = isPlain ? `plain ${frame.readUInt32LE(24).toString(16)}` : 'encrypted'

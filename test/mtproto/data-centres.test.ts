@@ -7,7 +7,7 @@ onStage({ others: [1, 4] })
 
 const LOGIN = { phone: '+491701234567', code: () => face.codeFor('+491701234567') }
 
-test('all are told of, and which one was dialled', async () => {
+test('all data centres are listed, and which one was contacted', async () => {
   const raw = await guest({ botToken: account.token, server: face.addressOf(4) }).raw()
   face.move(account, 4)
   const config = await raw.call({ _: 'help.getConfig' })
@@ -17,7 +17,7 @@ test('all are told of, and which one was dialled', async () => {
   )
 })
 
-test('a bot is sent home (USER_MIGRATE_X), and its session begins there the next time', async () => {
+test('a bot is sent to its data centre (USER_MIGRATE_X), where its session starts the next time', async () => {
   face.move(account, 4)
   const storage = memory()
   const first = guest({ botToken: account.token, storage })
@@ -28,7 +28,7 @@ test('a bot is sent home (USER_MIGRATE_X), and its session begins there the next
   expect(face.calls('auth.importBotAuthorization')).toBe(2)
 })
 
-test('a person is sent to where their number is (PHONE_MIGRATE_X), with code and second password', async () => {
+test('a person is sent to the data centre of their number (PHONE_MIGRATE_X), with code and password', async () => {
   face.givePhone(alice, LOGIN.phone, 'correct horse')
   face.move(alice, 1)
   const person = guest()
@@ -37,14 +37,14 @@ test('a person is sent to where their number is (PHONE_MIGRATE_X), with code and
   expect(face.calls('auth.sendCode')).toBe(2)
 })
 
-test('whoever has no account yet is sent to where their network is (NETWORK_MIGRATE_X)', async () => {
+test('a number without an account is sent to the nearest data centre (NETWORK_MIGRATE_X)', async () => {
   face.sendNewcomersTo(4)
   const raw = await guest().raw()
   await raw.sendCode({ phone: LOGIN.phone })
   expect(await raw.call({ _: 'help.getNearestDc' })).toMatchObject({ thisDc: 4, nearestDc: 4 })
 })
 
-test('whoever is moved while logged in is sent there, and logs in anew', async () => {
+test('a person who is moved while logged in has to log in again, and is sent to the new data centre', async () => {
   face.givePhone(alice, LOGIN.phone)
   const person = guest()
   await person.logIn(LOGIN)
@@ -55,10 +55,10 @@ test('whoever is moved while logged in is sent there, and logs in anew', async (
   expect(await raw.call({ _: 'help.getNearestDc' })).toMatchObject({ thisDc: 4 })
 })
 
-test('another data centre knows nobody (AUTH_KEY_UNREGISTERED) until they are let in', async () => {
+test('another data centre refuses an account (AUTH_KEY_UNREGISTERED) until its authorization is imported', async () => {
   const raw = await guest({ botToken: account.token }).raw()
   await raw.call({ _: 'updates.getState' })
-  // mtcute exports and imports when it is told that its key is not registered; then it is told to go home.
+  // mtcute exports and imports the authorization when the key is not registered; then the account is sent to its own data centre.
   await expect(raw.call({ _: 'updates.getState' }, { dcId: 4 })).rejects.toMatchObject({
     text: 'USER_MIGRATE_%d',
   })
@@ -75,7 +75,7 @@ test('another data centre knows nobody (AUTH_KEY_UNREGISTERED) until they are le
   ).rejects.toMatchObject({ text: 'AUTH_BYTES_INVALID' })
 })
 
-test('what lets somebody in does so once, there and for a minute', async () => {
+test('an exported authorization is valid once, and only at its data centre', async () => {
   const { bytes, id } = await (await guest({ botToken: account.token }).raw()).call({
     _: 'auth.exportAuthorization',
     dcId: 4,
@@ -87,8 +87,8 @@ test('what lets somebody in does so once, there and for a minute', async () => {
 })
 
 test.each<[string, Parameters<Telegram['mtproto']>[0]]>([
-  ['no number', { dc: 0 }],
-  ['one twice', { dc: 2, others: [2] }],
+  ['an invalid number', { dc: 0 }],
+  ['a duplicate number', { dc: 2, others: [2] }],
 ])('%s is refused', async (_, options) => {
   const other = await startTelegram({ patience: '30s' })
   try {

@@ -18,7 +18,7 @@ async function plaza(options: { readonly forum?: boolean; readonly isAdmin?: boo
   return { alice, bob, account, group, client, channel, messages, message }
 }
 
-test('a message tells who said it first, through which bot, and what may be done with it', async () => {
+test('a message contains its forward origin, the bot it was sent via, and its flags', async () => {
   const { alice, bob, account, group, message } = await plaza()
   const origin = {
     type: 'user',
@@ -40,11 +40,11 @@ test('a message tells who said it first, through which bot, and what may be done
     noforwards: true,
     pinned: true,
   })
-  // Whoever is named is brought along.
+  // Everybody whom the message names is included in the answer.
   expect(users.map(({ id }) => Number(id)).sort()).toEqual([alice.id, bob.id, account.id].sort())
 })
 
-test('a post that was forwarded by itself tells of the channel it is from', async () => {
+test('a post that was forwarded automatically names its channel', async () => {
   const { alice, group, message } = await plaza()
   const news = telegram.createChannel({ title: 'News', owner: alice, linkedGroup: group })
   const post = await alice.in(news).posts('we are open')
@@ -60,7 +60,7 @@ test('a post that was forwarded by itself tells of the channel it is from', asyn
   expect(chats).toHaveLength(2)
 })
 
-test('what belongs to a topic says so, and what answers in it as well', async () => {
+test('messages and replies in a topic refer to the topic', async () => {
   const { alice, group, message } = await plaza({ forum: true })
   const topic = await alice.in(group).createsTopic('Cats')
   const first = await alice.in(group).inTopic(topic).sends('first')
@@ -78,7 +78,7 @@ test('what belongs to a topic says so, and what answers in it as well', async ()
   })
 })
 
-test('a message is found as the pinned one, or by what answers it', async () => {
+test('a message can be fetched as the pinned one, or through its reply', async () => {
   const { alice, group, messages } = await plaza()
   const pinned = { _: 'inputMessagePinned' } as TlObject
   expect(await messages(pinned)).toMatchObject({ error_message: 'MESSAGE_IDS_EMPTY' })
@@ -94,7 +94,7 @@ test('a message is found as the pinned one, or by what answers it', async () => 
   ])
 })
 
-test('those who came last are listed first, and who was thrown out is for administrators', async () => {
+test('the latest members are listed first, and only administrators can list banned users', async () => {
   const { alice, bob, account, group, client, channel } = await plaza({ isAdmin: false })
   await bob.in(group).joins()
   const list = async (filter: string, fields: Omit<TlObject, '_'> = {}) =>
@@ -116,7 +116,7 @@ test('those who came last are listed first, and who was thrown out is for admini
   expect(await list('channelParticipantsKicked', { q: '' })).toMatchObject({ count: 1 })
 })
 
-test('groups in common are those that both are in', async () => {
+test('common_chats_count counts groups that both are members of', async () => {
   const { alice, bob, group, client } = await plaza()
   await bob.in(group).joins()
   const shared = async () => {

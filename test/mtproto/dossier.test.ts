@@ -9,18 +9,18 @@ const DAY = 86_400_000
 const NOW = Date.UTC(2026, 10, 21)
 
 describe('an age', () => {
-  test('is not known where nothing tells', () => {
+  test('is unknown without any evidence', () => {
     expect(ageOf(NOW, undefined)).toEqual({})
     expect(ageOf(NOW, undefined, { registrationMonth: '13.2026', nameChangeDate: 0 })).toEqual({})
   })
 
-  test('is at least as old as the oldest thing that is known, and not young for it', () => {
+  test('is at least the age of the oldest evidence', () => {
     const settings = { nameChangeDate: (NOW - 9 * DAY) / 1000, photoChangeDate: (NOW - 2 * DAY) / 1000 }
     expect(ageOf(NOW, NOW - 5 * DAY, settings)).toEqual({ atLeast: 9 * DAY, evidence: 'name change' })
     expect(ageOf(NOW, NOW - 10 * DAY, settings)).toEqual({ atLeast: 10 * DAY, evidence: 'photo' })
   })
 
-  test('is bounded on both sides by the month of registration, a day given for time zones', () => {
+  test('is limited in both directions by the month of registration, with a day for time zones', () => {
     expect(ageOf(NOW, undefined, { registrationMonth: '11.2026' })).toEqual({
       atLeast: 0,
       evidence: 'registration',
@@ -36,7 +36,7 @@ describe('an age', () => {
   })
 })
 
-describe('over the wire', () => {
+describe('with a server', () => {
   onStage()
   let mallory: Person
   let client: MtprotoClient
@@ -51,7 +51,7 @@ describe('over the wire', () => {
     return `${String(now.getUTCMonth() + 1).padStart(2, '0')}.${now.getUTCFullYear()}`
   }
 
-  test('a dossier has the marks of Telegram, the restrictions and the month of registration', async () => {
+  test("a dossier contains Telegram's marks, the restrictions and the month of registration", async () => {
     const restriction = { platform: 'all', reason: 'terms', text: 'Not shown.' }
     face.repute(mallory, { isScam: true, isFake: true, restrictions: [restriction], registered: thisMonth() })
     const dossier = await client.dossier(mallory.id)
@@ -68,7 +68,7 @@ describe('over the wire', () => {
     })
   })
 
-  test('the guard refuses whom it speaks against, lets in the rest, and asks about nobody twice', async () => {
+  test('the guard refuses users by their dossiers, admits others, and fetches each dossier once', async () => {
     face.repute(mallory, { registered: thisMonth() })
     const guard = sentinel({
       auth: {
@@ -96,7 +96,7 @@ describe('over the wire', () => {
     expect(face.calls('users.getFullUser')).toBe(2)
   })
 
-  test('whoever Telegram does not tell of passes, and so does everybody while it is away', async () => {
+  test('users without a dossier are admitted, and everybody while Telegram refuses calls', async () => {
     const guard = sentinel({
       auth: { registration: 'auto', dossier: client, denyScam: true, dossierWait: '100s', timeout: '90s' },
     })

@@ -2,7 +2,7 @@ import { Long } from '@mtcute/core'
 import { tdFileId, toFileId } from '@mtcute/file-id'
 import type { MtprotoFile } from '../../src/mtproto/index.js'
 
-/** The `file_id` that Telegram's own Bot API would give a document: ours of the embedded one look like these, and hold less. */
+/** Returns the `file_id` that Telegram's own Bot API would use for a document; ids of the embedded Telegram look similar, but contain less. */
 export function fileIdOf({ id, access }: MtprotoFile): string {
   return toFileId({
     dcId: access.dc,

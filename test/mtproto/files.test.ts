@@ -5,7 +5,7 @@ import { account, alice, face, onStage, rawBot, telegram } from './stage.js'
 
 onStage({ bot: { username: 'files_bot' } })
 
-// What the server holds clients to; transfers.test.ts has one that does right.
+// Checks of the server; for a correct client see transfers.test.ts.
 
 const PART = 512 * 1024
 
@@ -15,7 +15,7 @@ let peer: TlObject
 beforeEach(async () => {
   const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account] })
   raw = await rawBot()
-  // Zero is taken from bots for whom they have met.
+  // From bots, the server accepts an access hash of zero for chats they have met.
   peer = { _: 'inputPeerChannel', channel_id: BigInt(-plaza.id - 1_000_000_000_000), access_hash: 0n }
 })
 
@@ -39,7 +39,7 @@ function send(file: TlObject): Promise<TlValue> {
 
 const refusal = (message: string) => expect.objectContaining({ _: 'mt_rpc_error', error_message: message })
 
-/** A document of a message, as it was described. */
+/** Sends a document, and returns it as the server describes it. */
 async function sent(bytes: Buffer): Promise<TlObject> {
   await raw.call(small(1n, 0, bytes))
   const answer = (await send({
@@ -65,18 +65,18 @@ function locationOf({ id, access_hash, file_reference }: TlObject): TlObject {
 
 test.each<[string, TlObject, string]>([
   ['an empty part', small(1n, 0, Buffer.alloc(0)), 'FILE_PART_EMPTY'],
-  ['a part below the first', small(1n, -1, Buffer.alloc(1024)), 'FILE_PART_INVALID'],
-  ['a part above the last there may be', small(1n, 4000, Buffer.alloc(1024)), 'FILE_PART_INVALID'],
+  ['a negative part number', small(1n, -1, Buffer.alloc(1024)), 'FILE_PART_INVALID'],
+  ['a part number above the maximum', small(1n, 4000, Buffer.alloc(1024)), 'FILE_PART_INVALID'],
   ['a part of more than 512 KiB', small(1n, 0, Buffer.alloc(PART + 1024)), 'FILE_PART_TOO_BIG'],
-  ['a part of a size that is none', big(1n, 0, 2, Buffer.alloc(1025)), 'FILE_PART_SIZE_INVALID'],
+  ['a part of an invalid size', big(1n, 0, 2, Buffer.alloc(1025)), 'FILE_PART_SIZE_INVALID'],
   ['no parts at all', big(1n, 0, 0, Buffer.alloc(1024)), 'FILE_PARTS_INVALID'],
-  ['more parts than there may be', big(1n, 0, 4001, Buffer.alloc(1024)), 'FILE_PARTS_INVALID'],
-  ['a part behind the last one', big(1n, 2, 2, Buffer.alloc(1024)), 'FILE_PARTS_INVALID'],
+  ['too many parts', big(1n, 0, 4001, Buffer.alloc(1024)), 'FILE_PARTS_INVALID'],
+  ['a part after the last one', big(1n, 2, 2, Buffer.alloc(1024)), 'FILE_PARTS_INVALID'],
 ])('%s is refused', async (_, request, message) => {
   expect(await raw.call(request)).toEqual(refusal(message))
 })
 
-test('parts of one file must fit together, and be there', async () => {
+test('parts of a file must match, and be complete', async () => {
   expect(await raw.call(big(7n, 0, 3, Buffer.alloc(2048, 1)))).toMatchObject({ value: true })
   expect(await raw.call(big(7n, 1, 3, Buffer.alloc(4096)))).toEqual(refusal('FILE_PART_SIZE_CHANGED'))
   expect(await raw.call(big(7n, 1, 4, Buffer.alloc(2048)))).toEqual(refusal('FILE_PARTS_INVALID'))
@@ -90,7 +90,7 @@ test('parts of one file must fit together, and be there', async () => {
   expect(await send({ ...file, parts: 0 })).toEqual(refusal('FILE_PARTS_INVALID'))
 })
 
-test('what is sent twice under one random id is said once', async () => {
+test('a message that is sent twice with one random id is stored once', async () => {
   await raw.call(small(1n, 0, Buffer.from('once')))
   const file = { _: 'inputFile', id: 1n, parts: 1, name: 'a.txt', md5_checksum: '' }
   const media = { _: 'inputMediaUploadedDocument', file, mime_type: 'text/plain', attributes: [] }
@@ -102,14 +102,14 @@ test('what is sent twice under one random id is said once', async () => {
 })
 
 test.each<[string, Record<string, TlValue>, string]>([
-  ['an offset that 4096 does not divide', { offset: 1024n, limit: 4096 }, 'OFFSET_INVALID'],
-  ['an offset below none', { offset: -4096n, limit: 4096 }, 'OFFSET_INVALID'],
-  ['a limit that 4096 does not divide', { offset: 0n, limit: 1024 }, 'LIMIT_INVALID'],
+  ['an offset that is not a multiple of 4096', { offset: 1024n, limit: 4096 }, 'OFFSET_INVALID'],
+  ['a negative offset', { offset: -4096n, limit: 4096 }, 'OFFSET_INVALID'],
+  ['a limit that is not a multiple of 4096', { offset: 0n, limit: 1024 }, 'LIMIT_INVALID'],
   ['a limit that does not divide a megabyte', { offset: 0n, limit: 4096 * 3 }, 'LIMIT_INVALID'],
   ['a limit of more than a megabyte', { offset: 0n, limit: 2 * 1024 * 1024 }, 'LIMIT_INVALID'],
   ['a range over the edge of a megabyte', { offset: 1024n * 1024n - 4096n, limit: 8192 }, 'LIMIT_INVALID'],
   [
-    'an offset that 1024 does not divide, though precise',
+    'a precise offset that is not a multiple of 1024',
     { offset: 4n, limit: 1024, precise: true },
     'OFFSET_INVALID',
   ],
@@ -118,7 +118,7 @@ test.each<[string, Record<string, TlValue>, string]>([
   expect(await raw.call({ _: 'upload.getFile', location, ...range } as TlObject)).toEqual(refusal(message))
 })
 
-test('a file is had by its number, hash and reference together, and for as long as the reference holds', async () => {
+test('a file is served only for its id, hash and reference together, until the reference expires', async () => {
   const bytes = randomBytes(300_000)
   const location = locationOf(await sent(bytes))
   const get = (changed: Record<string, TlValue> = {}) =>
@@ -133,7 +133,7 @@ test('a file is had by its number, hash and reference together, and for as long 
   expect(await get()).toEqual(refusal('FILE_REFERENCE_EXPIRED'))
 })
 
-test('pieces of a file are hashed, 128 KiB each', async () => {
+test('hashes of a file cover 128 KiB each', async () => {
   const bytes = randomBytes(300_000)
   const location = locationOf(await sent(bytes))
   const { value } = (await raw.call({ _: 'upload.getFileHashes', location, offset: 0n })) as {
@@ -147,7 +147,7 @@ test('pieces of a file are hashed, 128 KiB each', async () => {
   ])
   const digest = createHash('sha256').update(bytes.subarray(131_072, 262_144)).digest()
   expect(hashes[1]?.hash.equals(digest)).toBe(true)
-  // Where there is no data centre of others, nobody was sent there.
+  // Without a CDN, no client was redirected to one.
   const file_token = Buffer.alloc(8)
   expect(await raw.call({ _: 'upload.getCdnFileHashes', file_token, offset: 0n })).toEqual(
     refusal('CDN_METHOD_INVALID'),
@@ -158,7 +158,7 @@ test('pieces of a file are hashed, 128 KiB each', async () => {
   )
 })
 
-test('who cannot be sent elsewhere is served here', async () => {
+test('only clients that support CDNs are redirected to one', async () => {
   const location = locationOf(await sent(Buffer.from('a file')))
   await face.cdn()
   const ask = { _: 'upload.getFile', location, offset: 0n, limit: 4096 }
@@ -171,7 +171,7 @@ test('who cannot be sent elsewhere is served here', async () => {
   await expect(face.cdn()).rejects.toMatchObject({ code: 'telegram.invalid' })
 })
 
-test('an album is one, and what was uploaded for one chat may be sent by its number', async () => {
+test('an album has one group, and uploaded media can be sent by id', async () => {
   for (const id of [1n, 2n]) await raw.call(small(id, 0, Buffer.from(`photo ${id}`)))
   const photo = (id: bigint) => {
     const file = { _: 'inputFile', id, parts: 1, name: 'a.jpg', md5_checksum: '' }

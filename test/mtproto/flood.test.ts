@@ -3,7 +3,7 @@ import { FloodControl } from '../../src/mtproto/client/calls/flood.js'
 import type { FloodWait } from '../../src/mtproto/index.js'
 import { Stage } from '../middleware/rig.js'
 
-/** So many at once, then one each `refillMs`, as Telegram may count. Waits are in whole seconds. */
+/** Telegram's limit: a burst of calls, then one each `refillMs`. Waits are in whole seconds. */
 class Telegram {
   #tokens: number
   #at: number
@@ -19,7 +19,7 @@ class Telegram {
     this.#at = time.now
   }
 
-  /** Seconds to wait, or undefined where it was taken. */
+  /** Returns the seconds to wait, or undefined if the call is accepted. */
   readonly call = async (): Promise<number | undefined> => {
     const { now } = this.time
     this.#tokens = Math.min(this.burst, this.#tokens + (now - this.#at) / this.refillMs)
@@ -57,7 +57,7 @@ const turns = async () => {
   for (let turn = 0; turn < 12; turn++) await Promise.resolve()
 }
 
-/** Lets time pass until some calls have ended. */
+/** Advances the time until the calls have ended. */
 async function ended<T>(calls: readonly Promise<T>[], most = 100_000): Promise<PromiseSettledResult<T>[]> {
   let over = false
   const all = Promise.allSettled(calls).finally(() => {
@@ -70,7 +70,7 @@ async function ended<T>(calls: readonly Promise<T>[], most = 100_000): Promise<P
   return all
 }
 
-test('whoever is refused waits and is taken, and others go on at the pace that was learned', async () => {
+test('a refused call waits and is repeated, and further calls keep to the learned pace', async () => {
   const telegram = new Telegram(time, 1, 4000)
   const flood = control()
   await flood.run('a', telegram.call, secondsOf)
@@ -86,7 +86,7 @@ test('whoever is refused waits and is taken, and others go on at the pace that w
   expect(flood.waited.ms).toBe(waits.reduce((sum, { waitMs }) => sum + waitMs, 0))
 })
 
-test('no method waits for another', async () => {
+test('methods do not wait for each other', async () => {
   const telegram = new Telegram(time, 1, 30_000)
   const flood = control()
   await flood.run('slow', telegram.call, secondsOf)
@@ -98,18 +98,18 @@ test('no method waits for another', async () => {
   expect(flood.waiting).toBe(0)
 })
 
-test('those who are on their way together slow it down once', async () => {
+test('refusals of concurrent calls reduce the pace only once', async () => {
   const answers = [5, 5, 5, 5]
   const flood = control()
   const call = async () => answers.shift()
   const from = time.now
   await ended(Array.from({ length: 4 }, () => flood.run('a', call, secondsOf)))
-  // Four in five seconds is what it takes: five for all of them, then one each five quarters.
+  // The learned pace is four calls in five seconds: five seconds for all of them, then one call each 1.25 seconds.
   expect(time.now - from).toBeGreaterThanOrEqual(8750)
   expect(time.now - from).toBeLessThan(9500)
 })
 
-test('nobody waits for longer than their patience, which may be one for some calls', async () => {
+test('no call waits longer than the patience, which can be set for single calls', async () => {
   const telegram = new Telegram(time, 1, 20_000)
   const flood = control(10_000)
   await flood.run('a', telegram.call, secondsOf)
@@ -124,7 +124,7 @@ test('nobody waits for longer than their patience, which may be one for some cal
   })
 })
 
-test('whoever waits is let go by a signal, and by the end of the client', async () => {
+test('a waiting call ends by its signal, or when the client is closed', async () => {
   const telegram = new Telegram(time, 1, 9000)
   const flood = control()
   await flood.run('a', telegram.call, secondsOf)
@@ -140,7 +140,7 @@ test('whoever waits is let go by a signal, and by the end of the client', async 
   expect(flood.waiting).toBe(0)
 })
 
-test('nobody waits for the turns of those whose signal has ended', async () => {
+test('calls do not wait for turns of aborted calls', async () => {
   const answers = [2]
   const flood = control(10_000)
   const call = async () => answers.shift()
@@ -163,12 +163,12 @@ test('nobody waits for the turns of those whose signal has ended', async () => {
   stop.abort(new Error('enough'))
   const outcomes = await ended([first, second, third, fourth])
   expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled'])
-  // One call in two seconds is what was learned, and whoever stands in line already stays where they are.
+  // The learned pace is one call in two seconds. A call that already waits keeps its time.
   expect(waits.map(({ waitMs }) => waitMs)).toEqual([2000, 4000, 6000, 8000])
   expect(time.now - from).toBeLessThanOrEqual(8050)
 })
 
-test('methods that were never refused cost no wait and no memory; of others a thousand are known', async () => {
+test('methods that were never refused do not wait, and the pace of the oldest of 1500 refused methods is forgotten', async () => {
   const flood = control()
   for (let n = 0; n < 1500; n++) {
     const answers = [1, undefined]
@@ -180,7 +180,7 @@ test('methods that were never refused cost no wait and no memory; of others a th
   expect(waits).toEqual([])
 })
 
-test('whatever Telegram takes: all who are patient are taken, nobody waits too long, and it refuses seldom', async () => {
+test('for random limits, patient calls succeed, no call waits too long, and refusals are rare', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 1, max: 20 }),
@@ -204,7 +204,7 @@ test('whatever Telegram takes: all who are patient are taken, nobody waits too l
         }
         const outcomes = await ended(calls)
         const refused = outcomes.filter(({ status }) => status === 'rejected')
-        // A step of time is 50 ms.
+        // The time advances in steps of 50 ms.
         expect(Math.max(...late)).toBeLessThanOrEqual(patience + 2050)
         if (patience > 1_000_000) expect(refused).toEqual([])
         for (const each of refused) {

@@ -18,21 +18,21 @@ import { client, onClient, server } from './bare-server.js'
 import { obfuscated } from './obfuscated.js'
 import type { Speech } from './raw-client.js'
 
-/** A million takes some minutes: `FUZZ=1000000`. */
+/** With `FUZZ=1000000`, the test takes some minutes. */
 const TIMES = Number(process.env.FUZZ ?? 5000)
 const SEED = Number(process.env.SEED ?? 5)
 const schema = currentSchema()
 
-/** A socket without a network, and what is said over it. */
+/** A socket without a network, and the transport used over it. */
 class Pipe extends Duplex {
   sent = 0
-  /** Of the exchange of a key that runs: the client's and the server's. */
+  /** Nonces of the client and the server in the current key exchange. */
   nonces: Buffer | undefined
-  /** Of the server's key. */
+  /** Fingerprint of the server's key. */
   fingerprint = 0n
   readonly #speech: Speech
   readonly #answers = new Buffered()
-  /** WebSocket, if it comes by that. */
+  /** Whether the transport runs over WebSocket. */
   #web = false
 
   constructor(speech: () => Speech) {
@@ -46,14 +46,14 @@ class Pipe extends Duplex {
     this.#put(this.#speech.opening)
   }
 
-  /** One frame. */
+  /** Sends one frame. */
   say(payload: Buffer): void {
     if (payload.length % 4 !== 0 || payload.length === 0) return
     const frame = this.#speech.framing.wrap(payload)
     this.#put(this.#speech.veil?.outgoing(frame) ?? frame)
   }
 
-  /** A step of the exchange of a key, as far as one comes without knowing anything. */
+  /** Returns a message of the key exchange, with as much correct content as an unauthenticated client can have. */
   step(random: Random): Buffer {
     if (this.nonces === undefined || random() < 0.3) {
       return encodeObject(schema, { _: 'mt_req_pq_multi', nonce: noise(random, 16) })
@@ -78,7 +78,7 @@ class Pipe extends Duplex {
       this.emit('data', data)
       return
     }
-    // Masked with nothing, which is a mask as well.
+    // A mask of zeros is a valid mask.
     const head = Buffer.from([0x82, data.length < 126 ? 0x80 | data.length : 0xfe])
     const length = data.length < 126 ? Buffer.alloc(0) : Buffer.from([data.length >> 8, data.length & 255])
     this.emit('data', Buffer.concat([head, length, Buffer.alloc(4), data]))
@@ -87,7 +87,7 @@ class Pipe extends Duplex {
   override _read(): void {}
   override _write(chunk: Buffer, _: string, done: () => void): void {
     this.sent += chunk.length
-    // `resPQ` tells the nonces; over other speeches the steps after the first are tried all the same.
+    // `resPQ` contains the nonces. Over other transports it is not read, so later steps have random nonces.
     if (this.#speech.framing === intermediate && !this.#web && this.#speech.veil === undefined) {
       this.#answers.push(chunk)
       const frame = this.#answers.length >= 4 ? intermediate.next(this.#answers) : undefined
@@ -116,7 +116,7 @@ function noise(random: Random, length: number): Buffer {
   return Buffer.from(Array.from({ length }, () => Math.floor(random() * 256)))
 }
 
-/** Some bytes changed, cut off, or doubled. */
+/** Changes some bytes, and sometimes truncates or doubles the data. */
 function mutated(random: Random, bytes: Buffer): Buffer {
   const copy = Buffer.from(bytes)
   for (let n = Math.ceil(random() * 6); n > 0; n--)
@@ -126,7 +126,7 @@ function mutated(random: Random, bytes: Buffer): Buffer {
   return chance < 0.3 ? Buffer.concat([copy, copy]) : copy
 }
 
-/** Requests to begin with: what clients send, and every method there is with whatever in it. */
+/** Returns valid requests to start from. */
 function requests(): Buffer[] {
   const known = [
     { _: 'help.getConfig' },
@@ -143,7 +143,7 @@ function requests(): Buffer[] {
   return [...known, container.result()]
 }
 
-test(`reads ${TIMES} blobs that nobody would send, and refuses each in its own way (seed ${SEED})`, () => {
+test(`parses ${TIMES} random byte strings, or refuses them with a TlError (seed ${SEED})`, () => {
   const random = randomOf(SEED)
   const ids = [...schema.combinators()].map(({ id }) => id)
   const good = requests()
@@ -166,11 +166,11 @@ describe('a server', () => {
   onClient()
 
   beforeEach(async () => {
-    // Whoever says nothing after that is let go.
+    // After a call, the connection is not closed for silence.
     await client.call({ _: 'help.getConfig' })
   })
 
-  test(`takes ${TIMES} frames, handshakes and encrypted messages of nonsense, and serves on (seed ${SEED})`, async () => {
+  test(`survives ${TIMES} random frames, handshakes and encrypted messages (seed ${SEED})`, async () => {
     const random = randomOf(SEED)
     const good = requests()
     const counts = { closed: 0, answered: 0, handshakes: 0, messages: 0 }
@@ -235,19 +235,19 @@ describe('a server', () => {
         }),
       )
     }
-    // Sessions and answers are kept up to a bound; whatever grows with each frame would have passed it long ago.
+    // Sessions and answers are limited. A leak per frame would exceed this bound.
     expect(grown).toBeLessThan(300)
   }, 3_600_000)
 })
 
-/** What is in use; what is not is collected first, where that can be asked for. */
+/** Returns the memory in use, after garbage collection if it is exposed. */
 async function heap(): Promise<number> {
   await new Promise((done) => setImmediate(done))
   ;(globalThis as { gc?: () => void }).gc?.()
   return process.memoryUsage().heapUsed + process.memoryUsage().external
 }
 
-/** As every client begins. */
+/** The transports, as clients open them. */
 const SPEECHES: readonly (() => Speech)[] = [
   () => ({ framing: intermediate, opening: Buffer.from('eeeeeeee', 'hex') }),
   () => ({ framing: abridged, opening: Buffer.from([0xef]) }),
@@ -256,9 +256,9 @@ const SPEECHES: readonly (() => Speech)[] = [
   () => obfuscated(0xeeeeeeee, intermediate),
 ]
 
-/** A plain message, mostly whole. */
+/** Creates an unencrypted message, often a damaged one. */
 function plainly(random: Random, body: Buffer, nonces: Buffer | undefined): Buffer {
-  // An answer to what was asked last carries its nonces; without them it would get no further.
+  // A later step of the key exchange must contain the nonces to be processed any further.
   const held = Buffer.from(body)
   if (nonces !== undefined && held.length >= 36 && random() < 0.9) nonces.copy(held, 4)
   const message = Buffer.concat([Buffer.alloc(20), held])

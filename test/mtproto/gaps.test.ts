@@ -3,13 +3,13 @@ import { randomOf } from '../fuzz-updates.js'
 import { until } from '../servers/until.js'
 import { account, alice, client, face, onStage, telegram } from './stage.js'
 
-// Lost updates are missed when the next one comes, or after half a second: this takes its time.
+// The client notices a lost update with the next one, or after half a second, so this test takes a while.
 
 const MESSAGES = Number(process.env.UPDATES ?? 3000)
 
 onStage()
 
-test(`${MESSAGES} messages, of which some are lost, some come twice and all out of order, reach the handlers once and in order`, async () => {
+test(`${MESSAGES} messages, some lost, some doubled and all out of order, reach the handlers once and in order`, async () => {
   const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account] })
   const bot = new Bot(account.token, account.config)
   const heard: number[] = []
@@ -35,11 +35,11 @@ test(`${MESSAGES} messages, of which some are lost, some come twice and all out 
   const sent: number[] = []
   for (let n = 0; n < MESSAGES; n++) {
     sent.push((await alice.in(plaza).sends(`message ${n}`)).message_id)
-    // What is sent goes out: a crowd does not speak in one moment.
+    // Updates are sent in turns of the event loop, so the loop has to run from time to time.
     if (n % 50 === 0) await new Promise((done) => setImmediate(done))
   }
   for (const send of waiting.splice(0)) send()
-  // Somebody must speak for the last gap to show.
+  // A further message reveals the last gap.
   face.deliverBy((send) => send())
   sent.push((await alice.in(plaza).sends('the last')).message_id)
 
@@ -50,7 +50,7 @@ test(`${MESSAGES} messages, of which some are lost, some come twice and all out 
   expect(face.calls('updates.getChannelDifference')).toBeGreaterThan(0)
 })
 
-test('what was too long ago to be told is fetched by its ids', async () => {
+test('after a gap that is too long, missed messages are fetched by their ids', async () => {
   const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account] })
   const bot = new Bot(account.token, account.config)
   const heard: string[] = []

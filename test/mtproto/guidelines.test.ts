@@ -8,7 +8,7 @@ import { AuthKey } from '../../src/telegram/mtproto/sessions/auth-keys.js'
 import { onServer, server, stranger } from './bare-server.js'
 import type { Came, RawClient } from './raw-client.js'
 
-// https://core.telegram.org/mtproto/security_guidelines and https://core.telegram.org/mtproto/auth_key, as far as they bind a server.
+// https://core.telegram.org/mtproto/security_guidelines and https://core.telegram.org/mtproto/auth_key, the parts for servers.
 
 const CONFIG = { _: 'help.getConfig' }
 
@@ -20,7 +20,7 @@ beforeEach(async () => {
   client = await stranger()
 })
 
-/** Another value of one field of one object. */
+/** Replaces fields of the objects whose name matches. */
 const wrong =
   (name: RegExp, fields: Readonly<Record<string, Buffer | bigint>>) =>
   (object: TlObject): TlObject =>
@@ -30,9 +30,9 @@ const INNER = /^mt_p_q_inner_data/
 const PRIME_LENGTH = 256
 const half = (value: bigint) => Buffer.from(value.toString(16).padStart(PRIME_LENGTH * 2, '0'), 'hex')
 
-describe('an exchange of a key ends with the connection', () => {
+describe('the server closes the connection during a key exchange', () => {
   test.each<[string, (object: TlObject) => TlObject]>([
-    ['another nonce in the second step', wrong(/^mt_req_DH/, { nonce: randomBytes(16) })],
+    ['a wrong nonce in the second step', wrong(/^mt_req_DH/, { nonce: randomBytes(16) })],
     [
       'another nonce of the server in the second step',
       wrong(/^mt_req_DH/, { server_nonce: randomBytes(16) }),
@@ -41,30 +41,33 @@ describe('an exchange of a key ends with the connection', () => {
       'wrong factors',
       wrong(/^mt_req_DH/, { p: Buffer.from('53911073', 'hex'), q: Buffer.from('494c553b', 'hex') }),
     ],
-    ['a key that is not ours', wrong(/^mt_req_DH/, { public_key_fingerprint: 1n })],
-    ['what was not encrypted for us', wrong(/^mt_req_DH/, { encrypted_data: Buffer.alloc(256, 1) })],
-    ['what is larger than the modulus', wrong(/^mt_req_DH/, { encrypted_data: Buffer.alloc(256, 255) })],
-    ['another nonce inside', wrong(INNER, { nonce: randomBytes(16) })],
-    ['another nonce of the server inside', wrong(INNER, { server_nonce: randomBytes(16) })],
-    ['another product inside', wrong(INNER, { pq: Buffer.from('17ed48941a08f983', 'hex') })],
-    ['another nonce in the third step', wrong(/^mt_set/, { nonce: randomBytes(16) })],
-    ['another nonce inside of the third step', wrong(/^mt_client/, { nonce: randomBytes(16) })],
+    ['a foreign public key', wrong(/^mt_req_DH/, { public_key_fingerprint: 1n })],
+    [
+      'data that was not encrypted for this server',
+      wrong(/^mt_req_DH/, { encrypted_data: Buffer.alloc(256, 1) }),
+    ],
+    ['data larger than the modulus', wrong(/^mt_req_DH/, { encrypted_data: Buffer.alloc(256, 255) })],
+    ['a wrong nonce inside', wrong(INNER, { nonce: randomBytes(16) })],
+    ['a wrong server nonce inside', wrong(INNER, { server_nonce: randomBytes(16) })],
+    ['a wrong product inside', wrong(INNER, { pq: Buffer.from('17ed48941a08f983', 'hex') })],
+    ['a wrong nonce in the third step', wrong(/^mt_set/, { nonce: randomBytes(16) })],
+    ['a wrong nonce inside the third step', wrong(/^mt_client/, { nonce: randomBytes(16) })],
     [
       'another nonce of the server inside of the third step',
       wrong(/^mt_client/, { server_nonce: randomBytes(16) }),
     ],
     ['incomplete blocks', wrong(/^mt_set/, { encrypted_data: randomBytes(100) })],
-    ['what has another digest', wrong(/^mt_set/, { encrypted_data: randomBytes(320) })],
-    ['a half of 0', wrong(/^mt_client/, { g_b: half(0n) })],
-    ['a half of 1', wrong(/^mt_client/, { g_b: half(1n) })],
-    ['a half below 2^1984', wrong(/^mt_client/, { g_b: half(2n ** 1984n) })],
-    ['a half near the prime', wrong(/^mt_client/, { g_b: Buffer.alloc(256, 255) })],
+    ['data with a wrong digest', wrong(/^mt_set/, { encrypted_data: randomBytes(320) })],
+    ['a public value of 0', wrong(/^mt_client/, { g_b: half(0n) })],
+    ['a public value of 1', wrong(/^mt_client/, { g_b: half(1n) })],
+    ['a public value below 2^1984', wrong(/^mt_client/, { g_b: half(2n ** 1984n) })],
+    ['a public value near the prime', wrong(/^mt_client/, { g_b: Buffer.alloc(256, 255) })],
   ])('for %s', async (_, tamper) => {
     await expect(client.shakeHands(server.key.pem, { tamper })).rejects.toThrow(/closed/)
     expect([...server.keys.all()]).toHaveLength(0)
   })
 
-  test.each(['mt_req_DH_params', 'mt_set_client_DH_params'])('where it begins with %s', async (name) => {
+  test.each(['mt_req_DH_params', 'mt_set_client_DH_params'])('if it begins with %s', async (name) => {
     const object = {
       nonce: randomBytes(16),
       server_nonce: randomBytes(16),
@@ -78,7 +81,7 @@ describe('an exchange of a key ends with the connection', () => {
     ).rejects.toThrow('closed')
   })
 
-  test('and is asked for again where two keys would have one number', async () => {
+  test('but asks to retry if the new key has the id of an existing one', async () => {
     const { keys } = server
     const taken = new AuthKey(randomBytes(256), 0n, Date.now())
     const find = keys.find.bind(keys)
@@ -94,7 +97,7 @@ describe('an encrypted message', () => {
     await client.shakeHands(server.key.pem)
   })
 
-  /** With so much padding, and such a length, as no client of ours makes it. */
+  /** Creates an encrypted message with a given padding and length. */
   function message({
     padding = 16,
     length,
@@ -102,7 +105,7 @@ describe('an encrypted message', () => {
     readonly padding?: number
     readonly length?: number
   } = {}): Buffer {
-    // Twelve bytes: where there is no padding at all, four make the block whole.
+    // The constructor and eight more bytes fill the last block, so that a message without padding is possible.
     const body = Buffer.concat([encodeObject(currentSchema(), CONFIG), Buffer.alloc(8)])
     const head = Buffer.alloc(32)
     head.writeBigInt64LE(client.salt, 0)
@@ -132,7 +135,7 @@ describe('an encrypted message', () => {
     return answer === 'config'
   }
 
-  test('has 12 bytes of padding at least and 1024 at most', async () => {
+  test('must have 12 to 1024 bytes of padding', async () => {
     expect(await isTaken(message({ padding: 12 }))).toBe(true)
     client.came.length = 0
     expect(await isTaken(message({ padding: 1012 }))).toBe(true)
@@ -141,11 +144,11 @@ describe('an encrypted message', () => {
     expect(await isTaken(message({ padding: 1040 }))).toBe(false)
   })
 
-  test.each([-4, 3, 5, 4096, 2 ** 31 - 1])('has no length of %i', async (length) => {
+  test.each([-4, 3, 5, 4096, 2 ** 31 - 1])('must not claim a length of %i', async (length) => {
     expect(await isTaken(message({ length }))).toBe(false)
   })
 
-  test('is what its key says: no bit of it was changed, on either side of the encryption', async () => {
+  test('is refused if any bit was changed, before or after the encryption', async () => {
     for (const at of [8, 20, 24, 60, -1]) {
       const changed = message()
       const place = at < 0 ? changed.length + at : at
@@ -155,15 +158,15 @@ describe('an encrypted message', () => {
     expect(server.rpc.counts.get('help.getConfig')).toBeUndefined()
   })
 
-  test('is not one of the server, thrown back at it', async () => {
+  test('is refused if it was encrypted as a message of the server', async () => {
     const envelope = { salt: client.salt, sessionId: client.sessionId, messageId: client.nextId(), seqNo: 1 }
     const body = encodeObject(currentSchema(), CONFIG)
     expect(await isTaken(encrypt(client.authKey, { ...envelope, body }, 'server'))).toBe(false)
   })
 
-  test('is done once, however often it is heard', async () => {
+  test('is executed once, and its answer repeated, if it arrives several times', async () => {
     const payload = message()
-    // What is still at work when it is heard again is acknowledged; what was answered is answered again.
+    // A repeated message is acknowledged while it is executed, and answered again afterwards.
     for (let n = 1; n <= 3; n++) {
       client.frame(payload)
       await client.until(() => client.came.filter(({ object }) => object._ === 'config').length === n)

@@ -6,7 +6,7 @@ import { Progress } from '../../src/mtproto/client/updates/progress.js'
 
 const turn = (): Promise<void> => new Promise((done) => setImmediate(done))
 
-test('once it is stopped nothing is handed over any longer: what waits in line counts as not handled, and nobody waits for room', async () => {
+test('after stop() no update is delivered: queued ones count as not handled, and room() does not wait', async () => {
   const progress = new Progress(() => undefined)
   const handling = new Handling(progress, () => undefined)
   const began: number[] = []
@@ -22,7 +22,7 @@ test('once it is stopped nothing is handed over any longer: what waits in line c
   await progress.reached(1, 'pts', async () => {
     written = true
   })
-  // Begins in a moment, and is stopped before.
+  // These updates would begin in the next turn, but are stopped before.
   for (let n = 499; n < 2000; n++) hand(n)
   const room = handling.room()
   expect(room).toBeInstanceOf(Promise)
@@ -38,7 +38,7 @@ test('once it is stopped nothing is handed over any longer: what waits in line c
 })
 
 describe('a bridge', () => {
-  /** What came is translated, and waits until the storage has told whether an earlier process handled it. */
+  /** A bridge with one translated update, which waits until the storage says whether an earlier process handled it. */
   async function waiting() {
     const taken: unknown[] = []
     const failures: unknown[] = []
@@ -82,14 +82,14 @@ describe('a bridge', () => {
     return { bridging, taken, failures, tell: () => tell() }
   }
 
-  test('hands over what the storage knows nothing of', async () => {
+  test('delivers an update that the storage does not know', async () => {
     const { taken, failures, tell } = await waiting()
     tell()
     await turn()
     expect([taken, failures]).toMatchObject([[{ message: { text: 'hello' } }], []])
   })
 
-  test('that has lost the session hands nothing over, whenever the storage answers', async () => {
+  test('that has lost its session delivers nothing, whenever the storage answers', async () => {
     const { bridging, taken, failures, tell } = await waiting()
     bridging.abandon()
     tell()
@@ -97,7 +97,7 @@ describe('a bridge', () => {
     expect([taken, failures]).toEqual([[], []])
   })
 
-  test('that has waited long enough for its end hands nothing over any longer', async () => {
+  test('that has waited for too long at its end delivers nothing', async () => {
     const { bridging, taken, failures, tell } = await waiting()
     bridging.freeze()
     jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] })

@@ -15,7 +15,7 @@ function hearing(bot: TelegramBot) {
 }
 
 test.each(['telethon', 'mtcute'] as const)(
-  'a session of another account (%s) begins anew: it gets its own updates, and is exported as itself',
+  'importing a session of another account (%s) replaces the old one, with its own updates and its own user id',
   async (format) => {
     const storage = memory()
     const other = telegram.createBot({ username: 'other_bot' })
@@ -37,7 +37,7 @@ test.each(['telethon', 'mtcute'] as const)(
     const kept = new SessionStorage(storage, 'main', [])
     expect(await kept.kv.get('updates_pts')).toBeNull()
     expect(await kept.kv.get('last_message:0')).toBeNull()
-    // By a hash that is of use to the first account alone.
+    // Its access hash is valid only for the first account.
     expect(await kept.peers.getByUsername('alice')).toBeNull()
     const pyrogram = Buffer.from(await second.exportSession('pyrogram'), 'base64url')
     // https://docs.pyrogram.org/topics/storage-engines: dc, api_id, test_mode, auth_key, user_id, is_bot.
@@ -50,7 +50,7 @@ test.each(['telethon', 'mtcute'] as const)(
   },
 )
 
-test('a session of the same account goes on where its updates stood', async () => {
+test('importing a session of the same account continues at the position of its updates', async () => {
   const storage = memory()
   const first = client({ storage })
   const { made, heard } = hearing(account)

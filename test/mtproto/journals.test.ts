@@ -5,7 +5,7 @@ import { account, alice, face, inputChannel, onStage, rawBot, telegram } from '.
 
 onStage()
 
-// https://core.telegram.org/api/updates: what is numbered, what is asked for later, and what is lost.
+// https://core.telegram.org/api/updates: numbered updates, differences and gaps.
 
 let plaza: TelegramGroup
 let client: RawClient
@@ -30,14 +30,14 @@ const ofChannel = async (pts: number, limit = 100) =>
   })) as TlObject
 const textsOf = (found: TlObject) => (found.new_messages as readonly TlObject[]).map(({ message }) => message)
 
-/** The update of a text, once it has come. */
+/** Waits for the update with a text, and returns it. */
 async function told(text: string): Promise<TlObject> {
   const of = ({ object }: Came) =>
     ((object.updates ?? []) as readonly TlObject[]).find(({ message }) => Object(message).message === text)
   return of(await client.until((came) => of(came) !== undefined)) as TlObject
 }
 
-test('what happens to an account is numbered, and told from any number on, in slices', async () => {
+test('updates of an account are numbered, and can be fetched from any number on, in slices', async () => {
   const before = await state()
   for (const text of ['one', 'two', 'three']) await alice.to(account).sends(text)
   expect(await told('three')).toMatchObject({ pts: (before.pts as number) + 3, pts_count: 1 })
@@ -56,7 +56,7 @@ test('what happens to an account is numbered, and told from any number on, in sl
   expect(textsOf(await difference(slice.intermediate_state as TlObject))).toEqual(['three'])
 })
 
-test('what was forgotten is too long ago, on demand, of an account and of a chat', async () => {
+test('a difference from a forgotten position is too long, for an account and for a channel', async () => {
   const before = await state()
   await alice.to(account).sends('one')
   face.forget(account)
@@ -73,20 +73,20 @@ test('what was forgotten is too long ago, on demand, of an account and of a chat
   expect(await ofChannel(pts)).toMatchObject({ _: 'updates.channelDifferenceEmpty', final: true, pts })
 })
 
-test('a chat has numbers of its own, and is told of in pieces', async () => {
+test('a channel has its own numbers, and its difference comes in parts', async () => {
   await alice.in(plaza).sends('zero')
   const { pts } = (await told('zero')) as unknown as { pts: number }
   for (let n = 1; n <= 5; n++) await alice.in(plaza).sends(`message ${n}`)
   const first = await ofChannel(pts, 3)
   expect(first).toMatchObject({ _: 'updates.channelDifference', pts: pts + 3 })
-  // A flag that is not set.
+  // The flag is not set.
   expect(first.final).toBeUndefined()
   const rest = await ofChannel(pts + 3, 3)
   expect(rest).toMatchObject({ final: true, pts: pts + 5 })
   expect([...textsOf(first), ...textsOf(rest)]).toEqual([1, 2, 3, 4, 5].map((n) => `message ${n}`))
 })
 
-test('who comes is numbered by qts, and told later', async () => {
+test('membership changes are numbered by qts, and can be fetched later', async () => {
   const before = await state()
   const bob = telegram.createUser({ firstName: 'Bob' })
   await bob.in(plaza).joins()
@@ -98,7 +98,7 @@ test('who comes is numbered by qts, and told later', async () => {
   )
 })
 
-test('no difference counts what it does not hold: a tap or an inline query that comes meanwhile is not taken for known', async () => {
+test('a difference does not count updates that it cannot contain, such as taps and inline queries', async () => {
   const before = await state()
   await alice.to(account).sends('/start')
   await alice.asks(account, 'found')
@@ -110,7 +110,7 @@ test('no difference counts what it does not hold: a tap or an inline query that 
   expect(await difference(await state())).toMatchObject({ _: 'updates.differenceEmpty', seq: before.seq })
 })
 
-test('what is delivered twice, late or not at all is as the test says', async () => {
+test('deliverBy() can deliver updates twice, late or never', async () => {
   const kept: (() => void)[] = []
   face.deliverBy((send) => kept.push(send))
   for (const text of ['one', 'two', 'three']) await alice.to(account).sends(text)

@@ -6,7 +6,7 @@ import { startTelegram, type Telegram } from '../../src/telegram/index.js'
 import { Workshop } from '../storage/worker/workers.js'
 import type { Said, Told } from './worker/program.js'
 
-// Another process is killed while it handles updates: what it has not handled comes to the next one.
+// A child process is killed while it handles updates. The next process must receive what was not handled.
 
 let workshop: Workshop
 let telegram: Telegram
@@ -25,7 +25,7 @@ afterEach(async () => {
 
 afterAll(() => workshop.close())
 
-test('what a killed process had not handled comes again, what it had does not, though it came later, and what came meanwhile is fetched', async () => {
+test('the successor of a killed process receives unhandled and missed updates, but none that were handled, even behind unhandled ones', async () => {
   telegram = await startTelegram({ patience: '30s' })
   const face = await telegram.mtproto()
   const account = telegram.createBot({ username: 'watcher_bot' })
@@ -60,7 +60,7 @@ test('what a killed process had not handled comes again, what it had does not, t
   const wroteAfter = (index: number, key: RegExp): boolean =>
     index >= 0 && said.slice(index).some((each) => each.what === 'wrote' && key.test(each.key))
 
-  /** How many updates were last written down as handled ahead of the state of a box: eight bytes each. */
+  /** The number of updates last recorded as handled ahead of the position of a box; each takes eight bytes. */
   const aheadIn = (key: RegExp): number => {
     const last = said.findLast((each) => each.what === 'wrote' && key.test(each.key))
     const { sealed } = (last !== undefined && 'value' in last ? last.value : {}) as { sealed?: string }
@@ -80,7 +80,7 @@ test('what a killed process had not handled comes again, what it had does not, t
   await until(() => indexOf('began', 'hangs in private') >= 0)
   await alice.to(account).sends('handled behind that')
   await carol.to(account).sends('and of somebody else')
-  // Two in the group, and two in private, which is another box.
+  // Two in the group, and two in private chats, which share a box.
   await until(() => aheadIn(/handled_ahead:1000000001$/) === 2 && aheadIn(/handled_ahead:0$/) === 2)
   expect(wroteAfter(indexOf('began', 'hangs in the group'), /updates_channel/)).toBe(false)
   expect(wroteAfter(indexOf('began', 'hangs in private'), /updates_pts/)).toBe(false)
@@ -104,7 +104,7 @@ test('what a killed process had not handled comes again, what it had does not, t
     hear = () => (heard.length >= 4 ? resolve() : undefined)
     hear()
   })
-  // Whatever else would have come, comes before this.
+  // Anything else would arrive before these messages.
   await alice.in(plaza).sends('the last')
   await alice.to(account).sends('the very last')
   await new Promise<void>((resolve) => {

@@ -4,7 +4,7 @@ import { startTelegram, type Telegram } from '../../src/telegram/index.js'
 import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
 import { CuttingProxy } from './cutting-proxy.js'
 
-// A client waits a second before it connects anew: so many live their lives at the same time. Some sixty of them take long where the machine is busy.
+// A client waits a second before it reconnects, so many run concurrently. The test takes some sixty runs, which is long on a slow machine.
 const AT_ONCE = 16
 
 let telegram: Telegram
@@ -24,13 +24,13 @@ afterEach(async () => {
 
 interface Life {
   readonly proxy: CuttingProxy
-  /** What the handlers of the bot heard. */
+  /** The messages that reached the handlers. */
   readonly heard: readonly string[]
-  /** How far it came before the frame was cut off. */
+  /** The stage that was running when the frame was dropped. */
   readonly stage: string
 }
 
-/** Key exchange, login, calls, updates, the end; with the connection cut in place of one frame. */
+/** Runs a client through key exchange, login, calls, updates and close, with the connection cut in place of one frame. */
 async function live(nth: number, victim: number): Promise<Life> {
   const proxy = await CuttingProxy.listen(face.address.port, victim)
   closing.push(() => proxy.close())
@@ -82,7 +82,7 @@ async function live(nth: number, victim: number): Promise<Life> {
   return { proxy, heard, stage }
 }
 
-test('a connection may be killed at every frame of a life, either way: nothing is lost, and nothing comes twice', async () => {
+test('the connection can be cut at any frame, in either direction: no update is lost or delivered twice', async () => {
   const whole = await live(0, 0)
   expect(whole.heard).toEqual(['one', 'two', 'three'])
   const frames = whole.proxy.seen.length
@@ -107,7 +107,7 @@ test('a connection may be killed at every frame of a life, either way: nothing i
   ]) {
     expect(killed).toContain(`login: ${step}`)
   }
-  // How many frames a stage takes is up to acknowledgements: which of them a number hits is not the same in every life.
+  // The number of frames in a stage depends on acknowledgements, so a frame number may fall into different stages.
   for (const stage of ['login', 'call', 'bridge', 'update']) {
     expect(killed).toContainEqual(expect.stringMatching(`^${stage}: (client|server) encrypted`))
   }

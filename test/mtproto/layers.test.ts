@@ -11,24 +11,24 @@ import { client, onClient, server } from './bare-server.js'
 const current = currentSchema()
 const idIn = (layer: number, name: string) => layers().schema(layer).byName(name)?.id.toString(16)
 
-test('a client of a layer is told the constructors of that layer', () => {
+test('a schema of a layer has the constructors of that layer', () => {
   // GramJS 2.26.22, layer 198; https://core.telegram.org/constructor/user?layer=198.
   expect(idIn(198, 'user')).toBe('4b46c37e')
   expect(idIn(198, 'message')).toBe('96fdbbe9')
   expect(idIn(200, 'user')).toBe('20b1422')
   expect(idIn(216, 'user')).toBe('20b1422')
   expect(idIn(227, 'user')).toBe(current.byName('user')?.id.toString(16))
-  // Nobody speaks a later one yet; what is older than the table is told its oldest.
+  // A layer above the current one is read as the current one; a layer below the table gets the oldest one.
   expect(layers().schema(500)).toBe(layers().reading)
   expect(layers().schema(1)).toBe(layers().schema(198))
 })
 
-test('what came with a later layer is not known before', () => {
+test('constructors of a later layer are unknown in earlier layers', () => {
   expect(idIn(222, 'messageEntityFormattedDate')).toBeUndefined()
   expect(idIn(223, 'messageEntityFormattedDate')).toBeDefined()
 })
 
-test('every line of the table is read, names a number of its own, and belongs to one layer', () => {
+test('every line of the table can be parsed, and no id occurs twice or in the current layer', () => {
   const lines = CHANGED.split('\n').filter((line) => !line.startsWith('#') && !line.startsWith('-'))
   expect(lines.length).toBeGreaterThan(100)
   const numbers = lines.map((line) => parseCombinator(line, 'class').id)
@@ -37,11 +37,11 @@ test('every line of the table is read, names a number of its own, and belongs to
     expect(current.byId(number)).toBeUndefined()
     expect(layers().reading.byId(number)).toBeDefined()
   }
-  // Where a name is asked for, it is as it is today.
+  // Looked up by name, constructors are those of the current layer.
   for (const { name, id } of current.combinators()) expect(layers().reading.byName(name)?.id).toBe(id)
 })
 
-describe('a value is made to fit', () => {
+describe('fitted() converts a value for an older layer', () => {
   const old = new Schema(
     [
       'box#1 flags:# title:string inside:flags.0?Thing all:Vector<Thing> gone:int on:flags.1?true = Box',
@@ -51,7 +51,7 @@ describe('a value is made to fit', () => {
   )
   const thing = { _: 'old', text: 'a' }
 
-  test('by leaving out what is not known, in fields that need not be there and in lists', () => {
+  test('by dropping unknown values in optional fields and in lists', () => {
     const value = {
       _: 'box',
       title: 'x',
@@ -68,17 +68,17 @@ describe('a value is made to fit', () => {
     })
   })
 
-  test('by the text of what became a text with entities', () => {
+  test('by reducing a text with entities to its text', () => {
     const title = { _: 'old', text: 'a text' }
     expect(fitted(old, { _: 'box', title, all: [] })).toMatchObject({ title: 'a text' })
   })
 
-  test('or not at all, where nothing would be left', () => {
+  test('and throws if the value itself is unknown', () => {
     expect(() => fitted(old, { _: 'new' })).toThrow('new is not known in layer 100')
   })
 })
 
-/** Notes the numbers that are read. */
+/** A schema that records the ids that are looked up. */
 class Watched extends Schema {
   readonly numbers: number[] = []
 
@@ -92,7 +92,7 @@ class Watched extends Schema {
   }
 }
 
-describe('over the wire', () => {
+describe('with a server', () => {
   onClient()
 
   const inLayer = (layer: number, query: TlObject): TlObject => ({ _: 'invokeWithLayer', layer, query })
@@ -105,7 +105,7 @@ describe('over the wire', () => {
   })
 
   test.each([198, 204, 227])(
-    'layer %i gets its own constructors, in answers and updates, on every connection',
+    'a client of layer %i receives its own constructors, in answers and updates, on every connection',
     async (layer) => {
       const bot = server.world.accounts.addBot({ username: 'some_bot' })
       const own = layers().schema(layer).byName('user')?.id ?? 0
@@ -127,7 +127,7 @@ describe('over the wire', () => {
     },
   )
 
-  test('what an older client asks with is read, and what is gone is named', async () => {
+  test('calls of older clients are understood, and unsupported methods named', async () => {
     const bot = server.world.accounts.addBot({ username: 'some_bot' })
     client.reading = layers().reading
     await client.call(inLayer(198, login(bot.token)))
@@ -146,7 +146,7 @@ describe('over the wire', () => {
     expect(object.error_message).toBe('METHOD_NOT_IMPLEMENTED: messages.getUnreadReactions')
   })
 
-  test('no layer below one is any', async () => {
+  test('layer 0 is refused', async () => {
     expect(await client.call(inLayer(0, { _: 'help.getConfig' }))).toMatchObject({
       error_message: 'CONNECTION_LAYER_INVALID',
     })

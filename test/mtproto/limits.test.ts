@@ -7,7 +7,7 @@ const CONFIG = { _: 'help.getConfig' }
 
 closeBehind()
 
-/** What is to be done, and after how long. */
+/** Pending timers with their delays. */
 let due: Map<() => void, number>
 
 const timers = {
@@ -19,7 +19,7 @@ const timers = {
   },
 }
 
-/** As if so long had passed. */
+/** Runs the timers with delays up to the given time. */
 function pass(ms: number): void {
   for (const [run, after] of [...due]) {
     if (after > ms) continue
@@ -47,10 +47,10 @@ const closed = (socket: Socket) =>
 
 test.each<[string, Buffer]>([
   ['nothing', Buffer.alloc(0)],
-  ['half of a beginning', Buffer.from('eeee', 'hex')],
-  ['half of a request for an upgrade', Buffer.from('GET /apiws HTTP/1.1\r\nHost: ')],
-  ['a beginning, and half of a frame', Buffer.from('eeeeeeee00100000', 'hex')],
-])('whoever says %s and no more is let go', async (_, bytes) => {
+  ['half of a transport header', Buffer.from('eeee', 'hex')],
+  ['half of an upgrade request', Buffer.from('GET /apiws HTTP/1.1\r\nHost: ')],
+  ['a transport header, and half of a frame', Buffer.from('eeeeeeee00100000', 'hex')],
+])('a connection that sends only %s is closed', async (_, bytes) => {
   await serve({})
   const socket = await open()
   socket.write(bytes)
@@ -59,7 +59,7 @@ test.each<[string, Buffer]>([
   await closed(socket)
 })
 
-test('whoever has exchanged a key and says nothing with it is let go; whoever does stays', async () => {
+test('a connection without a message after the key exchange is closed, one with a message stays open', async () => {
   await serve({})
   const [silent, active] = [await known(), await known()]
   await active.call(CONFIG)
@@ -69,7 +69,7 @@ test('whoever has exchanged a key and says nothing with it is let go; whoever do
   expect(await active.call(CONFIG)).toMatchObject({ _: 'config' })
 })
 
-test('whoever falls silent is let go', async () => {
+test('a silent connection is closed', async () => {
   await serve({})
   const client = await known()
   await client.call(CONFIG)
@@ -80,7 +80,7 @@ test('whoever falls silent is let go', async () => {
   await client.untilClosed()
 })
 
-test('more connections than may be are closed as they speak; when some go, others may', async () => {
+test('connections above the limit are closed at their first byte, until others are closed', async () => {
   await serve({ connections: 3 })
   const first = await Promise.all([open(), open(), open()])
   while (server.connections < 3) await new Promise((done) => setImmediate(done))
@@ -94,7 +94,7 @@ test('more connections than may be are closed as they speak; when some go, other
   expect(await client.call(CONFIG)).toMatchObject({ _: 'config' })
 })
 
-test('and those that do not speak, with the time', async () => {
+test('silent connections above the limit are closed after a while', async () => {
   await serve({ connections: 0 })
   const silent = await open()
   while (due.size === 0) await new Promise((done) => setImmediate(done))
@@ -102,7 +102,7 @@ test('and those that do not speak, with the time', async () => {
   await closed(silent)
 })
 
-test('whoever asks and never reads is let go, and takes no memory without end', async () => {
+test('a client that sends requests but never reads is disconnected, and the memory stays bounded', async () => {
   await serve({})
   const client = await known()
   client.pause()
@@ -118,7 +118,7 @@ test('whoever asks and never reads is let go, and takes no memory without end', 
   expect(process.memoryUsage().external - before).toBeLessThan(300e6)
 })
 
-test('a frame may come byte by byte; what is buffered is copied few times', () => {
+test('a frame can arrive byte by byte', () => {
   const payload = Buffer.from(Array.from({ length: 200_000 }, (_, i) => i & 255))
   const frame = intermediate.wrap(payload)
   const buffered = new Buffered()

@@ -35,7 +35,7 @@ const peersOf = (answer: TlObject) =>
     return channel_id === undefined ? Number(user_id) : -1_000_000_000_000 - Number(channel_id)
   })
 
-test('chats are listed by their latest message, page by page, and nothing is in the archive', async () => {
+test('dialogs are listed by their latest message, page by page, and the archive is empty', async () => {
   const groups = ['One', 'Two', 'Three'].map((title) =>
     telegram.createGroup({ title, owner: alice, admins: [shop] }),
   )
@@ -58,7 +58,7 @@ test('chats are listed by their latest message, page by page, and nothing is in 
   expect(await ask(client, 'messages.getPinnedDialogs', { folder_id: 0 })).toMatchObject({ dialogs: [] })
 })
 
-test('what was not read is counted, until it is', async () => {
+test('unread messages are counted, until they are read', async () => {
   const bob = telegram.createUser({ firstName: 'Bob' })
   const group = telegram.createGroup({ title: 'Plaza', owner: alice, members: [bob] })
   await bob.in(group).sends('one')
@@ -80,7 +80,7 @@ test('what was not read is counted, until it is', async () => {
   ])
 })
 
-test('of what a session does its answer tells, and its account’s other sessions are told', async () => {
+test('a session gets its own message in the answer, and other sessions of the account get it as an update', async () => {
   const group = telegram.createGroup({ title: 'Plaza', owner: alice })
   const [here, there] = [await asAlice(), await asAlice()]
   await ask(here, 'updates.getState')
@@ -101,7 +101,7 @@ test('of what a session does its answer tells, and its account’s other session
   expect(group.messages).toHaveLength(1)
 })
 
-test('a bot is described as BotFather has it, and nobody but oneself with a number', async () => {
+test('flags of a bot follow its settings, and phone numbers are shown only to their owners', async () => {
   await alice.to(shop).sends('/start')
   const client = await asAlice()
   const { users } = await ask(client, 'messages.getDialogs', EVERYTHING)
@@ -116,7 +116,7 @@ test('a bot is described as BotFather has it, and nobody but oneself with a numb
   }
 })
 
-test('a method that is not there is named to whoever has not logged in', async () => {
+test('an unsupported method is named even without login', async () => {
   const client = await raw()
   expect(await ask(client, 'help.getPeerColors', { hash: 0 })).toMatchObject({
     error_message: 'METHOD_NOT_IMPLEMENTED: help.getPeerColors',
@@ -127,7 +127,7 @@ test('a method that is not there is named to whoever has not logged in', async (
   })
 })
 
-test('a session that only moves files is told of nothing', async () => {
+test('a session that only transfers files receives no updates', async () => {
   const group = telegram.createGroup({ title: 'Plaza', owner: alice })
   const [main, files] = [await asAlice(), await asAlice()]
   await ask(main, 'updates.getState')

@@ -5,7 +5,7 @@ import { alice, face, guest, kept, onStage, telegram } from './stage.js'
 
 const PHONE = '+491701234567'
 
-/** How far Telegram's clock is behind ours. */
+/** How many milliseconds Telegram's clock is behind. */
 let behind: number
 
 beforeEach(() => {
@@ -13,20 +13,20 @@ beforeEach(() => {
 })
 onStage({ others: [4], telegram: { clock: () => Date.now() - behind } })
 
-/** Shows codes, and tells which. */
+/** Collects the URLs of QR codes, and waits for them. */
 function screen() {
   const urls: string[] = []
   const shown = (nth = 1) => until(`code ${nth} is shown`, () => urls.length >= nth)
   const onUrl: QrLogin['onUrl'] = (url, expiresAt) => {
-    // In whole seconds.
+    // Expiry is given in whole seconds.
     expect(expiresAt).toBeGreaterThan(telegram.clock.now() + 29_000 - 1000)
     urls.push(url)
   }
   return { urls, shown, onUrl }
 }
 
-describe('by QR code', () => {
-  test('whoever scans it with another session of theirs is logged in, and stays so', async () => {
+describe('login by QR code', () => {
+  test('succeeds when the code is scanned in another session, and is stored', async () => {
     face.givePhone(alice, PHONE)
     const phone = guest()
     await phone.logIn({ phone: PHONE, code: () => face.codeFor(PHONE) })
@@ -44,7 +44,7 @@ describe('by QR code', () => {
     expect(await guest({ storage }).connect()).toMatchObject({ id: alice.id })
   })
 
-  test('asks for the second password, and goes by the account', async () => {
+  test('asks for the second password if the account has one', async () => {
     face.givePhone(alice, PHONE, 'correct horse')
     const { urls, shown, onUrl } = screen()
     const done = guest().logInByQr({ onUrl, password: () => 'correct horse' })
@@ -53,7 +53,7 @@ describe('by QR code', () => {
     expect(await done).toMatchObject({ id: alice.id })
   })
 
-  test('says that there is a second password, where none was given, or a wrong one', async () => {
+  test('rejects if the second password is missing or wrong', async () => {
     face.givePhone(alice, PHONE, 'correct horse')
     for (const [password, reason] of [
       [undefined, 'SESSION_PASSWORD_NEEDED'],
@@ -67,7 +67,7 @@ describe('by QR code', () => {
     }
   })
 
-  test('goes to the data centre where the account is', async () => {
+  test('continues at the data centre of the account', async () => {
     face.move(alice, 4)
     const { urls, shown, onUrl } = screen()
     const person = guest()
@@ -78,8 +78,8 @@ describe('by QR code', () => {
     expect(await (await person.raw()).call({ _: 'help.getNearestDc' })).toMatchObject({ thisDc: 4 })
   })
 
-  test('shows another code when one has expired, and takes no expired one', async () => {
-    // To the client a code holds for a second or two.
+  test('shows a new code when one has expired, and expired codes are refused', async () => {
+    // By the client's clock, a code is valid for a second or two.
     behind = 28_500
     const { urls, shown, onUrl } = screen()
     const done = guest().logInByQr({ onUrl })
@@ -88,7 +88,7 @@ describe('by QR code', () => {
     behind = -3000
     const [first] = urls
     expect(() => face.scan(alice, first as string)).toThrow(/AUTH_TOKEN_EXPIRED/)
-    // Until one is shown that holds by the clock of now.
+    // Waits for a code that is valid by the changed clock.
     await until('a code is taken', () => {
       try {
         face.scan(alice, urls.at(-1) as string)
@@ -100,7 +100,7 @@ describe('by QR code', () => {
     expect(await done).toMatchObject({ id: alice.id })
   })
 
-  test('a code lets one in, once, and nobody is let in by what is none', async () => {
+  test('accepts each code once, and refuses invalid codes', async () => {
     const { urls, shown, onUrl } = screen()
     const done = guest().logInByQr({ onUrl })
     await shown()
@@ -111,7 +111,7 @@ describe('by QR code', () => {
     expect(() => face.scan(alice, 'https://example.com')).toThrow(/AUTH_TOKEN_INVALID/)
   })
 
-  test('is given up when its signal says so, and can be begun anew', async () => {
+  test('ends by its signal, and can be started again', async () => {
     const stop = new AbortController()
     const { urls, shown, onUrl } = screen()
     const person = guest()
@@ -126,7 +126,7 @@ describe('by QR code', () => {
     expect(await again).toMatchObject({ id: alice.id })
   })
 
-  test('that was scanned while the connection was broken is noticed afterwards', async () => {
+  test('notices a scan during an interruption of the connection', async () => {
     const { urls, shown, onUrl } = screen()
     const done = guest().logInByQr({ onUrl })
     await shown()
@@ -136,7 +136,7 @@ describe('by QR code', () => {
   })
 })
 
-describe('a session that moves', () => {
+describe('an exported session', () => {
   async function loggedIn(): Promise<MtprotoClient> {
     face.givePhone(alice, PHONE)
     const person = guest()
@@ -145,7 +145,7 @@ describe('a session that moves', () => {
   }
 
   test.each(['mtcute', 'telethon', 'pyrogram'] as const)(
-    'as a string for %s logs in elsewhere',
+    'as a string for %s can be used elsewhere',
     async (format) => {
       const first = await loggedIn()
       const session = await first.exportSession(format)
@@ -159,7 +159,7 @@ describe('a session that moves', () => {
     },
   )
 
-  test('takes the place of the one that is kept, before anything is asked', async () => {
+  test('replaces the stored session, but not while the client is connected', async () => {
     const bob = telegram.createUser({ firstName: 'Bob' })
     face.givePhone(bob, '+15550001')
     const storage = memory()
@@ -171,14 +171,14 @@ describe('a session that moves', () => {
     expect(await guest({ storage }).importSession(session)).toMatchObject({ id: alice.id })
   })
 
-  test('is refused where it is none, when the client is made, and not told', async () => {
+  test('that is malformed is refused when the client is created, without repeating it', async () => {
     const session = 'AgAyyvcBTk6KssqikKPxEhxfXJpkoFIgQ'
     expect(() => guest({ session })).toThrow(expect.objectContaining({ code: 'mtproto.session' }))
     expect(() => guest({ session })).not.toThrow(session)
     await expect(guest().importSession('words words')).rejects.toMatchObject({ code: 'mtproto.session' })
   })
 
-  test('of the test servers is none for the real ones', async () => {
+  test('of the test servers is refused for the production servers', async () => {
     const first = await loggedIn()
     const bytes = Buffer.from(await first.exportSession('pyrogram'), 'base64url')
     bytes[5] = 1

@@ -13,7 +13,7 @@ beforeEach(async () => {
   raw = await client.raw()
 })
 
-/** Reads every getter of what mtcute made of an answer, and of what is in it: each parses a part of the answer. */
+/** Reads every getter of mtcute's objects, recursively, since each getter parses a part of the answer; returns the number. */
 function readAll(value: unknown, seen = new Set<unknown>(), path = 'it'): number {
   if (typeof value !== 'object' || value === null || seen.has(value) || ArrayBuffer.isView(value)) return 0
   seen.add(value)
@@ -22,7 +22,7 @@ function readAll(value: unknown, seen = new Set<unknown>(), path = 'it'): number
   let read = 0
   for (let of = value; of !== null && of !== Object.prototype; of = Object.getPrototypeOf(of)) {
     for (const [name, { get }] of Object.entries(Object.getOwnPropertyDescriptors(of))) {
-      // Private chats have no links, and that throws.
+      // Getters of links throw for private chats.
       if (get === undefined || name === '__proto__' || name === 'link') continue
       read++
       let found: unknown
@@ -39,7 +39,7 @@ function readAll(value: unknown, seen = new Set<unknown>(), path = 'it'): number
   return read
 }
 
-test('whatever a person may look at is read by mtcute as it was meant', async () => {
+test('mtcute can parse everything that a person may look at', async () => {
   const bob = telegram.createUser({ firstName: 'Bob', username: 'bob', isPremium: true })
   const shop = telegram.createBot({ username: 'shop_bot' })
   const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [shop], username: 'plaza' })
@@ -82,7 +82,7 @@ test('whatever a person may look at is read by mtcute as it was meant', async ()
   expect(village1?.user.id).toBeDefined()
 })
 
-test('what it reads is so', async () => {
+test('mtcute parses messages, members, chats and dialogs correctly', async () => {
   const bob = telegram.createUser({ firstName: 'Bob', username: 'bob' })
   const shop = telegram.createBot({ username: 'shop_bot' })
   const plaza = telegram.createGroup({
@@ -116,7 +116,7 @@ test('what it reads is so', async () => {
   expect([dialog?.unreadCount, dialog?.lastMessage?.text]).toEqual([0, 'really'])
 })
 
-test('a ban without an end is told without one, and with who gave it', async () => {
+test('a permanent ban has no end, and a ban names who banned', async () => {
   const [bob, carol] = ['Bob', 'Carol'].map((firstName) => telegram.createUser({ firstName })) as [
     Person,
     Person,

@@ -11,15 +11,15 @@ import { account, alice, client, face, onStage, telegram } from './stage.js'
 
 onStage()
 
-/** Somebody takes another name. */
+/** Changes the username of a person without an update. */
 function rename({ account: { user } }: Person, username: string): void {
   Object.assign(user, { username })
 }
 
 const asked = () => face.calls('contacts.resolveUsername')
 
-describe('a name', () => {
-  test('is asked for once, by whoever asks, however it is written', async () => {
+describe('a username', () => {
+  test('is resolved once, whoever asks and however it is written', async () => {
     const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account], username: 'plaza' })
     const watcher = client()
     const found = await Promise.all([
@@ -35,7 +35,7 @@ describe('a name', () => {
     expect(watcher.counts().names).toEqual({ asked: 2, left: 198 })
   })
 
-  test('that nobody has is remembered, too', async () => {
+  test('that does not exist is remembered as well', async () => {
     const watcher = client()
     for (let n = 0; n < 3; n++) {
       await expect(watcher.resolve('nobody_at_all')).rejects.toMatchObject({
@@ -45,24 +45,24 @@ describe('a name', () => {
     expect(asked()).toBe(1)
   })
 
-  test('is asked for anew when somebody else is seen with it, or its holder with another', async () => {
+  test('is resolved again when another user is seen with it, or its owner with another name', async () => {
     const bob = telegram.createUser({ firstName: 'Bob' })
     const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account], members: [bob] })
     const watcher = client()
     expect(await watcher.resolve('alice')).toBe(alice.id)
     rename(alice, 'alicia')
     rename(bob, 'alice')
-    // Nothing tells of it yet.
+    // Telegram has not reported the change yet.
     expect(await watcher.resolve('alice')).toBe(alice.id)
     for await (const _ of watcher.members(plaza.id)) {
-      // Both are listed.
+      // The list contains both users.
     }
     expect(await watcher.resolve('alice')).toBe(bob.id)
     expect(await watcher.resolve('alicia')).toBe(alice.id)
     expect(asked()).toBe(3)
   })
 
-  test('is asked for so often a day and no more, in whichever process, and how many are left is told', async () => {
+  test('is looked up only up to the daily limit, across processes, and counts() returns the rest', async () => {
     for (const name of ['bobby', 'carol', 'david']) telegram.createUser({ firstName: name, username: name })
     const storage = memory()
     const watcher = client({ storage, namesPerDay: 2 })
@@ -84,7 +84,7 @@ describe('a name', () => {
   })
 })
 
-test('of many names that are asked for at once, as the first ones of all, no more go out than a day allows', async () => {
+test('many concurrent first look-ups do not exceed the daily limit', async () => {
   const crowd = Array.from({ length: 10 }, (_, n) => `somebody_${n}`)
   for (const username of crowd) telegram.createUser({ firstName: username, username })
   const watcher = client({ namesPerDay: 3 })
@@ -95,7 +95,7 @@ test('of many names that are asked for at once, as the first ones of all, no mor
   expect(watcher.counts().names).toEqual({ asked: 3, left: 0 })
 })
 
-describe('as time goes by', () => {
+describe('over time', () => {
   let now: number
   let storage: Storage
   let calls: number
@@ -122,7 +122,7 @@ describe('as time goes by', () => {
     })
   })
 
-  test('a name is asked for anew after a day, one that nobody had after an hour', async () => {
+  test('a name is looked up again after a day, and an unknown name after an hour', async () => {
     await names.resolve('alice', caller)
     await expect(names.resolve('nobody', caller)).rejects.toMatchObject({ reason: 'USERNAME_NOT_OCCUPIED' })
     now += 3_599_999
@@ -139,7 +139,7 @@ describe('as time goes by', () => {
     expect(names.quota).toEqual({ asked: 1, left: 2 })
   })
 
-  test('a name that Telegram was not asked for, since it would have taken too long, does not count', async () => {
+  test('a look-up that was not made because of a long wait does not count', async () => {
     const hasty = {
       call: () => Promise.reject(new SentinelError('mtproto.flood', 'too long')),
     } as unknown as Caller
@@ -149,7 +149,7 @@ describe('as time goes by', () => {
     expect(names.quota).toEqual({ asked: 1, left: 2 })
   })
 
-  test('an update that tells of a name ends what was known of it', async () => {
+  test('an update of a username invalidates what was remembered', async () => {
     await names.resolve('alice', caller)
     names.saw({
       _: 'updateShort',
@@ -157,7 +157,7 @@ describe('as time goes by', () => {
     })
     await names.resolve('alice', caller)
     expect(calls).toBe(2)
-    // Those who are mentioned in passing may have lost theirs on the way.
+    // Incomplete users (min) are ignored, because their usernames may be missing.
     names.saw({ users: [{ _: 'user', id: 7, min: true }] })
     names.saw({
       users: [{ _: 'user', id: 8, username: 'bob' }],
@@ -168,7 +168,7 @@ describe('as time goes by', () => {
   })
 
   test.each(['messages.invitedUsers', 'payments.paymentResult', 'messages.chatInviteJoinResultOk'])(
-    '%s tells of names within updates of its own',
+    'usernames in nested updates of %s are noticed',
     async (_) => {
       await names.resolve('alice', caller)
       const users = [{ _: 'user', id: 8, username: 'Alice' }]
@@ -180,8 +180,8 @@ describe('as time goes by', () => {
   )
 })
 
-describe('who may call what', () => {
-  test('is told when Telegram has refused, with what a bot can do instead', async () => {
+describe('permissions of methods', () => {
+  test('add a hint to a refusal, with what a bot can do instead', async () => {
     const raw = client()
     const search = async () => {
       for await (const _ of raw.search({ chat: 'plaza', text: 'word' })) break
@@ -194,7 +194,7 @@ describe('who may call what', () => {
     })
   })
 
-  test('is data that can be overridden, and never keeps a call from being made', async () => {
+  test('can be overridden, and never prevent a call', async () => {
     const watcher = client({ permissions: { 'contacts.resolveUsername': 'people' } })
     expect(await watcher.resolve('alice')).toBe(alice.id)
     face.fail('contacts.resolveUsername', 400, 'BOT_METHOD_INVALID')
@@ -208,7 +208,7 @@ describe('who may call what', () => {
     expect(() => client({ permissions: { 'messages.search': 'nobody' as never } })).toThrow(/permissions/)
   })
 
-  test('says nothing where it has nothing to say', () => {
+  test('give no hint for other refusals', () => {
     expect(hintFor('messages.search', 'CHAT_ADMIN_REQUIRED', PERMISSIONS)).toBeUndefined()
     expect(hintFor('bots.sendCustomRequest', 'USER_BOT_REQUIRED', PERMISSIONS)).toMatch(/botToken/)
     expect(permissionsWith({ 'a.b': 'bots' }).get('a.b')).toBe('bots')
@@ -216,14 +216,14 @@ describe('who may call what', () => {
   })
 })
 
-describe('a number', () => {
+describe('an id', () => {
   const NOBODY = 999_999
   const NOWHERE = -1_001_234_567_890
   const read = async (messages: AsyncIterable<unknown>) => {
     for await (const _ of messages) break
   }
 
-  test('of somebody that the account has not met is refused by the method that was asked, with what helps', async () => {
+  test('of a user or chat that the account has not met is refused with the method and a hint', async () => {
     const watcher = client()
     const hint = expect.stringContaining('only users it has met')
     await expect(watcher.dossier(NOBODY)).rejects.toMatchObject({ method: 'users.getUsers', hint })
@@ -241,7 +241,7 @@ describe('a number', () => {
     }
   })
 
-  test('of something else than what is asked about is told in words of ours', async () => {
+  test('of the wrong kind is refused with an error of ours', async () => {
     const basic = telegram.createGroup({ title: 'Basic', owner: alice, admins: [account], basic: true })
     const watcher = client()
     const code = 'subject.invalid'

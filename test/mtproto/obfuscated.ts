@@ -2,7 +2,7 @@ import { createCipheriv, randomBytes } from 'node:crypto'
 import type { Framing } from '../../src/mtproto/protocol/framing.js'
 import type { Speech } from './raw-client.js'
 
-/** As obfuscated2 begins (https://core.telegram.org/mtproto/mtproto-transports#transport-obfuscation). */
+/** Opens the obfuscated2 transport (https://core.telegram.org/mtproto/mtproto-transports#transport-obfuscation). */
 export function obfuscated(tag: number, framing: Framing): Speech {
   const first = randomBytes(64)
   first[0] = 0x11

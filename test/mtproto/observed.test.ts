@@ -16,7 +16,7 @@ beforeEach(async () => {
   client = made()
 })
 
-/** What is told of MTProto, a line each, without what differs from run to run. */
+/** Returns the MTProto metrics as lines with their values, without buckets. */
 async function scraped(seen: {
   readonly registry: { metrics(): Promise<string> }
 }): Promise<Map<string, number>> {
@@ -25,7 +25,7 @@ async function scraped(seen: {
   return new Map(told.map((line) => [line.replace(/ \S+$/, ''), Number(line.replace(/^.* /, ''))]))
 }
 
-test('calls, errors, connections, bytes, waits and gaps are metrics, and no label tells of anybody', async () => {
+test('calls, errors, connections, bytes, waits and gaps are metrics, and no label contains a name or id', async () => {
   const seen = metrics(sentinel(), { mtproto: client, name: 'shop' })
   const bot = new Bot(account.token, account.config)
   const heard: string[] = []
@@ -77,7 +77,7 @@ test('calls, errors, connections, bytes, waits and gaps are metrics, and no labe
   expect([...(await scraped(seen))]).toEqual([])
 })
 
-test('labels are bounded: what is not a name of the schema is told apart from nothing', async () => {
+test('labels are bounded: unknown methods and errors are counted without their text', async () => {
   const watches = new Set<{ call?(method: string): ((error: string | undefined) => void) | undefined }>()
   const seen = metrics(sentinel(), {
     mtproto: {
@@ -97,7 +97,7 @@ test('labels are bounded: what is not a name of the schema is told apart from no
   expect(told.join('\n')).not.toMatch(/Alice|5000001/)
 })
 
-test('a registry tells of MTProto only where a client is given', async () => {
+test('a registry contains MTProto metrics only if a client is given', async () => {
   const seen = metrics(sentinel())
   expect(await seen.registry.metrics()).not.toContain('sentinel_mtproto_')
   expect(() => metrics(sentinel(), { mtproto: {} as never })).toThrow(
@@ -105,7 +105,7 @@ test('a registry tells of MTProto only where a client is given', async () => {
   )
 })
 
-describe('as spans', () => {
+describe('in tracing', () => {
   const exporter = new InMemorySpanExporter()
   const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
 
@@ -115,7 +115,7 @@ describe('as spans', () => {
   })
   afterEach(() => context.disable())
 
-  test('each call is one, under whoever makes it; waits as well, and errors say which', async () => {
+  test('each call is a span under its caller, waits as well, and errors have their type', async () => {
     const stop = tracing(sentinel(), { provider, mtproto: client })
     await client.connect()
     exporter.reset()

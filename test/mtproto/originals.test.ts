@@ -15,7 +15,7 @@ interface Call {
   refuse(error: unknown): void
 }
 
-/** Fetches from a Telegram whose answers the test gives. */
+/** An Originals whose calls the test answers. */
 function originals() {
   const calls: Call[] = []
   const failures: unknown[] = []
@@ -37,12 +37,12 @@ function originals() {
       }),
   }
   const fetching = new Originals((error) => failures.push(error), time.timers)
-  /** Message `reply` of a box replies to the one before it. */
+  /** Fetches the original of message `reply` of a box, which replies to the message before it. */
   const of = (box: number, reply: number) => fetching.of(caller as never, box, reply, reply - 1)
   return { of, calls, failures, time, fetching }
 }
 
-test('while Telegram is asked about a chat, further replies gather, and are asked about in one call', async () => {
+test('during a call about a chat, further replies are collected and asked about in one call', async () => {
   const { of, calls } = originals()
   const found = Array.from({ length: 151 }, (_, nth) => of(5, 10 + nth))
   await turn()
@@ -58,7 +58,7 @@ test('while Telegram is asked about a chat, further replies gather, and are aske
   expect(messages).toEqual([9, 10, ...Array.from({ length: 149 })])
 })
 
-test('eight chats are asked about at the same time, the others in turn', async () => {
+test('eight chats are asked about concurrently, the others in turn', async () => {
   const { of, calls } = originals()
   for (let chat = 1; chat <= 10; chat++) void of(chat, 100 + chat)
   await turn()
@@ -68,7 +68,7 @@ test('eight chats are asked about at the same time, the others in turn', async (
   expect(calls.map(({ ids }) => ids[0])).toEqual([101, 102, 103, 104, 105, 106, 107, 108, 109])
 })
 
-test('a reply waits for three seconds at most, whether its call hangs or has not begun', async () => {
+test('a reply waits at most three seconds, whether its call hangs or has not begun', async () => {
   const { of, calls, failures, time } = originals()
   const first = of(5, 10)
   await turn()
@@ -78,7 +78,7 @@ test('a reply waits for three seconds at most, whether its call hangs or has not
   time.advance(1000)
   expect(await first).toBeUndefined()
   await turn()
-  // The call that hung was aborted, and makes room.
+  // The hanging call was aborted, which lets the next one start.
   expect(calls.map(({ ids, signal }) => [ids, signal.aborted])).toEqual([
     [[10], true],
     [[20], false],
@@ -88,7 +88,7 @@ test('a reply waits for three seconds at most, whether its call hangs or has not
   expect(failures).toEqual([])
 })
 
-test('a failure that lasts is reported once, and again after an answer', async () => {
+test('a lasting failure is reported once, and again after an answer', async () => {
   const { of, calls, failures } = originals()
   const broken = new Error('broken')
   for (const how of ['refuse', 'refuse', 'answer', 'refuse'] as const) {
@@ -103,7 +103,7 @@ test('a failure that lasts is reported once, and again after an answer', async (
   expect(failures).toEqual([broken, broken])
 })
 
-test('a chat that Telegram refuses is reported once, although others are answered', async () => {
+test('a chat that Telegram refuses is reported once, although other chats are answered', async () => {
   const { of, calls, failures } = originals()
   const refusal = new MtprotoRefusal('channels.getMessages', 'MSG_ID_INVALID')
   for (const box of [5, 6, 5, COMMON, 5]) {
@@ -117,7 +117,7 @@ test('a chat that Telegram refuses is reported once, although others are answere
   expect(failures).toEqual([refusal])
 })
 
-test('that all chats have to wait is reported once, although private chats are answered', async () => {
+test('a wait for all channels is reported once, although private chats are answered', async () => {
   const { of, calls, failures } = originals()
   const flood = new Error('flood')
   for (const box of [5, COMMON, 6, COMMON, 5]) {
@@ -131,7 +131,7 @@ test('that all chats have to wait is reported once, although private chats are a
   expect(failures).toEqual([flood])
 })
 
-test('the latest thousand messages are kept, as they were edited, and without those that were deleted', () => {
+test('the latest thousand messages are kept, with edits and without deleted ones', () => {
   const { fetching } = originals()
   const saw = (id: number, text: string) =>
     fetching.saw(5, { message: { _: 'message', id, message: text } as tl.RawMessage, peers: new Map() })
@@ -145,7 +145,7 @@ test('the latest thousand messages are kept, as they were edited, and without th
   expect([3, 4].map(textOf)).toEqual([undefined, 'written'])
 })
 
-test('while an update waits, later ones of its chat wait with it, and those of other chats do not', async () => {
+test('while an update waits, later updates of its chat wait as well, but not those of other chats', async () => {
   const waits = new Waits()
   const ran: string[] = []
   const update = (chat: number) => ({ update_id: 1, message: { chat: { id: chat } } }) as Update
@@ -167,7 +167,7 @@ test('while an update waits, later ones of its chat wait with it, and those of o
   go[0]?.()
   await turn()
   expect(ran).toEqual(['elsewhere', 'first', 'second', 'third'])
-  // Nothing is left to wait for.
+  // The wait is over, so the next update runs at once.
   void run('fourth', 1)
   expect(ran.at(-1)).toBe('fourth')
 })

@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { pageOf } from '../../src/telegram/mtproto/views/pages.js'
 
-/** Ids 100, 99, … with a date each; latest first. */
+/** Returns messages with descending ids and dates, the latest first. */
 const list = (length: number) =>
   Array.from({ length }, (_, n) => ({ id: length - n, date: 1000 + (length - n) * 10 }))
 const ALL = { offsetId: 0, offsetDate: 0, addOffset: 0, limit: 100, maxId: 0, minId: 0 }
 
-test('pages that go back, each from the last of the one before, are the whole list, once', () => {
+test('pages going back, each from the last id of the previous one, form the whole list', () => {
   fc.assert(
     fc.property(fc.nat(60), fc.integer({ min: 1, max: 20 }), (length, limit) => {
       const all = list(length)
@@ -22,7 +22,7 @@ test('pages that go back, each from the last of the one before, are the whole li
   )
 })
 
-test('pages that go on, by a negative offset, are the whole list as well', () => {
+test('pages going forward, by a negative offset, form the whole list as well', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 1, max: 20 }), (length, limit) => {
       const all = list(length)
@@ -40,13 +40,13 @@ test('pages that go on, by a negative offset, are the whole list as well', () =>
 
 test.each<[string, Partial<typeof ALL>, readonly number[]]>([
   ['from the latest', { limit: 3 }, [9, 8, 7]],
-  ['below an id, which is not in it', { offsetId: 5, limit: 2 }, [4, 3]],
+  ['below an id, without that id', { offsetId: 5, limit: 2 }, [4, 3]],
   ['before a date', { offsetDate: 1050, limit: 2 }, [4, 3]],
   ['around an id', { offsetId: 5, addOffset: -2, limit: 4 }, [6, 5, 4, 3]],
   ['further back', { addOffset: 4, limit: 2 }, [5, 4]],
   ['beyond the end', { addOffset: 20 }, []],
   ['beyond the start', { offsetId: 9, addOffset: -20, limit: 5 }, []],
-  ['between two ids, neither of them in it', { minId: 3, maxId: 7 }, [6, 5, 4]],
+  ['between two ids, without both', { minId: 3, maxId: 7 }, [6, 5, 4]],
 ])('a page %s', (_, page, ids) => {
   expect(pageOf(list(9), { ...ALL, ...page }).map(({ id }) => id)).toEqual(ids)
 })

@@ -11,25 +11,25 @@ interface Script {
   }
   readonly permissionTable: () => string
 }
-// By a name the compiler cannot follow: the scripts are plain JavaScript.
+// A variable keeps the compiler from resolving the import, because the scripts are plain JavaScript.
 const script: string = '../../scripts/permissions.mjs'
 const { methodsOfLayer, permissionTable } = (await import(script)) as Script
 const { layer, methods } = methodsOfLayer()
 const names = methods.map(({ name }) => name)
 
-test('the table is what the installed schema makes of it', () => {
+test('the table matches the installed schema', () => {
   const path = fileURLToPath(new URL('../../src/mtproto/client/calls/permission-table.ts', import.meta.url))
-  // Stale? Run `node scripts/permissions.mjs`.
+  // If this fails: run `node scripts/permissions.mjs`.
   expect(readFileSync(path, 'utf8')).toBe(permissionTable())
   expect(table.LAYER).toBe(layer)
 })
 
-test('every method of the layer has an entry, and nothing else has', () => {
+test('every method of the layer has an entry, and there are no others', () => {
   expect([...PERMISSIONS.keys()].sort()).toEqual([...names].sort())
   expect(names.length).toBeGreaterThan(700)
 })
 
-test('what was learned tells more than the table does', () => {
+test('no learned entry repeats the table', () => {
   const told = `${table.PEOPLE}\n${table.BOTS}`
   const same = [...LEARNED].filter(([name, who]) => {
     const [space, own] = name.split('.')
@@ -45,16 +45,16 @@ test.each([
   ['messages.getHistory', 'people'],
   ['channels.deleteParticipantHistory', 'people'],
   ['channels.getParticipants', 'everybody'],
-  // Telegram's list has these as for people only; bots react, and load from CDNs.
+  // Telegram lists these methods only for people, but bots can react and load from CDNs.
   ['messages.sendReaction', 'everybody'],
   ['upload.getCdnFile', 'everybody'],
   ['messages.setInlineBotResults', 'bots'],
-  // Told by its documented errors only.
+  // Only the documented errors of the method say so.
   ['payments.refundStarsCharge', 'bots'],
   ['initConnection', 'everybody'],
   ['smsjobs.join', 'unknown'],
   ['messages.noSuchThing', undefined],
   ['constructor', undefined],
-])('who may call %s is told: %s', (method, who) => {
+])('%s may be called by: %s', (method, who) => {
   expect(whoMayCall(method)).toBe(who)
 })

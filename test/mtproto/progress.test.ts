@@ -17,12 +17,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('end' as const), box, which: fc.nat(20) }) },
 )
 
-test('what is written never covers an update that is still being handled, and in the end covers all', async () => {
+test('a saved position never covers an update that is being handled, and finally covers all', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 80 }), async (steps) => {
       const failures: unknown[] = []
       const progress = new Progress((error) => failures.push(error))
-      /** By box: how many began, which are open (by number), what was written last. */
+      /** Per box: the number of updates begun, the open ones, and what was saved last. */
       const boxes = [0, 1, 2].map(() => ({
         begun: 0,
         open: new Map<number, () => void>(),
@@ -47,7 +47,7 @@ test('what is written never covers an update that is still being handled, and in
           const end = own.open.get(number)
           own.open.delete(number)
           end?.()
-          // Twice is once.
+          // A second call has no effect.
           end?.()
           await progress.settled()
         }
@@ -65,7 +65,7 @@ test('what is written never covers an update that is still being handled, and in
   )
 })
 
-test('somebody who never comes to an end holds up their box alone', async () => {
+test('an update that never ends holds up only its own box', async () => {
   const progress = new Progress(() => undefined)
   const written: string[] = []
   progress.begin(1)
@@ -82,7 +82,7 @@ test('somebody who never comes to an end holds up their box alone', async () => 
   expect(progress.open).toBe(1)
 })
 
-test('once it is frozen nothing more is reached, and what fails to be written is told', async () => {
+test('after freeze() no later position is saved, and failed writes are reported', async () => {
   const failures: unknown[] = []
   const progress = new Progress((error) => failures.push(error))
   const written: string[] = []
@@ -97,7 +97,7 @@ test('once it is frozen nothing more is reached, and what fails to be written is
   expect(failures).toEqual([new Error('no room on the disk')])
 })
 
-test('eight channels are caught up with at once, the rest in turn; gaps are counted once, however many answers they take', async () => {
+test('eight channels are caught up concurrently, the rest in turn; a gap is counted once, whatever the number of answers', async () => {
   let now = 0
   const never = () => {
     throw new Error('nothing was refused')
@@ -147,7 +147,7 @@ test('eight channels are caught up with at once, the rest in turn; gaps are coun
   expect([gaps.count, gaps.recoveryMs, told]).toEqual([1, 100, [['channel', 100]]])
 })
 
-test('500 are handled at once and in order, the rest waits; what fails is told, and was handled; a close waits for a while', async () => {
+test('500 updates are handled concurrently and in order; failures are reported and count as handled; drain() waits for a limited time', async () => {
   const failures: unknown[] = []
   const progress = new Progress((error) => failures.push(error))
   const handling = new Handling(progress, (error) => failures.push(error))
@@ -163,7 +163,7 @@ test('500 are handled at once and in order, the rest waits; what fails is told, 
   const turn = (): Promise<void> => new Promise((done) => setImmediate(done))
   for (let n = 0; n < 1500; n++) hand(n)
   await turn()
-  // The one that failed has left its place.
+  // The failed update has left its place to another one.
   expect(began).toEqual(Array.from({ length: 501 }, (_, n) => n))
   expect(failures).toEqual([new Error('a handler')])
   expect(progress.open).toBe(1499)
@@ -193,7 +193,7 @@ test('500 are handled at once and in order, the rest waits; what fails is told, 
   expect(await handling.drain(10_000, timers)).toBe(true)
 })
 
-test('who is cut off was not handled: the state stays before it, and nothing is noted of it', async () => {
+test('an update that leave() cuts off does not count as handled: the position stays before it', async () => {
   const time = new Stage()
   const [written, noted]: [string[], number[]] = [[], []]
   const progress = new Progress(
@@ -215,7 +215,7 @@ test('who is cut off was not handled: the state stays before it, and nothing is 
   expect([written, noted, progress.open]).toEqual([[], [2], 1])
 })
 
-test('nothing is written once the storage is somebody else’s', async () => {
+test('after stop() nothing is written', async () => {
   const time = new Stage()
   const written: unknown[] = []
   const progress = new Progress(

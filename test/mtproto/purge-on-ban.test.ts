@@ -11,7 +11,7 @@ afterEach(async () => {
   await telegram?.close()
 })
 
-test('all that somebody wrote is deleted once an administrator bans them, or the guard blocks them; nothing of others is', async () => {
+test('messages of a user are deleted when an administrator bans them, or the guard blocks them; others stay', async () => {
   telegram = await startTelegram({ patience: '30s' })
   const face = await telegram.mtproto()
   const account = telegram.createBot({ username: 'watcher_bot' })
@@ -44,14 +44,14 @@ test('all that somebody wrote is deleted once an administrator bans them, or the
     await trudy.in(plaza).sends(text)
     await bob.in(plaza).sends(text)
   }
-  // By now it has told Telegram which updates it wants.
+  // By now, the bot has requested the updates that it needs.
   await telegram.settled()
   await alice.in(plaza).bans(mallory)
   await telegram.settled()
   await guard.block(trudy.id, { reason: 'spam' })
   await bot.stop()
   await running
-  // Waits for what is under way.
+  // close() waits for running purges.
   await guard.close()
   expect(failures).toEqual([])
   expect(purged).toEqual(
@@ -66,7 +66,7 @@ test('all that somebody wrote is deleted once an administrator bans them, or the
   expect(left).toEqual([bob.id, bob.id, bob.id])
 })
 
-test('two purges run at a time, the same one once; what fails is told, and what is too much as well', async () => {
+test('two purges run at a time, the same one only once, and too many waiting purges are refused', async () => {
   const asked: string[] = []
   const go: ((purged: Purged) => void)[] = []
   const purger: Purger = {
@@ -96,13 +96,13 @@ test('two purges run at a time, the same one once; what fails is told, and what 
   expect(asked).toHaveLength(103)
 })
 
-test('the time of a purge begins with its turn; whoever hangs makes room, and whoever is called off in line is left out', async () => {
+test('the time-out of a purge begins with its turn; hanging purges make room, and aborted ones are skipped', async () => {
   const asked: number[] = []
   const purger: Purger = {
     purge: (_, user, { signal } = {}) => {
       asked.push(user)
       signal?.throwIfAborted()
-      // The first two hang, whatever they are told.
+      // The first two hang and ignore their signals.
       return user < 3 ? new Promise(() => undefined) : Promise.resolve({ deleted: 1, way: 'by id' })
     },
   }
@@ -125,7 +125,7 @@ test('the time of a purge begins with its turn; whoever hangs makes room, and wh
   expect(asked).toEqual([1, 2, 3, 5])
 })
 
-test('the hooks themselves have as long as a whole line may take, in each chat', () => {
+test('the time-outs of the hooks suffice for a full queue, in each chat', () => {
   const purger: Purger = { purge: () => Promise.reject(new Error('never')) }
   const { 'membership.banned': banned, blocked } = purgeOnBan(purger, { timeout: '10m', chats: [-1, -2] })
   expect(banned.timeout).toBe(51 * 600_000)
@@ -133,14 +133,14 @@ test('the hooks themselves have as long as a whole line may take, in each chat',
 })
 
 test.each([
-  ['no depth', { depth: 0 }, /purgeOnBan\.depth/],
-  ['a user for a chat', { chats: [7] }, /purgeOnBan\.chats/],
-  ['no duration', { timeout: 'soon' as never }, /purgeOnBan\.timeout/],
+  ['an invalid depth', { depth: 0 }, /purgeOnBan\.depth/],
+  ['a user in place of a chat', { chats: [7] }, /purgeOnBan\.chats/],
+  ['an invalid duration', { timeout: 'soon' as never }, /purgeOnBan\.timeout/],
 ])('options with %s are refused', (_, options, complaint) => {
   expect(() => purgeOnBan({ purge: () => Promise.reject(new Error('never')) }, options)).toThrow(complaint)
 })
 
-test('a blocked channel is purged as a blocked user is, and a blocked chat is not', async () => {
+test('messages of a blocked channel are purged like those of a user, but a blocked chat is not purged', async () => {
   const asked: (readonly [number, number])[] = []
   const purger: Purger = {
     purge: async (chat, user) => {

@@ -31,16 +31,16 @@ import { partsOf } from '../../src/telegram/mtproto/sessions/containers.js'
 
 const schema = currentSchema()
 
-/** A message of the server, as it came. */
+/** A message of the server, as received. */
 export interface Came {
   readonly messageId: bigint
   readonly seqNo: number
   readonly object: TlObject
-  /** Of an answer: to which message. */
+  /** For an answer: the id of the request. */
   readonly answers?: bigint
 }
 
-/** How a client begins. */
+/** A transport, as the client opens it. */
 export interface Speech {
   readonly framing: Framing
   readonly opening: Buffer
@@ -49,7 +49,7 @@ export interface Speech {
 
 export const plainly: Speech = { framing: intermediate, opening: Buffer.from('eeeeeeee', 'hex') }
 
-/** Of a message; what is not given is as it should be. */
+/** Overrides parts of a message; by default, the parts are valid. */
 export interface SendOptions {
   readonly messageId?: bigint
   readonly content?: boolean
@@ -58,22 +58,22 @@ export interface SendOptions {
   readonly quickAck?: boolean
 }
 
-/** A client that does what it is told, wrong things too. */
+/** A client for tests of servers, which can also send invalid messages. */
 export class RawClient {
   readonly came: Came[] = []
   readonly errors: number[] = []
-  /** Quick acknowledgements: those that are due, and those that came. */
+  /** Quick acknowledgements: the expected ones, and those received. */
   readonly tokens: { readonly due: number[]; readonly came: number[] } = { due: [], came: [] }
-  /** What came together, and under what. */
+  /** The received containers with the ids of their parts. */
   readonly containers: {
     readonly messageId: bigint
     readonly seqNo: number
     readonly parts: readonly bigint[]
   }[] = []
-  /** How many answers came packed. */
+  /** The number of answers that were compressed. */
   packed = 0
   authKey: Buffer = Buffer.alloc(0)
-  /** What it reads by. */
+  /** The schema that received messages are parsed with. */
   reading: Schema = schema
   salt = 0n
   sessionId = randomBytes(8).readBigInt64LE()
@@ -103,7 +103,7 @@ export class RawClient {
     return new RawClient(socket, speech)
   }
 
-  /** The same key and session on another connection. */
+  /** Opens another connection with the same key and session. */
   async again(port: number, speech: Speech = plainly): Promise<RawClient> {
     const client = await RawClient.connect(port, speech)
     Object.assign(client, { authKey: this.authKey, salt: this.salt, sessionId: this.sessionId })
@@ -112,7 +112,7 @@ export class RawClient {
     return client
   }
 
-  /** Bytes as they are. */
+  /** Sends bytes unchanged. */
   write(bytes: Uint8Array): void {
     this.socket.write(bytes)
   }
@@ -122,7 +122,7 @@ export class RawClient {
     this.write(this.speech.veil?.outgoing(frame) ?? frame)
   }
 
-  /** Sends a message without a key, as in the exchange of a key. */
+  /** Sends an unencrypted message, as in a key exchange. */
   sendPlainly(body: Uint8Array): void {
     const message = Buffer.alloc(20 + body.length)
     message.writeBigUInt64LE(this.nextId(), 8)
@@ -131,7 +131,7 @@ export class RawClient {
     this.frame(message)
   }
 
-  /** Reads no more. */
+  /** Stops reading. */
   pause(): void {
     this.socket.pause()
   }
@@ -143,15 +143,15 @@ export class RawClient {
   async shakeHands(
     pem: string,
     options: {
-      /** Inner data without a data centre, and a digest in place of RSA_PAD. */
+      /** Uses inner data without a data centre, and a digest instead of RSA_PAD. */
       readonly legacy?: boolean
-      /** Of {@link legacy} the padding alone. */
+      /** Uses only the padding of {@link legacy}. */
       readonly oldPadding?: boolean
-      /** Of {@link legacy} the inner data alone. */
+      /** Uses only the inner data of {@link legacy}. */
       readonly oldInner?: boolean
       readonly expiresIn?: number
       readonly dc?: number
-      /** Makes something else of whatever is sent, inner data as well. */
+      /** Changes objects before they are sent, inner data included. */
       readonly tamper?: (object: TlObject) => TlObject
     } = {},
   ): Promise<void> {
@@ -239,7 +239,7 @@ export class RawClient {
     return seqNo
   }
 
-  /** An encrypted message; its number. */
+  /** Sends an encrypted message, and returns its id. */
   send(object: TlObject, options: SendOptions = {}): bigint {
     const content = options.content ?? true
     return this.sendBody(encodeObject(schema, object), { ...options, content })
@@ -261,7 +261,7 @@ export class RawClient {
       'client',
     )
     if (quickAck) {
-      // The highest bit of an intermediate length asks for it.
+      // The highest bit of the length requests a quick acknowledgement.
       this.tokens.due.push(((decrypt(this.authKey, payload, 'client')?.token ?? 0) | 0x80000000) >>> 0)
       const frame = this.speech.framing.wrap(payload)
       frame[3] = (frame[3] as number) | 0x80
@@ -270,7 +270,7 @@ export class RawClient {
     return messageId
   }
 
-  /** Several in one. */
+  /** Sends several messages in a container. */
   sendContainer(
     bodies: readonly TlObject[],
     options: SendOptions = {},
@@ -289,7 +289,7 @@ export class RawClient {
     return { container, ids: parts.map(({ id }) => id) }
   }
 
-  /** Asks a method, and waits for what it answers. */
+  /** Calls a method, and waits for the answer. */
   async call(object: TlObject): Promise<TlValue> {
     const id = this.send(object)
     return (await this.until((each) => each.answers === id)).object
@@ -299,7 +299,7 @@ export class RawClient {
     return this.#wait(() => this.came.find(matches))
   }
 
-  /** What is found, once there is anything. */
+  /** Waits until the function finds something, and returns it. */
   async when<T>(find: () => T | undefined): Promise<T> {
     return this.#wait(find)
   }
@@ -405,7 +405,7 @@ export class RawClient {
 
 let shared: DiffieHellman | undefined
 
-/** Made once, for that takes long; each time with a key of its own. */
+/** Reuses one object, because creating it takes long; each exchange gets its own private key. */
 function exchangeOf(prime: Buffer, generator: number): DiffieHellman {
   shared ??= createDiffieHellman(prime, generator)
   shared.setPrivateKey(randomBytes(256))
@@ -427,12 +427,12 @@ function rsaPad(inner: Buffer, pem: string): Buffer {
         Buffer.concat([masked, encrypted]),
       )
     } catch {
-      // Larger than the modulus: drawn anew.
+      // The number is larger than the modulus, so the key is drawn again.
     }
   }
 }
 
-/** As before 2021: digest, data, padding. */
+/** The padding used before 2021: digest, data, random bytes. */
 function legacyRsa(inner: Buffer, pem: string): Buffer {
   const plain = Buffer.concat([Buffer.alloc(1), sha1(inner), inner, randomBytes(235 - inner.length)])
   return publicEncrypt({ key: createPublicKey(pem), padding: constants.RSA_NO_PADDING }, plain)

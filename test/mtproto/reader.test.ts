@@ -7,14 +7,14 @@ import { onServer, server, stranger } from './bare-server.js'
 
 const schema = currentSchema()
 
-/** A vector in a vector in a vector. */
+/** Encodes vectors that are nested in each other. */
 function nested(depth: number): Buffer {
   const writer = new TlWriter(schema)
   for (let nth = 0; nth < depth; nth++) writer.uint(VECTOR).uint(1)
   return writer.uint(TRUE).result()
 }
 
-/** A vector of packed values, each of a megabyte when it is unpacked. */
+/** Encodes a vector of compressed values, each of which takes a megabyte when unpacked. */
 function packed(megabytes: number): Buffer {
   const bytes = Buffer.alloc(1024 * 1024)
   bytes.writeUInt32LE(TRUE)
@@ -28,16 +28,16 @@ function read(body: Uint8Array): unknown {
   return new TlReader(schema, body).boxed()
 }
 
-test('vectors in each other are read, but not as deep as would overflow the stack', () => {
+test('nested vectors are parsed, but not so deep that the stack overflows', () => {
   expect(JSON.stringify(read(nested(90)))).toBe(`${'['.repeat(90)}true${']'.repeat(90)}`)
   expect(() => read(nested(3000))).toThrow(TlError)
-  // Depth is not how many there are.
+  // The limit concerns the depth, not the number of vectors.
   const many = new TlWriter(schema).uint(VECTOR).uint(300)
   for (let nth = 0; nth < 300; nth++) many.uint(VECTOR).uint(0)
   expect(read(many.result())).toHaveLength(300)
 })
 
-test('packed values are read, but not more of them together than one message may hold', () => {
+test('compressed values are parsed, up to a total size per message', () => {
   expect(read(packed(10))).toEqual(Array(10).fill(true))
   expect(() => read(packed(20))).toThrow(TlError)
   const inside = new TlWriter(schema)
@@ -50,7 +50,7 @@ test('packed values are read, but not more of them together than one message may
 describe('a server', () => {
   onServer()
 
-  test('closes the connection of a stranger who sends such a message, and serves others', async () => {
+  test('closes the connection of an unauthenticated client that sends such a message, and serves others', async () => {
     for (const body of [nested(3000), packed(20)]) {
       const attacker = await stranger()
       attacker.sendPlainly(body)

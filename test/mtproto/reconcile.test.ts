@@ -27,7 +27,7 @@ interface Up {
   down(): Promise<void>
 }
 
-/** A bot that runs, until it is taken down. What it is told: who, what, and whether it was missed. */
+/** Starts a bot that collects membership events: the event, the user, and whether it was reconciled. */
 async function up(): Promise<Up> {
   const guard = sentinel({ storage, membership: { roster: true } })
   const told: unknown[] = []
@@ -36,7 +36,7 @@ async function up(): Promise<Up> {
   guard.install(bot)
   await bot.init()
   const running = bot.start()
-  // By then it has told Telegram which updates it wants.
+  // By then, the bot has requested the updates that it needs.
   await alice.in(plaza).sends('hello')
   await telegram.settled()
   return {
@@ -50,13 +50,13 @@ async function up(): Promise<Up> {
   }
 }
 
-/** What Telegram keeps for a bot that is away is lost after a day. */
+/** Drops the pending updates of the bot, as Telegram does after a day. */
 const aDayLater = (): void => {
   for (const entry of account.account.kind === 'bot' ? account.account.queue.pending() : [])
     if (account.account.kind === 'bot') account.account.queue.remove(entry)
 }
 
-test('who came, left and was banned while the bot was down is told once, whoever was seen live is not', async () => {
+test('missed joins, leaves and bans are reported once, and changes seen live are not repeated', async () => {
   const before = await up()
   expect(await before.guard.membership.reconcile(client, plaza.id)).toMatchObject({
     first: true,
@@ -90,7 +90,7 @@ test('who came, left and was banned while the bot was down is told once, whoever
   await after.down()
 })
 
-test('a handler is told as if the update had come: the chat, who, when, and a context to answer with', async () => {
+test('reconciled events have the chat, the user, the time, and a context that can reply', async () => {
   const { guard, down } = await up()
   await guard.membership.reconcile(client, plaza.id)
   await down()
@@ -114,7 +114,7 @@ test('a handler is told as if the update had come: the chat, who, when, and a co
   await after.down()
 })
 
-test('a run that breaks off goes on where it was', async () => {
+test('an interrupted reconciliation can be continued', async () => {
   const first = await up()
   await first.guard.membership.reconcile(client, plaza.id)
   await first.down()
@@ -141,7 +141,7 @@ test('a run that breaks off goes on where it was', async () => {
   await down()
 })
 
-test('of a list that is not whole nobody is taken for gone, and it is said', async () => {
+test('with an incomplete list no user counts as gone, and the result says so', async () => {
   const first = await up()
   await carol.in(plaza).joins()
   await telegram.settled()
@@ -175,7 +175,7 @@ test('of a list that is not whole nobody is taken for gone, and it is said', asy
   await after.down()
 })
 
-test('one worker does it at a time', async () => {
+test('only one worker reconciles a chat at a time', async () => {
   const { guard, told, down } = await up()
   const both = await Promise.all([1, 2].map(() => guard.membership.reconcile(client, plaza.id)))
   expect(both.map(({ busy }) => busy).sort()).toEqual([false, true])
@@ -183,7 +183,7 @@ test('one worker does it at a time', async () => {
   await down()
 })
 
-test('without a roster it is refused, and says how to keep one', async () => {
+test('without a roster, reconcile() rejects with an explanation', async () => {
   const guard = sentinel()
   await expect(guard.membership.reconcile(client, plaza.id)).rejects.toThrow(/roster: true/)
   const unmet = sentinel({ membership: { roster: true } })

@@ -4,7 +4,7 @@ import { COMMON } from '../../src/mtproto/client/updates/progress.js'
 import { Refetching } from '../../src/mtproto/client/updates/refetch.js'
 import { all } from './stage.js'
 
-/** Whoever asks is refused, for a reason. */
+/** A caller whose calls are all refused. */
 function refused(reason: string): Caller {
   const call = ({ _: method }: { readonly _: string }) => Promise.reject(new MtprotoRefusal(method, reason))
   return { call, channel: async () => ({ _: 'inputChannel', channelId: 5, accessHash: 0 }) } as never
@@ -16,16 +16,16 @@ function refetching(): Refetching {
   return made
 }
 
-describe('what was missed for too long', () => {
+describe('updates missed for too long', () => {
   test.each(['CHANNEL_PRIVATE', 'CHANNEL_INVALID', 'CHANNEL_PUBLIC_GROUP_NA'])(
-    'is not told where the account may not look any longer (%s)',
+    'are skipped if the account has lost access (%s)',
     async (reason) => {
       expect(await all(refetching().ofChannel(refused(reason), 5, 20))).toEqual([])
     },
   )
 
   test.each(['INTERNAL_SERVER_ERROR', 'AUTH_KEY_UNREGISTERED', 'TIMEOUT'])(
-    'does not count as told where Telegram says %s',
+    'are kept for later if Telegram answers %s',
     async (reason) => {
       await expect(all(refetching().ofChannel(refused(reason), 5, 20))).rejects.toMatchObject({ reason })
       await expect(all(refetching().ofAccount(refused(reason)))).rejects.toMatchObject({ reason })

@@ -7,7 +7,7 @@ import { account, alice, client, face, onStage, telegram } from './stage.js'
 
 onStage()
 
-/** What the handlers of the bot heard, and where. */
+/** Messages that reached the handlers, with their chats. */
 let heard: string[]
 let told: { readonly code?: string; readonly reason?: string }[]
 
@@ -30,7 +30,7 @@ async function say(text: string, groups: readonly TelegramGroup[]): Promise<void
   for (const each of groups) await alice.in(each).sends(text)
 }
 
-test('one FLOOD_WAIT after a restart loses nothing that was missed, though others speak there meanwhile', async () => {
+test('one FLOOD_WAIT after a restart loses no missed updates, although new messages arrive meanwhile', async () => {
   const groups = Array.from({ length: 10 }, (_, nth) => group(`group ${nth}`))
   const expected = (text: string) => groups.map((_, nth) => `group ${nth}: ${text}`)
   const storage = memory()
@@ -47,7 +47,7 @@ test('one FLOOD_WAIT after a restart loses nothing that was missed, though other
   expect(heard.slice().sort()).toEqual(
     [...expected('seen'), ...expected('missed'), ...expected('live')].sort(),
   )
-  // Once for as long as it lasts, not for each channel.
+  // Reported once for the whole wait, not once per channel.
   expect(told).toContainEqual(
     expect.objectContaining({ code: 'mtproto.flood', message: expect.stringContaining('requested again') }),
   )
@@ -55,14 +55,14 @@ test('one FLOOD_WAIT after a restart loses nothing that was missed, though other
   await second.close()
 })
 
-test('errors of Telegram itself are told, and what was missed in private comes though nobody says any more', async () => {
+test('server errors of Telegram are reported, and missed private messages arrive without any new update', async () => {
   const storage = memory()
   const first = await bridged(client({ storage }))
   await alice.to(account).sends('seen')
   await until('it was seen', () => heard.length === 1)
   await first.close()
   await alice.to(account).sends('missed')
-  // As often as mtcute tries by itself, and more.
+  // More often than mtcute itself retries.
   face.fail('updates.getDifference', 500, 'INTERNAL_SERVER_ERROR', 6)
   const second = await bridged(client({ storage }))
   await until('it came', () => heard.length === 2)
@@ -71,7 +71,7 @@ test('errors of Telegram itself are told, and what was missed in private comes t
   await second.close()
 })
 
-test('a gap that is refused while the bot runs is asked about again, though nobody says any more', async () => {
+test('a gap whose difference is refused is requested again, without any new update', async () => {
   const plaza = group('Plaza')
   const made = await bridged(client({ patience: '100ms' }))
   await say('one', [plaza])
@@ -87,7 +87,7 @@ test('a gap that is refused while the bot runs is asked about again, though nobo
   expect(made.counts().gaps).toBe(1)
 })
 
-test('a session that Telegram has ended is told of: no updates come any longer', async () => {
+test('a session that Telegram has ended is reported', async () => {
   const storage = memory()
   const first = await bridged(client({ storage }))
   await alice.to(account).sends('seen')

@@ -9,7 +9,7 @@ onServer()
 
 const CONFIG = { _: 'help.getConfig' }
 
-describe('every transport on the one port', () => {
+describe('all transports on one port', () => {
   const speeches: [string, () => Speech][] = [
     ['abridged', () => ({ framing: abridged, opening: Buffer.from([0xef]) })],
     ['intermediate', () => plainly],
@@ -25,22 +25,22 @@ describe('every transport on the one port', () => {
     expect(await made.call(CONFIG)).toMatchObject({ _: 'config', this_dc: 2 })
   })
 
-  test('what is none of them is not spoken to', async () => {
+  test('other connections are closed', async () => {
     const made = await stranger({ framing: intermediate, opening: randomBytes(64).fill(0x55, 0, 8) })
     await made.untilClosed()
   })
 })
 
-describe('the exchange of a key', () => {
+describe('the key exchange', () => {
   test.each([
-    ['as it is today', {}],
-    ['as it was before 2021', { legacy: true }],
+    ['in its current form', {}],
+    ['as before 2021', { legacy: true }],
     ['for a temporary key', { expiresIn: 3600 }],
-    ['today, padded as before', { oldPadding: true }],
-    ['before, padded as today', { oldInner: true }],
-    ['before, for a temporary key', { legacy: true, expiresIn: 3600 }],
-    ['before, padded as today, for a temporary key', { oldInner: true, expiresIn: 3600 }],
-    ['for media', { dc: -2 }],
+    ['with the padding from before 2021', { oldPadding: true }],
+    ['with the inner data from before 2021', { oldInner: true }],
+    ['as before 2021, for a temporary key', { legacy: true, expiresIn: 3600 }],
+    ['with the inner data from before 2021, for a temporary key', { oldInner: true, expiresIn: 3600 }],
+    ['for a media data centre', { dc: -2 }],
     ['in test mode', { dc: 10_002 }],
   ])('%s', async (_, options) => {
     const made = await stranger()
@@ -50,7 +50,7 @@ describe('the exchange of a key', () => {
     expect(object._).toBe('expiresIn' in options ? 'mt_rpc_error' : 'config')
   })
 
-  test('a key that nobody knows is told apart from one that is', async () => {
+  test('an unknown key is answered with error -404', async () => {
     const made = await stranger()
     made.authKey = randomBytes(256)
     made.send(CONFIG)
@@ -59,7 +59,7 @@ describe('the exchange of a key', () => {
 })
 
 describe('a session', () => {
-  test('is told that it begins, with the salt that holds', async () => {
+  test('is announced with its salt', async () => {
     const made = await known()
     const id = made.send(CONFIG)
     const { object } = await made.until((each) => each.object._ === 'mt_new_session_created')
@@ -69,9 +69,9 @@ describe('a session', () => {
   test.each<[string, (made: RawClient) => bigint, number]>([
     ['is too old', (made) => made.send(CONFIG, { messageId: made.nextId(-400) }), 16],
     ['is from the future', (made) => made.send(CONFIG, { messageId: made.nextId(60) }), 17],
-    ['has a number of the server', (made) => made.send(CONFIG, { messageId: made.nextId() + 1n }), 18],
+    ['has a message id of a server', (made) => made.send(CONFIG, { messageId: made.nextId() + 1n }), 18],
     [
-      'asks for something with the number of what does not',
+      'makes a request with the sequence number of a message without content',
       (made) => made.send(CONFIG, { content: false }),
       35,
     ],
@@ -82,7 +82,7 @@ describe('a session', () => {
     expect(object).toMatchObject({ bad_msg_id: BigInt.asIntN(64, id), error_code: code })
   })
 
-  test('tells the salt of now to who has an old one, and takes it then', async () => {
+  test('answers an old salt with the current one, which is accepted then', async () => {
     const made = await known()
     for (const key of server.keys.all()) key.rotate(server.now())
     const id = made.send(CONFIG)
@@ -92,7 +92,7 @@ describe('a session', () => {
     expect(await made.call(CONFIG)).toMatchObject({ _: 'config' })
   })
 
-  test('answers a message once, and says the same again to who asks again', async () => {
+  test('executes a message once, and repeats its answer', async () => {
     const made = await known()
     const id = made.send(CONFIG)
     const first = await made.until(({ answers }) => answers === id)
@@ -101,7 +101,7 @@ describe('a session', () => {
     expect(server.rpc.counts.get('help.getConfig')).toBe(1)
   })
 
-  test('takes containers apart', async () => {
+  test('accepts containers', async () => {
     const made = await known()
     const { ids } = made.sendContainer([CONFIG, { _: 'help.getNearestDc' }, { _: 'mt_ping', ping_id: 7n }])
     await made.until((each) => each.answers === ids[0])
@@ -109,11 +109,11 @@ describe('a session', () => {
     expect((await made.until((each) => each.object._ === 'mt_pong')).object).toMatchObject({ ping_id: 7n })
   })
 
-  test('tells which messages came', async () => {
+  test('reports which messages were received', async () => {
     const made = await known()
     const id = made.send(CONFIG)
     await made.until(({ answers }) => answers === id)
-    // Between two messages that came: in the same millisecond the next id by the clock is only 4 higher.
+    // An id between two received ones. The next id by the clock may be only 4 higher, so one is chosen here.
     const lost = id + 400n
     const asked = { _: 'mt_msgs_state_req', msg_ids: [BigInt.asIntN(64, id), BigInt.asIntN(64, lost)] }
     made.send(asked, { messageId: lost + 4n })
@@ -121,7 +121,7 @@ describe('a session', () => {
     expect([...(object.info as Buffer)]).toEqual([4 | 8 | 32 | 64, 2])
   })
 
-  test('gives salts to come', async () => {
+  test('returns future salts', async () => {
     const made = await known()
     made.send({ _: 'mt_get_future_salts', num: 4 })
     const { object } = await made.until((each) => each.object._ === 'mt_future_salts')
@@ -131,7 +131,7 @@ describe('a session', () => {
     for (let nth = 1; nth < 4; nth++) expect(salts[nth]?.valid_since).toBe(salts[nth - 1]?.valid_until)
   })
 
-  test('says what was not acknowledged again on the next connection', async () => {
+  test('repeats unacknowledged answers on the next connection', async () => {
     const made = await known()
     const id = made.send(CONFIG)
     const first = await made.until(({ answers }) => answers === id)
@@ -150,7 +150,7 @@ describe('a session', () => {
     expect(last.came.some(({ answers }) => answers === id)).toBe(false)
   })
 
-  test('ends when another of the same key says so', async () => {
+  test('cannot be destroyed with another auth key', async () => {
     const [made, other] = [await known(), await known()]
     made.send(CONFIG)
     await made.until(({ answers }) => answers !== undefined)
@@ -164,7 +164,7 @@ describe('a session', () => {
 describe('methods', () => {
   const errorOf = async (asked: Promise<unknown>) => (await asked) as TlObject
 
-  test('that nobody knows are told by name', async () => {
+  test('that are unknown are refused by name', async () => {
     const made = await known()
     const bot = world.accounts.addBot({ username: 'some_bot' })
     await made.call({
@@ -180,14 +180,14 @@ describe('methods', () => {
     })
   })
 
-  test('want a login', async () => {
+  test('require a login', async () => {
     const made = await known()
     expect(await errorOf(made.call({ _: 'updates.getState' }))).toMatchObject({
       error_message: 'AUTH_KEY_UNREGISTERED',
     })
   })
 
-  test('of a bot with a wrong token are refused', async () => {
+  test('for logging in refuse a wrong token', async () => {
     const made = await known()
     const wrong = {
       _: 'auth.importBotAuthorization',

@@ -2,8 +2,8 @@ import type { TlObject } from '../../src/mtproto/protocol/tl/object.js'
 import { client, kept, onClient, server, world } from './bare-server.js'
 import type { Came, RawClient } from './raw-client.js'
 
-// https://core.telegram.org/mtproto/service_messages and https://core.telegram.org/mtproto/service_messages_about_messages, from top
-// to bottom; what is about the ids of messages is in server.test.ts.
+// https://core.telegram.org/mtproto/service_messages and https://core.telegram.org/mtproto/service_messages_about_messages, in this
+// order. Tests about ids of messages are in server.test.ts.
 
 const CONFIG = { _: 'help.getConfig' }
 const PING = { _: 'mt_ping', ping_id: 7n }
@@ -19,7 +19,7 @@ async function complaint(id: bigint): Promise<unknown> {
   return (await client.until(isOf)).object.error_code
 }
 
-/** Makes the next call of help.getNearestDc wait until it is let go. */
+/** Holds the next call of help.getNearestDc back until the returned function is called. */
 function held(): () => void {
   let release: () => void = () => undefined
   const holding = new Promise<void>((done) => {
@@ -34,8 +34,8 @@ function held(): () => void {
   return release
 }
 
-describe('what came', () => {
-  test('is acknowledged where the answer takes its time', async () => {
+describe('a received message', () => {
+  test('is acknowledged if its answer takes time', async () => {
     const release = held()
     const id = client.send({ _: 'help.getNearestDc' })
     expect((await named('mt_msgs_ack')).object).toMatchObject({ msg_ids: [signed(id)] })
@@ -43,13 +43,13 @@ describe('what came', () => {
     await client.until(({ answers }) => answers === id)
   })
 
-  test('is not where it is answered at once, which says the same', async () => {
+  test('is not acknowledged if it is answered at once', async () => {
     await client.call(CONFIG)
     await client.call(CONFIG)
     expect(client.came.some(({ object }) => object._ === 'mt_msgs_ack')).toBe(false)
   })
 
-  test('is told of bit by bit', async () => {
+  test('has a state of several bits', async () => {
     const release = held()
     const [done, known, running] = [
       client.send(CONFIG),
@@ -65,7 +65,7 @@ describe('what came', () => {
     client.send({ _: 'mt_msgs_state_req', msg_ids: ids }, { messageId: asking })
     const { object } = await named('mt_msgs_state_info')
     expect(object.req_msg_id).toBe(signed(asking))
-    // 4 received, 8 acknowledged, 16 needs none, 32 a request, 64 answered, 128 the answer came; 2 not received, 3 not yet.
+    // 4 received, 8 acknowledged, 16 needs no acknowledgement, 32 processed, 64 answered, 128 answer acknowledged; 2 not received, 3 too new.
     expect([...(object.info as Buffer)]).toEqual([
       4 + 8 + 32 + 64,
       4 + 8 + 32 + 64 + 128,
@@ -78,8 +78,8 @@ describe('what came', () => {
   })
 })
 
-describe('what was sent', () => {
-  test('is sent again on demand, and where something cannot be, the states of all are told', async () => {
+describe('a sent message', () => {
+  test('is repeated on demand; if one id is unknown, the states of all are returned', async () => {
     const id = client.send(CONFIG)
     const first = await client.until(({ answers }) => answers === id)
     client.send({ _: 'mt_msg_resend_req', msg_ids: [signed(first.messageId)] })
@@ -90,7 +90,7 @@ describe('what was sent', () => {
     expect((object.info as Buffer)[1]).not.toBe(4)
   })
 
-  test('is sent again by the request that it answers', async () => {
+  test('is repeated by the id of its request', async () => {
     const id = client.send(CONFIG)
     const first = await client.until(({ answers }) => answers === id)
     client.send({ _: 'mt_msg_resend_ans_req', msg_ids: [signed(id)] })
@@ -99,7 +99,7 @@ describe('what was sent', () => {
     await client.until((each) => each.object.req_msg_id === signed(asking))
   })
 
-  test('is taken as come, or sent again, as the client tells unasked', async () => {
+  test('counts as received, or is repeated, if the client reports its state', async () => {
     const [one, two] = [client.send(CONFIG), client.send(CONFIG)]
     const came = [
       await client.until(({ answers }) => answers === one),
@@ -113,9 +113,9 @@ describe('what was sent', () => {
     await client.until((each) => each.object.req_msg_id === signed(asking))
   })
 
-  test('is told of where it is long and the request comes again, and sent when the client wants it', async () => {
+  test('is announced instead of repeated if it is long, and sent when the client asks for it', async () => {
     await client.call(CONFIG)
-    // A configuration packs to less.
+    // A configuration would be compressed to less.
     server.rpc.run = async () => ({ _: 'mt_rpc_error', error_code: 400, error_message: noise(4000) })
     const long = client.send(CONFIG)
     const { messageId } = await client.until(({ answers }) => answers === long)
@@ -128,7 +128,7 @@ describe('what was sent', () => {
   })
 })
 
-describe('an answer that nobody wants any longer', () => {
+describe('an unwanted answer', () => {
   const drop = async (id: bigint) => client.call({ _: 'mt_rpc_drop_answer', req_msg_id: signed(id) })
 
   test('is dropped while the request runs', async () => {
@@ -140,7 +140,7 @@ describe('an answer that nobody wants any longer', () => {
     expect(client.came.some(({ answers }) => answers === id)).toBe(false)
   })
 
-  test('is dropped once it was made, unless it was acknowledged', async () => {
+  test('is dropped after it was made, unless it was acknowledged', async () => {
     const id = client.send(CONFIG)
     const { messageId, seqNo } = await client.until(({ answers }) => answers === id)
     expect(await drop(id)).toMatchObject({
@@ -155,12 +155,12 @@ describe('an answer that nobody wants any longer', () => {
 })
 
 describe('pings', () => {
-  test('are answered with their id and that of their message', async () => {
+  test('are answered with their id and the id of their message', async () => {
     const id = client.send(PING)
     expect((await named('mt_pong')).object).toMatchObject({ msg_id: signed(id), ping_id: 7n })
   })
 
-  test('close the connection after a delay, unless there is another in time', async () => {
+  test('close the connection after the delay, unless another one arrives in time', async () => {
     client.send({ _: 'mt_ping_delay_disconnect', ping_id: 1n, disconnect_delay: 0 })
     await client.untilClosed()
     const next = kept(await client.again(server.port))
@@ -172,11 +172,11 @@ describe('pings', () => {
 })
 
 describe('sessions', () => {
-  test('each has an id of its own, and is told of once', async () => {
+  test('have unique ids, and are announced again until the client acknowledges it', async () => {
     await client.call(CONFIG)
     const again = kept(await client.again(server.port))
     await again.call(CONFIG)
-    expect(again.came.some(({ object }) => object._ === 'mt_new_session_created')).toBe(true) // not acknowledged yet
+    expect(again.came.some(({ object }) => object._ === 'mt_new_session_created')).toBe(true) // The announcement was not acknowledged yet.
     const other = kept(await client.again(server.port))
     other.sessionId += 1n
     await other.call(CONFIG)
@@ -186,7 +186,7 @@ describe('sessions', () => {
     expect(idOf(other)).not.toBe(idOf(client))
   })
 
-  test('end when another of the same key says so; none ends itself', async () => {
+  test('end when another session of the same key destroys them; none can destroy itself', async () => {
     await client.call(CONFIG)
     const other = kept(await client.again(server.port))
     other.sessionId += 1n
@@ -201,11 +201,11 @@ describe('sessions', () => {
     expect(await client.call(CONFIG)).toMatchObject({ _: 'config' })
   })
 
-  test('do not follow who says again what was said', async () => {
+  test('do not move to a connection that replays a message', async () => {
     const bot = world.accounts.addBot({ username: 'some_bot' })
     const id = client.send(CONFIG)
     await client.until(({ answers }) => answers === id)
-    // Somebody has listened, and says the same on a connection of their own.
+    // An eavesdropper replays the message on another connection.
     const thief = kept(await client.again(server.port))
     thief.send(CONFIG, { messageId: id, seqNo: 1 })
     await thief.until(({ answers }) => answers === id)
@@ -228,7 +228,7 @@ describe('salts', () => {
       .object
   }
 
-  test('hold half an hour, and as long again for what is under way', async () => {
+  test('are valid for half an hour, and accepted for another half', async () => {
     await client.call(CONFIG)
     world.clock.advance('31m')
     const later = (made: RawClient, seconds: number) => made.send(CONFIG, { messageId: made.nextId(seconds) })
@@ -243,7 +243,7 @@ describe('salts', () => {
     expect((await client.until(({ answers }) => answers === good)).object._).toBe('config')
   })
 
-  test('of the future are given, at most 64, each where the one before ends, and taken once their time has come', async () => {
+  test('of the future are returned, at most 64, in sequence, and accepted once they are valid', async () => {
     const ask = async (num: number) => {
       const id = client.send({ _: 'mt_get_future_salts', num })
       const { object } = await client.until((each) => each.object.req_msg_id === signed(id))
@@ -261,10 +261,10 @@ describe('salts', () => {
   })
 })
 
-describe('one after the other', () => {
+describe('invokeAfterMsg', () => {
   const following = (id: bigint, query: TlObject) => ({ _: 'invokeAfterMsg', msg_id: signed(id), query })
 
-  test('a request waits for an earlier one, and is done once that went well', async () => {
+  test('makes a request wait for earlier ones', async () => {
     const release = held()
     const first = client.send({ _: 'help.getNearestDc' })
     const second = client.send(following(first, CONFIG))
@@ -278,12 +278,12 @@ describe('one after the other', () => {
     expect(order.slice(-3)).toEqual([first, second, third])
   })
 
-  test('is refused where the earlier one was', async () => {
+  test('fails if the earlier request failed', async () => {
     const first = client.send({ _: 'updates.getState' })
     expect(await client.call(following(first, CONFIG))).toMatchObject({ error_message: 'MSG_WAIT_FAILED' })
   })
 
-  test('is refused where there is none, or where it would wait for itself', async () => {
+  test('fails for an unknown request, or if a request would wait for itself', async () => {
     expect(await client.call(following(4n, CONFIG))).toMatchObject({ error_message: 'MSG_WAIT_TIMEOUT' })
     const own = client.nextId()
     client.send(following(own, CONFIG), { messageId: own })
@@ -292,16 +292,16 @@ describe('one after the other', () => {
   })
 })
 
-describe('what is not for TCP, or not for us', () => {
+describe('misplaced messages', () => {
   const WAIT = { _: 'mt_http_wait', max_delay: 0, wait_after: 0, max_wait: 25_000 }
 
-  test('waiting over HTTP is no content, and waits for nothing', async () => {
+  test('http_wait must have no content, and does not delay anything', async () => {
     expect(await complaint(client.send(WAIT))).toBe(34)
     client.send(WAIT, { content: false })
     expect(await client.call(CONFIG)).toMatchObject({ _: 'config' })
   })
 
-  test('a request with the number of what needs no answer is refused, an unreadable one answered', async () => {
+  test('a request with an even sequence number is refused, and an unknown constructor is answered with an error', async () => {
     expect(await complaint(client.send(CONFIG, { content: false }))).toBe(35)
     const id = client.sendBody(Buffer.from('11223344', 'hex'))
     const { object } = await client.until(({ answers }) => answers === id)
@@ -312,7 +312,7 @@ describe('what is not for TCP, or not for us', () => {
   })
 })
 
-test('a quick acknowledgement is the beginning of what msg_key was cut from', async () => {
+test('a quick acknowledgement contains the first bits of the hash of msg_key', async () => {
   client.send(CONFIG, { quickAck: true })
   await named('config')
   expect(client.tokens.came).toHaveLength(1)
@@ -321,13 +321,13 @@ test('a quick acknowledgement is the beginning of what msg_key was cut from', as
 
 const begun = () => client.came.filter(({ object }) => object._ === 'mt_new_session_created')
 
-test('a new session is told of once', async () => {
+test('a new session is announced once', async () => {
   await client.call({ _: 'help.getConfig' })
   await client.call({ _: 'help.getNearestDc' })
   expect(begun()).toHaveLength(1)
 })
 
-test('a session that begins with a container begins with the first message in it', async () => {
+test('a session that begins with a container begins with its first message', async () => {
   const { ids } = client.sendContainer([{ _: 'help.getConfig' }, { _: 'help.getNearestDc' }])
   await client.until(({ answers }) => answers === ids[1])
   expect(begun().map(({ object }) => object.first_msg_id)).toEqual([ids[0]])

@@ -18,7 +18,7 @@ function worker(name = 'main', at = storage) {
   return { lease, lost }
 }
 
-/** Lets time pass in small steps, and whoever waits for it go on. */
+/** Advances the time in small steps, and lets pending work proceed. */
 async function pass(ms: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += 500) {
     time.advance(500)
@@ -26,7 +26,7 @@ async function pass(ms: number): Promise<void> {
   }
 }
 
-/** The same storage, whose answers to claims come when they are let go. */
+/** The same storage, whose answers to claims can be held back. */
 function slow() {
   const held: (() => void)[] = []
   const state = { isSlow: false }
@@ -46,7 +46,7 @@ function slow() {
   return { at, held, state }
 }
 
-test('a session is one process at a time, for as long as that lives', async () => {
+test('only one process holds a session, for as long as it lives', async () => {
   const [one, other] = [worker(), worker()]
   await one.lease.take(0)
   await expect(other.lease.take(0)).rejects.toMatchObject({ code: 'mtproto.session' })
@@ -56,7 +56,7 @@ test('a session is one process at a time, for as long as that lives', async () =
   await worker('another').lease.take(0)
 })
 
-test('whoever lets go lets the next one in at once', async () => {
+test('a released session can be taken at once', async () => {
   const [one, other] = [worker(), worker()]
   await one.lease.take(0)
   await one.lease.end()
@@ -65,10 +65,10 @@ test('whoever lets go lets the next one in at once', async () => {
   expect([...one.lost, ...other.lost]).toEqual([])
 })
 
-test('who waits comes in when the holder stands still, which then hears that it has lost', async () => {
+test('a waiting process takes the session of a stalled one, which is then notified', async () => {
   const one = worker()
   await one.lease.take(0)
-  // Its process stops: no timer of it goes off.
+  // In a stalled process, no timers run.
   const frozen = new Stage()
   const other = new SessionLease(storage, 'main', {
     clock: time.clock,
@@ -82,11 +82,11 @@ test('who waits comes in when the holder stands still, which then hears that it 
   await other.end()
 })
 
-test('what is asked for while somebody lets go is let go of, too', async () => {
+test('a claim that is in flight during the release is released as well', async () => {
   const { at, held, state } = slow()
   const one = worker('main', at)
   await one.lease.take(0)
-  // A span further on the next one is asked for, and the answer is on its way.
+  // The lease is renewed later, and the answer is held back.
   state.isSlow = true
   while (held.length === 0) await pass(500)
   const ending = one.lease.end()
@@ -99,7 +99,7 @@ test('what is asked for while somebody lets go is let go of, too', async () => {
   await expect(worker().lease.take(0)).rejects.toMatchObject({ code: 'mtproto.session' })
 })
 
-test('a storage that says nothing any more is as one that is away: the holder hears of it before somebody else comes in', async () => {
+test('if the storage hangs, the holder loses the session before another process can take it', async () => {
   const { at, state } = slow()
   const one = worker('main', at)
   await one.lease.take(0)
@@ -111,13 +111,13 @@ test('a storage that says nothing any more is as one that is away: the holder he
   })
   while (one.lost.length === 0 && !came) await pass(500)
   expect(one.lost).toEqual(['mtproto.session'])
-  // Its claims may have arrived: those hold whoever wants to come in for as long as they last.
+  // The hanging renewals may have arrived, so the other process has to wait until they expire.
   await pass(60_000)
   await taking
   expect(other.lost).toEqual([])
 })
 
-test('whoever waits to come in can be told not to', async () => {
+test('a process that waits for a session can stop waiting', async () => {
   const [one, other] = [worker(), worker()]
   await one.lease.take(0)
   const taking = expect(other.lease.take(60_000)).rejects.toMatchObject({ code: 'mtproto.session' })

@@ -12,16 +12,16 @@ import { sqlite } from '../../src/storage/sqlite/index.js'
 import type { Storage } from '../../src/storage/storage.js'
 import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
 
-/** Where sessions are kept: what one process leaves there, the next one finds. */
+/** A storage for sessions that survives the process. */
 export interface Place {
-  /** As another process would. */
+  /** Opens the storage as another process would. */
   open(clock?: Clock): Promise<Storage>
-  /** All that lies there, as whoever steals the disk sees it. */
+  /** Returns everything stored, as a thief of the disk would see it. */
   dump(): Promise<Buffer>
   clear(): Promise<void>
 }
 
-/** Memory is one process': its storage stays, and is not closed. */
+/** Memory does not survive a process, so the storages stay open. */
 async function inMemory(): Promise<Place> {
   const storages = new Map<Clock | undefined, Storage>()
   return {
@@ -105,7 +105,7 @@ async function inSqlite(): Promise<Place> {
       opened.push(database)
       return sqlite(database, clock === undefined ? {} : { clock })
     },
-    // The file and its log, byte by byte.
+    // The bytes of the file and its log.
     dump: async () => Buffer.concat(readdirSync(folder).map((name) => readFileSync(join(folder, name)))),
     async clear() {
       for (const database of opened) database.close()
@@ -114,7 +114,7 @@ async function inSqlite(): Promise<Place> {
   }
 }
 
-/** Every storage that sessions may be kept in. */
+/** All storages for sessions. */
 export const PLACES: readonly (readonly [name: string, make: () => Promise<Place>])[] = [
   ['memory', inMemory],
   ['redis', inRedis],

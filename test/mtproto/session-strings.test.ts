@@ -7,7 +7,7 @@ import {
   writeSession,
 } from '../../src/mtproto/client/sessions/session-strings.js'
 
-// Written by Telethon 1, Pyrogram 1 and 2 for accounts of Telegram's test servers, as mtcute's own tests hold them: keys of nobody.
+// Written by Telethon 1, Pyrogram 1 and 2 for accounts on Telegram's test servers, copied from mtcute's own tests.
 const TELETHON =
   '1ApWapygAUChJS1_xwUK01Is4cOvQa1JKTn1POabdMUCfLmXNYFUyvG3v9Z_qbFNFp3zYP--3aVpTYI2DpB2Ib46p_bwSC0j1QEjvdQxJj26cVj8NfslrCkYrdV3glOhdczSq08kp31eqBGXMPhA7wy7DOcSLLAoy-Jf3Q_V_Q3y2a8_64ArFJe8PFfSqkdO56VQutajNLscFUtTQXUQFLJ7ft6vIl__UOc9tpQZEiFW7jWmID79WkfYLHFjuChTVKGMLDa8YcZj6z5Sq-pXPE9VbAbJ5L1JRqXOey3QGtZgJeIEww_WWD5nMMUfhLIydD2i7eDmVoUE5EIZPpsevJmjiGLw4vJk='
 const TELETHON_V6 =
@@ -17,7 +17,7 @@ const PYROGRAM =
 const PYROGRAM_OLD =
   'AgEWdHMtuA1pC01YkNiHpL1bC0yBC3wzGZCwSRWKlA_a69RhePUN3M51NpnwSXrW3pZV9FS8WjAwUkA23uT_49t8c7Umw3ihhKD6-hTpZ5wXC2MuC0EsF0-Z6WshYhT3gmN6QhEt0jlXo5cW1BJ3MYmXtsTWNf_hJfd3_wF_ZFa58ntVV-3qd08wQRhiL_IxM7L5YazjPw0dg2z92CqRARku_oq5D29V6W6bo8T-SLzF_ujj5ZcAQL25mJtCcXfhhjp9atxcrqnKzEs05xyrehnlJZKoGmnX0mF2P_6wUHqZC9tcTBUV4AmFcbuy7m_4SYLnJ8MbftNs7aWHHNcB1R4fAAAAASoSLUkA'
 
-describe('strings that others wrote', () => {
+describe('session strings of other libraries', () => {
   test.each<[string, string, Partial<SessionParts>, string]>([
     [
       'Telethon',
@@ -43,14 +43,14 @@ describe('strings that others wrote', () => {
       { format: 'pyrogram', dc: 2, isTest: true, self: { userId: 5000801609, isBot: false } },
       '1674732db80d690b',
     ],
-  ])('of %s are read', (_, text, expected, key) => {
+  ])('of %s are parsed', (_, text, expected, key) => {
     const session = readSession(text)
     expect(session).toMatchObject(expected)
     expect(session.key.toString('hex')).toMatch(new RegExp(`^${key}`))
     expect(session.key).toHaveLength(256)
   })
 
-  test('are written byte by byte as they were', () => {
+  test('are written exactly as they were', () => {
     expect(writeSession('telethon', readSession(TELETHON), 1)).toBe(TELETHON)
     expect(writeSession('telethon', readSession(TELETHON_V6), 1)).toBe(TELETHON_V6)
     expect(writeSession('pyrogram', readSession(PYROGRAM), 3328759)).toBe(PYROGRAM)
@@ -62,7 +62,7 @@ const FORMATS: readonly SessionFormat[] = ['mtcute', 'telethon', 'pyrogram']
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length })
 const hosts = fc.oneof(
   fc.ipV4(),
-  // As a URL writes it: the one form of each address.
+  // In the canonical form that URL uses.
   fc
     .ipV6()
     .filter((host) => !host.includes('.'))
@@ -85,7 +85,7 @@ const sessions = fc
     key: Buffer.from(key),
   }))
 
-test('whatever a session is, each format gives back what it can hold, and is known by itself', () => {
+test('every format preserves what it can hold of a session, and is recognized', () => {
   fc.assert(
     fc.property(sessions, fc.constantFrom(...FORMATS), (session, format) => {
       const text = writeSession(format, { format, ...session }, 77)
@@ -103,7 +103,7 @@ test('whatever a session is, each format gives back what it can hold, and is kno
   )
 })
 
-test('mtcute itself reads what is written for it, and what it writes is read', () => {
+test("mtcute parses our strings, and we parse mtcute's", () => {
   fc.assert(
     fc.property(sessions, ({ address: { host, port }, self, isTest, dc, key }) => {
       const ours = writeSession(
@@ -126,7 +126,7 @@ test('mtcute itself reads what is written for it, and what it writes is read', (
   )
 })
 
-test('a session of GramJS is read, with its address in words', () => {
+test('a session of GramJS is parsed, with its address as text', () => {
   const host = Buffer.from('149.154.167.91')
   const head = Buffer.from([4, 0, host.length])
   const text = `1${Buffer.concat([head, host, Buffer.from([1, 187]), Buffer.alloc(256, 7)]).toString('base64')}`
@@ -137,20 +137,20 @@ test('a session of GramJS is read, with its address in words', () => {
   })
 })
 
-describe('what is not a session string', () => {
+describe('an invalid session string', () => {
   test.each<[string, string, RegExp]>([
-    ['words', 'my session', /contains invalid characters/],
-    ['one that was cut', PYROGRAM.slice(0, 300), /was cut/],
-    ['a Telethon one that was cut', TELETHON.slice(0, 300), /263 or 275/],
-    ['one of nobody', `1${Buffer.alloc(263).toString('base64')}`, /its key is empty/],
-    ['an mtcute one that was cut', Buffer.from([3, 0, 0, 0, 0, 9]).toString('base64url'), /was cut/],
+    ['a text', 'my session', /contains invalid characters/],
+    ['a truncated one', PYROGRAM.slice(0, 300), /was cut/],
+    ['a truncated one of Telethon', TELETHON.slice(0, 300), /263 or 275/],
+    ['one with an empty key', `1${Buffer.alloc(263).toString('base64')}`, /its key is empty/],
+    ['a truncated one of mtcute', Buffer.from([3, 0, 0, 0, 0, 9]).toString('base64url'), /was cut/],
   ])('(%s) is refused with a reason', (_, text, reason) => {
     expect(() => readSession(text)).toThrow(
       expect.objectContaining({ code: 'mtproto.session', message: expect.stringMatching(reason) }),
     )
   })
 
-  test('is never told, whatever it is', () => {
+  test('is never repeated in the error', () => {
     const near = fc
       .tuple(
         fc.constantFrom(TELETHON, TELETHON_V6, PYROGRAM, PYROGRAM_OLD),

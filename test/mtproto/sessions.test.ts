@@ -30,7 +30,7 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
   let place: Place
   let opened: Storage[]
   let clients: MtprotoClient[]
-  /** Each test has a session of its own. */
+  /** The name of the session, different in each test. */
   let own: string
   let tests = 0
 
@@ -54,12 +54,12 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
     return made
   }
 
-  /** The session as whoever starts next finds it. */
+  /** Opens the session as the next process would. */
   async function session(keys: readonly Buffer[] = [KEY], name = own): Promise<SessionStorage> {
     return new SessionStorage(await storage(), name, keys)
   }
 
-  test('keep auth keys by data centre, temporary ones until they end', async () => {
+  test('contain auth keys by data centre, and temporary ones until they expire', async () => {
     const first = await session()
     const [one, two, temporary] = [randomBytes(256), randomBytes(256), randomBytes(256)]
     await first.authKeys.set(2, one)
@@ -81,7 +81,7 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
     expect(await (await session()).isThere()).toBe(false)
   })
 
-  test('find entities by number, name and phone, with their access hash, for whoever has the name now', async () => {
+  test('find peers by id, username and phone, with their access hash, for the current owner of a name', async () => {
     const first = await session()
     await first.peers.store(peer(7, { usernames: ['alice', 'alice_too'], phone: '491701234567' }))
     await first.peers.store(peer(-1000000000005, { usernames: ['plaza'] }))
@@ -95,7 +95,7 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
       accessHash: '-1000000000005.77',
     })
     expect(await next.peers.getById(8)).toBeNull()
-    // She takes another name and number: the old ones are nobody's, until somebody has them.
+    // Alice changes her username and number. The old ones are unknown until another user has them.
     await next.peers.store(peer(7, { usernames: ['alicia'], phone: '15550001' }))
     expect(await next.peers.getByUsername('alice')).toBeNull()
     expect(await next.peers.getByPhone('491701234567')).toBeNull()
@@ -106,7 +106,7 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
     expect(await next.peers.getById(7)).toBeNull()
   })
 
-  test('go on knowing whom they know, when they are mentioned in passing', async () => {
+  test('keep complete peers when incomplete ones (min) are stored', async () => {
     const first = await session()
     await first.peers.store(peer(9, { isMin: true, accessHash: '1.1' }))
     expect(await first.peers.getById(9)).toMatchObject({ isMin: true })
@@ -118,7 +118,7 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
     })
   })
 
-  test('keep where updates stand, of the account and of each channel', async () => {
+  test('keep the positions of updates, of the account and of each channel', async () => {
     const first = await session()
     for (const [name, value] of [
       ['updates_pts', 41],
@@ -139,7 +139,7 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
     expect(await (await session()).kv.get('updates_pts')).toBeNull()
   })
 
-  test('keep where somebody was mentioned, until that is gone', async () => {
+  test('keep references to messages of a peer, until they are deleted', async () => {
     const first = await session()
     await first.refMessages.store(7, -100, 11)
     await first.refMessages.store(8, -100, 12)
@@ -152,12 +152,12 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
     expect(await next.refMessages.getByPeer(8)).toBeNull()
   })
 
-  test('of other names are apart', async () => {
+  test('with different names are separate', async () => {
     await (await session([KEY], `${own}a`)).authKeys.set(2, randomBytes(256))
     expect(await (await session([KEY], `${own}b`)).isThere()).toBe(false)
   })
 
-  test('are sealed: nothing of a key lies there, and each opens under its own name alone', async () => {
+  test('are encrypted: no part of a key is readable, and a value cannot be moved to another key', async () => {
     const first = await session()
     const key = randomBytes(256)
     await first.authKeys.set(2, key)
@@ -180,7 +180,7 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
     await expect((await session()).authKeys.get(4)).rejects.toThrow(/not those that were encrypted/)
   })
 
-  test('are sealed anew with another key, and say which one is missing', async () => {
+  test('can be encrypted with a new key, and errors name the missing one', async () => {
     const key = randomBytes(256)
     await (await session()).authKeys.set(2, key)
     const wrong = await session([OTHER])
@@ -196,7 +196,7 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
     await expect((await session([KEY])).authKeys.get(2)).rejects.toMatchObject({ code: 'mtproto.session' })
   })
 
-  test('that were never sealed are nobody’s where there is a key: whoever writes there could have put them', async () => {
+  test('that are not encrypted are refused if a key is configured, as anybody could have written them', async () => {
     const key = randomBytes(256)
     await (await session([])).authKeys.set(2, key)
     const sealed = await session()
@@ -209,7 +209,7 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
     expect(Buffer.from((await (await session([])).authKeys.get(2)) ?? '')).toEqual(key)
   })
 
-  test('survive a restart of the bot: nobody logs in twice, and whom it knew it knows', async () => {
+  test('survive a restart of the bot, without another login or look-up', async () => {
     const telegram = await startTelegram({ patience: '30s' })
     try {
       const face = await telegram.mtproto()
@@ -248,16 +248,16 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
     }
   })
 
-  describe('are one process at a time:', () => {
+  describe('belong to one process at a time:', () => {
     let time: Stage
-    /** What leases have asked of their storages, and have no answer to. */
+    /** The number of calls of leases without an answer yet. */
     let open: number
     beforeEach(() => {
       time = new Stage()
       open = 0
     })
 
-    /** The same storage, whose answers are waited for. */
+    /** The same storage, with its pending calls counted. */
     function counted(made: Storage): Storage {
       const waited = async <T>(answer: T | Promise<T>): Promise<T> => {
         open++
@@ -290,18 +290,18 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
       return { lease, lost }
     }
 
-    /** Lets time pass step by step; what is asked meanwhile gets the time it takes. */
+    /** Advances the time in steps, and waits for pending calls after each. */
     async function pass(ms: number): Promise<void> {
       for (let passed = 0; passed < ms; passed += 2500) {
         time.advance(2500)
         do await new Promise((done) => setImmediate(done))
         while (open > 0)
-        // What follows from the answers.
+        // Lets code that waits for the answers run.
         for (let turn = 0; turn < 4; turn++) await new Promise((done) => setImmediate(done))
       }
     }
 
-    test('the first keeps it, and whoever lets go lets the next one in at once', async () => {
+    test('the first process keeps the session, and a released session can be taken at once', async () => {
       const [one, other] = [await worker(), await worker()]
       await one.lease.take(0)
       await expect(other.lease.take(0)).rejects.toMatchObject({ code: 'mtproto.session' })
@@ -314,7 +314,7 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
       await other.lease.end()
     })
 
-    test("one that has expired is the next one's, and its holder is out", async () => {
+    test('an expired lease can be taken by another process', async () => {
       const [one, other] = [await worker(true), await worker()]
       await one.lease.take(0)
       time.now += 31_000
@@ -326,10 +326,10 @@ describe.each(PLACES)('sessions in %s', (kind, make) => {
       await other.lease.end()
     })
 
-    test('one that was stolen is given up by one of both, which is told', async () => {
+    test('if a lease is taken twice, one of the holders loses the session and is notified', async () => {
       const [one, thief] = [await worker(), await worker()]
       await one.lease.take(0)
-      // Somebody empties the storage of what it counts.
+      // The storage loses its counts.
       await opened[0]?.reset(0, ownKey(`mtproto:${own}`))
       await thief.lease.take(0)
       await until('the loss is told', async () => {

@@ -10,7 +10,7 @@ import { download } from '../../src/mtproto/client/files/download.js'
 const STOP = new Error('enough')
 const never = <T>(): Promise<T> => new Promise(() => undefined)
 
-/** A signal that ends once the work has begun. */
+/** Returns a signal that is aborted in the next turn. */
 function stopping(): AbortSignal {
   const ending = new AbortController()
   setImmediate(() => ending.abort(STOP))
@@ -19,7 +19,7 @@ function stopping(): AbortSignal {
 
 const request = { _: 'upload.getCdnFile', fileToken: new Uint8Array(), offset: 0, limit: 1 } as never
 
-/** Data centres that Telegram tells of, and a connection to whichever. */
+/** CDN data centres that Telegram lists, with a given way to connect. */
 function centres(connect: (signal: AbortSignal) => Promise<CdnClient>): CdnDataCentres {
   const answers: Record<string, unknown> = {
     'help.getCdnConfig': { publicKeys: [{ dcId: 203, publicKey: 'a key' }] },
@@ -32,13 +32,13 @@ function centres(connect: (signal: AbortSignal) => Promise<CdnClient>): CdnDataC
   )
 }
 
-test('a signal ends the look-up of the message whose file is to be downloaded', async () => {
+test('a signal ends the look-up of the message that contains the file', async () => {
   const silent = { call: never, channel: never, peer: never } as unknown as Caller
   const pieces = download(silent, {} as never, { chat: -1001234567890, message: 5 }, { signal: stopping() })
   await expect(pieces.next()).rejects.toBe(STOP)
 })
 
-test('a signal ends the waiting for a data centre of others, which others may go on waiting for', async () => {
+test('a signal ends waiting for a CDN, but other calls continue to wait', async () => {
   let connected: (client: CdnClient) => void = () => undefined
   const connecting = new Promise<CdnClient>((done) => {
     connected = done
@@ -51,11 +51,11 @@ test('a signal ends the waiting for a data centre of others, which others may go
   await expect(waiting).resolves.toBe(file)
 })
 
-test('closing ends a handshake that is under way, and whoever waits for it', async () => {
+test('close() ends a running handshake, and the calls that wait for it', async () => {
   const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const pem = publicKey.export({ type: 'pkcs1', format: 'pem' }) as string
   const gone: Promise<unknown>[] = []
-  // Says a byte at a time, and never anything.
+  // Sends single bytes that never form a message.
   const server = createServer((socket: Socket) => {
     const dripping = setInterval(() => socket.write(Buffer.from([0x10])), 5)
     socket.on('error', () => socket.destroy())

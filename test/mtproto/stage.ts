@@ -4,27 +4,27 @@ import { type Person, startTelegram, type Telegram, type TelegramBot } from '../
 import type { TelegramMtproto } from '../../src/telegram/mtproto/mtproto.js'
 import { RawClient } from './raw-client.js'
 
-// What nearly every test of MTProto begins with, new before each: import what is needed, and call onStage().
+// Set-up of most MTProto tests, new for each test: import what is needed, and call onStage().
 
 export let telegram: Telegram
 export let face: TelegramMtproto
-/** A bot, and its token. */
+/** A bot with its token. */
 export let account: TelegramBot
 export let alice: Person
 
 let open: { close(): Promise<void> | void }[] = []
 
-/** How the stage is set. */
+/** Options of the set-up. */
 export interface StageOptions {
-  /** What the bot is like. Default: a username. */
+  /** Properties of the bot. By default, only a username. */
   readonly bot?: Partial<Parameters<Telegram['createBot']>[0]>
   readonly alice?: Partial<Parameters<Telegram['createUser']>[0]>
-  /** Further data centres. */
+  /** Additional data centres. */
   readonly others?: readonly number[]
   readonly telegram?: Parameters<typeof startTelegram>[0]
 }
 
-/** Sets the stage before each test of a file, and clears it behind: clients that were made here, then the Telegram. */
+/** Sets up Telegram before each test of a file; afterwards closes the clients, and then the Telegram. */
 export function onStage(options: StageOptions = {}): void {
   beforeEach(async () => {
     open = []
@@ -39,13 +39,13 @@ export function onStage(options: StageOptions = {}): void {
   })
 }
 
-/** Closes it behind the test. */
+/** Closes the given object after the test. */
 export function kept<T extends { close(): Promise<void> | void }>(made: T): T {
   open.push(made)
   return made
 }
 
-/** A client that is logged in as nobody. */
+/** A client without a login. */
 export function guest(options: Partial<MtprotoOptions> = {}): MtprotoClient {
   return kept(mtproto({ apiId: 1, apiHash: 'any', server: face.address, ...options }))
 }
@@ -63,14 +63,14 @@ export async function person(who = alice, phone = '491701234567'): Promise<Mtpro
   return made
 }
 
-/** A client that does what it is told, with a key, logged in as nobody. */
+/** A raw client with an auth key, without a login. */
 export async function raw(): Promise<RawClient> {
   const made = kept(await RawClient.connect(face.address.port))
   await made.shakeHands(face.address.publicKey)
   return made
 }
 
-/** The same, logged in as a bot. */
+/** A raw client, logged in as a bot. */
 export async function rawBot({ token } = account): Promise<RawClient> {
   const made = await raw()
   const login = { _: 'auth.importBotAuthorization', flags: 0, api_id: 1, api_hash: 'x' }
@@ -78,7 +78,7 @@ export async function rawBot({ token } = account): Promise<RawClient> {
   return made
 }
 
-/** What a client answers, which is an object. */
+/** Calls a method, and returns the answer as an object. */
 export async function ask(
   of: RawClient,
   method: string,
@@ -87,12 +87,12 @@ export async function ask(
   return (await of.call({ ...fields, _: method })) as TlObject
 }
 
-/** A group or a channel, as it is named over MTProto by whoever has met it. */
+/** The input object of a group or channel for an account that has met it. */
 export function inputChannel({ id }: { readonly id: number }): TlObject {
   return { _: 'inputChannel', channel_id: BigInt(-id - 1_000_000_000_000), access_hash: 0n }
 }
 
-/** All of a list that is read page by page. */
+/** Collects all items of a list. */
 export async function all<T>(list: AsyncIterable<T>): Promise<T[]> {
   const items: T[] = []
   for await (const item of list) items.push(item)

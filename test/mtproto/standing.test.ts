@@ -27,7 +27,7 @@ const plaza = async () => {
   return { alice, bob, carol, dave, account, group, stands, described }
 }
 
-test('each is told with when they joined, by whom they were restricted, and what they may', async () => {
+test('channels.getParticipant returns dates, inviters, restrictions and rights', async () => {
   const before = Math.floor(Date.now() / 1000)
   const { alice, bob, carol, dave, account, group, stands } = await plaza()
   await bob.in(group).joins()
@@ -38,7 +38,7 @@ test('each is told with when they joined, by whom they were restricted, and what
     _: 'channelParticipantCreator',
     admin_rights: { change_info: true, add_admins: true, other: true },
   })
-  // Nobody has asked to be anonymous.
+  // Alice does not have the right to be anonymous, unless it is requested.
   expect((await stands(alice)).admin_rights).not.toHaveProperty('anonymous')
   expect(await stands(dave)).toMatchObject({
     promoted_by: BigInt(alice.id),
@@ -61,7 +61,7 @@ test('each is told with when they joined, by whom they were restricted, and what
   })
 })
 
-test('a group tells what its members may not, and since when it or the viewer is there', async () => {
+test('a group has default restrictions, a date and the rights of the viewer', async () => {
   const { alice, group, described } = await plaza()
   expect(await described()).toMatchObject({
     date: expect.closeTo(Date.now() / 1000, -3),

@@ -14,13 +14,13 @@ import { currentSchema } from '../../src/mtproto/protocol/tl/schema.js'
 import { encodeObject } from '../../src/mtproto/protocol/tl/writer.js'
 import { account, client, face, kept, onStage } from './stage.js'
 
-// What a client bears of whoever answers, before it knows whom it talks to, and of data centres that nobody trusts.
+// What clients accept from unauthenticated servers and from CDNs, which are not trusted.
 
 const schema = currentSchema()
-/** Before what an unencrypted message says; before the first message; and before each. */
+/** Length of the header of an unencrypted message; of the transport tag, and of the length of a frame. */
 const PLAIN = 20
 const TAG = 4
-/** Bytes of a key. */
+/** Length of an auth key in bytes. */
 const KEY = 256
 
 onStage()
@@ -29,25 +29,25 @@ describe('a pq', () => {
   const crypto = new NodeCrypto()
   const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 
-  test('of two primes is taken apart', async () => {
+  test('of two primes is factorized', async () => {
     // https://core.telegram.org/mtproto/samples-auth_key
     const [p, q] = await crypto.factorizePQ(Buffer.from('17ed48941a08f981', 'hex'))
     expect([hex(p), hex(q)]).toEqual(['494c553b', '53911073'])
   })
 
   test.each([
-    // Even ones, so that whoever looks for factors is done at once.
+    // Even numbers, so that a factorization would end at once.
     ['of nine bytes', '017ed48941a08f9810'],
     ['of sixteen bytes', 'f2'.repeat(16)],
     ['that is prime', 'ffffffffffffffc5'],
-    ['of nothing', ''],
+    ['that is empty', ''],
     ['that is 1', '01'],
-  ])('%s is refused before its factors are looked for', (_, pq) => {
+  ])('%s is refused before it is factorized', (_, pq) => {
     expect(() => crypto.factorizePQ(Buffer.from(pq, 'hex'))).toThrow('pq is')
   })
 })
 
-test('what a few bytes are packed from is not unpacked without end', () => {
+test('unpacking is limited in size', () => {
   const bomb = gzipSync(Buffer.alloc(40 * 1024 * 1024))
   const crypto = new NodeCrypto()
   expect(() => crypto.gunzip(bomb)).toThrow('larger than')
@@ -55,7 +55,7 @@ test('what a few bytes are packed from is not unpacked without end', () => {
 })
 
 describe('a pq that is too long', () => {
-  /** As anybody on the way may send it, whose key is known. */
+  /** Creates a resPQ with a long pq, which anybody between client and server could send. */
   const longOffer = (nonce: Buffer, publicKey: string): Buffer => {
     const fingerprint = BigInt.asIntN(64, fingerprintOf(createPublicKey(publicKey)))
     const body = encodeObject(schema, {
@@ -70,7 +70,7 @@ describe('a pq that is too long', () => {
     return intermediate.wrap(message)
   }
 
-  /** Somebody on the way to Telegram, who answers the first question in its place. */
+  /** A proxy to Telegram that answers the first request itself, before Telegram does. */
   async function between(
     to: number,
     publicKey: string,
@@ -105,15 +105,15 @@ describe('a pq that is too long', () => {
     return { server, connections: () => connections }
   }
 
-  test('is passed over by a client, which goes by what Telegram answers', async () => {
+  test("is ignored by a client, which uses Telegram's own answer", async () => {
     const { server, connections } = await between(face.address.port, face.address.publicKey)
     const bot = client({ server: { ...face.address, port: (server.address() as AddressInfo).port } })
     expect((await bot.connect()).username).toBe(account.username)
-    // Whoever takes it asks on with factors that Telegram does not know, and has to begin again.
+    // A client that accepted the long pq would send wrong factors, and have to reconnect.
     expect(connections()).toBe(1)
   })
 
-  test('ends the agreement with a data centre of others', async () => {
+  test('ends the key exchange with a CDN', async () => {
     const { publicKey, dc } = face.address
     const { server } = await between(face.address.port, publicKey)
     const { port } = server.address() as AddressInfo
@@ -121,7 +121,7 @@ describe('a pq that is too long', () => {
   })
 })
 
-/** Somebody on the way to Telegram, who spoils the end of the exchange of keys on the first connections. */
+/** A proxy to Telegram that damages the last message of the key exchange on the first connections. */
 async function spoiling(connections: number): Promise<Server> {
   const server = createServer((socket) => {
     const upstream = connect(face.address.port, '127.0.0.1')
@@ -140,7 +140,7 @@ async function spoiling(connections: number): Promise<Server> {
       while (came.length >= 4 && came.length >= 4 + came.readUInt32LE(0)) {
         const frame = Buffer.from(came.subarray(0, 4 + came.readUInt32LE(0)))
         came = came.subarray(frame.length)
-        // resPQ, server_DH_params_ok, dh_gen_ok: its end is the hash.
+        // resPQ, server_DH_params_ok, dh_gen_ok; the last one ends with a hash.
         if (++frames === 3) frame.writeUInt8(frame.readUInt8(frame.length - 1) ^ 1, frame.length - 1)
         socket.write(frame)
       }
@@ -153,13 +153,13 @@ async function spoiling(connections: number): Promise<Server> {
 }
 
 test.each([
-  ['once, as a key with a leading zero is, goes without a word', 1, 0],
-  ['twice in a row is told', 2, 1],
-])('a key that is not agreed on %s', async (_, spoiled, told) => {
+  ['once, as with a leading zero, is not reported', 1, 0],
+  ['twice in a row is reported', 2, 1],
+])('a key exchange that fails %s', async (_, spoiled, told) => {
   const secrets = jest.spyOn(DiffieHellman.prototype, 'computeSecret')
   let errors: unknown[]
   let hadZero: boolean
-  // One key in 256 does begin with a zero: that is a failure more than the test spoils, so it begins anew.
+  // One key in 256 begins with a zero, which is an additional failure. In this case, the test is repeated.
   do {
     secrets.mockClear()
     const heard: unknown[] = []
@@ -175,7 +175,7 @@ test.each([
   expect(errors).toHaveLength(told)
 })
 
-test('a data centre of others that gives more than was asked for, all of it right, is noticed', async () => {
+test('an answer of a CDN that is longer than requested is refused, even with correct content', async () => {
   const [PART, PIECE] = [512 * 1024, 128 * 1024]
   const content = randomBytes(3 * PART)
   const [encryptionKey, encryptionIv] = [randomBytes(32), Buffer.concat([randomBytes(12), Buffer.alloc(4)])]

@@ -19,14 +19,14 @@ beforeEach(async () => {
 const bound = { _: 'value', value: true }
 const refused = (error_message: string) => ({ _: 'mt_rpc_error', error_code: 400, error_message })
 
-test('a temporary key does nothing until it is bound', async () => {
+test('a temporary key cannot be used until it is bound', async () => {
   expect(await temporary.call(CONFIG)).toMatchObject({
     error_code: 401,
     error_message: 'AUTH_KEY_PERM_EMPTY',
   })
 })
 
-test('a bound one stands for the permanent one: whoever has logged in there has here', async () => {
+test('a bound temporary key shares the login of the permanent key', async () => {
   const bot = server.world.accounts.addBot({ username: 'some_bot' })
   const login = {
     _: 'auth.importBotAuthorization',
@@ -38,34 +38,34 @@ test('a bound one stands for the permanent one: whoever has logged in there has 
   await permanent.call(login)
   expect(await bind(temporary, permanent.authKey)).toMatchObject(bound)
   expect(await temporary.call({ _: 'updates.getState' })).toMatchObject({ _: 'updates.state' })
-  // The same session as before it was bound.
+  // Binding does not start a new session.
   expect(temporary.came.filter(({ object }) => object._ === 'mt_new_session_created')).toHaveLength(1)
   expect(await bind(temporary, permanent.authKey)).toMatchObject(bound)
 })
 
 test.each<[string, (made: { other: RawClient }) => Wrong]>([
-  ['another nonce', () => ({ inner: { nonce: 1n } })],
-  ['another temporary key', () => ({ inner: { temp_auth_key_id: 1n } })],
-  ['another permanent key', () => ({ inner: { perm_auth_key_id: 1n } })],
-  ['a permanent key that nobody knows', () => ({ outer: { perm_auth_key_id: 1n } })],
-  ['another session', () => ({ inner: { temp_session_id: 1n } })],
-  ['another end', () => ({ inner: { expires_at: 1 } })],
-  ['the id of another message', () => ({ messageId: 4n })],
-  ['what the permanent key has not encrypted', () => ({ key: randomBytes(256) })],
-  ['a bit that was changed', () => ({ tampered: true })],
-])('is not bound by %s', async (_, wrong) => {
+  ['a wrong nonce', () => ({ inner: { nonce: 1n } })],
+  ['a wrong temporary key', () => ({ inner: { temp_auth_key_id: 1n } })],
+  ['a wrong permanent key', () => ({ inner: { perm_auth_key_id: 1n } })],
+  ['an unknown permanent key', () => ({ outer: { perm_auth_key_id: 1n } })],
+  ['a wrong session', () => ({ inner: { temp_session_id: 1n } })],
+  ['a wrong expiry', () => ({ inner: { expires_at: 1 } })],
+  ['a wrong message id', () => ({ messageId: 4n })],
+  ['data encrypted with a wrong key', () => ({ key: randomBytes(256) })],
+  ['a changed bit', () => ({ tampered: true })],
+])('a temporary key is not bound by %s', async (_, wrong) => {
   const answer = await bind(temporary, permanent.authKey, wrong({ other: permanent }))
   expect(answer).toMatchObject(refused('ENCRYPTED_MESSAGE_INVALID'))
   expect(await temporary.call(CONFIG)).toMatchObject({ error_message: 'AUTH_KEY_PERM_EMPTY' })
 })
 
-test('is not bound to end in the past', async () => {
+test('a temporary key cannot be bound with an expiry in the past', async () => {
   const past = { expires_at: Math.floor(Date.now() / 1000) - 1 }
   const answer = await bind(temporary, permanent.authKey, { inner: past, outer: past })
   expect(answer).toMatchObject(refused('EXPIRES_AT_INVALID'))
 })
 
-test('binds to no other permanent key, and a permanent one to none', async () => {
+test('a temporary key cannot be bound to a second permanent key, nor a permanent one to any', async () => {
   await bind(temporary, permanent.authKey)
   const other = await RawClient.connect(server.port)
   try {
@@ -77,7 +77,7 @@ test('binds to no other permanent key, and a permanent one to none', async () =>
   }
 })
 
-test('nobody knows one that has ended, nor one whose permanent key was destroyed', async () => {
+test('expired temporary keys, and those of destroyed permanent keys, are unknown', async () => {
   const short = await RawClient.connect(server.port)
   try {
     await short.shakeHands(server.key.pem, { expiresIn: 0 })
@@ -95,7 +95,7 @@ test('nobody knows one that has ended, nor one whose permanent key was destroyed
   expect(await temporary.untilError()).toBe(-404)
 })
 
-test('temporary keys are dropped when asked, but for those that are named, the one that asks, and those of others', async () => {
+test('dropTempAuthKeys drops other temporary keys of the permanent key, except the named ones', async () => {
   const others = await known()
   const made = () => known(undefined, { expiresIn: 600 })
   const [asking, kept, dropped, foreign] = [await made(), await made(), await made(), await made()]

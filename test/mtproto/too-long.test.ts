@@ -17,7 +17,7 @@ beforeEach(() => {
   told = []
 })
 
-/** A new process with the same session. */
+/** Starts a new process with the same session. */
 async function up(): Promise<MtprotoClient> {
   const made = client({ storage })
   made.onError((error) => told.push(error))
@@ -27,7 +27,7 @@ async function up(): Promise<MtprotoClient> {
   return made
 }
 
-test('what Telegram tells no longer is looked up by its ids, in groups and in private, over a restart as well', async () => {
+test('missed updates that Telegram has dropped are fetched by their ids, in groups and in private, after a restart', async () => {
   const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account] })
   const first = await up()
   await alice.in(plaza).sends('in the group')
@@ -57,7 +57,7 @@ test('what Telegram tells no longer is looked up by its ids, in groups and in pr
   expect(second.counts().tooLong).toBe(2)
 })
 
-test('what could not be looked up, since Telegram failed, is looked up after the next start', async () => {
+test('updates that could not be fetched because of an error are fetched after the next start', async () => {
   const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account] })
   const first = await up()
   await alice.in(plaza).sends('seen')
@@ -65,7 +65,7 @@ test('what could not be looked up, since Telegram failed, is looked up after the
   await first.close()
   for (const text of ['missed 1', 'missed 2']) await alice.in(plaza).sends(text)
   face.forget(plaza)
-  // As often as mtcute tries by itself, and no more.
+  // Exactly as often as mtcute itself retries.
   face.fail('channels.getMessages', 500, 'INTERNAL_SERVER_ERROR', 4)
   const second = await up()
   await until('it is told', () => told.length > 0)

@@ -25,10 +25,10 @@ async function all(bytes: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(pieces)
 }
 
-/** Compared by digests: a difference of megabytes is not for reading. */
+/** Bytes are compared by digests, because a difference of megabytes is unreadable. */
 const digest = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
-/** Whether Telegram has these bytes, by the hashes it tells: less work than to fetch them. */
+/** Checks by hashes that Telegram has these bytes, which is faster than downloading them. */
 async function expectKept(bot: MtprotoClient, file: MtprotoFile, bytes: Uint8Array): Promise<void> {
   expect(file.size).toBe(bytes.length)
   const [raw, location] = [await bot.raw(), await locationOf(file)]
@@ -43,7 +43,7 @@ async function expectKept(bot: MtprotoClient, file: MtprotoFile, bytes: Uint8Arr
   }
 }
 
-/** In pieces of a size that fits nothing. */
+/** Yields pieces whose size matches no part. */
 async function* streamed(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += 70_001) yield bytes.subarray(at, at + 70_001)
 }
@@ -54,9 +54,9 @@ describe('upload', () => {
   test.each([
     ['bytes', (bytes: Buffer) => bytes],
     ['a blob', (bytes: Buffer) => new Blob([bytes])],
-    ['a stream whose size nobody tells', (bytes: Buffer) => streamed(bytes)],
+    ['a stream of unknown size', (bytes: Buffer) => streamed(bytes)],
     ['a ReadableStream', (bytes: Buffer) => new Blob([bytes]).stream()],
-  ])('takes %s, and every size that matters to parts', async (_, sourceOf) => {
+  ])('accepts %s, with sizes around the limits of parts', async (_, sourceOf) => {
     const bot = client()
     for (const size of [1, PART - 1, PART, PART + 1, 2 * PART]) {
       const bytes = randomBytes(size)
@@ -66,7 +66,7 @@ describe('upload', () => {
     }
   })
 
-  test('sends 20 MB in parts of 512 KiB, not more of them at once than it may, and tells how far it is', async () => {
+  test('sends 20 MB in parts of 512 KiB, and reports progress', async () => {
     const bot = client()
     const bytes = randomBytes(20 * MEGABYTE + 12_345)
     const told: UploadProgress[] = []
@@ -82,7 +82,7 @@ describe('upload', () => {
     expect(digest(await all(bot.download({ chat: 'plaza', message: id })))).toBe(digest(bytes))
   })
 
-  test('reads a source no further ahead than what is in flight', async () => {
+  test('reads a source only a few parts ahead', async () => {
     const bot = client()
     let [read, acknowledged, most] = [0, 0, 0]
     async function* source(): AsyncGenerator<Uint8Array> {
@@ -93,12 +93,12 @@ describe('upload', () => {
       }
     }
     await bot.upload(source(), { size: 30 * PART, parallel: 4, onProgress: () => acknowledged++ })
-    // Four in flight, one that may be the last, one that is being filled.
+    // Four parts in flight, one that may be the last, one that is being filled.
     expect(most).toBeLessThanOrEqual(4 + 3)
     expect(read).toBe(30)
   })
 
-  test('goes on when the connections are killed in the middle: what was sent is not sent again', async () => {
+  test('continues after lost connections, without sending acknowledged parts again', async () => {
     const bot = client()
     const bytes = randomBytes(12 * MEGABYTE)
     let cut = false
@@ -110,13 +110,13 @@ describe('upload', () => {
       },
     })
     expect(cut).toBe(true)
-    // Of those in flight when a connection broke nobody knows whether they came.
+    // Parts in flight when a connection broke are sent again.
     expect(partsSent()).toBeLessThanOrEqual(24 + 8)
     const { file: sent } = await bot.sendFile('plaza', file)
     await expectKept(bot, sent, bytes)
   })
 
-  test.each(['bytes', 'stream'])('goes on in another process, with a token (%s)', async (kind) => {
+  test.each(['bytes', 'stream'])('can be continued in another process with a token (%s)', async (kind) => {
     const bytes = randomBytes(11 * MEGABYTE + 1)
     const source = () => (kind === 'bytes' ? bytes : streamed(bytes))
     const first = client()
@@ -144,7 +144,7 @@ describe('upload', () => {
       },
     })
     expect(firstTold?.sent).toBeLessThanOrEqual(PART)
-    // The ten that were there are not sent again; what was in flight may have come late.
+    // The ten acknowledged parts are not sent again; parts in flight may have arrived.
     expect(partsSent() - before).toBeLessThan(23 - 2)
     const { file: sent } = await second.sendFile('plaza', file)
     await expectKept(second, sent, bytes)
@@ -154,7 +154,7 @@ describe('upload', () => {
     })
   })
 
-  test('another file of the same length and beginning is refused, and takes nothing from the one that was begun', async () => {
+  test('is refused for another file of the same length and beginning, and can still be continued with the right one', async () => {
     const bytes = randomBytes(11 * MEGABYTE)
     const bot = client()
     const dying = new AbortController()
@@ -168,7 +168,7 @@ describe('upload', () => {
     })
     await expect(begun).rejects.toThrow('killed')
     const other = Buffer.from(bytes)
-    // A byte of the third part.
+    // Changes a byte of the third part.
     other[2 * PART + 5] = (other[2 * PART + 5] as number) ^ 1
     const tokens = new Set<string>()
     const onProgress = (told: UploadProgress) => tokens.add(told.token)
@@ -183,7 +183,7 @@ describe('upload', () => {
     await expectKept(bot, file, bytes)
   })
 
-  test('a part that takes long holds back those behind it, so that a token tells of all that is there', async () => {
+  test('waits for a slow part before it sends many more, so that a token covers all parts sent', async () => {
     const calls: number[] = []
     const slow = new AbortController()
     const caller = {
@@ -209,7 +209,7 @@ describe('upload', () => {
     expect(calls).toEqual([0, ...Array.from({ length: 35 }, (_, n) => 65 + n)])
   })
 
-  test('refuses what cannot be, and says how to mend it', async () => {
+  test('refuses invalid sources and options with a remedy', async () => {
     const bot = client()
     const wrong: [() => Promise<unknown>, RegExp][] = [
       [() => bot.upload(new Uint8Array()), /empty/],
@@ -231,7 +231,7 @@ describe('upload', () => {
     }
   })
 
-  test('ends by its signal, and by an error, while the source says nothing', async () => {
+  test('ends by its signal, or by an error of Telegram, while the source is silent', async () => {
     const bot = client()
     async function* silent(): AsyncGenerator<Uint8Array> {
       yield randomBytes(2 * PART)
@@ -245,7 +245,7 @@ describe('upload', () => {
     await expect(bot.upload(silent())).rejects.toMatchObject({ reason: 'FILE_PARTS_INVALID' })
   })
 
-  test('an error of Telegram, or of the source, ends it', async () => {
+  test('ends with an error of Telegram or of the source', async () => {
     const bot = client()
     face.fail('upload.saveBigFilePart', 400, 'FILE_PARTS_INVALID')
     await expect(bot.upload(randomBytes(12 * MEGABYTE))).rejects.toMatchObject({
@@ -256,7 +256,7 @@ describe('upload', () => {
       throw new Error('the disk is gone')
     }
     await expect(bot.upload(breaking())).rejects.toThrow('the disk is gone')
-    // A checksum goes with small files, and Telegram holds us to it.
+    // Small files have a checksum, which Telegram checks.
     const { md5 = '', ...file } = await bot.upload(randomBytes(1000))
     expect(md5).toMatch(/^[0-9a-f]{32}$/)
     await expect(bot.sendFile('plaza', { ...file, md5: '0'.repeat(32) })).rejects.toMatchObject({
@@ -269,13 +269,13 @@ describe('upload', () => {
 })
 
 describe('download', () => {
-  /** A file of a message of the group. */
+  /** Sends a file to the group, and returns its bytes, its description and the id of its message. */
   async function given(bot: MtprotoClient, size: number) {
     const bytes = randomBytes(size)
     return { bytes, ...(await bot.sendFile('plaza', bytes, { name: 'given.bin' })) }
   }
 
-  test('begins and ends at any byte, in order, and tells how far it is', async () => {
+  test('begins and ends at any byte, in order, and reports progress', async () => {
     const bot = client()
     const { file, bytes } = await given(bot, 5 * MEGABYTE + 77)
     const ranges: DownloadOptions[] = [
@@ -298,7 +298,7 @@ describe('download', () => {
     }
   })
 
-  test('goes on when the connections are killed in the middle', async () => {
+  test('continues after lost connections', async () => {
     const bot = client()
     const { file, bytes } = await given(bot, 8 * MEGABYTE)
     const pieces: Uint8Array[] = []
@@ -310,7 +310,7 @@ describe('download', () => {
     expect(face.calls('upload.getFile')).toBeLessThanOrEqual(16 + 8)
   })
 
-  test('fetches no further ahead than it may, and nothing after it was left', async () => {
+  test('fetches only a few parts ahead, and stops when the loop is left', async () => {
     const bot = client()
     const { file } = await given(bot, 8 * MEGABYTE)
     for await (const piece of bot.download(file, { parallel: 2 })) {
@@ -328,7 +328,7 @@ describe('download', () => {
     expect(face.calls('upload.getFile')).toBeLessThan(asked + 12)
   })
 
-  test('fetches a reference anew that has ended, before and in the middle', async () => {
+  test('renews an expired file reference, before and during the download', async () => {
     const bot = client()
     const { file, bytes } = await given(bot, 8 * MEGABYTE)
     face.expireFileReferences()
@@ -339,11 +339,11 @@ describe('download', () => {
       if (pieces.length === 5) face.expireFileReferences()
     }
     expect(digest(Buffer.concat(pieces))).toBe(digest(bytes))
-    // Once before and once in the middle, however many parts were in flight.
+    // One look-up before and one during the download, plus few for parts in flight.
     expect(face.calls('channels.getMessages')).toBeLessThanOrEqual(4)
   })
 
-  test('says so when the message of an ended reference is gone or shows another file', async () => {
+  test('rejects if the message of an expired reference is gone, or the file is unknown', async () => {
     const bot = client()
     const { file, id } = await given(bot, 1000)
     await new Api(account.token, account.config.client).deleteMessage('@plaza', id)
@@ -356,7 +356,7 @@ describe('download', () => {
     await expect(all(bot.download('no file_id'))).rejects.toMatchObject({ code: 'mtproto.transfer' })
   })
 
-  test('waits as long as Telegram says, and goes on', async () => {
+  test('waits as long as Telegram demands, and continues', async () => {
     const waits: string[] = []
     const bot = client({ onWait: ({ method }) => waits.push(method) })
     const { file, bytes } = await given(bot, 2 * MEGABYTE)
@@ -374,7 +374,7 @@ describe('download', () => {
     expect(bot.counts().errors).toMatchObject({ FILE_MIGRATE: expect.any(Number) })
   })
 
-  test('takes a file_id of the Bot API, and refreshes it where it is told the message', async () => {
+  test('accepts a file_id of the Bot API, and renews its reference if the message is given', async () => {
     const bot = client()
     const { file, bytes, id } = await given(bot, 300_000)
     const fileId = fileIdOf(file)
@@ -386,18 +386,18 @@ describe('download', () => {
   })
 })
 
-describe('through a data centre of others', () => {
+describe('CDN', () => {
   async function sent(bot: MtprotoClient, size: number) {
     const bytes = randomBytes(size)
     return { bytes, file: (await bot.sendFile('plaza', bytes, { name: 'popular.bin' })).file }
   }
 
-  test('files are fetched, decrypted and compared with what Telegram hashed', async () => {
+  test("parts are fetched, decrypted and compared with Telegram's hashes", async () => {
     const bot = client()
     const { file, bytes } = await sent(bot, 6 * MEGABYTE + 5)
     const cdn = await face.cdn()
     expect(digest(await all(bot.download(file)))).toBe(digest(bytes))
-    // Nothing was there at first; from then on it is.
+    // The CDN is empty at first, so parts are uploaded to it; afterwards it has them.
     const { parts, reuploads } = cdn.counts
     expect(parts).toBeGreaterThanOrEqual(13)
     expect(reuploads).toBeGreaterThanOrEqual(7)
@@ -407,7 +407,7 @@ describe('through a data centre of others', () => {
     expect(cdn.counts.reuploads).toBe(reuploads)
   })
 
-  test('a byte that is wrong is noticed, and all before it is right', async () => {
+  test('a wrong byte is detected, and all bytes before it are correct', async () => {
     const bot = client()
     const { file, bytes } = await sent(bot, 4 * MEGABYTE)
     const cdn = await face.cdn()
@@ -424,7 +424,7 @@ describe('through a data centre of others', () => {
     expect(digest(Buffer.concat([got, rest]))).toBe(digest(bytes))
   })
 
-  test('less than there is is noticed, also where nobody knows the size', async () => {
+  test('a truncated file is detected, even if its size is unknown', async () => {
     const bot = client()
     const { file, bytes } = await sent(bot, 2 * MEGABYTE)
     const cdn = await face.cdn()
@@ -433,7 +433,7 @@ describe('through a data centre of others', () => {
     expect(digest(await all(bot.download(fileIdOf(file))))).toBe(digest(bytes))
   })
 
-  test('is not talked to when it is not whom Telegram means', async () => {
+  test('a connection with another key or data centre is refused', async () => {
     const { port, dc, publicKey } = face.address
     const other = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey
     const wrong = other.export({ type: 'pkcs1', format: 'pem' }).toString()
@@ -443,7 +443,7 @@ describe('through a data centre of others', () => {
     await expect(agreeOnKey({ ...at, dc: 5, publicKey })).rejects.toThrow('-444')
   })
 
-  test('behind its end tells whoever calls, and nobody else', async () => {
+  test('a call after close() rejects, and the connection does not count as lost', async () => {
     const { port, dc, publicKey } = face.address
     const { signal } = new AbortController()
     const at = { host: '127.0.0.1', port, dc, publicKey }
@@ -455,7 +455,7 @@ describe('through a data centre of others', () => {
     expect(isLost).toBe(false)
   })
 
-  test('goes on when it loses what it holds, its tokens, its keys and its connections', async () => {
+  test('a download continues when the CDN loses its content, its tokens, its keys and its connections', async () => {
     const bot = client()
     const { file, bytes } = await sent(bot, 8 * MEGABYTE)
     const cdn = await face.cdn()
@@ -475,8 +475,8 @@ describe('through a data centre of others', () => {
   })
 })
 
-describe('a file is the same by both faces', () => {
-  test('what a person sends by MTProto a bot gets by the Bot API, and downloads over HTTP', async () => {
+describe('a file is the same by both interfaces', () => {
+  test('a bot receives a file of a person by the Bot API, and downloads it over HTTP', async () => {
     const sender = await person()
     const bytes = randomBytes(3 * MEGABYTE)
     const { id, file } = await sender.sendFile('plaza', bytes, {
@@ -495,7 +495,7 @@ describe('a file is the same by both faces', () => {
     expect(file.kind).toBe('document')
   })
 
-  test('also between two: what a person sends a bot, and the other way round', async () => {
+  test('files can also be sent in private chats, in both directions', async () => {
     const sender = await person()
     const bytes = randomBytes(1000)
     await sender.sendFile('files_bot', bytes, { name: 'private.bin' })
@@ -516,7 +516,7 @@ describe('a file is the same by both faces', () => {
     expect.assertions(4)
   })
 
-  test('a photo stays one, and so does every kind, there and back', async () => {
+  test('every kind of file stays what it is', async () => {
     const [bot, reader] = [client(), await person()]
     const kinds = ['photo', 'video', 'audio', 'voice', 'animation', 'video_note', 'document'] as const
     for (const kind of kinds) {
@@ -528,7 +528,7 @@ describe('a file is the same by both faces', () => {
     }
   })
 
-  test('what a bot sends by the Bot API a client downloads by MTProto', async () => {
+  test('a person downloads by MTProto what a bot sent by the Bot API', async () => {
     const bytes = randomBytes(700_000)
     const api = new Api(account.token, account.config.client)
     const { message_id: message } = await api.sendDocument('@plaza', new InputFile(bytes, 'by-bot.bin'), {

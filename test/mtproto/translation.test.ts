@@ -14,7 +14,7 @@ const PEERS = new Map<number, tl.RawUser | tl.RawChannel>([
 ])
 const ALICE_THERE = { id: 7, is_bot: false, first_name: 'Alice', language_code: 'de' }
 
-/** What it is told as: the shape is Telegram's, and the number above all of Telegram's. */
+/** Translates an update, and checks the result against the types of the Bot API. */
 function told(update: object): Omit<Update, 'update_id'> | undefined {
   const found = new Translation(1_795_000_000_000, () => ME).update(update as tl.TypeUpdate, PEERS)
   if (found === undefined) return undefined
@@ -52,7 +52,7 @@ const address = {
   postCode: '12345',
 }
 
-test('a checkout and a question for shipping, which must be answered within ten seconds', () => {
+test('pre-checkout and shipping queries', () => {
   const common = { queryId: Long.fromString('9000000000000000001'), userId: 7, payload }
   expect(
     told({ _: 'updateBotPrecheckoutQuery', ...common, currency: 'EUR', totalAmount: Long.fromNumber(500) }),
@@ -73,7 +73,7 @@ test('a checkout and a question for shipping, which must be answered within ten 
   })
 })
 
-test('a payment that was made', () => {
+test('successful payments', () => {
   const action = {
     _: 'messageActionPaymentSentMe',
     currency: 'XTR',
@@ -93,7 +93,7 @@ test('a payment that was made', () => {
   })
 })
 
-test('a chosen result and a tap on it have the same identifier', () => {
+test('a chosen result and a tap on it have the same inline message id', () => {
   const msgId = {
     _: 'inputBotInlineMessageID64',
     dcId: 2,
@@ -116,7 +116,7 @@ test('a chosen result and a tap on it have the same identifier', () => {
   })
 })
 
-test('whoever writes as a chat has the stand-in that guards know', () => {
+test('messages of chats have the stand-in users that guards know', () => {
   const channel = { _: 'peerChannel', channelId: 5 }
   expect(told(message({}))).toMatchObject({
     message: { from: { id: 1_087_968_824 }, sender_chat: { id: -1_000_000_000_006 } },
@@ -134,7 +134,7 @@ test('whoever writes as a chat has the stand-in that guards know', () => {
   ).toMatchObject({ message: { from: { id: 777_000 }, is_automatic_forward: true } })
 })
 
-test('topics, albums and who sent it via which bot', () => {
+test('topics and albums', () => {
   expect(
     told(
       message({
@@ -155,7 +155,7 @@ test('topics, albums and who sent it via which bot', () => {
   })
 })
 
-test('an edit that changed nothing is not an edit, but a location that moves is', () => {
+test('an edit with edit_hide is dropped, except for a moving location', () => {
   const edited = (fields: object) => {
     const { message: said } = message({ fromId: { _: 'peerUser', userId: 7 }, editDate: 2, ...fields }) as {
       readonly message: object
@@ -170,7 +170,7 @@ test('an edit that changed nothing is not an edit, but a location that moves is'
   })
 })
 
-test('a new photo, a story that was answered, an approved request, a link to a folder', () => {
+test('new photos, replies to stories, approved requests, links to folders', () => {
   const photo = {
     _: 'photo',
     id: Long.ONE,
@@ -205,7 +205,7 @@ test('a new photo, a story that was answered, an approved request, a link to a f
   })
 })
 
-test('what the account wrote itself, and what the Bot API has no word for, is not told', () => {
+test('own messages, and updates without an equivalent in the Bot API, are dropped', () => {
   expect(told(message({ out: true }))).toBeUndefined()
   expect(told({ _: 'updateUserTyping', userId: 7 })).toBeUndefined()
   expect(

@@ -11,7 +11,7 @@ const ABRIDGED: Speech = { framing: abridged, opening: Buffer.from([0xef]) }
 
 closeBehind()
 
-/** The error that ends a connection. */
+/** Returns the error that ends a connection. */
 async function farewell(of: RawClient): Promise<number> {
   const code = await of.untilError()
   await of.untilClosed()
@@ -19,9 +19,9 @@ async function farewell(of: RawClient): Promise<number> {
 }
 
 test.each([
-  ['today', {}],
-  ['for a temporary key', { expiresIn: 3600 }],
-])('-444: a key for another data centre, %s', async (_, options) => {
+  ['permanent', {}],
+  ['temporary', { expiresIn: 3600 }],
+])('-444: a key for another data centre (%s)', async (_, options) => {
   await serve()
   const made = await stranger()
   const [code] = await Promise.all([
@@ -31,12 +31,12 @@ test.each([
   expect(code).toBe(-444)
 })
 
-describe('-429: too much', () => {
+describe('-429: too many', () => {
   test.each<[string, () => Speech]>([
     ['intermediate', () => plainly],
     ['abridged', () => ABRIDGED],
     ['obfuscated', () => obfuscated(0xefefefef, abridged)],
-  ])('of connections, however they speak: %s', async (_, speech) => {
+  ])('connections, over any transport: %s', async (_, speech) => {
     await serve({ connections: 1 })
     const first = await known()
     const second = await stranger(speech())
@@ -48,7 +48,7 @@ describe('-429: too much', () => {
     expect(await (await known()).call(CONFIG)).toMatchObject({ _: 'config' })
   })
 
-  test('of connections that wait to be told so: the rest is closed as it comes', async () => {
+  test('connections that wait for this error: further ones are closed at once', async () => {
     await serve({ connections: 0 })
     const silent = await Promise.all(Array.from({ length: 100 }, () => open()))
     await closed(await open())
@@ -56,7 +56,7 @@ describe('-429: too much', () => {
     expect(server.connections).toBe(0)
   })
 
-  test('of messages in a container', async () => {
+  test('messages in a container', async () => {
     await serve()
     const made = await known()
     const many = Array.from({ length: 1021 }, () => ({ _: 'mt_ping', ping_id: 7n }))
@@ -67,8 +67,8 @@ describe('-429: too much', () => {
   test.each([
     ['acknowledged', 'mt_msgs_ack'],
     ['asked about', 'mt_msgs_state_req'],
-    ['asked for again', 'mt_msg_resend_req'],
-  ])('of messages %s at once', async (_, name) => {
+    ['requested again', 'mt_msg_resend_req'],
+  ])('messages %s at once', async (_, name) => {
     await serve()
     const made = await known()
     const ids = Array.from({ length: 8193 }, (_, n) => BigInt(n * 4))

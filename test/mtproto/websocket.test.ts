@@ -27,7 +27,7 @@ function request(headers: Readonly<Record<string, string>> = GOOD, line = 'GET /
   return `${[line, ...lines].join('\r\n')}\r\n\r\n`
 }
 
-/** A frame as clients send them. */
+/** Encodes a frame as a client does. */
 function frame(
   payload: Buffer,
   {
@@ -48,7 +48,7 @@ function frame(
   return Buffer.concat([head, mask, Buffer.from(payload.map((byte, i) => byte ^ (mask[i % 4] as number)))])
 }
 
-/** A connection, and all that came over it. */
+/** A connection, and the bytes received over it. */
 class Wire {
   came = Buffer.alloc(0)
   closed = false
@@ -91,7 +91,7 @@ class Wire {
   }
 }
 
-/** Speaks MTProto inside of WebSocket, over frames as somebody likes to cut them. */
+/** A client that uses MTProto over WebSocket, with frames cut in a given way. */
 async function client(framing: Framing, tag: number, cut: (data: Buffer) => Buffer[]): Promise<RawClient> {
   const inner = obfuscated(tag, framing)
   let head = true
@@ -118,7 +118,7 @@ async function client(framing: Framing, tag: number, cut: (data: Buffer) => Buff
           const length =
             size === 2 ? short : size === 4 ? buffered.readUInt16BE(2) : Number(buffered.readBigUInt64BE(2))
           if (buffered.length < size + length) break
-          // What is no data answers our pings.
+          // Other frames are answers to our pings.
           if (((buffered[0] as number) & 15) === 2) parts.push(buffered.subarray(size, size + length))
           buffered = buffered.subarray(size + length)
         }
@@ -137,7 +137,7 @@ const inPieces = (data: Buffer) => {
   const third = Math.ceil(data.length / 3)
   return [
     frame(data.subarray(0, third), { last: false }),
-    // Control frames may come between.
+    // Control frames may stand between fragments.
     frame(Buffer.from('hello'), { code: 9 }),
     frame(data.subarray(third, third * 2), { code: 0, last: false }),
     frame(data.subarray(third * 2), { code: 0 }),
@@ -149,18 +149,18 @@ test.each<[string, Framing, number, (data: Buffer) => Buffer[]]>([
   ['intermediate', intermediate, 0xeeeeeeee, whole],
   ['padded', paddedIntermediate, 0xdddddddd, whole],
   ['intermediate, in fragments', intermediate, 0xeeeeeeee, inPieces],
-])('%s is spoken inside of WebSocket', async (_, framing, tag, cut) => {
+])('%s works over WebSocket', async (_, framing, tag, cut) => {
   const made = await client(framing, tag, cut)
   await made.shakeHands(server.key.pem)
   expect(await made.call({ _: 'help.getConfig' })).toMatchObject({ _: 'config' })
 })
 
-test('an upgrade is answered as RFC 6455 says, even where it comes byte by byte', async () => {
+test('an upgrade is answered according to RFC 6455, even if it arrives byte by byte', async () => {
   const wire = await Wire.open()
   for (const byte of request()) wire.socket.write(byte)
   await wire.until(() => wire.came.includes('\r\n\r\n'))
   expect(wire.came.toString()).toMatch(/^HTTP\/1\.1 101 /)
-  // The example of 1.3.
+  // The example in section 1.3.
   expect(wire.came.toString()).toContain('Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n')
   expect(wire.came.toString()).toContain('Sec-WebSocket-Protocol: binary\r\n')
 })
@@ -168,15 +168,15 @@ test('an upgrade is answered as RFC 6455 says, even where it comes byte by byte'
 const without = (name: string) => Object.fromEntries(Object.entries(GOOD).filter(([each]) => each !== name))
 
 test.each<[string, number, string]>([
-  ['elsewhere', 404, request(GOOD, 'GET /other HTTP/1.1')],
-  ['in another way', 405, request(GOOD, 'POST /apiws HTTP/1.1')],
+  ['at another path', 404, request(GOOD, 'GET /other HTTP/1.1')],
+  ['with another method', 405, request(GOOD, 'POST /apiws HTTP/1.1')],
   ['in another version of HTTP', 505, request(GOOD, 'GET /apiws HTTP/1.0')],
-  ['that is none', 426, request(without('Upgrade'))],
-  ['of another version', 426, request({ ...GOOD, 'Sec-WebSocket-Version': '8' })],
+  ['without its header', 426, request(without('Upgrade'))],
+  ['with another version', 426, request({ ...GOOD, 'Sec-WebSocket-Version': '8' })],
   ['without a key', 400, request(without('Sec-WebSocket-Key'))],
-  ['that is not binary', 400, request({ ...GOOD, 'Sec-WebSocket-Protocol': 'chat' })],
-  ['without end', 431, request({ ...GOOD, Cookie: 'x'.repeat(20_000) })],
-])('an upgrade %s is refused with %i', async (_, code, text) => {
+  ['with another protocol', 400, request({ ...GOOD, 'Sec-WebSocket-Protocol': 'chat' })],
+  ['with headers that are too long', 431, request({ ...GOOD, Cookie: 'x'.repeat(20_000) })],
+])('an upgrade request %s is refused with %i', async (_, code, text) => {
   const wire = await Wire.open()
   wire.socket.write(text)
   await wire.until(() => wire.closed)
@@ -185,20 +185,20 @@ test.each<[string, number, string]>([
 
 test.each<[string, number, Buffer]>([
   ['is not masked', 1002, frame(Buffer.alloc(8), { masked: false })],
-  ['has bits of an extension', 1002, frame(Buffer.alloc(8), { bits: 0x40 })],
+  ['has extension bits', 1002, frame(Buffer.alloc(8), { bits: 0x40 })],
   ['is text', 1003, frame(Buffer.from('text'), { code: 1 })],
-  ['goes on with what never began', 1002, frame(Buffer.alloc(8), { code: 0 })],
+  ['continues nothing', 1002, frame(Buffer.alloc(8), { code: 0 })],
   [
-    'begins anew before the last has ended',
+    'begins before the last message has ended',
     1002,
     Buffer.concat([frame(Buffer.alloc(8), { last: false }), frame(Buffer.alloc(8))]),
   ],
   ['is a control frame that is too long', 1002, frame(Buffer.alloc(126), { code: 9 })],
-  ['is a control frame in pieces', 1002, frame(Buffer.alloc(1), { code: 9, last: false })],
-  ['is of no kind', 1002, frame(Buffer.alloc(1), { code: 11 })],
-  ['says that it is larger than anything', 1009, Buffer.from('82ff7fffffffffffffff00000000', 'hex')],
+  ['is a fragmented control frame', 1002, frame(Buffer.alloc(1), { code: 9, last: false })],
+  ['has an unknown opcode', 1002, frame(Buffer.alloc(1), { code: 11 })],
+  ['claims an excessive size', 1009, Buffer.from('82ff7fffffffffffffff00000000', 'hex')],
   [
-    'is of pieces without end',
+    'has too many fragments',
     1009,
     Buffer.concat([
       frame(Buffer.alloc(1), { last: false }),
@@ -213,7 +213,7 @@ test.each<[string, number, Buffer]>([
   expect([wire.came[0], wire.came.readUInt16BE(2)]).toEqual([0x88, code])
 })
 
-test('a ping is answered, and a close as well', async () => {
+test('pings and close frames are answered', async () => {
   const wire = await Wire.upgraded()
   wire.socket.write(frame(Buffer.from('are you there'), { code: 9 }))
   await wire.until(() => wire.came.length >= 15)
@@ -223,9 +223,9 @@ test('a ping is answered, and a close as well', async () => {
   expect(wire.came.subarray(15).toString('hex')).toBe('880203e8')
 })
 
-test('a server that ends a connection says so', async () => {
+test('a server that closes a connection sends a close frame', async () => {
   const wire = await Wire.upgraded()
-  // Obfuscated, and then nothing that is known.
+  // An obfuscated header with an unknown transport.
   const random = randomBytes(64)
   random[0] = 0x11
   random.writeUInt32LE(1, 4)

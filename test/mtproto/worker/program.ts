@@ -3,14 +3,14 @@ import type { UserFromGetMe } from 'grammy/types'
 import { type MtprotoServerAddress, mtproto } from '../../../src/mtproto/index.js'
 import { memory } from '../../../src/storage/memory/memory.js'
 
-/** What it is told on its command line. */
+/** The argument on the command line. */
 export interface Told {
   readonly token: string
   readonly me: UserFromGetMe
   readonly server: MtprotoServerAddress
 }
 
-/** What it says: each value that it has written, and which messages it has begun and ended to handle. */
+/** Messages to the parent: each value that was written, and which updates were begun and handled. */
 export type Said =
   | { readonly what: 'ready' }
   | { readonly what: 'wrote'; readonly space: string; readonly key: string; readonly value: unknown }
@@ -21,7 +21,7 @@ const say = (said: Said): void => {
   process.send?.(said)
 }
 
-// A disk that somebody else has: what is written there outlives us.
+// The parent keeps every written value, so that it survives this process.
 const storage = memory()
 const { values } = storage
 const disk = {
