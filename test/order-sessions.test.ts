@@ -19,7 +19,7 @@ const ALICE = 7
 const BOB = 8
 const inOrder = sequentialize<Talk>((ctx) => ctx.chat?.id.toString())
 
-/** A bot whose handlers take until `end()` between reading the session of their chat and writing it. */
+/** A bot whose handlers wait for `end()` between reading and writing the session of their chat. */
 function remembering(options: SentinelOptions<Talk>, ...between: MiddlewareFn<Talk>[]) {
   const time = new Stage()
   const { account, config } = new Extras(time.clock, () => undefined).hire(42)
@@ -60,7 +60,7 @@ function pays(from: number): Update {
   return { update_id, message: { ...rest, successful_payment: payment } as Update['message'] & object }
 }
 
-describe('two members of a group who write at once', () => {
+describe('two concurrent messages of a group, of which the last to be stored wins if both are handled at once', () => {
   test.each<[string, SentinelOptions<Talk>, MiddlewareFn<Talk>[], string[]]>([
     ['per user', { concurrency: {} }, [], ['2']],
     ['per chat', { concurrency: { per: 'chat' } }, [], ['1', '2']],
@@ -75,9 +75,9 @@ describe('two members of a group who write at once', () => {
   })
 })
 
-describe('a payment while a message of the chat is handled', () => {
+describe('a payment during a message of the same chat', () => {
   test.each<[string, SentinelOptions<Talk>, MiddlewareFn<Talk>[], number]>([
-    ['is handled beside it by default', { concurrency: { per: 'chat' } }, [], 2],
+    ['is handled at the same time by default', { concurrency: { per: 'chat' } }, [], 2],
     ['waits for it with sequentialize()', { concurrency: { per: 'chat' } }, [inOrder], 1],
   ])('%s', async (_, options, between, begun) => {
     const on = remembering(options, ...between)
@@ -91,7 +91,7 @@ describe('a payment while a message of the chat is handled', () => {
 
 describe('a tap while a burst is handled, as under bot.start()', () => {
   test.each<[string, SentinelOptions<Talk>, MiddlewareFn<Talk>[], number]>([
-    ['is handled beside it', {}, [], 2],
+    ['is handled at the same time', {}, [], 2],
     ['waits for it with concurrency per chat', { concurrency: { per: 'chat' } }, [], 1],
     ['waits for it with sequentialize()', {}, [inOrder], 1],
   ])('%s', async (_, options, between, begun) => {

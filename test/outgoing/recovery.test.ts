@@ -3,7 +3,7 @@ import { Counter } from './counter.js'
 
 const SECOND = 1000
 
-/** How many calls are under way in each round, after one 429 of a second, until all forty are answered. */
+/** Returns the number of concurrent calls per round, after one 429 of a second, until all forty are answered. */
 async function roundsAfterOne429(
   counter: Counter,
   method: string,
@@ -24,7 +24,7 @@ describe('after one 429', () => {
   test.each<[string, string, (call: number) => object]>([
     ['answers to taps', 'answerCallbackQuery', (call) => ({ callback_query_id: `${call}` })],
     ['deletions in one chat', 'deleteMessage', (call) => ({ chat_id: -100, message_id: call })],
-  ])('%s resume with one call, then twice as many each round', async (_, method, payload) => {
+  ])('%s resume with one call, and twice as many in each further round', async (_, method, payload) => {
     expect(await roundsAfterOne429(new Counter(), method, payload)).toEqual([1, 2, 4, 8, 16, 9])
   })
 
@@ -32,12 +32,12 @@ describe('after one 429', () => {
     ['messages to one chat', {}, 'sendMessage', { chat_id: 1 }],
     ['edits of one inline message', {}, 'editMessageText', { inline_message_id: 'a' }],
     ['deletions under order: chat', { order: 'chat' }, 'deleteMessage', { chat_id: 1 }],
-  ])('%s keep to their order, one at a time', async (_, options, method, payload) => {
+  ])('%s keep their order, one at a time', async (_, options, method, payload) => {
     const rounds = await roundsAfterOne429(new Counter(options), method, () => payload)
     expect(rounds).toEqual(Array(40).fill(1))
   })
 
-  test('an inline message is waited for, and no other one', async () => {
+  test('only calls for the same inline message wait', async () => {
     const counter = new Counter()
     const edit = (id: string) => counter.send('editMessageText', { inline_message_id: id, text: 'x' })
     const limited = edit('one')
@@ -51,8 +51,8 @@ describe('after one 429', () => {
   })
 })
 
-describe('five chats that are limited at once', () => {
-  /** Five chats that Telegram closes for half a minute, and messages to three others. */
+describe('five chats that are limited at the same time', () => {
+  /** Has Telegram limit five chats for half a minute, then sends messages to three others. */
   async function suspected(counter: Counter): Promise<Promise<unknown>[]> {
     const limited = [1, 2, 3, 4, 5].map((chat) => counter.send('sendMessage', { chat_id: chat }))
     await counter.refuse(30)
@@ -60,7 +60,7 @@ describe('five chats that are limited at once', () => {
     return [6, 7, 8].map((chat) => counter.send('sendMessage', { chat_id: chat })).concat(limited)
   }
 
-  test('hold up messages to others for two seconds at most, however long they are closed', async () => {
+  test('delay messages to other chats by at most two seconds, however long their own wait is', async () => {
     const counter = new Counter()
     await suspected(counter)
     expect(await counter.answer()).toBe(0)
@@ -68,7 +68,7 @@ describe('five chats that are limited at once', () => {
     expect([await counter.answer(), await counter.answer(), counter.sender.waiting]).toEqual([1, 2, 5])
   })
 
-  test('hold them up again each time that the first message after the pause is refused, too', async () => {
+  test('delay other chats again each time the first message after the pause is refused as well', async () => {
     const counter = new Counter({ attempts: 2 })
     const calls = await suspected(counter)
     for (const pause of [2, 2, 2]) {

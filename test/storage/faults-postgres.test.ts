@@ -29,12 +29,12 @@ async function admin<T>(work: (client: Client) => Promise<T>): Promise<T> {
 }
 
 test.each(['fast', 'immediate'] as const)(
-  'restarted under load (%s): nothing is thrown, all is in time, limits are exact, blocks hold',
+  'after a restart under load (%s): no exceptions, all answers in time, exact limits, blocks hold',
   async (how) => {
     const standing = await stand(postgres(server.url, { schema: fresh() }))
     await server.restart(how)
     expect(await isBack(standing)).toBeLessThan(1000)
-    // It keeps what it has counted, or after a crash nothing that is not durable; what is in between is one burst.
+    // The counts survive, except after a crash, which loses counts that were not durable. Between restarts, one burst may pass.
     const passed = (await asCounted(standing, 4)).filter(Boolean)
     expect(passed.length).toBeLessThanOrEqual(3)
     if (how === 'fast') expect(passed).toHaveLength(1)
@@ -45,7 +45,7 @@ test.each(['fast', 'immediate'] as const)(
   60_000,
 )
 
-test('killed, blocked somebody meanwhile, and started again', async () => {
+test('a block made while the server is down is written after its restart', async () => {
   const schema = fresh()
   const standing = await stand(postgres(server.url, { schema }))
   await server.kill()
@@ -64,11 +64,11 @@ test('killed, blocked somebody meanwhile, and started again', async () => {
   await standing.storage.close()
 })
 
-test('whose marks are locked while all else works: who is blocked then stays out', async () => {
+test('a block made while the table of marks is locked holds, and is written later', async () => {
   const schema = fresh()
   const standing = await stand(postgres(server.url, { schema }))
   await admin(async (client) => {
-    // As CREATE INDEX does.
+    // The lock that CREATE INDEX takes.
     await client.query(`BEGIN; LOCK TABLE ${schema}.marks IN SHARE MODE`)
     const write = async () =>
       standing.storage.marks.put(BOT, 'blocked', [{ key: BOB, mark: { since: Date.now() } }])
@@ -88,7 +88,7 @@ test('whose marks are locked while all else works: who is blocked then stays out
   await standing.storage.close()
 })
 
-test('stopped, so that it hangs, and let go on', async () => {
+test('after the server has hung, it is used again within a second', async () => {
   const standing = await stand(postgres(server.url, { schema: fresh() }))
   server.suspend()
   try {
@@ -104,7 +104,7 @@ test('stopped, so that it hangs, and let go on', async () => {
   await standing.storage.close()
 })
 
-test('behind a network that delays, swallows and cuts', async () => {
+test('after a network that delays, drops and cuts, the server is used again within a second', async () => {
   const proxy = await startProxy(server.port)
   try {
     const standing = await stand(postgres(proxy.urlOf(server.url), { schema: fresh() }))
@@ -132,7 +132,7 @@ test('behind a network that delays, swallows and cuts', async () => {
   }
 })
 
-test('its sessions ended again and again, no connections pile up', async () => {
+test('repeatedly terminated sessions do not accumulate connections', async () => {
   const standing = await stand(postgres(server.url, { schema: fresh() }))
   const connections = (): Promise<number> =>
     admin(async (client) => {

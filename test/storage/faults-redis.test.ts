@@ -12,7 +12,7 @@ import { asCounted, BLOCKED, clearStands, inTime, isBack, isDown, passes, stand,
 
 afterEach(clearStands)
 
-test('killed under load, and started again: nothing is thrown, all is in time, limits are exact, blocks hold', async () => {
+test('after a crash and a restart under load: no exceptions, all answers in time, exact limits, blocks hold', async () => {
   const server = await startRedis({ appendOnly: true })
   const storage = redis(server.url)
   try {
@@ -24,11 +24,11 @@ test('killed under load, and started again: nothing is thrown, all is in time, l
       kind: 'redis',
       reason: expect.stringMatching(/^(disconnected|E[A-Z]+)$/),
     })
-    // In memory she has three.
+    // In memory, ALICE has a burst of three.
     expect([...(await twice(judge)), ...(await twice(judge))]).toEqual([true, true, true, false])
     await server.restart()
     expect(await isBack(standing)).toBeLessThan(1000)
-    // The server has counted two.
+    // On the server, two of her three have been used.
     expect(await asCounted(standing, 2)).toEqual([true, false])
     expect(await passes(judge, BLOCKED)).toBe(false)
     await inTime(standing)
@@ -38,7 +38,7 @@ test('killed under load, and started again: nothing is thrown, all is in time, l
   }
 })
 
-test('killed, and started again with nothing: one more burst at most, and what was blocked meanwhile is', async () => {
+test('after a restart without data: at most one more burst, and a block made meanwhile is written', async () => {
   const server = await startRedis()
   const storage = redis(server.url)
   try {
@@ -64,7 +64,7 @@ test('killed, and started again with nothing: one more burst at most, and what w
   }
 })
 
-test('stopped, so that it hangs, and let go on', async () => {
+test('after the server has hung, it is used again within a second', async () => {
   const server = await startRedis()
   try {
     const standing = await stand(redis(server.url))
@@ -83,7 +83,7 @@ test('stopped, so that it hangs, and let go on', async () => {
   }
 })
 
-test('stopped for longer than its connections live', async () => {
+test('after the server has hung for longer than its connections live, it is used again within a second', async () => {
   const server = await startRedis()
   try {
     const standing = await stand(redis(server.url))
@@ -101,7 +101,7 @@ test('stopped for longer than its connections live', async () => {
   }
 })
 
-test('behind a network that delays, swallows, cuts and closes by halves', async () => {
+test('after a network that delays, drops, cuts and half-closes, the server is used again within a second', async () => {
   const server = await startRedis()
   const proxy = await startProxy(server.port)
   try {
@@ -135,7 +135,7 @@ test('behind a network that delays, swallows, cuts and closes by halves', async 
       took[what] = await isBack(standing)
     }
     for (const ms of Object.values(took)) expect(ms).toBeLessThan(1000)
-    // The server has counted two, and none of what memory let pass.
+    // The server has counted two, and nothing of what was admitted in memory.
     expect(await asCounted(standing, 2)).toEqual([true, false])
     expect(await passes(judge, BLOCKED)).toBe(false)
     await inTime(standing)
@@ -146,7 +146,7 @@ test('behind a network that delays, swallows, cuts and closes by halves', async 
   }
 })
 
-test('its memory full, it says so, and is down until there is room', async () => {
+test('a server without free memory is down until it has room', async () => {
   const server = await startRedis()
   const admin = new Redis(server.url, { disconnectTimeout: 50 })
   try {
@@ -156,7 +156,7 @@ test('its memory full, it says so, and is down until there is room', async () =>
     await isDown(standing)
     expect(standing.told.at(-1)).toMatchObject({ reason: 'OOM' })
     await sleep(2000)
-    // It answers all the while, and is not taken for well.
+    // The server answers all the time, but does not count as recovered.
     expect(standing.told).toHaveLength(1)
     await admin.config('SET', 'maxmemory', '0')
     expect(await isBack(standing)).toBeLessThan(1000)
@@ -169,7 +169,7 @@ test('its memory full, it says so, and is down until there is room', async () =>
   }
 })
 
-test('made a replica that only reads, it is down until it is a master again', async () => {
+test('a server that becomes a read-only replica is down until it is a master again', async () => {
   const [server, other] = await Promise.all([startRedis(), startRedis()])
   const admin = new Redis(server.url, { disconnectTimeout: 50 })
   try {
@@ -189,7 +189,7 @@ test('made a replica that only reads, it is down until it is a master again', as
   }
 })
 
-test('a node of a cluster killed: the same, until its replica stands in', async () => {
+test('when a node of a cluster is killed, blocks hold until and after its replica takes over', async () => {
   const cluster = await startCluster({ replicas: 1 })
   try {
     const standing = await stand(redis(cluster.urls))
@@ -207,7 +207,7 @@ test('a node of a cluster killed: the same, until its replica stands in', async 
   }
 })
 
-test('with another one to fail over to: blocks can be made all the while, and the first is used again with them', async () => {
+test('with failover(), blocks can be made all the time, and the first storage is used again with them', async () => {
   const [first, second] = await Promise.all([startRedis({ appendOnly: true }), startRedis()])
   try {
     const standing = await stand(failover([redis(first.url), redis(second.url)]))
@@ -218,7 +218,7 @@ test('with another one to fail over to: blocks can be made all the while, and th
       const { ok, inUse } = await storage.health()
       return ok && inUse === 1
     })
-    // The second has counted nothing yet, and knows who is blocked.
+    // The second storage has no counts yet, but knows the blocks.
     expect(await asCounted(standing, 4)).toEqual([true, true, true, false])
     await storage.marks.put(BOT, 'blocked', [{ key: BOB, mark: { since: Date.now() } }])
     expect(await passes(judge, BOB)).toBe(false)
@@ -242,7 +242,7 @@ test('with another one to fail over to: blocks can be made all the while, and th
   }
 })
 
-test('in front of a bot: every update gets its verdict, and nothing reaches the bot', async () => {
+test('in front of a bot, every update gets its verdict during an outage, and no error is reported', async () => {
   const server = await startRedis({ appendOnly: true })
   const storage = redis(server.url)
   const { guard, handle, reached } = desk({
@@ -291,7 +291,7 @@ test('in front of a bot: every update gets its verdict, and nothing reaches the 
   }
 })
 
-test('lost and found again and again, nothing piles up: no connections, no listeners, no memory', async () => {
+test('repeated outages do not accumulate connections, listeners or memory', async () => {
   const server = await startRedis()
   const proxy = await startProxy(server.port)
   const admin = new Redis(server.url, { disconnectTimeout: 50 })
@@ -317,9 +317,9 @@ test('lost and found again and again, nothing piles up: no connections, no liste
       proxy.refuse()
       proxy.cut()
       await until('it is known to be down', async () => {
-        // Again and again: a connection that was just being made outlives the first cut.
+        // Cut repeatedly, because a connection that was just being opened survives the first cut.
         proxy.cut()
-        // By its state, since it may have been down for a moment before the first event is looked for.
+        // Checked by the state, because the event may have been emitted before the test listens for it.
         return (await storage.health()).circuit?.state !== 'closed'
       })
       await proxy.normal()

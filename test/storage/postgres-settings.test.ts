@@ -5,7 +5,7 @@ import type { Storage } from '../../src/storage/storage.js'
 import { until } from '../servers/until.js'
 import { closeAll, open, pool, schema, url, useSchemas } from './postgres-desk.js'
 
-/* What others do on the same server, in the same database and in the same process changes nothing of what a storage answers. */
+/* Settings of the server, of the role and of the process must not change the answers of a storage. */
 
 const BOT = 42
 const [ALICE, BOB] = [userKey(7), userKey(8)] as [Key, Key]
@@ -17,7 +17,7 @@ const entries = (keys: readonly Key[]) => keys.map((key) => ({ key, mark: { sinc
 test.each([
   ['put', (storage: Storage, keys: readonly Key[]) => storage.marks.put(BOT, 'blocked', entries(keys))],
   ['removed', (storage: Storage, keys: readonly Key[]) => storage.marks.remove(BOT, 'blocked', keys)],
-])('marks that are %s at once are locked in one order, however they are given', async (_, write) => {
+])('concurrent marks that are %s are locked in a fixed order', async (_, write) => {
   const storage = open()
   await storage.marks.put(BOT, 'blocked', entries([ALICE, BOB]))
   const { rows } = await pool.query(`SELECT key FROM "${schema}".marks ORDER BY subject, key COLLATE "C"`)
@@ -38,7 +38,7 @@ test.each([
         )
         return waiting.rows.length > 0
       })
-      // It has not begun at the other end.
+      // The second row is not locked yet.
       await other.query(`SELECT FROM "${schema}".marks WHERE key = $1 FOR UPDATE NOWAIT`, [second])
       await other.query('COMMIT')
       await writing
@@ -50,7 +50,7 @@ test.each([
   }
 })
 
-test('workers start together in a database whose transactions are serializable by default', async () => {
+test('workers can start concurrently with serializable transactions by default', async () => {
   for (const isolation of ['serializable', 'repeatable read']) {
     const options = encodeURIComponent(`-c default_transaction_isolation=${isolation.replace(' ', '\\ ')}`)
     const workers = Array.from({ length: 4 }, () =>
@@ -63,7 +63,7 @@ test('workers start together in a database whose transactions are serializable b
   }
 })
 
-test('parsers of pg that the process has changed are not used', async () => {
+test('parsers that the process has set in pg are not used', async () => {
   const before = [16, 23, 701].map((type) => [type, pg.types.getTypeParser(type)] as const)
   for (const [type] of before) pg.types.setTypeParser(type, (value: string) => value)
   try {
@@ -82,12 +82,12 @@ test('parsers of pg that the process has changed are not used', async () => {
   }
 })
 
-/** A connection whose session has this setting, as from ALTER ROLE … SET. */
+/** Returns a connection URL with a setting for the session, as ALTER ROLE … SET would make it. */
 function withSetting(setting: string): string {
   return `${url}${url.includes('?') ? '&' : '?'}options=${encodeURIComponent(`-c ${setting}`)}`
 }
 
-test('marks are stored for a role with array_nulls off, where NULL in an array is a text', async () => {
+test('marks are stored correctly with array_nulls off, when NULL in an array is a text', async () => {
   const storage = open({}, withSetting('array_nulls=off'))
   const limit = { amount: 5, per: 60_000, burst: 2 }
   const marks = [
@@ -115,12 +115,12 @@ test('marks are stored for a role with array_nulls off, where NULL in an array i
   expect(rows).toEqual([none, none, none, none, { amount: '5', per: '60000', burst: '2' }, none])
 })
 
-describe('the advice', () => {
+describe('the remedy in an error', () => {
   const put = (storage: Storage) =>
     (async () => storage.marks.put(BOT, 'blocked', entries([ALICE])))().catch((error: Error) => error)
 
   test.each(['lock_timeout', 'statement_timeout'])(
-    'after a %s is not to look for the server',
+    'after a %s does not suggest that the server is down',
     async (name) => {
       await open().health()
       const other = await pool.connect()
@@ -136,7 +136,7 @@ describe('the advice', () => {
     },
   )
 
-  test('behind PgBouncer in statement mode is to use another mode', () => {
+  test('behind PgBouncer in statement mode suggests another mode', () => {
     const refused = Object.assign(new Error('transaction blocks not allowed in statement pooling mode'), {
       code: '08P01',
     })
@@ -144,7 +144,7 @@ describe('the advice', () => {
   })
 
   test.each(['server conn crashed?', 'query_wait_timeout'])(
-    'where PgBouncer has lost the server (%s) is not to use another mode',
+    'if PgBouncer has lost the server (%s) does not suggest another mode',
     (message) => {
       const { code, message: told } = failure(Object.assign(new Error(message), { code: '08P01' }))
       expect(code).toBe('storage.unavailable')
@@ -152,7 +152,7 @@ describe('the advice', () => {
     },
   )
 
-  test('where the server only reads is to connect to the primary', async () => {
+  test('on a read-only server suggests the primary', async () => {
     await open().health()
     expect(await put(open({}, withSetting('default_transaction_read_only=on')))).toMatchObject({
       code: 'storage.readonly',

@@ -15,14 +15,14 @@ conformance<string>('redis on a cluster', {
   schedules: Number(process.env.SCHEDULES ?? 100),
 })
 
-describe('on a cluster of three', () => {
+describe('on a cluster of three nodes', () => {
   let cluster: Cluster
   beforeAll(async () => {
     cluster = new ClusterClient([await sharedCluster()])
   })
   afterAll(() => cluster.disconnect())
 
-  test('bots are spread over all nodes, and a chain stays on the node of its bot', async () => {
+  test('bots are distributed over all nodes, and all keys of a bot are on one node', async () => {
     const prefix = freshName()
     const storage = redis([await sharedCluster()], { prefix })
     const judge = await storage.prepare(CHAIN)
@@ -44,7 +44,7 @@ describe('on a cluster of three', () => {
     await storage.close()
   })
 
-  test('a script is loaded on every node when it is first used there, and again when a node has forgotten it', async () => {
+  test('a script is loaded on a node at its first use, and again after the node has lost it', async () => {
     const storage = redis([await sharedCluster()], { prefix: freshName() })
     const judge = await storage.prepare(planOf(bucket(100_000, 1000, freshName())))
     const everywhere = async (): Promise<void> => {
@@ -57,7 +57,7 @@ describe('on a cluster of three', () => {
     await everywhere()
     await everywhere()
     const after = await Promise.all(nodesOf(cluster).map(calls))
-    // Bots of a node ask together, each in a call of its own: all find it missing at most once.
+    // Bots of a node are evaluated concurrently in separate calls, each of which may find the script missing once.
     for (const [nth, { eval: evals }] of after.entries()) {
       expect(evals - (before[nth]?.eval ?? 0)).toBeGreaterThanOrEqual(1)
       expect(evals - (before[nth]?.eval ?? 0)).toBeLessThanOrEqual(30)
@@ -65,7 +65,7 @@ describe('on a cluster of three', () => {
     await storage.close()
   })
 
-  test('changes reach a storage that watches before it has done anything else', async () => {
+  test('a storage that only watches receives changes', async () => {
     const prefix = freshName()
     const [near, far] = [
       redis([await sharedCluster()], { prefix }),
@@ -74,7 +74,7 @@ describe('on a cluster of three', () => {
     const told: string[] = []
     await near.watch(({ kind }) => told.push(kind))
     const began = performance.now()
-    // Told on whichever node the bot lies, heard on whichever node is listened to.
+    // Changes are published on the node of the bot, and received on any node.
     for (let bot = 1; bot <= 12; bot++) {
       await far.marks.put(bot, 'blocked', [{ key: userKey(1), mark: { since: 1 } }])
     }
@@ -85,7 +85,7 @@ describe('on a cluster of three', () => {
     await far.close()
   })
 
-  test('costs of many bots at once are counted by each', async () => {
+  test('concurrent charges of many bots are counted separately', async () => {
     const storage = redis([await sharedCluster()], { prefix: freshName() })
     const judge = await storage.prepare(planOf(bucket(3, 3_600_000)))
     const asks = Array.from({ length: 50 }, (_, nth) =>
@@ -97,7 +97,7 @@ describe('on a cluster of three', () => {
   })
 })
 
-test('a charge on its way to a node that is lost is made at most once, on a cluster, too', async () => {
+test('a charge in flight to a lost node of a cluster is made at most once', async () => {
   const cluster = await startCluster({ nodeTimeout: 30_000 })
   const storage = redis(cluster.urls)
   try {
@@ -106,13 +106,13 @@ test('a charge on its way to a node that is lost is made at most once, on a clus
     await judge.evaluate(askOf())
     const before = await left()
     const { server } = await cluster.ownerOf(`sentinel:{${BOT}}:clock`)
-    // It has the question, and answers when nobody waits any longer.
+    // The server has received the charge, and answers only after the client has given up.
     server.suspend()
     const charge = (async () => judge.evaluate(askOf()))().then(
       () => 'charged',
       (error: SentinelError) => error.code,
     )
-    // Whoever sends it again would do so by then, and find the server awake.
+    // A client that resends the charge would do so by then, and reach the resumed server.
     await Promise.race([charge, sleep(7000, undefined, { ref: false })])
     server.resume()
     expect(await charge).toBe('storage.failed')
@@ -123,7 +123,7 @@ test('a charge on its way to a node that is lost is made at most once, on a clus
         return false
       }
     })
-    // Once, or never where the end of the connection reached the server before the question was read.
+    // Once, or never if the server noticed the end of the connection before it read the charge.
     expect(before - (await left())).toBeLessThanOrEqual(1)
   } finally {
     await storage.close()

@@ -16,13 +16,13 @@ import { ALICE, admits, askOf, BOT, blocked, bucket, once, planOf } from './redi
 const HOUR = 3_600_000
 const PLAN = planOf(blocked, once(), bucket(2, HOUR))
 const SECRET = 'hunter2-of-the-tests'
-/** What a user must be allowed at least, as the page on Redis has it. */
+/** The minimal rights of a user, taken from docs/redis.md. */
 const LEAST = /```text\n(\+eval [^`]+)```/
   .exec(readFileSync('docs/redis.md', 'utf8'))?.[1]
   ?.split(/\s+/)
   .join(' ')
 
-/** Everything a storage does, once. */
+/** Uses every operation of a storage once. */
 async function useAll(connection: RedisConnection, prefix = freshName()): Promise<void> {
   const storage = redis(connection, { prefix })
   try {
@@ -80,17 +80,17 @@ async function failure(work: () => unknown): Promise<SentinelError> {
 }
 
 describe('connects by', () => {
-  // It takes a while to start.
+  // Starting the cluster takes a while.
   beforeAll(async () => void (await sharedCluster()))
 
-  test('a URL, and options of ioredis', async () => {
+  test('a URL, and by options of ioredis', async () => {
     const url = await sharedRedis()
     await useAll(url)
     const { hostname, port } = new URL(url)
     await useAll({ host: hostname, port: Number(port) })
   })
 
-  test('a socket of Unix', async () => {
+  test('a Unix socket', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'sentinel-unix-'))
     const server = await startRedis({ config: [`unixsocket ${dir}/redis.sock`] })
     try {
@@ -101,14 +101,14 @@ describe('connects by', () => {
     }
   })
 
-  test('a client of yours, which stays open', async () => {
+  test('your own client, which stays open', async () => {
     const client = new Redis(await sharedRedis(), { autoResendUnfulfilledCommands: false })
     await useAll(client)
     expect(await client.ping()).toBe('PONG')
     client.disconnect()
   })
 
-  test('a client of a cluster of yours, which stays open', async () => {
+  test('your own client of a cluster, which stays open', async () => {
     const client = new Cluster([await sharedCluster()], { retryDelayOnFailover: 0 })
     await useAll(client)
     expect(await client.ping()).toBe('PONG')
@@ -124,20 +124,20 @@ describe('connects by', () => {
       'a client of a cluster',
       async () => new Cluster([await sharedCluster()], { keyPrefix: 'app:', retryDelayOnFailover: 0 }),
     ],
-  ])('%s with a prefix of its own, which all keys get', async (_, connect) => {
+  ])('%s with its own prefix, which all keys get', async (_, connect) => {
     const client = await connect()
     const prefix = freshName()
     await useAll(client, prefix)
     const plain = client instanceof Cluster ? client.nodes('master') : [new Redis(await sharedRedis())]
     const found = (await Promise.all(plain.map((node) => node.keys(`*${prefix}*`)))).flat()
-    // The clock of the bot stays, and what it has counted.
+    // The clock of the bot remains, and its counts.
     expect(found.length).toBeGreaterThan(1)
     expect(found.filter((key) => !key.startsWith(`app:${prefix}:`))).toEqual([])
     for (const node of plain) node.disconnect()
     client.disconnect()
   })
 
-  test('TLS, with a certificate that is checked', async () => {
+  test('TLS, with a verified certificate', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'sentinel-tls-'))
     const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1']
     const files = ['-keyout', `${dir}/key.pem`, '-out', `${dir}/cert.pem`]
@@ -189,7 +189,7 @@ describe('refuses', () => {
     '',
     `redis://:${SECRET}@localhost:port`,
     `redis://:${SECRET}%zz@localhost`,
-  ])('%j, which is not a URL of a Redis, and does not repeat it', async (url) => {
+  ])('%j, which is not a Redis URL, without repeating it', async (url) => {
     for (const connection of [url, [url]]) {
       const { code, message } = await failure(() => redis(connection))
       expect(code).toBe('option.invalid')
@@ -199,7 +199,7 @@ describe('refuses', () => {
   })
 
   test.each([undefined, null, 6379])(
-    '%p in place of a URL: some other server may listen on this machine',
+    '%p in place of a URL, because another server may listen on this machine',
     (given) => {
       expect(() => redis(given as never)).toThrow(
         expect.objectContaining({
@@ -210,7 +210,7 @@ describe('refuses', () => {
     },
   )
 
-  test('no nodes at all', async () => {
+  test('an empty list of nodes', async () => {
     expect((await failure(() => redis([]))).code).toBe('option.invalid')
   })
 
@@ -218,7 +218,7 @@ describe('refuses', () => {
     expect((await failure(() => redis('redis://localhost', { prefix }))).code).toBe('option.invalid')
   })
 
-  test('a client that was closed, at once', async () => {
+  test('a closed client, at once', async () => {
     const client = new Redis(await sharedRedis(), { autoResendUnfulfilledCommands: false })
     await client.quit()
     const storage = redis(client)
@@ -229,7 +229,7 @@ describe('refuses', () => {
   })
 })
 
-test('warns of a client that sends charges again, and of no other', async () => {
+test('warns of clients that resend charges, and of no others', async () => {
   const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
   const url = await sharedRedis()
   const clients = [
@@ -266,29 +266,29 @@ describe('rights', () => {
   const urlOf = (user: string, password = SECRET): string =>
     `redis://${user}:${password}@127.0.0.1:${server.port}`
 
-  test.each(['enough', 'least'])(
-    'a user who may do what the documentation says can do all (%s)',
+  test.each(['enough', 'least'])('a user with the documented rights can do everything (%s)', async (user) => {
+    await useAll(urlOf(user), `sentinel:${user}`)
+    const admin = new Redis(urlOf('default'), { disconnectTimeout: 50 })
+    const refused = ((await admin.acl('LOG')) as string[][]).filter((entry) => entry.includes(user))
+    admin.disconnect()
+    expect(refused).toEqual([])
+  })
+
+  test.each(['none', 'reader', 'mute'])(
+    'a user without them (%s) gets an error with the required rights',
     async (user) => {
-      await useAll(urlOf(user), `sentinel:${user}`)
-      const admin = new Redis(urlOf('default'), { disconnectTimeout: 50 })
-      const refused = ((await admin.acl('LOG')) as string[][]).filter((entry) => entry.includes(user))
-      admin.disconnect()
-      expect(refused).toEqual([])
+      const { code, message } = await failure(() => useAll(urlOf(user), 'sentinel'))
+      expect(code).toBe('storage.permission')
+      expect(message).toContain('ACL SETUSER … ~sentinel:* &sentinel:*')
+      expect(message).not.toContain(SECRET)
     },
   )
 
-  test.each(['none', 'reader', 'mute'])('a user who may not (%s) is told what is needed', async (user) => {
-    const { code, message } = await failure(() => useAll(urlOf(user), 'sentinel'))
-    expect(code).toBe('storage.permission')
-    expect(message).toContain('ACL SETUSER … ~sentinel:* &sentinel:*')
-    expect(message).not.toContain(SECRET)
-  })
-
   test.each([
     ['a wrong password', () => urlOf('enough', `${SECRET}-not`)],
-    ['a user that is not there', () => urlOf('nobody')],
+    ['an unknown user', () => urlOf('nobody')],
     ['no password', () => `redis://127.0.0.1:${server.port}`],
-  ])('%s is told, without the password', async (_, url) => {
+  ])('%s is reported, without the password', async (_, url) => {
     const storage = redis(url())
     const errors = [
       await failure(() => storage.prepare(PLAN)),
@@ -306,7 +306,7 @@ describe('rights', () => {
   })
 })
 
-describe('a replica that only reads', () => {
+describe('a read-only replica', () => {
   test('is refused when a plan is prepared', async () => {
     const master = await startRedis()
     const replica = await startRedis({ replicaOf: master.port })
@@ -319,7 +319,7 @@ describe('a replica that only reads', () => {
     await Promise.all([master.stop(), replica.stop()])
   })
 
-  test('is told when a master becomes one later, whichever kind of question finds out', async () => {
+  test('is reported when a master becomes one later, by every kind of call', async () => {
     const [master, other] = await Promise.all([startRedis(), startRedis()])
     const admin = new Redis(master.url, { disconnectTimeout: 50 })
     const storage = redis(master.url)
@@ -362,7 +362,7 @@ test('a charge in flight when the connection is lost is made at most once', asyn
   const proxy = await startProxy(Number(new URL(url).port))
   const near = redis(url, { prefix })
   const far = redis(proxy.urlOf(url), { prefix })
-  // Hardly refills while the test runs, so that a charge is one whole token.
+  // The bucket hardly refills during the test, so a charge is one whole token.
   const plan = planOf(bucket(1000, 366 * 86_400_000))
   const [judge, direct] = [await far.prepare(plan), await near.prepare(plan)]
   const left = async (): Promise<number> => Math.round((await direct.peek(askOf())).remaining[0] as number)
@@ -370,7 +370,7 @@ test('a charge in flight when the connection is lost is made at most once', asyn
   for (let round = 0; round < 5; round++) {
     await until('it is connected', async () => (await far.health()).ok)
     const before = await left()
-    // Answers come late: the charge is made, and the connection is cut before anybody hears of it.
+    // Answers are late, so the server charges before the connection is cut, and the client does not learn of it.
     proxy.delay(500)
     const charge = failure(() => judge.evaluate(askOf()))
     if (round % 2 === 0) await until('it is charged', async () => (await left()) < before)
@@ -378,7 +378,7 @@ test('a charge in flight when the connection is lost is made at most once', asyn
     expect((await charge).code).toBe('storage.failed')
     await proxy.normal()
     await until('it is connected', async () => (await far.health()).ok)
-    // Whatever would be sent again would be by now, for it would go before this.
+    // A resent charge would have arrived before this read.
     await far.marks.get(BOT, ALICE, 'x')
     expect(before - (await left())).toBe(round % 2 === 0 ? 1 : 0)
   }

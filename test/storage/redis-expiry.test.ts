@@ -9,7 +9,7 @@ import { until } from '../servers/until.js'
 import { ALICE, askOf, BOB, BOT, blocked, bucket, claim, DEFAULT, once, planOf } from './redis-desk.js'
 
 const PER = 300
-/** Every kind of volatile state, over in a moment. */
+/** Every kind of temporary state, with short spans. */
 const onRefusal = { penalty: { after: 1, within: PER, bans: [PER] }, noticeEvery: PER }
 const windows = (['log', 'counters', 'fixed'] as const).map(
   (form): Check => ({
@@ -30,7 +30,7 @@ const BRIEF: Plan = planOf(
   { ...bucket(1, PER), onRefusal } as Check,
 )
 
-describe('what expires', () => {
+describe('the expiry of keys', () => {
   let admin: Redis
   let prefix: string
   let storage: Storage
@@ -48,7 +48,7 @@ describe('what expires', () => {
   const lives = async (names: readonly string[]): Promise<number[]> =>
     Promise.all(names.map((name) => admin.pttl(name)))
 
-  /** Some of everything that limits count. */
+  /** Creates some of every kind of state that limits have. */
   async function use(): Promise<void> {
     const judge = await storage.prepare(BRIEF)
     const refusals = new Set<number>()
@@ -59,14 +59,14 @@ describe('what expires', () => {
       refusals.add(refusedBy)
       if (receipt !== undefined && token === 1) await judge.settle(receipt, 'release')
     }
-    // Some passed, and some were punished.
+    // Some updates passed, and some were penalised.
     expect(refusals).toEqual(new Set([-1, 7]))
   }
 
-  test('whatever limits count, soon after it matters no longer; the clock of a bot, and what its plans keep, do not', async () => {
+  test('counts of limits expire soon after they become irrelevant; the clock of a bot and its plans do not expire', async () => {
     await use()
     const names = await keys()
-    // Two records, the bits of update ids, who is at them, and which there are.
+    // Two records, the bits of update ids, the leases of updates in progress, and the list of bit fields.
     expect(names.map((name) => name.replace(`${prefix}:{${BOT}}:`, '').replace(/[0-9a-f]{8}/, '…'))).toEqual([
       'clock',
       'plans',
@@ -84,7 +84,7 @@ describe('what expires', () => {
     }
   })
 
-  test('what marks, users and values are kept in does not, but for what lapses by itself and is then swept', async () => {
+  test('marks, users and values do not expire as keys; those with an end lapse and are swept', async () => {
     await storage.prepare(BRIEF)
     const mark = { since: 1 }
     await storage.marks.put(BOT, 'blocked', [{ key: ALICE, mark }])
@@ -100,18 +100,18 @@ describe('what expires', () => {
       async () => (await storage.marks.get(BOT, ALICE, 'role:vip')) === undefined,
     )
     await until('the value has lapsed', async () => (await storage.values.get('space', 'key')) === undefined)
-    // Whatever is written next of that name sweeps what has lapsed.
+    // The next write of the same mark sweeps the lapsed ones.
     await storage.marks.put(BOT, 'role:vip', [{ key: BOB, mark }])
     expect(await admin.zrange(`${prefix}:{${BOT}}:h:role:vip`, '0', '-1')).toEqual(['u8'])
     await storage.marks.remove(BOT, 'role:vip', [BOB])
     await storage.marks.remove(BOT, 'blocked', [ALICE])
     await storage.users.erase(BOT, ALICE)
     await storage.values.remove('space', 'key')
-    // The clock is there once something has been asked.
+    // The clock exists after the first evaluation.
     expect((await keys()).filter((name) => !/:(clock|plans)$/.test(name))).toEqual([])
   })
 
-  test('records go on living while they are used, without being told so each time', async () => {
+  test('records stay alive while they are used, without a new expiry each time', async () => {
     const judge = await storage.prepare(planOf(bucket(1000, 1000)))
     await judge.evaluate(askOf())
     const [name] = (await keys()).filter((each) => each.endsWith(':u7'))
@@ -123,7 +123,7 @@ describe('what expires', () => {
   })
 })
 
-describe('on a server of its own', () => {
+describe('with a server of its own', () => {
   let server: RedisServer
   let admin: Redis
   beforeAll(async () => {
@@ -136,14 +136,14 @@ describe('on a server of its own', () => {
   })
   afterEach(async () => admin.flushall())
 
-  test('nothing is left of what limits counted when its time is over', async () => {
+  test('counts of limits are removed when they have expired', async () => {
     const storage = redis(server.url)
     const judge = await storage.prepare(
       planOf(claim({ slot: 'debounce', holdFor: 20 }), ...windows.slice(1), bucket(1000, 1000)),
     )
     for (let user = 1; user <= 50; user++) await judge.evaluate(askOf(userKey(user), [user]))
     expect(await admin.dbsize()).toBe(52)
-    // Half a minute longer than it matters: moved there, rather than waited for.
+    // They expire half a minute after they become irrelevant. The test brings the expiry forward instead of waiting.
     const names = (await admin.keys('*')).filter((name) => !/:(clock|plans)$/.test(name))
     const left = await Promise.all(names.map((name) => admin.pttl(name)))
     expect(Math.min(...left)).toBeGreaterThan(30_000 - 1000)
@@ -154,7 +154,7 @@ describe('on a server of its own', () => {
     await storage.close()
   })
 
-  test('an eviction of what expires spares blocks, roles, users and values', async () => {
+  test('evicting keys that expire spares blocks, roles, users and values', async () => {
     await admin.config('SET', 'maxmemory-policy', 'volatile-lru')
     const storage = redis(server.url)
     const judge = await storage.prepare(planOf(blocked, bucket(10, 86_400_000)))
@@ -185,7 +185,7 @@ describe('on a server of its own', () => {
     await storage.close()
   })
 
-  test('a user who writes takes the bytes that the documentation says', async () => {
+  test('an active user takes as many bytes as documented', async () => {
     const USERS = 10_000
     const storage = redis(server.url)
     const judge = await storage.prepare(DEFAULT)
@@ -196,7 +196,7 @@ describe('on a server of its own', () => {
       costs: message,
       tokens: [token],
     })
-    // So that what is there once for all is not counted.
+    // A first user, so that keys that exist only once are not counted.
     await judge.evaluate(ask(1, 1))
     const memory = async (): Promise<number> =>
       Number(/used_memory:(\d+)/.exec(await admin.info('memory'))?.[1])
@@ -221,6 +221,6 @@ describe('on a server of its own', () => {
   })
 })
 
-/** As `docs/redis.md` has it: by MEMORY USAGE, and of all that the server uses, tables and expiry included. */
+/** As in `docs/redis.md`: by MEMORY USAGE, and of all memory of the server, tables and expiry included. */
 const BYTES_OF_KEY = 170
 const BYTES_OF_USER = 250

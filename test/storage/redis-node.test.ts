@@ -11,7 +11,7 @@ import { freshName, sharedCluster, sharedRedis } from '../servers/shared.js'
 import { until } from '../servers/until.js'
 import { ALICE, blocked, planOf } from './redis-desk.js'
 
-/* A node of a cluster has only a part of the keys, and a cluster names its nodes without a password. */
+/* A node of a cluster has only some of the keys, and a cluster lists its nodes without passwords. */
 
 const PLAN = planOf(blocked)
 const SECRET = 'hunter2/of%the@tests'
@@ -36,7 +36,7 @@ describe('one connection to a node of a cluster is refused', () => {
     const connection = connect(url)
     const storage = redis(connection, { prefix: freshName() })
     const isUnasked = what === 'a user who may not ask'
-    // A user who may not ask learns it from the first keys that belong to another node.
+    // Without the right to ask, the first keys of another node reveal the cluster.
     if (!isUnasked) await expect(storage.prepare(PLAN)).rejects.toMatchObject(NODE)
     const writes = await Promise.allSettled(
       BOTS.map((bot) => storage.marks.put(bot, 'blocked', [{ key: ALICE, mark: { since: 1 } }])),
@@ -52,7 +52,7 @@ describe('one connection to a node of a cluster is refused', () => {
   })
 })
 
-test('a bot with such a URL reports the storage as down, with the reason and what to do', async () => {
+test('a bot with such a URL reports the storage as down, with the reason and the remedy', async () => {
   const storage = redis(await sharedCluster(), { prefix: freshName() })
   const guard = sentinel({ storage })
   const down: unknown[] = []
@@ -63,7 +63,7 @@ test('a bot with such a URL reports the storage as down, with the reason and wha
   await storage.close()
 })
 
-test('a list of nodes that names a server outside of any cluster is refused with the reason', async () => {
+test('a list of nodes with a server outside of a cluster is refused with the reason', async () => {
   const storage = redis([await sharedRedis()])
   await expect(storage.prepare(PLAN)).rejects.toThrow('cluster support disabled')
   await storage.close()
@@ -76,7 +76,7 @@ describe('a cluster that requires a password', () => {
   }, 60_000)
   afterAll(() => cluster.stop())
 
-  test('is used by the password of the first URL, on every node', async () => {
+  test('can be used with the password in the first URL, on every node', async () => {
     const storage = redis([cluster.url])
     await storage.prepare(PLAN)
     for (const bot of BOTS) await storage.marks.put(bot, 'blocked', [{ key: ALICE, mark: { since: 1 } }])
@@ -85,7 +85,7 @@ describe('a cluster that requires a password', () => {
     await storage.close()
   })
 
-  test('says so to a wrong one', async () => {
+  test('reports a wrong password', async () => {
     const { host } = new URL(cluster.url)
     const storage = redis([`redis://:wrong@${host}`])
     await expect(storage.prepare(PLAN)).rejects.toMatchObject({
@@ -99,7 +99,7 @@ describe('a cluster that requires a password', () => {
 test.each([
   ['rediss', 0x16],
   ['redis', '*'.charCodeAt(0)],
-])('with %s:// in a list of nodes, the first byte that a node receives is %p', async (scheme, first) => {
+])('with %s:// in a list of nodes, the first byte sent to a node is %p', async (scheme, first) => {
   const received = new Set<number | undefined>()
   const server = createServer((socket) => {
     socket.on('error', () => undefined)
@@ -112,13 +112,13 @@ test.each([
   const { port } = server.address() as AddressInfo
   const storage = redis([`${scheme}://:${SECRET.replace(/\W/g, '')}@127.0.0.1:${port}`])
   await expect(storage.prepare(PLAN)).rejects.toMatchObject({ code: 'storage.failed' })
-  // 0x16 begins a TLS handshake, an asterisk a command in plain text, password included.
+  // 0x16 begins a TLS handshake; an asterisk begins a command in plain text, which would contain the password.
   expect([...received]).toEqual([first])
   await storage.close()
   server.close()
 })
 
-test('a URL of a socket may contain a user and a password', async () => {
+test('the URL of a socket may contain a user and a password', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'sentinel-unix-'))
   const server = await startRedis({ config: [`unixsocket ${dir}/redis.sock`], password: SECRET })
   try {
