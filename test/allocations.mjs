@@ -1,5 +1,5 @@
-// Counts what an update allocates, in a process of its own with the collector in hand. Run by test/allocations.test.ts, which
-// hands it the bundled package; prints JSON.
+// Counts what an update allocates, in a process of its own that can run the garbage collector. Run by test/allocations.test.ts, which
+// passes the path of the bundled package; prints JSON.
 import { createHook, executionAsyncId } from 'node:async_hooks'
 import { Bot } from 'grammy'
 
@@ -20,7 +20,7 @@ function update(from) {
 async function contexts(count, userOf) {
   const made = []
   const bot = new Bot('42:token', { botInfo: ME })
-  // Notices go nowhere.
+  // Ignores notices.
   bot.api.config.use(async () => ({ ok: true, result: true }))
   bot.use((ctx) => {
     made.push(ctx)
@@ -32,7 +32,7 @@ async function contexts(count, userOf) {
 const passed = Promise.resolve()
 const next = () => passed
 
-/** Bytes that an update allocates in the middleware, with nothing collected in between. */
+/** Bytes that an update allocates in the middleware, without a garbage collection in between. */
 async function bytesOf(options, userOf) {
   const guard = sentinel({ clock: () => 1_800_000_000_000, ...options })
   const run = guard.middleware()
@@ -43,7 +43,7 @@ async function bytesOf(options, userOf) {
     const before = process.memoryUsage().heapUsed
     for (let i = 0; i < made.length; i++) run(made[i], next)
     const after = process.memoryUsage().heapUsed
-    // A collection on the way would count too little: then it is none.
+    // A garbage collection in between would falsify the count: such a round is not counted.
     if (after > before) least = Math.min(least, (after - before) / made.length)
   }
   await guard.close()
@@ -55,7 +55,7 @@ async function promisesOf(options, userOf, wrap = (middleware) => middleware) {
   const guard = sentinel({ clock: () => 1_800_000_000_000, ...options })
   const run = wrap(guard.middleware())
   const made = await contexts(200, userOf)
-  // The first may find out about the bot aside.
+  // The first update may fetch information about the bot meanwhile.
   for (const ctx of made.slice(0, 100)) run(ctx, next)
   let promises = 0
   let timers = 0
@@ -71,7 +71,7 @@ async function promisesOf(options, userOf, wrap = (middleware) => middleware) {
   for (const ctx of made.slice(100)) {
     counting = true
     run(ctx, () => {
-      // The verdict is there.
+      // The verdict has been reached.
       counting = false
       return passed
     })
@@ -82,7 +82,7 @@ async function promisesOf(options, userOf, wrap = (middleware) => middleware) {
   return { promises: promises / 100, timers: timers / 100 }
 }
 
-/** What the count is held against: a middleware that does make a promise and a timer. */
+/** A control for the counts: a middleware that does create a promise and a timer. */
 const wasteful = (middleware) => (ctx, next) => {
   Promise.resolve().then(() => undefined)
   clearTimeout(setTimeout(() => undefined, 1000))

@@ -69,17 +69,17 @@ describe('moderation', () => {
   const plazaOf = (members: Person[]) =>
     telegram.createGroup({ title: 'Plaza', owner: alice, members, admins: [account] })
 
-  test('greets who joins', async () => {
+  test('greets users who join', async () => {
     const plaza = plazaOf([])
     await run((token, options) => moderationBot(token, plaza.id, options))
-    // Telegram keeps no joins for a bot that has not asked for them yet; once it fetched this, it has.
+    // Telegram delivers joins only after the bot has asked for this kind of update; its first fetch asks for it.
     await alice.in(plaza).sends('hello')
     await telegram.settled()
     await bob.in(plaza).joins()
     await alice.hears('Welcome, Bob!', { in: plaza })
   })
 
-  test('blocks whom an administrator blocks, and unblocks', async () => {
+  test('blocks and unblocks users at the command of an administrator', async () => {
     const plaza = plazaOf([bob])
     await run((token, options) => moderationBot(token, plaza.id, options))
     const spam = await bob.in(plaza).sends('buy this')
@@ -94,7 +94,7 @@ describe('moderation', () => {
     await alice.hears('Be kind.', { after: unblocking })
   })
 
-  test('takes no orders from whoever owns another group', async () => {
+  test('ignores commands of owners of other groups', async () => {
     const plaza = plazaOf([bob])
     const den = telegram.createGroup({ title: 'Den', owner: bob, members: [alice], admins: [account] })
     await run((token, options) => moderationBot(token, plaza.id, options))
@@ -104,7 +104,7 @@ describe('moderation', () => {
     expect(bob.heard.some(({ text }) => text === 'Blocked.')).toBe(false)
   })
 
-  test('keeps out who joins while blocked', async () => {
+  test('bans a blocked user who joins again', async () => {
     const plaza = plazaOf([bob])
     await run((token, options) => moderationBot(token, plaza.id, options))
     await alice.in(plaza).replies(await bob.in(plaza).sends('buy this'), '/block')
@@ -115,7 +115,7 @@ describe('moderation', () => {
     expect(plaza.member(bob).status).toBe('kicked')
   })
 
-  test('blocks an anonymous administrator as such, and takes no orders from members', async () => {
+  test('blocks anonymous administrators, and ignores commands of members', async () => {
     const plaza = plazaOf([bob])
     await run((token, options) => moderationBot(token, plaza.id, options))
     const order = await bob.in(plaza).replies(await alice.in(plaza).sends('hello'), '/block')
@@ -142,7 +142,7 @@ describe('uploads', () => {
     type: 'application/pdf',
   })
 
-  test('weighs files, and refunds what it cannot use', async () => {
+  test('charges files by size, and refunds unsupported ones', async () => {
     await run(uploadsBot)
     const chat = alice.to(account)
     await chat.sendsDocument('picture.png', { content: new Uint8Array(5_000_000), type: 'image/png' })
@@ -157,11 +157,11 @@ describe('uploads', () => {
     await alice.hears(/^You have 4\.0\d MB left/)
   })
 
-  test('weighs each file of an album, and refunds all of them together', async () => {
+  test('charges each file of an album, and refunds the whole album', async () => {
     const { bot } = await run(uploadsBot)
     await alice.to(account).sends('/left')
     await alice.hears('You have 20.00 MB left.')
-    // Simulated people send albums of photos only, so the bot gets these as Telegram would send them.
+    // The simulation only sends albums of photos, so the bot receives these updates as Telegram would send them.
     const sendsAlbum = async (id: string, ...files: { megabytes: number; type: string }[]): Promise<void> => {
       for (const [index, { megabytes, type }] of files.entries())
         await bot.handleUpdate({
@@ -192,7 +192,7 @@ describe('group', () => {
   const quotes = (who: Person): number =>
     who.heard.filter(({ text }) => /virtue|Measure|Less, but/.test(text ?? '')).length
 
-  test('quotes to everybody now and then, and to moderators more often', async () => {
+  test('limits quotes for members, and gives moderators a higher limit', async () => {
     const plaza = plazaOf([bob])
     await run(groupBot)
     for (let nth = 0; nth < 3; nth++) await bob.in(plaza).sends('/quote')
@@ -205,12 +205,12 @@ describe('group', () => {
     await bob.hears('They are a moderator here now.')
     await bob.in(plaza).sends('/announce Cake!')
     await bob.hears('📣 Cake!')
-    // Alice administers the group, which is a role, too.
+    // Alice is an administrator of the group, which gives her a role, too.
     await alice.in(plaza).sends('/announce Tea!')
     await bob.hears('📣 Tea!')
   })
 
-  test('lets administrators tune it for their group, and says why', async () => {
+  test('lets administrators change a limit for their group, and explains a refusal', async () => {
     const plaza = plazaOf([bob])
     await run(groupBot)
     await bob.in(plaza).sends('/pun')
@@ -231,7 +231,7 @@ describe('group', () => {
 })
 
 describe('shop', () => {
-  test('guards each of its handlers, and leaves the free one free', async () => {
+  test('guards each handler, except the exempt one', async () => {
     const guards: { grant(whom: number, role: string): Promise<void> }[] = []
     await run((token, options) => {
       const shop = shopBot(token, options)
@@ -241,7 +241,7 @@ describe('shop', () => {
     const chat = alice.to(account)
     await chat.sends('/buy tea')
     await alice.hears(/register/)
-    // More than the sentinel lets anybody send at once, for what is exempt uses nothing up.
+    // More messages than the sentinel lets one user send at once: exempt messages use nothing up.
     for (let nth = 0; nth < 12; nth++) {
       await chat.sends('/help')
       await telegram.settled()

@@ -26,7 +26,7 @@ export function pick<T>(random: Random, from: readonly T[]): T {
   return from[Math.floor(random() * from.length)] as T
 }
 
-/** Mostly the same few people, so that limits are met; often somebody new, so that tables fill. */
+/** Mostly the same few people, so that limits are reached; sometimes somebody new, so that tables fill. */
 function someone(random: Random): Tree {
   const id = random() < 0.93 ? 1 + Math.floor(random() * 12) : 100 + Math.floor(random() * 1e9)
   const standIn = random() < 0.05
@@ -171,7 +171,7 @@ const MAKERS: Readonly<Record<UpdateKind, (random: Random) => Tree>> = {
 
 /** An update as Telegram would send it. */
 export function updateOf({ kind, id }: Gene, random: Random): Update {
-  // Ids that come again, or from far away.
+  // Repeated ids, or ids far away.
   const update_id = random() < 0.9 ? id : pick(random, [id - 1, 1, 2 ** 40 + id, 0])
   return { update_id, [kind]: MAKERS[kind](random) } as unknown as Update
 }
@@ -218,7 +218,7 @@ const JUNK: readonly unknown[] = [
   { id: '7' },
   { id: { valueOf: 7 } },
   { length: 2 ** 31 },
-  // Cannot be made a text or a number of.
+  // Cannot be converted to a text or a number.
   { toString: 'no function', valueOf: 7 },
   DEEP,
 ]
@@ -235,7 +235,7 @@ const KEYS = [
 ]
 const POISON = { polluted: true, id: 7, type: 'private', is_bot: false, isAdmin: true }
 
-/** Hurts an update in up to four places; one in five is left whole. */
+/** Changes an update in up to four places; one in five stays as it is. */
 export function mutated(update: Update, random: Random): Update {
   if (random() < 0.2) return update
   for (let times = 1 + Math.floor(random() * 4); times > 0; times--) hurt(update as unknown as Tree, random)
@@ -248,7 +248,7 @@ function hurt(root: Tree, random: Random): void {
     const inner: unknown = tree[pick(random, Object.keys(tree))]
     if (typeof inner !== 'object' || inner === null || inner === DEEP || Object.keys(inner).length === 0)
       break
-    // Junk is shared between updates: it is looked at, never changed.
+    // Junk is shared between updates and must not be changed.
     if (JUNK.includes(inner)) break
     tree = inner as Tree
   }
@@ -261,7 +261,7 @@ function hurt(root: Tree, random: Random): void {
   else put(tree, pick(random, ['message', 'chat_member', 'callback_query', 'unheard_of']), pick(random, JUNK))
 }
 
-/** An own key, as JSON.parse makes it: an assignment to `__proto__` would set the prototype instead. */
+/** Sets an own key, as JSON.parse does: an assignment to `__proto__` would set the prototype instead. */
 function put(tree: Tree, key: string, value: unknown): void {
   Object.defineProperty(tree, key, { value, enumerable: true, configurable: true, writable: true })
 }

@@ -11,13 +11,13 @@ import { says, tick } from './sentinel-desk.js'
 
 const SEED = Number(process.env.FUZZ_SEED ?? 20_260_101)
 const UPDATES = 100_000
-/** Of which most of what happens is made. */
+/** The most frequent kinds of updates. */
 const COMMON = ['message', 'callback_query', 'inline_query', 'edited_message'] as const
 /** So few that made-up ids fill every table again and again. */
 const MOST_SUBJECTS = 64
 const BOTS = [42, 43] as const
 
-/** All that there is, in one chain: every algorithm, every scope, penalties, roles, functions. */
+/** All features in one chain: every algorithm, every scope, penalties, roles, functions. */
 function options(time: Stage, id: number): SentinelOptions {
   const on = [
     'message',
@@ -72,7 +72,7 @@ function guarded(id: number) {
   const guard = sentinel<GuardedContext>(options(time, id))
   const telegram = createTelegram({ clock: time.clock })
   const account = telegram.createBot({ id, username: 'guarded_bot' })
-  // Some of those whom the updates name exist; of all others it says that there is no such chat, query or user.
+  // Some chats of the updates exist; for all others the simulation answers that there is no such chat, query or user.
   const owner = telegram.createUser({ id: 6, firstName: 'A' })
   for (let i = 0; i < 6; i++) {
     telegram.createGroup({ id: -1000 - i, title: 'Somewhere', owner, members: [account], basic: true })
@@ -82,7 +82,7 @@ function guarded(id: number) {
   let passed = 0
   bot.use((ctx) => {
     passed++
-    // What handlers look at must be there, whatever came.
+    // The properties for handlers must be set for every update.
     const { facts, limits, verdict, burst } = ctx.sentinel ?? {}
     if (facts !== undefined && (limits === undefined || verdict?.allowed !== true || burst?.length === 0)) {
       throw new Error('ctx.sentinel is not whole')
@@ -99,14 +99,14 @@ function guarded(id: number) {
   guard.on('warning', () => undefined)
   const handle = async (update: Update): Promise<void> => {
     if (typeof update.update_id !== 'object') return bot.handleUpdate(update)
-    // grammY writes the id into its log before it asks anybody, and this one may be not a text: the guard by itself.
+    // grammY writes the id into its log before it calls middleware, and this id may not convert to a text: the guard is called directly.
     const ctx = new Context(update, bot.api, account.info) as GuardedContext
     await guard.middleware()(ctx, async () => undefined)
   }
   return { id, telegram, bot, handle, guard, time, failures, passed: () => passed }
 }
 
-/** What a careless assignment of an update's keys would reach. */
+/** What an assignment to `__proto__` and the like could modify. */
 const PROTOTYPES = [Object.prototype, Array.prototype, Function.prototype, Map.prototype, String.prototype]
 const names = (): string[][] => PROTOTYPES.map((each) => Reflect.ownKeys(each).map(String))
 
@@ -118,7 +118,7 @@ function heap(): number {
 }
 
 describe(`a hundred thousand random updates (seed ${SEED})`, () => {
-  test('throw nothing, pollute nothing, and leave nothing behind', async () => {
+  test('throw no errors, pollute no prototypes, and leave no memory or work behind', async () => {
     const random = randomOf(SEED)
     const stands = BOTS.map(guarded)
     const before = names()
@@ -150,7 +150,7 @@ describe(`a hundred thousand random updates (seed ${SEED})`, () => {
       expect(tally.allowed).toBeGreaterThan(1000)
       expect(tally.denied).toBeGreaterThan(1000)
       expect(tally.unknown).toBeGreaterThan(1000)
-      // The storm has met every guard that says no; and their names are no subjects.
+      // Every guard that can deny an update has done so; the names of guards are no subjects.
       expect([...tally.denials.keys()]).toEqual(
         expect.arrayContaining([
           'block.blocked',
@@ -165,7 +165,7 @@ describe(`a hundred thousand random updates (seed ${SEED})`, () => {
       const answers = telegram.calls().map(({ method, result }) => `${method} ${result?.ok}`)
       expect(answers).toEqual(expect.arrayContaining(['getChatAdministrators true', 'sendMessage true']))
       expect(answers).toContain('answerCallbackQuery false')
-      // All that may go wrong is that Telegram says no; nothing of ours does.
+      // The only failures are refusals by Telegram; the sentinel itself has none.
       expect([...failures.keys()].filter((what) => !/Bad Request|Forbidden/.test(what))).toEqual([])
       time.advance(3_600_000)
       await guard.close()
@@ -174,7 +174,7 @@ describe(`a hundred thousand random updates (seed ${SEED})`, () => {
     expect(heap() - settled).toBeLessThan(8 * 2 ** 20)
   })
 
-  test('and real users are served as before', async () => {
+  test('real users are served after random updates as before', async () => {
     const random = randomOf(SEED + 1)
     const { bot, handle, guard, time, passed } = guarded(BOTS[0])
     for (let i = 0; i < 2000; i++) {
@@ -192,14 +192,14 @@ describe(`a hundred thousand random updates (seed ${SEED})`, () => {
     await guard.close()
   })
 
-  test('and updates that once caused errors no longer do', async () => {
+  test('updates that once caused errors no longer do', async () => {
     const { handle, guard, failures } = guarded(BOTS[1])
     const unspeakable = { toString: 'no function', valueOf: 7 }
     const { message } = says(5, 'hello')
-    // A burst is in the order of the ids, and a place is told from others by its business connection.
+    // A burst is sorted by update id, and the business connection is part of a chat’s identity.
     for (const id of [unspeakable, 2, unspeakable]) await handle({ update_id: id, message } as never)
     await handle({ update_id: 3, message: { ...message, business_connection_id: unspeakable } } as never)
-    // An id that would take for ever to write is not sent back to whoever is refused.
+    // An id that takes exponential time to serialize is not sent back with the refusal.
     let endless: object = {}
     for (let depth = 0; depth < 60; depth++) endless = { id: endless, chat: endless }
     const tap = { id: endless, from: { ...message?.from, id: 9 }, chat_instance: 'c', data: 'd' }
@@ -213,7 +213,7 @@ describe(`a hundred thousand random updates (seed ${SEED})`, () => {
   })
 })
 
-/** What an administrator might do meanwhile. */
+/** Management calls that an administrator might make meanwhile. */
 async function manage({ guard, time, id }: ReturnType<typeof guarded>, random: Random): Promise<void> {
   const user = Math.floor(random() * 20) + 1
   await guard.block(user, { for: '10s' })

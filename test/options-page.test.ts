@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { ACTIVITIES } from '../src/core/facts.js'
 import { fromEnv, optionsSchema } from '../src/options.js'
 
-/* The page of options is written from the schema, so that it cannot go stale. */
+/* The options page is generated from the schema, so that it stays up to date. */
 
 const PAGE = 'docs/options.md'
 const BEGIN =
@@ -35,7 +35,7 @@ function formsOf(option: Json): readonly Json[] {
   return option.anyOf === undefined ? [option] : option.anyOf.flatMap(formsOf)
 }
 
-/** A part that is written as a text, though it may be an object too. */
+/** An option that is written as a text, though it may be an object too. */
 function partOf(option: Json): string | undefined {
   const forms = formsOf(option)
   if (forms.some(({ examples }) => examples?.includes('20/1m'))) return 'limit'
@@ -44,7 +44,7 @@ function partOf(option: Json): string | undefined {
 }
 
 function objectsOf(option: Json): readonly Readonly<Record<string, Json>>[] {
-  // The object that is a limit is not an object of options.
+  // The object of a limit is not an object of options.
   const maps = formsOf(option).map(({ properties }) => properties)
   return maps.filter(
     (map) => map !== undefined && map.amount === undefined && map.actor === undefined,
@@ -113,7 +113,7 @@ function table(rows: readonly Row[], depth: number): string {
   )
 }
 
-/** Every option that has a variable, and those that have none. */
+/** All options that have an environment variable, and those that have none. */
 const all = rowsOf(schema, []).filter(({ path }) => path[0] !== '$schema')
 
 function written(): string {
@@ -124,8 +124,8 @@ function written(): string {
   ].join('\n\n')
 }
 
-describe('the page of options', () => {
-  test('is written from the schema', () => {
+describe('the options page', () => {
+  test('matches the schema', () => {
     const page = readFileSync(PAGE, 'utf8')
     const [before, rest] = page.split(`${BEGIN}\n`)
     const after = rest?.split(END)[1]
@@ -136,7 +136,7 @@ describe('the page of options', () => {
     else expect(page).toBe(fresh)
   })
 
-  test('says of every option what it is for', () => {
+  test('describes every option', () => {
     const rows = all.flatMap((row) => [row, ...rowsOf(row.option, row.path)])
     const silent = rows.filter(
       ({ path, option }) => path[1] !== 'texts' && !/\.$/.test(option.description ?? ''),
@@ -145,7 +145,7 @@ describe('the page of options', () => {
     expect(rows.length).toBeGreaterThan(60)
   })
 
-  test('names variables that are read, with the defaults told', () => {
+  test('names environment variables that accept the documented defaults', () => {
     const rows = all.flatMap((row) => [row, ...rowsOf(row.option, row.path)])
     const plain = rows.filter(({ option }) => ['string', 'number', 'boolean'].includes(typeof option.default))
     expect(plain.length).toBeGreaterThan(20)

@@ -23,9 +23,9 @@ import { sentinel } from '../src/sentinel.js'
 import { memory } from '../src/storage/memory/memory.js'
 import type { Equal, Expect } from './types/expect.js'
 
-/* The interface is written by hand, for its docstrings; the schema is what holds. Both must tell the same options. */
+/* The interface is written by hand, for its docstrings; the schema is what is enforced. Both must describe the same options. */
 
-/** Without `undefined` in what may be left out: zod cannot tell an absent option from an undefined one. */
+/** Makes `undefined` no value of optional keys: zod cannot tell an absent option from an undefined one. */
 type Given<T> = T extends (...args: never[]) => unknown
   ? T
   : T extends readonly (infer E)[]
@@ -57,13 +57,13 @@ type Checks = [
   Expect<Equal<Names<Required<Written>['exempt']>, Names<Required<Schemed>['exempt']>>>,
 ]
 
-test('the interface and the schema tell the same options', () => {
+test('the interface and the schema describe the same options', () => {
   // Compiles only where each is true.
   const checks: Checks = [true, true, true, true, true, true, true, true, true, true]
   expect(checks).not.toContain(false)
 })
 
-/** What a wrong value is told: its code, and words of the message. */
+/** The report of a wrong value: its code, and words of the message. */
 function refusal(run: () => unknown): string {
   try {
     run()
@@ -74,11 +74,11 @@ function refusal(run: () => unknown): string {
   return 'taken'
 }
 
-/** Options as they come from code without types. */
+/** Options as they come from untyped code. */
 const wrong = (options: unknown): string => refusal(() => readOptions(options as SentinelOptions))
 
 describe('defaults', () => {
-  test('are what is told of them', () => {
+  test('have the documented values', () => {
     expect(readOptions()).toEqual({
       block: {},
       once: {},
@@ -98,13 +98,13 @@ describe('defaults', () => {
     expect(readOptions()).toEqual(DEFAULTS)
   })
 
-  test('hold object by object; limits and lists are replaced as a whole', () => {
+  test('are merged object by object; limits and lists are replaced as a whole', () => {
     expect(readOptions({ throttle: '20/1m' }).throttle).toEqual({ limit: '20/1m' })
     expect(readOptions({ throttle: { scope: 'chat' } }).throttle).toEqual({
       limit: { amount: 60, per: '1m', burst: 30 },
       scope: 'chat',
     })
-    // A burst left over from the default would let thirty through at once.
+    // The burst of the default would let thirty through at once.
     expect(readOptions({ throttle: { amount: 5, per: '10s' } }).throttle).toEqual({
       limit: { amount: 5, per: '10s' },
     })
@@ -128,22 +128,22 @@ describe('defaults', () => {
     expect(() => sentinel({ throttle: short })).not.toThrow()
   })
 
-  test('of debounce give way to trailing, which gathers no taps', () => {
+  test('of debounce are dropped for the trailing mode, which gathers no taps', () => {
     expect(readOptions({ debounce: { mode: 'trailing', window: '2s' } }).debounce).toEqual({
       mode: 'trailing',
       window: '2s',
     })
   })
 
-  test('give way to false, and are there for what is undefined', () => {
+  test('are replaced by false, and used for undefined', () => {
     const off = readOptions({ block: false, once: false, throttle: false, debounce: false })
     expect(off).toMatchObject({ block: false, once: false, throttle: false, debounce: false })
     expect(readOptions({ throttle: undefined, shadow: undefined })).toEqual(DEFAULTS)
   })
 })
 
-describe('options that were read', () => {
-  test('are frozen to the last, but for what is not ours', () => {
+describe('options after reading', () => {
+  test('are deeply frozen, except for objects of the user', () => {
     const storage = memory()
     const timers = { after: () => () => undefined }
     const list = [1, 2]
@@ -167,7 +167,7 @@ describe('options that were read', () => {
     expect(read.timers).toBe(timers)
   })
 
-  test('may be layered over and read again', () => {
+  test('can be layered and read again', () => {
     const first = readOptions({ throttle: { scope: 'chat' }, notices: { budget: '3/1s' } })
     expect(first.notices.budget).toEqual({ amount: 3, per: 1000 })
     expect(readOptions(first)).toEqual(first)
@@ -176,7 +176,7 @@ describe('options that were read', () => {
   })
 })
 
-describe('a wrong option is told with its path, its value and the mend', () => {
+describe('a wrong option is reported with its path, its value and a fix', () => {
   const LIMIT = `Write '20/1m', '5/10s', or { amount: 60, per: '1m', burst: 30 }.`
   const DURATION = `Write milliseconds (1500) or a text such as '500ms', '10s', '1m', '2h', '7d'.`
   const cases: [what: string, options: unknown, told: string][] = [
@@ -414,7 +414,7 @@ describe('a wrong option is told with its path, its value and the mend', () => {
     expect(wrong(options)).toBe(told)
   })
 
-  test('all that is wrong, each once', () => {
+  test('reports every problem, each once', () => {
     const codes = checkOptions({ throtle: 1, shadow: 'no', throttle: { limit: 'x', scope: 'usr' } })
     expect(codes.map(({ code }) => code).sort()).toEqual<SentinelErrorCode[]>([
       'limit.invalid',
@@ -424,7 +424,7 @@ describe('a wrong option is told with its path, its value and the mend', () => {
     ])
   })
 
-  test('by a guard that is used alone, too', () => {
+  test('is also reported by a guard that is used alone', () => {
     type Loose = Parameters<typeof throttle>[0]
     expect(refusal(() => throttle({ limt: '5/10s' } as unknown as Loose))).toMatch(
       /^option\.unknown throttle\.limt: there is no such option\. Did you mean "limit"\?/,
@@ -441,7 +441,7 @@ describe('a wrong option is told with its path, its value and the mend', () => {
     expect(refusal(() => block({ list: [0] }))).toMatch(/^subject\.invalid block\.list\[0\]: 0 /)
   })
 
-  test('whatever is given, in an error of ours', () => {
+  test('is reported as a SentinelError for any input', () => {
     const names = [...Object.keys(optionsSchema.shape), 'limit', 'window', 'list', 'per', 'kind', '__proto__']
     const anything = fc.letrec((tie) => ({
       value: fc.oneof(
@@ -466,7 +466,7 @@ describe('a wrong option is told with its path, its value and the mend', () => {
 })
 
 describe('layer', () => {
-  test('lets the later win, key by key', () => {
+  test('lets the later options win, key by key', () => {
     expect(
       layer(
         { throttle: '20/1m', exempt: { users: [1, 2], chatAdmins: true } },
@@ -476,7 +476,7 @@ describe('layer', () => {
     ).toEqual({ throttle: { limit: '5/1s', scope: 'chat' }, exempt: { users: [3], chatAdmins: true } })
   })
 
-  test('replaces limits and subjects as a whole, and whatever was turned off', () => {
+  test('replaces limits and subjects as a whole, and options that were turned off', () => {
     expect(
       layer({ throttle: { amount: 9, per: '1m', burst: 3 } }, { throttle: { amount: 5, per: 1 } }),
     ).toEqual({
@@ -491,7 +491,7 @@ describe('layer', () => {
     expect(layer({ throttle: '1/1s' }, layer(off, on))).toEqual({ throttle: { scope: 'chat' } })
   })
 
-  test('changes nothing that it was given, and takes a storage for what it is', () => {
+  test('does not change its arguments, and passes a storage on unchanged', () => {
     const storage = { ...memory() }
     const under = Object.freeze({ throttle: Object.freeze({ scope: 'chat' as const }), storage: memory() })
     expect(layer(under, { throttle: '1/1s', storage }).storage).toBe(storage)
@@ -530,7 +530,7 @@ describe('layer', () => {
     )
   })
 
-  test('reaches no prototype', () => {
+  test('does not pollute prototypes', () => {
     const clean = (): boolean =>
       Object.keys(Object.prototype).length === 0 &&
       !('x' in {}) &&
@@ -604,11 +604,11 @@ describe('fromEnv', () => {
   ]
   test.each(cases)('%j', (env, options) => {
     expect(fromEnv(env)).toEqual(options)
-    // What was read is right, with the defaults.
+    // The options read are valid together with the defaults.
     readOptions(fromEnv(env))
   })
 
-  test('takes a prefix of your own', () => {
+  test('accepts a custom prefix', () => {
     expect(fromEnv({ MY_BOT__SHADOW: 'true', SENTINEL__SHADOW: 'nonsense' }, 'my_bot')).toEqual({
       shadow: true,
     })
@@ -681,7 +681,7 @@ describe('fromEnv', () => {
     expect(said).not.toContain('s3cret')
   })
 
-  test('names, for one it does not know, only what a variable can give', () => {
+  test('suggests only options that a variable can set', () => {
     expect(refusal(() => fromEnv({ SENTINEL__COLOUR: 'red' }))).toBe(
       'option.unknown SENTINEL__COLOUR: there is no such option. Options: SENTINEL__NAME, SENTINEL__BLOCK, SENTINEL__ONCE, SENTINEL__AUTH, SENTINEL__THROTTLE, SENTINEL__DEBOUNCE, SENTINEL__CONCURRENCY, SENTINEL__MEMBERSHIP, SENTINEL__USERS, SENTINEL__LIMITS, SENTINEL__POLICIES, SENTINEL__OUTGOING, SENTINEL__SETTINGS, SENTINEL__EXEMPT, SENTINEL__ROLES, SENTINEL__NOTICES, SENTINEL__SHADOW.',
     )
@@ -689,13 +689,13 @@ describe('fromEnv', () => {
     expect(refusal(() => fromEnv({ SENTINEL__NOTICES__COLOUR: 'red' }))).toMatch(
       /Options: SENTINEL__NOTICES__TEXTS, SENTINEL__NOTICES__BUDGET\.$/,
     )
-    // What takes a function too still takes a text.
+    // An option that may also be a function still accepts a text.
     expect(refusal(() => fromEnv({ SENTINEL__THROTTLE__COLOUR: 'red' }))).toMatch(
       /SENTINEL__THROTTLE__LIMIT, .*SENTINEL__THROTTLE__DENY/,
     )
   })
 
-  test('tells all that is wrong, where asked', () => {
+  test('returns all problems on request', () => {
     const { problems } = readEnv(
       { SENTINEL__A: 'x', SENTINEL__SHADOW: 'x', SENTINEL__NAME: 'right' },
       'SENTINEL',
@@ -703,7 +703,7 @@ describe('fromEnv', () => {
     expect(problems.map(({ code }) => code)).toEqual(['option.unknown', 'option.invalid'])
   })
 
-  test('whatever is in it, errs in errors of ours and reaches no prototype', () => {
+  test('reports only SentinelErrors for any variables, and does not pollute prototypes', () => {
     const part = fc.constantFrom(
       'THROTTLE',
       'LIMIT',
@@ -728,12 +728,12 @@ describe('fromEnv', () => {
 })
 
 describe('fromJson', () => {
-  test('reads, with the address of the schema', () => {
+  test('reads options, and ignores $schema', () => {
     const text = '{ "$schema": "./options.schema.json", "throttle": "20/1m" }'
     expect(readOptions(fromJson(text))).toEqual({ ...DEFAULTS, throttle: { limit: '20/1m' } })
   })
 
-  test('checks', () => {
+  test('validates the options', () => {
     expect(refusal(() => fromJson('{ "throttle": { "limit": "20" } }'))).toMatch(
       /^limit\.invalid throttle\.limit: /,
     )
@@ -756,13 +756,13 @@ describe('fromJson', () => {
     ['[1}', 1, 3],
     ['// no comments\n{}', 1, 1],
   ]
-  test.each(broken)('tells where %j breaks off', (text, line, column) => {
+  test.each(broken)('reports where %j is invalid', (text, line, column) => {
     expect(refusal(() => fromJson(text))).toBe(
       `option.invalid line ${line}, column ${column}: the JSON is invalid here. Check what precedes it, too.`,
     )
   })
 
-  test('finds the break no later than the engine does', () => {
+  test('reports a position no later than that of the engine', () => {
     const cut = fc.tuple(fc.json(), fc.nat(), fc.constantFrom('', ',', '}', ']', '"', ':', '1', '\\'))
     fc.assert(
       fc.property(cut, ([json, at, junk]) => {
@@ -807,7 +807,7 @@ describe('the schema for editors', () => {
     return new RegExp(forms.find(({ pattern }) => pattern !== undefined)?.pattern ?? '^$')
   }
 
-  test('describes every option and tells the defaults that hold', () => {
+  test('describes every option and its actual default', () => {
     for (const [name, option] of Object.entries(schema.properties ?? {})) {
       expect(`${name}: ${option.description ?? ''}`).toMatch(/: .+\.$/)
     }
@@ -817,7 +817,7 @@ describe('the schema for editors', () => {
     expect(at('noticeEvery', at('throttle').anyOf?.[2]).default).toBe('1m')
   })
 
-  test('takes every limit and duration as a text that they are written as', () => {
+  test('accepts every limit and duration that is formatted as a text', () => {
     const limits = textOf(at('otherwise', at('throttle').anyOf?.[2]))
     const durations = textOf(at('for', at('once')))
     for (const text of ['20/1m', '5/s', '60/1m (burst 30)', '1/1h30m']) expect(text).toMatch(limits)
@@ -832,7 +832,7 @@ describe('the schema for editors', () => {
     )
   })
 
-  test('lets no file have what only code can give', () => {
+  test('rejects options that can only be set in code', () => {
     for (const name of ['storage', 'clock', 'timers']) expect(at(name).not).toEqual({})
     expect(at('key', at('throttle').anyOf?.[2]).not).toEqual({})
   })

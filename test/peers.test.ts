@@ -9,7 +9,7 @@ import { type PeerName, peerSpec } from '../src/core/peer.js'
 import { readSources } from './house/source.js'
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
-/** All but these. */
+/** All packages but these. */
 const OTHERS = ['src/telegram/', 'src/cli/']
 
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
@@ -20,7 +20,7 @@ const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as
 
 let folder: string
 
-// The package as somebody has it who installed nothing that is optional.
+// The package as installed by a user who did not install any optional dependency.
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'sentinel-peers-'))
   const exports = JSON.parse(JSON.stringify(manifest.exports).replaceAll('./dist/', './src/'))
@@ -42,7 +42,7 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** Runs a program there, and tells the error that it ends with. */
+/** Runs a program there, and returns the error that it ends with. */
 function errorOf(program: string): { readonly code: string; readonly message: string } {
   writeFileSync(
     join(folder, 'program.js'),
@@ -53,7 +53,7 @@ function errorOf(program: string): { readonly code: string; readonly message: st
   return JSON.parse(stdout) as { code: string; message: string }
 }
 
-test('what is told to be installed is what package.json asks for', () => {
+test('install commands name the versions that package.json asks for', () => {
   const optional = Object.keys(manifest.peerDependenciesMeta)
   expect(optional.map((name) => peerSpec(name as PeerName))).toEqual(
     optional.map((name) => `${name}@${manifest.peerDependencies[name]}`),
@@ -75,7 +75,7 @@ test.each<[string, string, readonly PeerName[], string]>([
   ],
   [
     'any SQLite',
-    // As a Node before 22.5 is.
+    // As in a Node before 22.5.
     `process.getBuiltinModule = () => undefined; const { sqlite } = await import('./src/storage/sqlite/index.js'); await sqlite('bot.db').values.get('s', 'k')`,
     ['better-sqlite3'],
     'peer.missing',
@@ -95,7 +95,7 @@ test.each<[string, string, readonly PeerName[], string]>([
     'mtproto.missing',
   ],
 ])(
-  'without %s nothing fails before it is used, and then what to install is told',
+  'without %s nothing fails before it is used, and then the error says what to install',
   (_, program, names, code) => {
     const error = errorOf(program)
     expect(error.code).toBe(code)
@@ -108,7 +108,7 @@ test.each([
   ['postgres', `postgres('postgres://localhost/x')`, 'pg'],
   ['sqlite', `sqlite('bot.db')`, 'better-sqlite3'],
 ] as const)(
-  'a sentinel on %s without its driver protects all the same, and says what to install',
+  'a sentinel on %s without its driver still protects the bot, and says what to install',
   (kind, made, name) => {
     const { message } = errorOf(`
     process.getBuiltinModule = () => undefined
@@ -141,7 +141,7 @@ test.each([
   },
 )
 
-/** The entries that read their packages as soon as they are imported. */
+/** The entry points that import their packages at once. */
 const AT_ONCE: readonly (readonly [entry: string, needs: PeerName])[] = [
   ['metrics', 'prom-client'],
   ['logging', 'pino'],
@@ -157,7 +157,7 @@ test.each(AT_ONCE)('importing grammy-sentinel/%s without %s tells what to instal
   )
 })
 
-test('import, require and bundlers get one and the same module where all is installed', async () => {
+test('import, require and bundlers all get the same module', async () => {
   const names = AT_ONCE.map(([, name]) => name)
   for (const name of names) {
     const link = join(folder, 'node_modules', name)
@@ -176,7 +176,7 @@ test('import, require and bundlers get one and the same module where all is inst
       )
       expect([entry, code]).toEqual([entry, true])
     }
-    // A format that knows no await at the top.
+    // This format does not support top-level await.
     const { metafile } = await build({
       stdin: {
         contents: AT_ONCE.map(([entry]) => `export * from 'grammy-sentinel/${entry}'`).join('\n'),
@@ -197,7 +197,7 @@ test('import, require and bundlers get one and the same module where all is inst
   }
 })
 
-test('what is missing within a package that is there is told as it is', () => {
+test('a dependency missing inside an installed package is reported unchanged', () => {
   const broken = join(folder, 'node_modules', 'ioredis')
   mkdirSync(broken)
   writeFileSync(join(broken, 'package.json'), '{ "name": "ioredis", "type": "module", "main": "index.js" }')

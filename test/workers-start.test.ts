@@ -4,7 +4,7 @@ import { build } from 'esbuild'
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
 
-/** What workerd refuses while a module is loaded: timers, I/O, chance. An AbortController is one of its timers. */
+/** What workerd refuses while a module is loaded: timers, I/O, random values. Creating an AbortController counts as a timer. */
 function forbidden(name: string): () => never {
   return () => {
     throw new Error(`${name}: disallowed operation within global scope`)
@@ -28,7 +28,7 @@ const WORKER = {
   console,
 }
 
-/** Loads a worker as a bundler makes one of it, and tells what it gives. */
+/** Loads a worker as a bundler would build it, and returns its exports. */
 async function started(worker: string): Promise<unknown> {
   const { outputFiles } = await build({
     stdin: { contents: worker, resolveDir: ROOT, loader: 'ts' },
@@ -49,14 +49,14 @@ async function started(worker: string): Promise<unknown> {
   return runInContext(`${outputFiles[0]?.text}\nworker.given`, context)
 }
 
-test('a worker starts that imports all there is at module scope', async () => {
+test('a worker that imports all exports at module scope starts', async () => {
   const given = await started(`
     import * as all from './src/index.js'
     export const given = Object.keys(all).length`)
   expect(given).toBeGreaterThan(50)
 })
 
-test('a worker starts with the storages of its page, made at module scope', async () => {
+test('a worker that creates the documented storages at module scope starts', async () => {
   const given = await started(`
     import { combine, failover, fromGrammyStorage, hybrid, memory, resilient, sentinel } from './src/index.js'
     const adapter = { read() {}, write() {}, delete() {} }

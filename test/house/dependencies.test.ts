@@ -6,7 +6,7 @@ interface Lock {
     { readonly version?: string; readonly resolved?: string; optionalDependencies?: object }
   >
 }
-// By a name the compiler cannot follow: the scripts are plain JavaScript.
+// The path is not a literal, so that the compiler does not follow it: the scripts are plain JavaScript.
 const script: string = '../../scripts/lock-missing.mjs'
 const { missingPlatforms } = (await import(script)) as {
   missingPlatforms: (lock: Lock) => [name: string, entry: object][]
@@ -20,14 +20,14 @@ describe.each(LOCKS)('the lock file %s', (path) => {
     expect(missingPlatforms(lock).map(([name]) => name)).toEqual([])
   })
 
-  test('holds no address of a registry', () => {
+  test('contains no download addresses', () => {
     const places = Object.entries(lock.packages).filter(([, entry]) => entry.resolved !== undefined)
     expect(places).toEqual([])
   })
 })
 
 describe('a lock file', () => {
-  test('is found wanting without a platform', () => {
+  test('with a missing platform is reported', () => {
     const packages = {
       '': {},
       'node_modules/tool': {

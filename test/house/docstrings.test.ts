@@ -27,7 +27,7 @@ const ENTRIES = {
   'grammy-sentinel/stats': 'src/observability/stats/index.ts',
   'grammy-sentinel/tracing': 'src/observability/tracing/index.ts',
 }
-/** An entry point not there yet fails the check of the package; here it has nothing to show. */
+/** An entry point that does not exist yet fails the check of the package; this check skips it. */
 const missing = Object.entries(ENTRIES).filter(([, path]) => !existsSync(path))
 const entries = Object.values(ENTRIES).filter((path) => existsSync(path))
 const snippets = [...sources.flatMap(snippetsOfSource), ...pages.flatMap(snippetsOfPage)].filter(
@@ -39,15 +39,15 @@ function page(path: string): SourceFile {
 }
 
 describe('the public surface', () => {
-  test('is documented, with an example of every symbol', () => {
+  test('is documented, with an example for every symbol', () => {
     const symbols = entries.flatMap((entry) => exportsOf(entry, sources))
     if (entries.length > 0) expect(symbols.length).toBeGreaterThan(0)
     expect([...new Set(symbols.map(lackOf).filter((lack) => lack !== undefined))]).toEqual([])
   })
 
-  test('has examples that compile, as do those of the pages', async () => {
+  test('has examples that compile, in docstrings and pages', async () => {
     expect(snippets.map(fenceProblem).filter((problem) => problem !== undefined)).toEqual([])
-    // A wrong one among them shows that the compiler looked.
+    // An example with an error proves that they are compiled.
     const planted: Snippet = { path: 'planted.md', line: 7, code: `const text: string = 'a'.length` }
     const checked = snippets.filter(({ unchecked }) => unchecked === undefined)
     const problems = await compileSnippets([...checked, planted], '.cache/snippets')
@@ -77,7 +77,7 @@ describe('the check of docstrings', () => {
       'has no ```ts block',
     ],
     [`${EXAMPLE}const near = 1\nexport const go = 1`, 'has no docstring'],
-  ])('catches %j', (text, lack) => {
+  ])('reports %j', (text, lack) => {
     expect(lacks(text)).toEqual([['go', expect.stringContaining(lack)]])
     expect(lacks(`export * from './core/a.js'`, text)).toEqual([['go', expect.stringContaining(lack)]])
     expect(lacks(`export { go as went } from './core/a.js'`, text)).toEqual([
@@ -95,16 +95,16 @@ describe('the check of docstrings', () => {
     `${EXAMPLE}@sealed\nexport class go {}`,
     `${EXAMPLE}const go = 1\nexport { go }`,
     `export type go = 1\n${EXAMPLE}export const go = 1`,
-  ])('lets pass %j', (text) => {
+  ])('accepts %j', (text) => {
     expect(lacks(text)).toEqual([['go', undefined]])
     expect(lacks(`export * from './core/a.js'`, text)).toEqual([['go', undefined]])
   })
 
-  test('leaves alone what others document', () => {
+  test('ignores re-exports of other packages', () => {
     expect(lacks(`export { Bot } from 'grammy'\nexport * from 'grammy/types'`)).toEqual([])
   })
 
-  test('finds a name that is exported and nowhere declared', () => {
+  test('reports an export without a declaration', () => {
     expect(lacks(`export { gone } from './core/a.js'`)).toEqual([
       ['gone', expect.stringContaining('has no docstring')],
     ])
@@ -112,15 +112,15 @@ describe('the check of docstrings', () => {
   })
 })
 
-describe('the reader of blocks', () => {
-  test('finds them in docstrings, with their lines', () => {
+describe('the extraction of code blocks', () => {
+  test('finds blocks in docstrings, with their lines', () => {
     const text = 'const a = 1\n/**\n * Text.\n *\n * ```ts\n * if (a) {\n *   go()\n * }\n * ```\n */\n'
     expect(snippetsOfSource({ path: 'src/a.ts', text })).toEqual([
       { path: 'src/a.ts', line: 6, code: 'if (a) {\n  go()\n}' },
     ])
   })
 
-  test('finds them in pages, indented and with reasons', () => {
+  test('finds blocks in pages, also indented ones and those with reasons', () => {
     const text =
       '- item\n  ```typescript\n  go()\n  ```\n```sh\nls\n```\n```ts no-check of another package\nx\n```\n'
     expect(snippetsOfPage({ path: 'docs/a.md', text })).toEqual([
@@ -130,7 +130,7 @@ describe('the reader of blocks', () => {
     expect(() => snippetsOfPage({ path: 'docs/a.md', text: '```ts\nx' })).toThrow('docs/a.md:1')
   })
 
-  test('asks a reason of blocks that are not compiled, and allows none in docstrings', () => {
+  test('requires a reason for blocks that are not compiled, and allows none in docstrings', () => {
     const block = (path: string, unchecked: string) => fenceProblem({ path, line: 1, code: '', unchecked })
     expect(block('docs/a.md', 'no-check of another package')).toBeUndefined()
     expect(block('docs/a.md', 'no-check')).toContain('the reason')

@@ -18,24 +18,24 @@ const STOCK = [
   file('options.ts', 'export const options = 1'),
   file('options/schema.ts', 'export const schema = 1'),
 ]
-/** What is wrong with one more file in a house that is in order. */
+/** The problems of valid sources with one more file. */
 const problemsOf = (path: string, text: string): string[] => checkImports([...STOCK, file(path, text)])
 
-describe('the house', () => {
-  test('is in order', () => {
+describe('the sources', () => {
+  test('follow the rules of imports', () => {
     const files = readSources('.', 'src', '.ts')
     expect(files.length).toBeGreaterThan(5)
     expect(checkImports(files)).toEqual([])
   })
 
-  test('keeps no compiled file beside its source, where it would be loaded instead', () => {
+  test('contain no compiled files, which would be loaded instead of the sources', () => {
     const strays = ['src', 'test', 'bench', 'examples'].flatMap((folder) => readSources('.', folder, '.js'))
     expect(strays.map(({ path }) => path)).toEqual([])
   })
 })
 
 describe('the check of import directions', () => {
-  test('finds nothing in a house that is in order', () => {
+  test('reports nothing for valid sources', () => {
     expect(checkImports(STOCK)).toEqual([])
   })
 
@@ -108,11 +108,11 @@ describe('the check of import directions', () => {
     `declare module '../storage/storage.js' { interface Storage { more: 1 } }`,
     `const storage = require('../storage/storage.js')`,
     'export const load = (name: string) => import(name)',
-  ])('sees every form: %s', (text) => {
+  ])('recognizes every form of import: %s', (text) => {
     expect(problemsOf('core/x.ts', text)).toEqual([expect.stringMatching(/^src\/core\/x\.ts:1: /)])
   })
 
-  test('is not misled by comments, texts, and letters of many bytes', () => {
+  test('ignores comments and texts, and counts multi-byte letters correctly', () => {
     const text = `#!/usr/bin/env node
 // import 'é'
 const s = "import '../hooks/hooks.js'" // ünï
@@ -128,7 +128,7 @@ describe('the check of cycles', () => {
   const a = (text: string) => file('core/a.ts', text)
   const b = file('core/b.ts', `import { a } from './a.js'`)
 
-  test('catches one by values', () => {
+  test('reports a cycle by values', () => {
     expect(checkImports([a(`export { b } from './b.js'`), b])).toEqual([
       'cycle: src/core/a.ts -> src/core/b.ts -> src/core/a.ts',
     ])
@@ -136,13 +136,20 @@ describe('the check of cycles', () => {
     expect(checkImports([a(`import { type B } from './b.js'`), b])).toHaveLength(1)
   })
 
-  test('lets one by types pass', () => {
-    expect(checkImports([a(`import type { B } from './b.js'`), b])).toEqual([])
-    expect(checkImports([a(`export type B = import('./b.js').B`), b])).toEqual([])
+  test('reports a cycle by types', () => {
+    expect(checkImports([a(`import type { B } from './b.js'`), b])).toHaveLength(1)
+    expect(checkImports([a(`export type B = import('./b.js').B`), b])).toHaveLength(1)
+  })
+
+  test('accepts a cycle by types, but not by values, among the parts of a chain', () => {
+    const chain = (text: string) => file('middleware/chain/a.ts', text)
+    const guard = file('middleware/guard.ts', `import { a } from './chain/a.js'`)
+    expect(checkImports([chain(`import type { Guard } from '../guard.js'`), guard])).toEqual([])
+    expect(checkImports([chain(`import { Guard } from '../guard.js'`), guard])).toHaveLength(1)
   })
 })
 
-describe('the check of what only Node has', () => {
+describe('the check of Node-only modules and globals', () => {
   test.each([
     'export const env = process.env',
     'export const there = typeof process',
@@ -154,7 +161,7 @@ describe('the check of what only Node has', () => {
     'export class T { static t = setTimeout(() => {}, 1) }',
     'export class T { static { setTimeout(() => {}, 1) } }',
     ';(() => { setTimeout(() => {}, 1) })()',
-  ])('catches %s', (text) => {
+  ])('reports %s', (text) => {
     expect(problemsOf('middleware/x.ts', text)).toHaveLength(1)
     expect(problemsOf('cli/x.ts', text)).toEqual([])
   })
@@ -166,7 +173,7 @@ describe('the check of what only Node has', () => {
     'export const o = { process: 1, Buffer() {} }; export const p = o.process',
     'export interface I { process: number; Buffer(): void }',
     '// process.exit(), Buffer, setTimeout()',
-  ])('lets pass %s', (text) => {
+  ])('accepts %s', (text) => {
     expect(problemsOf('middleware/x.ts', text)).toEqual([])
   })
 })

@@ -30,7 +30,7 @@ function anchorsOf(text: string): ReadonlySet<string> {
   return found
 }
 
-/** Headings that a page has twice: whoever links there, or looks it up, finds half of what there is to say. */
+/** Headings that occur twice in a page: a link to them, or a search, finds only one of the two. */
 function headingsTwice(page: string, text: string): string[] {
   const seen = new Set<string>()
   const path: string[] = []
@@ -45,7 +45,7 @@ function headingsTwice(page: string, text: string): string[] {
   return twice
 }
 
-/** Links out of a page that lead nowhere. */
+/** Links of a page that lead nowhere. */
 function astray(page: string, text: string): string[] {
   const wrong: string[] = []
   const links = prose(text)
@@ -64,7 +64,7 @@ function astray(page: string, text: string): string[] {
   return wrong
 }
 
-test('every link between pages leads somewhere', () => {
+test('every link between pages has a target', () => {
   expect(PAGES.length).toBeGreaterThan(50)
   expect(PAGES.flatMap((page) => astray(page, readFileSync(page, 'utf8')))).toEqual([])
 })
@@ -75,7 +75,7 @@ test('no page has a heading twice', () => {
   expect(headingsTwice('a.md', text)).toEqual(['a.md: "Two" is there twice'])
 })
 
-test('a link that leads nowhere is found', () => {
+test('a broken link is reported', () => {
   const text =
     '# One\n\n## Of `two`, three\n\n[a](README.md) [b](nothing.md) [c](#of-two-three) [d](#four)\n\n```md\n[e](none.md)\n```\n'
   expect(astray('README.md', text)).toEqual([

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 
 type Check = (files: readonly string[], manifest: object) => string[]
 type Follow = (files: readonly string[], textOf: (file: string) => string) => string[]
-// By a name the compiler cannot follow: the scripts are plain JavaScript.
+// The path is not a literal, so that the compiler does not follow it: the scripts are plain JavaScript.
 const script: string = '../../scripts/packed-files.mjs'
 const { problemsOfFiles, problemsOfLinks } = (await import(script)) as {
   problemsOfFiles: Check
@@ -26,11 +26,11 @@ const SHIPPED = [
 ]
 const ALL = [...FILES, 'package.json']
 
-test('a package with all it promises and nothing else is in order', () => {
+test('a complete package without superfluous files is accepted', () => {
   expect(problemsOfFiles([...ALL, ...SHIPPED], MANIFEST)).toEqual([])
 })
 
-test.each(ALL)('%s is missed', (file) => {
+test.each(ALL)('a missing %s is reported', (file) => {
   const rest = ALL.filter((other) => other !== file)
   expect(problemsOfFiles(rest, MANIFEST)).toContainEqual(expect.stringContaining(file))
 })
@@ -44,11 +44,11 @@ test.each([
   'dist/a.js.map',
   'notes.md',
   'docs/notes.txt',
-])('%s does not belong', (file) => {
+])('a superfluous %s is reported', (file) => {
   expect(problemsOfFiles([...ALL, file], MANIFEST)).toEqual([`${file} is packed and should not be`])
 })
 
-test('what pages and alerts send their readers to is packed with them', () => {
+test('all targets of links in pages and alerts are packed', () => {
   const { files } = JSON.parse(readFileSync('package.json', 'utf8')) as { readonly files: readonly string[] }
   const within = (path: string): string[] =>
     path.includes('.')
@@ -56,13 +56,13 @@ test('what pages and alerts send their readers to is packed with them', () => {
       : readdirSync(path, { withFileTypes: true, recursive: true })
           .filter((entry) => entry.isFile())
           .map(({ parentPath, name }) => `${parentPath}/${name}`)
-  // What is built is there or not, and no page sends anybody to it.
+  // Built files may be missing, and no page links to them.
   const packed = ['README.md', 'LICENSE', ...files.filter((path) => path !== 'dist').flatMap(within)]
   expect(packed.length).toBeGreaterThan(50)
   expect(problemsOfLinks(packed, (file) => readFileSync(file, 'utf8'))).toEqual([])
 })
 
-test('a page and an alert that lead out of the package are found', () => {
+test('links in pages and alerts that lead out of the package are reported', () => {
   const texts: Readonly<Record<string, string>> = {
     'README.md':
       '[a](docs/a.md) [b](docs/b.md#here) [c](https://grammy.dev) [d](#there)\n\n```md\n[e](e.md)\n```\n',

@@ -9,15 +9,15 @@ afterEach(async () => {
 })
 
 function clientOf(url: string): Cluster {
-  // With a slotsRefreshInterval one that is disconnected while it refreshes would go on for ever (ioredis 6.0).
+  // With slotsRefreshInterval, a client that is disconnected during a refresh would never stop (ioredis 6.0).
   const client = new Cluster([url], { redisOptions: { commandTimeout: 5000 } })
-  // Told to who sends a command, too.
+  // The error is also passed to the caller of the command.
   client.on('error', () => undefined)
   opened.push({ stop: async () => client.disconnect() })
   return client
 }
 
-describe('a cluster of one’s own', () => {
+describe('a cluster for one test', () => {
   let cluster: RedisCluster
   beforeAll(async () => {
     cluster = await startCluster()
@@ -34,7 +34,7 @@ describe('a cluster of one’s own', () => {
     expect(new Set(owners.map(({ id }) => id))).toEqual(new Set(nodes.map(({ id }) => id)))
   })
 
-  test('gets a node that was killed back with its slots', async () => {
+  test('restores a killed node with its slots', async () => {
     const { nodes, ownerOf, whole, url } = cluster
     const owner = await ownerOf('a')
     await owner.server.kill()
@@ -46,7 +46,7 @@ describe('a cluster of one’s own', () => {
   })
 })
 
-test('a replica takes over from a master that was killed, with its keys', async () => {
+test('a replica takes over from a killed master, with its keys', async () => {
   const cluster = await startCluster({ replicas: 1 })
   opened.push(cluster)
   const { nodes, ownerOf, whole } = cluster
@@ -58,7 +58,7 @@ test('a replica takes over from a master that was killed, with its keys', async 
   opened.push({ stop: async () => master.disconnect() })
   master.on('error', () => undefined)
   await master.set('a', '1')
-  // Replication is asynchronous: what the replica has not confirmed may be lost.
+  // Replication is asynchronous: writes that the replica has not confirmed may be lost.
   expect(await master.wait(1, 5000)).toBe(1)
   await owner.server.kill()
   await until('the replica took over', async () => {

@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Machine, needPostgres, needPrometheus, needRedis } from './install.js'
 
-/** The programs of a machine that has hardly any. */
+/** The folder on the PATH of a machine that has hardly any programs. */
 let programs: string
 const complaints = console.error
 
 beforeEach(() => {
   programs = mkdtempSync(join(tmpdir(), 'bare-machine-'))
   for (const name of ['chmod', 'rm', 'cp', 'echo']) symlinkSync(`/bin/${name}`, join(programs, name))
-  // What is said to the developer is no failure of this run.
+  // The messages to the developer are no failure of this run.
   console.error = () => undefined
 })
 
@@ -27,7 +27,7 @@ function program(name: string, script: string): void {
 const machine = (root: boolean): Machine => ({ path: programs, root })
 const calls = (): string[] => readFileSync(join(programs, 'calls'), 'utf8').trim().split('\n')
 
-/** An apt-get that writes down how it was called, and does what it is told with the last word of `install`. */
+/** An apt-get that records its calls, and runs the given script on `install`. */
 function aptGet(installs: string): void {
   program(
     'apt-get',
@@ -35,7 +35,7 @@ function aptGet(installs: string): void {
   )
 }
 
-test('what is there is taken, and nothing is installed', async () => {
+test('an existing program is used, and nothing is installed', async () => {
   program('redis-server', '')
   aptGet('exit 1')
   expect(await needRedis(machine(true))).toBe(join(programs, 'redis-server'))
@@ -51,7 +51,7 @@ test('root installs what is missing, after an update and without questions', asy
   ])
 })
 
-test('two who miss it at once install it once', async () => {
+test('two concurrent requests install it once', async () => {
   aptGet(`cp "$0" "${programs}/redis-server"`)
   await Promise.all([needRedis(machine(true)), needRedis(machine(true))])
   expect(calls()).toHaveLength(2)
@@ -62,7 +62,7 @@ test('Postgres is found beside the first postgres on the path', async () => {
   expect(await needPostgres(machine(true))).toBe(programs)
 })
 
-test('Prometheus comes with promtool, and names no variable that there is not', async () => {
+test('Prometheus comes with promtool, and its error names no TEST_ variable', async () => {
   aptGet(`cp "$0" "${programs}/prometheus"; cp "$0" "${programs}/promtool"`)
   expect(await needPrometheus(machine(true))).toEqual({
     prometheus: join(programs, 'prometheus'),
@@ -73,7 +73,7 @@ test('Prometheus comes with promtool, and names no variable that there is not', 
   await expect(needPrometheus(machine(true))).rejects.toThrow(/install the package "prometheus"$/)
 })
 
-test('others install through a sudo that asks for nothing', async () => {
+test('other users install it through sudo without a password', async () => {
   program('sudo', `[ "$1" = -n ] || exit 1\nshift\nexec "$@"`)
   aptGet(`cp "$0" "${programs}/redis-server"`)
   expect(await needRedis(machine(false))).toBe(join(programs, 'redis-server'))
@@ -93,7 +93,7 @@ test.each([
     { 'apt-get': 'echo "E: Unable to locate package $6" >&2; exit 100' },
   ],
   ['although apt-get installed it', true, { 'apt-get': 'exit 0' }],
-])('where it cannot be had, one line says why and what to do: %s', async (why, root, have) => {
+])('when it cannot be installed, one line says why and what to do: %s', async (why, root, have) => {
   for (const [name, script] of Object.entries(have)) program(name, script)
   const line = await needRedis(machine(root)).then(
     () => 'found',

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { until } from './until.js'
 
-/** A whole run of jest is started in each test. */
+/** Each test starts a whole run of jest. */
 
 interface Report {
   readonly urls: readonly string[]
@@ -21,7 +21,7 @@ let output: string
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'watched-run-'))
-  // The user of Postgres must get to its data.
+  // The user of Postgres needs access to its data.
   chmodSync(folder, 0o755)
   output = ''
 })
@@ -44,7 +44,7 @@ function start(suites: string, env: Record<string, string>): void {
   ]
   run = spawn(process.execPath, [...args, '--testMatch', `**/test/servers/fixtures/${suites}.ts`], {
     cwd: root,
-    // Its own servers, wherever ours are.
+    // Its own servers, wherever those of this run are.
     env: {
       ...process.env,
       TEST_REDIS_URL: '',
@@ -111,11 +111,11 @@ test('a run ended while Postgres is being set up leaves nothing', async () => {
   const ended = once(run, 'exit')
   run.kill('SIGKILL')
   await ended
-  // initdb once held out against the signal until the guardian lost its patience, after four seconds and more.
+  // initdb once ignored the signal until the guardian gave up waiting, after more than four seconds.
   await until('the folders are gone', () => leftovers().length === 0)
 })
 
-test('a run ends the servers it shared, also those that a dead worker asked for', async () => {
+test('a run stops the servers it shared, also those that a killed worker asked for', async () => {
   start('{waiting,dying}', {})
   const ended = once(run, 'exit')
   const [waiting, dying] = [await reportOf('waiting'), await reportOf('dying')]

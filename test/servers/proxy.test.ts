@@ -5,7 +5,7 @@ import { type NetworkProxy, startProxy } from './proxy.js'
 import { startRedis } from './redis.js'
 import { until } from './until.js'
 
-/** Says back what it hears, and remembers who spoke and who finished. */
+/** Echoes what it receives, and records the sockets that sent data and those that finished. */
 let echo: Server
 let heard: Socket[]
 let finished: Socket[]
@@ -19,7 +19,7 @@ beforeEach(async () => {
     heard.push(socket)
     socket.on('data', (data) => socket.write(data))
     socket.on('end', () => finished.push(socket))
-    // A cut is what is tested.
+    // The tests cut connections.
     socket.on('error', () => undefined)
   })
   echo.listen(0, '127.0.0.1')
@@ -37,7 +37,7 @@ afterEach(async () => {
 interface Client {
   readonly socket: Socket
   readonly said: () => string
-  /** What ended it, if anything did. */
+  /** How the connection ended, or 'open'. */
   readonly fate: () => string
   say(text: string): void
 }
@@ -65,7 +65,7 @@ const hears = (client: Client, text: string): Promise<void> =>
 const becomes = (client: Client, fate: string): Promise<void> =>
   until(`the connection is ${fate}`, () => client.fate() === fate)
 
-test('passes on what is said, both ways, and counts connections', async () => {
+test('passes data on in both directions, and counts connections', async () => {
   const [a, b] = [connect(), connect()]
   a.say('one')
   b.say('two')
@@ -87,7 +87,7 @@ test('passes on megabytes unchanged', async () => {
   expect(client.said() === text).toBe(true)
 })
 
-test('delays each piece, either way, and keeps their order', async () => {
+test('delays each piece in either direction, and keeps their order', async () => {
   const client = connect()
   client.say('a')
   await hears(client, 'a')
@@ -96,14 +96,14 @@ test('delays each piece, either way, and keeps their order', async () => {
   client.say('b')
   client.say('c')
   await hears(client, 'abc')
-  // Timers of Node may ring up to a millisecond early.
+  // Timers of Node may fire up to a millisecond early.
   expect(performance.now() - start).toBeGreaterThanOrEqual(195)
   await proxy.normal()
   client.say('d')
   await hears(client, 'abcd')
 })
 
-test('a shorter delay overtakes nothing', async () => {
+test('data with a shorter delay does not overtake earlier data', async () => {
   const client = connect()
   client.say('a')
   await hears(client, 'a')
@@ -114,7 +114,7 @@ test('a shorter delay overtakes nothing', async () => {
   await hears(client, 'abc')
 })
 
-test('cuts all connections by a reset; new ones are as before', async () => {
+test('cuts all connections with a reset, and serves new ones as before', async () => {
   const [a, b] = [connect(), connect()]
   a.say('a')
   b.say('b')
@@ -129,7 +129,7 @@ test('cuts all connections by a reset; new ones are as before', async () => {
   await hears(c, 'c')
 })
 
-test('tells a client that the server has finished, and still listens to it', async () => {
+test('tells a client that the server has finished, and still receives from the client', async () => {
   const client = connect()
   client.say('a')
   await hears(client, 'a')
@@ -146,7 +146,7 @@ test('tells a client that the server has finished, and still listens to it', asy
   expect(client.said()).toBe('a')
 })
 
-test('tells the server that a client has finished, and still listens to it', async () => {
+test('tells the server that a client has finished, and still receives from the server', async () => {
   const client = connect()
   client.say('a')
   await hears(client, 'a')
@@ -157,7 +157,7 @@ test('tells the server that a client has finished, and still listens to it', asy
   expect(client.fate()).toBe('open')
 })
 
-test('as a black hole accepts and says nothing, and delivers all when it is over', async () => {
+test('a black hole accepts connections and sends nothing, and delivers everything afterwards', async () => {
   const before = connect()
   before.say('a')
   await hears(before, 'a')
@@ -166,7 +166,7 @@ test('as a black hole accepts and says nothing, and delivers all when it is over
   before.say('b')
   during.say('c')
   await until('it has accepted', () => proxy.accepted === 2)
-  // An echo that is not held back arrives in well under a tenth of a second.
+  // Without the black hole an echo arrives in well under a tenth of a second.
   await expect(hearsWithin(before, 'ab', 100)).rejects.toThrow('in vain')
   expect([before.said(), during.said(), before.fate(), during.fate()]).toEqual(['a', '', 'open', 'open'])
   await proxy.normal()
@@ -183,7 +183,7 @@ test('a black hole can be cut', async () => {
   await becomes(client, 'ECONNRESET')
 })
 
-test('refuses new connections, keeps the old, and comes back on the same port', async () => {
+test('refuses new connections, keeps the old ones, and comes back on the same port', async () => {
   const old = connect()
   old.say('a')
   await hears(old, 'a')
@@ -197,16 +197,16 @@ test('refuses new connections, keeps the old, and comes back on the same port', 
   await hears(late, 'c')
 })
 
-test('resets whoever comes while nobody listens behind it', async () => {
+test('resets new connections while the server behind it does not listen', async () => {
   echo.close()
   await becomes(connect(), 'ECONNRESET')
 })
 
-test('stands in front of a Redis', async () => {
+test('works in front of a Redis', async () => {
   const server = await startRedis()
   const front = await startProxy(server.port)
   const client = new Redis(front.urlOf(server.url), { retryStrategy: () => 10 })
-  // Told to who sends a command, too.
+  // The error is also passed to the caller of the command.
   client.on('error', () => undefined)
   try {
     expect(await client.ping()).toBe('PONG')

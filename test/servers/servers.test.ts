@@ -21,14 +21,14 @@ async function redis(options?: RedisOptions): Promise<RedisServer> {
   return server
 }
 
-/** A client that gives up at once, so that a test sees what the server does. */
+/** A client that gives up at once, so that a test sees the behaviour of the server. */
 function clientOf(url: string): Redis {
   const client = new Redis(url, {
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
     lazyConnect: true,
   })
-  // Told to who sends a command, too.
+  // The error is also passed to the caller of the command.
   client.on('error', () => undefined)
   opened.push({ stop: async () => client.disconnect() })
   return client
@@ -54,8 +54,8 @@ async function answers(asking: Promise<unknown>): Promise<boolean> {
   return first !== patience
 }
 
-describe('a Redis of one’s own', () => {
-  test('answers as soon as it is there, on loopback alone', async () => {
+describe('a Redis for one test', () => {
+  test('answers as soon as it is started, and only on loopback', async () => {
     const server = await redis()
     const client = clientOf(server.url)
     expect(await client.ping()).toBe('PONG')
@@ -63,7 +63,7 @@ describe('a Redis of one’s own', () => {
     expect(await client.info('server')).toContain(`process_id:${server.pid}\r\n`)
   })
 
-  test('that was killed comes back on the same port, empty', async () => {
+  test('restarts empty on the same port after a kill', async () => {
     const server = await redis()
     const { port, pid } = server
     await clientOf(server.url).set('a', '1')
@@ -76,7 +76,7 @@ describe('a Redis of one’s own', () => {
     expect(await clientOf(server.url).get('a')).toBeNull()
   })
 
-  test('with an append-only file finds its data after a restart, and after a kill', async () => {
+  test('with an append-only file keeps its data through a restart and a kill', async () => {
     const server = await redis({ appendOnly: true, args: ['--appendfsync', 'always'] })
     await clientOf(server.url).set('a', '1')
     await server.restart()
@@ -86,7 +86,7 @@ describe('a Redis of one’s own', () => {
     expect(await clientOf(server.url).mget('a', 'b')).toEqual(['1', '2'])
   })
 
-  test('that is suspended hangs, and answers once it is resumed', async () => {
+  test('hangs while it is suspended, and answers once it is resumed', async () => {
     const server = await redis()
     const client = clientOf(server.url)
     await client.ping()
@@ -97,7 +97,7 @@ describe('a Redis of one’s own', () => {
     expect(await asked).toBe('PONG')
   })
 
-  test('that is suspended can be restarted, killed and stopped', async () => {
+  test('can be restarted, killed and stopped while it is suspended', async () => {
     const server = await redis()
     server.suspend()
     await server.restart()
@@ -110,7 +110,7 @@ describe('a Redis of one’s own', () => {
     expect(existsSync(server.dir)).toBe(false)
   })
 
-  test('takes arguments: one that is full refuses to write', async () => {
+  test('passes arguments on: it refuses writes when its memory limit is reached', async () => {
     const server = await redis({ args: ['--maxmemory', '2mb', '--maxmemory-policy', 'noeviction'] })
     const client = clientOf(server.url)
     const fill = async (): Promise<void> => {
@@ -119,7 +119,7 @@ describe('a Redis of one’s own', () => {
     await expect(fill()).rejects.toThrow(/^OOM/)
   })
 
-  test('asks for a password, and keeps users to their rules', async () => {
+  test('requires a password, and enforces the rules of its users', async () => {
     const server = await redis({ password: 'p@ss "word', users: { app: '>secret +@all ~mine:* &*' } })
     expect(await clientOf(server.url).ping()).toBe('PONG')
     const bare = `redis://127.0.0.1:${server.port}`
@@ -129,7 +129,7 @@ describe('a Redis of one’s own', () => {
     await expect(app.set('yours:a', '1')).rejects.toThrow(/NOPERM/)
   })
 
-  test('copies a master, and is in step when it is ready', async () => {
+  test('replicates a master, and is in sync once it is ready', async () => {
     const master = await redis({ password: 'secret' })
     await clientOf(master.url).set('a', '1')
     const replica = await redis({ replicaOf: master.port, password: 'secret' })
@@ -137,19 +137,19 @@ describe('a Redis of one’s own', () => {
     await expect(clientOf(replica.url).set('a', '2')).rejects.toThrow(/READONLY/)
   })
 
-  test('that cannot start says why, and leaves nothing', async () => {
+  test('reports why it cannot start', async () => {
     const starting = startRedis({ args: ['--no-such-setting', 'x'] })
     await expect(starting).rejects.toThrow(/no-such-setting/)
   })
 
-  test('that is stopped leaves neither process nor folder', async () => {
+  test('leaves neither a process nor a folder after a stop', async () => {
     const server = await startRedis()
     await server.stop()
     expect(() => process.kill(server.pid, 0)).toThrow(/ESRCH/)
     expect(existsSync(server.dir)).toBe(false)
   })
 
-  test('leaves nothing either where the path leads to Redis alone', async () => {
+  test('leaves no folder either when PATH contains only redis-server', async () => {
     const path = process.env.PATH
     const folder = mkdtempSync(join(tmpdir(), 'bare-path-'))
     symlinkSync(await needRedis(), join(folder, 'redis-server'))
@@ -165,14 +165,14 @@ describe('a Redis of one’s own', () => {
   })
 })
 
-describe('a Postgres of one’s own', () => {
+describe('a Postgres for one test', () => {
   let server: PostgresServer
   beforeAll(async () => {
     server = await startPostgres({ settings: { max_connections: 30 } })
   })
   afterAll(() => server.stop())
 
-  test('answers as soon as it is there, with what it was told', async () => {
+  test('answers as soon as it is started, with the given settings', async () => {
     const client = await postgresClient(server.url)
     const { rows } = await client.query(
       `select current_setting('listen_addresses') as host, current_setting('max_connections') as most,
@@ -193,7 +193,7 @@ describe('a Postgres of one’s own', () => {
     expect((await again.query(`select one from restarted_${how}`)).rows).toEqual([{ one: 1 }])
   })
 
-  test('that was killed, with a backend at work, refuses until it is restarted', async () => {
+  test('refuses connections after a kill with a busy backend, until it is restarted', async () => {
     const client = await postgresClient(server.url)
     const asked = client.query('select pg_sleep(60)')
     const lost = expect(asked).rejects.toThrow()
@@ -205,7 +205,7 @@ describe('a Postgres of one’s own', () => {
     expect((await again.query('select 1 as one')).rows).toEqual([{ one: 1 }])
   })
 
-  test('that is suspended hangs, its backends too, and answers once it is resumed', async () => {
+  test('hangs with its backends while it is suspended, and answers once it is resumed', async () => {
     const client = await postgresClient(server.url)
     await client.query('select 1')
     server.suspend()
@@ -215,14 +215,14 @@ describe('a Postgres of one’s own', () => {
     expect((await asked).rows).toEqual([{ one: 1 }])
   })
 
-  test('that is suspended can be restarted', async () => {
+  test('can be restarted while it is suspended', async () => {
     server.suspend()
     await server.restart()
     const client = await postgresClient(server.url)
     expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }])
   })
 
-  test('that was killed and stopped leaves neither processes, folder nor shared memory', async () => {
+  test('leaves neither processes, a folder nor shared memory after a kill and a stop', async () => {
     const other = await startPostgres({ password: 'p@ss' })
     const client = await postgresClient(other.url)
     await client.query('select 1')
@@ -244,7 +244,7 @@ describe('a Postgres of one’s own', () => {
   })
 })
 
-test('suites share one Redis and one Postgres, and keep apart by names', async () => {
+test('test suites share one Redis and one Postgres, separated by names', async () => {
   const [redisUrl, postgresUrl] = await Promise.all([sharedRedis(), sharedPostgres()])
   expect(await Promise.all([sharedRedis(), sharedPostgres()])).toEqual([redisUrl, postgresUrl])
   const [key, schema] = [freshName(), freshName('suite')]

@@ -5,13 +5,13 @@ import { later, says, tick } from '../sentinel-desk.js'
 import { until } from '../servers/until.js'
 import { post, SECRET, type Stand, stand } from './stand.js'
 
-/** Lets everything run that waits for nothing, several times over. */
+/** Lets all pending promises continue, several times over. */
 async function rest(): Promise<void> {
   for (let i = 0; i < 8; i++) await tick()
 }
 
-describe('behind a platform that ends what nobody waits for', () => {
-  /** Delivers as a worker does, and waits for all that goes on after the answer. */
+describe('on a platform that ends work nobody awaits', () => {
+  /** Delivers updates as a worker does, and awaits all work that goes on after the answer. */
   function working(at: Stand) {
     const works: Promise<unknown>[] = []
     return {
@@ -23,7 +23,7 @@ describe('behind a platform that ends what nobody waits for', () => {
     }
   }
 
-  test('what a request holds back is handled before it is over, and the next is held back, too', async () => {
+  test('a burst is handled before its request is over, and the next message is held back again', async () => {
     const bursts: (number | undefined)[] = []
     const at = stand({ debounce: { mode: 'trailing', window: '2s' } }, (bot) => {
       bot.on('message', (ctx) => {
@@ -36,7 +36,7 @@ describe('behind a platform that ends what nobody waits for', () => {
       await worker.over()
     }
     expect(bursts).toEqual([1, 1])
-    // Nothing was closed: without the platform's word they are gathered.
+    // The guard was not closed: without waitUntil messages are gathered again.
     await at.deliver(says(1, 'c'))
     await at.deliver(says(1, 'd'))
     expect(bursts).toHaveLength(2)
@@ -45,7 +45,7 @@ describe('behind a platform that ends what nobody waits for', () => {
     expect(bursts).toEqual([1, 1, 2])
   })
 
-  test('what is held back twice is handled before the request is over', async () => {
+  test('an update held back by two debounces is handled before the request is over', async () => {
     const handled: (string | undefined)[] = []
     const at = stand({ debounce: { mode: 'trailing', window: '2s' } }, (bot) => {
       bot.on('message', debounce({ mode: 'trailing', window: '1s' }), (ctx) => {
@@ -58,7 +58,7 @@ describe('behind a platform that ends what nobody waits for', () => {
     expect(handled).toEqual(['a'])
   })
 
-  test('and so is what a policy in front of a handler holds back', async () => {
+  test('an update held back by the debounce of a policy is handled before the request is over', async () => {
     const handled: (string | undefined)[] = []
     const at = stand({
       policies: { calm: { throttle: '5/1m', debounce: { mode: 'trailing', window: '1s' } } },
@@ -72,7 +72,7 @@ describe('behind a platform that ends what nobody waits for', () => {
     expect(handled).toEqual(['a'])
   })
 
-  test('updates wait for a place at work after the first request as before', async () => {
+  test('updates still wait for their turn after the first request', async () => {
     const ends: (() => void)[] = []
     const at = stand({ concurrency: {}, debounce: false }, (bot) =>
       bot.on('message', (ctx) =>
@@ -92,7 +92,7 @@ describe('behind a platform that ends what nobody waits for', () => {
     await expect(at.guard.health()).resolves.toMatchObject({ tally: { denied: 0 } })
   })
 
-  test('a storage that was away with the first request is asked again', async () => {
+  test('a storage that failed during the first request is asked again', async () => {
     const near = later(memory())
     let tries = 0
     const storage = {
@@ -118,7 +118,7 @@ describe('behind a platform that ends what nobody waits for', () => {
     expect(at.reached.length).toBeLessThan(5)
   })
 
-  test('limits that are changed after the first request hold', async () => {
+  test('limits that are changed after the first request apply', async () => {
     const at = stand({ throttle: '2/1m', limits: true, debounce: false })
     const worker = working(at)
     await worker.deliver(says(9, 'x'))
@@ -152,7 +152,7 @@ test('a drain waits for bursts of earlier options, too', async () => {
   expect(await drained).toEqual(['held'])
 })
 
-test('the drain of one bot fires what another holds, and leaves that one open', async () => {
+test('the drain of one bot fires bursts of another, and leaves that one open', async () => {
   const at = stand({ debounce: { mode: 'trailing', window: '1s' } })
   const other = at.another(43)
   const webhook = at.guard.webhook(other.bot, { secret: SECRET })
@@ -169,7 +169,7 @@ test('the drain of one bot fires what another holds, and leaves that one open', 
   expect(other.reached).toEqual(['held', 'two'])
 })
 
-describe('where a handler hangs', () => {
+describe('while a handler hangs', () => {
   function hanging(options: Parameters<typeof stand>[2] = {}) {
     const at = stand(
       { debounce: { mode: 'trailing', window: '1m' } },
@@ -195,7 +195,7 @@ describe('where a handler hangs', () => {
     expect(at.reached).toEqual(['/hang'])
   }
 
-  test('what is held back is fired at once when the guard closes, which takes as long as it may', async () => {
+  test('a burst is fired at once when the guard closes, and the close takes the time allowed', async () => {
     const at = hanging()
     await beside(at)
     let closed = false
@@ -210,7 +210,7 @@ describe('where a handler hangs', () => {
     expect(at.words.join()).toContain('after 1000 ms (webhook: 1)')
   })
 
-  test('and when the process is told to end', async () => {
+  test('a burst is fired at once when the process receives SIGTERM', async () => {
     const at = hanging()
     await beside(at)
     const process = new EventEmitter()
@@ -223,7 +223,7 @@ describe('where a handler hangs', () => {
     await until('it is over', () => process.listenerCount('SIGTERM') === 0)
   })
 
-  test('the guard has what is left of the time to close when the process is told to end', async () => {
+  test('the guard gets the remaining time to close when the process receives SIGTERM', async () => {
     const at = stand({ debounce: { mode: 'trailing', window: '1m' } }, (bot) => {
       bot.on('message', () => new Promise(() => undefined))
     })
@@ -234,7 +234,7 @@ describe('where a handler hangs', () => {
     at.webhook.drainOn(process, { within: '30m' })
     process.emit('SIGTERM')
     await until('the burst is being handled', () => at.reached.length === 1)
-    // The drain takes all of the time by the clock of the test, and then the guard waits for the handler as well.
+    // The drain uses up all of its time by the clock of the test, and then the guard waits for the handler as well.
     at.time.advance(1_800_000)
     await rest()
     at.time.advance(1_800_000)
@@ -248,7 +248,7 @@ describe('where a handler hangs', () => {
     ['accept', 200],
     ['retry', 500],
   ] as const)(
-    'a drain shorter than the time-out answers who waits, by onTimeout: %s',
+    'a drain shorter than the time-out answers waiting requests according to onTimeout: %s',
     async (onTimeout, status) => {
       const at = hanging({ timeout: '10s', onTimeout })
       const answer = at.deliver(says(2, '/hang'))
