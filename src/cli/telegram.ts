@@ -51,7 +51,7 @@ export const telegram: Command = {
       process.once('SIGINT', resolve)
     })
     // Loaded only for this command, so that the others start faster.
-    const { startTelegram } = await import('../telegram/telegram.js')
+    const { startTelegram } = await import('../telegram/start.js')
     let served: Telegram | undefined
     try {
       served = await startTelegram({

@@ -1,6 +1,6 @@
 import type { Account } from '../world/accounts.js'
 import type { WorldChat } from '../world/chats.js'
-import type { Content } from '../world/posting.js'
+import type { Content } from '../world/content.js'
 import { Refusal } from '../world/refusal.js'
 import { assertMaySpeak, permissionFor } from '../world/speaking.js'
 import type { World } from '../world/world.js'

@@ -4,13 +4,14 @@ import type { Duration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import type { PersonAccount } from '../world/accounts.js'
 import { describeChat, type StoredMessage, type WorldChat } from '../world/chats.js'
-import { type InlineChoice, pickResult } from '../world/inline.js'
+import type { InlineChoice } from '../world/content.js'
+import { pickResult } from '../world/inline.js'
 import { joinByInvite } from '../world/invites.js'
 import { getOrMake } from '../world/maps.js'
 import { isIn } from '../world/members.js'
 import { setBlocked } from '../world/membership.js'
 import { Refusal } from '../world/refusal.js'
-import { canRead } from '../world/visitors.js'
+import { canRead, canSee } from '../world/visitors.js'
 import type { InlineAnswer, World } from '../world/world.js'
 import { ChannelPresence, GroupPresence } from './member-presence.js'
 import { Payment, type Purchase } from './payment.js'
@@ -307,7 +308,7 @@ export class Person {
 
   /** Whether a message is from somebody else, and in the given place or one of the person's chats. */
   #isForThem(stored: StoredMessage, place: HearingOptions['in']): boolean {
-    if (stored.authorId === this.id || !this.#world.canSee(stored, this.id)) return false
+    if (stored.authorId === this.id || !canSee(this.#world, stored, this.id)) return false
     if (place !== undefined) return isThere(stored, place)
     return stored.chat.kind === 'private' || isIn(this.#world.membership(stored.chat, this.id))
   }

@@ -9,26 +9,19 @@ import {
   type Topic,
   type WorldChat,
 } from '../world/chats.js'
+import type { Content } from '../world/content.js'
 import { settleText } from '../world/formatting.js'
 import { contentOf } from '../world/forwarding.js'
 import { mediaContent } from '../world/media.js'
 import { hasRight, isIn, type Permissions, type Right } from '../world/members.js'
 import { pin, unpin } from '../world/pins.js'
 import { createPoll, describePoll, stopPoll, vote } from '../world/polls.js'
-import {
-  type Content,
-  isCaptionable,
-  LONGEST_CAPTION,
-  LONGEST_TEXT,
-  post,
-  remove,
-  rewrite,
-} from '../world/posting.js'
+import { isCaptionable, LONGEST_CAPTION, LONGEST_TEXT, post, remove, rewrite } from '../world/posting.js'
 import { Refusal } from '../world/refusal.js'
 import { isService } from '../world/service-messages.js'
 import { assertMaySpeak, assertNotUpgraded, permissionFor } from '../world/speaking.js'
 import { assertOpen, topicOfMessage } from '../world/topics.js'
-import { isAllowed, mayComment } from '../world/visitors.js'
+import { canSee, isAllowed, mayComment } from '../world/visitors.js'
 import { voiceOf } from '../world/voice.js'
 import type { World } from '../world/world.js'
 import { Tap } from './tap.js'
@@ -333,7 +326,7 @@ export class Presence {
         `points at message ${message.message_id} of chat ${message.chat.id}`,
         'it is not there',
       )
-    if (!this.scene.world.canSee(stored, this.scene.actor.id))
+    if (!canSee(this.scene.world, stored, this.scene.actor.id))
       throw this.refuse(`points at message ${message.message_id}`, 'they cannot see it')
     return stored
   }

@@ -2,8 +2,7 @@ import type { Message } from 'grammy/types'
 import type { Account } from './accounts.js'
 import type { SharedChat, StoredMessage } from './chats.js'
 import { getOrMake } from './maps.js'
-import { isAdministrator, type Membership } from './members.js'
-import type { World } from './world.js'
+import type { Membership } from './members.js'
 
 /** An action in a group or channel. */
 export type AdminEvent =
@@ -50,19 +49,4 @@ export class AdminLog {
     const from = this.date() - KEPT_FOR
     return (this.#byChat.get(chat) ?? []).filter(({ date }) => date >= from).reverse()
   }
-}
-
-/** Logs a deletion, only if an administrator made it. */
-export function noteDeleted(world: World, stored: StoredMessage, by: Account): void {
-  const { chat } = stored
-  if (chat.kind === 'private' || stored.receiverId !== undefined) return
-  if (isAdministrator(world.membership(chat, by.id)))
-    world.adminLog.note(chat, by, { what: 'deleted', stored })
-}
-
-/** Logs an edit. In channels it need not be the author's. */
-export function noteEdited(world: World, stored: StoredMessage, before: Message, by: Account): void {
-  const { chat } = stored
-  if (chat.kind === 'private' || stored.receiverId !== undefined) return
-  world.adminLog.note(chat, by, { what: 'edited', before, stored: { ...stored } })
 }

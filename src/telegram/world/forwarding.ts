@@ -1,6 +1,6 @@
 import type { Message, MessageOrigin } from 'grammy/types'
 import { describeChat, type StoredMessage } from './chats.js'
-import type { Content } from './posting.js'
+import type { Content } from './content.js'
 
 const NOT_CONTENT: ReadonlySet<string> = new Set([
   'message_id',

@@ -1,19 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import type { InlineKeyboardMarkup } from 'grammy/types'
 import type { BotAccount, PersonAccount } from './accounts.js'
 import type { SharedChat, StoredMessage, Topic, WorldChat } from './chats.js'
-import { type Content, post } from './posting.js'
+import type { InlineChoice } from './content.js'
+import { post } from './posting.js'
 import { badRequest } from './refusal.js'
 import { assertMaySpeak } from './speaking.js'
 import { isAllowed } from './visitors.js'
 import type { World } from './world.js'
-
-/** The message that a result of an inline query turns into when picked. */
-export interface InlineChoice {
-  readonly id: string
-  readonly content: Content
-  readonly markup?: InlineKeyboardMarkup | undefined
-}
 
 /** Who picks a result, and where it is sent. */
 interface Picking {

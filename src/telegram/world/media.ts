@@ -1,6 +1,6 @@
 import type { Document, PhotoSize, Sticker } from 'grammy/types'
+import type { Content } from './content.js'
 import { bytesOf, type FileKind, fileIdOf, type StoredFile, uniqueIdOf } from './files.js'
-import type { Content } from './posting.js'
 
 /** The kinds of files that messages can contain. */
 export type MediaKind = Exclude<FileKind, 'chat_photo' | 'photo_small' | 'photo_medium'>

@@ -1,6 +1,6 @@
 import type { InlineKeyboardMarkup, Message, Update } from 'grammy/types'
 import { type Account, type BotAccount, CHANNEL_BOT, GROUP_ANONYMOUS_BOT, TELEGRAM_USER } from './accounts.js'
-import { noteDeleted, noteEdited } from './admin-log.js'
+import { noteDeleted, noteEdited } from './admin-log-notes.js'
 import {
   describeChat,
   isGroup,
@@ -9,6 +9,7 @@ import {
   type Topic,
   type WorldChat,
 } from './chats.js'
+import type { Content } from './content.js'
 import { contentOf, originOf, withoutContent } from './forwarding.js'
 import { calledIn, isIn } from './members.js'
 import { notePollIn } from './polls.js'
@@ -21,19 +22,6 @@ import type { World } from './world.js'
 /** In characters: Bot API, sendMessage and sendPhoto: "1-4096" and "0-1024 characters after entities parsing". */
 export const LONGEST_TEXT = 4096
 export const LONGEST_CAPTION = 1024
-
-/**
- * The content of a message, in the fields of the Bot API: a text, media or a service event.
- *
- * @example
- * ```ts
- * import type { Content } from 'grammy-sentinel/testing'
- *
- * const dice: Content = { dice: { emoji: '🎲', value: 6 } }
- * export { dice }
- * ```
- */
-export type Content = Omit<Partial<Message>, 'message_id' | 'chat' | 'from' | 'date' | 'sender_chat'>
 
 interface Draft {
   readonly author: Account

@@ -1,7 +1,7 @@
 import type { Account } from './accounts.js'
 import type { SharedChat, WorldChat } from './chats.js'
+import type { Content } from './content.js'
 import { hasRight, isAdministrator, type Permissions } from './members.js'
-import type { Content } from './posting.js'
 import { badRequest, Refusal } from './refusal.js'
 import { isAllowed } from './visitors.js'
 import type { World } from './world.js'

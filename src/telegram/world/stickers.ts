@@ -2,7 +2,6 @@ import type { MaskPosition, Sticker, StickerSet } from 'grammy/types'
 import type { StoredFile } from './files.js'
 import { photoSize, stickerOf } from './media.js'
 import { badRequest } from './refusal.js'
-import type { World } from './world.js'
 
 export type StickerType = 'regular' | 'mask' | 'custom_emoji'
 
@@ -93,8 +92,8 @@ export function checkTitle(title: string): void {
 }
 
 /** Properties of a file that is a sticker in a set. */
-export function knownSticker(world: World, file: StoredFile): Partial<Sticker> | undefined {
-  const found = world.stickerSets.holding(file)
+export function knownSticker(sets: StickerSets, file: StoredFile): Partial<Sticker> | undefined {
+  const found = sets.holding(file)
   const sticker = found?.set.stickers[found.place]
   return found && sticker && describeSticker(found.set, sticker)
 }

@@ -1,9 +1,10 @@
 import type { ForumTopic, Message } from 'grammy/types'
 import type { Account } from './accounts.js'
 import type { Forum, SharedChat, StoredMessage, Topic } from './chats.js'
+import type { Content } from './content.js'
 import { mayManage } from './members.js'
 import { assertRight } from './membership.js'
-import { type Content, post } from './posting.js'
+import { post } from './posting.js'
 import { badRequest } from './refusal.js'
 import type { World } from './world.js'
 

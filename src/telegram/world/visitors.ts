@@ -1,4 +1,4 @@
-import { isGroup, type SharedChat } from './chats.js'
+import { isGroup, type SharedChat, type StoredMessage } from './chats.js'
 import { isIn, isPermitted, type Permissions } from './members.js'
 import type { World } from './world.js'
 
@@ -13,6 +13,14 @@ export function canRead(world: World, chat: SharedChat, accountId: number): bool
   if (chat.username !== undefined) return true
   const channel = isGroup(chat) && chat.linkedId !== undefined ? world.sharedChat(chat.linkedId) : undefined
   return channel !== undefined && canRead(world, channel, accountId)
+}
+
+/** Whether an account can see a message: ephemeral ones only its author and its receiver can. */
+export function canSee(world: World, stored: StoredMessage, accountId: number): boolean {
+  const { chat, receiverId, authorId } = stored
+  if (receiverId !== undefined && receiverId !== accountId && authorId !== accountId) return false
+  if (chat.kind === 'private') return accountId === chat.person.id || accountId === chat.bot.id
+  return canRead(world, chat, accountId)
 }
 
 /**

@@ -11,20 +11,19 @@ import {
   type WorldChat,
 } from './chats.js'
 import type { WorldClock } from './clock.js'
+import type { InlineChoice } from './content.js'
 import { Files, type StoredFile } from './files.js'
-import type { InlineChoice } from './inline.js'
 import type { InviteLink } from './invite-link.js'
 import { Latest } from './latest.js'
 import { Listeners } from './listeners.js'
 import { getOrMake } from './maps.js'
 import { hasRight, isIn, LEFT, type Membership, membershipAt, newPermissions } from './members.js'
-import type { WorldPoll } from './polls.js'
+import type { WorldPoll } from './poll.js'
 import { OpenQueries } from './queries.js'
 import { Shelf } from './shelf.js'
-import { StarLedger } from './stars.js'
+import { StarLedger } from './star-ledger.js'
 import { StickerSets } from './stickers.js'
 import type { UpdateKind } from './updates.js'
-import { canRead } from './visitors.js'
 
 /**
  * A bot's answer to a callback query.
@@ -294,14 +293,6 @@ export class World {
       .filter((id) => isIn(this.membership(chat, id)))
       .map((id) => this.accounts.find(id))
       .filter((account) => account !== undefined)
-  }
-
-  canSee(stored: StoredMessage, accountId: number): boolean {
-    if (stored.receiverId !== undefined && stored.receiverId !== accountId && stored.authorId !== accountId)
-      return false
-    const { chat } = stored
-    if (chat.kind === 'private') return accountId === chat.person.id || accountId === chat.bot.id
-    return canRead(this, chat, accountId)
   }
 
   emit<K extends UpdateKind>(bot: BotAccount, kind: K, payload: NonNullable<Update[K]>): void {

@@ -1,7 +1,7 @@
+import type { Content, InlineChoice } from '../../world/content.js'
 import type { FileKind, StoredFile } from '../../world/files.js'
-import type { InlineChoice } from '../../world/inline.js'
 import { type MediaKind, mediaContent } from '../../world/media.js'
-import { type Content, LONGEST_TEXT } from '../../world/posting.js'
+import { LONGEST_TEXT } from '../../world/posting.js'
 import { badRequest, Refusal } from '../../world/refusal.js'
 import { knownSticker } from '../../world/stickers.js'
 import type { Call } from '../call.js'
@@ -73,7 +73,10 @@ function fileIn(call: Call, params: Params, type: string): Content | undefined {
   const file = named(call, params, name, kind)
   if (file === undefined) throw badRequest(`Can't find field "${name}_file_id"`)
   const details = detailsOf(call, params)
-  const content = mediaContent(kind, file, { ...details, sticker: knownSticker(call.world, file) })
+  const content = mediaContent(kind, file, {
+    ...details,
+    sticker: knownSticker(call.world.stickerSets, file),
+  })
   return kind === 'sticker' ? content : { ...content, ...captionOf(call, params) }
 }
 

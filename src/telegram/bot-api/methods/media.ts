@@ -1,7 +1,7 @@
 import type { Message } from 'grammy/types'
+import type { Content } from '../../world/content.js'
 import { bytesOf, fileIdOf, kindOf, pathOf, type StoredFile, uniqueIdOf } from '../../world/files.js'
 import { type MediaDetails, type MediaKind, mediaContent } from '../../world/media.js'
-import type { Content } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import { knownSticker } from '../../world/stickers.js'
 import type { Call, Methods } from '../call.js'
@@ -75,7 +75,7 @@ function contentOf(call: Call, params: Params, kind: MediaKind, file: StoredFile
   const isSticker = kind === 'sticker'
   const details = {
     ...detailsOf(call, params),
-    ...(isSticker && { sticker: knownSticker(call.world, file) }),
+    ...(isSticker && { sticker: knownSticker(call.world.stickerSets, file) }),
   }
   return {
     ...mediaContent(kind, file, details),

@@ -1,12 +1,6 @@
 import type { Message } from 'grammy/types'
-import {
-  createPoll,
-  describePoll,
-  openPoll,
-  type PollTerms,
-  type PollText,
-  stopPoll,
-} from '../../world/polls.js'
+import type { PollTerms, PollText } from '../../world/poll.js'
+import { createPoll, describePoll, openPoll, stopPoll } from '../../world/polls.js'
 import { editMarkup } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import type { World } from '../../world/world.js'

@@ -1,7 +1,7 @@
 import type { Message } from 'grammy/types'
 import { describeChat, type StoredMessage, type WorldChat } from '../../world/chats.js'
+import type { Content } from '../../world/content.js'
 import { contentOf, originOf } from '../../world/forwarding.js'
-import type { Content } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import { type Call, presentChat } from '../call.js'
 import { Params } from '../params.js'

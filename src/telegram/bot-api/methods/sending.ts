@@ -1,5 +1,6 @@
 import type { StoredMessage, Topic, WorldChat } from '../../world/chats.js'
-import { type Content, post } from '../../world/posting.js'
+import type { Content } from '../../world/content.js'
+import { post } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import { assertOpen, forumOf, topicIdOf, topicOf } from '../../world/topics.js'
 import type { Call } from '../call.js'
