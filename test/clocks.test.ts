@@ -33,7 +33,7 @@ const TAKERS: readonly (readonly [string, (clock: Clock) => unknown])[] = [
   ['outgoing.clock', (clock) => outgoing({}, { clock })],
 ]
 
-/** Each of them would let everything pass. */
+/** With each of these clocks all updates would pass. */
 const CLOCKS: readonly (readonly [string, () => unknown, RegExp])[] = [
   ['tells NaN', () => Number.NaN, /it returned NaN/],
   ['is Date, which tells a text', Date as unknown as () => unknown, /it returned "/],

@@ -15,8 +15,8 @@ export interface NotedCall {
 }
 
 /**
- * A Telegram for updates that tests make up: whoever a bot speaks to, and whatever query it answers, comes up then, as if it
- * had always been there.
+ * A Telegram for updates that tests make up: users, chats and queries that a bot refers to are created at its first call, as if they
+ * had always existed.
  */
 export class Extras {
   readonly telegram: Telegram
@@ -30,7 +30,7 @@ export class Extras {
     })
   }
 
-  /** A bot's account: `new Bot(token, config)`. */
+  /** Creates a bot and returns the arguments of `new Bot(token, config)`. */
   hire(id: number): { readonly account: TelegramBot; readonly config: BotConnection } {
     const account = this.telegram.createBot({ username: `guarded${id}_bot`, firstName: 'Guarded', id })
     const { client, botInfo } = account.config
@@ -41,7 +41,7 @@ export class Extras {
     return { account, config: { client: { ...client, fetch } as ApiClientOptions, botInfo } }
   }
 
-  /** A group in which these administer, and the bot. */
+  /** Creates a group with these administrators and the bot. */
   gather(bot: TelegramBot, id: number, administrators: readonly number[]): void {
     const people = administrators.map((who) =>
       this.telegram.createUser({ firstName: `User ${who}`, id: who }),

@@ -1,6 +1,6 @@
 import { sentinel } from '../src/index.js'
 
-/* What code gives that no compiler has looked at. */
+/* Values passed by untyped code. */
 
 const untyped = (): Record<
   'on' | 'install' | 'outgoing' | 'webhook',

@@ -2,7 +2,7 @@ import { jest } from '@jest/globals'
 import type { SentinelOptions } from '../src/options.js'
 
 /*
- * What few bots use is loaded when it is used. Here some of it is gone, as where a bundle was deployed without its smaller files.
+ * Rarely used code is loaded on demand. Here some of it is missing, as if a bundle was deployed without its smaller files.
  */
 
 const GONE = [

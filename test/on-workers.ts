@@ -1,6 +1,6 @@
 const platform = Object.getOwnPropertyDescriptor(globalThis, 'navigator')
 
-/** For the tests of a file, or of a group: this is Cloudflare Workers, as far as anybody can tell. */
+/** Lets all code detect Cloudflare Workers, for the tests of a file or of a group. */
 export function onWorkers(): void {
   beforeEach(() => {
     Object.defineProperty(globalThis, 'navigator', {

@@ -62,7 +62,7 @@ async function sends(...texts: string[]): Promise<void> {
   await telegram.settled()
 }
 
-/** A door that stays shut until it is opened. */
+/** A promise that is resolved by `open()`. */
 function gate(): { readonly open: () => void; readonly opened: Promise<void> } {
   let open = (): void => undefined
   const opened = new Promise<void>((done) => {
@@ -71,7 +71,7 @@ function gate(): { readonly open: () => void; readonly opened: Promise<void> } {
   return { open, opened }
 }
 
-/** Sessions, and how often they were asked for. */
+/** Sessions, and how often they were read. */
 function counted() {
   const held = new Map<string, { seen: number }>()
   const asked = { reads: 0, writes: 0 }
@@ -176,7 +176,7 @@ describe('before conversations()', () => {
     expect(heard.at(-1)).toBe('Alice')
     time.advance(30_000)
     await sends('of Wonderland')
-    // A conversation is replayed with each of its answers.
+    // A conversation replays its earlier code with each message.
     expect(heard).toEqual(['Alice', 'Alice', 'of Wonderland', 'done'])
   })
 
@@ -200,7 +200,7 @@ describe('before conversations()', () => {
     bot.use(
       createConversation<Order, Context>(async (conversation) => {
         const answer = await conversation.waitFor('message:text')
-        // Contexts inside a conversation are made anew: ctx.sentinel is on those outside.
+        // Contexts inside a conversation are created anew: ctx.sentinel exists only on the outer ones.
         const all = await conversation.external(
           (ctx) => ctx.sentinel.burst?.map(({ msg }) => msg?.text ?? '') ?? [],
         )
@@ -224,7 +224,7 @@ describe('a guard on a fork', () => {
     bot.use(guard)
     bot.fork(throttle({ limit: '1/1h', name: 'audit', deny: 'silent' }), () => undefined)
     bot.on('message', async (ctx) => {
-      // The fork is through with it by then.
+      // The forked branch has finished by then.
       await tick()
       verdicts.push(ctx.sentinel.verdict.allowed)
       if (ctx.msg.text === 'over') await ctx.sentinel.deny({ note: 'again' })
@@ -242,7 +242,7 @@ describe('a guard on a fork', () => {
     bot.use(guard)
     bot.fork(throttle({ limit: '2/1h', name: 'audit', deny: 'silent' }), () => undefined)
     bot.on('message', async (ctx) => {
-      // The fork is through with it by then.
+      // The forked branch has finished by then.
       await tick()
       charged.push(ctx.sentinel.limits.map(({ name }) => name))
       await ctx.sentinel.refund()
@@ -351,7 +351,7 @@ describe('behind a webhook', () => {
 
   test('a notice is a separate call: the answer to the webhook does not wait for it', async () => {
     bot.use(guarded({ throttle: '1/1m' }))
-    // Bots may write to those who wrote to them.
+    // Bots may only write to users who wrote to them first.
     await alice.to(account).sends('hello')
     const handle = webhookCallback(bot, 'std/http')
     for (const text of ['1', 'over']) {
@@ -402,7 +402,7 @@ describe('bot.catch()', () => {
     const broken = (): never => {
       throw new Error('ours')
     }
-    // One that nothing is put around, so that its errors are told as they come.
+    // A storage that is not wrapped, so that its errors surface unchanged.
     const { remote: _, ...plain } = later()
     const away = { ...plain, health: broken, reset: broken }
     const guard = guarded({

@@ -3,7 +3,7 @@ import type { Update } from 'grammy/types'
 import { type Facts, type SentinelOptions, type ThrottleOptions, throttle } from '../src/index.js'
 import { type Desk, desk, nextId, tick, user } from './sentinel-desk.js'
 
-/* Albums are paid for by their first part, whatever becomes of it. */
+/* Albums are charged with their first part, whatever happens to it. */
 
 const ALICE = 7
 const open: Desk[] = []
@@ -57,7 +57,7 @@ test('albums whose first part is refused by concurrency are limited', async () =
   for (let album = 0; album < 20; album++) {
     handled.push(at.handle(photo(`a${album}`)))
     await tick()
-    // Whoever was at work leaves, so that another part of the same album finds a place.
+    // Running handlers end, so that another part of the same album finds a place.
     for (const end of ends.splice(0)) end()
     await tick()
     handled.push(at.handle(photo(`a${album}`)))

@@ -4,7 +4,7 @@ import { createTelegram } from '../src/telegram/index.js'
 import type { GuardedContext } from './middleware/rig.js'
 import { says } from './sentinel-desk.js'
 
-/** Calls off what an update has not finished at its end, as plugins do that install transformers on `ctx.api`. */
+/** Aborts unfinished calls at the end of an update, as plugins do that install transformers on `ctx.api`. */
 const boundToUpdate: MiddlewareFn<GuardedContext> = async (ctx, next) => {
   const ended = new AbortController()
   const bound: Transformer = (prev, method, payload) =>

@@ -2,7 +2,7 @@ import { exempt, requireRegistered, sentinel, throttle } from '../src/index.js'
 import type { GuardedContext } from './middleware/rig.js'
 import { type Desk, desk, later, says } from './sentinel-desk.js'
 
-/* What stands behind a sentinel, one after the other. */
+/* Several guards behind a sentinel. */
 
 const ALICE = 7
 const BOB = 8
@@ -35,7 +35,7 @@ test.each([
   for (const who of [ALICE, BOB, ALICE, ALICE]) {
     await at.handle(says(who, '/go', group)).catch(() => undefined)
   }
-  // Whoever is let off limits is still to be registered.
+  // Users exempt from limits still have to be registered.
   await at.guard.register(ALICE)
   for (const who of [ALICE, ALICE, ALICE]) await at.handle(says(who, '/go', group))
   expect(handled).toEqual([ALICE, ALICE, ALICE])

@@ -23,7 +23,7 @@ async function all<T>(of: AsyncIterable<T>): Promise<T[]> {
 
 const saysWho = (from: number) => says(from, `from ${from}`)
 
-/** Somebody hides behind a chat: a channel, or the group itself. */
+/** A user who writes anonymously as a chat: a channel, or the group itself. */
 const hidden = (standIn: number, chat: number, text: string) => {
   const update = says(standIn, text, { group: true })
   return {
@@ -87,7 +87,7 @@ describe('block', () => {
     const { guard, says, reached } = desk()
     const many = Array.from({ length: 2500 }, (_, index) => 1000 + index)
     await guard.block(many)
-    // One by one, too: whoever waits for a bot must not be forgotten for being many.
+    // One by one, too: pending blocks must not be dropped because there are many.
     for (const id of many.slice(0, 600)) await guard.block(id + 10_000)
     for (const id of [1000, 3499, 11_000, 11_599]) await says(id, 'no')
     await says(ALICE, 'yes')

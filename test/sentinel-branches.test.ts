@@ -138,7 +138,7 @@ describe.each<[string, () => SentinelOptions]>([
   test('a blocked person is seen to join once', async () => {
     const { bot, guard, denied } = stand(options())
     const seen: number[] = []
-    // Tells that Telegram does not deliver joins unasked.
+    // Ignores the warning that Telegram does not deliver joins by default.
     guard.on('warning', () => undefined)
     guard.membership.on('joined', ({ member }) => void seen.push(member.id))
     bot.fork(guard)
@@ -160,7 +160,7 @@ describe.each<[string, () => SentinelOptions]>([
     const handler = (name: string) => (ctx: GuardedContext) =>
       void ran.push(`${name} ${ctx.sentinel.burst?.map(({ msg }) => msg?.text).join('+')}`)
     bot.fork(guard, handler('fork'))
-    // In series on one branch, the second use lets pass what the first has let in.
+    // In series on one branch, the second use admits what the first has admitted.
     bot.use(guard, guard, handler('main'))
     for (const text of ['a', 'b', 'c']) await bot.handleUpdate(says(ALICE, text))
     await settled()

@@ -2,7 +2,7 @@ import { concurrency, type Duration, debounce } from '../src/index.js'
 import type { GuardedContext } from './middleware/rig.js'
 import { type Desk, desk, nextId, says, tick, user } from './sentinel-desk.js'
 
-/* Bursts on their way through a sentinel: gathered twice, and refused when their time has come. */
+/* Bursts in a sentinel: collected by two debounces, and refused when they fire. */
 
 const ALICE = 7
 const BOB = 8
@@ -52,7 +52,7 @@ describe('collected in front of the bot, and again in front of a handler', () =>
     })
     const parts = ['a', 'a', 'a', 'b', 'b'].map(photo)
     for (const part of parts) {
-      // The next album comes when the one before has been gathered.
+      // The next album arrives when the one before has been collected.
       if (part.message.media_group_id === 'b') await passes(at, 300)
       await at.handle(part)
     }
@@ -119,7 +119,7 @@ describe('a burst that is refused when it is due', () => {
   })
 })
 
-/** Closes, letting as much time pass as that may take. */
+/** Closes the guard, and advances the clock as long as that may take. */
 async function closed(at: Desk, within: Duration = '1s', step = 1000): Promise<void> {
   let isOver = false
   const closing = at.guard.close(within).then(() => {
@@ -240,7 +240,7 @@ test('bursts of a debounce in front of a handler take places of a concurrency() 
 describe('a burst handled by close() takes its place in order', () => {
   const TRAILING = { mode: 'trailing', window: '1s' } as const
 
-  /** Everybody writes in one group; the handlers take ten milliseconds. */
+  /** Many users write in one group; the handlers take ten milliseconds. */
   async function closedWith(
     options: Parameters<typeof desk>[0],
     before: (at: Desk) => void = () => undefined,

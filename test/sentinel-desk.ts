@@ -7,22 +7,22 @@ import type { Telegram } from '../src/telegram/index.js'
 import { Extras } from './extras.js'
 import { type GuardedContext, Stage } from './middleware/rig.js'
 
-/** A call the bot made, as it would have gone to Telegram. */
+/** A call of the bot, as it would have been sent to Telegram. */
 export interface Call {
   readonly bot: number
   readonly method: string
   readonly payload: Readonly<Record<string, unknown>>
 }
 
-/** A bot whose updates are handed to it, and whose calls an embedded Telegram notes and answers: no network. */
+/** A bot whose updates are passed to it, and whose calls an embedded Telegram records and answers: no network. */
 export interface DeskBot {
   readonly telegram: Telegram
   readonly bot: Bot<GuardedContext>
   readonly id: number
-  /** What reached the handlers: texts, or the kind of what has none. */
+  /** The updates that reached the handlers: texts, or the kind of content. */
   readonly reached: string[]
   handle(update: Update): Promise<void>
-  /** Whoever administers the group that {@link says} speaks of. */
+  /** Sets the administrators of the group that {@link says} uses. */
   hasAdministrators(...ids: readonly number[]): void
 }
 
@@ -31,13 +31,13 @@ export interface Desk extends DeskBot {
   readonly guard: Sentinel<GuardedContext>
   readonly time: Stage
   readonly calls: Call[]
-  /** Says something in private; each text is an update of its own. */
+  /** Sends private messages; each text is an update of its own. */
   says(from: number, ...texts: string[]): Promise<void>
   /** Another bot; with the same sentinel unless another one is given. */
   another(id: number, guard?: Sentinel<GuardedContext>): DeskBot
-  /** What was sent, as texts. */
+  /** The texts that the bot sent. */
   readonly notices: string[]
-  /** Waits until nothing of the sentinel's is under way. */
+  /** Waits until the sentinel has no pending work. */
   quiet(): Promise<void>
 }
 
@@ -70,7 +70,7 @@ export function desk(
   }
 }
 
-/** Lets everything run that waits for nothing. */
+/** Lets all pending promises continue. */
 export function tick(): Promise<void> {
   return new Promise((done) => setImmediate(done))
 }
@@ -102,7 +102,7 @@ function deskBot(
 }
 
 let lastId = 0
-/** Ids as Telegram gives them: none comes twice. */
+/** Ids as Telegram assigns them: each is unique. */
 export function nextId(): number {
   return ++lastId
 }
@@ -155,7 +155,7 @@ export function types(from: number, query: string): Update {
   return { update_id: id, inline_query: { id: String(id), from: user(from), query, offset: '' } }
 }
 
-/** A tap on a button of the same message, whichever update it comes with. */
+/** A tap on a button of the same message in each update. */
 export function taps(from: number, data: string): Update {
   const id = nextId()
   const { message } = says(from, 'menu', { id: 1 })
@@ -171,7 +171,7 @@ export function taps(from: number, data: string): Update {
   }
 }
 
-/** Somebody comes to the group by themselves. */
+/** A user joins the group. */
 export function joins(from: number): Update {
   return {
     update_id: nextId(),
@@ -209,7 +209,7 @@ export function pinned(from: number): Update {
   }
 }
 
-/** One storage, answering everything with promises: as those do that live elsewhere. */
+/** A storage whose methods all return promises, as those of remote storages do. */
 export function later(storage: Storage = memory()): Storage {
   const { marks, users, values } = storage
   return {

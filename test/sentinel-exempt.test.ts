@@ -96,7 +96,7 @@ describe('administrators of the chat', () => {
 
   async function open(made: ReturnType<typeof guard>): Promise<void> {
     on = await rig(made)
-    // For the members: it stands in front of the bot already.
+    // Requests membership updates: the guard is already in front of the bot.
     made.install(on.bot)
     plaza = on.telegram.createGroup({
       title: 'Plaza',
@@ -123,7 +123,7 @@ describe('administrators of the chat', () => {
     await writes('alice', 'a2', 'a3', 'a4')
     await writes('bob', 'b3')
     expect(asked()).toBe(1)
-    // In private nobody administers anything, and the group's bucket of hers is the same one.
+    // In private chats there are no administrators, and the user's bucket is the same as in the group.
     await on.alice.to(on.account).sends('private')
     await on.settled()
     expect(on.reached).toEqual(['a1', 'b1', 'a2', 'a3', 'a4'])
@@ -205,7 +205,7 @@ test('administrators of many chats: a demotion that comes while Telegram is aske
     exempt: { chatAdmins: true },
   })
   hasAdministrators(ALICE)
-  // Telegram's answer of before the demotion arrives after the news of it.
+  // An answer of Telegram from before the demotion arrives after the update about it.
   let arrive: () => void = () => undefined
   bot.api.config.use(async (prev, method, payload, signal) => {
     const answer = await prev(method, payload, signal)
@@ -228,7 +228,7 @@ test('administrators of many chats: a demotion that comes while Telegram is aske
   expect(reached).toEqual(['1', 'chat_member', 'was one when she wrote'])
 })
 
-/** An administrator of the group is one no longer. */
+/** An administrator of the group becomes a member. */
 function isMemberAgain(id: number): Update {
   const member = { id, is_bot: false, first_name: 'Alice' }
   return {
@@ -247,7 +247,7 @@ describe('a Telegram that does not answer who administers a chat', () => {
   const held: (() => void)[] = []
   const told: unknown[] = []
 
-  /** `exempt()` stands before a limit that one message uses up; what is asked about administrators is held. */
+  /** `exempt()` stands before a limit that one message uses up; requests for administrators stay pending. */
   function waiting() {
     held.length = 0
     told.length = 0
@@ -279,7 +279,7 @@ describe('a Telegram that does not answer who administers a chat', () => {
     await handle(says(ALICE, 'over', { group: true }))
     expect(passed).toEqual(['a stranger', 'nobody is let off'])
     expect(asked()).toBe(1)
-    // The call still hangs: another one would hang beside it.
+    // The call is still pending: no second one is made meanwhile.
     time.advance(30_000)
     await handle(says(ALICE, 'still over', { group: true }))
     expect([passed.length, asked()]).toEqual([2, 1])

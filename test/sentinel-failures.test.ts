@@ -13,7 +13,7 @@ const broken = (): never => {
 }
 const rejecting = async (): Promise<never> => broken()
 
-/** A storage of which one thing is broken. */
+/** A storage with one faulty part. */
 function storageWith(judge: Partial<Judge>, storage: Partial<Storage> = {}): Storage {
   const sound = memory()
   return {
@@ -460,7 +460,7 @@ describe('a custom storage without protection', () => {
           ['storage.evaluate', expect.stringContaining('did not answer with a decision')],
         ])
       }
-      // One that says that it is elsewhere is decided for in memory.
+      // For a remote storage, updates are decided in memory.
       const remote = storageWith(
         { evaluate: (async () => decision) as never },
         { remote: true, kind: 'mine' },

@@ -13,15 +13,15 @@ import { freshName, sharedPostgres, sharedRedis } from './servers/shared.js'
 import { until } from './servers/until.js'
 
 /*
- * A process begins over a line that takes its time. To be connected, and to have what it asks there, takes more than the time-out for an
- * answer: whose updates come meanwhile are decided by the storage all the same. Here time-outs go by a clock that is moved by hand, so that
- * nothing depends on how quick the machine is; the servers and the line are real.
+ * A process starts over a slow connection: to connect and get the first answer takes longer than the time-out of a decision. Updates that
+ * arrive meanwhile must still be decided by the storage. Time-outs use a clock that is moved by hand, so that the speed of the machine
+ * does not matter; the servers and the connection are real.
  */
 
 const ALICE = 7
 const MALLORY = 66
 
-/** One way, in milliseconds. */
+/** Latency in one direction, in milliseconds. */
 const LINES = [10, 40]
 
 const SERVERS = [
@@ -37,12 +37,12 @@ afterEach(async () => {
 
 interface Worker extends Desk {
   readonly shield: ReturnType<typeof makeResilient>
-  /** Of the time-outs. */
+  /** The clock of the time-outs. */
   readonly patience: Stage
   readonly told: string[]
 }
 
-/** A process of the bot. Whenever a plan is handed over, so much time passes at once as an answer may take. */
+/** A process of the bot. Whenever a plan is sent to the storage, the time-out of an answer passes at once. */
 function worker(storage: Storage, handlers?: Parameters<typeof desk>[1]): Worker {
   const patience = new Stage()
   const { prepare } = storage
@@ -59,7 +59,7 @@ function worker(storage: Storage, handlers?: Parameters<typeof desk>[1]): Worker
   made.guard.on('error', ({ error }) => told.push(String(error)))
   closing.push(async () => {
     await made.guard.close('1ms')
-    // Nobody moves the clock any more.
+    // From here on the clock does not move.
     await storage.close()
   })
   return { ...made, shield, patience, told }
@@ -177,7 +177,7 @@ describe('a process that begins while its storage', () => {
       await Promise.all(updates)
       expect(one.reached).toEqual(['a', 'b', 'c'])
       expect(one.told).toEqual(['down: TIMEOUT'])
-      // The clock stands still: nobody waits for it.
+      // The clock stands still, so no time-out fires.
       await one.handle(says(ALICE, 'd'))
       server.resume()
       await until('it is back', () => {

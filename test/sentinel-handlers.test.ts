@@ -18,7 +18,7 @@ import { metrics } from '../src/observability/metrics/index.js'
 import { stats } from '../src/observability/stats/index.js'
 import { type Desk, desk, says } from './sentinel-desk.js'
 
-// What holds in front of the bot holds in front of a handler.
+// The guards behave in front of a handler as in front of the bot.
 
 const ALICE = 7
 
@@ -41,7 +41,7 @@ describe('an update whose handler failed is redelivered', () => {
     await expect(handle(update)).rejects.toThrow('the till is stuck')
     await handle(update)
     expect(runs).toHaveLength(2)
-    // It was paid for once, and another is refused.
+    // It was charged once, and another one is refused.
     await handle(says(ALICE, '/go'))
     expect(runs).toHaveLength(2)
     expect((await sentinel.health()).tally).toMatchObject({ allowed: 2, denied: 1 })

@@ -94,7 +94,7 @@ describe('peek and reset', () => {
     const left: Record<string, number | undefined> = {}
     for (const [name, one] of Object.entries(whom)) left[name] = (await guard.peek(one, name))[0]?.remaining
     expect(left).toEqual({ chat: 4, member: 3, command: 2, global: 8, tenant: 1 })
-    // A limit that there is, but of somebody else.
+    // The limit exists, but does not count this subject.
     expect(await guard.peek(ALICE, 'chat')).toEqual([])
   })
 
@@ -187,14 +187,14 @@ describe('after a reconfigure', () => {
     expect(await at.guard.peek(ALICE, 'buy')).toMatchObject([
       { at: 'throttle buy', limit: '1/1h', remaining: 0 },
     ])
-    // As the options of now have it.
+    // With the current options.
     expect(await at.guard.peek(ALICE, 'slow')).toMatchObject([{ limit: '2/1h', remaining: 0 }])
     await at.says(ALICE, '/buy')
     expect(at.done('buy')).toBe(1)
     await at.guard.reset(ALICE, 'buy')
     await at.says(ALICE, '/buy', '/buy')
     expect(at.done('buy')).toBe(2)
-    // Each is there once, also after a second time.
+    // Each limit is listed once, also after another change.
     at.guard.reconfigure({ throttle: '20/1m' })
     await at.says(ALICE, '/gift')
     expect(at.done('gift')).toBe(1)

@@ -8,7 +8,7 @@ const BOB = 8
 
 const from = (first: number, length: number) => Array.from({ length }, (_, index) => first + index)
 
-/** A sentinel on a storage elsewhere that can be made to fail, and a clock that is moved by hand. */
+/** A sentinel on a remote storage that can be made to fail, and a clock that is moved by hand. */
 function elsewhere() {
   const time = new Stage()
   const { clock, timers } = time
@@ -62,7 +62,7 @@ test('after a failure the other subjects are not all sent at the same moment', a
   })
   await expect(guard.unblock(many)).rejects.toMatchObject({ code: 'storage.unavailable' })
   expect(removals).toBe(200)
-  // Ten portions of a hundred, beside what it missed, which is written once more.
+  // Ten batches of a hundred, and the missed writes, which are repeated once.
   expect(most).toBeLessThan(2000)
   await guard.close()
 })
@@ -180,7 +180,7 @@ test('a subject that is named twice is blocked, registered and unblocked once', 
 test('a batch in progress writes nothing about a user whose data is erased meanwhile', async () => {
   const { guard, says } = desk({ storage: later() })
   await says(BOB, 'met')
-  // Loads the parts of the package, so that all that follows begins at once.
+  // Loads the parts of the package that are loaded on demand, so that all later calls start at once.
   await guard.grant(BOB, 'vip')
   await guard.users.export(BOB)
   const many = from(1000, 2000)

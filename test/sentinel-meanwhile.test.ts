@@ -2,7 +2,7 @@ import { debounce, type Guard, type SentinelOptions, throttle } from '../src/ind
 import type { GuardedContext } from './middleware/rig.js'
 import { type Desk, desk, says } from './sentinel-desk.js'
 
-/* Guards of a handler that are first used by an update which was under way when the options of their sentinel changed, or when it closed. */
+/* Guards of a handler whose first update was under way while the options of their sentinel changed, or while it closed. */
 
 const ALICE = 7
 const open: Desk[] = []
@@ -13,11 +13,11 @@ afterEach(async () => {
 
 interface Meanwhile extends Desk {
   readonly handled: string[]
-  /** Lets the update go on. */
+  /** Lets the pending update continue. */
   goOn(): void
 }
 
-/** A handler behind a session that is read, as long as it takes. */
+/** A handler behind a session whose reading stays pending. */
 function behindSession(guard: Guard<GuardedContext>, options: SentinelOptions = {}): Meanwhile {
   const handled: string[] = []
   let goOn = (): void => undefined

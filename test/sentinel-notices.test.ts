@@ -5,7 +5,7 @@ import { desk, nextId, says, taps, tick, user } from './sentinel-desk.js'
 
 const ALICE = 7
 
-/** What somebody is told who writes once too often. */
+/** The notices that a user gets who exceeds the limit by one message. */
 async function toldTo(language: string, notices: SentinelOptions['notices']): Promise<string[]> {
   const made = desk({ throttle: '1/1m', notices })
   made.guard.on('error', () => undefined)

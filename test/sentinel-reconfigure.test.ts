@@ -16,17 +16,17 @@ import { type Desk, desk, joins, says, tick } from './sentinel-desk.js'
 
 const GROUP = -1001000000001
 
-/** What a user sees of an option; somebody else each time, unless it is about one. */
+/** The visible effect of an option; called with a new user each time, unless the effect is about one. */
 type Sight = (at: Desk, user: number) => unknown
 
-/** How many of these reach the handlers. */
+/** The number of these messages that reach the handlers. */
 async function passing(at: Desk, user: number, ...texts: string[]): Promise<number> {
   const before = at.reached.length
   await at.says(user, ...texts)
   return at.reached.length - before
 }
 
-/** What comes of it: the code of its error, or that it was done. */
+/** The code of the error, or 'done'. */
 async function codeOf(work: () => unknown): Promise<string> {
   try {
     await work()
@@ -83,7 +83,7 @@ const made: Sight = async (at, user) => {
 
 const STRICT = { throttle: '1/1m' } as const
 
-/** Every option: what holds at first, what is changed, what is seen of it before and after. */
+/** For every option: the first value, the changed value, and its visible effect before and after. */
 const EFFECTS: Readonly<
   Record<string, readonly [SentinelOptions, SentinelOptions, Sight, unknown, unknown] | 'stays'>
 > = {
@@ -170,7 +170,7 @@ const EFFECTS: Readonly<
   ],
   shadow: [STRICT, { shadow: true }, thrice, 1, 3],
   waitUntil: [STRICT, { waitUntil: handedOver }, heard, '', 'handed over'],
-  // It could not be changed without losing what is kept, or mixing two times.
+  // Options that cannot be changed without losing stored data or mixing two clocks.
   $schema: 'stays',
   name: 'stays',
   storage: 'stays',
@@ -198,7 +198,7 @@ describe('reconfigure()', () => {
     at.time.advance(120_000)
     at.guard.reconfigure(to)
     expect(await sight(at, 2)).toEqual(after)
-    // And leaves it as it is where something else is changed.
+    // The option stays as it is when another one is changed.
     at.time.advance(120_000)
     at.guard.reconfigure({ $schema: 'x' })
     expect(await sight(at, 3)).toEqual(after)

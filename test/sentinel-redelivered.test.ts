@@ -13,7 +13,7 @@ import {
 import type { GuardedContext } from './middleware/rig.js'
 import { type Desk, desk, later, says, tick } from './sentinel-desk.js'
 
-/* An update whose handler failed, or whose worker died, comes again to somebody who was not there. */
+/* An update whose handler failed, or whose worker died, is redelivered, possibly to another worker. */
 
 const ALICE = 7
 const open: Pick<Sentinel, 'close'>[] = []
@@ -24,9 +24,9 @@ afterEach(async () => {
 
 interface Shop extends Desk {
   readonly sold: string[]
-  /** What befalls whoever sells. */
+  /** What the handler does first. */
   fate: () => unknown
-  /** The same bot in another process gets an update. */
+  /** Delivers an update to the same bot in another process. */
   elsewhere(update: Update): Promise<void>
 }
 
@@ -93,7 +93,7 @@ describe('a handler failed', () => {
     expect(at.sold).toEqual(['sold'])
   })
 
-  /** Settles when the door is opened. */
+  /** A storage whose settling of claims stays pending until it is released. */
   function slowToSettle() {
     const inner = later()
     let open = (): void => undefined
@@ -206,7 +206,7 @@ describe('an update that is handled several times, with a lease', () => {
   const members = { throttle: limited, registered: true }
   const EACH: typeof GUARDS = [
     ...GUARDS,
-    // Asks something even where it must not charge anything again.
+    // Asks the storage even if nothing must be charged again.
     ['policy for members', () => policy('members'), { auth: {}, policies: { members } }],
   ]
 

@@ -11,7 +11,7 @@ describe('reconfigure', () => {
     const { guard, says, reached, time } = desk({ throttle: '4/1m' })
     await says(ALICE, '1', '2')
     guard.reconfigure({ throttle: '8/1m' })
-    // A bucket keeps its level: half of it was left, and half of it is.
+    // A bucket keeps its level: half of it was left before, and half of it is left now.
     await says(ALICE, '3', '4', '5', '6', '7')
     expect(reached).toEqual(['1', '2', '3', '4', '5', '6'])
     time.advance(7500)
@@ -143,7 +143,7 @@ describe('reconfigure', () => {
     guard.reconfigure(other)
     guard.reconfigure({ debounce: trailing })
     await says(ALICE, '3')
-    // A command follows what came before it.
+    // A command is handled after the messages before it.
     await says(ALICE, '/four')
     await says(8, 'somebody else')
     time.advance(5000)
@@ -243,7 +243,7 @@ describe('health and close', () => {
         closed = true
       })
       await settled()
-      // What others hold is handled meanwhile.
+      // Bursts of other users are handled meanwhile.
       expect(begun).toEqual(['hangs', 'again'])
       time.advance(span - 1)
       await settled()
@@ -402,7 +402,7 @@ describe('several sentinels or bots', () => {
     await says(ALICE, '1', '2', '3', '4', '5')
     expect(reached).toEqual(['1', '2', '3', '4'])
     expect(passed).toEqual(['1', '2'])
-    // The inner one's first, then the outer one's.
+    // The limits of the inner guard first, then those of the outer one.
     expect(left).toEqual([1, 3, 0, 2])
   })
 

@@ -7,7 +7,7 @@ const ALICE = 7
 const PLAZA = -1001000000001
 const CALM = 'Please do not send so many messages.'
 
-/** A bot whose own function says something to whoever is stopped. */
+/** A bot whose own deny function replies to refused users. */
 function sayingDesk(
   deny: (denial: DenialContext<GuardedContext>) => unknown = ({ say }) => say(CALM),
   options: SentinelOptions = {},

@@ -4,7 +4,7 @@ import type { SentinelOptions, Simulation } from '../src/index.js'
 import { desk, edits, joins, nextId, posts, says, taps, types } from './sentinel-desk.js'
 
 describe('simulate, with random updates', () => {
-  /** Everything that can be refused, punished, told or claimed. */
+  /** Options with everything that can be refused, punished, reported or claimed. */
   const strict: SentinelOptions = {
     auth: { gate: ['vip'] },
     throttle: [
@@ -25,7 +25,7 @@ describe('simulate, with random updates', () => {
     people.map((from) => types(from, 'query')),
     people.map((from) => joins(from)),
     fc.constant(0).map(() => posts('post')),
-    // Two of one album, so that the second shares the fate of the first.
+    // Two parts of one album, so that the second is decided like the first.
     fc.tuple(people, fc.constantFrom('x', 'y')).map(([from, album]) => {
       const { update_id, message } = says(from, 'picture')
       return { update_id, message: { ...message, media_group_id: album } as Update['message'] & object }
@@ -46,7 +46,7 @@ describe('simulate, with random updates', () => {
         guard.on('allowed', () => happened.push({ allowed: true }))
         for (const { update, wait, again } of script) {
           time.advance(wait)
-          // Ids must differ from run to run: fast-check may use a value twice, shrunken.
+          // Ids must differ from run to run: fast-check may use a value again while shrinking.
           const fresh = { ...update, update_id: nextId() }
           for (const each of again ? [fresh, fresh] : [fresh]) {
             const before = [

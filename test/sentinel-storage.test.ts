@@ -153,7 +153,7 @@ describe('a sentinel on a remote storage', () => {
     await other.guard.close()
     await other.guard.close()
     expect(remote.listening).toBe(0)
-    // It was given, so it is somebody else's to close.
+    // The storage was passed in, so its owner has to close it.
     expect(remote.asked).not.toContain('close')
   })
 

@@ -32,7 +32,7 @@ const prefixes: string[] = []
 const schemas: string[] = []
 const desks: Desk[] = []
 
-/** What is done through several calls of a storage must hold on each of them. */
+/** Operations that take several storage calls must work on each of these. */
 const places: Readonly<Record<string, () => Storage | Promise<Storage>>> = {
   memory: () => memory(),
   'memory that answers later': () => later(),

@@ -16,14 +16,14 @@ describe.each(Object.entries(verbs))('%s', (verb, put) => {
   const never: [string, Subject][] = [
     ['a chat', subject.chat(PLAZA)],
     ['the use of a command', subject.command(ALICE, 'buy')],
-    ['a key of ones own', subject.own('tenant-7')],
+    ['a custom key', subject.own('tenant-7')],
     ['the whole bot', subject.global()],
     ['a command inside a chat', subject.member(subject.command(ALICE, 'buy'), PLAZA)],
-    ['everybody who is anonymous', ANONYMOUS_ADMIN_ID],
-    ['every channel in a group', CHANNEL_SENDER_ID],
+    ['all anonymous administrators', ANONYMOUS_ADMIN_ID],
+    ['all channels in a group', CHANNEL_SENDER_ID],
   ]
-  // A role may be held in one chat, named by one of the two ways there are.
-  if (verb !== 'grant') never.push(['somebody in one chat', subject.member(ALICE, PLAZA)])
+  // A role can be limited to one chat: grant() accepts a member.
+  if (verb !== 'grant') never.push(['a member of a chat', subject.member(ALICE, PLAZA)])
 
   test.each(never)('rejects %s, which is never looked up', async (_, whom) => {
     const { guard } = desk()

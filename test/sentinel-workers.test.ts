@@ -4,11 +4,11 @@ import { Stage } from './middleware/rig.js'
 import { onWorkers } from './on-workers.js'
 import { desk, tick } from './sentinel-desk.js'
 
-/* A guard on Cloudflare Workers, where whatever a request began ends with it. */
+/* A guard on Cloudflare Workers, where all work that a request started ends with it. */
 
 onWorkers()
 
-/** A storage elsewhere that hears nothing of the first plans it is handed: the request that handed them over has ended. */
+/** A remote storage that does not receive the first plans: the requests that sent them have ended. */
 function cutOff(time: Stage, times: number): Storage & { readonly asked: () => number } {
   const storage = memory({ clock: time.clock })
   const { prepare } = storage

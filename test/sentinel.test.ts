@@ -183,7 +183,7 @@ describe('sentinel() on a real connection', () => {
     guard.membership.on('joined', ({ member }) => came.push(member.first_name))
     const plaza = on.telegram.createGroup({ title: 'Plaza', owner: on.alice, admins: [on.account] })
     on.start()
-    // From the first getUpdates on Telegram knows what is wanted.
+    // Telegram knows the wanted kinds from the first getUpdates on.
     await on.alice.in(plaza).sends('hello')
     await on.settled()
     await on.bob.in(plaza).joins()

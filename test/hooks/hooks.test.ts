@@ -22,12 +22,12 @@ const LIMIT = { throttle: { limit: '2/1m', deny: 'silent' } } as const
 
 function opened(options: SentinelOptions = {}): Desk {
   on = desk(options)
-  // That this desk delivers no members is known.
+  // Ignores the warning that this desk delivers no membership updates.
   on.guard.on('warning', () => undefined)
   return on
 }
 
-/** Lets time pass until something is done. */
+/** Advances the clock until the work is done. */
 async function pass(work: Promise<unknown>, ms = 20_000): Promise<void> {
   let done = false
   const ended = work.finally(() => {
@@ -160,7 +160,7 @@ describe('a veto', () => {
       },
     ])
     expect(await left()).toBe(2)
-    // Nothing was taken: the same update, delivered again, is no duplicate.
+    // Nothing was charged or claimed: the same update, delivered again, is no duplicate.
     stop()
     await on.handle(update)
     expect(on.reached).toEqual(['hello'])
@@ -497,7 +497,7 @@ describe('combined', () => {
       on.guard.hook('before:throttle', brings('last'))
       await on.says(1, 'a')
       const brought = Object.fromEntries(seen as [string, object][])
-      // Those of a chain see at once what came before them in it.
+      // Hooks of a chain see the data of the hooks before them.
       expect(brought.c).toMatchObject({ x: 'b', y: 'b' })
       expect(brought.f).toMatchObject({ w: 'e' })
       expect(brought.last).toEqual({ x: 'b', y: 'c', z: 'a', v: 'e', w: 'f' })
@@ -616,7 +616,7 @@ describe('in the background', () => {
     expect((await on.guard.health()).hooks).toEqual({ running: 256, dropped: 4 })
     expect(ran).toHaveLength(4)
     expect(ran[0]).toMatchObject({ point: 'before:block', outcome: 'dropped' })
-    // Each of them has a time-out: the next find room.
+    // Running hooks time out, which makes room for the next.
     on.time.advance(1000)
     await tick()
     expect((await on.guard.health()).hooks).toEqual({ running: 0, dropped: 4 })
@@ -630,7 +630,7 @@ describe('in the background', () => {
       hooks.background(() => undefined),
     )
     await on.says(1, 'a', 'b')
-    // Of the hook for each, of the notice for one.
+    // At least one per hook, and one for the notice.
     expect(works.length).toBeGreaterThanOrEqual(3)
     await Promise.all(works)
     expect(on.notices).toHaveLength(1)
@@ -781,7 +781,7 @@ test('hooks without a name get distinct names, even after others were removed', 
   hook()
   await on.says(1, 'a')
   expect(ran.toSorted()).toEqual(['allowed#1', 'allowed#2', 'allowed#3'])
-  // Names are few, however often options are changed.
+  // The number of names stays small, however often options are changed.
   for (let i = 0; i < 5; i++) on.guard.reconfigure({ hooks: { 'before:block': [() => undefined] } })
   ran.length = 0
   await on.says(1, 'b')

@@ -2,11 +2,11 @@ import fc from 'fast-check'
 import { type Hook, hooks } from '../../src/index.js'
 import { desk, says, tick } from '../sentinel-desk.js'
 
-/** What a hook does, sooner or later. */
+/** What a hook does, at once or later. */
 type Deed = 'pass' | 'throw' | 'hang' | 'veto' | 'enrich'
 interface Leaf {
   readonly deed: Deed
-  /** Ticks until it does; 0: at once, without a promise. Beyond a second it is too late. */
+  /** Ticks until it acts; 0: at once, without a promise. Beyond a second it is too late. */
   readonly after: number
 }
 type Plant =
@@ -41,14 +41,14 @@ const { plant } = fc.letrec<{ plant: Plant }>((tie) => ({
 }))
 const planted = fc.array(fc.record({ point: fc.constantFrom(...POINTS), plant }), { maxLength: 8 })
 
-/** The plain model: what begins, in order, and whether it ends in a veto. */
+/** A simple model: which hooks run, in order, and whether one vetoes. */
 class Model {
   readonly log: string[] = []
   readonly enriched = new Set<string>()
 
   constructor(private readonly hooks: readonly { readonly point: Point; readonly plant: Plant }[]) {}
 
-  /** Whether somebody says no. */
+  /** Whether a hook of this point vetoes. */
   reaches(point: Point): boolean {
     return this.hooks.some((hook, i) => hook.point === point && this.vetoes(hook.plant, `${point} ${i}`))
   }
@@ -105,7 +105,7 @@ test('with random hooks: they run in order up to a veto, and none breaks the upd
         const handled = on.handle(says(1, `message ${i}`)).then(() => {
           done = true
         })
-        // Long enough for every hook there is to be given up, one after the other.
+        // Long enough for all hooks to time out one after the other.
         for (let step = 0; !done && step < 500; step++) {
           await tick()
           on.time.advance(100)
@@ -125,7 +125,7 @@ test('with random hooks: they run in order up to a veto, and none breaks the upd
       }
       expect(seen).toEqual(expected)
       const closed = on.guard.close()
-      // What hangs in the background is given up in its time, too.
+      // Hooks that hang in the background time out, too.
       await tick()
       on.time.advance(2000)
       await closed

@@ -2,11 +2,11 @@ import type { AuthOptions } from '../../src/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { desk } from '../sentinel-desk.js'
 
-/* A storage that decides, and cannot tell what an earlier yes of a resolver brought. */
+/* A storage that can decide, but cannot read what an earlier positive answer of a resolver stored. */
 
 const ALICE = 7
 
-/** The sentinel of a bot that a resolver lets everybody into, as a customer. */
+/** A sentinel whose resolver admits everybody, as a customer. */
 function resolving(onFailure: AuthOptions['onFailure']) {
   const storage = memory()
   const marks = Object.create(storage.marks, {

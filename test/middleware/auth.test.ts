@@ -23,7 +23,7 @@ describe('auth', () => {
     expect(on.reached).toEqual(['/start'])
   })
 
-  // Whatever `bot.command()` does not run for falls through to the handlers behind the gate.
+  // Everything that `bot.command()` does not handle falls through to the handlers behind the gate.
   describe('an open command is only what bot.command() runs for', () => {
     const command = (length: number) => [{ type: 'bot_command' as const, offset: 0, length }]
     const photo = [{ file_id: 'f', file_unique_id: 'u', width: 1, height: 1 }]
@@ -54,7 +54,7 @@ describe('auth', () => {
       'a guest message': { guest_message: { guest_query_id: 'g', text: '/start', entities: command(6) } },
     }
 
-    /** Returns what handled the update of a stranger, if anything did. */
+    /** Returns the handler that received the update of an unknown user, if any. */
     async function handledBy(update: object, options: AuthOptions): Promise<string | undefined> {
       on = await rig(undefined)
       await on.bot.init()

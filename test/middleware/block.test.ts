@@ -207,7 +207,7 @@ describe('why somebody is blocked', () => {
     expect(notes).toEqual(['spam'])
   })
 
-  /** A storage whose marks are looked up by `get`, and how often. */
+  /** A storage whose marks are read by `get`, and the number of reads. */
   function counted(get: Storage['marks']['get']): { storage: Storage; asked: () => number } {
     const inner = memory()
     let asked = 0

@@ -5,7 +5,7 @@ import { Stage } from './rig.js'
 const BOT = 42
 const MOST = 10_000
 
-/** Remembers who administers which chat. Telegram is asked about the chats in `asked`, and answers that nobody does. */
+/** A cache of chat administrators. `asked` lists the chats that Telegram was asked about; its answers are empty. */
 function remembering() {
   const { clock, timers } = new Stage()
   const asked: unknown[] = []

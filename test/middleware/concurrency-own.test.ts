@@ -10,7 +10,7 @@ async function ticks(): Promise<void> {
   for (let i = 0; i < 10; i++) await tick()
 }
 
-/** A door that is opened by hand. */
+/** A promise that is resolved by `open()`. */
 function door(): { readonly opens: Promise<void>; open(): void } {
   let open = (): void => undefined
   const opens = new Promise<void>((done) => {
@@ -143,7 +143,7 @@ describe('an update never waits for itself', () => {
     })
     const a = on.handle(says(1, 'a'))
     await ticks()
-    // Both are taken: of the other as of its own.
+    // Both places are taken: that of the other key, too.
     await on.handle(says(2, 'b'))
     tenant = 'one'
     await on.handle(says(2, 'c'))

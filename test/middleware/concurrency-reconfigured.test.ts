@@ -20,7 +20,7 @@ describe('an update from before reconfigure() that reaches a guard after it', ()
     await on.guard.close()
   })
 
-  /** Each text of `held` is on its way until it may go on. */
+  /** The handlers of messages with the texts in `held` run until the test ends them. */
   function opened(options: ConcurrencyOptions, held: readonly string[], more: SentinelOptions = {}): void {
     work = new Work()
     refused = []

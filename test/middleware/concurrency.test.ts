@@ -39,7 +39,7 @@ describe('concurrency, with handlers that the test ends', () => {
     })
   }
 
-  /** Comes and is not waited for; what becomes of it can be asked. */
+  /** Delivers an update without waiting for its handler; `done` settles when it has been handled. */
   async function comes(from: number, text: string, group = false): Promise<{ readonly done: Promise<void> }> {
     const handled = on.handle(says(from, text, { group }))
     handled.catch(() => undefined)
@@ -137,12 +137,12 @@ describe('concurrency, with handlers that the test ends', () => {
     expect(work.begun).toEqual(['hangs', 'hangs too', 'b'])
     expect(told).toEqual([expect.objectContaining({ guard: 'concurrency', limit: 'user', ms: 10_000 })])
     expect(told[0]?.ctx.msg?.text).toBe('hangs')
-    // That it ends at last gives nobody a place that is not there.
+    // Its late end must not free a place a second time.
     await work.end('hangs')
     await comes(1, 'd')
     expect(work.begun).not.toContain('d')
     await work.end('b', 'd')
-    // Nobody waited for the other. Now somebody comes, and it is late already.
+    // Nobody waited for the other handler so far. The next update does, after the deadline has passed.
     on.time.advance(60_000)
     await comes(2, 'c')
     expect(work.begun).toContain('c')
@@ -306,12 +306,12 @@ describe('concurrency, with handlers that the test ends', () => {
     await comes(1, 'waits')
     await await comes(2, 'is one too many')
     expect((await on.guard.health()).tally.denied).toBe(1)
-    // A third subject: nobody's handlers hang, so it is let in uncounted.
+    // A third subject: none of the counted handlers is overdue, so its updates are admitted uncounted.
     await comes(3, 'c')
     await comes(3, 'd')
     expect(work.begun).toEqual(['a', 'b', 'c', 'd'])
     expect(told).toEqual(['concurrency.uncounted'])
-    // Those who hang make room.
+    // Overdue handlers give up their places.
     on.time.advance(11_000)
     await comes(4, 'e')
     await comes(4, 'f')
@@ -409,7 +409,7 @@ describe('on the embedded Telegram', () => {
     await on.stop()
   })
 
-  /** Handlers that take a moment, and notice when two are at work for one chat. */
+  /** Handlers that take a moment, and record when two run for one chat at the same time. */
   function worker() {
     const log: string[] = []
     const working = new Map<number, number>()
@@ -509,7 +509,7 @@ describe('on the embedded Telegram', () => {
       })
     })
     await on.bot.init()
-    // Not by the loop: as a burst is run, or an update that a web server hands in.
+    // Not by the polling loop: in the way a burst or an update from a web server is handled.
     const aside = on.bot.handleUpdate(says(on.alice.id, 'aside'))
     await until('it is at work', () => begun.length === 1)
     on.start()

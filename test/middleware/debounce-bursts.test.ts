@@ -14,12 +14,12 @@ const DEADLINE = 60_000
 const KEYS = ['a', 'b', 'c'] as const
 type KeyName = (typeof KEYS)[number]
 
-/** All that was started by promises so far has run. */
+/** Runs all pending promise callbacks. */
 const settled = () => new Promise(setImmediate)
 
 interface Call {
   readonly key: KeyName
-  /** Update ids, in the order the handlers were given them. */
+  /** Update ids, in the order in which the handlers received them. */
   readonly ids: readonly number[]
   readonly command: boolean
   readonly at: number
@@ -50,17 +50,17 @@ function partOf(id: number): Omit<Part, 'next'> {
 class Bench {
   readonly time = new HandTime()
   bursts: Bursts
-  /** Of earlier options, until they are drained. */
+  /** Bursts of earlier options, until they are drained. */
   readonly earlier = new Set<EarlierBursts>()
   readonly drained: Promise<void>[] = []
   readonly calls: Call[] = []
   readonly errors: unknown[] = []
-  /** Update ids of those that took too long. */
+  /** Update ids of handlers that took too long. */
   readonly overdue: number[] = []
   readonly running = new Set<Call>()
-  /** Taken over and not yet given to handlers, by key and in order. */
+  /** Accepted messages that have not been passed to handlers yet, by key and in order. */
   readonly waiting = new Map<KeyName, Message[]>(KEYS.map((key) => [key, []]))
-  /** Calls that began while another of their key ran. */
+  /** Calls that began while another call of the same key ran. */
   besides = 0
   private id = 0
 
@@ -71,7 +71,7 @@ class Bench {
     this.bursts = this.make()
   }
 
-  /** Other bursts take the place of those there are. */
+  /** Replaces the bursts by new ones, and drains the old ones. */
   reconfigure(): void {
     this.drained.push(this.bursts.drain())
     this.bursts = this.make()
@@ -93,10 +93,10 @@ class Bench {
     })
   }
 
-  /** A message, or a command; whether it was taken over. */
+  /** Delivers a message or a command; returns whether it was held back. */
   comes(key: KeyName, command = false, id = ++this.id): boolean {
     const part = this.part(key, command, id)
-    // Noted before: it may be given to handlers at once.
+    // Recorded before the call, as it may be handled at once.
     const waiting = this.waiting.get(key) as Message[]
     waiting.push({ id, at: this.time.now, command })
     const taken = command
@@ -138,7 +138,7 @@ class Bench {
         if (this.runningOf(key) > 0) this.besides++
         this.running.add(call)
         this.calls.push(call)
-        // In order, each once: what the handlers get is exactly what waited longest.
+        // In order and each once: handlers receive exactly the messages that have waited longest.
         const waiting = this.waiting.get(key) as Message[]
         expect(call.ids).toEqual(waiting.splice(0, call.ids.length).map((message) => message.id))
       })
@@ -169,7 +169,7 @@ test('with random arrivals, each message is handled once, in order, in time and 
   const schedule = fc.record({
     steps: fc.array(step, { maxLength: 60 }),
     maxSize: fc.integer({ min: 1, max: 5 }),
-    // Few, so that the oldest must make room, or enough for all.
+    // Either so few that the oldest must make room, or enough for all.
     maxKeys: fc.constantFrom(1, 2, 3, 1000),
   })
   await fc.assert(
@@ -192,12 +192,12 @@ test('with random arrivals, each message is handled once, in order, in time and 
         }
         await settled()
         expect(bench.bursts.size).toBeLessThanOrEqual(maxKeys)
-        // One timer a key that waits: for quiet, or for the handlers before it.
+        // At most one timer for each waiting key: for its window, or for the handlers before it.
         expect(bench.time.pending).toBeLessThanOrEqual(KEYS.length)
         for (const key of KEYS) {
           const [first, ...rest] = bench.waiting.get(key) as Message[]
           if (first === undefined || bench.runningOf(key) > 0) continue
-          // What waits in an idle lane still has time, has room, and is not a command.
+          // A burst that waits while no handler of its key runs is neither due nor full, and no command.
           const last = rest.at(-1) ?? first
           expect(bench.time.now).toBeLessThan(Math.min(first.at + MOST, last.at + QUIET))
           expect(rest.length + 1).toBeLessThan(maxSize)
@@ -210,7 +210,7 @@ test('with random arrivals, each message is handled once, in order, in time and 
         isDrained = true
       })
       await settled()
-      // What comes now passes by itself, or in its turn: never beside others of its key.
+      // A later message passes on its own or in its turn: never while a handler of its key runs.
       for (const command of [false, false, true]) {
         const busy = bench.runningOf('a') > 0
         expect(bench.comes('a', command)).toBe(busy)
@@ -322,7 +322,7 @@ describe('handlers that hang', () => {
     expect(bench.calls.map(({ ids }) => ids)).toEqual([[1], [2]])
     hung?.finish(false)
     await settled()
-    // The command waits for the second.
+    // The command waits for the second call.
     expect(bench.calls).toHaveLength(2)
     await bench.finishAll()
     expect(bench.calls.map(({ ids }) => ids)).toEqual([[1], [2], [3]])
@@ -440,7 +440,7 @@ test('putting the clock back does not hold a burst for longer', async () => {
   bursts.hold('a', { ...partOf(1), next }, { quiet: QUIET, most: MOST })
   back = 3_600_000
   time.pass(QUIET)
-  // Not a timer of an hour: the wait begins anew, and that is all.
+  // Not a timer of an hour: the window just starts again.
   time.pass(QUIET)
   await settled()
   expect(handled).toBe(true)

@@ -35,7 +35,7 @@ describe('an update that was admitted by debounce and then refused starts the wi
     const before = sold
     await at.handle(taps(7, 'order'))
     expect([sold, reasons]).toEqual([before, ['repeated']])
-    // Delivered again, it passes.
+    // When delivered again, it passes.
     await at.handle(first)
     expect(sold).toBe(before + 1)
     at.time.advance(5000)

@@ -5,7 +5,7 @@ interface Timer {
   readonly run: () => void
 }
 
-/** Time that passes when told to; what is due by then has gone off, in order. */
+/** A clock and timers that move when told; timers that are due fire in order. */
 export class HandTime {
   now = 1_700_000_000_000
   /** Timers set so far. */
@@ -23,7 +23,7 @@ export class HandTime {
     },
   }
 
-  /** Timers that have not gone off. */
+  /** The number of timers that have not fired. */
   get pending(): number {
     return this.waiting.size
   }

@@ -20,7 +20,7 @@ let alice: Person
 let bob: Person
 let time: HandTime
 let stop: () => Promise<void>
-/** A call of the handlers an entry: the texts or captions it was given, joined. */
+/** One entry for each call of the handlers: the texts or captions it received, joined. */
 let calls: string[]
 let caught: unknown[]
 
@@ -68,13 +68,13 @@ function gathered(ctx: GuardedContext): string {
   return burst.map(textOf).join(' ')
 }
 
-/** Says it all, and sees that the bot has taken it in. */
+/** Sends the texts, and waits until the bot has received them. */
 async function says(person: Person, ...texts: readonly string[]): Promise<void> {
   for (const text of texts) await person.to(account).sends(text)
   await telegram.settled()
 }
 
-/** What handlers that run apart were given, once there are so many calls. */
+/** Waits for this many calls of background handlers, and returns what they received. */
 async function called(count: number): Promise<readonly string[]> {
   await telegram.called('sendMessage', { where: () => telegram.calls('sendMessage').length >= count })
   expect(calls).toHaveLength(count)
@@ -97,7 +97,7 @@ describe('a burst', () => {
     time.pass(1)
     expect(await called(1)).toEqual(['a b c d e'])
     expect(time.pending).toBe(0)
-    // One timer, looked at when it goes off: not one a message.
+    // Timers are checked when they fire, not set anew for every message.
     expect(time.armed).toBeLessThanOrEqual(5)
   })
 
@@ -426,7 +426,7 @@ describe('an album', () => {
   })
 })
 
-/** A promise to be kept by somebody else. */
+/** A promise that is resolved from outside. */
 function promised<T>(): { readonly promise: Promise<T>; readonly keep: (value: T) => void } {
   let keep: (value: T) => void = () => {}
   const promise = new Promise<T>((resolve) => {
@@ -526,7 +526,7 @@ describe('closing', () => {
     expect(calls).toEqual([])
     await chain.drain()
     expect(calls).toEqual(['a b', 'x'])
-    // They have answered, too.
+    // Their calls have been answered, too.
     expect(telegram.calls('sendMessage').map(({ result }) => result !== undefined)).toEqual([true, true])
     expect(time.pending).toBe(0)
     await says(alice, 'c')

@@ -13,7 +13,7 @@ let alice: Person
 let bob: Person
 let time: HandTime
 let stop: () => Promise<void>
-/** What handlers were given: the text or button, or the kind of content. */
+/** What handlers received: the text or button, or the kind of content. */
 let handled: string[]
 
 beforeEach(async () => {

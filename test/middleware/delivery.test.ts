@@ -72,12 +72,12 @@ async function polling(bot: Bot, options?: Parameters<Bot['start']>[0]): Promise
   await asked(bot.botInfo.id)
 }
 
-/** Until Telegram knows what the bot wants. */
+/** Waits until the bot has told Telegram which kinds it wants. */
 async function asked(id: number): Promise<void> {
   while (!telegram.calls('getUpdates').some((call) => call.bot.id === id)) await new Promise(setImmediate)
 }
 
-/** What was found out aside. */
+/** Waits for the look-ups in the background. */
 async function found(): Promise<void> {
   await telegram.settled()
   await services.background.drain()
@@ -406,6 +406,6 @@ test('the webhook of each bot is looked up once, in whatever order their updates
       .map(({ bot }) => bot.id)
       .sort(),
   ).toEqual([account.id, other.id].sort())
-  // What is to be mended is the same for both, so it is told once.
+  // The fix is the same for both bots, so there is one warning.
   expect(warnings).toHaveLength(1)
 })

@@ -1,7 +1,7 @@
 import { concurrency, fromRateLimiter, type Guard, throttle } from '../../src/index.js'
 import { desk, says } from '../sentinel-desk.js'
 
-/* What a key of one's own may give, and what becomes of what it may not: no compiler has seen it in JavaScript. */
+/* Values that custom keys may return, and how invalid values are handled, as untyped JavaScript may return them. */
 
 type Key = (facts: { readonly actorId: number | undefined }) => string | number | undefined
 

@@ -60,12 +60,12 @@ async function running(prepare: (bot: Bot) => void, of: TelegramBot = account): 
     await bot.stop()
     await done
   })
-  // From here on Telegram knows what is wanted.
+  // From here on Telegram knows which kinds are wanted.
   while (!telegram.calls('getUpdates').some((call) => call.bot.id === of.id)) await new Promise(setImmediate)
   return bot
 }
 
-/** A chain whose services a test can look into. */
+/** A chain whose services are accessible to the test. */
 function wired(
   guards: readonly Guard[],
   options: ServicesOptions = {},
@@ -292,7 +292,7 @@ describe('what people do is reported', () => {
 const person = (id: number, first_name = `P${id}`) => ({ id, is_bot: false, first_name })
 const GROUP = { id: -100123, type: 'supergroup', title: 'Plaza' }
 
-/** Reads an update that no simulated person can cause. */
+/** Reads the transitions of an update that no simulated person can cause. */
 function read(update: object): Transition[] {
   const whole = { update_id: 1, ...update } as unknown as Update
   return transitionsOf(factsOf(whole), { update: whole } as unknown as Context)
@@ -571,7 +571,7 @@ describe('handlers', () => {
     await carl.in(park).joins()
     await telegram.settled()
     expect(told.sort()).toEqual([account.id, other.id, other.id].sort())
-    // Guards behind a sentinel tell its listeners.
+    // Guards behind a sentinel also call its listeners.
     expect(listened.sort()).toEqual([account.id, other.id, other.id].sort())
   })
 

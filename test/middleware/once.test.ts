@@ -9,7 +9,7 @@ import { type Rig, rig, Stage } from './rig.js'
 let on: Rig
 afterEach(() => on.stop())
 
-/** An update as Telegram would send it, again and again under one id. */
+/** An update that is redelivered with the same id. */
 function update(rig: Rig, id: number, text: string): Parameters<Rig['bot']['handleUpdate']>[0] {
   return {
     update_id: id,

@@ -13,7 +13,7 @@ import {
 } from '../../src/index.js'
 import { type Desk, desk, says, tick } from '../sentinel-desk.js'
 
-/* Payments that were made: the money has been taken, so they reach the handlers whatever a guard covers. */
+/* Successful payments: the money has been taken, so they reach the handlers whatever a guard covers. */
 
 const ALICE = 7
 let at: Desk
@@ -100,7 +100,7 @@ test.each([
   await tick()
   const payment = at.handle(pays(ALICE))
   await tick()
-  // It waits for its turn where it may, and is let in when the wait is over.
+  // If it may wait, it waits for its turn, and is admitted when the wait is over.
   expect(begun).toEqual(early)
   at.time.advance(5000)
   await payment

@@ -32,10 +32,10 @@ interface Comer {
   began: number
 }
 
-/** As plain as can be: everything is looked for in one list, a millisecond at a time. */
+/** A simple model: everything is searched in one list, millisecond by millisecond. */
 class Model {
   readonly all: Comer[] = []
-  /** Who was told to be at work for too long. */
+  /** Updates that were reported as running for too long. */
   readonly overdue: number[] = []
   now = 0
 
@@ -63,7 +63,7 @@ class Model {
     for (const end = this.now + ms; this.now < end; ) {
       this.now++
       for (const comer of this.of('waiting')) {
-        // Timers of one moment run in the order they were set, and that of a wait is set before any other's.
+        // Timers of the same moment fire in the order in which they were set, and the timer of a wait is set first.
         if (comer.state === 'waiting' && comer.came + OPTIONS.wait === this.now) this.expire(comer)
       }
       for (const subject of SUBJECTS) {
@@ -83,7 +83,7 @@ class Model {
     const late = this.of('working').some(
       (other) => other.subject === comer.subject && other.began + OPTIONS.deadline <= this.now,
     )
-    // A place that comes free in the same moment is for whichever timer runs first: both are right.
+    // If a place is freed at the very end of the wait, the result depends on which timer fires first: both are right.
     comer.state = late ? 'waiting' : 'refused'
   }
 

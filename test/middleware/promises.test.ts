@@ -9,8 +9,8 @@ import {
 import { type Desk, desk, tick } from '../sentinel-desk.js'
 
 /*
- * Functions of developers whose answer is used at once, in code that no compiler has seen: an async one is refused where it is
- * written, and what else gives a promise is told of. What nobody waits for is rejected as it likes, and ends no process.
+ * Functions of developers whose result is used synchronously, in untyped code: async functions are refused when the options are read, and
+ * other functions that return a promise are reported. If such a promise is rejected, the process must not end.
  */
 
 const ALICE = 7
@@ -20,17 +20,17 @@ afterEach(async () => {
   for (const at of open.splice(0)) await at.guard.close()
 })
 
-/** What databases say while they are away: a test in which nobody takes that fails. */
+/** A rejected promise, as of a database that is down: a test fails if the rejection is not handled. */
 const away = (): Promise<never> => Promise.reject(new Error('the database is away'))
 
 interface Place {
-  /** Uses the function. */
+  /** Options that use the function. */
   readonly options: (given: never) => SentinelOptions
   readonly code: string
   readonly words: string
-  /** Refused where it is written as `async`. */
+  /** The path in the error for an `async` function, if such a function is refused. */
   readonly refused?: string
-  /** What is handled of two messages, or said. */
+  /** The messages handled, and the notices sent, for two messages. */
   readonly handled?: readonly string[]
   readonly said?: readonly string[]
   readonly texts?: readonly string[]

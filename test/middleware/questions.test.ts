@@ -7,15 +7,15 @@ import { Questions } from '../../src/middleware/chain/wiring.js'
 import { createServices } from '../../src/middleware/services.js'
 import { says, tick } from '../sentinel-desk.js'
 
-/* What an update costs, as a list. Storages go by which list it is, so equal ones are shared, and remembered. */
+/* The costs of an update, as a list. Storages compare lists by identity, so equal lists are shared and cached. */
 
-/** Collects what nobody holds any more. */
+/** Runs the garbage collector. */
 const collect = ((): (() => void) => {
   setFlagsFromString('--expose-gc')
   return runInNewContext('gc')
 })()
 
-/** Two limits, behind the claim of albums: what the first charges is told; the second charges nothing. */
+/** Two limits, behind the claim of albums: the first has the given cost; the second costs nothing. */
 function costsWith(cost: () => number): () => readonly number[] {
   const guards = [
     throttle({ name: 'first', limit: '9/1m', on: ['message'], cost }),

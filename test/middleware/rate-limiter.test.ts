@@ -40,12 +40,12 @@ beforeEach(() => {
   shadows = []
 })
 
-/** The guards as one, whose events are noted. */
+/** Starts the bot with these guards as one, and records their events. */
 async function begun(...guards: Guard[]): Promise<void> {
   await exempting(() => ({}), ...guards)
 }
 
-/** The same, letting somebody off. */
+/** The same, with exemptions. */
 async function exempting(whom: (stage: Rig) => ExemptOptions, ...guards: Guard[]): Promise<void> {
   let chain: Chain | undefined
   on = await rig((ctx, next) => chain?.run(ctx, next))
@@ -64,7 +64,7 @@ const says = async (...texts: string[]): Promise<void> => {
   await on.settled()
 }
 
-/** A limiter whose every call is noted. */
+/** A limiter whose calls are recorded. */
 function noted(
   limiter: PointsLimiter,
 ): PointsLimiter & { readonly calls: [key: string, points: number | undefined][]; said: unknown } {

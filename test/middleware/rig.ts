@@ -5,23 +5,23 @@ import { createTelegram, type Person, type Telegram, type TelegramBot } from '..
 
 export type GuardedContext = Context & SentinelFlavor
 
-/** A bot behind some guard, on a Telegram of its own, and a few people. */
+/** A bot behind a guard, on a Telegram of its own, and a few people. */
 export interface Rig {
   readonly telegram: Telegram
   readonly account: TelegramBot
   readonly bot: Bot<GuardedContext>
   readonly alice: Person
   readonly bob: Person
-  /** What reached the handlers: texts, or the kind of what has none. */
+  /** The updates that reached the handlers: texts, or the kind of content. */
   readonly reached: string[]
-  /** Begins to poll. */
+  /** Starts polling. */
   start(): void
-  /** Waits until the bot has handled all there is. */
+  /** Waits until the bot has handled all updates. */
   settled(): Promise<void>
   stop(): Promise<void>
 }
 
-/** Sets the stage. Handlers that the test adds come before the one that notes what was reached. */
+/** Creates the bot and its people. The handlers of the test come before the one that fills `reached`. */
 export async function rig(
   guard: MiddlewareFn<GuardedContext> | MiddlewareObj<GuardedContext> | undefined,
   handlers: (bot: Bot<GuardedContext>) => void = () => undefined,
@@ -37,7 +37,7 @@ export async function rig(
     return next()
   })
   handlers(bot)
-  // Tests look at what came; a handler that throws must not end the bot.
+  // Tests check which updates were handled; a handler that throws must not stop the bot.
   bot.catch(() => undefined)
   let running: Promise<void> | undefined
   return {
@@ -78,7 +78,7 @@ export class Stage {
     },
   }
 
-  /** Lets time pass, running what comes due on the way, in order. */
+  /** Advances the clock, and fires the timers that become due, in order. */
   advance(ms: number): void {
     const end = this.now + ms
     for (;;) {
@@ -91,7 +91,7 @@ export class Stage {
     this.now = end
   }
 
-  /** Drops all timers, as where they end with the requests that set them. */
+  /** Drops all timers, as on a platform where they end with the request that set them. */
   forget(): void {
     this.due = []
   }

@@ -245,7 +245,7 @@ describe('throttle', () => {
         on = await rig(throttle({ limit: '5/1h', scope }))
         on.start()
         for (let i = 0; i < 100; i++) {
-          // Let in by one administrator after the other, and leaving by themselves.
+          // Added by several administrators, or leaving by themselves.
           const update = i % 2 === 0 ? change(100 + i, 8, 'member') : change(8, 8, 'left')
           on.telegram.deliver(on.account, { chat_member: update })
         }

@@ -16,7 +16,7 @@ beforeEach(() => {
 })
 afterEach(() => on.stop())
 
-/** Tells what the test has it tell, and remembers whom it was asked about. */
+/** Returns the answers of the test, and records whom it was asked about. */
 class Desk implements DossierSource {
   readonly asked: number[] = []
   tells: (user: number) => DossierFacts | Promise<DossierFacts> = () => ({})
@@ -225,7 +225,7 @@ test('at most four look-ups run at once, the others wait their turn', async () =
   tell[0]?.({})
   await until(() => tell.length === 5)
   expect(new Set(desk.asked).size).toBe(5)
-  // Those who still wait are not asked about any longer.
+  // No further requests are made for updates that still wait.
   const closed = guard.close()
   for (const each of tell) each({})
   await closed
@@ -256,7 +256,7 @@ test('at most four look-ups run at once even if many strangers arrive together',
   await until(() => tell.length >= 4)
   await on.settled()
   expect(tell).toHaveLength(4)
-  // Whoever has their answer makes room for one more each.
+  // Each answer makes room for one more request.
   for (let told = 0; told < strangers.length; told++) {
     await until(() => tell.length > told)
     tell[told]?.({})

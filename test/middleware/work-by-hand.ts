@@ -1,7 +1,7 @@
 import { tick } from '../sentinel-desk.js'
 import type { GuardedContext } from './rig.js'
 
-/** Handlers that go on until they are told to end. */
+/** Handlers that run until they are told to end. */
 export class Work {
   readonly begun: string[] = []
   readonly ended: string[] = []

@@ -1,4 +1,6 @@
 import { DataCentres } from '../../src/telegram/mtproto/data-centres.js'
+import { METHODS } from '../../src/telegram/mtproto/methods/index.js'
+import { Rpc } from '../../src/telegram/mtproto/rpc.js'
 import { LIMITS, type Limits, MtprotoServer } from '../../src/telegram/mtproto/server.js'
 import { createClock } from '../../src/telegram/world/clock.js'
 import { World } from '../../src/telegram/world/world.js'
@@ -16,7 +18,7 @@ const open: { close(): void }[] = []
 /** Starts a server, for files that call closeBehind(). */
 export async function serve(limits: Partial<Limits> = {}): Promise<void> {
   world = new World(createClock('real'))
-  server = new MtprotoServer(world, 2, new DataCentres(world), { ...LIMITS, ...limits })
+  server = new MtprotoServer(world, 2, new DataCentres(world, new Rpc(METHODS)), { ...LIMITS, ...limits })
   await server.listen()
 }
 

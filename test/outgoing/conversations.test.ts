@@ -12,8 +12,8 @@ import { until } from '../servers/until.js'
 import { type Office, office } from './rig.js'
 
 /*
- * What the page says of conversations, whose contexts have an api of their own. It is another's package: should it change, the page has
- * to.
+ * Tests what the page says about conversations, whose contexts have an api of their own. They come from another package: if it changes,
+ * the page must be changed, too.
  */
 
 let on: Office
@@ -21,7 +21,7 @@ afterEach(() => on.stop())
 
 type Outside = ConversationFlavor<Context>
 
-/** A bot in a conversation that says hello, which is limited at first, and then hears one message. */
+/** A bot in a conversation that says hello, which is limited at first, and then waits for one message. */
 async function conversing(
   hello: (conversation: Conversation<Outside, Context>, ctx: Context) => Promise<unknown>,
   options: (calls: ReturnType<typeof outgoing>) => ConversationOptions<Outside, Context> = () => ({}),

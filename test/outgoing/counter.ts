@@ -5,13 +5,13 @@ import { Sender } from '../../src/outgoing/sender.js'
 import { Stage } from '../middleware/rig.js'
 import { tick } from '../sentinel-desk.js'
 
-/** A sender whose calls are answered by hand. */
+/** A sender whose calls are answered by the test. */
 export class Counter {
   readonly time = new Stage()
   readonly sender: Sender
-  /** What listeners were told of 429s. */
+  /** The 429 events that listeners received. */
   readonly limited: OutgoingLimitedEvent[] = []
-  /** The answers that calls under way are waiting for. */
+  /** The pending answers of calls under way. */
   private underWay: ((answer: ApiResponse<true>) => void)[] = []
 
   constructor(options: OutgoingOptions = {}) {

@@ -254,7 +254,7 @@ describe('listeners and callbacks learn of', () => {
     expect(said).toEqual([expect.stringMatching(/outgoing\.onError failed\. .*B/)])
   })
 
-  /** What becomes of a call that is answered 429 once. */
+  /** Returns the outcome of a call that is answered 429 once. */
   async function limitedOnce(): Promise<string | number> {
     const [alice] = on.people
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 1 })

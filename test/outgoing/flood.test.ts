@@ -34,7 +34,7 @@ describe('a chat that is flooded', () => {
       sent.push(fate(on.api.sendMessage(alice!.id, text)))
       await on.waiting(sent.length)
     }
-    // The first of the four found out; the others did not ask.
+    // The first of the four calls was refused; the others were not made.
     expect(on.calls.health()).toMatchObject({ limited: 1, waiting: 4 })
     await on.pass(5 * SECOND)
     expect(await Promise.all(sent)).toEqual(['sent', 'sent', 'sent', 'sent'])
@@ -44,7 +44,7 @@ describe('a chat that is flooded', () => {
   test('keeps its order when several calls were in progress, whichever is answered first', async () => {
     on = await office()
     const [alice] = on.people
-    // All three are refused, the first at last.
+    // All three are refused, the first one last.
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3, delay: '60ms' })
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3, delay: '30ms' })
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
@@ -101,7 +101,7 @@ describe('a call that is given up', () => {
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 31 })
     expect(await fate(on.api.sendMessage(alice!.id, 'x'))).toBe(429)
     const before = on.made
-    // Telegram is not asked again before its time: the error is made here, and says how long.
+    // Telegram is not asked again before the time is over: the error is created locally, with the remaining time.
     const error = await on.api.sendMessage(alice!.id, 'y').catch((thrown: unknown) => thrown)
     expect(error).toMatchObject({ error_code: 429, parameters: { retry_after: 31 } })
     expect(on.made).toBe(before)
@@ -136,7 +136,7 @@ describe('a call that is given up', () => {
     const second = fate(on.api.sendMessage(alice!.id, 'second'))
     await on.waiting(2)
     await on.pass(4 * SECOND)
-    // The first found the chat limited again, and another four seconds are more than it may wait.
+    // The first call found the chat still limited, and may not wait for another four seconds.
     expect(await first).toBe(429)
     await on.pass(1 * SECOND)
     expect(await second).toBe(429)
@@ -164,10 +164,10 @@ describe('a call that is given up', () => {
     await on.waiting(1)
     await on.calls.close()
     expect(await held).toBe(429)
-    // Made once: nothing was made again.
+    // Made once, without a retry.
     expect(on.calls.health()).toMatchObject({ limited: 1, retried: 0, gaveUp: 1 })
     expect(await fate(on.api.sendMessage(bob!.id, 'x'))).toBe('sent')
-    // Not refused in Telegram's name, though its chat was waited for.
+    // Not refused, although the queue of its chat was waiting.
     expect(await fate(on.api.sendMessage(alice!.id, 'x'))).toBe('sent')
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
     expect(await fate(on.api.sendMessage(bob!.id, 'x'))).toBe(429)
@@ -180,7 +180,7 @@ describe('a call that is given up', () => {
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 600 })
     const held = fate(api.sendMessage(alice!.id, 'x'))
     await on.waiting(1)
-    // A timer that is told to run for longer goes off at once.
+    // A Node timer with a longer duration would fire at once.
     await new Promise((done) => setTimeout(done, 20))
     expect(calls.health()).toMatchObject({ waiting: 1, gaveUp: 0 })
     await calls.close()
@@ -233,7 +233,7 @@ describe('a bot that is limited as a whole', () => {
     sent.push(...on.people.slice(5).map((person) => fate(on.api.sendMessage(person.id, 'x'))))
     await on.waiting(20)
     expect(on.made).toBe(before)
-    // What writes nothing is not concerned.
+    // Calls that send nothing are not affected.
     expect(await fate(on.api.getMe())).toBe('sent')
     expect(await fate(on.api.getChat(on.people[0]!.id))).toBe('sent')
     await on.pass(2 * SECOND)
@@ -281,7 +281,7 @@ describe('a bot that is limited as a whole', () => {
   test('uses no attempts; refusals of its chats do', async () => {
     on = await office({ attempts: 2 }, false, 8)
     const everybody = on.people.slice(0, 5)
-    // All are refused, and then twice the first of them.
+    // All are refused, and then the first of them twice more.
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 2, times: 5 })
     const sent = everybody.map(({ id }) => fate(on.api.sendMessage(id, 'x')))
     for (const limited of [5, 6, 7]) {
@@ -349,12 +349,12 @@ describe('order: chat', () => {
     api.config.use(async (prev, method, payload, signal) => {
       const { text } = payload as { text: string }
       begun.push(text)
-      // The first of them takes long.
+      // The first call takes long.
       if (text === '1') await gate
       return prev(method, payload, signal)
     }, calls)
     const sent = ['1', '2', '3'].map((text) => fate(api.sendMessage(alice!.id, text)))
-    // Somebody else's does not wait for it.
+    // Calls to other chats do not wait for it.
     expect(await fate(api.sendMessage(bob!.id, 'x'))).toBe('sent')
     expect(begun).toEqual(['1', 'x'])
     open()

@@ -44,7 +44,7 @@ test('a late timer does not remove the lane that has replaced its own', () => {
   expect([road.lanes.get('chat') === second, road.due.size]).toEqual([true, 1])
 })
 
-/** A lane of a bot that more calls wait for than can ever be under way. */
+/** The lane of a bot with more waiting calls than can ever be under way. */
 class Rush {
   readonly road = new Road()
   readonly lane = this.road.lane(true)
@@ -59,13 +59,13 @@ class Rush {
     this.open(1000)
   }
 
-  /** So much time passes. */
+  /** Advances the clock. */
   open(ms: number): void {
     this.road.now += ms
     for (const { run } of [...this.road.due]) run()
   }
 
-  /** All that are under way are answered. */
+  /** Answers all calls under way. */
   round(): void {
     const { out } = this
     for (let call = 0; call < out; call++) this.leave(true)
@@ -76,7 +76,7 @@ class Rush {
     this.lane.leave(succeeded)
   }
 
-  /** How many are under way in each of so many rounds. */
+  /** The number of calls under way in each of these rounds. */
   rounds(count: number): number[] {
     return Array.from({ length: count }, () => {
       const { out } = this
@@ -112,7 +112,7 @@ test('a lane that is not full becomes no wider', () => {
   const lane = road.lane(true)
   lane.close(1000)
   road.now = 1000
-  // One after the other: that three at once are too many, nobody knows yet.
+  // One after the other: three parallel calls have not been tried yet.
   for (let call = 0; call < 20; call++) {
     expect(lane.enter()).toBe(true)
     lane.leave(true)
@@ -142,7 +142,7 @@ describe('on platforms where calls end with their request', () => {
     return { number, deadline: Number.POSITIVE_INFINITY, go: () => told.push(number), end: () => undefined }
   }
 
-  /** A lane that is closed, in which a call waits whose request has ended, and its timers with it. What goes then goes nowhere. */
+  /** A closed lane with a waiting call whose request has ended together with its timers; starting that call has no effect. */
   function abandoned() {
     const road = new Road()
     const lane = road.lane()

@@ -5,14 +5,14 @@ import { Sender } from '../../src/outgoing/sender.js'
 import { Stage } from '../middleware/rig.js'
 import { tick } from '../sentinel-desk.js'
 
-/** A call of a bot: when, to whom, and how long Telegram takes to answer each time. */
+/** A call of a bot: when, to whom, and how long Telegram takes to answer each attempt. */
 interface Planned {
   readonly at: Ms
   readonly chat: number
   readonly takes: Ms
   readonly abortAfter: Ms | undefined
 }
-/** A span in which Telegram answers 429: to one chat, or to all. */
+/** A span in which Telegram answers 429 for one chat, or for all. */
 interface Trouble {
   readonly from: Ms
   readonly seconds: number
@@ -22,7 +22,7 @@ interface Trouble {
 const STEP: Ms = 50
 const MAX_WAIT: Ms = 6000
 const ATTEMPTS = 3
-/** The longest wait that Telegram's answers tell of here. */
+/** The longest wait in the answers of this Telegram. */
 const LONGEST: Ms = 13_000
 const CHATS = [1, 2, 3, 4, 5, 6, 7]
 
@@ -46,10 +46,10 @@ interface Seen {
   readonly chat: number
   readonly begun: Ms
   attempts: number
-  /** When it was answered 429. */
+  /** The times of its 429 answers. */
   readonly refused: Ms[]
   inFlight: boolean
-  /** How long it was on its way, all attempts together. */
+  /** How long it was under way, over all attempts. */
   flown: Ms
   ended: Ms | undefined
   fate: 'sent' | 'limited' | 'called off' | undefined
@@ -150,7 +150,7 @@ test('with random answers of Telegram, no call is too early or out of order, and
         }
         await Promise.all(running)
         const refusals = all.flatMap(({ chat, refused }) => refused.map((at) => ({ chat, at })))
-        // When five chats had been refused within a second: the bot is closed until the time that one of them was told.
+        // When five chats were refused within a second, the whole bot pauses until the time given to one of them.
         const floods = refusals
           .map(({ at }) => at)
           .filter(
@@ -160,7 +160,7 @@ test('with random answers of Telegram, no call is too early or out of order, and
           )
         for (const seen of all) {
           expect(seen.fate).toBeDefined()
-          // What the bot as a whole is refused is none of a call's attempts.
+          // Refusals to the bot as a whole do not count as attempts of a call.
           const spared = seen.refused.filter((at) =>
             floods.some((flood) => flood >= at - LONGEST && flood <= at + 1000),
           )

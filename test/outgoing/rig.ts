@@ -23,13 +23,13 @@ export interface Office {
   readonly people: readonly Person[]
   /** Another worker of the same bot. */
   worker(options?: OutgoingOptions, setting?: OutgoingSetting): { api: Api; calls: Outgoing }
-  /** What reached Telegram for a person and was not refused: texts, in order. */
+  /** The texts that Telegram accepted for a person, in order. */
   heard(person: Person): string[]
-  /** How many calls reached Telegram, refused or not. */
+  /** The number of calls that reached Telegram, refused or not. */
   readonly made: number
-  /** Lets time pass once nothing moves by itself any more. */
+  /** Advances the clock once all work that does not depend on it is done. */
   pass(ms: number): Promise<void>
-  /** Waits until so many calls wait. */
+  /** Waits until this many calls are waiting. */
   waiting(count: number): Promise<void>
   stop(): Promise<void>
 }
@@ -70,7 +70,7 @@ export async function office(
     },
     async pass(ms) {
       time.advance(ms)
-      // What was let go is on its way over a real socket.
+      // Released calls go over a real socket.
       await new Promise((done) => setImmediate(done))
     },
     waiting: (count) =>
@@ -85,7 +85,7 @@ export async function office(
   }
 }
 
-/** What became of a call: its message id is there, or the code of Telegram's error. */
+/** The outcome of a call: 'sent', or the code of Telegram's error. */
 export async function fate(call: Promise<unknown>): Promise<string | number> {
   try {
     await call

@@ -6,19 +6,19 @@ import { fate, type Office, office } from './rig.js'
 
 const PEOPLE = 300
 const SECOND = 1000
-/** 30 a second, the first of them at once. */
+/** At 30 messages a second, the first 30 at once. */
 const SOONEST = 9 * SECOND
-/** Refused before anybody could know: all but the first 30. */
+/** The calls that are refused before the limit is known: all but the first 30. */
 const UNAVOIDABLE = 270
 
 let on: Office
 beforeEach(async () => {
-  // As Telegram tells of its limits: 30 messages a second to all chats together.
+  // The limits that Telegram documents: 30 messages a second to all chats together.
   on = await office({}, true, PEOPLE)
 })
 afterEach(() => on.stop())
 
-/** Lets time pass, whenever all that is left waits, until nothing is; how long that took. */
+/** Advances the clock whenever all remaining calls wait, until none is left; returns how long that took. */
 async function takes(left: () => number, waiting: () => number | Promise<number>): Promise<number> {
   const since = on.time.now
   while (left() > 0) {
@@ -29,7 +29,7 @@ async function takes(left: () => number, waiting: () => number | Promise<number>
 }
 
 test('a broadcast to 300 chats is delivered as fast as allowed, without losing a message', async () => {
-  // A refusal to the bot as a whole is none of a call's attempts: two of them are enough.
+  // Refusals to the bot as a whole do not count as attempts of a call: two attempts are enough.
   const { api, calls } = on.worker({ attempts: 2 })
   let left = PEOPLE
   const sent = on.people.map(({ id }) => fate(api.sendMessage(id, 'news')).finally(() => left--))
@@ -41,7 +41,7 @@ test('a broadcast to 300 chats is delivered as fast as allowed, without losing a
   expect(ms).toBeGreaterThanOrEqual(SOONEST)
   expect(ms).toBeLessThanOrEqual(SOONEST + SECOND)
   expect(calls.health()).toMatchObject({ gaveUp: 0, paused: 0 })
-  // Some sixteen each second that follows: it begins with one call each time.
+  // Some sixteen in each later second, which starts with a single call.
   expect(calls.health().limited).toBeLessThanOrEqual(UNAVOIDABLE + 9 * 20)
 })
 

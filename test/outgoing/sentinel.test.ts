@@ -170,7 +170,7 @@ test('two sentinels on one Redis inform each other, through everything in front 
 })
 
 describe('reconfigure()', () => {
-  /** How often a call that is limited each time is made. */
+  /** The number of attempts for a call that is always limited. */
   async function madeOf(bot: Bot<GuardedContext>, guard: Sentinel<GuardedContext>): Promise<number> {
     telegram.faults.next('sendMessage', { code: 429, retryAfter: 1, times: Number.POSITIVE_INFINITY })
     const before = telegram.calls('sendMessage').length
@@ -203,7 +203,7 @@ describe('reconfigure()', () => {
     expect(await madeOf(bot, guard)).toBe(4)
     guard.reconfigure({ outgoing: false })
     expect(await madeOf(bot, guard)).toBe(1)
-    // What was asked for by itself holds where the sentinel leaves it alone.
+    // Options passed to outgoing() win over later ones of the sentinel.
     guard.outgoing(bot, { attempts: 2 })
     guard.reconfigure({ outgoing: { attempts: 5 } })
     expect(await madeOf(bot, guard)).toBe(2)

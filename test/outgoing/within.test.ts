@@ -1,15 +1,15 @@
 import { until } from '../servers/until.js'
 import { fate, type Office, office } from './rig.js'
 
-/* Transformers that were there before ours are within each of its calls, and some call the API themselves. */
+/* Transformers that were installed before ours run within each of its calls, and some call the API themselves. */
 
 let on: Office
 afterEach(() => on.stop())
 
-/** A worker whose messages are each preceded by "typing", from within. */
+/** A worker whose earlier transformer sends "typing" before each message. */
 function typing(options: Parameters<Office['worker']>[0]) {
   const { api, calls } = on.worker({}, {})
-  // Ours must come last, and only once.
+  // Our transformer must be installed last, and only once.
   void calls.close()
   api.config.use(async (previous, method, payload, signal) => {
     if (method === 'sendMessage') {
@@ -73,7 +73,7 @@ test('a call within a transformer is given up if that time is too long', async (
 })
 
 describe('a call within a transformer for another chat', () => {
-  /** A worker whose messages are each noted in a chat for that, from within. */
+  /** A worker whose earlier transformer logs each message in a chat. */
   function noting(options: Parameters<Office['worker']>[0], log: number) {
     const { api, calls } = on.worker({}, {})
     void calls.close()
@@ -93,7 +93,7 @@ describe('a call within a transformer for another chat', () => {
     const { api, calls } = noting({}, log!.id)
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 2 })
     const sent = others.map(({ id }) => fate(api.sendMessage(id, String(id))))
-    // One of them was refused; what comes meanwhile does not ask.
+    // One of them was refused; the call that arrives meanwhile waits without an attempt.
     const through = () => others.filter((person) => on.heard(person).length > 0).length
     await until('the two others are through', () => through() === 2)
     await on.waiting(1)

@@ -32,7 +32,7 @@ test('one 429 is enough for two workers on one Redis', async () => {
   const prefix = freshName()
   const [one, two] = [workerOn(prefix), workerOn(prefix)]
   const [alice, bob] = on.people
-  // Whoever has made a call listens.
+  // A worker listens once it has made a call.
   for (const { api } of [one, two]) await api.sendMessage(alice!.id, 'hello')
   on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 5 })
   const sent = [fate(one.api.sendMessage(alice!.id, 'of one'))]
@@ -93,7 +93,7 @@ test('a worker ignores its own reports', async () => {
   on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 5, times: 2 })
   const sent = [alice, bob].map((person) => fate(api.sendMessage(person!.id, 'x')))
   await until('the storage has told of both', () => told.size === 2)
-  // What it asks when it is told is answered before this is.
+  // The marks it reads upon the event are answered before this read.
   await storage.marks.get(on.account.id, textKey('u1'), 'outgoing.paused')
   await new Promise((done) => setImmediate(done))
   expect(calls.health()).toMatchObject({ limited: 2, heard: 0 })

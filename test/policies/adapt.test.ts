@@ -57,7 +57,7 @@ function adapting(
     ...at,
     time,
     changes,
-    /** Says so many things, and tells how many passed. */
+    /** Sends this many messages, and returns how many passed. */
     async talks(times: number, from = ALICE): Promise<number> {
       const before = at.reached.length
       for (let i = 0; i < times; i++) {
@@ -91,7 +91,7 @@ describe('a limit that adapts', () => {
 
   test('shrinks for users who exceed it, down to its bound, and recovers in time', async () => {
     const at = adapting()
-    // Four pass and bring two more; of the rest, three refusals cost a half.
+    // Four messages pass and raise the limit by two; of the others, three refusals lower it by half.
     expect(await at.talks(4)).toBe(4)
     expect(await at.stored()).toBe(6)
     expect(await at.talks(5)).toBe(2)
@@ -154,7 +154,7 @@ describe('a limit that adapts', () => {
   test('counts albums alike in a policy', async () => {
     const limit = { limit: '4/1m', algorithm: 'fixed', adapt: ADAPT } as const
     const calm = definePolicy('calm', {
-      // Two limits that adapt, so that the policy has two guards to ask.
+      // Two limits that adapt, so that the policy asks two guards.
       throttle: [
         { ...limit, name: 'talk' },
         { ...limit, name: 'more', adapt: { ...ADAPT, earn: { after: 100 } } },
@@ -301,7 +301,7 @@ describe('a limit that adapts', () => {
     }
     const stored = () => at.guard.storage.marks.get(42, userKey(ALICE), 'adapted:throttle.calm')
     expect([await says('/one', 5), await says('/two', 5)]).toEqual([4, 4])
-    // One refusal each: were any counted twice, there would be three.
+    // One refusal each: if they were counted twice, it would be three.
     expect(await stored()).toBeUndefined()
     await says('/two', 1)
     expect((await stored())?.value).toEqual({ amount: 2, per: MINUTE })
@@ -325,7 +325,7 @@ describe('a limit that adapts', () => {
     })
     for (let nth = 0; nth < 399; nth++) await at.says(ALICE, `sentence ${nth}`)
     await at.quiet()
-    // Once, for the first hundred: the second hundred is at the bound.
+    // One write, for the first hundred: with the second hundred the limit is already at its bound.
     expect(writes).toBe(1)
     await at.guard.close()
   })
@@ -404,7 +404,7 @@ describe('of very many users', () => {
   const ctx = { me: { id: 42 } } as Context
   const facts = (id: number) => ({ actor: userKey(id) }) as Facts
 
-  /** Somebody earns more with their tenth update. */
+  /** A limit that is raised with the tenth update of a user. */
   function watching() {
     const services = createServices({})
     const adaptation = readAdapt(

@@ -2,7 +2,7 @@ import { userKey } from '../../src/core/subject.js'
 import { memory, type SentinelOptions, type Storage, subject, throttle } from '../../src/index.js'
 import { type Desk, desk, later } from '../sentinel-desk.js'
 
-/* Limits that were changed for handlers: in a process in which nobody used them yet, and by names that have spaces. */
+/* Changed limits of handlers: in a process in which they have not been used yet, and with names that contain spaces. */
 
 const ALICE = 7
 const GROUP = -1001000000001
@@ -12,7 +12,7 @@ afterEach(async () => {
   for (const at of open.splice(0)) await at.guard.close()
 })
 
-/** A worker of one bot, made anew; `/go` is behind a limit named so, `/nameless` behind one named after no function. */
+/** A new worker of one bot; `/go` has a limit of this name, `/nameless` one without a name. */
 function worker(storage: Storage): Desk {
   const at = desk({ storage, name: 'shop', throttle: '60/1m', limits: true }, (bot) => {
     bot.command('go', throttle({ name: 'go', limit: '1/1h' }), () => undefined)
@@ -112,7 +112,7 @@ describe('options that are changed while the bot runs', () => {
     } satisfies SentinelOptions
     expect(() => at.guard.reconfigure(refused)).toThrow(expect.objectContaining({ code: 'plan.invalid' }))
     expect(await passed(at, 5)).toBe(3)
-    // The plan is made anew.
+    // The plan is created anew.
     await at.guard.limits.set({ role: 'other' }, 'user', '5/1m')
     at.time.advance(120_000)
     expect(await passed(at, 10)).toBe(3)
@@ -136,7 +136,7 @@ describe('options that are changed while the bot runs', () => {
       code: 'limit.unknown',
       message: expect.stringMatching(/Limits: go, fast\./),
     })
-    // What was stored can be taken back all the same.
+    // Stored changes can still be removed.
     expect(await at.guard.limits.remove(ALICE, 'slow')).toBe(1)
   })
 })

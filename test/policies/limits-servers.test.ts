@@ -99,20 +99,20 @@ describe.each(['redis', 'postgres'] as const)('limits that one worker changes, o
   test('need no further round trip', async () => {
     const [one, other] = await workers(kind)
     const made = async (): Promise<number> =>
-      // On Redis marks are read by scripts, too: whatever asks anything shows here.
+      // On Redis marks are also read by scripts, so evalsha counts every request.
       kind === 'redis'
         ? (await calls(admin)).evalsha
         : ((await other.guard.storage.health()).calls?.made ?? Number.NaN)
     const tripsOf = async (): Promise<number> => {
       await other.guard.reset(ALICE)
-      // The first of a plan may have to send its script.
+      // The first request of a plan may have to send its script.
       await other.handle(says(ALICE, 'warm', { group: true }))
       const before = await made()
       for (let nth = 0; nth < 10; nth++) await other.handle(says(ALICE, `${nth}`, { group: true }))
       await other.quiet()
       return (await made()) - before
     }
-    // What is read in the background, such as copies of marks, comes to an end; a trip more for each update would not.
+    // Background reads, such as of cached marks, come to an end; an additional request for each update would not.
     const oneEach = (): Promise<void> =>
       until('ten updates are ten trips', async () => (await tripsOf()) === 10)
     await oneEach()

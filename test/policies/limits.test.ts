@@ -14,7 +14,7 @@ function clockwork() {
   return { clock: stage.clock, timers: stage.timers, advance: (ms: number) => stage.advance(ms) }
 }
 
-/** How many of ten messages pass, with nothing spent before. */
+/** How many of ten messages pass with a full limit. */
 async function passed(at: ReturnType<typeof desk>, from: number, group = false): Promise<number> {
   await at.guard.reset(from)
   const before = at.reached.length
@@ -191,7 +191,7 @@ describe('precedence', () => {
         limit: `${AMOUNT[expected]}/1h`,
         from: expected === 'role' ? 'role vip' : expected,
       })
-      // Elsewhere the chat has no say, and what is known of a user shows in a peek.
+      // Elsewhere the limits of the chat do not apply; those of the user show in a peek.
       const own = there.find((part) => part !== 'chat' && part !== 'settings') ?? 'options'
       expect(await passed(at, ALICE)).toBe(AMOUNT[own])
       expect(await guard.peek(ALICE, 'user')).toMatchObject([{ limit: `${AMOUNT[own]}/1h`, remaining: 0 }])
@@ -215,7 +215,7 @@ describe('the roles of options', () => {
     expect([await passed(at, ALICE), await passed(at, BOB)]).toEqual([5, 3])
     await at.guard.limits.set({ role: 'vip' }, 'user', '7/1h')
     expect([await passed(at, ALICE), await passed(at, BOB)]).toEqual([7, 3])
-    // Whoever holds two has the one that options name first.
+    // A user with two roles has the limit of the role that the options name first.
     await at.guard.grant(BOB, 'member')
     expect(await passed(at, BOB)).toBe(5)
     await at.guard.limits.remove([{ role: 'vip' }, { role: 'member' }], 'user')

@@ -1,7 +1,7 @@
 import { policy, type SentinelOptions } from '../../src/index.js'
 import { type Desk, desk, tick } from '../sentinel-desk.js'
 
-/* Who warns that a handler asks for a policy that there is not. The guard in front of a handler knows no sentinel before an update comes. */
+/* Who warns about a handler with an unknown policy. The guard in front of a handler knows no sentinel before its first update. */
 
 const ALICE = 7
 const open: Desk[] = []
@@ -10,7 +10,7 @@ afterEach(async () => {
   for (const at of open.splice(0)) await at.guard.close()
 })
 
-/** A sentinel, and the names it warns of. */
+/** A sentinel, and the names of its warnings. */
 function listening(
   options: SentinelOptions = {},
   handlers?: Parameters<typeof desk>[1],
@@ -46,7 +46,7 @@ test('the sentinel of another bot does not warn of policies that do not concern 
   expect(chat.warned).toEqual([])
   await meets(shop)
   expect(shop.warned).toEqual([])
-  // Nobody can have known whose it is, before it is reached.
+  // Before it is reached, its sentinel is unknown.
   const errors: unknown[] = []
   shop.guard.on('error', ({ error }) => errors.push(error))
   await shop.says(ALICE, '/buy')

@@ -4,14 +4,14 @@ import type { Update } from 'grammy/types'
 import { sentinel, subject } from '../../src/index.js'
 import { createTelegram } from '../../src/telegram/index.js'
 
-/** A page's example that tells of somebody's limits, and what it says is printed. */
+/** The example of a page about a user's limits, and its printed output. */
 function exampleOf(page: string): { readonly code: string; readonly printed: string } {
   const blocks = [...page.matchAll(/```ts\n((?:(?!```)[\s\S])*)```\n\n```text\n((?:(?!```)[\s\S])*)```/g)]
   const found = blocks.find(([, code]) => code?.includes('guard.explain('))
   return { code: found?.[1] ?? '', printed: found?.[2] ?? '' }
 }
 
-/** Whom the page speaks of, in the group it speaks of. */
+/** A message of the user and in the group that the page mentions. */
 function asks(text: string): Update {
   return {
     update_id: 1,

@@ -17,7 +17,7 @@ import { desk, says } from '../sentinel-desk.js'
 
 const ALICE = 7
 
-/** What a policy asks, a line a check. */
+/** The checks of a policy, one line each. */
 function asked(policies: Record<string, PolicyOptions>, guard: Guard): string[] {
   const services = { ...createServices({}), policies: new PolicyBook(policies) }
   return new Questions(services, guard.definitions).questions.map(({ check, name }) => {
@@ -139,7 +139,7 @@ describe('a policy', () => {
       return bought.join(' ')
     }
     expect(await rounds(1)).toBe('')
-    // Told with the first update, whoever it is for.
+    // Reported with the first update, whoever it is from.
     expect(warnings).toEqual([
       { code: 'policy.unknown', message: expect.stringContaining('Did you mean "checkout"?') },
     ])
@@ -147,10 +147,10 @@ describe('a policy', () => {
     await at.guard.grant(ALICE, 'customer')
     expect(await rounds(3)).toBe('buy rent buy')
     at.time.advance(3_600_000)
-    // One mark for the limit of the policy, wherever it stands; found among known limits though no sentinel asks it.
+    // One stored change for the limit of the policy, at every handler; it is known, though no guard of the sentinel uses it.
     await at.guard.limits.set(ALICE, 'checkout', '3/1h')
     expect(await rounds(4)).toBe('buy rent buy rent buy rent')
-    // What there is not lets nobody pass, and says so once, and nothing else.
+    // An unknown policy admits nobody, and warns once.
     for (let nth = 0; nth < 3; nth++) await at.says(ALICE, '/steal')
     expect(warnings).toHaveLength(1)
     expect(bought).not.toContain('steal')
@@ -374,7 +374,7 @@ describe('explain', () => {
         '- deny = a function (policy checkout)',
       ].join('\n'),
     )
-    // Elsewhere the chat's limit is none.
+    // Elsewhere the limit of the chat does not apply.
     await at.guard.limits.remove(ALICE, 'checkout')
     expect((await at.guard.explain(ALICE, 'checkout')).limits[0]).toMatchObject({ limit: '60/1m' })
     await at.guard.close()

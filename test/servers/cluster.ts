@@ -13,7 +13,7 @@ export interface ClusterOptions {
   readonly args?: readonly string[]
 }
 
-/** A node: a Redis with all its controls, and the cluster's name for it. */
+/** A node: a Redis with all its controls, and its id in the cluster. */
 export interface ClusterNode {
   readonly server: RedisServer
   readonly id: string
@@ -21,30 +21,30 @@ export interface ClusterNode {
 
 /** A Redis Cluster of three masters, on loopback. */
 export interface RedisCluster {
-  /** Of the first node; clients find the others through it. */
+  /** The URL of the first node; clients find the others through it. */
   readonly url: string
   readonly urls: readonly string[]
   /** The three masters first, then their replicas in the same order; a failover does not change it. */
   readonly nodes: readonly ClusterNode[]
-  /** Whoever serves a key now, as the running nodes see it. */
+  /** The node that serves a key now, according to the running nodes. */
   ownerOf(key: string): Promise<ClusterNode>
-  /** Waits until every running node says that all slots are served. */
+  /** Waits until every running node reports that all slots are served. */
   whole(): Promise<void>
-  /** Ends it for good and removes its folders. */
+  /** Stops all nodes for good and removes their folders. */
   stop(): Promise<void>
 }
 
 const MASTERS = 3
 const SLOTS = 16_384
 
-/** Starts a throw-away Redis Cluster; all slots are served, and replicas are in step, when the promise resolves. */
+/** Starts a temporary Redis Cluster; when the promise resolves, all slots are served and the replicas are in sync. */
 export async function startCluster(options: ClusterOptions = {}): Promise<RedisCluster> {
   const { replicas = 0, nodeTimeout = replicas === 0 ? 5000 : 1000, args = [], password } = options
   const config = [
     'cluster-enabled yes',
     'cluster-config-file nodes.conf',
     `cluster-node-timeout ${nodeTimeout}`,
-    // A replica that has been in step may stand in however long ago it last heard of its master.
+    // A replica that was in sync once may take over, however long ago it last heard from its master.
     'cluster-replica-validity-factor 0',
   ]
   const outcomes = await Promise.allSettled(
@@ -82,12 +82,12 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
   }
 }
 
-/** Makes a cluster of servers that do not know each other: slots to the masters, then acquaintance, then replicas. */
+/** Makes a cluster of independent servers: assigns slots to the masters, introduces the nodes, then sets the replicas. */
 async function join(servers: readonly RedisServer[]): Promise<ClusterNode[]> {
   const first = servers[0] as RedisServer
   const ids = await Promise.all(servers.map((server) => ask<string>(server, 'CLUSTER', 'MYID')))
   for (const [index, server] of servers.entries()) {
-    // Distinct from the start: else the nodes would have to quarrel about it first.
+    // Distinct epochs from the start: otherwise the nodes would first have to resolve the conflict.
     await ask(server, 'CLUSTER', 'SET-CONFIG-EPOCH', `${index + 1}`)
     if (index < MASTERS) await ask(server, 'CLUSTER', 'ADDSLOTS', ...slotsOf(index))
     if (index > 0) await ask(server, 'CLUSTER', 'MEET', '127.0.0.1', `${first.port}`)
@@ -99,7 +99,7 @@ async function join(servers: readonly RedisServer[]): Promise<ClusterNode[]> {
   const copies = servers.slice(MASTERS)
   await Promise.all(
     copies.map((server, index) =>
-      // A node may be known by its handshake alone, which has a name of its own.
+      // During the handshake a node is known by a temporary name.
       until('a replica knows its master', async () => {
         const nodes = await ask<string>(server, 'CLUSTER', 'NODES')
         return nodes.includes(ids[index] as string)
@@ -143,7 +143,7 @@ async function info(server: RedisServer): Promise<Partial<Record<string, string>
   return Object.fromEntries(lines.map((line) => line.split(':')))
 }
 
-/** One command over a connection of its own, which is not tried twice. */
+/** Sends one command over a connection of its own, without retries. */
 async function ask<Answer>(server: RedisServer, command: string, ...args: string[]): Promise<Answer> {
   const redis = new Redis(server.url, { lazyConnect: true, retryStrategy: () => null, commandTimeout: 5000 })
   try {

@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 
 /**
- * Sits beside a server in a session of its own, so that no Ctrl-C reaches it, and reads a pipe from us. Each line is the
- * signal and the process to end ("" for none). When the pipe closes, because we asked for it or because we died, it ends that
- * process with all it forked and removes the folder. It is the only way a server ends for good, so that an interrupted
- * run is cleaned as an orderly one is.
+ * A process beside a server, in a session of its own, so that no Ctrl-C reaches it. It reads commands from a pipe: each line is
+ * the signal and the process to end ("" for none). When the pipe closes, because we asked for it or because we died, it ends that
+ * process with all its children and removes the folder. Servers are only stopped in this way, so that an interrupted run is
+ * cleaned up like any other.
  *
  * Argument: the folder to remove, or "".
  */
@@ -60,30 +60,30 @@ if [ -n "$1" ]; then
 fi
 `
 
-/** How a server is ended: by what makes it leave nothing behind, soonest. What it forked is waited for, then killed. */
+/** The signal that ends a server fastest without leaving anything behind. Its children are waited for, then killed. */
 export type Ending = 'KILL' | 'QUIT'
 
 export interface Guardian {
-  /** From now on this process is the one to end, by this signal. */
+  /** From now on, end this process by this signal. */
   watch(pid: number, signal: Ending): void
-  /** The process ended by itself: its number may soon be somebody else's. */
+  /** The process ended by itself: its id may soon belong to another process. */
   forget(): void
   /** Ends the process, removes the folder, and waits until both are done. */
   end(): Promise<void>
 }
 
-/** `folder` is removed in the end; none is if undefined. */
+/** `folder` is removed at the end, if it is given. */
 export function guard(folder: string | undefined): Guardian {
   const child = spawn('/bin/sh', ['-c', SCRIPT, 'guardian', folder ?? ''], {
     detached: true,
     cwd: '/',
-    // Without rm it would leave everything behind, and nobody would hear of it.
+    // Without rm the folders would silently stay behind.
     env: { PATH: `${process.env.PATH ?? ''}:/usr/bin:/bin:/usr/sbin:/sbin` },
     stdio: ['pipe', 'ignore', 'ignore'],
   })
   const gone = ended(child)
   const pipe = child.stdin as unknown as Socket
-  // Who forgets to stop a server shall still come to an end; the guardian then sees to the rest.
+  // A process that forgets to stop a server must still be able to exit; the guardian then cleans up.
   pipe.unref()
   const write = (line: string): void => {
     if (!pipe.writableEnded) pipe.write(`${line}\n`)
@@ -98,11 +98,11 @@ export function guard(folder: string | undefined): Guardian {
   }
 }
 
-/** A wait for the end of a child, which keeps our process alive only while somebody waits. */
+/** A promise for the end of a child, which keeps our process alive only while it is awaited. */
 export function ended(child: ChildProcess): () => Promise<void> {
   const gone =
     child.exitCode === null && child.signalCode === null ? once(child, 'exit') : Promise.resolve([])
-  // Told to whoever waits; until somebody does, it is no stray rejection.
+  // Passed to the awaiting code; until then it must not be an unhandled rejection.
   gone.catch(() => undefined)
   child.unref()
   return async () => {

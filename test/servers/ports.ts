@@ -2,12 +2,12 @@ import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 
-/** Redis Cluster talks to itself on another port, by default so far above. */
+/** The distance from the port of a Redis Cluster node to its bus port, by default. */
 export const BUS = 10_000
 
 /**
- * A free port on loopback, and its bus port. Both lie below the ports that systems hand out to clients: else a client that
- * keeps trying to reach a killed server may be given that very port, and the server could not come back to it.
+ * A free port on loopback, whose bus port is free, too. Both are below the ports that systems assign to clients: otherwise a client that
+ * keeps trying to reach a killed server could be assigned that very port, and the server could not restart on it.
  */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < 200; tries++) {

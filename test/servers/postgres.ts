@@ -7,46 +7,46 @@ import { freePort } from './ports.js'
 import { type Identity, ServerProcess } from './server-process.js'
 
 export interface PostgresOptions {
-  /** Settings of the server, e.g. `{ max_connections: 20, log_statement: 'all' }`. They win over ours. */
+  /** Settings of the server, e.g. `{ max_connections: 20, log_statement: 'all' }`. They override ours. */
   readonly settings?: Readonly<Record<string, string | number>>
-  /** What the user `postgres` must say; it is then part of `url`. Without, everybody on loopback is let in. */
+  /** The password of the user `postgres`; it is then part of `url`. Without it, every client on loopback is admitted. */
   readonly password?: string
 }
 
-/** A Postgres of one's own, on loopback. The user and the database are both called `postgres`. */
+/** A Postgres for a test, on loopback. The user and the database are both called `postgres`. */
 export interface PostgresServer {
   /** With the password, if there is one. */
   readonly url: string
   readonly port: number
   readonly dir: string
-  /** Of the postmaster that runs now. */
+  /** The id of the current postmaster process. */
   readonly pid: number
   readonly running: boolean
-  /** SIGKILL to the postmaster and all backends, as a power cut would; waits for the end. */
+  /** Sends SIGKILL to the postmaster and all backends, as in a power failure; waits for the end. */
   kill(): Promise<void>
-  /** SIGSTOP to all of them: connections are accepted by the kernel, nothing is answered. */
+  /** Sends SIGSTOP to all of them: the kernel still accepts connections, but nothing is answered. */
   suspend(): void
   resume(): void
   /**
-   * Ends it if it runs, and starts it on the same port and data. `fast` (the default) rolls back what is open and writes all
-   * down; `immediate` is a crash of its own making: the next start recovers.
+   * Stops it if it runs, and starts it on the same port and data. `fast` (the default) rolls back open transactions and writes
+   * everything to disk; `immediate` is a deliberate crash: the next start recovers.
    */
   restart(how?: 'fast' | 'immediate'): Promise<void>
-  /** Ends it for good and removes its folder. */
+  /** Stops it for good and removes its folder. */
   stop(): Promise<void>
 }
 
 const SIGNALS = { fast: 'SIGINT', immediate: 'SIGQUIT' } as const
 
-/** Nothing here is to survive a power cut of the machine; all else is as it comes. */
+/** The data need not survive a power failure of the machine; everything else is the default. */
 const SETTINGS = {
   fsync: 'off',
-  // Shared memory in files of its own folder leaves nothing behind when it is killed.
+  // Shared memory in files of its own folder leaves nothing behind after a kill.
   dynamic_shared_memory_type: 'mmap',
   max_connections: 200,
 }
 
-/** Starts a throw-away Postgres; ready to answer when the promise resolves. */
+/** Starts a temporary Postgres; it answers when the promise resolves. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const programs = await needPostgres()
   const identity = unprivileged()
@@ -55,7 +55,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const guardian = guard(dir)
   const data = join(dir, 'data')
   const log = join(dir, 'postgres.log')
-  // Whatever PG* the developer has set is about another server.
+  // The developer's PG* variables are about another server.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('PG')))
   const launch = { log, cwd: dir, env, identity, guardian }
   let login = 'postgres'
@@ -71,7 +71,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
       args.push('-A', 'scram-sha-256', `--pwfile=${file}`)
       login += `:${encodeURIComponent(options.password)}`
     }
-    // It holds out against all other signals while the Postgres it feeds is busy; that one ends once it is fed no more.
+    // initdb ignores all other signals while its Postgres is busy; that one ends once its input ends.
     const initdb = await ServerProcess.start({
       ...launch,
       program: join(programs, 'initdb'),
@@ -103,7 +103,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
         server = await start()
         break
       } catch (error) {
-        // Somebody was faster to take the free port.
+        // Another process took the free port first.
         if (!/Address already in use/.test(String(error)) || tries === 5) throw error
         port = await freePort()
       }
@@ -136,7 +136,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   }
 }
 
-/** The postmaster writes into its lock file, line 8, that it takes connections; a file left behind names another process. */
+/** In line 8 of its lock file the postmaster writes that it accepts connections; a file left behind names another process. */
 function saysReady(data: string, pid: number): boolean {
   const file = join(data, 'postmaster.pid')
   if (!existsSync(file)) return false
@@ -144,7 +144,7 @@ function saysReady(data: string, pid: number): boolean {
   return Number(lines[0]) === pid && lines[7]?.trim() === 'ready'
 }
 
-/** Postgres refuses to be root: its own user, where there is one, else nobody. */
+/** Postgres refuses to run as root: uses its own user, if there is one, else nobody. */
 function unprivileged(): Identity | undefined {
   if (process.getuid?.() !== 0) return undefined
   const known = readFileSync('/etc/passwd', 'utf8').split('\n')

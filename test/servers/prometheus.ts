@@ -7,27 +7,27 @@ import { freePort } from './ports.js'
 import { ServerProcess } from './server-process.js'
 
 export interface PrometheusOptions {
-  /** What is scraped, as `127.0.0.1:9464`, five times a second. */
+  /** The targets that are scraped five times a second, such as `127.0.0.1:9464`. */
   readonly targets: readonly string[]
-  /** The text of a file of rules. */
+  /** The content of a rules file. */
   readonly rules?: string
 }
 
-/** A series and its value now. */
+/** A series and its current value. */
 export interface QueryResult {
   readonly metric: Readonly<Record<string, string>>
   readonly value: readonly [at: number, value: string]
 }
 
-/** A Prometheus of one's own, on loopback. */
+/** A Prometheus for a test, on loopback. */
 export interface PrometheusServer {
   readonly url: string
-  /** What an expression gives now; rejects with what is wrong with it. */
+  /** The current result of an expression; rejects with the error in it. */
   query(expression: string): Promise<readonly QueryResult[]>
   stop(): Promise<void>
 }
 
-/** Starts a throw-away `prometheus`; ready to be asked when the promise resolves. */
+/** Starts a temporary `prometheus`; it answers queries when the promise resolves. */
 export async function startPrometheus({ targets, rules }: PrometheusOptions): Promise<PrometheusServer> {
   const { prometheus: program } = await needPrometheus()
   const dir = mkdtempSync(join(tmpdir(), 'sentinel-prometheus-'))

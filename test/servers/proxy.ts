@@ -2,41 +2,41 @@ import { once } from 'node:events'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { freePort } from './ports.js'
 
-/** A network between a client and a server, which does to connections what networks do. */
+/** A proxy between a client and a server that simulates network problems. */
 export interface NetworkProxy {
   readonly port: number
   /** Connections accepted so far. */
   readonly accepted: number
   /** Connections that are open now. */
   readonly open: number
-  /** The URL of the server with our address in place of its own. */
+  /** The URL of the server with the address of the proxy. */
   urlOf(url: string): string
-  /** From now on each piece, either way, arrives so many milliseconds late. */
+  /** From now on each piece, in either direction, arrives this many milliseconds late. */
   delay(ms: number): void
-  /** Accepts connections and keeps what is said, either way, to itself. `normal()` delivers it. */
+  /** Accepts connections and holds back all data, in either direction. `normal()` delivers it. */
   blackHole(): void
-  /** New connections are refused, as if nobody listened; those that are open stay. */
+  /** Refuses new connections, as if nobody listened; open ones stay. */
   refuse(): void
-  /** Resets all connections. New ones are as the state says. */
+  /** Resets all connections. New ones behave according to the current state. */
   cut(): void
-  /** Tells one side of all connections that the other has finished, and goes on listening to it. */
+  /** Ends one direction: tells one side of all connections that the other has finished, and still passes on what this side sends. */
   halfClose(side: 'client' | 'server'): void
-  /** Back to passing everything on at once, and to listening. */
+  /** Passes everything on at once again, and listens. */
   normal(): Promise<void>
   /** Resets all connections and stops listening. */
   stop(): Promise<void>
 }
 
-/** What the network does now. */
+/** The current behaviour. */
 interface State {
   delay: number
   held: boolean
 }
 
-/** So many bytes may be on their way, one way; who sends more waits. */
+/** The most bytes in transit in one direction; a faster sender has to wait. */
 const MOST_ON_THE_WAY = 1_000_000
 
-/** Puts a proxy in front of a port on loopback. While nobody listens there, connections are accepted and reset. */
+/** Starts a proxy in front of a port on loopback. While nothing listens there, connections are accepted and reset. */
 export async function startProxy(target: number): Promise<NetworkProxy> {
   const state: State = { delay: 0, held: false }
   const links = new Set<Link>()
@@ -97,7 +97,7 @@ export async function startProxy(target: number): Promise<NetworkProxy> {
   }
 }
 
-/** A connection of a client, and ours to the server in its stead. */
+/** A connection of a client, and our corresponding connection to the server. */
 class Link {
   readonly ended: Promise<unknown>
   readonly #client: Socket
@@ -109,7 +109,7 @@ class Link {
     this.#server = createConnection({ host: '127.0.0.1', port: target, allowHalfOpen: true, noDelay: true })
     this.#ways = [new Way(client, this.#server, state), new Way(this.#server, client, state)]
     for (const socket of [client, this.#server]) {
-      // Whatever breaks one side is told to the other, by a reset.
+      // An error on one side resets the other, too.
       socket.on('error', () => this.reset())
     }
     this.ended = Promise.all([client, this.#server].map(closed))
@@ -126,7 +126,7 @@ class Link {
   reset(): void {
     for (const way of this.#ways) way.drop()
     for (const socket of [this.#client, this.#server]) {
-      // Before it is connected there is nobody to reset.
+      // A socket that is not connected yet cannot be reset.
       if (socket.connecting) socket.destroy()
       else socket.resetAndDestroy()
     }
@@ -143,7 +143,7 @@ function closed(socket: Socket): Promise<void> {
   return new Promise((resolve) => socket.once('close', () => resolve()))
 }
 
-/** One way of a connection: what is read from one socket is written to the other, in order, when it is due. */
+/** One direction of a connection: data read from one socket is written to the other, in order, when it is due. */
 class Way {
   readonly #from: Socket
   readonly #to: Socket
@@ -151,7 +151,7 @@ class Way {
   readonly #queue: { readonly piece: Buffer | 'end'; readonly due: number }[] = []
   #bytes = 0
   #timer: NodeJS.Timeout | undefined
-  /** What comes is no longer passed on. */
+  /** The direction has been ended: data is no longer passed on. */
   #finished = false
 
   constructor(from: Socket, to: Socket, state: State) {
@@ -193,7 +193,7 @@ class Way {
     if (this.#timer === undefined) this.#pass()
   }
 
-  /** Passes on what is due. A shorter delay than before overtakes nothing. */
+  /** Passes on the data that is due. Data with a shorter delay does not overtake earlier data. */
   #pass(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined

@@ -10,43 +10,43 @@ import { ServerProcess } from './server-process.js'
 export interface RedisOptions {
   /** More arguments of `redis-server`, e.g. `['--maxmemory', '8mb', '--maxmemory-policy', 'noeviction']`. */
   readonly args?: readonly string[]
-  /** Keep an append-only file, so that a restart finds its data. Off by default. */
+  /** Keeps an append-only file, so that the data survives a restart. Off by default. */
   readonly appendOnly?: boolean
-  /** What the default user must say; it is then part of `url`. */
+  /** The password of the default user; it is then part of `url`. */
   readonly password?: string
   /** More users and their rules, e.g. `{ app: '+@all -@dangerous ~guard:* &* >secret' }`. */
   readonly users?: Readonly<Record<string, string>>
-  /** The port of the master on loopback that this one copies; both have the same password. It is in step when it is ready. */
+  /** The port of the master on loopback that this server replicates; both have the same password. It is in sync once it is ready. */
   readonly replicaOf?: number
   /** More lines of its configuration, e.g. `['cluster-enabled yes']`. */
   readonly config?: readonly string[]
   /** A fixed port; a free one by default. */
   readonly port?: number
-  /** A folder that outlives the server; by default one of its own that `stop()` removes. */
+  /** A folder that is kept after the server has stopped; by default a folder of its own that `stop()` removes. */
   readonly dir?: string
 }
 
-/** A Redis of one's own, on loopback. */
+/** A Redis for a test, on loopback. */
 export interface RedisServer {
   /** With the password, if there is one. */
   readonly url: string
   readonly port: number
   readonly dir: string
-  /** Of the process that runs now. */
+  /** The id of the current process. */
   readonly pid: number
   readonly running: boolean
-  /** SIGKILL, as a power cut would; waits for the end. */
+  /** Sends SIGKILL, as in a power failure; waits for the end. */
   kill(): Promise<void>
-  /** SIGSTOP: connections are accepted by the kernel, nothing is answered. */
+  /** Sends SIGSTOP: the kernel still accepts connections, but nothing is answered. */
   suspend(): void
   resume(): void
-  /** Ends it in order if it runs, and starts it on the same port and folder. */
+  /** Shuts it down if it runs, and starts it on the same port and folder. */
   restart(): Promise<void>
-  /** Ends it for good and removes its folder. */
+  /** Stops it for good and removes its folder. */
   stop(): Promise<void>
 }
 
-/** Starts a throw-away `redis-server`; ready to answer when the promise resolves. */
+/** Starts a temporary `redis-server`; it answers when the promise resolves. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const program = await needRedis()
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'sentinel-redis-'))
@@ -71,7 +71,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
       server = await start(port)
       break
     } catch (error) {
-      // Somebody was faster to take the free port.
+      // Another process took the free port first.
       const taken = options.port === undefined && /Address already in use/.test(String(error))
       if (!taken || tries === 5) {
         await guardian.end()
@@ -112,7 +112,7 @@ function configOf(options: RedisOptions, port: number, dir: string): string {
     `dir ${quoted(dir)}`,
     'daemonize no',
     'save ""',
-    // A replica is to be in step at once, not after five seconds of waiting for others.
+    // A replica should be in sync at once, without waiting five seconds for others.
     'repl-diskless-sync-delay 0',
     `appendonly ${options.appendOnly === true ? 'yes' : 'no'}`,
   ]
@@ -130,7 +130,7 @@ function quoted(text: string): string {
   return `"${text.replace(/[\\"]/g, '\\$&')}"`
 }
 
-/** Any answer will do, be it that a password is needed, except that it is still loading. */
+/** Any answer means ready, also that a password is required, except that it is still loading. */
 function isReady(answer: string | undefined): boolean {
   return answer !== undefined && !answer.startsWith('-LOADING')
 }
@@ -139,7 +139,7 @@ function isInStep(answer: string | undefined): boolean {
   return answer !== undefined && /^master_link_status:up\r$/m.test(answer)
 }
 
-/** What it answers to one command, as it comes over the wire; undefined while it does not answer. */
+/** The raw answer to one command; undefined while the server does not answer. */
 function tell(port: number, command: string, password?: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = createConnection({ host: '127.0.0.1', port, timeout: 1000 })
@@ -153,7 +153,7 @@ function tell(port: number, command: string, password?: string): Promise<string 
       answer += data
     })
     socket.on('end', () => resolve(answer === '' ? undefined : answer))
-    // Not there yet, whichever way: who waits asks again, and knows when to give up.
+    // Not ready yet, for whatever reason: the caller asks again, and knows when to give up.
     socket.on('timeout', () => socket.destroy())
     socket.on('error', () => resolve(undefined))
     socket.on('close', () => resolve(undefined))

@@ -3,7 +3,7 @@ import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Ending, ended, type Guardian } from './guardian.js'
 
-/** Who a process runs as, where we are root and it may not be. */
+/** The user a process runs as, if we are root and it must not be. */
 export interface Identity {
   readonly uid: number
   readonly gid: number
@@ -12,7 +12,7 @@ export interface Identity {
 export interface Launch {
   readonly program: string
   readonly args: readonly string[]
-  /** Gets what it prints. */
+  /** The file for its output. */
   readonly log: string
   readonly cwd: string
   readonly env?: NodeJS.ProcessEnv
@@ -22,10 +22,10 @@ export interface Launch {
   readonly ending: Ending
 }
 
-/** So long may a start or an end take, in milliseconds, before it counts as failed. */
+/** The longest time for a start or an end, in milliseconds, before it counts as failed. */
 const MOST_WAIT = 30_000
 
-/** A running server: one process and those it forked. */
+/** A running server: one process and its children. */
 export class ServerProcess {
   readonly pid: number
   readonly #child: ChildProcess
@@ -43,7 +43,7 @@ export class ServerProcess {
     const log = openSync(launch.log, 'a')
     try {
       const child = spawn(launch.program, launch.args, {
-        // A Ctrl-C on the terminal is for the tests: the guardian ends the server once they are gone.
+        // A Ctrl-C on the terminal is for the tests: the guardian ends the server once they have ended.
         detached: true,
         cwd: launch.cwd,
         env: launch.env ?? process.env,
@@ -63,7 +63,7 @@ export class ServerProcess {
     return this.#child.exitCode === null && this.#child.signalCode === null
   }
 
-  /** Waits until it answers, as `ready` says; fails with its last words when it ends instead. */
+  /** Waits until `ready` returns true; fails with the end of its log if the process ends instead. */
   async ready(ready: () => boolean | Promise<boolean>): Promise<void> {
     const deadline = performance.now() + MOST_WAIT
     while (!(await ready())) {
@@ -78,16 +78,16 @@ export class ServerProcess {
     return readFileSync(this.#log, 'utf8').trimEnd().split('\n').slice(-12).join('\n')
   }
 
-  /** Sends a signal to the process alone, and waits until it and what it forked are gone. */
+  /** Sends a signal to the main process, and waits until it and its children are gone. */
   async end(signal: NodeJS.Signals): Promise<void> {
-    // One that is stopped would not hear it.
+    // A stopped process would not handle it.
     this.resume()
     const forked = this.#forked()
     this.#signal(this.pid, signal)
     await this.gone(forked)
   }
 
-  /** Kills the process and what it forked, as a power cut would. */
+  /** Kills the process and its children, as in a power failure. */
   async kill(): Promise<void> {
     this.suspend()
     const forked = this.#forked()
@@ -96,9 +96,9 @@ export class ServerProcess {
     await this.gone(forked)
   }
 
-  /** Stops the process and what it forked; on Linux all stand still when it returns. */
+  /** Stops the process and its children; on Linux all have stopped when it returns. */
   suspend(): void {
-    // The first forks no more once it stands: then all the others are known.
+    // Once the main process has stopped it forks no more: then all children are known.
     this.#signal(this.pid, 'SIGSTOP')
     this.#stands(this.pid)
     const forked = this.#forked()
@@ -137,12 +137,12 @@ export class ServerProcess {
     try {
       process.kill(pid, signal)
     } catch (error) {
-      // It ended by itself in between, which is as good.
+      // It ended by itself meanwhile, which is fine.
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
     }
   }
 
-  /** A signal takes a moment to arrive. Too short a one to give up control for: who suspends wants it at once. */
+  /** Waits until a process has stopped. The wait is synchronous, because it is short and callers rely on it. */
   #stands(pid: number): void {
     if (process.platform !== 'linux' || !this.running) return
     const deadline = performance.now() + 1000
@@ -152,7 +152,7 @@ export class ServerProcess {
   }
 }
 
-/** What a process forked. Backends of Postgres lead process groups of their own, so the group would not tell. */
+/** The children of a process. Backends of Postgres lead process groups of their own, so the group would not find them. */
 function childrenOf(parent: number): number[] {
   if (process.platform !== 'linux') {
     const lines = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' }).trim().split('\n')
@@ -163,7 +163,7 @@ function childrenOf(parent: number): number[] {
   return pids.map(Number).filter((pid) => Number(statusOf(pid, 'PPid')) === parent)
 }
 
-/** A process that ended but was not waited for by its parent is gone to us. */
+/** Whether a process runs; a zombie, which its parent has not waited for, does not. */
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)

@@ -6,28 +6,28 @@ import { Supply, type Ware } from './supply.js'
 // A server starts when the first suite asks for it, which takes up to a few seconds on a busy machine: give the hook that asks
 // half a minute (`beforeAll(…, 30_000)`).
 
-/** Where jest's main process listens; `jest-broker.mjs` sets it. */
+/** The port of jest's main process; `jest-broker.mjs` sets it. */
 const BROKER = 'TEST_SERVERS_PORT'
 
-/** The URL of the Redis all suites of this run share; `TEST_REDIS_URL` if set. Keep to keys under a {@link freshName}. */
+/** The URL of the Redis that all suites of this run share; `TEST_REDIS_URL` if set. Only use keys under a {@link freshName}. */
 export function sharedRedis(): Promise<string> {
   return given('TEST_REDIS_URL') ?? ask('redis')
 }
 
 /**
- * The URL of a node of the Redis Cluster all suites of this run share (three masters, no replicas); `TEST_REDIS_CLUSTER_URL`
- * if set. Keep to keys under a {@link freshName}.
+ * The URL of a node of the Redis Cluster that all suites of this run share (three masters, no replicas); `TEST_REDIS_CLUSTER_URL`
+ * if set. Only use keys under a {@link freshName}.
  */
 export function sharedCluster(): Promise<string> {
   return given('TEST_REDIS_CLUSTER_URL') ?? ask('cluster')
 }
 
-/** The URL of the Postgres all suites of this run share; `TEST_POSTGRES_URL` if set. Keep to a schema of a {@link freshName}. */
+/** The URL of the Postgres that all suites of this run share; `TEST_POSTGRES_URL` if set. Only use a schema with a {@link freshName}. */
 export function sharedPostgres(): Promise<string> {
   return given('TEST_POSTGRES_URL') ?? ask('postgres')
 }
 
-/** A name nobody else uses, fit for a key prefix, a schema and a channel: letters, digits and underscores, 20 at most. */
+/** A unique name, valid as a key prefix, a schema and a channel: letters, digits and underscores, 20 at most. */
 export function freshName(prefix = 't'): string {
   return `${prefix.slice(0, 7)}_${randomBytes(6).toString('hex')}`
 }
@@ -37,7 +37,7 @@ function given(variable: string): Promise<string> | undefined {
   return url === undefined || url === '' ? undefined : Promise.resolve(url)
 }
 
-/** Of this process, where no jest runs; stopped by its guardians when the process ends. */
+/** The servers of this process when it runs without jest; stopped by their guardians when the process ends. */
 let own: Supply | undefined
 
 async function ask(ware: Ware): Promise<string> {

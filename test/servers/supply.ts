@@ -2,7 +2,7 @@ import { type RedisCluster, startCluster } from './cluster.js'
 import { type PostgresServer, startPostgres } from './postgres.js'
 import { type RedisServer, startRedis } from './redis.js'
 
-/** What can be shared by all suites of a run. */
+/** The servers that all suites of a run can share. */
 export type Ware = 'redis' | 'cluster' | 'postgres'
 
 type Server = RedisServer | RedisCluster | PostgresServer
@@ -17,7 +17,7 @@ const START: Readonly<Record<Ware, () => Promise<Server>>> = {
 export class Supply {
   readonly #started = new Map<Ware, Promise<Server>>()
 
-  /** The URL of the server, once it answers. A start that failed is not tried again: it would fail every suite slowly. */
+  /** The URL of the server, once it answers. A failed start is not repeated: it would fail every suite slowly. */
   async urlOf(ware: Ware): Promise<string> {
     let starting = this.#started.get(ware)
     if (starting === undefined) {
@@ -31,7 +31,7 @@ export class Supply {
     const all = [...this.#started.values()]
     this.#started.clear()
     const outcomes = await Promise.allSettled(all)
-    // Those that never started were told to whoever asked for them.
+    // Failed starts were reported to the callers.
     await Promise.all(
       outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value.stop()] : [])),
     )

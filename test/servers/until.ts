@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Waits until something holds, looking every few milliseconds; fails with `what` after `within` ms. */
+/** Waits until the condition holds, checking every few milliseconds; fails with `what` after `within` ms. */
 export async function until(
   what: string,
   holds: () => boolean | Promise<boolean>,

@@ -6,7 +6,7 @@ import { type Desk, desk, later, says } from '../sentinel-desk.js'
 
 const GROUP = -1001000000001
 
-/** How many of so many messages in the group pass. */
+/** The number of messages in the group that pass, of this many. */
 async function passesInGroup(at: Desk, times: number, from = 7): Promise<number> {
   const before = at.reached.length
   for (let nth = 0; nth < times; nth++) await at.handle(says(from, `sentence ${nth}`, { group: true }))
@@ -44,7 +44,7 @@ describe.each([
     at.time.advance(60_000)
     expect(await passesInGroup(at, 30)).toBe(10)
     expect(await told(at)).toEqual({ limit: '10/1m', from: 'settings', settings: '10/1m' })
-    // Nobody took it away: with the bounds of before it is as it was chosen.
+    // The setting was not deleted: with the earlier bounds it applies as chosen.
     at.guard.reconfigure(tuned('2/1m', '60/1m'))
     expect((await told(at)).limit).toBe('60/1m')
     await at.guard.close()

@@ -18,7 +18,7 @@ let plaza: TelegramGroup
 let changes: string[]
 let failures: unknown[]
 
-/** A bot in a group of Alice's, of which Bob is a member. */
+/** A bot in a group that Alice owns and of which Bob is a member. */
 async function open(
   options: SentinelOptions = SETTINGS,
   handlers?: Parameters<typeof rig>[1],
@@ -55,7 +55,7 @@ async function menuFor(who = at.alice): Promise<Message> {
 const buttonsOf = (message: Message): string[] =>
   message.reply_markup?.inline_keyboard.flat().map(({ text }) => text) ?? []
 
-/** The menu as it stands after all edits. A tap is answered before the menu is edited. */
+/** The menu after all edits. A tap is answered before the menu is edited. */
 async function shown(): Promise<{ text: string; buttons: string[] }> {
   await quiet()
   const edit = at.telegram.calls('editMessageText').at(-1)
@@ -88,7 +88,7 @@ describe('the menu of /sentinel', () => {
     for (let nth = 0; nth < 5; nth++) await at.bob.in(plaza).sends(`hello ${nth}`)
     await at.settled()
     expect(at.reached.filter((text) => text.startsWith('hello'))).toHaveLength(2)
-    // The menu itself reached no handler.
+    // The command of the menu reached no handler.
     expect(at.reached).not.toContain('/sentinel')
   })
 
@@ -124,7 +124,7 @@ describe('the menu of /sentinel', () => {
       ...kept,
       marks: {
         ...kept.marks,
-        // What the first tap shows is read, and then takes its time.
+        // The first tap reads the settings, and then takes its time.
         async of(...asked) {
           const held = await kept.marks.of(...asked)
           if (stage === 'first') {
@@ -196,7 +196,7 @@ describe('the menu of /sentinel', () => {
     expect(at.telegram.calls('editMessageText')).toHaveLength(0)
     const before = at.alice.heard.length
     await at.bob.in(plaza).sends('/sentinel')
-    // Whispered to Bob; the group hears nothing.
+    // The answer is visible only to Bob, not to the group.
     await at.bob.hears(/^Менять/)
     expect(at.alice.heard.slice(before).filter(({ from }) => from?.is_bot)).toEqual([])
     expect(at.telegram.calls('sendMessage').at(-1)?.params).toMatchObject({
@@ -237,7 +237,7 @@ describe('the menu of /sentinel', () => {
     await at.bob.in(den).sends('/sentinel')
     const menu = await at.bob.hears(/^Настройки/, { in: den })
     expect((await (await at.bob.in(den).taps(menu, '60/1m')).answer).text).toBe('Сохранено.')
-    // Alice owns the other one.
+    // Alice owns the other group, not this one.
     expect((await (await at.alice.in(den).taps(menu, '2/1m')).answer).show_alert).toBe(true)
     expect((await guard.settings.of(den.id)).limits).toEqual(new Map([['user', '60/1m']]))
     expect((await guard.settings.of(plaza.id)).limits).toEqual(new Map())
@@ -269,13 +269,13 @@ describe('the menu of /sentinel', () => {
     }
     expect(changes).toEqual([])
     const menu = await menuFor()
-    // What an old menu offers may be offered no longer.
+    // An old menu may offer choices that are no longer valid.
     guard.reconfigure({
       settings: { throttle: { min: '2/1m', max: '30/1m', choices: ['2/1m', '30/1m'] }, notices: false },
     })
     const tap = await at.alice.in(plaza).taps(menu, '60/1m')
     expect((await tap.answer).text).toBe('That is no longer offered. Choose again.')
-    // It shows what is offered now.
+    // It shows the current choices.
     expect((await shown()).buttons).toEqual(['2/1m', '30/1m', '• As usual', 'Close'])
     expect(changes).toEqual([])
   })
@@ -336,7 +336,7 @@ describe('the menu of /sentinel', () => {
     await open({ ...SETTINGS, clock: time.clock, timers: time.timers })
     const menu = await menuFor()
     let retry: (() => void) | undefined
-    // As plugins do that repeat a call which Telegram has limited.
+    // As plugins do that repeat a call after a 429.
     at.bot.api.config.use(async (prev, method, payload, signal) => {
       if (method === 'editMessageText' && retry === undefined) {
         await new Promise<void>((done) => {

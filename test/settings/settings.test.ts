@@ -91,7 +91,7 @@ describe.each([
   })
 })
 
-/** A group becomes the supergroup. */
+/** A group is upgraded to the supergroup. */
 function moves(from: number): Update {
   return {
     update_id: 1_000_001,
@@ -181,7 +181,7 @@ test('the notices setting of a chat is cached', async () => {
   expect(at.notices).toHaveLength(5)
   expect(reads).toBe(1)
   await kept.marks.put(42, 'settings', [{ key: chatKey(GROUP), mark: { since: 0, value: 'nonsense' } }])
-  // Until the group may have another notice.
+  // Until the group may get another notice.
   at.time.advance(12_000)
   await at.handle(says(7, '/help', { group: true }))
   await at.quiet()
@@ -214,7 +214,7 @@ test.each([
   time.advance(900_000)
   storage.fault = 'refuses'
   storage.gap()
-  // The first decides in memory, where nothing was used.
+  // The first update is decided in memory, where nothing has been counted.
   await asks()
   await asks()
   expect(at.notices).toHaveLength(before + said)
@@ -234,7 +234,7 @@ describe('what may not be tuned', () => {
   }
   const bounds = (min: string, max: string, choices?: readonly string[]): SentinelOptions =>
     ({ settings: { throttle: { min, max, ...(choices && { choices }) } } }) as SentinelOptions
-  /** So many policies that administrators may tune, with seven buttons each. */
+  /** Options with this many policies that administrators may adjust, with seven buttons each. */
   const tuning = (count: number): SentinelOptions => {
     const names = Array.from({ length: count }, (_, nth) => `p${nth}`)
     const of = <T>(value: T) => Object.fromEntries(names.map((name) => [name, value]))

@@ -13,14 +13,14 @@ import { passing, settled } from './outage.js'
 
 const ALICE = 7
 
-/** A storage that can be made to fail, and its archive with it. */
+/** A storage that can be made to fail together with its archive. */
 function archived(time: Stage): Faulty {
   const server = faulty(time.clock, time.timers)
   const { contents, restore, marksOf, forget } = server.kept.archive as Archive
   const over =
     <A extends unknown[], T>(work: (...args: A) => T) =>
     async (...args: A) => {
-      // Fails or hangs like every call.
+      // Fails or hangs like every other call.
       await server.health()
       return work.apply(server.kept.archive, args)
     }
@@ -33,7 +33,7 @@ function archived(time: Stage): Faulty {
   return Object.assign(server, { archive })
 }
 
-/** How a call ends, and after how many milliseconds; undefined if it still waits after a minute. */
+/** How a call ends, and after how many milliseconds; undefined if it is still pending after a minute. */
 async function ending(
   time: Stage,
   work: () => Promise<unknown>,
@@ -69,7 +69,7 @@ describe.each<[string, (server: Storage, time: Stage) => Storage]>([
     }
     return { time, server, guard, close }
   }
-  // Of two storages, the other one can still be read, and the caller must know which one keeps the data.
+  // With two storages, the other one can still be read; but an erasure must report that data remains.
   const expected = (verb: 'export' | 'erase') =>
     kind === 'failover()' && verb === 'export' ? 'done' : 'storage.unavailable'
 

@@ -3,9 +3,9 @@ import { RepeatedRefusal } from '../../src/storage/hybrid/decision.js'
 import { type HybridOptions, hybrid } from '../../src/storage/hybrid.js'
 import type { Storage } from '../../src/storage/storage.js'
 
-/** What an audit found. */
+/** The result of an audit. */
 export interface Audit {
-  /** Refusals that were remembered, and that the storage would have given, too, without any effect. */
+  /** Refusals from memory that the storage would have given, too, without writing anything. */
   exact: number
   /** Of these, refusals by a ban. */
   bans: number
@@ -13,7 +13,7 @@ export interface Audit {
   otherwise: number
 }
 
-/** One storage with some of its methods replaced. */
+/** A storage with some of its methods replaced. */
 export function having(storage: Storage, replaced: Partial<Storage>): Storage {
   return new Proxy(storage, {
     get(of, name) {
@@ -25,8 +25,8 @@ export function having(storage: Storage, replaced: Partial<Storage>): Storage {
 }
 
 /**
- * A hybrid that is held to the truth: whenever it refuses by itself, the storage is asked for what it would have said. It must have
- * refused, for no shorter and by no later check; and where it would have written nothing, nothing is written.
+ * A hybrid storage that is checked: whenever it refuses on its own, the remote storage is asked, too. That must refuse as well, for at least
+ * as long and by no later check, and must not count a violation.
  */
 export function audited(remote: Storage, options: HybridOptions, audit: Audit, local?: Storage): Storage {
   const truths = new Map<string, Judge>()
@@ -67,7 +67,7 @@ export function audited(remote: Storage, options: HybridOptions, audit: Audit, l
 function problemOf(near: Decision, real: Decision, { checks }: Plan): string | undefined {
   const check = checks[near.refusedBy]
   const isVaried = check !== undefined && 'variants' in check && (check.variants?.length ?? 0) > 0
-  // Roles lapse, which nobody tells: for a second at most it goes by what the role allowed.
+  // Roles expire without an event: for a second at most the hybrid uses the limit of the expired role.
   if (isVaried && near.cause === 'check') return undefined
   if (real.refusedBy === -1) return 'refused what the storage would admit'
   if (real.refusedBy > near.refusedBy) return 'refused by a check that has room'

@@ -64,7 +64,7 @@ describe('over Postgres', () => {
   })
 })
 
-/* An answer takes longer than the time-out of a decision, and less than that of a write. */
+/* Answers take longer than the time-out of a decision, and less than that of a write. */
 describe('over failover(), from a storage that answers slowly', () => {
   const SLOW = 150
 

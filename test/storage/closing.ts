@@ -1,6 +1,6 @@
 import type { Storage } from '../../src/storage/storage.js'
 
-/** A storage that takes something with it when it closes: a connection, a schema. */
+/** A storage that also closes another resource: a connection, a schema. */
 export function closing(storage: Storage, end: () => Promise<unknown>): Storage {
   let closed: Promise<unknown> | undefined
   return new Proxy(storage, {

@@ -35,7 +35,7 @@ beforeEach(() => {
   now = 1_795_000_000_000
 })
 
-/** A durable storage that other processes change, and of which every reading of marks is counted, and may be held up. */
+/** A durable storage that other processes change, whose reads of marks are counted, and can be held up. */
 function shared() {
   const inner = memory({ clock })
   let reads = 0
@@ -54,7 +54,7 @@ function shared() {
         return found
       },
     },
-    // Of other processes nothing is told.
+    // Changes by other processes cause no event.
     watch: () => () => undefined,
   }
   return {
@@ -115,7 +115,7 @@ describe('a combined storage', () => {
     await inner.marks.remove(42, 'blocked', [ALICE])
     now += 10_000
     expect(await judged(judge)).toBe(-1)
-    // A clock that was put back says nothing of the age of what is known.
+    // After the clock was put back, the age of cached marks is unknown.
     await inner.marks.put(42, 'blocked', [{ key: ALICE, mark: blocked }])
     now -= 60_000
     expect(await judged(judge)).toBe(0)
@@ -143,7 +143,7 @@ describe('a combined storage', () => {
     const judge = await storage.prepare(plan)
     const open = close()
     const decision = judge.evaluate(askOf(ALICE), now)
-    // By now nothing is blocked, and that is what is on its way.
+    // The read under way started before the block.
     await Promise.resolve()
     await storage.marks.put(42, 'blocked', [{ key: ALICE, mark: blocked }])
     open()
@@ -200,7 +200,7 @@ describe('a combined storage', () => {
       expect(entries.length).toBeLessThanOrEqual(500)
     }
     expect(reads()).toBe(6000)
-    // All at once, more than can be remembered: decided or refused, never wrong.
+    // More at once than can be remembered: each is decided correctly, or refused.
     const asks = everybody.slice(0, 900).map((key) => judged(judge, key))
     expect(await Promise.all(asks)).toEqual(
       everybody.slice(0, 900).map((_, index) => (index % 2 === 0 ? 0 : -1)),
@@ -222,7 +222,7 @@ describe('a combined storage', () => {
     await new Promise((done) => setImmediate(done))
     open()
     expect(await Promise.all(asks)).toEqual(crowd.map(() => 0))
-    // One by one others come, and room is made for each and some more.
+    // For each new entry room is made, and some more.
     for (let id = 5000; id < 6000; id++) await judged(judge, userKey(id))
     expect((await volatile.marks.scan(42, 'blocked')).entries).toEqual([])
   })

@@ -35,7 +35,7 @@ class Noted extends Deadline {
   }
 }
 
-/** A clock and one timer, which goes off when told: as late as the process stood still. */
+/** A clock and one timer, which fires when told: late, as if the process had been suspended. */
 function stood() {
   let now = 0
   let due: { run: () => void; in: number } | undefined

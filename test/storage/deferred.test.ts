@@ -7,7 +7,7 @@ import { Stage } from '../middleware/rig.js'
 import { faulty } from './faulty.js'
 import { ALICE, askOf, BOT, bucket, planOf } from './outage.js'
 
-/** A storage whose protection is loaded when the test says so. */
+/** A storage whose wrapper is loaded when the test says so. */
 function stand() {
   const time = new Stage()
   const remote = faulty(time.clock, time.timers, memory({ clock: time.clock }))
@@ -36,7 +36,7 @@ test('calls made before the protection is loaded are made in order afterwards', 
   const put = storage.marks.put(BOT, BLOCKED, [{ key: ALICE, mark }])
   const removed = storage.marks.remove(BOT, BLOCKED, [ALICE])
   const written = storage.values.put('own', 'a', 1)
-  // It has none, so whoever wants it does without.
+  // It has no `touch`, so callers do without it.
   expect(storage.values.touch).toBeUndefined()
   const sessions = storage.sessions<{ items: number }>()
   const session = sessions.write('7', { items: 3 })
