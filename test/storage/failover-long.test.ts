@@ -3,7 +3,7 @@ import type { Storage } from '../../src/storage/storage.js'
 import { pair } from './failover-pair.js'
 import { ALICE, BOT, blocked, goDown, settled } from './outage.js'
 
-/* What takes several calls, or long ones: pages of a scan, writes that no update waits for. */
+/* Operations of several calls, or long ones: pages of a scan, writes that no update waits for. */
 
 const PEOPLE = Array.from({ length: 30 }, (_, index) => userKey(index + 1))
 
@@ -63,13 +63,13 @@ describe.each(scans)('a scan of %s', (_, read) => {
       code: 'storage.unavailable',
       message: expect.stringContaining('Start over'),
     })
-    // From the beginning the other one has all of it, page by page, even when the first is back meanwhile.
+    // A new scan of the other storage is complete, page by page, even when the first one is back meanwhile.
     const other = await read(storage)
     first.fault = 'none'
     await pass(1000)
     expect(await storage.health()).toMatchObject({ inUse: 0 })
     expect(new Set([...other.keys, ...(await rest(storage, other.next))]).size).toBe(30)
-    // And what was begun in the first can be gone on with.
+    // And the scan that was begun in the first storage can be continued there.
     expect(new Set([...page.keys, ...(await rest(storage, page.next))]).size).toBe(30)
   })
 

@@ -4,7 +4,7 @@ import type { Storage } from '../../src/storage/storage.js'
 import { pair } from './failover-pair.js'
 import { ALICE, BOT, blocked, goDown, settled } from './outage.js'
 
-/* What is written to several storages is written to each in the order it was asked for, however unequal they are in speed. */
+/* Writes to several storages reach each of them in the order of the calls, however their speeds differ. */
 
 const write: Readonly<Record<string, (storage: Storage, on: boolean) => unknown>> = {
   marks: ({ marks }, on) =>
@@ -31,7 +31,7 @@ describe.each(Object.keys(write))('%s', (kind) => {
     const { second, storage, pass } = pair({}, 5)
     second.delay = 50
     await asked(storage, true)
-    // As another connection of a pool, which has nothing else to do.
+    // As on another, idle connection of a pool.
     second.delay = 5
     await asked(storage, false)
     await pass(200)
@@ -123,7 +123,7 @@ test('after random writes, sequential or concurrent, both storages have the same
         const key = userKey(user)
         expect(await contentsOf(second.kept, key)).toEqual(await contentsOf(first.kept, key))
         const [one, other] = [await first.kept.users.get(BOT, key), await second.kept.users.get(BOT, key)]
-        // When they were seen each tells by its own clock, where only data was given.
+        // The time last seen differs if only data was written: each storage uses its own clock.
         expect([other?.counts, other?.data]).toEqual([one?.counts, one?.data])
       }
     }),

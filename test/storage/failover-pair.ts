@@ -5,7 +5,7 @@ import { Stage } from '../middleware/rig.js'
 import { faulty } from './faulty.js'
 import { passing, planOf, settled } from './outage.js'
 
-/** Two storages that can be made to fail, what is put around them, and a clock that is moved by hand. */
+/** Two storages that can be made to fail, a failover() around them, and a clock that is moved by hand. */
 export function pair(options: FailoverOptions = {}, step = 25) {
   const time = new Stage()
   const first = faulty(time.clock, time.timers)
@@ -21,7 +21,7 @@ export function pair(options: FailoverOptions = {}, step = 25) {
     storage,
     told,
     pass,
-    /** Lets time pass until it is done. */
+    /** Advances the clock until the work is done. */
     async done<T>(work: () => T | PromiseLike<T>): Promise<T> {
       let over = false
       const working = (async () => work())().finally(() => {

@@ -4,7 +4,7 @@ import { pair } from './failover-pair.js'
 import type { Fault, Faulty } from './faulty.js'
 import { askOf, BOT, blocked, bucket } from './outage.js'
 
-/* As long as one of two storages answers, whoever is blocked is blocked; and in the end both know the same. */
+/* As long as one of two storages answers, blocked users stay blocked; and in the end both hold the same. */
 
 type Step =
   | { readonly do: 'fault'; readonly which: 0 | 1; readonly fault: Fault }
@@ -42,7 +42,7 @@ test('random schedules over two storages, of which one fails at a time', async (
       const mend = async (each: Faulty): Promise<void> => {
         each.kill()
         each.resume()
-        // What it has missed it is given within a second; only then may the other one fail.
+        // Missed writes are copied to it within a second; only then may the other one fail.
         await pass(1500)
       }
       for (const each of steps) {
@@ -51,7 +51,7 @@ test('random schedules over two storages, of which one fails at a time', async (
           const [one, other] = each.which === 0 ? [first, second] : [second, first]
           if (each.fault === 'none') await mend(one)
           else if (other.fault === 'none') {
-            // What was written a moment ago may still be on its way to the other.
+            // The latest writes may still be on their way to the other storage.
             await pass(500)
             one.fault = each.fault
           }

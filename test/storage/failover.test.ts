@@ -114,7 +114,7 @@ describe('when the first fails', () => {
     expect(isAdmitted(await judge.evaluate(askOf(userKey(1))))).toBe(true)
     expect(isAdmitted(await judge.evaluate(askOf(userKey(2))))).toBe(false)
     expect(isAdmitted(await judge.evaluate(askOf(userKey(3))))).toBe(false)
-    // Its own count of before.
+    // Its own count from before the outage.
     expect(isAdmitted(await judge.evaluate(askOf(ALICE)))).toBe(false)
     expect(second.asked).toEqual([])
   })
@@ -170,7 +170,7 @@ describe('when the first fails', () => {
     for (const { kept } of [first, second])
       expect(await kept.marks.get(BOT, userKey(3), 'blocked')).toEqual(BLOCKED)
     expect(isAdmitted(await judge.evaluate(askOf(userKey(3))))).toBe(false)
-    // What is taken is carried over in its place.
+    // A removal that succeeds replaces the missed marks.
     await unblock()
     await pass(1000)
     for (const { kept } of [first, second])

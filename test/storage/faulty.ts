@@ -5,40 +5,40 @@ import { Listeners } from '../../src/storage/listeners.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { Storage } from '../../src/storage/storage.js'
 
-/** What a server that misbehaves does with what it is asked. */
+/** How a faulty server handles requests. */
 export type Fault =
   | 'none'
-  /** Refuses at once, as a port that nobody listens on. */
+  /** Refuses at once, like a closed port. */
   | 'refuses'
-  /** Throws before there is a promise. */
+  /** Throws synchronously, without a promise. */
   | 'throws'
-  /** Takes what it is asked, and does it when it is let go on: a process that was stopped. */
+  /** Accepts requests, and handles them when it is resumed: a suspended process. */
   | 'hangs'
-  /** Does what it is asked, and loses the answer. */
+  /** Handles requests, and loses the answers. */
   | 'loses'
-  /** Reads, and writes nothing: out of memory, or a replica. */
+  /** Reads, but refuses writes: out of memory, or a replica. */
   | 'reads'
 
-/** A storage elsewhere, with faults on command: a real one in memory, behind a line that may fail. */
+/** A remote storage with faults on demand: one in memory, behind a connection that may fail. */
 export interface Faulty extends Storage {
   fault: Fault
-  /** Milliseconds that an answer takes, by the timers given. */
+  /** The duration of an answer in milliseconds, by the given timers. */
   delay: number
-  /** What is broken: all of it by default. */
+  /** The calls that the fault affects: all by default. */
   parts: (what: string) => boolean
-  /** What has been asked of it, in order. */
+  /** All calls to it, in order. */
   readonly asked: string[]
-  /** Lets go on what hangs. */
+  /** Lets hanging calls continue. */
   resume(): void
-  /** Forgets what hangs, as a killed process does: askers are told. */
+  /** Drops hanging calls, as a killed process does: they fail. */
   kill(): void
-  /** What it keeps. */
+  /** The storage in memory behind it. */
   readonly kept: Storage
-  /** Tells of no change. */
+  /** Sends no change events. */
   deaf: boolean
-  /** Tells of a lost connection. */
+  /** Reports a lost connection to watchers. */
   gap(): void
-  /** Listeners that were not taken away. */
+  /** The number of watchers that have not been removed. */
   readonly listening: number
 }
 

@@ -23,8 +23,8 @@ import {
 } from './outage.js'
 
 /*
- * A storage that nothing was asked of yet is connected to, loads what it runs and makes what it keeps: that takes longer than any answer
- * after it, and says nothing of how it is.
+ * The first call of a storage connects, loads scripts or functions and creates tables: that takes longer than any later call, and is no
+ * sign of a fault.
  */
 
 const MAIN: Plan = { name: 'main', scopes: ['user'], checks: [bucket(3)] }
@@ -46,7 +46,7 @@ function rig(options: ResilientOptions = {}): Outage {
   return one
 }
 
-/** What becomes of a promise, looked at. */
+/** Records the result of a promise. */
 function watched<T>(promise: PromiseLike<T> | T): { value?: T; error?: unknown } {
   const seen: { value?: T; error?: unknown } = {}
   Promise.resolve(promise).then(
@@ -83,7 +83,7 @@ describe('a storage that has not answered yet', () => {
     const asked = [storage.marks.get(BOT, ALICE, 'blocked'), storage.values.get('a', 'b')].map(watched)
     await pass(1600)
     expect(asked).toEqual([{ value: undefined }, { value: undefined }])
-    // Once it has answered it is waited for as always.
+    // After its first answer only the usual time-out applies.
     const later = watched(storage.values.get('a', 'b'))
     await pass(250)
     expect(later.error).toMatchObject({ code: 'storage.unavailable' })
@@ -96,7 +96,7 @@ describe('a storage that has not answered yet', () => {
       watched(storage.prepare({ ...MAIN, name: `plan ${i}` })),
     )
     await pass(500)
-    // More than could end inside one another.
+    // So many that nested callbacks would overflow the stack.
     const asked = Array.from({ length: 20_000 }, () => watched(storage.values.get('a', 'b')))
     await pass(1475)
     expect(told).toEqual([])
@@ -143,7 +143,7 @@ describe('a storage that has not answered yet', () => {
     remote.fault = 'hangs'
     const preparing = watched(storage.prepare(MAIN))
     await pass(2000)
-    // As behind a connection that is dead, and known to be only much later.
+    // As behind a dead connection, which is detected only much later.
     remote.fault = 'none'
     await pass(1000)
     expect(told.map(({ is }) => is)).toEqual(['down', 'up'])
@@ -267,7 +267,7 @@ describe('a plan that is prepared later', () => {
     time.advance(1)
     await settled()
     expect([handler.value, asked.value]).toEqual([expect.anything(), expect.anything()])
-    // Nor is one that comes after that.
+    // The same holds for a later plan.
     const later = watched(storage.prepare({ ...HANDLER, name: 'main/another' }))
     await settled()
     time.advance(250)

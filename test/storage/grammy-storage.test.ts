@@ -17,7 +17,7 @@ import { closing } from './closing.js'
 import { conformance } from './conformance.js'
 import { settled } from './outage.js'
 
-/** An adapter over a map, and how often it was used. */
+/** An adapter over a map, and the number of its calls. */
 class Kept implements GrammyAdapter {
   readonly documents = new Map<string, string>()
   reads = 0
@@ -62,7 +62,7 @@ conformance('@grammyjs/storage-redis, counting in memory', {
 })
 conformance('@grammyjs/storage-psql, counting in memory', {
   make: async (clock) => {
-    // A pool queries as a client does, and may be asked several things at once.
+    // A pool has the same query method as a client, and can run several queries at once.
     const pool = new pg.Pool({ connectionString: await sharedPostgres(), max: 2 })
     const tableName = freshName()
     const adapter = await PsqlAdapter.create({ tableName, client: pool as unknown as pg.Client })
@@ -163,10 +163,10 @@ describe('a storage made from an adapter of grammY', () => {
       expect(new Set(found)).toEqual(new Set(keys.map(String)))
     }
     const sizes = [...adapter.documents].map(([, text]) => text.length)
-    // No document grows with their number.
+    // The size of documents does not grow with the number of marks.
     expect(Math.max(...sizes)).toBeLessThan(20_000)
     for (const name of adapter.documents.keys()) expect(name).toMatch(/^[A-Za-z0-9_.~-]+$/)
-    // A page at the end reads the leaves at the end, and no others.
+    // A page at the end only reads the leaves at the end.
     const pages: number[] = []
     let from: string | undefined
     do {
@@ -249,7 +249,7 @@ describe('a storage made from an adapter of grammY', () => {
     adapter.before = () => undefined
     await storage.marks.put(42, 'blocked', [{ key: ALICE, mark }])
     expect(await holders(storage)).toEqual([String(ALICE)])
-    // Another process wrote the same leaf at the same time, and this one's entry is lost.
+    // Another process wrote the same leaf at the same time, so this process's entry is lost.
     adapter.documents.delete('sentinel.marked.42.blocked')
     expect(await holders(storage)).toEqual([])
     expect(await storage.marks.get(42, ALICE, 'blocked')).toEqual(mark)
@@ -274,7 +274,7 @@ describe('a storage made from an adapter of grammY', () => {
     now = until
     expect(await holders(storage)).toEqual([])
     expect(await storage.values.scan('s')).toEqual({ entries: [] })
-    // What is left: one who is registered, and the index of those who are.
+    // What remains: one registered user, and the index of registered users.
     expect([...adapter.documents.keys()].sort()).toEqual([
       'sentinel.marked.42.registered',
       'sentinel.marks.42.u1',
@@ -289,7 +289,7 @@ describe('a storage made from an adapter of grammY', () => {
     await storage.values.put('s', 'k', 'old', START + 1)
     now = START + 1
     const { read } = adapter
-    /** Writes when a document was read, before whoever read it is told. */
+    /** Runs `write` right after a document was read, before the reader gets it. */
     const onceRead = async (name: string, write: () => unknown, during: () => unknown): Promise<void> => {
       let written: unknown
       adapter.read = async (of) => {

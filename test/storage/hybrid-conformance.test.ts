@@ -19,8 +19,8 @@ function newAudit(): Audit {
 }
 
 /**
- * The whole suite, but for random plans that two workers play in turns: a server tells a worker of the other's changes in its own
- * time, and such a schedule waits for nothing. `hybrid-flood.test.ts` plays these where changes are told at once.
+ * The whole suite, except random plans of two workers taking turns: a server reports a worker’s changes to the other one with a delay,
+ * and these schedules do not wait. `hybrid-flood.test.ts` runs them with immediate reports.
  */
 function conformanceOfWorkers<Place>(name: string, trial: StorageOnTrial<Place>): void {
   describe(`${name} keeps the storage contract`, () => {
@@ -60,6 +60,6 @@ conformanceOfWorkers<string>('hybrid over postgres', {
 })
 
 afterAll(() => {
-  // Else the audits were of nothing.
+  // Otherwise the audits would have checked nothing.
   expect(audits.reduce((sum, { exact }) => sum + exact, 0)).toBeGreaterThan(0)
 })

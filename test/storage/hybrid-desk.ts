@@ -18,7 +18,7 @@ export const blocked: Check = {
   anyOf: ['blocked'],
 }
 
-/** As `once` asks. */
+/** A check as that of `once`. */
 export const once: Check = {
   kind: 'claim',
   guard: 'once',
@@ -46,19 +46,19 @@ export function planOf(...checks: readonly Check[]): Plan {
 const COSTS = Array.from({ length: 31 }, () => 1)
 let updates = 1000
 
-/** What the next update asks. */
+/** The next update's request. */
 export function askOf(key: Key = ALICE, update = ++updates): Ask {
   return { bot: BOT, subjects: [key, GLOBAL_KEY], costs: COSTS, tokens: [update] }
 }
 
-/** Workers in front of one storage that takes its time, and a clock that is moved by hand. */
+/** Workers on one slow storage, and a clock that is moved by hand. */
 export class Desk {
   readonly time = new Stage()
   readonly remote: Faulty = faulty(this.time.clock, this.time.timers)
   private readonly judges = new Map<string, MaybePromise<Judge>>()
   private readonly opened: Storage[] = []
 
-  /** One more worker. The memory behind takes every plan for a later one, so equal plans are prepared once. */
+  /** Creates another worker. Memory storage treats every plan as a newer version, so equal plans are prepared once. */
   worker(options: HybridOptions = {}): Storage {
     const storage = hybrid(this.place(), {
       clock: this.time.clock,
@@ -69,7 +69,7 @@ export class Desk {
     return storage
   }
 
-  /** What all workers stand in front of. */
+  /** The storage that all workers share. */
   place(): Storage {
     return having(this.remote, {
       prepare: (plan) => {
@@ -82,14 +82,14 @@ export class Desk {
     })
   }
 
-  /** A worker's judge, once it is told of changes. */
+  /** A worker's judge, once the worker receives changes. */
   async judge(worker: Storage, ...checks: readonly Check[]): Promise<Judge> {
     const judge = await worker.prepare(planOf(...checks))
     await settled()
     return judge
   }
 
-  /** What the storage was asked, from now on. */
+  /** The number of calls to the storage from now on. */
   trips(what = 'evaluate'): () => number {
     const { asked } = this.remote
     const from = asked.length
@@ -102,7 +102,7 @@ export class Desk {
   }
 }
 
-/** Lets everything run that waits for no time to pass. */
+/** Lets all pending promises continue, without advancing the clock. */
 export async function settled(): Promise<void> {
   for (let turn = 0; turn < 8; turn++) await new Promise((done) => setImmediate(done))
 }

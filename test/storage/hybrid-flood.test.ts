@@ -12,8 +12,8 @@ import { faulty } from './faulty.js'
 const RUNS = Number(process.env.SCHEDULES ?? 400)
 
 /**
- * The same, as a flood: every ask comes some times over, with tokens that rise. Now and then one comes again, after its
- * admission was settled in one way or another.
+ * Makes a flood of a schedule: every request is repeated several times, with increasing tokens. Some are repeated with the same token,
+ * after their admission was settled in some way.
  */
 function flooding(schedule: Schedule): Schedule {
   const { plan } = schedule
@@ -69,7 +69,7 @@ test('a flood is refused locally like in the reference model, and every effect s
     }),
     { numRuns: RUNS, includeErrorInReport: true },
   )
-  // Else the audits were of nothing.
+  // Otherwise the audits would have checked nothing.
   expect(audit.exact).toBeGreaterThan(RUNS / 2)
   expect(audit.bans).toBeGreaterThan(RUNS / 100)
   expect(audit.otherwise).toBeLessThan(audit.exact / 2)
@@ -77,8 +77,8 @@ test('a flood is refused locally like in the reference model, and every effect s
 })
 
 /**
- * As workers see it who share a storage. It takes every plan for a later one, so equal plans are prepared once; and it has one
- * time for all of them, which goes on though a worker tells of an earlier moment.
+ * A storage shared by several workers. Memory storage treats every plan as a newer version, so equal plans are prepared once; and all
+ * workers share one time, which never goes back even if one of them passes an earlier time.
  */
 function sharedBy(workers: number): (clock: Clock) => Storage {
   let opened = 0
@@ -114,7 +114,7 @@ function inOneTime(judge: Judge): Judge {
   }
 }
 
-/** Claims that lapse by themselves are let in free, in whatever order tokens come; that holds only where these rise. */
+/** Removes leases: claims with a lease admit updates again when it has ended, in any order of tokens, but hybrid() needs rising ones here. */
 function withoutLeases(schedule: Schedule): Schedule {
   const checks = schedule.plan.checks.map((check) => {
     if (check.kind !== 'claim') return check

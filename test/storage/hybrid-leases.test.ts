@@ -9,7 +9,7 @@ import { ALICE, askOf, BOB, BOT, blocked, bucket, Desk, once, planOf, settled } 
 
 const LEASE = { limits: ['all'], batch: 32, for: '1s' } as const
 
-/** What all updates share. */
+/** A limit that all updates share. */
 function all(amount: number, per: number, burst = amount): Check {
   return bucket(0, { slot: 'throttle.all', subject: 1, limit: { amount, per, burst } } as Partial<Check>)
 }
@@ -45,7 +45,7 @@ describe('a leased limit', () => {
     }
     expect(decisions.filter((by) => by === -1)).toHaveLength(40)
     expect(decisions.slice(40).every((by) => by === 1)).toBe(true)
-    // Whoever is refused pays for nothing; 40 have paid, and a peek answers as if it had.
+    // Refused updates are not charged; 40 were, and a peek takes its own one into account.
     desk.time.advance(1000)
     await settled()
     const { remaining } = await judge.peek(askOf(BOB))
@@ -72,7 +72,7 @@ describe('a leased limit', () => {
     const worker = desk.worker({ lease: { ...LEASE, limits: ['user'] } })
     const judge = await desk.judge(worker, bucket(100))
     for (let user = 1; user <= 1000; user++) await judge.evaluate(askOf(userKey(user)))
-    // Busy subjects may be the oldest ones.
+    // Busy subjects may be among the oldest.
     for (let i = 0; i < 200; i++) {
       await judge.evaluate(askOf(userKey(1 + (i % 10))))
       if (i % 10 === 0) await settled()
@@ -103,13 +103,13 @@ describe('a leased limit', () => {
     await settled()
     expect((await worker.health()).hybrid?.held).toBe(0)
     expect(Math.floor((await judge.peek(askOf())).remaining[0] as number)).toBe(499 - 77 - 2)
-    // Of leases that have ended, too.
+    // Refunds also work for leases that have ended.
     for (const receipt of receipts) {
       await judge.settle(receipt, 'refund')
       await judge.settle(receipt, 'refund')
     }
     await settled()
-    // But for units of which no whole part is left.
+    // Except for fractions of a unit.
     expect((await judge.peek(askOf())).remaining[0]).toBeGreaterThan(499 - 16)
   })
 
@@ -135,9 +135,9 @@ describe('a leased limit', () => {
     }
     const { held = 0, leased } = (await worker.health()).hybrid ?? {}
     expect(held).toBeGreaterThan(0)
-    // No timer has gone off yet.
+    // No timer has fired yet.
     desk.time.now += 1000
-    // Of the next lease none is here before this is decided.
+    // Units of the next lease arrive only after this decision.
     await judge.evaluate(askOf())
     expect((await worker.health()).hybrid?.leased).toBe(leased)
   })
@@ -230,7 +230,7 @@ test('however many workers come and go with leases, the limit is never exceeded,
       { minLength: 20, maxLength: 80 },
     ),
   })
-  // A batch comes back long after it was taken, when all of it had refilled: once let 31 pass in 3 s, and 30 were the most.
+  // A batch is returned late, when the bucket has refilled completely: this schedule once admitted 31 in 3 s instead of 30.
   const asks = [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 4, 1, 1, 1, 5, 6, 6]
   const lateReturn = asks.map((count, nth) => ({
     worker: nth < 18 ? 0 : 1,
@@ -278,7 +278,7 @@ test('however many workers come and go with leases, the limit is never exceeded,
             throw new Error(`${last - first + 1} within ${within} ms, ${most} is the most`)
         }
       }
-      // When all leases have ended and all has refilled, the whole burst is there again.
+      // When all leases have ended and the bucket has refilled, the whole burst is available again.
       own.time.advance(Math.ceil((limit.burst * per) / amount) + 2000)
       await settled()
       const lowered = limit.burst - Math.max(1, Math.floor((amount * span) / per))

@@ -53,7 +53,7 @@ describe.each(Object.keys(KINDS))('over %s', (name) => {
       proxy.refuse()
       proxy.cut()
       await desk.marks.remove(BOT, 'blocked', [ALICE])
-      // Cut off, it goes by what it knew.
+      // Without a connection it decides by what it knew.
       expect((await judge.evaluate(askOf())).refusedBy).toBe(0)
       expect(trips).toBeGreaterThan(0)
       await proxy.normal()
@@ -62,7 +62,7 @@ describe.each(Object.keys(KINDS))('over %s', (name) => {
         try {
           return (await judge.evaluate(askOf())).refusedBy === -1
         } catch {
-          // Not back yet: `resilient()` would decide.
+          // The storage is not back yet: in front of it, `resilient()` would decide.
           return false
         }
       })

@@ -24,7 +24,7 @@ describe('a flooder', () => {
     for (let i = 0; i < 100; i++) {
       desk.time.advance(100)
       const decision = judge.evaluate(askOf())
-      // At once: no promise.
+      // Synchronously: no promise.
       expect(decision).toMatchObject({
         refusedBy: 2,
         cause: 'check',
@@ -44,7 +44,7 @@ describe('a flooder', () => {
     const judge = await desk.judge(desk.worker(), once, window(1, { onRefusal }))
     await judge.evaluate(askOf())
     const trips = desk.trips()
-    // Three violations, and one that finds the ban.
+    // Three violations, and one request that finds the ban.
     for (let i = 0; i < 4; i++) await judge.evaluate(askOf())
     await settled()
     expect(trips()).toBe(4)
@@ -146,7 +146,7 @@ describe('an update whose handler failed', () => {
       const checks = [once, bucket(1)]
       const [mine, other] = [await desk.judge(here, ...checks), await desk.judge(there, ...checks)]
       const asked = who === 'another worker' ? other : mine
-      // It comes to this worker before the other has seen any later one.
+      // It reaches this worker before the other one has seen a later update.
       const [refused, failed] = [askOf(), askOf()]
       const { receipt } = await mine.evaluate(failed)
       expect((await asked.evaluate(refused)).refusedBy).toBe(1)
@@ -210,7 +210,7 @@ describe('a change by another worker', () => {
     expect(trips()).toBe(0)
     await desk.worker().marks.put(BOT, 'staff', [{ key: ALICE, mark }])
     expect((await judge.evaluate(askOf())).refusedBy).toBe(-1)
-    // Somebody else is not what was remembered.
+    // The remembered refusal was for another user.
     expect((await judge.evaluate(askOf(BOB))).refusedBy).toBe(0)
   })
 
@@ -262,7 +262,7 @@ describe('a change by another worker', () => {
     await desk.remote.kept.marks.remove(BOT, 'blocked', [ALICE])
     desk.time.now += 1
     expect((await judge.evaluate(askOf())).refusedBy).toBe(-1)
-    // It can again.
+    // The storage works again.
     desk.remote.fault = 'none'
     desk.time.advance(1000)
     await settled()
@@ -350,7 +350,7 @@ test('inside resilient() it decides in time, and again without round trips when 
   await judge.evaluate(askOf())
   expect((await judge.evaluate(askOf())).refusedBy).toBe(1)
   desk.remote.fault = 'refuses'
-  // What is remembered needs no storage.
+  // Remembered refusals need no storage.
   expect((await judge.evaluate(askOf())).refusedBy).toBe(1)
   expect((await storage.health()).circuit?.instead).toBe(0)
   for (let i = 0; i < 6; i++) await judge.evaluate(askOf(userKey(100 + i)))
@@ -379,7 +379,7 @@ test('behind the default guards a flood needs a round trip for each message that
     desk.time.advance(100)
   }
   expect(reached).toHaveLength(30)
-  // Of 470 refusals in 50 seconds: the first, and one for each 15 seconds in which a notice might be due.
+  // For 470 refusals in 50 seconds: the first, and one for each 15 seconds after which a notice might be due.
   expect(trips() - 30).toBeLessThanOrEqual(5)
   await guard.close()
 })
@@ -397,7 +397,7 @@ test('time during which the machine slept counts as passed', () => {
   }
   expect(pass(500)).toBe(500)
   expect(pass(500, 60_000)).toBe(60_500)
-  // Set back, and a little ahead: neither says that time has passed.
+  // Set back, and then slightly ahead: in neither case has that time passed.
   expect(pass(500, -10_000)).toBe(61_000)
   expect(pass(500, 1000)).toBe(61_500)
   expect(pass(0, 60_000)).toBeGreaterThan(120_000)

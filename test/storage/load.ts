@@ -2,18 +2,18 @@ import type { Decision, Judge } from '../../src/core/check.js'
 import { userKey } from '../../src/core/subject.js'
 import { askOf } from './outage.js'
 
-/** Updates that keep coming while a storage fails. */
+/** Updates that keep arriving while a storage fails. */
 export interface Load {
   /** Decided so far. */
   readonly decided: number
-  /** The longest that one took, in milliseconds, but for the time that this process itself stood still. */
+  /** The longest decision in milliseconds, without the time in which this process itself was stalled. */
   readonly slowest: number
-  /** What reached the caller that must not. */
+  /** Errors that must not have reached the caller. */
   readonly errors: readonly unknown[]
   stop(): Promise<void>
 }
 
-/** Asks about many users at once, again and again, and measures how long each decision takes. */
+/** Sends requests for many users at once, again and again, and measures how long each decision takes. */
 export function load(judge: Judge, at = 20): Load {
   let running = true
   let decided = 0
@@ -33,7 +33,7 @@ export function load(judge: Judge, at = 20): Load {
       }
       decided++
       slowest = Math.max(slowest, performance.now() - began - (pause.total - stood))
-      // Some hundred a second, so that there is time left for the others on this machine.
+      // Some hundred a second, which leaves time for other processes on this machine.
       await new Promise((done) => setTimeout(done, 20))
     }
   }
@@ -54,7 +54,7 @@ export function load(judge: Judge, at = 20): Load {
   }
 }
 
-/** How long the event loop stood still in all: on a busy machine that is not a fault of whoever is measured. */
+/** Measures how long the event loop was stalled in total: on a busy machine that is no fault of the measured code. */
 class Pauses {
   total = 0
   private last = performance.now()

@@ -5,7 +5,7 @@ import { memory } from '../../src/storage/memory/memory.js'
 
 const START = 1_795_000_000_000
 
-/** Nobody holds the mark. With it in `unless` a check is out of the ordinary, so that the long way decides. */
+/** A mark that nobody has. With it in `unless` the fast path does not apply, so that the general path decides. */
 const UNLESS = { subject: 0, anyOf: ['nobody'] }
 
 const CHECKS: readonly Check[] = [
@@ -20,7 +20,7 @@ const CHECKS: readonly Check[] = [
     whenHeld: 'refuse',
   },
   { kind: 'bucket', guard: 'throttle', slot: 'a', subject: 0, limit: { amount: 3, per: 1000, burst: 4 } },
-  // Of the same record, and of another.
+  // One in the same record, and one in another.
   { kind: 'bucket', guard: 'throttle', slot: 'b', subject: 0, limit: { amount: 7, per: 9000 } },
   { kind: 'bucket', guard: 'throttle', slot: 'c', subject: 2, limit: { amount: 5, per: 3000 } },
 ]
@@ -57,7 +57,7 @@ test.each([
       let at = START
       for (const { user, chat, token, asked, after } of updates) {
         at += after
-        // Equal costs are one list, as a chain gives them.
+        // Equal costs are the same list, as in a chain.
         const costs = lists.get(asked.join()) ?? asked
         lists.set(asked.join(), costs)
         const subjects = [userKey(user), GLOBAL_KEY, chat === undefined ? undefined : userKey(-chat)]
@@ -98,7 +98,7 @@ test('a subject without room is admitted, not charged, and counted', () => {
   const strictly = [1, 0]
   judge.evaluate(ask(1, strictly), START)
   judge.evaluate(ask(1, strictly), START)
-  // The ban fills the table. The second bucket alone is out of nothing ordinary.
+  // The ban fills the table. The second bucket alone can use the fast path.
   const plainly = [0, 1]
   for (let i = 0; i < 10; i++) {
     expect(told(judge.evaluate(ask(2, plainly), START))).toMatchObject({

@@ -11,7 +11,7 @@ conformance('memory', { make: (clock) => memory({ clock }), schedules: 3000 })
 
 const START = 1_795_000_000_000
 
-/** The default chain, each limit so wide that it never refuses. */
+/** The default chain, with limits so high that they never refuse. */
 const chain: Plan = {
   name: 'main',
   scopes: ['actor', 'bot', 'actor.inline', 'actor.edits'],
@@ -61,7 +61,7 @@ function askOf(key: Key, token: number): Ask {
   return { bot: 1, subjects: [key, GLOBAL_KEY, key, key], costs: [1, 1, 0, 0, 1, 0, 0], tokens: [token] }
 }
 
-/** A limit on users, and a ban for whoever exceeds it. */
+/** A limit on users, and a ban for those who exceed it. */
 function strict(amount: number, per: number): Plan {
   const onRefusal = { penalty: { after: 1, within: 1000, bans: [100_000] } }
   const limit = { amount, per }
@@ -75,7 +75,7 @@ function strict(amount: number, per: number): Plan {
 const asking = (judge: Judge, id: number, cost = 1, at = START) =>
   judge.evaluate({ bot: 1, subjects: [userKey(id)], costs: [cost], tokens: [] }, at)
 
-/** Counts what a table asks of its layout, which is once for every row it looks at. */
+/** Counts the calls of a table to its layout: one for every row it examines. */
 class CountedLayout implements RecordLayout {
   readonly stride = 3
   looked = 0
@@ -132,7 +132,7 @@ describe('memory is bounded', () => {
   test('expired records are evicted first, then those that expire soonest', async () => {
     const storage = memory({ maxSubjects: 20, clock: () => START })
     const judge = await storage.prepare(strict(20, 20_000))
-    // Subject n has used n of 20: the more one has used, the later its record expires.
+    // Subject n has used n of 20: the more it has used, the later its record expires.
     for (let id = 1; id <= 20; id++) await asking(judge, id, id)
     const left = async (id: number) =>
       (await judge.peek({ bot: 1, subjects: [userKey(id)], costs: [1], tokens: [] }, START)).remaining[0]
@@ -155,7 +155,7 @@ describe('memory is bounded', () => {
     expect(await storage.health()).toMatchObject({ tracked: 10, evicted: 0, untracked: 10 })
     for (let id = 1; id <= 10; id++)
       expect(await asking(judge, id, 1, START + 50_000)).toMatchObject({ cause: 'penalty' })
-    // The ban and the memory of it have passed.
+    // The ban and its record have expired.
     expect((await asking(judge, 21, 1, START + 200_000)).refusedBy).toBe(-1)
     expect((await asking(judge, 21, 1, START + 200_000)).refusedBy).toBe(0)
   })
@@ -170,13 +170,13 @@ describe('memory is bounded', () => {
       most = Math.max(most, layout.looked)
     }
     expect(table.size).toBe(200_000)
-    // Two by the sweep, 64 to choose whom to give up.
+    // Two by the sweep, and 64 to choose the row to evict.
     expect(most).toBeLessThanOrEqual(66)
   })
 
   test('records move as others are added and removed, and none is lost or confused', () => {
     for (let seed = 1; seed <= 100; seed++) {
-      // So large a record makes blocks of eight slots, where everybody is a neighbour.
+      // Such a large record makes blocks of eight slots, in which all subjects are neighbours.
       const layout: RecordLayout = {
         stride: 40_000,
         clear: (cells, at) => cells.fill(0, at + 1, at + 2),
@@ -256,14 +256,14 @@ describe('memory is bounded', () => {
     const size = 100_000
     for (let index = 0; index < size; index++) table.insert(idOf(index + 1), 0)
     const longest = table.longestChain()
-    // Thrown at random into blocks that are at most three quarters full, the longest run without a gap is 100 or so.
+    // With random placement in blocks that are at most three quarters full, the longest run without a gap is about 100.
     expect(longest).toBeLessThan(256)
     for (let index = 0; index < size; index += 97)
       expect(table.find(idOf(index + 1))).toBeGreaterThanOrEqual(0)
   })
 
   test('growing to a million subjects causes no pause, at no more than 64 bytes each', async () => {
-    // A pause of ours comes every time; one of the collector, or of a machine that does something else, does not.
+    // A pause of the storage would occur in every attempt; one of the garbage collector or of a busy machine does not.
     let shortest = Number.POSITIVE_INFINITY
     for (let attempt = 0; attempt < 4 && shortest >= 50; attempt++) {
       const storage = memory({ maxSubjects: 1_000_000, clock: () => START })
@@ -271,7 +271,7 @@ describe('memory is bounded', () => {
       const before = process.memoryUsage().arrayBuffers
       let longest = 0
       for (let id = 0; id < 1_000_000; ) {
-        // In processor time: while others have the machine, nobody pauses.
+        // Processor time does not count the time in which other processes run.
         const start = process.cpuUsage()
         for (const end = id + 100; id < end; id++)
           judge.evaluate(askOf(userKey(100_000_000 + id * 7), id), START)
@@ -293,7 +293,7 @@ describe('memory is bounded', () => {
     for (let i = 0; i < 20_000; i++) {
       const token = (i * 2_654_435_761 * 4096) % Number.MAX_SAFE_INTEGER
       claims.take(GLOBAL_KEY, token, i)
-      // The numbers in use are not pushed out by those made up.
+      // Made-up numbers do not evict those in use.
       claims.take(GLOBAL_KEY, 7, i)
       expect(claims.stateOf(GLOBAL_KEY, 7)).not.toBe(0)
       expect(claims.size).toBeLessThanOrEqual(2048)

@@ -129,7 +129,7 @@ test('the program is killed in the middle, run again, and resumes', async () => 
   expect([again.code, again.err.includes('verify:')]).toEqual([0, true])
   const result = JSON.parse(again.out) as { verified: boolean; copied: number }
   expect(result.verified).toBe(true)
-  // The marks were done, and some of the users: at most one page of three is copied twice.
+  // The marks and some of the users had been copied: at most one page of three is copied twice.
   expect(result.copied).toBeLessThanOrEqual(240 - moved + 3 + 12)
   expect(await linesOf(target.storage)).toEqual(await linesOf(source.storage))
   const third = await start([...args], env).ended
@@ -179,7 +179,7 @@ test('a missing schema is reported, and not created', async () => {
   await pool.end()
 })
 
-/** A terminal that somebody watches. */
+/** A terminal with a display. */
 function watched(columns: number): { terminal: Terminal; drawn: string[]; said: string[] } {
   const drawn: string[] = []
   const said: string[] = []

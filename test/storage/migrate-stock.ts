@@ -4,7 +4,7 @@ import type { Storage } from '../../src/storage/storage.js'
 export const NOW = Date.UTC(2026, 0, 1)
 const INSIDE = subjectKey(subject.member(7, -100))
 
-/** A bit of everything that a storage keeps, with what is awkward to keep. */
+/** Fills a storage with entries of every kind, including unusual ones. */
 export async function stock(storage: Storage): Promise<void> {
   const { marks, users, values } = storage
   await marks.put(42, 'blocked', [
@@ -35,7 +35,7 @@ export async function stock(storage: Storage): Promise<void> {
   await values.put('space: {s}* 100%', 'ключ', [false, 0, ''])
 }
 
-/** Many users, who take a while to move. */
+/** Adds many users, so that a migration takes a while. */
 export async function crowd(storage: Storage, size: number): Promise<void> {
   const ids = Array.from({ length: size }, (_, index) => index + 1)
   await storage.marks.put(
@@ -49,7 +49,7 @@ export async function crowd(storage: Storage, size: number): Promise<void> {
   )
 }
 
-/** All that a storage keeps, as sorted lines: what two of them must have in common. */
+/** All contents of a storage, as sorted lines, for a comparison of two storages. */
 export async function linesOf(storage: Storage): Promise<string[]> {
   const contents = (await storage.archive?.contents()) ?? { bots: [], spaces: [] }
   const lines: string[] = []

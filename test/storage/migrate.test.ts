@@ -16,7 +16,7 @@ function make(): Storage {
   return memory({ clock: at })
 }
 
-/** A storage, and how much was asked of it, or given to it, at once. */
+/** A storage, and the largest number of entries that one call read or wrote. */
 function watched(storage: Storage): { storage: Storage; most: () => number } {
   let most = 0
   const noted = <A extends unknown[], R>(sizeOf: (...args: A) => number, work: (...args: A) => R) => {
@@ -140,7 +140,7 @@ describe('migrate', () => {
       onProgress: ({ phase, done }) => phase === 'copy' && seen.push(done),
     })
     expect({ verified, copied }).toEqual({ verified: true, copied: 70 })
-    // What was done before counts.
+    // Entries copied before are included in the count.
     expect(seen[0]).toBeGreaterThanOrEqual(100)
     expect(await linesOf(to)).toEqual(await linesOf(from))
     await expect(migrate(from, to)).rejects.toThrow(`completed at ${new Date(at()).toISOString()}`)
@@ -157,13 +157,13 @@ describe('migrate', () => {
       async onProgress({ phase, step }) {
         if (wrote || phase !== 'copy' || !step.startsWith('users')) return
         wrote = true
-        // Behind what was copied: somebody new is registered, somebody no longer is.
+        // In steps that have already been copied: one user is registered, another one is unregistered.
         void from.marks.put(42, 'registered', [{ key: userKey(999), mark: { since: NOW } }])
         void from.marks.remove(42, 'registered', [userKey(3)])
         void from.users.note(42, [{ key: userKey(1), at: NOW + 9000, counts: { tap: 1 } }])
       },
     })
-    // The new ones are found when both sides are compared; who is gone is told, and left.
+    // The new entries are found when both sides are compared; removed ones are reported, and stay.
     expect(first.verified).toBe(true)
     expect(first.steps.find(({ step }) => step === 'marks 42 registered')).toMatchObject({
       extra: 1,
@@ -224,7 +224,7 @@ describe('migrate', () => {
       get: values.get.bind(values),
       remove: values.remove.bind(values),
       scan: values.scan.bind(values),
-      // Keeps no end.
+      // Does not store expiry times.
       put: (space, key, value) => values.put(space, key, value),
     }
     const to = new Proxy(inner, {
@@ -294,7 +294,7 @@ describe('migrate', () => {
     await from.users.note(42, [{ key, at: NOW, counts: { tap: 1 } }])
     await from.values.put('session', '1', { a: 1 })
     await from.values.put('draft of\nmine', '1', { a: 1 })
-    // The bot of somebody else, which this migration has not moved.
+    // A bot that is not part of this migration.
     await to.marks.put(43, 'blocked', [{ key, mark: { since: 1 } }])
     await migrate(from, to)
     await from.marks.remove(42, 'blocked', [key])
@@ -316,7 +316,7 @@ describe('migrate', () => {
     expect(await to.marks.get(43, key, 'blocked')).toEqual({ since: 1 })
     await to.marks.remove(43, 'blocked', [key])
     expect(await linesOf(to)).toEqual(await linesOf(from))
-    // What came later is known as well.
+    // Kinds that were added later are compared, too.
     await from.marks.put(42, 'late', [{ key, mark: { since: 1 } }])
     await migrate(from, to, { again: true })
     await from.marks.remove(42, 'late', [key])
@@ -389,7 +389,7 @@ describe('migrate', () => {
       'blocked',
       people.map((key) => ({ key, mark: { since: 1, until: NOW + 1000 } })),
     )
-    // The last of the index: all pages before are empty once the others have lapsed.
+    // The last one of the index: all pages before it are empty once the others have expired.
     const { entries } = await to.marks.scan(42, 'blocked')
     const last = entries.at(-1)?.key as number
     await to.marks.put(42, 'blocked', [{ key: last, mark: { since: 1, reason: 'mine' } }])

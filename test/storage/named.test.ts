@@ -13,7 +13,7 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
-/** What a storage is called when it could not be reached even once. */
+/** The name by which a storage is reported that could not be reached even once. */
 async function calledWhenDown(storage: Storage): Promise<string> {
   const guard = sentinel({ storage })
   const down = new Promise<string>((done) => {

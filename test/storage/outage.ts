@@ -40,12 +40,12 @@ export function askOf(key = ALICE, tokens: readonly number[] = [], bot = BOT): A
   return { bot, subjects: [key], costs: COSTS, tokens }
 }
 
-/** Lets everything run that waits for no time to pass. */
+/** Lets all pending promises continue, without advancing the clock. */
 export async function settled(): Promise<void> {
   for (let turn = 0; turn < 5; turn++) await new Promise((done) => setImmediate(done))
 }
 
-/** Lets time pass, a little at a time, and whatever waits for it happen. */
+/** Advances the clock in small steps, and lets pending work continue after each. */
 export async function passing(time: Stage, ms: number, step = 25): Promise<void> {
   await settled()
   for (let left = ms; left > 0; left -= step) {
@@ -54,24 +54,24 @@ export async function passing(time: Stage, ms: number, step = 25): Promise<void>
   }
 }
 
-/** Has a storage fail until it is taken for down. */
+/** Makes a storage fail until it counts as down. */
 export async function goDown(remote: Faulty, judge: Judge): Promise<void> {
   remote.fault = 'refuses'
   for (let i = 0; i < 5; i++) await judge.evaluate(askOf(userKey(1000 + i), [1000 + i]))
 }
 
-/** A storage that can be made to fail, what is put around it, and a clock that is moved by hand. */
+/** A storage that can be made to fail, a resilient() around it, and a clock that is moved by hand. */
 export interface Outage {
   readonly time: Stage
   readonly remote: Faulty
   readonly storage: ResilientStorage
   readonly told: StorageCondition[]
-  /** Timers that have not gone off. */
+  /** The number of timers that have not fired. */
   readonly armed: () => number
-  /** Lets time pass, a little at a time, and whatever waits for it happen. */
+  /** Advances the clock in small steps, and lets pending work continue after each. */
   pass(ms: number): Promise<void>
   judgeOf(...checks: readonly Check[]): Promise<Judge>
-  /** Fails until it is taken for down. */
+  /** Makes the storage fail until it counts as down. */
   goDown(judge: Judge): Promise<void>
 }
 

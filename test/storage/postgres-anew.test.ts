@@ -4,7 +4,7 @@ import { type Key, memberKey, userKey } from '../../src/core/subject.js'
 import { until } from '../servers/until.js'
 import { closeAll, open, opened, pool, schema, useSchemas } from './postgres-desk.js'
 
-/* The schema is dropped under a running worker, and created anew by another one or from a dump. */
+/* The schema is dropped while a worker uses it, and created again by another worker or from a dump. */
 
 const BOT = 42
 const [ALICE, BOB] = [userKey(7), userKey(8)] as [Key, Key]
@@ -36,16 +36,16 @@ test('a worker counts into its own limits, not into those that now have its numb
   await drop()
   const beta = await open().prepare(planOf('beta', 5))
   expect(await admitted(beta, BOB, 7)).toBe(5)
-  // One call finds the functions missing, and fails.
+  // One call fails because the functions are missing.
   await expect(alpha.evaluate(askOf(BOB))).rejects.toMatchObject({ code: 'storage.failed' })
   expect(await admitted(alpha, BOB, 5)).toBe(3)
   expect((await alpha.peek(askOf(ALICE))).refusedBy).toBe(-1)
-  // What was admitted before is gone, and gives nothing back here.
+  // Charges from before the drop are gone, so their refund gives nothing back.
   if (receipt !== undefined) await alpha.settle(receipt, 'refund')
   expect(await admitted(alpha, BOB, 1)).toBe(0)
   const { rows } = await pool.query(`SELECT name FROM "${schema}".names WHERE name ~ 'alpha|beta'`)
   expect(rows.length).toBeGreaterThanOrEqual(2)
-  // Marks of keys that are texts are found by both.
+  // Both workers find marks of text keys.
   await first.marks.put(BOT, 'role:mod', [{ key: MEMBER, mark: MARK }])
   expect(await opened[1]?.marks.get(BOT, MEMBER, 'role:mod')).toEqual(MARK)
 })
@@ -119,7 +119,7 @@ test('plans that were prepared during the check are prepared again, too', async 
   const other = await pool.connect()
   let alpha: Judge
   try {
-    // Whoever creates the schema waits here.
+    // The worker that creates the schema waits here.
     const lock = [`grammy-sentinel ${schema}`]
     await other.query('SELECT pg_advisory_lock(hashtextextended($1, 0))', lock)
     const waiting = async (count: number): Promise<void> => {

@@ -5,11 +5,11 @@ import { Link, type Listening } from '../../src/storage/postgres/link.js'
 import { until } from '../servers/until.js'
 import { open, useSchemas } from './postgres-desk.js'
 
-/* The connection over which a worker hears of changes. */
+/* The connection over which a worker receives changes. */
 
 useSchemas('hear')
 
-/** Notes the connections that listen, and how often each was closed. */
+/** Records the listening connections, and how often each was closed. */
 function listened(before: () => Promise<void> = async () => undefined) {
   const made: (Listening & { closed: number })[] = []
   const { listening } = Link.prototype

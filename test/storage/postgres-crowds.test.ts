@@ -7,8 +7,8 @@ import type { Storage } from '../../src/storage/storage.js'
 import { pool as admin, open as openIn, schema, url, useSchemas } from './postgres-desk.js'
 
 /*
- * What many ask at once: those that are as most are are decided by one statement over all of them, the others in turn. Held
- * to the memory storage, which decides one after the other.
+ * Simultaneous requests: ordinary ones are decided by one statement for all of them, the others one by one. Compared with the memory
+ * storage, which decides one after the other.
  */
 
 const START = 1_795_000_000_000
@@ -19,7 +19,7 @@ afterEach(async () => {
   for (const pool of pools.splice(0)) await pool.end()
 })
 
-/** A storage, and which functions of plans it asks. */
+/** A storage, and the functions of plans that it calls. */
 function open(clock?: () => number): { storage: Storage; asked: string[] } {
   const pool = new Pool({ connectionString: url, max: 4 })
   pools.push(pool)
@@ -70,11 +70,11 @@ const checks: readonly Check[] = [
     onRefusal: { penalty: { after: 2, within: 10_000, bans: [3000] } },
   },
   { kind: 'bucket', guard: 'throttle', slot: 'wide', subject: ACTOR, limit: { amount: 7, per: 9000 } },
-  // Of records of its own: whoever asks about these is decided in turn.
+  // In records of its own: requests about these are decided one by one.
   { kind: 'bucket', guard: 'throttle', slot: 'chat', subject: CHAT, limit: { amount: 5, per: 3000 } },
 ]
 const plan: Plan = { name: 'main', scopes: ['actor', 'bot', 'chat', 'place'], checks }
-/** Messages, what is asked about their chat besides, edits that are no new words, and commands in two costs. */
+/** Messages, messages that also count in their chat, edits without new words, and commands with two costs. */
 const COSTS = {
   message: [1, 1, 1, 1, 1, 1, 0],
   chat: [1, 1, 1, 1, 1, 1, 1],
@@ -85,7 +85,7 @@ const COSTS = {
 
 const actors: readonly Key[] = [
   ...Array.from({ length: 20 }, (_, nth) => userKey(1 + nth)),
-  // Filed under a text.
+  // Stored under a text key.
   memberKey(userKey(1), -5),
 ]
 
@@ -110,7 +110,7 @@ function askOf({ what, actor, chat, token, said }: Asked): Ask {
 const ONCE = 2
 
 function told({ refusedBy, cause, retryAfterMs, remaining, waived, notice }: Decision) {
-  // Numbers of a chunk lapse with the last one taken: whether by one of the same crowd is a matter of who was first.
+  // Claims of a chunk expire with the last one taken: among simultaneous requests that depends on which was first.
   const wait = refusedBy === ONCE ? 'with its chunk' : retryAfterMs
   return { refusedBy, cause, wait, remaining: [...remaining], waived, notice }
 }
@@ -131,20 +131,20 @@ test('simultaneous asks are decided by one statement, as if one after another', 
   const reasons = async (all: readonly Asked[]): Promise<number[]> =>
     (await decide(all)).map(({ refusedBy }) => refusedBy)
 
-  // The first of all brings its chunk, the second is as most are.
+  // The first request creates its chunk, the second one is ordinary.
   await decide([message(8, 99)])
   asked.length = 0
   expect(await reasons([0, 1, 2, 3].map((actor) => message(actor, actor)))).toEqual([-1, -1, -1, -1])
   expect(asked).toEqual(['usual'])
   asked.length = 0
   await storage.marks.put(1, 'blocked', [{ key: userKey(3), mark: { since: START } }])
-  // One came before, one is blocked, one is new, one says what it said.
+  // One is a duplicate, one is blocked, one is new, one repeats its text.
   expect(await reasons([message(0, 0), message(2, 11), message(5, 12), message(1, 13, 1)])).toEqual([
     2, 0, -1, 3,
   ])
   expect(asked).toEqual(['usual'])
   asked.length = 0
-  // Those of one who asks twice go in turn, beside the others.
+  // The requests of a user with several are decided one by one, beside the others.
   expect(
     await reasons([
       message(6, 21),
@@ -190,7 +190,7 @@ test('with random crowds it decides, charges and stores like memory, one after a
   })
   const crowd = fc.record({
     after: fc.constantFrom(0, 1, 10, 300, 800, 3000, 20_000),
-    // Now and then a number comes twice, among those who ask at once or later; some crowds stand on the edge of a chunk.
+    // Sometimes a token is used twice, by simultaneous requests or later; some requests lie at the edge of a chunk.
     asked: fc
       .tuple(fc.array(question, { minLength: 1, maxLength: 10 }), fc.nat({ max: 9 }))
       .map(([all, of]) =>
@@ -223,7 +223,7 @@ test('with random crowds it decides, charges and stores like memory, one after a
         }
         const asks = all.map((each): Ask => ({ ...askOf(each), bot }))
         const real = await Promise.all(asks.map((ask) => judge.evaluate(ask, at)))
-        // What memory says is to be read at once: it looks when it is asked.
+        // Decisions of memory must be read at once: their values are computed on access.
         const expected = []
         for (const ask of asks) {
           const decision = await model.evaluate(ask, at)
@@ -260,7 +260,7 @@ test('four workers with the same crowd admit what the limits allow, without dead
   for (let round = 0; round < 6; round++) {
     const decisions = await Promise.all(
       judges.flatMap((judge, nth) =>
-        // Each begins with another one.
+        // Each judge begins with another user.
         crowd.map((_, place) =>
           judge.evaluate({
             bot: 1,
@@ -274,6 +274,6 @@ test('four workers with the same crowd admit what the limits allow, without dead
     admitted += decisions.filter(({ refusedBy }) => refusedBy === -1).length
   }
   expect(admitted).toBe(crowd.length * limit.amount)
-  // Once each: those that waited in a circle would have been given up by the server, and asked again.
+  // One call each: requests in a deadlock would have been cancelled by the server, and repeated.
   expect(workers.map(({ asked }) => asked)).toEqual(workers.map(() => Array(6).fill('usual')))
 })

@@ -3,15 +3,15 @@ import { type PostgresOptions, postgres } from '../../src/storage/postgres/index
 import type { Storage } from '../../src/storage/storage.js'
 import { freshName, sharedPostgres } from '../servers/shared.js'
 
-/* What tests of the Postgres storage work with, once they have called `useSchemas()`. */
+/* Helpers for tests of the Postgres storage, to be used after `useSchemas()`. */
 
 /** The server that all suites share. */
 export let url: string
 /** Connections of the tests themselves. */
 export let pool: Pool
-/** Of the present test. It is dropped after it. */
+/** The schema of the current test. It is dropped afterwards. */
 export let schema: string
-/** Storages that are closed after the present test. */
+/** Storages that are closed after the current test. */
 export const opened: Storage[] = []
 
 /** Gives each test a schema of its own. */
@@ -34,7 +34,7 @@ export async function closeAll(): Promise<void> {
   for (const storage of opened.splice(0)) await storage.close()
 }
 
-/** Opens a storage in the present schema. */
+/** Opens a storage in the current schema. */
 export function open(options: PostgresOptions = {}, connection: string | Pool = url): Storage {
   const storage = postgres(connection, { schema, ...options })
   opened.push(storage)

@@ -26,7 +26,7 @@ async function locked(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Ends the connection that waits for the lock, and waits until it has begun to wait. */
+/** Ends the connection that waits for the lock, once it has started to wait. */
 function endTheWaiting(name: string): Promise<void> {
   return until('a connection waited for the lock, and was ended', async () => {
     const { rowCount } = await admin.query(
@@ -64,7 +64,7 @@ test('a connection that is lost while waiting to migrate fails that call, and no
     expect(await storage.marks.get(42, KEY, 'blocked')).toBeUndefined()
     await pool.query('SELECT 1')
     const alive = [...clients].filter((client) => client.listenerCount('error') > 0)
-    // The pool's own listener, and pg's; none of the storage is left on a connection that it has given back.
+    // The pool's own listener; none of the storage is left on a connection that it has returned.
     for (const client of alive) expect(client.listenerCount('error')).toBe(1)
   } finally {
     await storage.close()
@@ -116,7 +116,7 @@ describe('the connection that listens', () => {
       expect(rows).toEqual([{ query: expect.stringContaining('LISTEN') }])
       await put(storage)
       await until('the change is reported', () => told.length > 0)
-      // It is made anew when it is lost.
+      // The connection is replaced when it is lost.
       await admin.query(
         'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1',
         [name],
@@ -128,7 +128,7 @@ describe('the connection that listens', () => {
   })
 
   describe('is tested by a notification', () => {
-    /** Stands between the storage and a pool: holds back the test notifications. */
+    /** Held-back test notifications between the storage and a pool. */
     let sending: { readonly send: () => Promise<void>; readonly refuse: (error: Error) => void }[]
     let pool: Pool
 
@@ -141,7 +141,7 @@ describe('the connection that listens', () => {
         return new Promise((resolve, reject) => {
           const send = async (): Promise<void> => {
             resolve(await query(...args))
-            // The storage hears of it.
+            // Lets the storage receive it.
             await new Promise((done) => setImmediate(done))
           }
           sending.push({ send, refuse: reject })
@@ -168,7 +168,7 @@ describe('the connection that listens', () => {
 
     test('and refused with advice if it hears nothing, so that marks are read again from time to time', async () => {
       const deaf = new URL(url)
-      // Another database, as a stand-in for a pooler of transactions: LISTEN succeeds there, too.
+      // Another database, in place of a pooler of transactions: LISTEN succeeds there, too.
       deaf.pathname = '/template1'
       const storage = await standing(deaf.href)
       const { watched } = await watching(storage)

@@ -55,7 +55,7 @@ test('after an idle period no update waits for a new connection', async () => {
     ])
     return rows
   }
-  // Only what is set from here on goes by it: the pool's own timers.
+  // Only timers that are set from here on are fake: the pool's own.
   jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate', 'Date', 'performance'] })
   try {
     await storage.prepare(planOf(bucket(5, 1000)))
@@ -129,7 +129,7 @@ describe('another session', () => {
         )
         return rows.length > 0
       })
-      // Now each waits for the other: the server gives the ask up, which is asked again.
+      // Now each waits for the other: the server cancels the request, which is repeated.
       await other.query(`SELECT FROM "${schema}".records FOR UPDATE`)
       await other.query('COMMIT')
       expect((await asked).refusedBy).toBe(-1)
@@ -146,7 +146,7 @@ describe('the clock of the server', () => {
     const before = Date.now()
     const { receipt } = await judge.evaluate(askOf(userKey(1)))
     expect(Math.abs((receipt?.at ?? 0) - before)).toBeLessThan(60_000)
-    // As if the clock had stood an hour and a half ahead, and was put right: the bucket is filled since.
+    // As if the clock had been an hour and a half ahead, and was put right: the bucket has refilled since.
     await pool.query(`UPDATE "${schema}".clocks SET high = high + 5400000`)
     expect((await judge.evaluate(askOf(userKey(1)))).refusedBy).toBe(-1)
     const { refusedBy, retryAfterMs } = await judge.evaluate(askOf(userKey(1)))
@@ -234,7 +234,7 @@ describe('what has lapsed', () => {
     now += 3_600_000
     await judge.evaluate(askOf(userKey(51), 51))
     now += 1000
-    // All records but one, a mark and a value. The chunk was just taken from.
+    // All records but one, a mark and a value. The chunk has just been used.
     expect(await sweeper.sweep()).toBe(52)
     expect((await judge.peek(askOf(userKey(51), 51))).refusedBy).toBe(1)
     const { rows } = await pool.query(`SELECT count(*)::int AS n FROM "${schema}".records`)
@@ -273,7 +273,7 @@ describe('the functions of plans', () => {
     name: `handler ${nth}`,
   }))
 
-  /** A pool that notes the statements that go over it. */
+  /** A pool that records its statements. */
   function noted(): { pool: Pool; statements: string[] } {
     const own = new Pool({ connectionString: url, max: 4 })
     const statements: string[] = []

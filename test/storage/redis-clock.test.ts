@@ -6,7 +6,7 @@ import { ALICE, admits, askOf, BOB, BOT, blocked, bucket, planOf } from './redis
 
 const MINUTE = 60_000
 const HOUR = 3_600_000
-/** A step back of up to a second is stood; and the clock is noted once a second. */
+/** A step back of up to a second is tolerated; and the clock is stored once a second. */
 const TOLERANCE = 2000
 
 let admin: Redis
@@ -29,7 +29,7 @@ async function noted(): Promise<{ high: number; offset: number }> {
   return { high: bytes.readDoubleLE(0), offset: bytes.readDoubleLE(8) }
 }
 
-/** As if the server's clock had stood so much ahead, and was put right just now. */
+/** As if the server's clock had been this much ahead, and was put right just now. */
 async function putBack(ms: number): Promise<void> {
   const { high, offset } = await noted()
   const bytes = Buffer.alloc(16)
@@ -62,13 +62,13 @@ test.each(['bucket', 'log', 'counters', 'fixed'] as const)(
       planOf(form === 'bucket' ? { kind: 'bucket', ...limited } : { kind: 'window', form, ...limited }),
     )
     await judge.evaluate(askOf(ALICE))
-    // An hour ahead: the clock has since been noted there, and Alice has used up what she has.
+    // An hour ahead: the clock has since been stored, and Alice has used up her limit.
     await putBack(0)
     await judge.evaluate(askOf(ALICE))
     await putBack(HOUR)
     const after = await judge.evaluate(askOf(BOB))
     expect(after.refusedBy).toBe(-1)
-    // What was charged before the hour is over by now, for the hour has passed.
+    // The charges from before have expired, as an hour has passed.
     expect(await admits(judge, askOf(ALICE))).toBe(true)
     expect(await admits(judge, askOf(ALICE))).toBe(true)
     const { refusedBy, retryAfterMs } = await judge.evaluate(askOf(ALICE))

@@ -17,7 +17,7 @@ async function codeOf(work: () => unknown): Promise<string> {
   }
 }
 
-/** What would keep a process from ending, by kind. */
+/** The resources that would keep a process from ending, by kind. */
 function held(): Record<string, number> {
   const kinds: Record<string, number> = {}
   for (const kind of process.getActiveResourcesInfo()) kinds[kind] = (kinds[kind] ?? 0) + 1
@@ -144,12 +144,12 @@ test('a settlement that did not arrive may be repeated, and a refund is made at 
   await proxy.normal()
   await until('it is back', async () => (await storage.health()).ok)
   await judge.settle(receipt, 'release')
-  // Released, the claim may be taken once more.
+  // Released, the claim can be taken once more.
   expect(await admits(judge, askOf(ALICE, [1]))).toBe(true)
   expect(await admits(judge, askOf(ALICE, [1]))).toBe(false)
   await judge.settle(receipt, 'refund', 1)
   await judge.settle(receipt, 'refund', 1)
-  // Less what this very question would take.
+  // Without what this peek itself would take.
   const { remaining } = await judge.peek(askOf(ALICE, [2]))
   expect(Math.round(remaining[1] as number)).toBe(999)
   await storage.close()

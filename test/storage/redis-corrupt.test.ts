@@ -43,7 +43,7 @@ async function recordOf(key: Key): Promise<string> {
 
 let newcomer = 1_000_000
 
-/** Somebody's ask, among those of nine others: what becomes of each. */
+/** A user's request together with those of nine others, and their outcomes. */
 async function amongOthers(judge: Judge, key = ALICE): Promise<{ own: string; others: number }> {
   const others = Array.from({ length: 9 }, () => userKey(++newcomer))
   const asks = [...others.slice(0, 4), key, ...others.slice(4)].map(async (each) =>
@@ -59,7 +59,7 @@ async function amongOthers(judge: Judge, key = ALICE): Promise<{ own: string; ot
   }
 }
 
-/** A record of every kind of part: cells, and what lies beside them. */
+/** A plan whose record has parts of every kind: cells, and additional data. */
 const penal = { penalty: { after: 2, within: HOUR, bans: [HOUR] } }
 const RICH: Plan = planOf(
   claim({ holdFor: HOUR }),
@@ -99,12 +99,12 @@ describe('a record that cannot be read', () => {
       const { own, others } = await amongOthers(judge)
       expect(['admitted', 'refused']).toContain(own)
       expect(others).toBe(9)
-      // For good: what was written over it can be read.
+      // The record is repaired: what was written over it can be read.
       const before = await corrupt()
       await judge.evaluate(askOf(ALICE, [-length]))
       expect(await corrupt()).toBe(before)
     }
-    // Cut between two parts, nothing is missing to the eye.
+    // When it is cut exactly between two parts, the loss cannot be detected.
     expect(await corrupt()).toBeGreaterThanOrEqual(whole.length - 8)
   })
 
@@ -268,7 +268,7 @@ describe('marks that cannot be read', () => {
       state: 'closed',
       instead: 20,
     })
-    // And whoever would block her again is told what to do.
+    // And a new block fails with an error that says what to do.
     await expect(
       (async () => guarded.marks.put(BOT, 'blocked', [{ key: ALICE, mark: { since: 1 } }]))(),
     ).rejects.toThrow('DEL these keys')

@@ -37,7 +37,7 @@ export function askOf(key: Key = ALICE, tokens: readonly number[] = [], bot = BO
   return { bot, subjects: [key, GLOBAL_KEY], costs: ONES, tokens }
 }
 
-/** Five checks, as of a bot in earnest. */
+/** Five checks, as of a real bot. */
 export const CHAIN: Plan = planOf(
   blocked,
   once(),
@@ -46,7 +46,7 @@ export const CHAIN: Plan = planOf(
   bucket(60_000, 60_000),
 )
 
-/** What the default options ask, with the limits as they are by default. */
+/** The checks of the default options, with their default limits. */
 export const DEFAULT: Plan = {
   name: 'main',
   scopes: ['actor', 'bot', 'actor.inline', 'actor.edits'],
@@ -66,7 +66,7 @@ export async function admits(judge: Judge, ask: Ask = askOf()): Promise<boolean>
   return (await judge.evaluate(ask)).refusedBy === -1
 }
 
-/** How often a server was told to run scripts, by name and by text. */
+/** The number of script calls to a server, by name and by text, and of all calls. */
 export async function calls(client: Redis): Promise<{ evalsha: number; eval: number; all: number }> {
   const text = await client.info('commandstats')
   const of = (name: string): number => Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(text)?.[1] ?? 0)

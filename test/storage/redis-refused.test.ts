@@ -1,12 +1,12 @@
 import { explained, knownUndone } from '../../src/storage/redis/failures.js'
 import { type Ending, settling } from '../../src/storage/remote/settling.js'
 
-/* A refund that a server refuses was certainly not made, so it may be told again. Any other failure leaves that open. */
+/* If a server refuses a refund, it was certainly not made, so it may be sent again. With any other failure that is uncertain. */
 
-/** Whether a refund that fails with what the server says may be told again. */
+/** Whether a refund that fails with this answer may be sent again. */
 async function mayBeToldAgain(answer: string): Promise<boolean> {
   const receipt: Ending = { settled: false, refunded: 0, ending: undefined }
-  // An answer comes by an event of the socket, never before.
+  // Answers arrive in events of the socket, never synchronously.
   const call = new Promise<void>((_, fail) => setImmediate(() => fail(explained(answer))))
   const told = settling(receipt, 'refund', knownUndone(call), () => undefined)
   await expect(told).rejects.toThrow()
@@ -36,7 +36,7 @@ test.each([
   'Connection is closed.',
   'Command timed out',
   'ERR Error running script (call to f_1): @user_script:1: out of range',
-  // Part of a longer word only.
+  // The code is only part of a longer word.
   'ASKING is no answer that Redis gives',
 ])('a refund that fails with "%s" may have been made', async (answer) => {
   expect(await mayBeToldAgain(answer)).toBe(false)

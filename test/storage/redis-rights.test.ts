@@ -5,11 +5,11 @@ import type { Storage } from '../../src/storage/storage.js'
 import { type RedisServer, startRedis } from '../servers/redis.js'
 import { ALICE, BOT } from './redis-desk.js'
 
-/* Scripts report a missing right in other words than commands do, and only when they come to that command. */
+/* Scripts report a missing permission in other words than commands do, and only when they reach that command. */
 
 const ALL = '~sentinel:* &sentinel:* +@all -@dangerous +info +role'
 const USERS = {
-  // Users of Redis 7 may not use any channel unless they are given it.
+  // In Redis 7, users may not use any channel unless it is granted.
   hushed: '>pw ~sentinel:* +@all -@dangerous +info +role resetchannels',
   unsetting: `>pw ${ALL} -hset`,
   unrunning: `>pw ${ALL} -evalsha`,

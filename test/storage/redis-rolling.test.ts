@@ -44,7 +44,7 @@ describe('state that only one of two plans knows survives the writes of the othe
     expect(await old.evaluate(askOf())).toMatchObject({ refusedBy: 0, cause: 'penalty', retryAfterMs: 1 })
     clock.now += 1
     expect(await admits(old)).toBe(true)
-    // The ladder is remembered: the next ban is the longer one.
+    // Earlier bans are remembered: the next ban is the longer one.
     for (let refusal = 1; refusal <= 2; refusal++) {
       await admits(next, askOf(ALICE, [10 + refusal]))
       await old.evaluate(askOf())
@@ -79,7 +79,7 @@ describe('state that only one of two plans knows survives the writes of the othe
     }
     await turn(1)
     const [second, third] = [await turn(2), await turn(3)]
-    // A time stamp and a claim more with each turn, and nothing else.
+    // Each turn only adds a time stamp and a claim.
     expect(third - second).toBe(6 + 33)
     for (let token = 4; token <= 20; token++) await turn(token)
     expect((await turn(21)) - third).toBe(18 * (6 + 33))

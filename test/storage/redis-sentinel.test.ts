@@ -14,7 +14,7 @@ import { ALICE, admits, askOf, BOB, BOT, blocked, bucket, planOf } from './redis
 const HOUR = 3_600_000
 const NAME = 'mymaster'
 
-/** A Redis Sentinel alone, which is as many as agree that a master is down. */
+/** A single Redis Sentinel, which is enough to decide that a master is down. */
 async function startSentinel(master: RedisServer): Promise<{ port: number; stop(): Promise<void> }> {
   const port = await freePort()
   const dir = mkdtempSync(join(tmpdir(), 'sentinel-sentinel-'))
@@ -78,7 +78,7 @@ test('behind a Redis Sentinel it finds the master, and the next one when that di
       },
       30_000,
     )
-    // Half a second until it counts as down, then the election: far less than the storage's own share.
+    // Half a second until the master counts as down, then the election: the storage's own part is much shorter.
     expect(performance.now() - began).toBeLessThan(20_000)
     expect(await admits(judge, askOf(ALICE))).toBe(true)
     expect(await admits(judge, askOf(ALICE))).toBe(false)

@@ -54,7 +54,7 @@ describe('round trips, as the server counts them', () => {
 
   test('200 asks of one turn share few calls, and each is decided separately', async () => {
     const { storage, judge } = await warm(planOf(bucket(1, 3_600_000)))
-    // Of three users, the second of whom has nothing left.
+    // The second of three users has used up its limit.
     await judge.evaluate(askOf(BOB))
     const users = [ALICE, BOB, userKey(9)]
     const asks = Array.from({ length: 200 }, (_, nth) => askOf(nth < 3 ? users[nth] : userKey(100 + nth)))
@@ -112,7 +112,7 @@ describe('round trips, as the server counts them', () => {
     await until('some are refused', () => outcomes.length > 0)
     expect(new Set(outcomes)).toEqual(new Set(['storage.overloaded']))
     const refused = outcomes.length
-    // Ten thousand wait; those of the calls that are out wait for no place.
+    // Ten thousand wait; the requests of calls under way do not count.
     expect(refused).toBeGreaterThanOrEqual(12_000 - 10_000 - 2 * 256)
     expect(refused).toBeLessThanOrEqual(2000)
     await proxy.normal()
@@ -177,7 +177,7 @@ test('health() reports calls, how many asks shared them, and the queue', async (
   expect(made - (before?.made ?? 0)).toBeLessThan(20)
   expect([failed, waiting]).toEqual([0, 0])
   expect(sizes.reduce((sum, { calls }) => sum + calls, 0)).toBe(made)
-  // The first of all and the last went alone; the 200 went in calls of 17 and more.
+  // The first and the last request were sent alone; the 200 others in calls of 17 and more.
   expect(sizes.map(({ calls }) => calls).slice(0, 5)).toEqual([2, 0, 0, 0, 0])
   await storage.close()
 })

@@ -108,7 +108,7 @@ describe('changes by other processes', () => {
     proxy.refuse()
     proxy.cut()
     await until('nobody listens', async () => (await subscribers()) === 0)
-    // Who begins to watch meanwhile is told that it cannot, and spoils nothing.
+    // A call to watch() meanwhile fails, without any other effect.
     let code = ''
     await until('it is known that the server is away', async () => {
       code = await codeOf(() => near.watch(() => undefined))
@@ -129,7 +129,7 @@ describe('changes by other processes', () => {
     await until('it is given up, and tried anew', () => proxy.accepted > accepted, 4 * SECOND)
     expect(told).toEqual([])
     await proxy.normal()
-    // What was swallowed may come after all, through the connection that was given up, to nobody.
+    // Data held back may still arrive on the replaced connection, where nobody listens.
     await within(4 * SECOND, 'the gap is told', () => told.includes('gap'))
     told.length = 0
     await far.reset(BOT, ALICE)
@@ -152,7 +152,7 @@ describe('changes by other processes', () => {
     expect(await subscribers()).toBe(2)
     stops[1]?.()
     await until('it has stopped listening', async () => (await subscribers()) === 1)
-    // And may begin again.
+    // And it can start again.
     await alone.watch(() => undefined)
     expect(await subscribers()).toBe(2)
     await alone.close()
@@ -184,7 +184,7 @@ test('on a cluster, a killed node is replaced by another to listen to', async ()
     await cluster.whole()
     told.length = 0
     await until('changes are told again', async () => {
-      // On whichever node the bot lies.
+      // The key of the bot may be on any node.
       for (let bot = 1; bot <= 3; bot++) await touch(far, bot).catch(() => undefined)
       return told.includes('marks')
     })

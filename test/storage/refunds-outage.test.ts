@@ -12,7 +12,7 @@ import { askOf, bucket, claim, isAdmitted, planOf } from './outage.js'
 
 const PLAN = planOf(claim({ lease: 60_000 }), bucket(1))
 const USERS = Array.from({ length: 8 }, (_, i) => userKey(100 + i))
-/** Longer than a test: what is out stays out. */
+/** Longer than a test: pending calls do not time out. */
 const NEVER_MIND = 600_000
 
 interface Desk {
@@ -21,7 +21,7 @@ interface Desk {
   readonly receipts: readonly Receipt[]
 }
 
-/** Everybody has used all of it, in the storage. */
+/** All users have used up their limit in the storage. */
 async function stand(inner: Storage): Promise<Desk> {
   const storage = makeResilient(inner, { timeout: NEVER_MIND })
   const judge = await storage.prepare(PLAN)
@@ -35,7 +35,7 @@ async function stand(inner: Storage): Promise<Desk> {
   return { storage, judge, receipts }
 }
 
-/** How many pass, by the update that they have sent before (1) or by another one. */
+/** The number of users whose update passes: the update they sent before (1), or another one. */
 async function passing(judge: Judge, token: number): Promise<number> {
   let passed = 0
   for (const user of USERS) if (isAdmitted(await judge.evaluate(askOf(user, [token])))) passed++
@@ -43,7 +43,7 @@ async function passing(judge: Judge, token: number): Promise<number> {
 }
 
 let probe = 0
-/** What has become of settlements. */
+/** The number of settlements that wait, and that were dropped. */
 async function told(storage: Storage): Promise<{ waiting: number; dropped: number }> {
   const { waiting, dropped } = (await storage.health()).circuit ?? {}
   return { waiting: waiting?.settlements ?? 0, dropped: dropped?.settlements ?? 0 }
@@ -74,11 +74,11 @@ describe.each(servers)('settlements while $kind is down', ({ start, storageOf })
     try {
       proxy.refuse()
       proxy.cut()
-      // Each call may find another connection of the pool that it does not know to be lost.
+      // Each call may use another connection of the pool that is not known to be lost.
       for (let calls = 0; calls < 6; calls++) {
         await until('a connection is gone', async () => !(await inner.health()).ok)
       }
-      // Of the first nobody knows that it is away.
+      // The outage has not been detected yet.
       expect((await storage.health()).circuit?.state).toBe('closed')
       for (const receipt of receipts) {
         await judge.settle(receipt, 'refund')
@@ -88,7 +88,7 @@ describe.each(servers)('settlements while $kind is down', ({ start, storageOf })
       await proxy.normal()
       await isTold(storage, judge)
       expect(await told(storage)).toEqual({ waiting: 0, dropped: 0 })
-      // Released: it passes as paid for. Given back, once: one other passes.
+      // Released updates pass without a new charge. Each limit was refunded once, so one other update passes.
       expect([await passing(judge, 1), await passing(judge, 2), await passing(judge, 3)]).toEqual([8, 8, 0])
     } finally {
       await Promise.allSettled([storage.close()])
@@ -137,7 +137,7 @@ test('a refund that may have taken effect is not repeated, and counted as lost',
     await Promise.all(settled)
     await proxy.normal()
     await isTold(storage, judge)
-    // Releases are fenced, so they are made; told twice, a refund would be a unit too much.
+    // Releases are sent again, as their claims prevent a double effect; a repeated refund could add a unit too much.
     expect(await told(storage)).toEqual({ waiting: 0, dropped: USERS.length })
     await judge.settle(receipts[0] as Receipt, 'refund')
     expect([await passing(judge, 1), await passing(judge, 2)]).toEqual([8, 0])

@@ -9,11 +9,11 @@ import { onWorkers } from '../on-workers.js'
 import { faulty } from './faulty.js'
 import { ALICE, askOf, BOB, BOT, bucket, isAdmitted, planOf, settled } from './outage.js'
 
-/* Where timers end with the request that set them, as on Cloudflare Workers. */
+/* On platforms where timers end with the request that set them, such as Cloudflare Workers. */
 
 onWorkers()
 
-/** Timers, and the end of a request: all that was begun goes no further. */
+/** Timers, and the end of a request, which drops them all. */
 function requests() {
   const time = new Stage()
   const armed = new Set<() => void>()
@@ -42,7 +42,7 @@ function requests() {
   }
 }
 
-/** A storage that can be made to fail, in a worker. */
+/** A storage that can be made to fail, on such a platform. */
 function worker() {
   const here = requests()
   const { time, timers } = here
@@ -159,7 +159,7 @@ test('a late plan is prepared again by the next ask, when it is due', async () =
   expect(remote.asked).toEqual(['prepare'])
   expect((await judge.evaluate(askOf(BOB))).remaining).toEqual([4])
   expect(remote.asked).toEqual(['prepare', 'evaluate'])
-  // And no more than once.
+  // And not more than once.
   await pass(600_000)
   await judge.evaluate(askOf(BOB))
   expect(remote.asked).toEqual(['prepare', 'evaluate', 'evaluate'])
@@ -228,7 +228,7 @@ test('a mark whose retry was lost with its request is written at once on the nex
   await pass(5000)
   expect(await remote.kept.marks.get(BOT, BOB, 'blocked')).toBeUndefined()
   await judge.evaluate(askOf())
-  // No time passes: the request may end before a timer would be due.
+  // No time passes: the request may end before a timer fires.
   await settled()
   expect(await remote.kept.marks.get(BOT, BOB, 'blocked')).toMatchObject(mark)
 })
@@ -244,7 +244,7 @@ test('a mark that one of several storages has missed is copied with the next upd
   await storage.marks.put(BOT, 'blocked', [{ key: BOB, mark }])
   await endRequest()
   await pass(5000)
-  // It fails once more, and nobody is there when that is to be made up for.
+  // It fails once more, and the request ends before the repetition.
   await judge.evaluate(askOf())
   await endRequest()
   second.fault = 'none'

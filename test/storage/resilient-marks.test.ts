@@ -29,7 +29,7 @@ async function passes(judge: Judge, key: Key): Promise<boolean> {
   return isAdmitted(await judge.evaluate(askOf(key)))
 }
 
-/** A judge that has met its bot and read its marks. */
+/** A judge that has read the marks of its bot. */
 async function reading(stage: Outage, ...checks: readonly Check[]): Promise<Judge> {
   const judge = await stage.judgeOf(...(checks.length === 0 ? [blocked] : checks))
   await judge.evaluate(askOf(userKey(99)))
@@ -242,7 +242,7 @@ describe('a mark written while the storage is down', () => {
       stage.storage.marks.put(BOT, 'blocked', [{ key: ALICE, mark: { since, reason: 'older' } }]),
     ).rejects.toThrow()
     await expect(stage.storage.marks.remove(BOT, 'blocked', [BOB])).rejects.toThrow()
-    // Another process, which reaches it.
+    // Another process, which can reach the storage.
     const newer = { since: since + 1, reason: 'newer' }
     const { marks } = stage.remote.kept
     await marks.put(BOT, 'blocked', [
@@ -278,7 +278,7 @@ describe('a mark written while the storage is down', () => {
     stage.remote.fault = 'hangs'
     stage.remote.parts = (what) => what === 'marks.put'
     await stage.pass(300)
-    // The kept write is on its way, and stuck there.
+    // The kept write is under way, and hangs.
     expect(stage.remote.asked.at(-1)).toBe('marks.put')
     const removing = stage.storage.marks.remove(BOT, 'blocked', [ALICE])
     await settled()
@@ -306,7 +306,7 @@ describe('a mark written while the storage is down', () => {
     else await expect(removing).rejects.toMatchObject({ code: 'storage.unavailable' })
     await stage.pass(2000)
     await refused
-    // What hung is lost with its connection.
+    // Hanging calls are lost with their connection.
     stage.remote.kill()
     stage.remote.fault = 'none'
     await stage.pass(1000)
@@ -361,7 +361,7 @@ describe('a mark written while the storage is down', () => {
     expect(stage.told.filter(({ is }) => is === 'failed')).toEqual([
       { is: 'failed', error: expect.objectContaining({ code: 'value.invalid' }), during: 'storage.recovery' },
     ])
-    // What is not there holds here no longer, either.
+    // Marks that were refused by the storage are no longer in effect here, either.
     await stage.goDown(judge)
     expect([await passes(judge, userKey(3)), await passes(judge, userKey(4))]).toEqual([true, false])
   })
@@ -467,13 +467,13 @@ test('an observer that throws keeps neither the writes that were missed nor the 
 })
 
 describe('a mark that no plan read before the storage was down', () => {
-  /** With a plan that asks for nothing of the kind. */
+  /** With a plan that uses no marks. */
   async function standing(): Promise<{ stage: Outage; judge: Judge }> {
     const stage = outage()
     return { stage, judge: await reading(stage, bucket(99)) }
   }
 
-  /** A handler is first used. */
+  /** A handler is used for the first time. */
   const late = async ({ storage }: Outage): Promise<Judge> => {
     const judge = await storage.prepare({ name: 'late', scopes: ['user'], checks: [blocked] })
     await settled()
@@ -490,7 +490,7 @@ describe('a mark that no plan read before the storage was down', () => {
     stage.remote.fault = 'none'
     await stage.pass(1000)
     expect([await passes(handler, ALICE), await passes(handler, BOB)]).toEqual([false, false])
-    // From now on all of it is copied.
+    // From now on all marks are copied.
     await stage.goDown(handler)
     expect([await passes(handler, ALICE), await passes(handler, BOB)]).toEqual([false, false])
   })

@@ -5,15 +5,15 @@ import { PendingMarks, type Write } from '../../src/storage/resilient/pending.js
 import type { Mark } from '../../src/storage/storage.js'
 import { ALICE, BOT } from './outage.js'
 
-/** What becomes of a write: it reaches the storage, or is kept, given up, or found to be no write at all. */
+/** The result of a write: it reaches the storage, is kept for later, is given up, or is invalid. */
 type End = 'through' | 'kept' | 'given up' | 'wrong'
 
-/** Writes of one mark that begin in this order; each names when it ends. */
+/** Starts writes of one mark in this order, each of which ends at its time; returns the mark that the replay leaves. */
 async function whatIsLeft(writes: readonly { readonly end: End; readonly at: number }[]): Promise<unknown> {
   const pending = new PendingMarks(() => undefined)
   const storage = memory()
   const markOf = (index: number): Mark => ({ since: 1, reason: `${index}` })
-  // Kept from before.
+  // Kept from an earlier failure.
   keep(pending, { bot: BOT, name: 'blocked', key: ALICE, mark: markOf(-1), at: 1 })
   const ending = writes.map(({ end, at }, index) => {
     const ticket = pending.begin(BOT, 'blocked', [ALICE])

@@ -11,7 +11,7 @@ import { ALICE, askOf, BOB, bucket, isAdmitted, type Outage, outage, settled } f
 /** Two plans, as of a sentinel and of one of its handlers. */
 const MAIN: Plan = { name: 'main', scopes: ['user'], checks: [bucket(3)] }
 const HANDLER: Plan = { name: 'main handler', scopes: ['user'], checks: [bucket(2)] }
-/** The same as roles have other limits, which changes nothing for whoever has none. */
+/** The same plan after a role got a limit of its own, which changes nothing for users without the role. */
 const RENEWED: Plan = {
   ...HANDLER,
   checks: [
@@ -23,7 +23,7 @@ const lacking = (): never => {
   throw new SentinelError('storage.permission', 'postgres: this role may not create the function of a plan.')
 }
 
-/** Has a storage take plans in another way. */
+/** Replaces how a storage prepares plans. */
 function preparing(storage: { prepare: Storage['prepare'] }, how: (plan: Plan) => MaybePromise<void>): void {
   const { prepare } = storage
   storage.prepare = async (plan) => {
@@ -32,7 +32,7 @@ function preparing(storage: { prepare: Storage['prepare'] }, how: (plan: Plan) =
   }
 }
 
-/** How many of so many updates pass, by the storage or in its place. */
+/** The number of updates that pass, decided by the storage or in its place. */
 async function passing(judge: Judge, updates: number, user = ALICE): Promise<number> {
   let passed = 0
   for (let i = 0; i < updates; i++) if (isAdmitted(await judge.evaluate(askOf(user)))) passed++
@@ -74,7 +74,7 @@ describe('a role that may not create the functions of a later plan', () => {
       ok: true,
       circuit: { state: 'closed', reason: 'storage.permission' },
     })
-    // All others go on.
+    // All other plans go on.
     expect(await passing(main, 4)).toBe(3)
     expect(await instead(one)).toBe(0)
     expect(await passing(handler, 3)).toBe(2)

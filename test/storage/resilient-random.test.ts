@@ -5,7 +5,7 @@ import { memory } from '../../src/storage/memory/memory.js'
 import type { Fault } from './faulty.js'
 import { askOf, BOT, blocked, bucket, claim, isAdmitted, outage, planOf, settled } from './outage.js'
 
-/* Whatever a storage does, and in whichever order: verdicts in time, exact while it is well, blocks that hold, nothing left over. */
+/* Whatever a storage does, in any order: decisions in time, exact while it works, blocks that hold, nothing left over. */
 
 type Step =
   | { readonly do: 'ask'; readonly user: number; readonly token: number }
@@ -62,7 +62,7 @@ test('with random failures of the storage', async () => {
       const preparing = Promise.resolve(storage.prepare(PLAN))
       await pass(250)
       const judge = await preparing
-      /** Whom this process has blocked, by what it did last. */
+      /** Whether this process has blocked each user, by its last write. */
       const wanted = new Map<number, boolean>()
       const asked: { at: number; decidedAt: number | undefined }[] = []
       const failures: unknown[] = []
@@ -72,7 +72,7 @@ test('with random failures of the storage', async () => {
         else if (each.do === 'gap') remote.gap()
         else if (each.do === 'kill') remote.kill()
         else if (each.do === 'fault') {
-          // What hung is done when it goes on.
+          // Hanging calls are handled when it is resumed.
           if (each.fault === 'none') remote.resume()
           else remote.fault = each.fault
         } else if (each.do === 'ask') {
@@ -90,7 +90,7 @@ test('with random failures of the storage', async () => {
         } else {
           wanted.set(each.user, each.do === 'block')
           const key = userKey(each.user)
-          // One after the other: of two at once neither is the last.
+          // One after the other: of two concurrent writes neither is the last.
           const writing = (async () => {
             if (each.do === 'block')
               await storage.marks.put(BOT, 'blocked', [{ key, mark: { since: time.now } }])
@@ -108,7 +108,7 @@ test('with random failures of the storage', async () => {
           )
           await settled()
           while (!over) await pass(100)
-          // Two writes within a millisecond cannot be told apart by their age.
+          // Two writes within a millisecond cannot be ordered by their time.
           await pass(1)
         }
       }
@@ -118,11 +118,11 @@ test('with random failures of the storage', async () => {
       }
       await pass(250)
       expect(failures).toEqual([])
-      // Time passes in steps of 25 ms.
+      // The clock is advanced in steps of 25 ms.
       for (const { at, decidedAt } of asked) {
         expect((decidedAt ?? Number.POSITIVE_INFINITY) - at).toBeLessThan(250 + 25)
       }
-      // Well again: within a second all is as it is there, but for what hangs for good.
+      // The storage works again: soon everything is written there, except calls that hang for good.
       remote.kill()
       remote.resume()
       remote.delay = 0
@@ -141,7 +141,7 @@ test('with random failures of the storage', async () => {
         ])
       }
       await exact(judge, stage.time.clock)
-      // The copy is what is there.
+      // The copy equals the storage.
       await stage.goDown(judge)
       for (const [user, isBlocked] of wanted) {
         const decision = await judge.evaluate(askOf(userKey(user), [5000 + user]))
@@ -157,7 +157,7 @@ test('with random failures of the storage', async () => {
   )
 })
 
-/** As a memory of its own decides about somebody new. */
+/** Decisions for a new user equal those of a memory storage. */
 async function exact(judge: Judge, clock: () => number): Promise<void> {
   const reference = memory({ clock }).prepare(PLAN) as Judge
   const newcomer: Key = userKey(777)

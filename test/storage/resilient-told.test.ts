@@ -17,7 +17,7 @@ import { ALICE as ASKING, askOf, BOT, bucket, isAdmitted, planOf, settled } from
 const ALICE = 7
 const LISTED = 8
 
-/** A storage elsewhere of which everything fails alike. */
+/** A remote storage whose calls all fail in the same way. */
 function failing(error: () => unknown, more: Partial<Storage> = {}): Storage {
   const kept = memory()
   const fail = async (): Promise<never> => {
@@ -41,7 +41,7 @@ function failing(error: () => unknown, more: Partial<Storage> = {}): Storage {
 
 const missing = (): SentinelError => peerMissing('redis', ['ioredis'], new Error('Cannot find package'))
 
-/** A sentinel on such a storage, and what it tells. */
+/** A sentinel on such a storage, and its events. */
 function stand(storage: Storage) {
   const time = new Stage()
   const one = desk({
@@ -76,7 +76,7 @@ describe('a storage whose driver is not installed', () => {
 test('failover() skips a storage without its driver', async () => {
   const time = new Stage()
   const { clock, timers } = time
-  // Those of sqlite are first asked when it is used.
+  // A driver may be looked up only with the first decision, as that of sqlite.
   const judge: Judge = {
     evaluate: async () => Promise.reject(missing()),
     peek: async () => Promise.reject(missing()),
@@ -117,7 +117,7 @@ describe('the reason why a storage is down', () => {
   const { getBuiltinModule } = process
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'sentinel-told-'))
-    // A SQLite that opens paths, on every Node.
+    // A SQLite that opens files, on every version of Node.
     process.getBuiltinModule = ((name: string) =>
       name === 'node:sqlite' ? { DatabaseSync: Database } : getBuiltinModule(name)) as never
   })
@@ -185,7 +185,7 @@ describe('the reason why a storage is down', () => {
       return (await storage.health()).circuit
     }
     expect(await told()).toMatchObject({ state: 'open', reason: 'ECONNREFUSED' })
-    // It is reached now, and gives another reason.
+    // It can be reached now, and fails for another reason.
     failed = () => new SentinelError('storage.permission', 'redis: WRONGPASS invalid username-password pair')
     expect(await told()).toMatchObject({
       reason: 'storage.permission',

@@ -14,7 +14,7 @@ import {
   settled,
 } from './outage.js'
 
-/* The storage decides, but cannot write marks: somebody builds an index on them, or waits for a standby that is away. */
+/* The storage decides, but cannot write marks: an index is being built on them, or a standby does not confirm. */
 
 const MARK: Mark = { since: 1, reason: 'spam' }
 const isWrite = (what: string): boolean => what === 'marks.put' || what === 'marks.remove'
@@ -38,7 +38,7 @@ async function standing(...checks: readonly Check[]): Promise<{ stage: Outage; j
   return { stage, judge }
 }
 
-/** Writes a mark, which the storage does not do in time. Returns what the caller is told. */
+/** Starts to write a mark, which the storage does not do in time. Returns the error. */
 async function unwritten(
   stage: Outage,
   write: (marks: Outage['storage']['marks']) => unknown,
@@ -60,7 +60,7 @@ const put =
 const remove = (name: string, key: Key) => (marks: Outage['storage']['marks']) =>
   marks.remove(BOT, name, [key])
 
-/** The storage makes the writes that hung, and all later ones. */
+/** The storage completes the hanging writes, and all later ones. */
 async function recovers(stage: Outage): Promise<void> {
   stage.remote.resume()
   await stage.pass(1000)
@@ -75,7 +75,7 @@ describe('if the storage answers but cannot write marks', () => {
     const { stage, judge } = await standing(blocked)
     const { message } = await unwritten(stage, put('blocked', ALICE))
     expect(message).toMatch('It holds in this process')
-    // It is true already.
+    // health().ok is true already, so the message does not refer to it.
     expect(message).not.toMatch('health().ok')
     expect([await passes(judge, ALICE), await passes(judge, BOB)]).toEqual([false, true])
     expect(isAdmitted(await judge.peek(askOf(ALICE)))).toBe(false)

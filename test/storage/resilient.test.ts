@@ -51,7 +51,7 @@ describe('while the storage does not answer', () => {
       time.advance(1)
       await settled()
     }
-    // Memory counts, too: two of three.
+    // Memory counts, too: it admits two of three.
     expect(decided).toEqual([true, true, false])
   })
 
@@ -94,7 +94,7 @@ describe('while the storage does not answer', () => {
       notice: false,
       receipt: undefined,
     })
-    // Nothing was charged for what was refused.
+    // The refused update was not charged.
     expect((await judged.peek(askOf())).remaining[0]).toBe(5)
   })
 
@@ -142,7 +142,7 @@ describe('while the storage does not answer', () => {
     expect(remote.asked).toEqual([])
     expect(told).toEqual([{ is: 'down', kind: 'faulty', reason: 'ECONNREFUSED' }])
     await pass(3000)
-    // After 50 and 100 ms, then every 200.
+    // After 50 and 100 ms, then every 200 ms.
     expect(remote.asked.filter((what) => what === 'health')).toHaveLength(16)
     expect(new Set(remote.asked)).toEqual(new Set(['health']))
     const { ok, circuit } = await storage.health()
@@ -175,7 +175,7 @@ describe('when the storage is back', () => {
   ])('it is used within a second, %s, and limits are exact again', async (_, busy) => {
     const { judgeOf, goDown, remote, told, pass, storage } = outage()
     const judge = await judgeOf(bucket(3))
-    // The storage has counted two before it went away.
+    // The storage has counted two updates before it went down.
     await judge.evaluate(askOf(BOB))
     await judge.evaluate(askOf(BOB))
     await goDown(judge)
@@ -218,7 +218,7 @@ describe('when the storage is back', () => {
     await Promise.all(asked)
     await pass(600_000)
     const probes = remote.asked.filter((what) => what === 'health').length
-    // A stopped process is not buried under probes.
+    // A suspended process does not receive a flood of probes.
     expect(probes).toBeLessThan(80)
     remote.resume()
     await pass(200)
@@ -261,7 +261,7 @@ describe('when the storage is back', () => {
       await judge.evaluate(askOf(BOB))
     }
     expect(told).toEqual([{ is: 'down', kind: 'faulty', reason: 'ECONNREFUSED' }])
-    // Neither does it close the circuit again.
+    // Nor does it close the circuit.
     remote.fault = 'none'
     await pass(50)
     remote.parts = (what) => what === 'evaluate'
@@ -360,7 +360,7 @@ describe('an admission', () => {
     remote.fault = 'none'
     await pass(1000)
     expect((await storage.health()).circuit?.waiting.settlements).toBe(0)
-    // Released: taken once more, and for free.
+    // Released: the claim is taken once more, without a charge.
     const again = await judge.evaluate(askOf(ALICE, [1]))
     expect(isAdmitted(again)).toBe(true)
     expect((await judge.peek(askOf(ALICE, [2]))).remaining[1]).toBeCloseTo(3, 0)
@@ -391,7 +391,7 @@ describe('an admission', () => {
     await pass(1000)
     expect((await storage.health()).circuit).toMatchObject({ late: 1, waiting: { settlements: 0 } })
     expect((await judge.peek(askOf(ALICE, [2]))).remaining[1]).toBeCloseTo(4, 0)
-    // The same update may come again.
+    // The same update may be redelivered.
     expect(isAdmitted(await judge.evaluate(askOf(ALICE, [1])))).toBe(true)
   })
 
@@ -412,7 +412,7 @@ describe('an admission', () => {
       await judge.settle(receipt, 'release')
       remote.delay = 0
       await pass(1000)
-      // Charged once by the storage; released, so that it comes again for free.
+      // Charged once by the storage, and released: the redelivery is not charged.
       expect(isAdmitted(await judge.evaluate(askOf(ALICE, [1])))).toBe(true)
       expect((await judge.peek(askOf(ALICE, [2]))).remaining[1]).toBeCloseTo(3, 0)
     },
@@ -457,7 +457,7 @@ describe('at the start', () => {
       remote.fault = fault
       const preparing = Promise.resolve(storage.prepare(planOf(bucket(1), blocked)))
       await settled()
-      // Who refuses is not waited for; who hangs is, once.
+      // A storage that refuses is not waited for; one that hangs is, once.
       if (fault === 'hangs') time.advance(2000)
       const judge = await preparing
       expect(isAdmitted(await judge.evaluate(askOf()))).toBe(true)

@@ -9,7 +9,7 @@ import { ALICE, admits, askOf, bucket, claim, once, planOf } from './redis-desk.
 
 export const HOUR = 3_600_000
 
-/** The storage as each of them sees it, by one clock. */
+/** The storage as each worker has opened it, with one clock. */
 export interface TwoReleases {
   readonly before: Storage
   readonly after: Storage
@@ -38,11 +38,11 @@ export async function judgesOf(
   }
 }
 
-/** After one more. */
+/** What is left after another update. */
 export const leftOf = async (judge: Judge, check: number, ask: Ask): Promise<number> =>
   Math.round(((await judge.peek(ask)).remaining[check] as number) * 1000) / 1000
 
-/** Tests that every storage passes on which two releases meet. */
+/** Tests for every storage that two releases can use at the same time. */
 export function keepWhatOnlyOneKnows(two: () => TwoReleases): void {
   test.each([
     ['a bucket', bucket(5, HOUR, 'own')],
@@ -58,7 +58,7 @@ export function keepWhatOnlyOneKnows(two: () => TwoReleases): void {
     const { refusedBy, retryAfterMs } = await old.evaluate(askOf())
     expect(refusedBy).toBe(0)
     expect(retryAfterMs).toBeGreaterThan(0)
-    // What both know was counted by both, once each.
+    // Limits that both know were counted by both, once each.
     expect(await leftOf(next, 0, askOf(ALICE, [99]))).toBe(89)
     expect(await leftOf(next, 1, askOf(ALICE, [99]))).toBe(84)
   })
@@ -78,7 +78,7 @@ export function keepWhatOnlyOneKnows(two: () => TwoReleases): void {
         expect(await admits(next, askOf(ALICE, [past]))).toBe(false)
       }
     }
-    // And for no longer than they live.
+    // And not longer than they last.
     two().clock.now += HOUR
     for (let token = 1; token <= 5; token++) expect(await admits(old, askOf(ALICE, [token]))).toBe(true)
   })

@@ -5,7 +5,7 @@ const failure = () => new SentinelError('storage.failed', 'redis: it is away')
 const receipt = (): Ending => ({ settled: false, refunded: 0, ending: undefined })
 const nothing = (): void => undefined
 
-/** Tells of an ending, which succeeds or fails when the test says. */
+/** Settles a receipt, with a result that the test decides. */
 function tell(of: Ending, how: 'refund' | 'release') {
   let [succeed, fail] = [nothing, (_: Error): void => undefined]
   const telling = new Promise<void>((fulfil, reject) => {

@@ -13,7 +13,7 @@ beforeEach(() => {
 })
 afterEach(() => files.remove())
 
-/** A database as `node:sqlite` opens it with `readBigInts` and `returnArrays`, which a statement can set for itself. */
+/** A database as `node:sqlite` opens it with `readBigInts` and `returnArrays`, which can also be set for each statement. */
 function likeNodes(): SqliteDatabase {
   const whole = new Database(`${files.folder}/bot.db`)
   return {

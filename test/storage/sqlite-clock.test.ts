@@ -115,7 +115,7 @@ test('with random clock steps and processes, time never goes back by more than a
     }),
     { maxLength: 40 },
   )
-  // Connections are opened once: each schedule begins with a file that no clock was noted in.
+  // Connections are opened once: each schedule begins with a file without a stored clock.
   const links = [0, 1, 2].map(() => new Link(files.open(), 0))
   fc.assert(
     fc.property(steps, (all) => {
@@ -148,7 +148,7 @@ test('with random clock steps and processes, time never goes back by more than a
         expect(own).toBeGreaterThanOrEqual(lasts[who] as number)
         expect(own).toBeGreaterThanOrEqual(latest - 1000)
         if (does === 'look') continue
-        // Nor does it run ahead of what has passed.
+        // And it is never ahead of the time that has passed.
         expect(own).toBeLessThanOrEqual(now + gone)
         lasts[who] = own
         latest = Math.max(latest, own)

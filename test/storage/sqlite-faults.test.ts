@@ -128,7 +128,7 @@ describe('watch()', () => {
     await block(files.open())
     time.advance(100)
     expect(told).toEqual([CHANGE, CHANGE])
-    // And each once.
+    // And each only once.
     time.advance(1000)
     expect(told).toHaveLength(2)
     changes.close()
@@ -175,7 +175,7 @@ describe('a new file is switched to WAL', () => {
     beginWal(patient, 120_000)
     expect(tries).toBe(3)
     expect(journalOf(database)).toMatchObject({ journal_mode: 'wal' })
-    // Where it is, it is left as it is.
+    // If WAL is already on, it is not set again.
     beginWal(
       failing(database, (sql) => (/journal_mode = WAL/.test(sql) ? 'asked anew' : undefined)),
       0,

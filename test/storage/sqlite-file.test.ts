@@ -76,7 +76,7 @@ test('lapsed records are deleted, and others stay', async () => {
     judge.evaluate({ bot: 1, subjects: [user], costs: [1, 1, 1], tokens: [token, token] }, time.now)
   await ask('u1', 1)
   await ask('u2', 5000)
-  // A penalty that lasts.
+  // A lasting penalty.
   await ask('u2', 5001)
   await storage.marks.put(1, 'blocked', [
     { key: 'u1', mark: { since: time.now, until: time.now + 5 } },
@@ -161,7 +161,7 @@ test('a locked database, a read-only one and an invalid file are reported', asyn
   await storage.values.put('s', 'k', 1)
   holder.exec('BEGIN IMMEDIATE')
   await expect(storage.values.put('s', 'k', 2)).rejects.toMatchObject({ code: 'storage.overloaded' })
-  // Those who read do not wait for those who write.
+  // Reads do not wait for writes.
   expect(await storage.values.get('s', 'k')).toBe(1)
   holder.exec('ROLLBACK')
   await storage.values.put('s', 'k', 2)

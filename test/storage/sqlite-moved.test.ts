@@ -8,7 +8,7 @@ import { Sweeper } from '../../src/storage/sqlite/sweeper.js'
 import { Stage } from '../middleware/rig.js'
 import { SqliteFiles } from './sqlite-desk.js'
 
-/* A file that was deleted or replaced while it is open can still be written, and all of it is lost at the end. */
+/* A file that was deleted or replaced while it is open can still be written, but everything is lost when it is closed. */
 
 const { getBuiltinModule } = process
 let files: SqliteFiles
@@ -16,7 +16,7 @@ let path: string
 beforeEach(() => {
   files = new SqliteFiles()
   path = join(files.folder, 'bot.db')
-  // A SQLite that opens paths, on every Node.
+  // A SQLite that opens files, on every version of Node.
   process.getBuiltinModule = ((name: string) =>
     name === 'node:sqlite' ? { DatabaseSync: Database } : getBuiltinModule(name)) as never
 })
@@ -51,7 +51,7 @@ test('a database in memory has no file to check', async () => {
 
 test('a path that this process may not read does not count as deleted', async () => {
   const database = files.open()
-  // Too long a path is refused like one without the right to it, also for root.
+  // A path that is too long fails like one without permission, also for root.
   const file = `/${'x'.repeat(10_000)}`
   const prepare = database.prepare.bind(database)
   database.prepare = ((sql: string) =>

@@ -9,7 +9,7 @@ import { HOUR, judgesOf, keepWhatOnlyOneKnows, leftOf, window } from './rolling.
 import { rowsOf, SqliteFiles } from './sqlite-desk.js'
 
 /*
- * Two processes with different releases of a bot on one file: their plans alternate on the same user, and neither knows all
+ * Two processes with different releases of a bot on one file: their plans alternate on the same user, and neither knows everything
  * that the other counts.
  */
 
@@ -35,7 +35,7 @@ describe('state that only one of two plans knows survives the writes of the othe
   keepWhatOnlyOneKnows(() => ({ before, after, clock }))
 })
 
-/** One limit, counted in each way there is. */
+/** One limit for each algorithm. */
 const WAYS: readonly Check[] = [
   { ...bucket(3, HOUR), slot: 'one' },
   ...(['log', 'counters', 'fixed'] as const).map((form): Check => ({ ...window(form, 3), slot: 'one' })),
@@ -53,7 +53,7 @@ describe('a limit that two plans count with different algorithms', () => {
       for (const judge of [old, next]) if (await admits(judge)) admitted++
     }
     expect(admitted).toBe(6)
-    // Nobody else has used up anything, and it ends.
+    // Other users have used up nothing, and the limit recovers.
     expect(await admits(old, askOf(BOB))).toBe(true)
     clock.now += 2 * HOUR
     expect([await admits(old), await admits(next)]).toEqual([true, true])
@@ -143,13 +143,13 @@ test('two bots with random throttles never admit more than both allow', async ()
   await Promise.all([one?.guard.close(), other?.guard.close()])
 })
 
-/** A file as the first version of the tables has it. */
+/** A file with the first version of the tables. */
 function ofVersion1(): SqliteDatabase {
   const made = files.open('earlier.db')
   made.exec('CREATE TABLE sentinel_meta (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID')
   made.exec(`INSERT INTO sentinel_meta VALUES ('version', 1)`)
   made.exec(STEPS[0] as string)
-  // Of somebody's own, and broken: none of our business.
+  // A table of the user and a broken view, which the migration must ignore.
   made.exec('CREATE TABLE orders (id INTEGER); CREATE VIEW broken AS SELECT * FROM orders; DROP TABLE orders')
   return made
 }
@@ -199,7 +199,7 @@ test('a file of the first version is migrated to this one: limits, bans, claims 
     value: STEPS.length,
   })
   await storage.close()
-  // And once only.
+  // And only once.
   const again = await sqlite(made, { clock: () => clock.now }).prepare(plan)
   expect(await again.evaluate(only(0, 'u7'))).toMatchObject({ refusedBy: 0 })
 })

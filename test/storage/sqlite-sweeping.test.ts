@@ -31,7 +31,7 @@ const broken = (error: unknown): never => {
   throw error
 }
 
-/** All that is told the time by, but for intervals. */
+/** All time functions except intervals, which alone are faked. */
 const OTHERS = [
   'Date',
   'hrtime',
@@ -95,7 +95,7 @@ test('large numbers of lapsed rows are deleted soon, so that the file of a busy 
   expect(rowsOf(made, 'claims')).toBe(1500)
   time.advance(200)
   expect(rowsOf(made, 'claims')).toBe(0)
-  // And then at leisure again.
+  // And then at the usual pace again.
   await judge.evaluate(askOf(ALICE, [1]))
   time.advance(MINUTE - 1000)
   expect(rowsOf(made, 'claims')).toBe(1)
@@ -145,7 +145,7 @@ describe('the log of changes', () => {
     const told: StorageChange[] = []
     await block(1)
     const changes = watch(told)
-    // Asleep: its timer does not run.
+    // As if the process were suspended: its timer does not fire.
     await block(2)
     await block(3)
     time.now += KEPT_FOR

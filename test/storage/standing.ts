@@ -9,33 +9,33 @@ import { type Load, load } from './load.js'
 import { ALICE, askOf, BOB, BOT, blocked, bucket, claim, isAdmitted, planOf } from './outage.js'
 
 const TIMEOUT = 250
-/** What a decision may take over the time-out: timers are no stop-watches, least of all on a busy machine. */
+/** How far a decision may exceed the time-out: timers are not exact, least of all on a busy machine. */
 const SLACK = 100
 export const BLOCKED = userKey(3)
 
-/** A storage under load, and how it fared. */
+/** A storage under load, and its results. */
 export interface Stand {
   readonly storage: ResilientStorage
   readonly judge: Judge
   readonly told: StorageCondition[]
   readonly updates: Load
-  /** Of these the storage has counted 2 of 3. */
+  /** Users of whom the storage has counted 2 of 3 updates. */
   readonly users: Key[]
 }
 
 const standing = new Set<Stand>()
 
-/** Ends what a test has left, failed or not. */
+/** Cleans up after a test, even a failed one. */
 export async function clearStands(): Promise<void> {
   for (const { updates, storage } of standing) {
     await updates.stop()
-    // It may be closed, or on a server that is gone: that is looked at by whoever closes it.
+    // It may be closed, or its server may be gone: tests of closing check that.
     await storage.close().catch(() => undefined)
   }
   standing.clear()
 }
 
-/** Under load, with some who have used 2 of 3, and somebody blocked. */
+/** Puts a storage under load, with users who have used 2 of 3, and one blocked user. */
 export async function stand(inner: Storage): Promise<Stand> {
   const storage = makeResilient(inner, { timeout: TIMEOUT })
   const told: StorageCondition[] = []
@@ -65,7 +65,7 @@ async function instead(storage: Storage): Promise<number> {
   return (await storage.health()).circuit?.instead ?? 0
 }
 
-/** What becomes of so many updates of one who had used 2 of 3, as the storage says: where the machine was slow, of the next. */
+/** The decisions of the storage for a user who has used 2 of 3; if memory decided one of them because the machine was slow, those for the next user. */
 export async function asCounted({ storage, judge, users }: Stand, updates: number): Promise<boolean[]> {
   for (let user = users.pop(); user !== undefined; user = users.pop()) {
     const decided: boolean[] = []
@@ -73,7 +73,7 @@ export async function asCounted({ storage, judge, users }: Stand, updates: numbe
     while (decided.length < updates) {
       const before = await instead(storage)
       decided.push(await passes(judge, user))
-      // The load is decided meanwhile, too: either all of it was in time, or this one may not have been.
+      // The load is decided meanwhile, too: if any decision was made in memory, it may have been this one.
       bySelf &&= (await instead(storage)) === before
     }
     if (bySelf) return decided
@@ -95,14 +95,14 @@ export async function isDown({ told, judge }: Stand): Promise<void> {
   expect(await passes(judge, BLOCKED)).toBe(false)
 }
 
-/** How long it took until the storage was used again, in milliseconds. */
+/** Waits until the storage is used again; returns the duration in milliseconds. */
 export async function isBack({ told, storage }: Stand): Promise<number> {
   const began = performance.now()
   await until('it is used again', async () => told.at(-1)?.is === 'up' && (await storage.health()).ok, 5000)
   return performance.now() - began
 }
 
-/** Every update got its verdict in time, and nothing was thrown. */
+/** Checks that every update was decided in time, without errors. */
 export async function inTime({ updates }: Stand): Promise<void> {
   await updates.stop()
   expect(updates.errors).toEqual([])

@@ -12,7 +12,7 @@ async function failing(cases: readonly ConformanceCase[]): Promise<string[]> {
   return failed
 }
 
-/** Memory of which one thing is done otherwise. */
+/** A memory storage with one part replaced. */
 function but(change: (sound: Storage) => Partial<Storage>): (clock: Clock) => Storage {
   return (clock) => {
     const sound = memory({ clock })
@@ -248,7 +248,7 @@ describe('the conformance suite of storages', () => {
     const together = storageConformance(trial)
     const workers = together.filter(({ name }) => !alone.some((each) => each.name === name))
     expect(workers.length).toBeGreaterThan(10)
-    // A memory keeps the latest plan of a name only, so it cannot be two versions at once.
+    // Memory only keeps the latest plan of a name, so it cannot serve two versions at once.
     const fit = workers.filter(({ name }) => !/two versions|taking turns/.test(name))
     expect(await failing(fit)).toEqual([])
     expect(fit.length).toBe(workers.length - 2)
@@ -265,8 +265,8 @@ describe('the conformance suite of storages', () => {
 })
 
 /**
- * What one worker holds of a memory that others use, too. Closing it leaves the memory open; and since a memory takes
- * every plan for a later one, equal plans are prepared once.
+ * One worker's handle of a shared memory storage. Closing it leaves the memory open; and since memory treats every plan as a newer
+ * version, equal plans are prepared once.
  */
 function handleOn(shared: Storage): Storage {
   const judges = prepared.get(shared) ?? new Map<string, ReturnType<Storage['prepare']>>()

@@ -7,8 +7,8 @@ import type { Storage } from '../../src/storage/storage.js'
 import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
 
 /*
- * A plan of any size the contract allows must be taken. A function of Lua has 200 locals and 60 variables of others at most,
- * one of Postgres has bounds of its own.
+ * Plans of any size that the contract allows must be accepted. Functions in Lua have at most 200 local variables and 60 captured ones;
+ * functions in Postgres have limits of their own.
  */
 
 const limit = { amount: 1, per: 60_000 }

@@ -10,7 +10,7 @@ import type { Place } from './worker/program.js'
 import { type Worker, Workshop } from './worker/workers.js'
 
 const WORKERS = 8
-/** So long that nothing comes back while a test runs. */
+/** So long that nothing refills while a test runs. */
 const FROZEN = 366 * 86_400_000
 const ALICE = userKey(7)
 
@@ -58,7 +58,7 @@ async function placeOf(kind: Place['kind'], more: Partial<Place> = {}): Promise<
   return { kind, url: await (kind === 'redis' ? sharedRedis() : sharedPostgres()), name, ...more }
 }
 
-/** All of them do the same at once. */
+/** Runs a job in all workers at the same time. */
 function together<T>(job: (worker: Worker, nth: number) => Promise<T>): Promise<T[]> {
   return Promise.all(workers.map(job))
 }
@@ -77,7 +77,7 @@ describe.each<[string, Place['kind'], Partial<Place>]>([
       ['counters', 302],
       ['fixed', 303],
     ] as const) {
-      // A subject's other limits must not get in each other's way, so each form has a plan.
+      // Other limits of the subject must not interfere, so each algorithm has a plan of its own.
       const plan = { ...planOf(limit(form, form, amount)), name: form }
       await together((worker) => worker.do('open', { place, plan }))
       const admitted = await together((worker) => worker.do('hammer', { ask: askOf(), times: 60, atOnce: 8 }))
@@ -98,7 +98,7 @@ describe.each<[string, Place['kind'], Partial<Place>]>([
     await together((worker) => worker.do('open', { place, plan }))
     const tokens = Array.from({ length: 240 }, (_, index) => 4000 + index)
     const won = await together((worker, nth) => {
-      // Each begins somewhere else.
+      // Each worker begins at another token.
       const from = nth * 30
       return worker.do('take', { ask: askOf(), tokens: [...tokens.slice(from), ...tokens.slice(0, from)] })
     })
@@ -108,7 +108,7 @@ describe.each<[string, Place['kind'], Partial<Place>]>([
 
   test('with two versions of a plan lose no state and duplicate none', async () => {
     const place = await placeOf(kind, more)
-    // One slot was removed, one added, an amount changed, and the order.
+    // One slot was removed, one added, one amount and the order were changed.
     const earlier = planOf(
       limit('bucket', 'removed', 500),
       limit('fixed', 'kept', 210),
@@ -132,15 +132,15 @@ describe.each<[string, Place['kind'], Partial<Place>]>([
     const admitted = await together((worker, nth) =>
       worker.do('hammer', { ask: without(versionOf(nth)), times: 60, atOnce: 4 }),
     )
-    // What both have is one.
+    // The slot that both versions have is shared.
     expect(sum(admitted)).toBe(210)
     const by = (rest: number): number => sum(admitted.filter((_, nth) => nth % 2 === rest))
-    // What only one has is all there, though the other wrote the same records.
+    // Slots of only one version are complete, though workers of the other version wrote the same records.
     const one = await (workers[0] as Worker).do('left', { ask: only(earlier, 'removed') })
     expect(one[0]).toBeCloseTo(500 - by(0) - 1, 1)
     const other = await (workers[1] as Worker).do('left', { ask: only(later, 'added') })
     expect(other[1]).toBeCloseTo(500 - by(1) - 1, 1)
-    // Of the changed amount each version goes by its own, over what both have charged.
+    // For the changed amount each version applies its own limit to the charges of both.
     const grown = (plan: Plan): Ask => only(plan, 'grown')
     const some = await together((worker, nth) =>
       nth % 2 === 0
@@ -154,7 +154,7 @@ describe.each<[string, Place['kind'], Partial<Place>]>([
     )
     expect(sum(some) + sum(rest)).toBe(60)
     expect(sum(rest.filter((_, nth) => nth % 2 === 0))).toBe(0)
-    // When all have the later, nothing is counted twice.
+    // When all workers have the later version, nothing is counted twice.
     await together((worker, nth) =>
       nth % 2 === 0 ? worker.do('prepare', { plan: later }) : Promise.resolve(),
     )
@@ -190,7 +190,7 @@ describe.each<Place['kind']>(['redis', 'postgres'])('8 processes on hybrid over 
       )
       expect(sum(admitted)).toBe(0)
       const more = await together((worker) => worker.do('trips', undefined))
-      // Of 1,600; the news of the block itself may come after the first refusal, and is asked about once more.
+      // Out of 1,600; the block event may arrive after the first refusal, which causes another call.
       expect(sum(more) - sum(trips)).toBeLessThanOrEqual(2 * WORKERS)
       const unblocked = Date.now()
       await desk.marks.remove(1, 'blocked', [ALICE])
@@ -209,7 +209,7 @@ describe.each<Place['kind']>(['redis', 'postgres'])('8 processes on hybrid over 
     const place = await placeOf(kind, { near: true, lease })
     const plan = planOf(limit('bucket', 'throttle.all', 2001))
     await together((worker) => worker.do('open', { place, plan }))
-    // As many again as it allows, so that it runs out while all hold some.
+    // Twice as many as it allows, so that it runs out while all workers hold leased units.
     const first = await together((worker) => worker.do('hammer', { ask: askOf(), times: 500, atOnce: 2 }))
     expect(sum(first)).toBeLessThanOrEqual(2000)
     let admitted = sum(first)

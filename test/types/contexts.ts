@@ -8,7 +8,7 @@ import {
   sentinel,
 } from '../../src/index.js'
 
-// The context of a sentinel is that of its events, and of those of its membership guard.
+// The context type of a sentinel is also that of its events, and of those of its membership guard.
 type MyContext = Context & SentinelFlavor & { tenant: string }
 const guard = sentinel<MyContext>()
 guard.on('allowed', ({ ctx }) => ctx.tenant.length)
@@ -25,7 +25,7 @@ const members: MembershipGuard<MyContext> = guard.membership
 members.on(['left', 'kicked'], ({ ctx }) => ctx.tenant)
 membership<MyContext>().on('joined', ({ ctx }) => ctx.tenant)
 
-// What was written for any context suits each.
+// Functions for any context fit every sentinel.
 const told = ({ ctx, verdict }: DeniedEvent): void => console.log(ctx.update.update_id, verdict.guard)
 guard.on('denied', told)
 sentinel().on('denied', told)
@@ -37,7 +37,7 @@ sentinel().on('denied', ({ ctx }) => ctx.tenant)
 // @ts-expect-error: nor here
 sentinel().membership.on('joined', ({ ctx }) => ctx.tenant)
 
-// What a burst gathered is plain unless the flavour is told.
+// Contexts of a burst have the plain type unless the flavour names another one.
 const bot = new Bot<MyContext>('123:token')
 bot.on('message', (ctx) => ctx.sentinel.burst?.map(({ msg }) => msg?.text))
 // @ts-expect-error: plain

@@ -11,7 +11,7 @@ import { callbackQuery, command, handlers, hears, membership, on } from '../../s
 import { exempt, requireRegistered, requireRole, type SentinelFlavor, throttle } from '../../src/index.js'
 import { type Equal, type Expect, expectType } from './expect.js'
 
-/** As plugins such as hydrate have it: methods on parts of the update, at any depth. */
+/** As in plugins such as hydrate: methods on parts of the update, at any depth. */
 type Hydrated = Context & {
   readonly msg: { delete(): Promise<true> } | undefined
   readonly message: { delete(): Promise<true>; reply_to_message?: { delete(): Promise<true> } } | undefined
@@ -22,10 +22,10 @@ type Flavoured = Context & SentinelFlavor & SessionFlavor<{ cart: string[] }>
 
 const bot = new Bot<Flavoured>('123:token')
 const slow = throttle('5/10s')
-/** Its function reads the session, so it wants contexts that have one. */
+/** Its cost function reads the session, so it requires contexts with one. */
 const fair = throttle<Flavoured>({ limit: '5/10s', cost: (_facts, ctx) => ctx.session.cart.length + 1 })
 
-// Around handlers: the same types; what is written in place is told its context.
+// Around handlers: types are kept, and inline handlers get the type of their context.
 const buy = slow(
   async (ctx: CommandContext<Flavoured>, amount: number) => `${ctx.session.cart.length} ${amount}`,
 )

@@ -1,10 +1,10 @@
-/** True for the very same type, neither wider nor narrower; tells `any` and `readonly` apart. */
+/** True only for identical types, neither wider nor narrower; distinguishes `any` and `readonly`. */
 export type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 
 /** Compiles only for `true`. */
 export type Expect<T extends true> = T
 
-/** Compiles only if the value's type is the one named: `expectType<number>()(value)`. */
+/** Compiles only if the value has exactly this type: `expectType<number>()(value)`. */
 export function expectType<Expected>() {
   return <Actual>(
     _value: Actual,

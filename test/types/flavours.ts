@@ -6,7 +6,7 @@ type Flavoured = Context & SentinelFlavor & SessionFlavor<{ seen: number }>
 const bot = new Bot<Flavoured>('123:token')
 const plain = new Bot('123:token')
 
-// A sentinel asks nothing of a context, so it suits any bot.
+// A sentinel without a context type requires nothing, so it fits any bot.
 const guard = sentinel()
 guard.install(bot).install(plain)
 bot.use(guard)
@@ -14,7 +14,7 @@ plain.use(guard)
 bot.filter((ctx) => ctx.session.seen > 1).use(guard)
 bot.use(compose(throttle('20/1m')), throttle('5/10s'))
 
-// One whose functions read the flavour wants a bot that has it.
+// A sentinel whose functions use a flavour requires a bot with it.
 const own = sentinel<Flavoured>()
 own.install(bot)
 bot.use(own)
@@ -25,7 +25,7 @@ plain.use(own)
 // @ts-expect-error: a context is not a bot
 guard.install({} as Flavoured)
 
-// The context reaches the options: what a function of theirs is told has the flavours of the bot.
+// The context type reaches the options: the contexts passed to their functions have the flavours of the bot.
 const telling = sentinel<Flavoured>({
   block: { deny: ({ ctx }) => ctx.reply(String(ctx.session.seen)) },
   auth: { deny: ({ ctx }) => ctx.reply(String(ctx.sentinel.facts.updateId)) },

@@ -8,7 +8,7 @@ class Shop extends Composer<Flavored> {
   readonly name = 'shop'
 }
 
-// It is what it was, with all that was known of it.
+// fuse() returns the type of its argument.
 expectType<Composer<Flavored>>()(fuse(new Composer<Flavored>()))
 expectType<Bot<Flavored>>()(fuse(new Bot<Flavored>('1:token')))
 expectType<Shop>()(fuse(new Shop()))

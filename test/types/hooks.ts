@@ -4,7 +4,7 @@ import { type BeforeEvent, type Hook, hooks, type SentinelFlavor, sentinel } fro
 type MyContext = Context & SentinelFlavor & { tenant?: string }
 const guard = sentinel<MyContext>()
 
-// Where hooks decide they may answer, now or later.
+// Hooks at points of decision may return an answer, synchronously or not.
 guard.hook('before:throttle', ({ ctx, facts, enriched }, { signal }) => {
   ctx.tenant = String(enriched.tenant)
   return signal.aborted || facts.inGroup ? { veto: 'no' } : undefined

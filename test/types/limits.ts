@@ -22,7 +22,7 @@ export const date: Duration = new Date(0)
 export const big: Duration = 10n
 
 expectType<Ms>()(parseDuration('1h'))
-// A text that comes from outside is checked when it runs.
+// A text of type `string` is checked at run time.
 expectType<number>()(parseDuration(String(Math.random())))
 // @ts-expect-error: nothing is not a duration
 parseDuration(undefined)
@@ -51,7 +51,7 @@ export const timeless: LimitInput = 20
 // @ts-expect-error: an amount comes first
 export const amountLast: LimitInput = 'm/20'
 
-// A text from outside is read when it runs, and then is a limit wherever one is written.
+// A text of type `string` is parsed at run time, and is then accepted as a limit.
 declare const outside: string
 // @ts-expect-error: nobody knows what is in it
 export const unread: LimitInput = outside
@@ -61,7 +61,7 @@ throttle({ limit: parseLimit(outside), roles: { vip: parseLimit(outside) } })
 sentinel({ throttle: [parseLimit(outside), { name: 'day', limit: parseLimit(outside) }] })
 policy('calm', { throttle: parseLimit(outside) })
 
-// Options of their own keep what is written in them.
+// Separate option objects keep their literal types.
 const options = { throttle: '20/1m', debounce: { window: '1s' } } satisfies SentinelOptions
 sentinel(options)
 const written = { throttle: '20/1m' } as const
@@ -72,11 +72,11 @@ const loose = { throttle: '20/1m' }
 // @ts-expect-error: a variable may have become anything meanwhile
 sentinel(loose)
 
-// Why `string` is not taken as well: it takes every slip with it, with completion kept by `string & {}` or without.
+// Why `string` is not accepted: every typo would be accepted, too, with completion preserved by `string & {}` or not.
 type Lenient = LimitInput | (string & {})
 export const slips: Lenient[] = ['20', '20 a minute', 'm/20']
-// A generic look at the text tells slips from texts from outside, but goes only where nothing else is generic: whoever names
-// the context (`sentinel<MyContext>(…)`) has named all there is to name.
+// A generic type of the text could distinguish typos from `string`, but only where no other type parameter is given: a call
+// that names the context (`sentinel<MyContext>(…)`) has to name all type parameters.
 type Looked<Text extends string> = string extends Text ? Text : Text & `${number}/${string}`
 declare function looks<C extends Context, const Text extends string = string>(text: Looked<Text>): C
 looks(outside)

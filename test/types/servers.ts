@@ -1,5 +1,5 @@
-// Servers of Node and of others take what serves webhooks, probes and metrics. The check of the package compiles this file once more,
-// against the package itself and the newest types of Node, which differ from those that the project is built with.
+// Servers of Node and other frameworks accept the handlers of webhooks, probes and metrics. The check of the package compiles this file
+// again, against the package itself and the newest types of Node, which differ from those that the project is built with.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import * as http2 from 'node:http2'
 import Fastify from 'fastify'

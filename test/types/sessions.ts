@@ -8,7 +8,7 @@ interface Cart {
 const { storage } = sentinel()
 const carts: SessionStorage<Cart> = storage.sessions<Cart>({ ttl: '30d' })
 
-// Whatever takes one of grammY's takes ours.
+// The storage is accepted wherever an adapter of grammY is.
 export const adapter: StorageAdapter<Cart> = carts
 export const options: SessionOptions<Cart> = { initial: () => ({ items: [] }), storage: storage.sessions() }
 export const text: StorageAdapter<string> = sessionsOver(storage.values)
@@ -16,7 +16,7 @@ export const text: StorageAdapter<string> = sessionsOver(storage.values)
 export const wrong: StorageAdapter<string> = carts
 // @ts-expect-error: a time to live is a duration
 storage.sessions({ ttl: 'soon' })
-// Migrations and time-outs of grammY's own go around it.
+// Wrappers of grammY for migrations and time-outs accept it, too.
 export const enhanced: StorageAdapter<Cart> = enhanceStorage({
   storage: storage.sessions<Enhance<Cart>>(),
   millisecondsToLive: 1000,

@@ -32,7 +32,7 @@ const ROLES = {
   muted: { deny: ['*'] },
 } as const
 
-/** How often plans were asked. */
+/** A storage, and the number of requests for plans. */
 function counted(storage: Storage): { storage: Storage; asks: () => number } {
   let asks = 0
   const prepare: Storage['prepare'] = async (plan) => {
@@ -55,7 +55,7 @@ function counted(storage: Storage): { storage: Storage; asks: () => number } {
   return { storage: proxy, asks: () => asks }
 }
 
-/** A permission in front of a handler, with services of the same roles and storage as the sentinel's. */
+/** A permission in front of a handler, with the roles and the storage of the sentinel. */
 function guarded(
   permission: string,
   options: PermissionOptions & SentinelOptions = {},
@@ -129,7 +129,7 @@ describe.each<[string, () => Storage]>([
     await guard.grant(ALICE, 'support')
     await guard.grant(BOB, 'admin', { chat: PLAZA })
     const expected = [false, true, false, true, true]
-    // Before a bot is met, what waits for it counts.
+    // Before the first update of a bot, pending changes count.
     expect(await can()).toEqual(expected)
     await say(OWNER, 'hello')
     expect(await can()).toEqual(expected)
@@ -172,7 +172,7 @@ describe('a permission', () => {
     await handle(says(ALICE, 'second', { group: true }))
     await handle(says(BOB, 'third', { group: true }))
     expect(passed).toEqual(['first', 'second'])
-    // The sentinel's own chain, and this one.
+    // For each update, one of the sentinel's own chain and one of this chain.
     expect(asks() - before).toBe(4)
   })
 
@@ -269,7 +269,7 @@ test('a misspelled role is reported wherever roles are named', async () => {
   await expect(guard.hasRole(ALICE, 'constructor')).rejects.toMatchObject({ code: 'role.unknown' })
   await expect(guard.grant(ALICE, 'chat:administrator')).rejects.toMatchObject({ code: 'option.invalid' })
   await expect(guard.grant(ALICE, 'admin', { chat: 1.5 })).rejects.toMatchObject({ code: 'option.invalid' })
-  // A role that was given up may still be taken back.
+  // Roles that are no longer defined can still be revoked.
   expect(await guard.revoke(ALICE, 'retired')).toBe(0)
 })
 
@@ -346,7 +346,7 @@ describe('roles that Telegram gives', () => {
     const guard = sentinel<GuardedContext>({ roles: TELEGRAM, storage, throttle: false })
     guard.on('error', ({ during }) => failures.push(during))
     const services = createServices({ storage, roles: TELEGRAM })
-    // As a handler's chain does, it goes by what the sentinel in front of it knows of chats.
+    // As in the chain of a handler, roles in chats come from the sentinel in front of it.
     const shared = {
       ...services,
       chatRoles: (guard as unknown as { services: typeof services }).services.chatRoles,
@@ -433,7 +433,7 @@ test('in front of a handler a permission uses the roles and the storage of the s
   const before = asks()
   await made.says(BOB, 'refund them')
   expect(passed).toEqual(['refund them'])
-  // The sentinel, and each that stands in the chain by itself.
+  // One for the sentinel, and one for each guard that is used separately.
   expect(asks() - before).toBeLessThanOrEqual(3)
 })
 

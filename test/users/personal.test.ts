@@ -23,7 +23,7 @@ import { until } from '../servers/until.js'
 import { type Faulty, faulty } from '../storage/faulty.js'
 import { settled } from '../storage/outage.js'
 
-/** Of digits that nothing else has. */
+/** Digits that occur nowhere else. */
 const ALICE = 5_551_237_777
 const BOB = 5_551_238_888
 const PLAZA = -1001000000001
@@ -42,7 +42,7 @@ const OPTIONS: SentinelOptions = {
 
 const schema = z.object({ language: z.string().default('en') })
 
-/** Somebody who has left traces of every kind. */
+/** Creates data of every kind about a user. */
 async function traces(storage: Storage): Promise<Desk> {
   const made = desk({ ...OPTIONS, storage, clock: Date.now } as SentinelOptions)
   const { guard, handle } = made
@@ -64,7 +64,7 @@ async function traces(storage: Storage): Promise<Desk> {
     await users.patch(id, { note: 'likes tea' })
     await guard.grant(id, 'moderator', { chat: PLAZA, reason: 'helps a lot' })
     await guard.grant(id, 'vip', { for: '1h' })
-    // Of a name of its own: what has lapsed is swept with the next of its name.
+    // Under a name of its own: expired marks are deleted with the next write of their name.
     const was = `was ${id === ALICE ? 'a' : 'b'}`
     await storage.marks.put(42, was, [{ key: userKey(id), mark: { since: 1, until: Date.now() + 20 } }])
     await guard.block(id, { reason: 'spam' })
@@ -72,7 +72,7 @@ async function traces(storage: Storage): Promise<Desk> {
     await guard.allow(id)
   }
   await made.quiet()
-  // What was noted is written.
+  // Closing writes the recorded activity.
   await guard.close()
   const again = desk({ ...OPTIONS, storage, clock: Date.now } as SentinelOptions)
   again.guard.users.preferences(schema)
@@ -94,7 +94,7 @@ function formsOf(id: number): string[] {
 interface Place {
   readonly name: string
   make(): Promise<Storage>
-  /** All that a server keeps, as one text. */
+  /** All contents of the server, as one text. */
   dump(): Promise<string>
 }
 
@@ -165,7 +165,7 @@ const PLACES: readonly Place[] = [
     name: 'SQLite',
     make: async () => sqlite(database),
     async dump() {
-      // As if changes were minutes old, for so long others are told of them. All else has lapsed later than that.
+      // As if the changes were minutes old, which is how long they are kept for watchers. Everything else has expired, too.
       database.exec(`UPDATE sentinel_changes SET at = ${began - KEPT_FOR}`)
       new Sweeper(
         new Link(database, 0),
@@ -200,7 +200,7 @@ describe.each(PLACES)('of a user who is erased from $name', ({ make, dump }) => 
     const report = await guard.users.erase(ALICE, { keepBlock: true })
     expect(report).toMatchObject({ found: true, profiles: 1, waits: false })
     expect(report.kept).toEqual([{ subject: `u${ALICE}`, name: 'blocked' }])
-    // What has lapsed may have been swept; if not, it is taken with the rest.
+    // Expired marks may have been deleted already; if not, they are erased with the rest.
     const taken = report.marks.filter(({ name }) => name !== 'was a')
     expect(taken.map(({ subject: whose, name }) => `${whose} ${name}`).sort()).toEqual(
       [
@@ -219,7 +219,7 @@ describe.each(PLACES)('of a user who is erased from $name', ({ make, dump }) => 
     expect(await guard.users.erase(ALICE)).toMatchObject({ found: true, profiles: 0, values: [] })
     expect(linesWith(await dump(), ALICE)).toEqual([])
     expect(await guard.users.erase(ALICE)).toMatchObject({ found: false, marks: [], kept: [] })
-    // And nobody else is touched.
+    // And no other user is affected.
     expect(linesWith(await dump(), BOB).length).toBe(linesWith(before, BOB).length)
     expect(await storage.values.get('invoices', '17')).toEqual({ total: 3 })
     await guard.close()
@@ -342,7 +342,7 @@ describe('the data of a user', () => {
         await values.get('drafts', `draft:${ALICE}`),
         await marks.get(42, userKey(ALICE), 'role:vip'),
       ]
-      // It is taken for down after some.
+      // After some failures the storage counts as down.
       for (let time = 0; time < 8; time++) {
         await expect(guard.users.erase(ALICE)).rejects.toMatchObject({
           code: 'storage.unavailable',

@@ -138,7 +138,7 @@ describe('preferences', () => {
     expect(failures).toEqual([])
     expect(await wishes.get(8)).toEqual({ language: 'en', quiet: false })
     expect(failures).toHaveLength(1)
-    // A migration that throws is no reason to fail either.
+    // A migration that throws does not make the read fail, either.
     const broken = guard.users.preferences(schema, {
       version: 3,
       migrate: () => {

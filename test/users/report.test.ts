@@ -11,7 +11,7 @@ import { csvOf, reportOf } from '../../src/users/activity-report.js'
 import type { UserProfile } from '../../src/users/profiles.js'
 import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
 
-/** Collects what nobody holds any more. */
+/** Runs the garbage collector. */
 const collect = ((): (() => void) => {
   setFlagsFromString('--expose-gc')
   return runInNewContext('gc')
@@ -105,7 +105,7 @@ describe('a report of activity', () => {
     let held = Number.POSITIVE_INFINITY
     async function* many(): AsyncGenerator<UserProfile> {
       for (let id = 1; id <= 20_000; id++) {
-        // Names of counts may be made up without end.
+        // The names of counters are unlimited.
         const counts = { message: (id * 7919) % 20_011, [`own ${id}`]: 1 }
         seen.push(new WeakRef(counts))
         yield profile(id, counts)
@@ -120,7 +120,7 @@ describe('a report of activity', () => {
       .map((id) => ({ id, amount: (id * 7919) % 20_011 }))
       .sort((a, b) => b.amount - a.amount)
       .slice(0, 3)
-    // Those that are sorted out are so now and then.
+    // Entries that do not reach the top are dropped from time to time.
     expect(held).toBeLessThanOrEqual(200)
     expect(report.top.map(({ subject: { id }, updates }) => ({ id, amount: updates }))).toEqual(expected)
     expect(Object.keys(report.counts).length).toBeLessThanOrEqual(1000)

@@ -6,13 +6,13 @@ import { onWorkers } from '../on-workers.js'
 import { desk, says, tick } from '../sentinel-desk.js'
 import { stand } from '../webhook/stand.js'
 
-/* Where timers end with the request that set them, as on Cloudflare Workers. */
+/* On platforms where timers end with the request that set them, such as Cloudflare Workers. */
 
 const ALICE = 7
 const BOT = 42
 onWorkers()
 
-/** A guard that notes activity over timers that can be ended, and a storage that may answer nothing. */
+/** A guard that records activity, with timers that can be dropped, and a storage that may stop answering. */
 function noting(keeps: boolean) {
   const storage = memory()
   const note = storage.users.note.bind(storage.users)
@@ -115,7 +115,7 @@ test('a request is not kept alive for later ones, however many', async () => {
       time.advance(50)
     }
   }
-  // A second until it is written, and a tenth; and that once more for what came meanwhile.
+  // A second until the write, which takes a tenth; and the same again for the activity recorded meanwhile.
   expect(kept.length).toBeGreaterThanOrEqual(REQUESTS - 25)
   expect(Math.max(...kept)).toBeLessThanOrEqual(2500)
   for (let turn = 0; turn < 100; turn++) {
@@ -152,7 +152,7 @@ test('a write that timed out does not end the next one', async () => {
   time.advance(60_000)
   await says(ALICE, 'two')
   expect(await begun()).toBe(2)
-  // Its answer comes after all.
+  // The pending answer arrives after all.
   ends[0]?.()
   await tick()
   await says(ALICE, 'three')

@@ -3,7 +3,7 @@ import { definePolicy, policy, requirePermission, requireRole, sentinel, subject
 import type { TelegramChannel, TelegramGroup } from '../../src/telegram/index.js'
 import { type GuardedContext, type Rig, rig } from '../middleware/rig.js'
 
-/* Guards, ctx.sentinel and guard must answer alike, whatever kind of chat the actor is in. */
+/* Guards, ctx.sentinel and the sentinel itself must give the same answer, in every kind of chat. */
 
 const ROLES = {
   mod: { allow: ['posts.hide'] },
@@ -18,7 +18,7 @@ afterEach(async () => {
   await on.stop()
 })
 
-/** A bot whose commands and buttons each stand behind one guard; `let` has what was let in. */
+/** A bot with one guard in front of each command and button; `admitted` lists what passed. */
 async function stand() {
   const guard = sentinel<GuardedContext>({ throttle: false, debounce: false, roles: ROLES })
   guards.push(guard)
@@ -133,7 +133,7 @@ test('a channel that writes in a group is not an administrator of the group', as
   on.start()
   await on.alice.in(channel).posts('/administrator')
   await on.settled()
-  // In the channel itself it is let in; its automatic forward into the group is not.
+  // The post in the channel is admitted; its automatic forward into the group is not.
   expect(admitted).toEqual(['administrator'])
   expect(answers).toEqual([])
 })

@@ -9,7 +9,7 @@ import { desk, later, nextId, posts, says, taps, tick, types } from '../sentinel
 const ALICE = 7
 const BOB = 8
 
-/** Memory, and every write of activity that reached it. */
+/** A memory storage, and every write of activity to it. */
 function noting(fail: () => Error | undefined = () => undefined) {
   const inner = memory()
   const writes: { bot: number; activity: readonly UserActivity[] }[] = []
@@ -60,7 +60,7 @@ describe('activity', () => {
     })
     expect((await guard.users.read(BOB))?.counts).toEqual({ inline: 1 })
     expect((await guard.health()).activity).toEqual({ waiting: 0, dropped: 0 })
-    // Nobody does anything, and nothing is written.
+    // Without activity nothing is written.
     time.advance(60_000)
     await tick()
     expect(writes).toHaveLength(1)
@@ -156,7 +156,7 @@ describe('activity', () => {
     expect(writes).toHaveLength(1)
     expect((await guard.users.read(ALICE))?.counts).toEqual({ message: 2 })
     expect(failures).toHaveLength(3)
-    // At the end there is no next time: that, too, is told.
+    // At the end there is no retry: this failure is reported, too.
     broken = new Error('for good')
     await say(ALICE, 'three')
     await guard.close()
@@ -197,7 +197,7 @@ describe('activity', () => {
     })
     const { guard, handle } = desk({ users: true, storage: stuck, throttle: false })
     for (let id = 1; id <= 16_000; id++) await handle(says(id, 'hello'))
-    // Half of what may wait is under way, and so much waits again: the rest is not counted.
+    // Half of the maximum is being written, and as much waits again: the rest is not counted.
     expect((await guard.health()).activity).toEqual({ waiting: 10_000, dropped: 1000 })
     await handle(says(15_000, 'known'))
     expect((await guard.health()).activity?.dropped).toBe(1000)

@@ -21,7 +21,7 @@ describe('who may call', () => {
     ['149.154.167.0220', false],
   ])('%s by itself: %s', (peer, admitted) => {
     expect(behindProxies.admits(peer, undefined)).toBe(admitted)
-    // Whoever is no proxy is not believed.
+    // The header of a client that is no trusted proxy is ignored.
     expect(behindProxies.admits(peer, '149.154.167.220')).toBe(admitted)
   })
 

@@ -5,7 +5,7 @@ import { later, says, tick } from '../sentinel-desk.js'
 import { until } from '../servers/until.js'
 import { gate, SECRET, type Stand, stand } from './stand.js'
 
-/** A stand whose handlers end when they are told; nobody hears of those that are late. */
+/** A bot whose handlers end when told; warnings about late ones are ignored. */
 function slow(options: Parameters<typeof stand>[0], webhookOptions: WebhookOptions) {
   const ends: ((error?: Error) => void)[] = []
   const at = stand(
@@ -20,7 +20,7 @@ function slow(options: Parameters<typeof stand>[0], webhookOptions: WebhookOptio
   return { ...at, ends }
 }
 
-/** Delivers behind a body parser: it has come when this returns. */
+/** Delivers an update behind a body parser, so that it is complete when this returns. */
 function given({ webhook }: Stand, body: Update | string): Promise<number> {
   return new Promise((answered) => {
     const headers = { 'x-telegram-bot-api-secret-token': SECRET }
@@ -35,7 +35,7 @@ function given({ webhook }: Stand, body: Update | string): Promise<number> {
   })
 }
 
-/** Waits for an answer that comes by itself, whatever time it is. */
+/** The status of an answer that does not depend on the clock; 'none' if there is no answer yet. */
 async function answered(answer: Promise<number>): Promise<number | 'none'> {
   let status: number | 'none' = 'none'
   void answer.then((told) => {
@@ -45,7 +45,7 @@ async function answered(answer: Promise<number>): Promise<number | 'none'> {
   return status
 }
 
-/** Delivers the same update so often; the first is answered that it was late. */
+/** Delivers an update whose handler takes too long; the answer is 500. */
 async function lateDelivery(at: Stand, update: Update): Promise<void> {
   const first = at.deliver(update)
   await until('the handler runs', () => at.reached.length === 1)
@@ -81,7 +81,7 @@ describe('an update that timed out, redelivered while its handler still runs', (
       at.time.advance(1)
       expect(await again).toBe(500)
     }
-    // Without a lease `once` holds it for ever.
+    // Without a lease `once` keeps its claim for the whole period.
     expect(at.reached).toEqual(['hangs'])
     expect(at.webhook.size).toBe(1)
   })
@@ -103,7 +103,7 @@ describe('an update that timed out, redelivered while its handler still runs', (
     const at = slow({ once: { lease: '1m' }, throttle: '5/1h' }, options)
     const update = says(1, 'hangs')
     await lateDelivery(at, update)
-    // Who waits while another brings it once more is told to come again.
+    // When another delivery is handled, the waiting one is answered that it should be repeated.
     at.time.advance(55_000)
     const waiting = given(at, update)
     expect(await answered(waiting)).toBe('none')
@@ -114,7 +114,7 @@ describe('an update that timed out, redelivered while its handler still runs', (
     expect(at.webhook.size).toBe(2)
     at.ends[1]?.()
     expect(await again).toBe(200)
-    // The first may end after all, or never: it stands in nobody's way.
+    // The first handler may end later, or never: it does not affect the others.
     expect(at.webhook.size).toBe(1)
     at.ends[0]?.()
     await until('the first has ended, too', () => at.webhook.size === 0)
@@ -130,7 +130,7 @@ test('a redelivery has its own timer on platforms where each request must', asyn
   const update = says(1, 'slow')
   const works: Promise<unknown>[] = []
   const worker: FetchInfo = { waitUntil: (work) => void works.push(work) }
-  // Timers that are set for a request that was ended go with it.
+  // Timers that were set in a request that has ended do not fire.
   const { after } = at.time.timers
   let ended = true
   let timers = 0
@@ -146,7 +146,7 @@ test('a redelivery has its own timer on platforms where each request must', asyn
   await until('it has set one', () => timers > before)
   at.time.advance(10_000)
   expect(await again).toBe(200)
-  // Nothing of its own goes on.
+  // No work of the redelivery goes on.
   await works[1]
 })
 

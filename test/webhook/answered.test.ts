@@ -24,7 +24,7 @@ async function serving(listener: RequestListener) {
 }
 
 describe('if a timeout of other middleware has answered', () => {
-  /** It answers the first request as soon as its handler runs. */
+  /** The middleware answers the first request as soon as its handler runs. */
   async function behindTimeOut(...given: Parameters<typeof stand>) {
     const at = stand(...given)
     const told: unknown[] = []
@@ -88,7 +88,7 @@ test('a response that throws is reported, and a waiting redelivery of the update
 })
 
 describe('a call that could have been the answer is made as a request', () => {
-  /** A bot that may reply, and replies when it is let. */
+  /** A bot that can reply through the webhook, and does so when the test allows it. */
   function replying() {
     const { opened, open } = gate()
     const calls: string[] = []

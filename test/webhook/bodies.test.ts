@@ -19,13 +19,13 @@ async function opened(...given: Parameters<typeof stand>) {
   const at = stand(...given)
   const told: unknown[] = []
   at.guard.on('error', ({ error, during }) => told.push([during, (error as { code?: string }).code]))
-  // The first update loads the webhook: listeners in front would have read the body of it by then.
+  // The first update loads the code of the webhook, before listeners in front could read a body.
   await at.deliver(says(9, 'first'))
   at.reached.length = 0
   return { ...at, told }
 }
 
-/** A server of the app's own, with something in front of the webhook. */
+/** A server of the app, with a listener in front of the webhook. */
 async function behind(listener: (at: Stand) => RequestListener, ...given: Parameters<typeof stand>) {
   const at = await opened(...given)
   const server = createServer(listener(at))
@@ -191,7 +191,7 @@ test('handlers run in the asynchronous context of their request, whenever its bo
   stores.length = 0
   const ask = async (path: string, body: string): Promise<void> => {
     const arrived = stores.length
-    // Connections are kept: the second request comes where the first has.
+    // Connections are kept alive: the second request uses the same one.
     const asked = httpRequest(new URL(path, at.url), { method: 'POST', headers })
     asked.on('response', (response) => response.resume())
     asked.flushHeaders()

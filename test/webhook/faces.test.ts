@@ -26,7 +26,7 @@ const FACES: readonly (readonly [string, Face])[] = [
     async (at) => {
       const app = fastify()
       await app.register(at.webhook.fastify, { path: '/hook' })
-      // What else the app serves keeps its own parsers.
+      // Other routes of the app keep their own parsers.
       app.post('/echo', (request) => request.body)
       closing.push(() => app.close())
       return `${await app.listen({ port: 0, host: '127.0.0.1' })}/hook`
@@ -55,7 +55,7 @@ const FACES: readonly (readonly [string, Face])[] = [
           const chunks: Buffer[] = []
           for await (const chunk of request) chunks.push(chunk as Buffer)
           const text = Buffer.concat(chunks).toString()
-          // As express.json() leaves it, or express.raw().
+          // As express.json() or express.raw() leaves it.
           const body: unknown = text.startsWith('{') ? JSON.parse(text) : Buffer.from(text)
           at.webhook.http(Object.assign(request, { body }), response)
         }),
@@ -132,7 +132,7 @@ describe('node:http', () => {
         })
         socket.on('error', fail)
         socket.on('close', () => done(text))
-        // In one piece: what comes after an answer that closes is answered by a reset.
+        // In one piece: data after a closing answer would be answered by a reset.
         socket.write(
           `POST /hook HTTP/1.1\r\nHost: x\r\nX-Telegram-Bot-Api-Secret-Token: ${SECRET}\r\n${head}\r\n\r\n${chunks.join('')}`,
         )
@@ -160,7 +160,7 @@ describe('node:http', () => {
     socket.on('close', () => {
       over = true
     })
-    // Whoever goes on is cut off, in the middle of writing perhaps.
+    // A client that continues is disconnected, possibly while it writes.
     socket.on('error', () => undefined)
     socket.write(
       `POST /hook HTTP/1.1\r\nHost: x\r\nX-Telegram-Bot-Api-Secret-Token: ${SECRET}\r\nTransfer-Encoding: chunked\r\n\r\n`,
@@ -229,7 +229,7 @@ describe('a drain', () => {
     await until('the handler runs', () => at.reached.length === 1)
     expect((await send('refused, and told so')).status).toBe(200)
     process.emit('SIGTERM')
-    // While somebody listens the second does not end the process; it changes nothing.
+    // As long as a listener exists, the second signal does not end the process, and changes nothing.
     process.emit('SIGTERM')
     expect(process.listenerCount('SIGTERM')).toBe(1)
     expect(await at.deliver(says(2, 'late'))).toBe(503)

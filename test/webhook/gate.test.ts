@@ -10,7 +10,7 @@ import { edits, later, nextId, says, tick, user } from '../sentinel-desk.js'
 import { until } from '../servers/until.js'
 import { post, SECRET, type Stand, stand } from './stand.js'
 
-/** Notes which updates were parsed: middleware in front of the guard sees those, and only those. */
+/** Records which updates were parsed: middleware in front of the guard sees exactly those. */
 function parsing(options: SentinelOptions = {}): Stand & { readonly parsed: number[] } {
   const at = stand({ throttle: '2/1m', ...options })
   const parsed: number[] = []
@@ -34,7 +34,7 @@ test('after its first refusal, a flood is refused unparsed, and still counted', 
   const at = parsing()
   await flood(at, 1, 10)
   expect(at.reached).toEqual(['flood', 'flood'])
-  // Two that passed, and the first that was refused.
+  // Two that passed, and the first refused one.
   expect(at.parsed).toHaveLength(3)
   const health = await at.guard.health()
   expect(joined(health)).toBe(8)
@@ -364,13 +364,13 @@ describe('a decision of the gate that the guard does not use', () => {
     { name: 'b', limit: '1/1m', deny: 'silent' },
   ] as const
 
-  /** Somebody was refused, and the next of theirs is on its way: past the gate, not yet at the guard. */
+  /** A user was refused, and the next update is under way: past the gate, but not yet at the guard. */
   async function underWay(options: SentinelOptions, hold: (at: Stand, held: Promise<void>) => void) {
     const at = stand({ throttle: limits, ...options })
     const failures: unknown[] = []
     at.guard.on('error', ({ error }) => failures.push(error))
     at.bot.catch(({ error }) => void failures.push(error))
-    // Somebody listens, so that the refused are parsed, too, and bring the decision along.
+    // With a listener refused updates are parsed, too, and carry the decision along.
     at.guard.on('denied', () => undefined)
     await flood(at, 1, 2)
     let go = (): void => undefined
@@ -389,7 +389,7 @@ describe('a decision of the gate that the guard does not use', () => {
       return handle(update, envelope)
     }
   }
-  /** Updates that are past the gate. */
+  /** The number of updates past the gate. */
   let past = 0
   beforeEach(() => {
     past = 0
@@ -411,7 +411,7 @@ describe('a decision of the gate that the guard does not use', () => {
     at.time.advance(60_000)
     const answer = at.deliver(says(1, 'third'))
     await until('it is past the gate', () => past === 1)
-    // Which has let it in, and charged for it.
+    // The gate has admitted it, and charged for it.
     expect(await at.guard.peek(1, 'b')).toMatchObject([{ remaining: 0 }])
     at.guard.reconfigure({ notices: { texts: {} } } as SentinelOptions)
     go()

@@ -8,7 +8,7 @@ const users = new Parties()
 const chats = new Parties()
 const reading = { username: 'guarded_bot', digest: Digest.random() }
 
-/** What of the facts a decision goes by. */
+/** The facts that decisions use. */
 const READ = [
   'updateId',
   'kind',
@@ -22,7 +22,7 @@ const READ = [
   'cost',
   'inGroup',
 ] as const
-/** What a glimpse does not know, and says so. */
+/** Facts that a glimpse does not contain, and whose use it reports. */
 const ASKED = [
   'command',
   'handledCommand',
@@ -34,20 +34,20 @@ const ASKED = [
   'user',
 ] as const
 
-/** Mostly what may be seen at all. */
+/** Mostly kinds that a glimpse can read. */
 const SEEN = [...(['message', 'message', 'edited_message', 'inline_query'] as const), ...UPDATE_KINDS]
 
-/** Undefined, or equal to what the parser makes of it. Whether it was seen. */
+/** Checks that the glimpse is undefined, or equals the result of the parser. Returns whether there was one. */
 function compare(text: string): boolean {
   const seen = glimpse(text, reading, users, chats)
-  // What is remembered of others before changes nothing.
+  // Cached subjects of earlier updates make no difference.
   const afresh = glimpse(text, reading)
   if (seen === undefined) {
     expect(afresh).toBeUndefined()
     return false
   }
   for (const name of READ) same(name, seen, afresh as Facts)
-  // Throws where the text is no JSON: then nothing may be seen in it.
+  // Throws for invalid JSON: there must be no glimpse of such a text.
   const real = describeFacts(JSON.parse(text), reading)
   for (const name of READ) same(name, seen, real)
   if (seen.doubted) throw new Error('in doubt without having been asked')
@@ -55,7 +55,7 @@ function compare(text: string): boolean {
   return true
 }
 
-/** Some mutations nest so that their text would never end. */
+/** Limits the depth: the text of some mutations would be endless. */
 function cut(value: unknown, depth = 8): unknown {
   if (typeof value !== 'object' || value === null) return value
   if (depth === 0) return null
@@ -65,7 +65,7 @@ function cut(value: unknown, depth = 8): unknown {
   return fields
 }
 
-/** Quicker than to expect it, which is done a million times here. */
+/** Faster than expect(), as this runs a million times. */
 function same(name: (typeof READ)[number] | (typeof ASKED)[number], seen: Facts, real: Facts): void {
   if (Object.is(seen[name], real[name])) return
   expect([name, seen[name]]).toEqual([name, real[name]])
@@ -99,7 +99,7 @@ describe('a glimpse finds the actor', () => {
     ],
   ])('%s', (_, update) => {
     expect(compare(JSON.stringify({ update_id: 1, ...update }))).toBe(true)
-    // As Telegram writes it: a line a field, everything beyond ASCII escaped.
+    // As Telegram writes it: one line for each field, non-ASCII characters escaped.
     expect(compare(JSON.stringify({ update_id: 1, ...update }, null, 1))).toBe(true)
   })
 
@@ -160,7 +160,7 @@ describe('fuzzed against the parser, a glimpse is undefined or equal', () => {
       const body = random() < 0.5 ? update : mutated(update, random)
       if (compare(JSON.stringify(cut(body)))) seen++
     }
-    // Were it always in doubt, this would show nothing.
+    // If every glimpse were undefined, this test would prove nothing.
     expect(seen).toBeGreaterThan(1000)
   })
 

@@ -21,7 +21,7 @@ afterEach(async () => {
   await telegram.close()
 })
 
-/** Asks, and goes away. */
+/** Sends a request; the result disconnects. */
 type Asking = (port: number, body: string) => () => void
 const headers = { 'x-telegram-bot-api-secret-token': SECRET }
 const byHttp: Asking = (port, body) => {

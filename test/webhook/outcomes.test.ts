@@ -186,7 +186,7 @@ test('a redelivery that arrives while the first is handled is answered like the 
   const answers = [at.deliver(update), at.deliver(update)]
   await until('the handler runs', () => at.reached.length === 1)
   open()
-  // Were the second answered 200 at once, Telegram would take the update for handled.
+  // If the second were answered 200 at once, Telegram would consider the update handled.
   expect(await Promise.all(answers)).toEqual([500, 500])
   expect(at.reached).toEqual(['hello'])
 })
@@ -296,7 +296,7 @@ describe('answering Telegram with a call', () => {
     const { opened, open } = gate()
     let replied: Promise<unknown> | undefined
     at.own.on('message', (ctx) => {
-      // Nobody waits for it.
+      // The handler does not await it.
       replied = opened.then(() => ctx.reply('late'))
     })
     const answer = await at.webhook.fetch(post(JSON.stringify(says(1, 'hello'))))
@@ -333,7 +333,7 @@ test('a platform receives the work that continues after the answer', async () =>
   })
   expect(await at.deliver(says(1, 'refused'), info)).toBe(200)
   await works[1]
-  // The notice was sent before the platform may end.
+  // The notice was sent before the platform may end the work.
   expect(at.notices).toHaveLength(1)
   expect(ended).toBe(false)
   open()

@@ -13,11 +13,11 @@ afterEach(async () => {
   for (const close of closing.splice(0)) await close()
 })
 
-/** Somebody who is connected, and does not go by themselves. */
+/** A client that connects and stays connected. */
 async function connected(url: string, text?: string): Promise<Socket> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
   closing.push(() => socket.destroy())
-  // Whoever is cut off may be told by a reset.
+  // A client that is disconnected may get a reset.
   socket.on('error', () => undefined)
   await new Promise<void>((done) => socket.on('connect', done))
   if (text !== undefined) await new Promise((done) => socket.write(text, done))
@@ -26,7 +26,7 @@ async function connected(url: string, text?: string): Promise<Socket> {
 
 const HALF = `POST /hook HTTP/1.1\r\nHost: x\r\nX-Telegram-Bot-Api-Secret-Token: ${SECRET}\r\nContent-Length: 99\r\n\r\n{"upd`
 
-/** A guard behind one of the servers, and what tells it to end. */
+/** A guard behind each of the servers. */
 const SERVERS = {
   'node:http': async (at: Stand = stand()) => {
     const server = createServer(at.webhook.http)
@@ -61,7 +61,7 @@ describe.each(Object.entries(SERVERS))('a process behind %s, told to end', (_, s
     at.webhook.drainOn(process, { server, within: '20s' })
     process.emit('SIGTERM')
     await until('the guard is closed', () => process.listenerCount('SIGTERM') === 0)
-    // Other routes have as much time as ours.
+    // Other routes get the same time as the webhook.
     expect(await connections(node)).toBe(1)
     expect(closed).toBe(false)
     at.time.advance(20_000)

@@ -7,10 +7,10 @@ import { type Desk, desk } from '../sentinel-desk.js'
 
 export const SECRET = 'the-secret'
 
-/** A guarded bot behind a webhook, whose clock is moved by hand. */
+/** A guarded bot behind a webhook, with a clock that is moved by hand. */
 export interface Stand extends Desk {
   readonly webhook: Webhook
-  /** Delivers an update, or any body; the status. */
+  /** Delivers an update, or any body; returns the status. */
   deliver(update: Update | string, info?: FetchInfo): Promise<number>
 }
 
@@ -31,7 +31,7 @@ export function stand(
   }
 }
 
-/** A delivery as Telegram sends it. */
+/** A request as Telegram sends it. */
 export function post(body: string, headers: Record<string, string> = {}): Request {
   return new Request('http://bot.test/hook', {
     method: 'POST',
@@ -44,7 +44,7 @@ export function post(body: string, headers: Record<string, string> = {}): Reques
   })
 }
 
-/** A promise to be kept by the test. */
+/** A promise that the test fulfils. */
 export function gate(): { readonly opened: Promise<void>; open(): void } {
   let open = (): void => undefined
   const opened = new Promise<void>((fulfil) => {
@@ -53,13 +53,13 @@ export function gate(): { readonly opened: Promise<void>; open(): void } {
   return { opened, open: () => open() }
 }
 
-/** Starts a server; its URL. */
+/** Starts a server; returns its URL. */
 export async function listening(server: Server): Promise<string> {
   if (!server.listening) await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`
 }
 
-/** Stops it, whoever is connected. */
+/** Stops a server, and disconnects its clients. */
 export function stopped(server: Server): Promise<void> {
   server.closeAllConnections()
   return new Promise((done) => server.close(() => done()))

@@ -9,28 +9,28 @@ import type { Storage } from '../../../src/storage/storage.js'
 export interface Place {
   readonly kind: 'redis' | 'postgres'
   readonly url: string
-  /** A prefix of keys, or a schema. */
+  /** The prefix of keys, or the schema. */
   readonly name: string
-  /** Whether a memory of its own is in front. */
+  /** Whether a hybrid() is in front of it. */
   readonly near?: boolean
   readonly lease?: LeasingOptions
 }
 
-/** What a worker is told to do, and what it answers. */
+/** The commands for a worker, and their answers. */
 export interface Jobs {
-  /** Opens the storage and takes the plan. */
+  /** Opens the storage and prepares the plan. */
   open: { ask: { place: Place; plan: Plan }; answer: undefined }
-  /** Takes a later plan. */
+  /** Prepares a newer plan. */
   prepare: { ask: { plan: Plan }; answer: undefined }
-  /** Asks the same so many times, so many at once; how many were admitted. */
+  /** Makes the same request this many times, with this many at once; returns how many were admitted. */
   hammer: { ask: { ask: Ask; times: number; atOnce: number }; answer: number }
-  /** Asks once for each token; those that it won. */
+  /** Makes a request for each token; returns the tokens that were admitted. */
   take: { ask: { ask: Ask; tokens: readonly number[] }; answer: number[] }
   /** What is left, by check. */
   left: { ask: { ask: Ask }; answer: number[] }
-  /** Asks every few milliseconds until the answer is another; when that was, in milliseconds since 1970. */
+  /** Makes the request every few milliseconds until the result changes; returns the time, in milliseconds since 1970. */
   turn: { ask: { ask: Ask; to: 'admitted' | 'refused' }; answer: number }
-  /** How many trips it took to decide, so far. */
+  /** The number of storage calls for decisions so far. */
   trips: { ask: undefined; answer: number }
   close: { ask: undefined; answer: undefined }
 }
@@ -107,5 +107,5 @@ process.on('message', (message: { id: number; job: keyof Jobs; ask: never }) => 
     (error: unknown) => process.send?.({ id, error: String(error) }),
   )
 })
-// Whoever started it has gone.
+// The parent process has ended.
 process.on('disconnect', () => process.exit(0))

@@ -43,7 +43,7 @@ export class Worker {
     })
   }
 
-  /** As if its machine had lost power. */
+  /** Kills the process, as in a power failure. */
   async kill(): Promise<void> {
     this.child.kill('SIGKILL')
     await this.ended
@@ -55,7 +55,7 @@ export class Worker {
   }
 }
 
-/** What processes run: our sources, as JavaScript, in a folder of their own. */
+/** The programs of workers: our sources, compiled to JavaScript in a folder of their own. */
 export class Workshop {
   private readonly all: Worker[] = []
 
@@ -78,7 +78,7 @@ export class Workshop {
     return workers
   }
 
-  /** Another program, which talks as it likes. Whoever starts it ends it. */
+  /** Starts another program without this protocol. The caller has to end it. */
   fork(program: string, args: readonly string[]): ChildProcess {
     return fork(join(this.folder, `${program}.js`), args, { execArgv: [] })
   }
