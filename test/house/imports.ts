@@ -180,7 +180,7 @@ export function checkImports(files: readonly SourceFile[]): string[] {
 
 /**
  * Where files may refer to each other's types in a circle: a chain, its guards and what handlers get are made of each other; so are
- * the server of MTProto, its sessions and its methods. Elsewhere such a type has a file of its own.
+ * the server of MTProto and its sessions. Elsewhere such a type has a file of its own.
  */
 const KNIT = ['src/middleware/', 'src/telegram/mtproto/']
 

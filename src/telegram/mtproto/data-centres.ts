@@ -6,7 +6,7 @@ import { keepLatest } from '../world/maps.js'
 import type { World } from '../world/world.js'
 import { Face } from './face.js'
 import { Phones } from './logins/phones.js'
-import { Rpc } from './rpc.js'
+import type { Rpc } from './rpc.js'
 import type { MtprotoServer } from './server.js'
 
 /** How long an exported authorization is valid; clients import it within a second. */
@@ -41,7 +41,7 @@ export class DataCentres {
 
   constructor(
     readonly world: World,
-    readonly rpc = new Rpc(),
+    readonly rpc: Rpc,
     readonly key = ownKey(),
   ) {
     this.face = new Face(world)

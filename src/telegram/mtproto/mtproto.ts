@@ -5,6 +5,9 @@ import type { World } from '../world/world.js'
 import { type NewCdn, TelegramCdn } from './cdn/cdn.js'
 import { serveCdn } from './cdn/centre.js'
 import { CdnRedirects } from './cdn/redirects.js'
+import { DataCentres } from './data-centres.js'
+import { METHODS } from './methods/index.js'
+import { Rpc } from './rpc.js'
 import { RpcError } from './rpc-error.js'
 import { MtprotoServer } from './server.js'
 import type { Reputation } from './views/reputation.js'
@@ -262,7 +265,7 @@ export async function serveMtproto(world: World, options: NewMtproto): Promise<T
       `mtproto: ${number} is not a valid number of a data centre, or is used twice. Use each of 1 to 999 once.`,
     )
   }
-  const server = new MtprotoServer(world, dc)
+  const server = new MtprotoServer(world, dc, new DataCentres(world, new Rpc(METHODS)))
   const face = new TelegramMtproto(server)
   try {
     await server.listen(port)

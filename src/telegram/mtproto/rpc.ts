@@ -1,28 +1,9 @@
 import type { TlObject, TlValue } from '../../mtproto/protocol/tl/object.js'
 import { TlError } from '../../mtproto/protocol/tl/object.js'
-import type { Account } from '../world/accounts.js'
-import { METHODS } from './methods/index.js'
+import type { Call, Methods } from './call.js'
 import { badRequest, migrate, RpcError, rpcError } from './rpc-error.js'
-import type { MtprotoServer } from './server.js'
 import type { Device } from './sessions/auth-keys.js'
 import type { Session } from './sessions/session.js'
-
-/** A call, as passed to the implementation of its method. */
-export interface Call {
-  readonly server: MtprotoServer
-  readonly session: Session
-  readonly request: TlObject
-  /** Id of the message that contained the request. */
-  readonly messageId: bigint
-}
-
-/** A call by a logged-in account. */
-export interface AccountCall extends Call {
-  readonly account: Account
-}
-
-export type Method = (call: Call) => TlValue | Promise<TlValue>
-export type AccountMethod = (call: AccountCall) => TlValue | Promise<TlValue>
 
 /** A planned failure of a method. */
 interface Fault {
@@ -36,6 +17,11 @@ export class Rpc {
   readonly #faults: Fault[] = []
   /** Number of calls by method. */
   readonly counts = new Map<string, number>()
+  readonly #methods: Methods
+
+  constructor(methods: Methods) {
+    this.#methods = methods
+  }
 
   /** Makes the next `times` calls of a method fail. */
   fail(method: string, error: RpcError, times = 1): void {
@@ -107,9 +93,9 @@ export class Rpc {
     }
     key.lasting.heardAt = server.now()
     const call: Call = { server, session, request, messageId }
-    const open = METHODS.open.get(name)
+    const open = this.#methods.open.get(name)
     if (open !== undefined) return open(call)
-    const known = METHODS.account.get(name)
+    const known = this.#methods.account.get(name)
     // Reported even without a log-in, because a client that gets 401 gives up its log-in.
     if (known === undefined) throw new RpcError(400, `METHOD_NOT_IMPLEMENTED: ${name}`)
     const { account } = key.lasting

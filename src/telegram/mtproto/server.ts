@@ -8,7 +8,7 @@ import type { Schema } from '../../mtproto/protocol/tl/schema.js'
 import { getOrMake } from '../world/maps.js'
 import type { World } from '../world/world.js'
 import { Connection } from './connections/connection.js'
-import { DataCentres } from './data-centres.js'
+import type { DataCentres } from './data-centres.js'
 import type { Face } from './face.js'
 import { layers } from './layers/layers.js'
 import type { Phones } from './logins/phones.js'
@@ -58,9 +58,9 @@ export class MtprotoServer {
   constructor(
     readonly world: World,
     /** Number of the data centre; clients that expect another one are refused. */
-    readonly dc = 2,
+    readonly dc: number,
     /** State shared by all data centres of the world. */
-    readonly centres = new DataCentres(world),
+    readonly centres: DataCentres,
     readonly limits = LIMITS,
   ) {
     this.messageIds = new MessageIds(() => this.now())

@@ -14,7 +14,7 @@ let key: ServerKey | undefined
 /** A CDN serves upload.getCdnFile only (https://core.telegram.org/cdn#working-with-cdns). */
 class CdnRpc extends Rpc {
   constructor(private readonly redirects: CdnRedirects) {
-    super()
+    super({ open: new Map(), account: new Map() })
   }
 
   override async run(_: Session, asked: TlObject): Promise<TlValue> {

@@ -5,7 +5,7 @@ import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import { TlReader } from '../../../mtproto/protocol/tl/reader.js'
 import type { Account } from '../../world/accounts.js'
 import { keepLatest } from '../../world/maps.js'
-import type { AccountMethod, Call, Method } from '../rpc.js'
+import type { AccountMethod, Call, Method } from '../call.js'
 import { badRequest, migrate, RpcError } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
 

@@ -1,6 +1,6 @@
 import type { Ms } from '../../../core/duration.js'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
-import type { AccountCall } from '../rpc.js'
+import type { AccountCall } from '../call.js'
 import { badRequest } from '../rpc-error.js'
 import type { AuthKey } from '../sessions/auth-keys.js'
 import { forPeople } from './for-people.js'

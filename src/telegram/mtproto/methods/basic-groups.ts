@@ -1,7 +1,7 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
 import { isAdministrator, isIn } from '../../world/members.js'
-import type { AccountMethod } from '../rpc.js'
+import type { AccountMethod } from '../call.js'
 import type { MtprotoServer } from '../server.js'
 import type { BasicGroup } from '../views/numbering.js'
 

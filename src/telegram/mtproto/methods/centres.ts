@@ -1,4 +1,4 @@
-import type { AccountMethod, Method } from '../rpc.js'
+import type { AccountMethod, Method } from '../call.js'
 import { badRequest } from '../rpc-error.js'
 
 /** Transfers authorizations to other data centres (https://core.telegram.org/api/datacenter#authorization-transfer). */

@@ -1,4 +1,4 @@
-import type { AccountMethod } from '../rpc.js'
+import type { AccountMethod } from '../call.js'
 import { badRequest } from '../rpc-error.js'
 
 type Methods = Readonly<Record<string, AccountMethod>>

@@ -1,5 +1,5 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
-import type { Method } from '../rpc.js'
+import type { Method } from '../call.js'
 import type { MtprotoServer } from '../server.js'
 
 /** In seconds. The configuration does not change during a test. */

@@ -1,4 +1,4 @@
-import type { AccountMethod, Method } from '../rpc.js'
+import type { Methods } from '../call.js'
 import { ADMIN_LOG } from './admin-log.js'
 import { AUTH, LOGGED_IN } from './auth.js'
 import { AUTHORIZATIONS } from './authorizations.js'
@@ -19,12 +19,8 @@ import { UPDATES } from './updates.js'
 import { UPLOAD } from './upload.js'
 import { USERS } from './users.js'
 
-/** All implemented methods by name. Maps, because names come from clients and must not reach prototypes. */
-export const METHODS: {
-  /** Methods available without a log-in. */
-  readonly open: ReadonlyMap<string, Method>
-  readonly account: ReadonlyMap<string, AccountMethod>
-} = {
+/** All implemented methods. */
+export const METHODS: Methods = {
   open: new Map([
     ...Object.entries(HELP),
     ...Object.entries(AUTH),

@@ -1,7 +1,7 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Content } from '../../world/content.js'
 import { LONGEST_CAPTION, post } from '../../world/posting.js'
-import type { AccountCall, AccountMethod } from '../rpc.js'
+import type { AccountCall, AccountMethod } from '../call.js'
 import { badRequest } from '../rpc-error.js'
 import { assertMayWrite } from '../writing.js'
 import { chatOf, repliedBy, sentAs } from './messages.js'

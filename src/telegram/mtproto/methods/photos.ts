@@ -1,7 +1,7 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
 import { numberOf, type StoredFile } from '../../world/files.js'
-import type { AccountCall, AccountMethod } from '../rpc.js'
+import type { AccountCall, AccountMethod } from '../call.js'
 import { badRequest } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
 import { limitOf } from '../views/pages.js'

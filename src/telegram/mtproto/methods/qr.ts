@@ -1,6 +1,6 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import type { Call, Method } from '../call.js'
 import type { LoginToken } from '../logins/login-tokens.js'
-import type { Call, Method } from '../rpc.js'
 import { badRequest, RpcError } from '../rpc-error.js'
 import { logIn } from './auth.js'
 import { forPeople } from './for-people.js'

@@ -1,5 +1,5 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
-import type { AccountMethod } from '../rpc.js'
+import type { AccountMethod } from '../call.js'
 import { badRequest } from '../rpc-error.js'
 import { forPeople } from './for-people.js'
 import { chatOf } from './messages.js'

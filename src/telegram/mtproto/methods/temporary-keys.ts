@@ -1,4 +1,4 @@
-import type { Method } from '../rpc.js'
+import type { Method } from '../call.js'
 
 export const TEMPORARY_KEYS = {
   /** Drops the temporary keys of the same permanent key, except the current one, which is needed for the answer. */

@@ -1,10 +1,10 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { StoredFile } from '../../world/files.js'
+import type { AccountCall, AccountMethod } from '../call.js'
 import type { CdnRedirects } from '../cdn/redirects.js'
 import { hashesOf } from '../files/hashes.js'
 import { rangeOf } from '../files/ranges.js'
 import type { Part } from '../files/uploads.js'
-import type { AccountCall, AccountMethod } from '../rpc.js'
 import { badRequest, migrate } from '../rpc-error.js'
 import type { MtprotoServer } from '../server.js'
 

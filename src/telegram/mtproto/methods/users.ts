@@ -2,7 +2,7 @@ import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import { isGroup, type SharedChat } from '../../world/chats.js'
 import { isIn } from '../../world/members.js'
 import type { World } from '../../world/world.js'
-import type { AccountMethod } from '../rpc.js'
+import type { AccountMethod } from '../call.js'
 import { badRequest } from '../rpc-error.js'
 
 /** Usernames valid in the embedded Telegram, some of which have only three characters. */
