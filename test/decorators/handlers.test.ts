@@ -272,7 +272,7 @@ describe('registrars', () => {
 
   test('refuse a member that is not a handler when its instance is registered', () => {
     class Wrong {
-      // @ts-expect-error: no handler
+      // @ts-expect-error: not a handler
       @command('x')
       held = 'away'
     }

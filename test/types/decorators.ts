@@ -44,22 +44,22 @@ slow(function (this: { stock: number }, ctx: Context) {
 })
 slow(() => undefined)
 
-// @ts-expect-error: no handler
+// @ts-expect-error: not a handler
 slow('buy')
-// @ts-expect-error: a handler takes a context first
+// @ts-expect-error: the first parameter must be a context
 slow((text: string) => text.length)
-// @ts-expect-error: nothing at all
+// @ts-expect-error: undefined is not a handler
 slow(undefined)
 const nothing = (): void => undefined
-// @ts-expect-error: one handler at a time
+// @ts-expect-error: only one handler is accepted
 slow(nothing, nothing)
 // @ts-expect-error: this context has no session
 fair(fair((ctx: Context & { session: string }) => ctx.session))
 // @ts-expect-error: a role is a text
 requireRole(7)
-// @ts-expect-error: which role?
+// @ts-expect-error: the role is missing
 requireRole()
-// @ts-expect-error: no such option
+// @ts-expect-error: unknown option
 requireRole('admin', { silent: true })
 
 // On members of a class.
@@ -103,7 +103,7 @@ class Shop {
     ctx.update.update_id
   }
 
-  // @ts-expect-error: a handler takes a context first
+  // @ts-expect-error: the first parameter must be a context
   @slow
   first(text: string): number {
     return text.length
@@ -125,55 +125,55 @@ class Shop {
     await ctx.message.delete()
   }
 
-  // @ts-expect-error: a text is not a photo, whatever methods it has
+  // @ts-expect-error: a text message has no photo, with hydrated contexts, too
   @on('message:text')
   hydrated(ctx: Filter<Hydrated, 'message:photo'>): number {
     return ctx.msg.photo.length
   }
 
-  // @ts-expect-error: a text is not a photo
+  // @ts-expect-error: a text message has no photo
   @on('message:text')
   third(ctx: Filter<Context, 'message:photo'>): number {
     return ctx.msg.photo.length
   }
 
-  // @ts-expect-error: a command is no tap
+  // @ts-expect-error: a command is not a callback query
   @command('x')
   fourth(ctx: Filter<Context, 'callback_query:data'>): string {
     return ctx.callbackQuery.data
   }
 
-  // @ts-expect-error: a handler takes a context first
+  // @ts-expect-error: the first parameter must be a context
   @command('x')
   fifth(text: string): number {
     return text.length
   }
 
-  // @ts-expect-error: a field that holds no handler
+  // @ts-expect-error: the field holds no handler
   @slow
   sixth = 'away'
 
-  // @ts-expect-error: a field that holds a handler of photos
+  // @ts-expect-error: the field holds a handler of photos
   @on('message:text')
   seventh = (ctx: Filter<Context, 'message:photo'>): number => ctx.msg.photo.length
 
-  // @ts-expect-error: bot… events come as my_chat_member
+  // @ts-expect-error: bot… events are my_chat_member updates
   @membership('botAdded')
   eighth(ctx: Filter<Context, 'chat_member'>): void {
     ctx.chatMember
   }
 
-  // @ts-expect-error: guards stand on no getter
+  // @ts-expect-error: getters cannot be guarded
   @slow
   get ninth(): (ctx: Context) => void {
     return () => undefined
   }
 }
-// @ts-expect-error: there is no such query
+// @ts-expect-error: unknown filter query
 on('message:txt')
-// @ts-expect-error: there is no such event
+// @ts-expect-error: unknown event
 membership('arrived')
-// @ts-expect-error: on a class
+// @ts-expect-error: classes cannot be guarded
 @slow
 class Wrong {}
 
@@ -183,6 +183,6 @@ export type Kept = [
   Expect<Equal<Shop['none'], () => void>>,
 ]
 bot.use(handlers(new Shop()), handlers<Flavoured>(new Shop()), handlers(Shop))
-// @ts-expect-error: no instance
+// @ts-expect-error: not an instance or a class
 handlers('Shop')
 new Wrong()

@@ -15,13 +15,13 @@ export function expectType<Expected>() {
 export type Checks = [
   Expect<Equal<1, 1>>,
   Expect<Equal<{ a?: 1 }, { a?: 1 }>>,
-  // @ts-expect-error: wider
+  // @ts-expect-error: number is wider
   Expect<Equal<number, 1>>,
-  // @ts-expect-error: any is not just anything
+  // @ts-expect-error: any is not unknown
   Expect<Equal<unknown, ReturnType<typeof JSON.parse>>>,
-  // @ts-expect-error: readonly counts
+  // @ts-expect-error: readonly makes a difference
   Expect<Equal<{ a: 1 }, { readonly a: 1 }>>,
 ]
 expectType<string>()('a' as string)
-// @ts-expect-error: narrower
+// @ts-expect-error: 'a' is narrower
 expectType<string>()('a' as const)

@@ -18,9 +18,9 @@ bot.use(compose(throttle('20/1m')), throttle('5/10s'))
 const own = sentinel<Flavoured>()
 own.install(bot)
 bot.use(own)
-// @ts-expect-error: no session there
+// @ts-expect-error: the context has no session
 own.install(plain)
-// @ts-expect-error: nor here
+// @ts-expect-error: the context has no session
 plain.use(own)
 // @ts-expect-error: a context is not a bot
 guard.install({} as Flavoured)
@@ -43,13 +43,13 @@ const telling = sentinel<Flavoured>({
 telling.install(bot)
 telling.reconfigure({ auth: { deny: ({ ctx }) => ctx.session.seen } })
 new Sentinel<Flavoured>({ throttle: { deny: ({ ctx }) => ctx.session.seen } }).install(bot)
-// @ts-expect-error: no session there
+// @ts-expect-error: the context has no session
 sentinel({ throttle: { deny: ({ ctx }) => ctx.session.seen } })
-// @ts-expect-error: nor was one asked for
+// @ts-expect-error: the context has no session
 sentinel<Context>({ block: { deny: ({ ctx }) => ctx.session.seen } })
 
 bot.command('block', async ({ sentinel: { facts } }) => {
-  // @ts-expect-error: a reply may be to nobody
+  // @ts-expect-error: repliedTo may be undefined
   await guard.block(facts.repliedTo)
   if (facts.repliedTo !== undefined) await guard.block(facts.repliedTo)
   if (facts.subject !== undefined) await guard.grant(facts.subject, 'moderator')

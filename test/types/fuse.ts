@@ -18,7 +18,7 @@ fuse(new Composer<Flavored>()).on('message:text', throttle('3/1m'), requireRegis
   return filtered.msg.text
 })
 
-// @ts-expect-error no composer
+// @ts-expect-error not a composer
 fuse({})
-// @ts-expect-error a guard is none
+// @ts-expect-error a guard is not a composer
 fuse(throttle('3/1m'))

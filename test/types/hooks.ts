@@ -16,21 +16,21 @@ guard.hook('allowed', () => undefined)
 guard.hook('before:block', { name: 'named', timeout: '5s', run: () => ({ veto: 'no' }) })
 guard.hook('membership.joined', ({ member, event }) => console.log(member.id, event satisfies 'joined'))
 
-// @ts-expect-error There is no such point.
+// @ts-expect-error Unknown point.
 guard.hook('before:throtle', () => undefined)
-// @ts-expect-error Hooks are not told of hooks.
+// @ts-expect-error There are no hooks for hook events.
 guard.hook('hook.ran', () => undefined)
-// @ts-expect-error What was told cannot be vetoed.
+// @ts-expect-error Events after the decision cannot be vetoed.
 guard.hook('denied', () => ({ veto: 'no' }))
-// @ts-expect-error Nothing is decided yet.
+// @ts-expect-error There is no verdict yet.
 guard.hook('before:throttle', ({ verdict }) => void verdict)
-// @ts-expect-error A note is a text.
+// @ts-expect-error The note of a veto is a text.
 guard.hook('before:throttle', () => ({ veto: 5 }))
 const veto = (): { veto: string } => ({ veto: 'no' })
-// @ts-expect-error What nobody waits for decides nothing.
+// @ts-expect-error Background hooks cannot return an answer.
 hooks.background<BeforeEvent>(veto)
 const later = async (): Promise<boolean> => true
-// @ts-expect-error A condition answers at once.
+// @ts-expect-error Conditions must be synchronous.
 hooks.filter<BeforeEvent>(later, veto)
 
 const strict: Hook<BeforeEvent> = hooks.chain(
@@ -48,8 +48,8 @@ guard.hook('before:once', strict)
 sentinel({
   hooks: { 'before:once': [strict, () => undefined], denied: ({ verdict }) => console.log(verdict.guard) },
 })
-// @ts-expect-error There is no such point.
+// @ts-expect-error Unknown point.
 sentinel({ hooks: { denid: () => undefined } })
 
-// @ts-expect-error There is no such event.
+// @ts-expect-error Unknown event.
 guard.on('denyed', () => undefined)

@@ -12,9 +12,9 @@ const carts: SessionStorage<Cart> = storage.sessions<Cart>({ ttl: '30d' })
 export const adapter: StorageAdapter<Cart> = carts
 export const options: SessionOptions<Cart> = { initial: () => ({ items: [] }), storage: storage.sessions() }
 export const text: StorageAdapter<string> = sessionsOver(storage.values)
-// @ts-expect-error: carts are no texts
+// @ts-expect-error: the values are carts, not texts
 export const wrong: StorageAdapter<string> = carts
-// @ts-expect-error: a time to live is a duration
+// @ts-expect-error: ttl must be a duration
 storage.sessions({ ttl: 'soon' })
 // Wrappers of grammY for migrations and time-outs accept it, too.
 export const enhanced: StorageAdapter<Cart> = enhanceStorage({

@@ -9,22 +9,22 @@ await preferences.patch(7, { size: 2 })
 const { language } = await preferences.get(7)
 const known: 'en' | 'ru' = language
 console.log(known)
-// @ts-expect-error: no such language
+// @ts-expect-error: not one of the languages
 await preferences.patch(7, { language: 'de' })
-// @ts-expect-error: all of them are set
+// @ts-expect-error: set() requires all preferences
 await preferences.set(7, { size: 2 })
-// @ts-expect-error: no such preference
+// @ts-expect-error: unknown preference
 await preferences.patch(7, { colour: 'red' })
-// @ts-expect-error: preferences are an object
+// @ts-expect-error: preferences must be an object
 guard.users.preferences(z.string())
-// @ts-expect-error: each has its own span
+// @ts-expect-error: the session has no such field
 guard.users.sessions<{ items: number }>({ ttl: ({ things }) => (things > 0 ? '1d' : '1h') })
 guard.users.sessions<{ items: number }>({ ttl: ({ items }) => (items > 0 ? '1d' : undefined) })
-// @ts-expect-error: whose a value is is told in one way
+// @ts-expect-error: keys or owns is required
 guard.users.include('drafts', {})
 // @ts-expect-error: a permission is a text
 requirePermission(7)
-// @ts-expect-error: a chat is named by its id
+// @ts-expect-error: chat must be an id
 await guard.grant(7, 'admin', { chat: 'plaza' })
 const answer: boolean = await guard.can(7, 'orders.refund', { chat: -100 })
 console.log(answer)

@@ -28,27 +28,27 @@ export class Shop {
   @on('message')
   private hidden(_ctx: Filter<Context, 'message'>): void {}
 
-  // @ts-expect-error: a handler takes a context first
+  // @ts-expect-error: the first parameter must be a context
   @slow
   first(text: string): number {
     return text.length
   }
 
-  // @ts-expect-error: a field that holds no handler
+  // @ts-expect-error: the field holds no handler
   @slow
   second = 'away'
 
-  // @ts-expect-error: a text is not a photo
+  // @ts-expect-error: a text message has no photo
   @on('message:text')
   third(ctx: Filter<Context, 'message:photo'>): number {
     return ctx.msg.photo.length
   }
 
-  // @ts-expect-error: a field that holds a handler of photos
+  // @ts-expect-error: the field holds a handler of photos
   @on('message:text')
   fourth = (ctx: Filter<Context, 'message:photo'>): number => ctx.msg.photo.length
 
-  // @ts-expect-error: a handler takes a context first
+  // @ts-expect-error: the first parameter must be a context
   @command('x')
   fifth = (text: string): number => text.length
 
