@@ -297,7 +297,7 @@ describe('the block list as JSON', () => {
   test.each([
     ['before the bot is met', false],
     ['after', true],
-  ])('goes out and comes back, %s', async (_, met) => {
+  ])('can be exported and imported, %s', async (_, met) => {
     const from = desk()
     if (met) await from.says(BOB, 'met')
     await from.guard.block(list, { for: '2h', reason: 'raid' })
@@ -401,7 +401,7 @@ describe('registration', () => {
     expect(told).toContain('unregistered 42')
   })
 
-  test('a reaction of somebody registered passes, that of a stranger does not', async () => {
+  test('a reaction of a registered user passes, that of an unregistered one does not', async () => {
     const { guard, handle, reached } = desk({ auth: { deny: 'silent' } })
     await guard.register(ALICE)
     for (const from of [BOB, ALICE]) {

@@ -243,7 +243,7 @@ function isMemberAgain(id: number): Update {
   }
 }
 
-describe('a Telegram that does not answer who administers a chat', () => {
+describe('Telegram that does not answer a request for administrators', () => {
   const held: (() => void)[] = []
   const told: unknown[] = []
 

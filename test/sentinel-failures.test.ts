@@ -362,7 +362,7 @@ describe('listeners', () => {
 })
 
 describe('in shadow', () => {
-  test('one guard refuses nobody, and the others do', async () => {
+  test('a guard in shadow refuses nobody, and the others still refuse', async () => {
     const { guard, says, reached } = desk({ block: { shadow: true }, throttle: '2/1m' })
     await guard.block(ALICE)
     await says(ALICE, '1', '2', 'over')
@@ -411,7 +411,7 @@ describe('a custom storage without protection', () => {
     ['evaluate', (hangs: boolean) => storageWith(hangs ? { evaluate: never } : {})],
     ['prepare', (hangs: boolean) => storageWith({}, hangs ? { prepare: never } : {})],
   ] as const)(
-    '%s that hangs holds an update for a second at most, and what is closed stays closed',
+    'if %s hangs, an update waits for a second at most, and a limit with onFailure: closed still refuses',
     async (what, make) => {
       const { guard, says, reached, time } = desk({
         storage: make(true),

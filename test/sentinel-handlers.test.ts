@@ -30,7 +30,7 @@ const GUARDS: readonly [string, Guard, SentinelOptions][] = [
 ]
 
 describe('an update whose handler failed is redelivered', () => {
-  test.each(GUARDS)('and is not refused by what it was charged for: %s', async (_, guard, options) => {
+  test.each(GUARDS)('and is not refused because of its own charge: %s', async (_, guard, options) => {
     const runs: string[] = []
     const { bot, handle, guard: sentinel } = desk(options)
     bot.command('go', guard, () => {
@@ -78,7 +78,7 @@ describe('a sentinel in shadow', () => {
     auth: { registration: 'explicit' },
   }
 
-  test.each(all)('refuses nobody at a handler either: %s', async (_, guard) => {
+  test.each(all)('refuses nobody in front of a handler, either: %s', async (_, guard) => {
     let runs = 0
     const told: string[] = []
     const made = desk({ ...options, shadow: true })

@@ -44,7 +44,7 @@ describe('peek and reset', () => {
     await at.guard.close()
   })
 
-  test('return what is left of each limit, and reset it', async () => {
+  test('return the remaining units of each limit, and reset it', async () => {
     const { guard, says } = desk({
       throttle: [{ limit: '3/1m' }, { name: 'hour', limit: '10/1h', on: ['message'] }],
     })
@@ -216,7 +216,7 @@ describe('after a reconfigure', () => {
 })
 
 describe('simulate', () => {
-  test('returns what would happen, with the answer of each check', async () => {
+  test('returns the verdict of an update, with the result of each check', async () => {
     const { guard, says: say } = desk({ throttle: '1/1m' })
     expect((await guard.simulate(says(ALICE, 'hello'))).verdict).toEqual({ allowed: true })
     await say(ALICE, 'hello')
@@ -245,7 +245,7 @@ describe('simulate', () => {
     expect(strange.checks.every(({ applies }) => !applies)).toBe(true)
   })
 
-  test('names exemptions, and checks in shadow refuse nobody', async () => {
+  test('reports exemptions, and checks in shadow refuse nobody', async () => {
     const { guard, says: say } = desk({ throttle: { limit: '1/1m', shadow: true }, exempt: { owner: 9 } })
     await say(ALICE, '1')
     const { verdict, checks } = await guard.simulate(says(ALICE, '2'))
@@ -254,7 +254,7 @@ describe('simulate', () => {
     expect(await guard.simulate(says(9, 'mine'))).toMatchObject({ exempt: true, verdict: { allowed: true } })
   })
 
-  test('rejects before any bot is known', async () => {
+  test('allows any update before a bot is known', async () => {
     const { guard } = desk()
     expect((await guard.simulate(says(ALICE, 'hello'))).verdict).toEqual({ allowed: true })
   })

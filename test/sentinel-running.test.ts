@@ -317,7 +317,7 @@ describe('health and close', () => {
 })
 
 describe('ctx.sentinel', () => {
-  test('has the facts and what is left of each limit, and refunds charges', async () => {
+  test('has the facts and the remaining units of each limit, and refunds charges', async () => {
     const seen: unknown[] = []
     const { guard, says } = desk({ throttle: '3/1m' }, (bot) => {
       bot.on('message', async ({ sentinel }) => {

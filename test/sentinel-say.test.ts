@@ -89,7 +89,7 @@ describe('a notice that a deny function sends by say()', () => {
     ])
   })
 
-  test('is owed where none may be sent, and is due once afterwards', async () => {
+  test('is withheld where none may be sent, and is due once afterwards', async () => {
     const noticed: boolean[] = []
     const at = sayingDesk(({ facts, notice, say }) => {
       noticed.push(notice)
@@ -103,7 +103,7 @@ describe('a notice that a deny function sends by say()', () => {
     expect(at.notices).toEqual(['In private: slow down.'])
   })
 
-  test('is no longer owed once the function was called with it due', async () => {
+  test('is no longer withheld once the function was called with a notice due', async () => {
     const noticed: boolean[] = []
     const at = sayingDesk(({ facts, notice, say }) => {
       noticed.push(notice)
@@ -114,7 +114,7 @@ describe('a notice that a deny function sends by say()', () => {
     expect(noticed).toEqual([true, true, false])
   })
 
-  test('is also owed if the administrators of a group want no notices', async () => {
+  test('is also withheld if the administrators of a group have turned notices off', async () => {
     const at = sayingDesk(undefined, { settings: { notices: true } })
     await at.says(8, 'meets the bot')
     await at.guard.settings.set(PLAZA, { notices: false })

@@ -550,7 +550,7 @@ describe('fuse()', () => {
     expect(fuse(new Terse()).use(throttle('1/1m'), requireRegistered())).toBeUndefined()
   })
 
-  test('refuses what is not a composer', () => {
+  test('refuses values that are not composers', () => {
     expect(() => fuse({} as Composer<Context>)).toThrow(
       expect.objectContaining({ code: 'option.invalid', message: expect.stringContaining('not a composer') }),
     )

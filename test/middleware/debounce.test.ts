@@ -215,7 +215,7 @@ describe('options', () => {
     expect(make).toThrow(new RegExp(`^debounce\\.${option}: `))
   })
 
-  test('refuses what it does not know', () => {
+  test('refuses unknown options', () => {
     expect(() => debounce({ window: '1s', windo: '1s' } as DebounceOptions)).toThrow(
       /windo: there is no such/,
     )

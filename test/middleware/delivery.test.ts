@@ -314,7 +314,7 @@ describe('a webhook that was set by another program', () => {
       'my_chat_member, chat_join_request',
       ['message', 'chat_member', 'my_chat_member', 'chat_join_request'],
     ],
-  ])('with %s causes one warning that says how to mend it', async (_name, more, missing, list) => {
+  ])('with %s causes one warning that says how to fix it', async (_name, more, missing, list) => {
     for (const installed of [true, false]) {
       warnings.splice(0)
       services = { ...services, warn: (code, message) => warnings.push(`${code}: ${message}`) }

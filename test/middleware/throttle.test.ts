@@ -240,7 +240,7 @@ describe('throttle', () => {
     )
 
     test.each(['user', 'member'] as const)(
-      'of one who comes and goes a hundred times are limited, by %s',
+      'of a user who joins and leaves a hundred times are limited, by %s',
       async (scope) => {
         on = await rig(throttle({ limit: '5/1h', scope }))
         on.start()

@@ -50,7 +50,7 @@ describe.each([
     return kept
   }
 
-  test('it can be removed from its holders', async () => {
+  test('its changes can be removed', async () => {
     const after = worker(await changed())
     await after.says(ALICE, 'hello')
     expect(await after.guard.limits.remove([ALICE, 9])).toBe(2)
@@ -61,7 +61,7 @@ describe.each([
     expect(await left(after, 'go')).toBe(0)
   })
 
-  test('it is listed, and can be listed and removed by name', async () => {
+  test('its changes are listed, and can be listed and removed by name', async () => {
     const after = worker(await changed())
     await after.says(ALICE, 'hello')
     const ofGo = ['chat -1001000000001 go 50/1h', 'role vip go 50/1h', 'user 7 go 50/1h', 'user 8 go 50/1h']
@@ -101,7 +101,7 @@ describe('options that are changed while the bot runs', () => {
     return at.reached.length - before
   }
 
-  test('and are refused do not change limits, also at the next change', async () => {
+  test('do not change limits if they are refused, not even with the next change', async () => {
     const at = desk({ limits: true, throttle: { limit: '2/1m', roles: { vip: '3/1m' } } })
     open.push(at)
     await at.says(9, 'hello')

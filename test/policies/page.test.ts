@@ -26,7 +26,7 @@ function asks(text: string): Update {
   }
 }
 
-test('docs/policies.md shows what its example prints', async () => {
+test('the output in docs/policies.md is that of its example', async () => {
   const { code, printed } = exampleOf(readFileSync('docs/policies.md', 'utf8'))
   const telegram = createTelegram()
   const account = telegram.createBot({ username: 'shop_bot' })

@@ -41,7 +41,7 @@ describe.each(['docs/policies.md', 'docs/settings.md'])('%s', (path) => {
     ({ line, code }) => [line, code] as const,
   )
 
-  test.each(snippets)('the code at line %i runs, and prints what it says', async (_, code) => {
+  test.each(snippets)('the code at line %i runs, and prints the documented output', async (_, code) => {
     const said = [...code.matchAll(/^console\.log\(.*\) \/\/ (.+)$/gm)].map(([, words]) => words)
     const printed = await run(code)
     for (const words of said) expect(printed).toContain(words)

@@ -16,7 +16,7 @@ describe.each([
   ['memory', () => memory()],
   ['a storage elsewhere', () => later()],
 ])('settings of chats, in %s', (_, storage) => {
-  test('hold in their chat, for what their administrators may tune', async () => {
+  test('apply in their chat, for limits that administrators may adjust', async () => {
     const at = desk({ storage: storage(), throttle: '4/1h', settings: SETTINGS })
     await at.says(9, 'hello')
     const { settings } = at.guard
@@ -224,7 +224,7 @@ test.each([
   await at.guard.close()
 })
 
-describe('what may not be tuned', () => {
+describe('options for adjustable limits', () => {
   const problem = (make: () => unknown): unknown => {
     try {
       return make()
@@ -244,7 +244,7 @@ describe('what may not be tuned', () => {
     }
   }
 
-  test('does not include a menu of 100 buttons, which Telegram still shows', () => {
+  test('accept a menu of 100 buttons, which Telegram still shows', () => {
     expect(sentinel(tuning(14)).policy('p13')).toBeInstanceOf(Function)
   })
 
@@ -297,11 +297,11 @@ describe('what may not be tuned', () => {
       'option.invalid',
       'settings.limits.user says the same',
     ],
-  ])('%j', (options, code, words) => {
+  ])('are refused if they are invalid: %j', (options, code, words) => {
     expect(problem(() => sentinel(options))).toMatchObject({ code, message: expect.stringContaining(words) })
   })
 
-  test('is refused at run time', async () => {
+  test('limit the changes at run time', async () => {
     const { settings } = sentinel({ settings: { throttle: { min: '5/1m', max: '60/1m' } } })
     const refused = async (change: object, chat = GROUP) =>
       settings.set(chat, change).then(

@@ -82,7 +82,7 @@ describe('a flooder', () => {
     ['early in the span', 1000],
     ['shortly before its end', 7900],
   ])(
-    'that another worker has told is told again when the span has passed, a quarter of it later at most, where this one learns of the refusal %s',
+    'gets its next notice when the interval has passed, at most a quarter of it late, if another worker sent the first, and this one learns of the refusal %s',
     async (_, learns) => {
       const check = bucket(1, { onRefusal: { noticeEvery: 8000 } })
       const [here, there] = [await desk.judge(desk.worker(), check), await desk.judge(desk.worker(), check)]
@@ -403,7 +403,7 @@ test('time during which the machine slept counts as passed', () => {
   expect(pass(0, 60_000)).toBeGreaterThan(120_000)
 })
 
-test('says which option is wrong', () => {
+test('reports invalid options', () => {
   const remote = desk.place()
   expect(() => hybrid(memory())).toThrow(/hybrid\.remote: .* Use it alone/)
   expect(() => hybrid(remote, remote)).toThrow(/hybrid\.local: .* Pass memory\(\)/)

@@ -201,7 +201,7 @@ describe('migrate', () => {
     expect(await migrate(inner, to)).toMatchObject({ verified: true })
   })
 
-  test('replaces no data unless told to', async () => {
+  test('overwrites no data unless requested', async () => {
     const [from, to] = [make(), make()]
     await stock(from)
     await to.marks.put(42, 'blocked', [{ key: userKey(99), mark: { since: 1 } }])
@@ -399,7 +399,7 @@ describe('migrate', () => {
     await to.close()
   })
 
-  test('compares lone surrogates by what every storage can keep', async () => {
+  test('treats a lone surrogate as equal to its replacement character', async () => {
     const from = make()
     const to = sqlite(new Database(':memory:'), { clock: at })
     await from.marks.put(42, 'blocked', [

@@ -28,7 +28,7 @@ async function admitted(judge: Judge, key: Key, times: number): Promise<number> 
 
 const drop = () => pool.query(`DROP SCHEMA "${schema}" CASCADE`)
 
-test('a worker counts into its own limits, not into those that now have its numbers', async () => {
+test('a worker counts its own limits, not those that now have the same numbers', async () => {
   const first = open()
   const alpha = await first.prepare(planOf('alpha', 3))
   expect(await admitted(alpha, ALICE, 5)).toBe(3)
@@ -50,7 +50,7 @@ test('a worker counts into its own limits, not into those that now have its numb
   expect(await opened[1]?.marks.get(BOT, MEMBER, 'role:mod')).toEqual(MARK)
 })
 
-test('a worker whose functions still exist notices by itself', async () => {
+test('a worker whose functions still exist detects the drop, too', async () => {
   jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate', 'Date', 'performance'] })
   try {
     const [first, second] = [open(), open()]
@@ -80,7 +80,7 @@ test('a judge of an earlier plan that continues does not replace the judge of th
   expect(judges.get('chain')).toBe(beta)
 })
 
-test('it creates the schema again if it may, and says what to run if it may not', async () => {
+test('it creates the schema again if it may, and its error says what to run if it may not', async () => {
   const [may, mayNot] = [open(), open({ migrate: false })]
   const judges: Judge[] = []
   for (const storage of [may, mayNot]) {

@@ -78,7 +78,7 @@ describe('many workers', () => {
     expect(rows).toEqual([{ version: 1 }])
   })
 
-  test('eight that hammer one key on the clock of the server admit exactly what the limit allows', async () => {
+  test('eight workers that hammer one key on the clock of the server admit exactly what the limit allows', async () => {
     const workers = await Promise.all(
       Array.from({ length: 8 }, () =>
         open({ connections: 2 }).prepare(planOf(bucket(100, 366 * 86_400_000))),
@@ -210,8 +210,8 @@ describe('one record that cannot be read', () => {
   })
 })
 
-describe('what has lapsed', () => {
-  test('is swept away, and nothing else is', async () => {
+describe('expired data', () => {
+  test('is deleted, and nothing else is', async () => {
     let now = START
     const storage = open({ clock: () => now })
     const judge = await storage.prepare(planOf(bucket(1, 1000), once))
@@ -336,7 +336,7 @@ describe('the functions of plans', () => {
 })
 
 describe('a role that may not change the schema', () => {
-  test('is told to run what the migrations print, until that is done', async () => {
+  test('gets an error that says how to run the migrations, until that is done', async () => {
     await expect(open({ migrate: false }).marks.get(1, userKey(1), 'x')).rejects.toMatchObject({
       code: 'storage.failed',
       message: expect.stringMatching(/grammy-sentinel sql --schema/),

@@ -112,7 +112,7 @@ describe('the slots of plans are registered', () => {
   })
 })
 
-test('a user without all permissions is told once what is missing, without a retry at every call', async () => {
+test('a missing permission causes one warning, and no retry with every call', async () => {
   const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
   const storage = redis(urlOf('short'))
   const now = jest.spyOn(performance, 'now')

@@ -28,7 +28,7 @@ test.each([
   'BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.',
   'MOVED 3999 127.0.0.1:6381',
   'ASK 3999 127.0.0.1:6381',
-])('a refund that is refused with "%s" may be told again', async (answer) => {
+])('a refund that is refused with "%s" may be sent again', async (answer) => {
   expect(await mayBeToldAgain(answer)).toBe(true)
 })
 

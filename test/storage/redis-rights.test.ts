@@ -37,16 +37,19 @@ test.each<[string, (storage: Storage) => unknown, string]>([
   ['unsetting', keep, 'The user lacks a command.'],
   ['unrunning', keep, 'The user lacks a command.'],
   ['keyless', keep, 'The user lacks the keys.'],
-])('the user "%s" is told which right is missing, and nothing is written', async (user, work, lacked) => {
-  await admin.flushall()
-  const storage = redis(`redis://${user}:pw@127.0.0.1:${server.port}`)
-  await expect((async () => work(storage))()).rejects.toMatchObject({
-    code: 'storage.permission',
-    message: expect.stringMatching(new RegExp(`${lacked} .*ACL SETUSER … ~sentinel:\\* &sentinel:\\*`)),
-  })
-  expect(await admin.dbsize()).toBe(0)
-  await storage.close()
-})
+])(
+  'the user "%s" gets an error with the missing permission, and nothing is written',
+  async (user, work, lacked) => {
+    await admin.flushall()
+    const storage = redis(`redis://${user}:pw@127.0.0.1:${server.port}`)
+    await expect((async () => work(storage))()).rejects.toMatchObject({
+      code: 'storage.permission',
+      message: expect.stringMatching(new RegExp(`${lacked} .*ACL SETUSER … ~sentinel:\\* &sentinel:\\*`)),
+    })
+    expect(await admin.dbsize()).toBe(0)
+    await storage.close()
+  },
+)
 
 test.each([
   ["User bot has no permissions to run the 'hset' command", 'The user lacks a command.'],

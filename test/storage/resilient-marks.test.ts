@@ -101,7 +101,7 @@ describe('while the storage is down, blocks hold', () => {
     expect(await passes(judge, userKey(2501))).toBe(true)
   })
 
-  test('for as many as the copy may hold, and a warning says that there are more', async () => {
+  test('up to maxMarks of them, and health() reports that the copy is incomplete', async () => {
     const stage = outage({ maxMarks: 1500 })
     await block(stage.remote.kept.marks, ...Array.from({ length: 2500 }, (_, i) => userKey(i + 1)))
     await reading(stage)

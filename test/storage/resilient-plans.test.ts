@@ -101,7 +101,7 @@ describe('a role that may not create the functions of a later plan', () => {
     expect((await one.storage.health()).ok).toBe(true)
   })
 
-  test('uses a storage that comes back for all other plans', async () => {
+  test('uses the storage for all other plans once it is back', async () => {
     const main = await prepared(one, MAIN)
     await one.goDown(main)
     const handler = await prepared(one, HANDLER)

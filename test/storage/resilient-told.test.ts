@@ -130,7 +130,7 @@ describe('the reason why a storage is down', () => {
     ['a folder that is not there', 'nowhere/bot.db', 'SQLITE_CANTOPEN', /Is the path right/],
     ['a file of something else', 'photo.jpg', 'SQLITE_NOTADB', /is not a database/],
   ])(
-    '%s: kind, code and words are in the event, on the console, in health() and in what is rejected',
+    '%s: its kind, code and message are in the event, on the console, in health() and in rejections',
     async (_, path, reason, words) => {
       writeFileSync(join(folder, 'photo.jpg'), 'x'.repeat(5000))
       const warned: string[] = []
@@ -168,7 +168,7 @@ describe('the reason why a storage is down', () => {
     },
   )
 
-  test('is still reported after probes that failed, and they learn it, too', async () => {
+  test('is still reported after failed probes, and updated by them', async () => {
     const time = new Stage()
     const { clock, timers } = time
     let failed = () => new SentinelError('storage.failed', 'redis: connect ECONNREFUSED 127.0.0.1:6399')

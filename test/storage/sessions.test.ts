@@ -102,7 +102,7 @@ describe.each(storages)('sessions %s', (_, make) => {
     expect(seen).toEqual(['test edited'])
   })
 
-  test('find what was stored before', async () => {
+  test('find data that was stored before', async () => {
     await storage.sessions<Counter>({ name: 'old' }).write(String(alice.id), { pizzas: 40 })
     const counting = bot<Context & SessionFlavor<Counter>>()
     counting.use(session({ initial: () => ({ pizzas: 0 }), storage: storage.sessions({ name: 'old' }) }))

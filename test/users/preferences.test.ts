@@ -80,7 +80,7 @@ describe.each<[string, () => Storage]>([
 })
 
 describe('preferences', () => {
-  test('that the schema refuses are not stored; the error says what is wrong, without the values', async () => {
+  test('that the schema refuses are not stored; the error names the problem, without the values', async () => {
     const { wishes, guard } = stand()
     await wishes.set(ALICE, { language: 'ru', quiet: true })
     const wrong = { language: 'password1', quiet: 1 } as unknown as Wishes
@@ -99,9 +99,9 @@ describe('preferences', () => {
   })
 
   test.each<[string, unknown]>([
-    ['what no version wrote', { language: 'ru' }],
-    ['what the schema refuses', { v: 1, data: { language: 'password1' } }],
-    ['what is not an object', { v: 1, data: 'text' }],
+    ['without a version', { language: 'ru' }],
+    ['with invalid values', { v: 1, data: { language: 'password1' } }],
+    ['with data that is not an object', { v: 1, data: 'text' }],
     ['a text', 'corrupt'],
     ['nothing', null],
   ])('that are corrupt (%s) are read as the defaults, and reported', async (_, kept) => {

@@ -2,7 +2,7 @@ import { BlockList, isIP } from 'node:net'
 import fc from 'fast-check'
 import { Callers, parseAddress } from '../../src/webhook/addresses.js'
 
-describe('who may call', () => {
+describe('callers', () => {
   const behindProxies = new Callers('telegram', ['10.0.0.0/8', '2001:db8::/32', '::1'])
 
   test.each([
@@ -19,7 +19,7 @@ describe('who may call', () => {
     ['', false],
     ['149.154.167', false],
     ['149.154.167.0220', false],
-  ])('%s by itself: %s', (peer, admitted) => {
+  ])('from %s are admitted: %s', (peer, admitted) => {
     expect(behindProxies.admits(peer, undefined)).toBe(admitted)
     // The header of a client that is no trusted proxy is ignored.
     expect(behindProxies.admits(peer, '149.154.167.220')).toBe(admitted)
@@ -39,7 +39,7 @@ describe('who may call', () => {
     ['::1', undefined, false],
     ['10.0.0.1', '10.0.0.2', false],
     ['10.0.0.1', `${'8.8.8.8,'.repeat(1000)}149.154.167.220`, false],
-  ])('%s, forwarded for %s: %s', (peer, forwarded, admitted) => {
+  ])('from %s, forwarded for %s, are admitted: %s', (peer, forwarded, admitted) => {
     expect(behindProxies.admits(peer, forwarded)).toBe(admitted)
   })
 
@@ -49,15 +49,18 @@ describe('who may call', () => {
     ['8.8.8.8', false],
     ['unix', false],
     [undefined, false],
-  ])('by a Unix socket that is a trusted proxy, forwarded for %s: %s', (forwarded, admitted) => {
-    const byUnix = new Callers('telegram', ['10.0.0.0/8', 'unix'])
-    expect(byUnix.admits('unix', forwarded)).toBe(admitted)
-    expect(behindProxies.admits('unix', forwarded)).toBe(false)
-    expect(byUnix.admits(undefined, forwarded)).toBe(false)
-    expect(byUnix.admits('8.8.8.8', forwarded)).toBe(false)
-  })
+  ])(
+    'from a Unix socket that is a trusted proxy, forwarded for %s, are admitted: %s',
+    (forwarded, admitted) => {
+      const byUnix = new Callers('telegram', ['10.0.0.0/8', 'unix'])
+      expect(byUnix.admits('unix', forwarded)).toBe(admitted)
+      expect(behindProxies.admits('unix', forwarded)).toBe(false)
+      expect(byUnix.admits(undefined, forwarded)).toBe(false)
+      expect(byUnix.admits('8.8.8.8', forwarded)).toBe(false)
+    },
+  )
 
-  test('nobody with an unknown address', () => {
+  test('from an unknown address are not admitted', () => {
     expect(behindProxies.admits(undefined, '149.154.167.220')).toBe(false)
   })
 })

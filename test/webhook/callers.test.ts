@@ -44,7 +44,7 @@ describe('behind hono the address of the caller is known', () => {
     expect(warned).toEqual([])
   })
 
-  test('at Cloudflare, whose header is trusted nowhere else', async () => {
+  test('at Cloudflare, whose header is not trusted elsewhere', async () => {
     const { webhook, warned } = mindful()
     const claimed = () => post(body, { 'cf-connecting-ip': TELEGRAM })
     expect(await ask(webhook, {}, claimed())).toBe(403)

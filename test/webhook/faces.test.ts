@@ -176,7 +176,7 @@ describe('node:http', () => {
     expect(at.webhook.size).toBe(0)
   })
 
-  test('answers such a body once if the connection stays open, and lets the rest wait', async () => {
+  test('answers such a body once if the connection stays open, and reads no more of it', async () => {
     const at = stand({}, undefined, { maxBody: 1000 })
     let paused = 0
     const request = Object.assign(new EventEmitter(), {
@@ -242,7 +242,7 @@ describe('a drain', () => {
     await until('nobody listens', () => process.listenerCount('SIGTERM') === 0)
   })
 
-  test('waits no longer than given, and returns what is left', async () => {
+  test('waits no longer than the given time, and returns the number of unfinished updates', async () => {
     const at = stand({}, (bot) => bot.use(() => new Promise(() => undefined)))
     at.guard.on('warning', () => undefined)
     void at.deliver(says(1, 'for ever'))

@@ -52,7 +52,7 @@ test('a refused request ends its stream, and other streams of the connection con
   expect(at.reached).toEqual(['hello'])
 })
 
-describe('a process that is told to end', () => {
+describe('a process that receives SIGTERM', () => {
   async function ending() {
     const at = stand()
     const { server, port } = await serving(at)

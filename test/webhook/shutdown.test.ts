@@ -42,7 +42,7 @@ const SERVERS = {
   },
 }
 
-describe.each(Object.entries(SERVERS))('a process behind %s, told to end', (_, serve) => {
+describe.each(Object.entries(SERVERS))('a process behind %s that receives SIGTERM', (_, serve) => {
   test.each([
     ['sent nothing yet', undefined],
     ['stands still in the middle of a body', HALF],
