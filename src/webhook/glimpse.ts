@@ -176,7 +176,9 @@ class Reader {
       this.kind = entry.kind.name as UpdateKind
       if (!this.payload(entry.fields)) return false
     } while (scanner.comma())
-    return scanner.closes() && scanner.ends() && this.kind !== undefined
+    if (!scanner.closes() || !scanner.ends()) return false
+    // A body without an update id is not an update. It must be answered 400, and must not be charged to its sender.
+    return this.kind !== undefined && !Number.isNaN(this.updateId)
   }
 
   /** Returns the facts that were read, from an update with only these fields. */

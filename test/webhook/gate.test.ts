@@ -105,6 +105,17 @@ test('blocked users are refused, and admitted when unblocked', async () => {
   expect(at.reached).toEqual(['hello', 'back'])
 })
 
+test('a body of an offender that has no update id is answered 400, and neither counted nor charged', async () => {
+  const at = parsing({ throttle: { limit: '2/1m', penalty: { after: 2, bans: ['1h'] } } })
+  await flood(at, 1, 3)
+  const { update_id: _, ...body } = says(1, 'no update')
+  for (let i = 0; i < 3; i++) expect(await at.deliver(JSON.stringify(body))).toBe(400)
+  expect(joined(await at.guard.health())).toBe(1)
+  at.time.advance(60_000)
+  expect(await at.deliver(JSON.stringify(body))).toBe(400)
+  expect(await at.guard.peek(1, 'user')).toMatchObject([{ remaining: 2 }])
+})
+
 test('edits and inline queries of a flood are refused unparsed, too', async () => {
   const at = parsing({ throttle: { limit: '1/1m', inline: '1/1m' } })
   for (let i = 0; i < 5; i++) await at.deliver(edits(1, 'x'))

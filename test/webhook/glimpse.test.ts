@@ -120,6 +120,7 @@ describe('a glimpse finds the actor', () => {
 describe('a glimpse is in doubt about', () => {
   const own = JSON.stringify(said)
   test.each([
+    ['a body without an update id', `{"message":${own}}`],
     ['a payment', `{"update_id":1,"message":${JSON.stringify({ ...said, successful_payment: {} })}}`],
     ['a checkout', '{"update_id":1,"pre_checkout_query":{"id":"q","from":{"id":7}}}'],
     [
