@@ -35,11 +35,11 @@ const TAKERS: readonly (readonly [string, (clock: Clock) => unknown])[] = [
 
 /** With each of these clocks all updates would pass. */
 const CLOCKS: readonly (readonly [string, () => unknown, RegExp])[] = [
-  ['tells NaN', () => Number.NaN, /it returned NaN/],
-  ['is Date, which tells a text', Date as unknown as () => unknown, /it returned "/],
-  ['tells a promise', async () => 1, /it returned an object/],
-  ['tells nothing', () => undefined, /it returned undefined/],
-  ['tells no end', () => Number.POSITIVE_INFINITY, /it returned Infinity/],
+  ['returns NaN', () => Number.NaN, /it returned NaN/],
+  ['is Date, which returns a text', Date as unknown as () => unknown, /it returned "/],
+  ['returns a promise', async () => 1, /it returned an object/],
+  ['returns undefined', () => undefined, /it returned undefined/],
+  ['returns Infinity', () => Number.POSITIVE_INFINITY, /it returned Infinity/],
   [
     'throws',
     () => {

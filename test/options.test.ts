@@ -181,12 +181,12 @@ describe('a wrong option is reported with its path, its value and a fix', () => 
   const DURATION = `Write milliseconds (1500) or a text such as '500ms', '10s', '1m', '2h', '7d'.`
   const cases: [what: string, options: unknown, told: string][] = [
     [
-      'a limit that is none',
+      'a text that is not a limit',
       { throttle: '20 per minute' },
       `limit.invalid throttle: "20 per minute" is not a limit. ${LIMIT}`,
     ],
     [
-      'a limit that is none, in options',
+      'a text that is not a limit, in options',
       { throttle: { limit: 'x' } },
       `limit.invalid throttle.limit: "x" is not a limit. ${LIMIT}`,
     ],
@@ -201,12 +201,12 @@ describe('a wrong option is reported with its path, its value and a fix', () => 
       `limit.invalid throttle.amount: 0 must be a whole number from 1 to 100000. ${LIMIT}`,
     ],
     [
-      'a limit without its span',
+      'a limit without a period',
       { throttle: [{ limit: { amount: 5 } }] },
       `limit.invalid throttle[0].limit.per: undefined must be a duration from 1 ms to 366 days. ${LIMIT}`,
     ],
     [
-      'a negative span of a limit',
+      'a limit with a negative period',
       { throttle: { limit: { amount: 5, per: -1 } } },
       `limit.invalid throttle.limit.per: -1 must be a duration from 1 ms to 366 days. ${LIMIT}`,
     ],
@@ -216,7 +216,7 @@ describe('a wrong option is reported with its path, its value and a fix', () => 
       'limit.invalid throttle: 20 is wrong; it must be false, a limit such as "20/1m", an object of options or a list, each item a limit such as "20/1m" or an object of options.',
     ],
     [
-      'an unknown part of a limit',
+      'an unknown option of a limit',
       { throttle: { amount: 5, per: '1m', bursts: 3 } },
       'option.unknown throttle.bursts: there is no such option. Did you mean "burst"? Options: amount, per, burst.',
     ],
@@ -227,12 +227,12 @@ describe('a wrong option is reported with its path, its value and a fix', () => 
     ],
     ['a negative window', { debounce: -5 }, `duration.invalid debounce: -5 is not a duration. ${DURATION}`],
     [
-      'a negative window, in words',
+      'a negative window as a text',
       { debounce: { window: '-5ms' } },
       `duration.invalid debounce.window: "-5ms" is not a duration. ${DURATION}`,
     ],
     [
-      'a window of nothing',
+      'a window of zero',
       { debounce: { window: 0 } },
       'duration.invalid debounce.window: 0 is wrong; it must be 1 ms or more.',
     ],
@@ -242,37 +242,37 @@ describe('a wrong option is reported with its path, its value and a fix', () => 
       'scope.unknown throttle.scope: "usr" is wrong; it must be "user", "chat", "member", "command" or "global". Did you mean "user"?',
     ],
     [
-      'a subject that is a name',
+      'a username as a subject',
       { block: { list: [1, '@alice'] } },
       'subject.invalid block.list[1]: "@alice" is not a subject. Pass a user id, or subject.user(1), subject.chat(-100…), subject.sender(-100…).',
     ],
     [
-      'a subject that is not an id',
+      'a fraction as a subject',
       { exempt: { owner: 0.5 } },
       'subject.invalid exempt.owner: 0.5 is not a Telegram id. Pass the number, such as ctx.from.id or ctx.chat.id.',
     ],
     [
-      'a subject of a kind that there is not',
+      'a subject of an unknown kind',
       { exempt: { users: [{ kind: 'group', id: 5 }] } },
       'subject.invalid exempt.users[0]: an object is not a subject. Pass a user id, or subject.user(1), subject.chat(-100…), subject.sender(-100…).',
     ],
     [
-      'a chat for an owner',
+      'a chat as owner',
       { exempt: { owner: -100 } },
       'subject.invalid exempt.owner: -100 is the id of a chat, not of a user. Pass subject.chat(-100) for the place, or subject.sender(-100) for the chat as a sender.',
     ],
     [
-      'a stand-in for many as one to let off',
+      'a stand-in account of many users as an exempt user',
       { exempt: { owner: 7, users: [8, subject.user(1087968824)] } },
       "subject.invalid exempt.users[1]: the user 1087968824 stands in for every group's anonymous administrators: exempt subject.sender(groupId).",
     ],
     [
-      'a stand-in of Telegram for many',
+      'a stand-in account of many users',
       { block: { list: [777000] } },
       'subject.invalid block.list: the user 777000 is Telegram itself, in whose name linked channels are forwarded: block subject.sender(channelId).',
     ],
     [
-      'two limits of one name',
+      'two limits with the same name',
       {
         throttle: [
           { name: 'day', limit: '9/1d' },
@@ -282,7 +282,7 @@ describe('a wrong option is reported with its path, its value and a fix', () => 
       'limit.duplicate throttle[1].name: "day" is already the name of throttle[0]. Choose another, such as "day2".',
     ],
     [
-      'two limits that are named after one scope',
+      'two limits without names and with the same scope',
       { throttle: [{ limit: '9/1d' }, { limit: '1/1s', scope: 'user' }] },
       'limit.duplicate throttle[1].name: "user" is already the name of throttle[0]. Choose another, such as "user2".',
     ],
@@ -292,37 +292,37 @@ describe('a wrong option is reported with its path, its value and a fix', () => 
       'option.unknown throtle: there is no such option. Did you mean "throttle"? Options: name, storage, block, once, auth, throttle, debounce, concurrency, membership, users, limits, policies, outgoing, hooks, stats, settings, exempt, roles, notices, shadow, waitUntil, clock, timers.',
     ],
     [
-      'an unknown option that is like nothing',
+      'an unknown option without a similar one',
       { once: { colour: 1 } },
       'option.unknown once.colour: there is no such option. Options: for, lease, onFailure.',
     ],
     [
-      'what another limiter calls it',
+      'the name of the option in other limiters',
       { throttle: { timeFrame: 2000, limit: '3/2s' } },
       'option.unknown throttle.timeFrame: there is no such option. Did you mean "limit"? Options: name, limit, otherwise, algorithm, scope, key, on, commands, cost, inline, roles, penalty, adapt, deny, noticeEvery, shadow, onFailure.',
     ],
     [
-      'what another limiter calls it, where there are no limits',
+      'the name of an option in other limiters, for a guard without limits',
       { block: { duration: '1h' } },
       'option.unknown block.duration: there is no such option. Options: list, allow, only, deny, noticeEvery, shadow, onFailure.',
     ],
     [
-      'what another limiter calls it, a level too high',
+      'the name of an option in other limiters, a level too high',
       { points: 5 },
       'option.unknown points: there is no such option. Options: name, storage, block, once, auth, throttle, debounce, concurrency, membership, users, limits, policies, outgoing, hooks, stats, settings, exempt, roles, notices, shadow, waitUntil, clock, timers.',
     ],
     [
-      'one in place of a list',
+      'a single item in place of a list',
       { throttle: { commands: 'buy' } },
       'option.invalid throttle.commands: "buy" is wrong; it must be a list of texts. Did you mean ["buy"]?',
     ],
     [
-      'one in place of a list that has a form',
+      'a single text in place of a list of durations',
       { throttle: { penalty: { bans: '10m' } } },
       'option.invalid throttle.penalty.bans: "10m" is wrong; it must be a list, each item a duration such as "10s". Did you mean ["10m"]?',
     ],
     [
-      'an unknown reason',
+      'an unknown key of texts',
       { notices: { texts: { de: { limted: 'x' } } } },
       'option.unknown notices.texts.de.limted: there is no such option. Did you mean "limited"? Options: blocked, unregistered, forbidden, limited, penalised, duplicate, repeated, busy, suspect, vetoed, denied, unavailable.',
     ],
@@ -337,58 +337,58 @@ describe('a wrong option is reported with its path, its value and a fix', () => 
       'option.invalid notices.texts.de_DE: the name "de_DE" is wrong; it must be a language tag such as "de" or "pt-br".',
     ],
     [
-      'a placeholder that stays as it is',
+      'a text with an unknown placeholder',
       { notices: { texts: { de: { limited: 'In {watt}.' } } } },
       'option.invalid notices.texts.de.limited: "In {watt}." is wrong; it must hold no placeholder but {wait}.',
     ],
     [
-      'no limits in a list',
+      'an empty list of limits',
       { throttle: [] },
       'option.invalid throttle: an array is wrong; it must name at least one; throttle: false turns limits off.',
     ],
     [
-      'a wrong text in a list of limits',
+      'an invalid text in a list of limits',
       { throttle: ['1/s', 'often'] },
       `limit.invalid throttle[1]: "often" is not a limit. ${LIMIT}`,
     ],
     [
-      'two texts for limits of one scope',
+      'two limits as texts, with the same scope',
       { throttle: ['1/s', '9/1d'] },
       'limit.duplicate throttle[1].name: "user" is already the name of throttle[0]. Choose another, such as "user2".',
     ],
     [
-      'true where options turn it on',
+      'true for a guard that options turn on',
       { block: true },
       'option.invalid block: true is wrong; it must be false or an object of options.',
     ],
     [
-      'a text for a switch',
+      'a text in place of a boolean',
       { membership: 'yes' },
       'option.invalid membership: "yes" is wrong; it must be true or false or an object of options.',
     ],
     [
-      'a word that is not among those there are',
+      'an unknown word in place of one of several',
       { throttle: { deny: 'silnt' } },
       'option.invalid throttle.deny: "silnt" is wrong; it must be "silent", "notice" or a function. Did you mean "silent"?',
     ],
     [
-      'an address for a storage, whose password is not shown',
+      'a URL as a storage, whose password is not shown',
       { storage: `redis://bot:${'s3cret'.repeat(9)}@cache.internal:6379` },
       'option.invalid storage: "redis://bot:<redacted>@cache.internal:6379" is wrong; it must be a storage, such as memory() or redis(url).',
     ],
     [
-      'an activity that there is not',
+      'an unknown activity',
       { debounce: { on: ['tpa'] } },
       'option.invalid debounce.on[0]: "tpa" is wrong; it must be "message", "tap", "inline" or "post". Did you mean "tap"?',
     ],
     [
-      'what is not a storage',
+      'an object that is not a storage',
       { storage: {} },
       'option.invalid storage: an object is wrong; it must be a storage, such as memory() or redis(url).',
     ],
     ['a clock that is a number', { clock: 5 }, 'option.invalid clock: 5 is wrong; it must be a function.'],
     [
-      'what is missing inside',
+      'a missing nested option',
       { throttle: { penalty: {} } },
       'option.invalid throttle.penalty.bans: is missing; it must be a list, each item a duration such as "10s".',
     ],
@@ -403,7 +403,7 @@ describe('a wrong option is reported with its path, its value and a fix', () => 
       "option.invalid throttle[1].name: a limit with its own key needs a name, such as name: 'tenant'.",
     ],
     [
-      'a debounce that can do nothing',
+      'a debounce without an effect',
       { debounce: { mode: 'trailing' } },
       "option.invalid debounce.window: trailing needs a window, such as window: '1s'.",
     ],

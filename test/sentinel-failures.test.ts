@@ -87,9 +87,9 @@ describe.each(failures)('where %s', (_, storage, during) => {
   })
 
   test.each([
-    ['that registers whoever comes', { registration: 'auto' as const }],
+    ['with automatic registration', { registration: 'auto' as const }],
     ['in shadow', { shadow: true }],
-  ])('an auth %s admits everybody, as always', async (_, auth) => {
+  ])('auth %s still admits everybody', async (_, auth) => {
     const { guard, says, reached } = desk({ storage: storage(), auth })
     guard.on('error', () => undefined)
     await says(ALICE, 'hello')
@@ -115,7 +115,7 @@ describe.each(failures)('where %s', (_, storage, during) => {
       { debounce: { window: '1s', on: ['message'], onFailure: 'closed' } },
       ['debounce', 'unavailable'],
     ],
-    ['nothing in shadow', { throttle: { limit: '9/1m', onFailure: 'closed', shadow: true } }, undefined],
+    ['a throttle in shadow', { throttle: { limit: '9/1m', onFailure: 'closed', shadow: true } }, undefined],
     ['an open auth', { auth: { onFailure: 'open' } }, undefined],
     [
       'an open auth with a resolver',
@@ -440,15 +440,15 @@ describe('a custom storage without protection', () => {
   )
 
   test.each([
-    ['nothing', undefined],
+    ['undefined', undefined],
     ['null', null],
     ['a text', 'yes'],
-    ['a check that there is not', { refusedBy: 99, shadowRefusals: [] }],
+    ['a check that does not exist', { refusedBy: 99, shadowRefusals: [] }],
     ['a fraction', { refusedBy: 0.5, shadowRefusals: [] }],
-    ['shadows that there are not', { refusedBy: -1, shadowRefusals: [99] }],
-    ['no shadows', { refusedBy: -1 }],
+    ['shadow refusals of checks that do not exist', { refusedBy: -1, shadowRefusals: [99] }],
+    ['without shadow refusals', { refusedBy: -1 }],
   ])(
-    'one whose decision is %s does not break the bot: that counts as a failure of the storage',
+    'whose decision is %s does not break the bot: that counts as a failure of the storage',
     async (_, decision) => {
       for (const evaluate of [() => decision, async () => decision]) {
         const { guard, says, reached } = desk({ storage: storageWith({ evaluate: evaluate as never }) })

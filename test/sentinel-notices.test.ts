@@ -436,9 +436,9 @@ describe('behind a webhook that may be answered with a call, notices are separat
   }
 
   test.each<[string, SentinelOptions, string]>([
-    ['the usual ones', {}, 'Slow down, please. Try again in 1m.'],
-    ['where calls wait out 429', { outgoing: {} }, 'Slow down, please. Try again in 1m.'],
-    ['a function of yours', { throttle: { limit: '1/1m', on: ['message'], deny: later } }, 'Not now.'],
+    ['the default ones', {}, 'Slow down, please. Try again in 1m.'],
+    ['with repeated calls after a 429', { outgoing: {} }, 'Slow down, please. Try again in 1m.'],
+    ['those of a deny function', { throttle: { limit: '1/1m', on: ['message'], deny: later } }, 'Not now.'],
   ])('%s', async (_, options, notice) => {
     const calls: string[] = []
     const { account, config } = new Extras(Date.now, ({ method, payload }) =>

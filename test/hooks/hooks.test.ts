@@ -404,8 +404,8 @@ describe('a hook that fails', () => {
     [`${what}, later beside another`, hooks.parallel(nothing, async () => answer)],
   ])
   const wayward: [string, Hook<BeforeEvent>][] = [
-    ['a promise that is none', () => Object.defineProperty({}, 'then', { value: () => lazy.x })],
-    ['a promise of its own', () => Object.defineProperty({}, 'then', { get: () => lazy.x })],
+    ['an object whose then() throws', () => Object.defineProperty({}, 'then', { value: () => lazy.x })],
+    ['an object whose getter of then throws', () => Object.defineProperty({}, 'then', { get: () => lazy.x })],
   ]
   test.each([...throwing, ...wayward])(
     'by an answer that throws when it is read is reported, and the update continues: %s',

@@ -33,10 +33,10 @@ describe('an update never waits for itself', () => {
   }
 
   test.each<[string, ConcurrencyOptions]>([
-    ['one at once', {}],
-    ['nobody may wait', { queue: 0 }],
+    ['one place', {}],
+    ['no queue', { queue: 0 }],
     ['in shadow', { shadow: true, queue: 0 }],
-    ['all together', { per: 'global' }],
+    ['one place for all users', { per: 'global' }],
   ])('with the same guard for the whole bot and for one handler: %s', async (_, options) => {
     opened()
     let shadows = 0

@@ -370,7 +370,7 @@ describe('an album', () => {
 
   test.each([
     ['alone', {}, ['/post photo photo']],
-    ['under a trailing one', { mode: 'trailing', window: '300ms' }, ['look /post photo photo']],
+    ['beside a trailing debounce', { mode: 'trailing', window: '300ms' }, ['look /post photo photo']],
   ] as const)('is one call, whatever its captions say: %s', async (_, options, expected) => {
     guarded({ albums: '500ms', ...options })
     start()
@@ -486,9 +486,9 @@ describe('errors of handlers', () => {
   })
 
   test.each([
-    ['are told as events', undefined, 'debounce.trailing'],
+    ['are reported as events', undefined, 'debounce.trailing'],
     [
-      'of onError are, too',
+      'of onError are reported, too',
       () => {
         throw failure
       },

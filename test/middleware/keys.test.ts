@@ -22,9 +22,9 @@ describe.each(guards)('a key of %s', (what, guardWith) => {
       'a promise is not a key',
     ],
     ['an object', () => ({ tenant: 1 }), 'an object is not a key'],
-    ['nothing at all', () => null, 'null is not a key'],
-    ['what is not a number', () => Number('the third'), 'NaN is not a key'],
-    ['no end', () => Number.POSITIVE_INFINITY, 'Infinity is not a key'],
+    ['null', () => null, 'null is not a key'],
+    ['NaN', () => Number('the third'), 'NaN is not a key'],
+    ['Infinity', () => Number.POSITIVE_INFINITY, 'Infinity is not a key'],
   ])('that returns %s is reported once, and its updates are not counted', async (_, give, words) => {
     const reached: number[] = []
     const at = desk({ throttle: false, once: false }, (bot) => {

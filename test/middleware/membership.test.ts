@@ -105,12 +105,12 @@ describe('what people do is reported', () => {
     ['being added', () => olga.in(plaza).adds(carl), [['joined', 'Carl', 'Olga']]],
     ['leaving', () => bob.in(plaza).leaves(), [['left', 'Bob', 'Bob']]],
     [
-      'being put out, free to return',
+      'being removed, free to return',
       () => bot.api.unbanChatMember(plaza.id, bob.id),
       [['kicked', 'Bob', 'member_bot']],
     ],
     ['being banned', () => olga.in(plaza).bans(bob), [['banned', 'Bob', 'Olga']]],
-    ['being banned from afar', () => olga.in(plaza).bans(carl), [['banned', 'Carl', 'Olga']]],
+    ['being banned without being a member', () => olga.in(plaza).bans(carl), [['banned', 'Carl', 'Olga']]],
     [
       'being unbanned',
       async () => {
@@ -135,7 +135,7 @@ describe('what people do is reported', () => {
       ],
     ],
     [
-      'a longer ban is no other',
+      'a longer ban is no new transition',
       async () => {
         await olga.in(plaza).bans(bob, { for: '1h' })
         await olga.in(plaza).bans(bob, { for: '1d' })
@@ -155,7 +155,7 @@ describe('what people do is reported', () => {
       ],
     ],
     [
-      'an administrator who is banned is banned, no more',
+      'an administrator who is banned is only reported as banned',
       async () => {
         await olga.in(plaza).promotes(bob)
         await olga.in(plaza).bans(bob)
@@ -166,7 +166,7 @@ describe('what people do is reported', () => {
       ],
     ],
     [
-      'restriction, other permissions, leaving and coming back restricted, freedom',
+      'restriction, other permissions, leaving and returning restricted, end of the restriction',
       async () => {
         await olga.in(plaza).restricts(bob)
         await olga.in(plaza).restricts(bob, { can_send_messages: true })
@@ -182,7 +182,7 @@ describe('what people do is reported', () => {
       ],
     ],
     [
-      'restriction of who is not there, and its end',
+      'restriction of a user who is not a member, and its end',
       async () => {
         await olga.in(plaza).restricts(carl)
         await bot.api.restrictChatMember(plaza.id, carl.id, allowed)
@@ -193,7 +193,7 @@ describe('what people do is reported', () => {
       ],
     ],
     [
-      'whoever is restricted and put out',
+      'restriction, then removal',
       async () => {
         await olga.in(plaza).restricts(bob)
         await bot.api.unbanChatMember(plaza.id, bob.id)
@@ -204,7 +204,7 @@ describe('what people do is reported', () => {
       ],
     ],
     [
-      'promotion of the restricted, restriction of the promoted',
+      'promotion of a restricted user, restriction of a promoted one',
       async () => {
         await olga.in(plaza).restricts(bob)
         await olga.in(plaza).promotes(bob)
@@ -219,7 +219,7 @@ describe('what people do is reported', () => {
       ],
     ],
     [
-      'asking to join, and being let in',
+      'a join request, and its approval',
       async () => {
         await carl.in(plaza).requestsToJoin({ bio: 'I am nice' })
         await olga.in(plaza).approves(carl)
@@ -230,7 +230,7 @@ describe('what people do is reported', () => {
       ],
     ],
     [
-      'the bot comes, rises, falls, is silenced, freed and put out',
+      'the bot is added, promoted, demoted, restricted, unrestricted and removed',
       async () => {
         await olga.in(park).adds(account)
         await olga.in(park).promotes(account)
@@ -255,9 +255,9 @@ describe('what people do is reported', () => {
         ['botRemoved', 'member_bot', 'member_bot'],
       ],
     ],
-    ['the bot is banned where it is not: nothing of its own', () => olga.in(park).bans(account), []],
+    ['the bot is banned in a chat without it: no transition', () => olga.in(park).bans(account), []],
     [
-      'blocking the bot, and letting it write again',
+      'blocking the bot, and unblocking it',
       async () => {
         await bob.to(account).sends('/start')
         await bob.blocks(account)
@@ -386,14 +386,14 @@ describe('transitions in updates', () => {
     ['no chat', { chat: undefined }],
     ['a chat without a type', { chat: { id: 1 } }],
     ['a chat of an unknown type', { chat: { id: 1, type: 'toString' } }],
-    ['nobody who did it', { from: undefined }],
-    ['somebody without an id', { from: { first_name: 'X' } }],
+    ['no sender', { from: undefined }],
+    ['a sender without an id', { from: { first_name: 'X' } }],
     ['no date', { date: undefined }],
-    ['a date that is none', { date: Number.NaN }],
+    ['an invalid date', { date: Number.NaN }],
     ['no member before', { old_chat_member: undefined }],
     ['no member after', { new_chat_member: null }],
-    ['a status of another time', { new_chat_member: { user: person(7), status: 'constructor' } }],
-    ['a member who is nobody', { new_chat_member: { status: 'member' } }],
+    ['an unknown status', { new_chat_member: { user: person(7), status: 'constructor' } }],
+    ['a member without a user', { new_chat_member: { status: 'member' } }],
   ])('%s: no transition', (_name, more) => {
     expect(read({ chat_member: changed({ status: 'left' }, { status: 'member' }) })).toHaveLength(1)
     expect(read({ chat_member: changed({ status: 'left' }, { status: 'member' }, more) })).toEqual([])

@@ -35,7 +35,7 @@ describe('a tap refused with a deny function', () => {
   })
 
   test.each<[string, () => unknown, number]>([
-    ['says nothing', () => undefined, 0],
+    ['does nothing', () => undefined, 0],
     ['throws', () => Promise.reject(new Error('no idea')), 1],
   ])('is answered for a function that %s', async (_, deny, told) => {
     const said: unknown[] = []
@@ -56,8 +56,8 @@ describe('a tap that a handler denies after it has answered it', () => {
   afterEach(() => on.stop())
 
   test.each<[string, number, string[]]>([
-    ['is too old to be answered again, which is no failure', 400, []],
-    ['is not answered again where Telegram is away, which is told', 500, ['answer']],
+    ['is too old to be answered again, which is not reported', 400, []],
+    ['is not answered again while Telegram is unavailable, which is reported', 500, ['answer']],
   ])('%s', async (_, code, told) => {
     const guard = sentinel<GuardedContext>()
     const failures: string[] = []

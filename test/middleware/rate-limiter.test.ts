@@ -253,9 +253,9 @@ describe('a limiter that fails', () => {
       },
       'at once',
     ],
-    ['rejects with what says nothing', { consume: () => Promise.reject({ message: 'odd' }) }, 'odd'],
+    ['rejects with an object that is no error', { consume: () => Promise.reject({ message: 'odd' }) }, 'odd'],
     [
-      'rejects with what goes in circles',
+      'rejects with a circular object',
       {
         consume: () => {
           const response = { message: 'round', request: {} }
@@ -266,7 +266,7 @@ describe('a limiter that fails', () => {
       'round',
     ],
     [
-      'rejects with what cannot be looked at',
+      'rejects with an object whose getter throws',
       {
         consume: () =>
           Promise.reject({

@@ -100,14 +100,14 @@ test('a wait that takes too long ends, and the update passes', async () => {
 })
 
 test.each<[string, DossierFacts, boolean]>([
-  ['nothing is known', {}, true],
-  ['is at least a day old', { age: { atLeast: DAY } } as DossierFacts, true],
-  ['is forty days old at most', { age: { atMost: 40 * DAY } }, true],
-  ['is thirty days old at most', { age: { atMost: 30 * DAY } }, true],
-  ['is three days old at most', { age: { atMost: 3 * DAY } }, false],
-  ['has an age that is not a number', { age: { atMost: Number.NaN } }, true],
-  ['is a fraud, which is not asked', { profile: { isScam: true } }, true],
-])('an account of which %s', async (_, facts, passes) => {
+  ['without data', {}, true],
+  ['at least a day old', { age: { atLeast: DAY } } as DossierFacts, true],
+  ['at most forty days old', { age: { atMost: 40 * DAY } }, true],
+  ['at most thirty days old', { age: { atMost: 30 * DAY } }, true],
+  ['at most three days old', { age: { atMost: 3 * DAY } }, false],
+  ['with an age of NaN', { age: { atMost: Number.NaN } }, true],
+  ['of a fraud, with denyScam: false', { profile: { isScam: true } }, true],
+])('minAccountAge: an account %s', async (_, facts, passes) => {
   const desk = new Desk()
   desk.tells = () => facts
   on = await rig(guarded(desk, { denyScam: false, minAccountAge: '30d', dossierWait: '5s' }))

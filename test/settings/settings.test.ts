@@ -189,9 +189,9 @@ test('the notices setting of a chat is cached', async () => {
 })
 
 test.each([
-  ['people are told in a chat that nothing is known of', undefined, 1],
-  ['a chat that wanted none when it was last asked gets none', false, 0],
-  ['a chat that had notices when it was last asked gets them', true, 1],
+  ['an unknown chat gets notices', undefined, 1],
+  ['a chat that had turned notices off gets none', false, 0],
+  ['a chat that had turned notices on gets them', true, 1],
 ])('while settings cannot be read, %s', async (_, notices, said) => {
   const time = new Stage()
   const { clock, timers } = time

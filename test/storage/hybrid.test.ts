@@ -229,7 +229,7 @@ describe('a change by another worker', () => {
   })
 
   test.each([
-    ['of somebody else', 1, 0],
+    ['of another user', 1, 0],
     ['of more than are remembered', 600, 1],
   ])('(%s) while an answer is in flight has its effect', async (_, changes, trips) => {
     const judge = await desk.judge(desk.worker(), bucket(1))

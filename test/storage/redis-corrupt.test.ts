@@ -153,7 +153,7 @@ describe('a record that cannot be read', () => {
 describe('bits of update ids that cannot be read', () => {
   test.each([
     ['bytes of no sense', (name: string) => admin.set(name, Buffer.alloc(500, 0xa5))],
-    ['nothing but a beginning', (name: string) => admin.set(name, 'x')],
+    ['a single byte', (name: string) => admin.set(name, 'x')],
     ['a list', (name: string) => admin.rpush(name, 'x')],
   ])('%s in their place are replaced', async (_, spoil) => {
     const judge = await storage.prepare(planOf(once({ retry: true, lease: 60_000 }), bucket(1000, HOUR)))

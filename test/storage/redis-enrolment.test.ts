@@ -58,8 +58,8 @@ describe('the slots of plans are registered', () => {
   })
 
   test.each([
-    ['FLUSHALL, which nobody tells of: within ten minutes', false],
-    ['the same over a client that was handed over', true],
+    ['FLUSHALL, which causes no event: within ten minutes', false],
+    ['FLUSHALL, over a client that was passed in', true],
   ])('again after %s', async (_, isGiven) => {
     const client = new Redis(server.url, { autoResendUnfulfilledCommands: false, lazyConnect: true })
     const storage = redis(isGiven ? client : server.url)

@@ -28,15 +28,15 @@ describe('one connection to a node of a cluster is refused', () => {
       'a client',
       (url: string) => new Redis(url, { autoResendUnfulfilledCommands: false, lazyConnect: true }),
     ],
-    ['a user who may not ask', (url: string) => url.replace('redis://', 'redis://unasked:pw@')],
+    ['a user without the EXISTS command', (url: string) => url.replace('redis://', 'redis://unasked:pw@')],
   ])('%s', async (what, connect) => {
     const url = await sharedCluster()
     const admin = new Redis(url)
     await admin.acl('SETUSER', 'unasked', 'on', '>pw', '~*', '&*', '+@all', '-exists', '-@dangerous', '+info')
     const connection = connect(url)
     const storage = redis(connection, { prefix: freshName() })
-    const isUnasked = what === 'a user who may not ask'
-    // Without the right to ask, the first keys of another node reveal the cluster.
+    const isUnasked = what === 'a user without the EXISTS command'
+    // Without EXISTS, the cluster is only detected at the first key of another node.
     if (!isUnasked) await expect(storage.prepare(PLAN)).rejects.toMatchObject(NODE)
     const writes = await Promise.allSettled(
       BOTS.map((bot) => storage.marks.put(bot, 'blocked', [{ key: ALICE, mark: { since: 1 } }])),

@@ -496,8 +496,8 @@ describe('a mark that no plan read before the storage was down', () => {
   })
 
   test.each([
-    ['told of', false],
-    ['not told of, once the gap is', true],
+    ['with a change event', false],
+    ['without a change event, once a gap is reported', true],
   ])('does not hold if another process has removed it since: %s', async (_, deaf) => {
     const { stage, judge } = await standing()
     await block(stage.storage.marks, ALICE, BOB)

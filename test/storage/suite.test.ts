@@ -40,7 +40,7 @@ const prepared = new WeakMap<Storage, Map<string, ReturnType<Storage['prepare']>
 describe('the conformance suite of storages', () => {
   test.each<[string, (sound: Storage) => Partial<Storage>, RegExp]>([
     [
-      'charges what is only looked at',
+      'charges for a peek',
       (sound) => ({
         async prepare(plan) {
           const judge = await sound.prepare(plan)
@@ -51,7 +51,7 @@ describe('the conformance suite of storages', () => {
       /^a peek returns what an evaluation would, and writes nothing: /m,
     ],
     [
-      'says a millisecond too little',
+      'returns a wait that is a millisecond too short',
       (sound) => ({
         async prepare(plan) {
           const judge = await sound.prepare(plan)
@@ -66,7 +66,7 @@ describe('the conformance suite of storages', () => {
       /^a limit of form log returns to the millisecond /m,
     ],
     [
-      'counts what users do in a chat for each of them',
+      'counts a limit of a chat for each user separately',
       () => ({
         async prepare(plan) {
           const own = new Map<unknown, Judge>()
@@ -86,7 +86,7 @@ describe('the conformance suite of storages', () => {
       /^of many users who ask at once in one chat, exactly as many as its limit of form log allows are admitted: /m,
     ],
     [
-      'takes marks away from all bots',
+      'removes marks of all bots',
       ({ marks }) => ({
         marks: promises(marks, {
           remove: async (bot, name, keys) => {
@@ -99,7 +99,7 @@ describe('the conformance suite of storages', () => {
       /^marks, activity, removals and resets of one bot do not affect another: /m,
     ],
     [
-      'keeps 32 bits of the id of a bot',
+      'stores only 32 bits of the id of a bot',
       ({ marks }) => ({
         marks: promises(marks, {
           get: (bot, ...rest) => marks.get(bot % 2 ** 32, ...rest),
@@ -111,7 +111,7 @@ describe('the conformance suite of storages', () => {
       /^marks, activity, removals and resets of one bot do not affect another: /m,
     ],
     [
-      'cuts reasons off',
+      'truncates reasons',
       ({ marks }) => ({
         marks: promises(marks, {
           put: (bot, name, entries) =>
@@ -128,7 +128,7 @@ describe('the conformance suite of storages', () => {
       /^marks, activity, removals and resets of one bot do not affect another: /m,
     ],
     [
-      'notes a hundred users at once and no more',
+      'records at most a hundred users in one call',
       ({ users }) => ({
         users: {
           get: (...args) => users.get(...args),
@@ -141,7 +141,7 @@ describe('the conformance suite of storages', () => {
       /^activity of a thousand users in one call is noted for each: /m,
     ],
     [
-      'keeps the end that a mark had',
+      'keeps the end of a replaced mark',
       ({ marks }) => ({
         marks: promises(marks, {
           put: async (bot, name, entries) => {
@@ -155,7 +155,7 @@ describe('the conformance suite of storages', () => {
       /^a mark that is put again replaces the old one completely/m,
     ],
     [
-      'cuts blanks off keys',
+      'trims keys',
       ({ values }) => ({
         values: {
           get: (space, key) => values.get(space, key.trim()),
@@ -172,7 +172,7 @@ describe('the conformance suite of storages', () => {
       /^pages of marks contain every /m,
     ],
     [
-      'gives out what it keeps',
+      'returns its stored objects without copying them',
       () => {
         const kept = new Map<string, unknown>()
         return {
@@ -187,7 +187,7 @@ describe('the conformance suite of storages', () => {
       /^changing a value after putting or reading it does not change the stored value: /m,
     ],
     [
-      'tells nothing',
+      'reports no changes',
       () => ({ watch: () => () => undefined }),
       /^reports to every listener until it is stopped: told of .* not within/m,
     ],

@@ -39,11 +39,11 @@ const wide: Record<string, { scopes: number; checks: Check[] }> = {
       whenHeld: 'refuse',
     })),
   },
-  'buckets of one scope': {
+  'buckets with one scope': {
     scopes: 1,
     checks: many((index) => ({ ...asked(index), kind: 'bucket', limit })),
   },
-  'buckets, each of its own scope, with marks and penalties': {
+  'buckets, each with its own scope, with marks and penalties': {
     scopes: 31,
     checks: many((index) => ({
       ...asked(index, index),
@@ -64,7 +64,7 @@ const wide: Record<string, { scopes: number; checks: Check[] }> = {
       onRefusal: penalty,
     })),
   },
-  'one bucket that 300 marks let off': {
+  'one bucket with exemptions by 300 marks': {
     scopes: 1,
     checks: [{ ...asked(0), kind: 'bucket', limit, unless: { subject: 0, anyOf: marks(300) } }],
   },

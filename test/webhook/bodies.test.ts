@@ -75,9 +75,9 @@ describe('middleware in front', () => {
   })
 
   test.each<[string, (request: IncomingMessage) => unknown]>([
-    ['reads it, and keeps nothing', readOff],
-    ['reads the empty one there is', (request) => readOff(request)],
-    ['has it turned into text of another kind', (request) => request.setEncoding('latin1')],
+    ['reads the body, and does not keep it', readOff],
+    ['reads an empty body', (request) => readOff(request)],
+    ['decodes the body with another encoding', (request) => request.setEncoding('latin1')],
   ])('that %s is reported, and the request is answered', async (what, spoil) => {
     const at = await behind(({ webhook }) => async (request, response) => {
       await spoil(request)

@@ -44,8 +44,8 @@ const SERVERS = {
 
 describe.each(Object.entries(SERVERS))('a process behind %s that receives SIGTERM', (_, serve) => {
   test.each([
-    ['sent nothing yet', undefined],
-    ['stands still in the middle of a body', HALF],
+    ['and sent nothing', undefined],
+    ['and stalled in the middle of a body', HALF],
   ])('ends when its time is up, even if a client connected %s', async (_what, text) => {
     const { at, server, node, url } = await serve()
     let closed = false
