@@ -328,10 +328,10 @@ describe('the block list as JSON', () => {
     ['no object', null],
     ['another version', { version: 2, blocked: [] }],
     ['no list', { version: 1, blocked: {} }],
-    ['an entry that is nothing', { version: 1, blocked: [{ subject: 'u7', since: 1 }, null] }],
+    ['a null entry', { version: 1, blocked: [{ subject: 'u7', since: 1 }, null] }],
     ['an entry without a subject', { version: 1, blocked: [{ subject: 'u7', since: 1 }, { since: 1 }] }],
     [
-      'a subject that is none',
+      'an invalid subject',
       {
         version: 1,
         blocked: [
@@ -341,7 +341,7 @@ describe('the block list as JSON', () => {
       },
     ],
     [
-      'a subject nobody is',
+      'a subject that no update has',
       {
         version: 1,
         blocked: [
@@ -351,7 +351,7 @@ describe('the block list as JSON', () => {
       },
     ],
     [
-      'a time that is none',
+      'an invalid start',
       {
         version: 1,
         blocked: [
@@ -360,7 +360,7 @@ describe('the block list as JSON', () => {
         ],
       },
     ],
-    ['an end that is none', { version: 1, blocked: [{ subject: 'u7', since: 1, until: null }] }],
+    ['an invalid end', { version: 1, blocked: [{ subject: 'u7', since: 1, until: null }] }],
     ['a reason that is not a text', { version: 1, blocked: [{ subject: 'u7', since: 1, reason: {} }] }],
   ])('with %s imports nothing', async (_, bad) => {
     const { guard, says } = desk()

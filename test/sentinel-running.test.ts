@@ -216,9 +216,9 @@ describe('reconfigure', () => {
 describe('health and close', () => {
   test.each([
     ['30s, by default,', undefined, 30_000],
-    ['as long as it is told', '5s', 5000],
+    ['for the given time', '5s', 5000],
   ] as const)(
-    'close() waits %s for a handler that hangs, reports what is left, and still closes',
+    'close() waits %s for a handler that hangs, reports unfinished work, and still closes',
     async (_, within, span) => {
       const begun: (string | undefined)[] = []
       const { guard, handle, time } = desk({ debounce: { mode: 'trailing', window: '1s' } }, (bot) => {

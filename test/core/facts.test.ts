@@ -637,17 +637,32 @@ describe('the author of the replied-to message', () => {
     ],
     ['a channel, for its own post', { chat: news, sender_chat: news }, sender(-1003)],
     ['a channel, for its own post without a sender chat', { chat: news }, sender(-1003)],
-    ['nobody: a channel without its sender chat', { chat: plaza, from: channelBot }, undefined],
-    ['nobody: Telegram', { chat: plaza, from: telegram }, undefined],
-    ['nobody: no author', { chat: plaza }, undefined],
+    ['undefined: a channel without its sender chat', { chat: plaza, from: channelBot }, undefined],
+    ['undefined: Telegram', { chat: plaza, from: telegram }, undefined],
+    ['undefined: no author', { chat: plaza }, undefined],
     [
-      'nobody: the message that opened the topic, to which every message in it is a reply',
+      'undefined: the message that opened the topic, to which every message in it is a reply',
       { chat: plaza, from: bob, forum_topic_created: { name: 'Tea', icon_color: 1 } },
       undefined,
     ],
-    ['nobody: a malformed author', { chat: plaza, from: { id: '8' } }, undefined],
+    ['undefined: a malformed author', { chat: plaza, from: { id: '8' } }, undefined],
   ])('%s', (_, original, expected) => {
     expect(replyTo(original)).toEqual(expected)
+  })
+
+  test("is undefined for a plain comment under a channel's post: Telegram gives every comment the post as its reply", () => {
+    const post = {
+      ...{ ...at, message_id: 10, chat: plaza, from: telegram, sender_chat: news, text: 'news' },
+      is_automatic_forward: true,
+    }
+    const comment = (message_thread_id: number, original: object): SubjectRef | undefined =>
+      read({
+        message: { ...text('/ban'), chat: plaza, message_thread_id, reply_to_message: original },
+      } as unknown as Omit<Update, 'update_id'>).repliedTo
+    expect(comment(10, post)).toBeUndefined()
+    expect(comment(10, { ...at, message_id: 11, chat: plaza, from: bob, text: 'spam' })).toEqual(user(8))
+    // In another thread the post was chosen by the person who replies.
+    expect(comment(9, post)).toEqual(sender(-1003))
   })
 
   test('is also read from edits, and undefined if the message is not a reply', () => {

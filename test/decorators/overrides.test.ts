@@ -50,9 +50,9 @@ describe.each(Object.entries(COMPILERS))('overridden fields, compiled by %s', (n
     'a field in the place of a method',
     'a field in the place of a method whose guard is outermost',
     'a getter in the place of a method',
-    'what is assigned in the constructor, in the place of a method',
+    'a function assigned in the constructor, in place of a method',
     'a field in the place of one whose guard is outermost',
-    'what is assigned in the constructor, in the place of a field',
+    'a function assigned in the constructor, in place of a field',
   ] as const)('an override is not open: %s', async (what) => {
     let log: readonly string[] = []
     try {

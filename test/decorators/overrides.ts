@@ -108,7 +108,7 @@ export const LOST = {
         }
       }
     })(),
-  'what is assigned in the constructor, in the place of a method': () =>
+  'a function assigned in the constructor, in place of a method': () =>
     new (class extends Methods {
       constructor() {
         super()
@@ -124,7 +124,7 @@ export const LOST = {
         this.log.push('open')
       }
     })(),
-  'what is assigned in the constructor, in the place of a field': () =>
+  'a function assigned in the constructor, in place of a field': () =>
     new (class extends Fields {
       constructor() {
         super()

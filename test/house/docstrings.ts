@@ -33,12 +33,12 @@ export function exportsOf(entry: string, files: readonly SourceFile[]): Exported
   return [...new Map(collect(entry, load).map((symbol) => [symbol.name, symbol])).values()]
 }
 
-/** What is missing from a symbol's documentation; undefined if nothing is. */
+/** What is missing in the documentation of a symbol; undefined if it is complete. */
 export function lackOf({ name, path, line, doc }: Exported): string | undefined {
   if (doc === undefined) return `${path}:${line}: ${name} has no docstring`
   const examples = doc.split(/^\s*@example\b/m).slice(1)
   if (examples.length === 0) return `${path}:${line}: ${name} has no @example`
-  // An example reaches to the next tag.
+  // An example ends at the next tag.
   const shown = examples.some((text) => /^\s*```ts\s*$/m.test(text.split(/^\s*@(?!example)[a-z]+/m)[0] ?? ''))
   return shown ? undefined : `${path}:${line}: the @example of ${name} has no \`\`\`ts block`
 }
@@ -104,7 +104,7 @@ function nameOf(node: unknown): string {
   return String((node as SyntaxNode).value)
 }
 
-/** The names a declaration gives; more than one only for variables. */
+/** The names that a declaration declares; more than one only for variables. */
 function declaredBy(node: SyntaxNode): string[] {
   if (node.type === 'VariableDeclaration') {
     return (node.declarations as { id: SyntaxNode }[]).map(({ id }) => {
@@ -169,7 +169,7 @@ export function snippetsOfPage({ path, text }: SourceFile): Snippet[] {
   return blocksOf(path, text.split('\n'), 1)
 }
 
-/** The blocks in all docstrings of a source file, exported or not: whatever is shown has to work. */
+/** The blocks in all docstrings of a source file, exported or not: all examples have to compile. */
 export function snippetsOfSource({ path, text }: SourceFile): Snippet[] {
   return [...text.matchAll(/^[ \t]*\/\*\*((?:(?!\*\/)[\s\S])*)\*\//gm)].flatMap((match) => {
     const firstLine = text.slice(0, match.index).split('\n').length
@@ -178,7 +178,7 @@ export function snippetsOfSource({ path, text }: SourceFile): Snippet[] {
   })
 }
 
-/** What is wrong with the words after ```ts, if anything: none, or in pages `no-check` and a reason. */
+/** The problem with the words after ```ts, if any: only pages may have some, namely `no-check` and a reason. */
 export function fenceProblem({ path, line, unchecked }: Snippet): string | undefined {
   if (unchecked === undefined) return undefined
   if (!path.endsWith('.md'))

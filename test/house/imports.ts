@@ -15,7 +15,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: [],
   storage: ['core'],
   hooks: ['core'],
-  // Its entries are handed a sentinel, and know it by its parts.
+  // Its functions receive a sentinel, and only use its interfaces.
   observability: ['core', 'storage', 'hooks', 'middleware', 'users', 'outgoing'],
   middleware: ['core', 'storage', 'hooks'],
   policies: ['core', 'storage', 'middleware', 'hooks'],
@@ -28,7 +28,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Its index is the entry `grammy-sentinel/testing`, which has the suite for storages, too.
   telegram: ['core', 'testing', 'mtproto'],
   testing: ['core', 'storage'],
-  // What `src/options.ts` is made of.
+  // The parts of `src/options.ts`.
   options: ['core', 'storage', 'middleware', 'hooks', 'policies', 'settings', 'outgoing', 'observability'],
   top: [
     'core',
@@ -63,7 +63,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 
-/** Where Node's own modules, `process` and `Buffer` may be used: all else runs wherever grammY runs. */
+/** Where modules of Node, `process` and `Buffer` may be used: all other code runs wherever grammY runs. */
 const ON_NODE = [
   'src/telegram/',
   'src/cli/',
@@ -76,7 +76,7 @@ const ON_NODE = [
   'src/mtproto/',
 ]
 
-/** What all storages may import beside core: what they promise, and the checks and helpers that go with the promises. */
+/** The files that all storages may import besides core: the contract of storages, with its checks and helpers. */
 const CONTRACT = [
   'src/storage/storage.ts',
   'src/storage/archive.ts',
@@ -92,13 +92,13 @@ const CONTRACT = [
   'src/storage/sessions.ts',
 ]
 
-/** How limits count: whoever decides in this process does so by memory's arithmetic, which is held to be exact. */
+/** The algorithms of limits: storages that decide in this process use those of the memory storage, which is the reference. */
 const ARITHMETIC = 'src/storage/memory/limiters.ts'
 
 const MOST_LINES = 450
 
 export interface Import {
-  /** As written; undefined where it is computed. */
+  /** As written; undefined if it is computed. */
   readonly specifier: string | undefined
   readonly typeOnly: boolean
   readonly line: number
@@ -179,8 +179,8 @@ export function checkImports(files: readonly SourceFile[]): string[] {
 }
 
 /**
- * Where files may refer to each other's types in a circle: a chain, its guards and what handlers get are made of each other; so are
- * the server of MTProto and its sessions. Elsewhere such a type has a file of its own.
+ * Folders whose files may import each other's types in a circle: the types of a chain, its guards and the context of handlers refer to
+ * each other, as do those of the MTProto server and its sessions. Elsewhere such types belong in a file of their own.
  */
 const KNIT = ['src/middleware/', 'src/telegram/mtproto/']
 
@@ -203,14 +203,13 @@ function refusalOf(from: string, to: string): string | undefined {
     return MAY_IMPORT[room]?.includes(target) ? undefined : `but ${room} may not import ${target}`
   }
   if (room !== 'storage') return undefined
-  // The contract knows none of those who keep it; memory, the reference, leans on nothing but the contract (and its check
-  // of plans, which is for all who keep it).
+  // The contract imports no storage; memory, the reference implementation, imports only the contract.
   const [cell, targetCell] = [cellOf(from), cellOf(to)]
   if (CONTRACT.includes(from)) {
     return CONTRACT.includes(to) ? undefined : 'but the contract may import itself and core only'
   }
   if (cell === undefined || cell === targetCell) return undefined
-  // What storages on servers have in common.
+  // Shared code of remote storages.
   if (targetCell === 'remote' && cell !== 'memory') return undefined
   if (to === ARITHMETIC && cell === 'sqlite') return undefined
   if (targetCell !== undefined) return `but storage/${cell} may not import storage/${targetCell}`
@@ -269,7 +268,7 @@ function runtimeUses({ file, body, lineOf }: Parsed, onNode: boolean): string[] 
       const body = FUNCTIONS.has(node.type) || (instanceField && field === 'value')
       visit(child, deferred || body)
     }
-    // A function called where it stands runs at once, so its body is looked at again.
+    // A function that is called in place runs at once, so its body is checked as well.
     if (callee !== undefined && !deferred && FUNCTIONS.has(callee.type) && isNode(callee.body)) {
       visit(callee.body, false)
     }
@@ -291,7 +290,7 @@ function unwrap(node: unknown): SyntaxNode | undefined {
   return node.type === 'ParenthesisExpression' ? unwrap(node.expression) : node
 }
 
-/** Each cycle of imports, told once. */
+/** All cycles of imports, each once. */
 function cyclesOf(edges: ReadonlyMap<string, readonly string[]>): string[] {
   const cycles: string[] = []
   const done = new Set<string>()

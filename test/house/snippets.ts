@@ -5,8 +5,8 @@ import { dirname, join, relative, resolve, sep } from 'node:path'
 import type { Snippet } from './docstrings.js'
 
 /**
- * Compiles every snippet as a module of its own, all in one run of `tsc`, and returns its complaints, each at
- * the file and line the snippet was taken from. Imports of the package resolve to `src`.
+ * Compiles every snippet as a module of its own, all in one run of `tsc`, and returns its errors, with
+ * the file and line of the snippet. Imports of the package resolve to `src`.
  */
 export async function compileSnippets(snippets: readonly Snippet[], folder: string): Promise<string[]> {
   rmSync(folder, { recursive: true, force: true })
@@ -25,16 +25,16 @@ export async function compileSnippets(snippets: readonly Snippet[], folder: stri
     for (const each of files)
       if (each.path === snippet.path)
         code = code.replaceAll(`from './${each.file}.js'`, `from './${moduleOf(each)}.js'`)
-    // Blank lines in front keep the numbers of the lines.
+    // Blank lines in front preserve the line numbers.
     writeFileSync(join(folder, name), `${'\n'.repeat(snippet.line - 1)}${code}\nexport {}\n`)
   }
   const source = (path: string): string[] => [`./${relative(folder, resolve(path)).split(sep).join('/')}`]
   const config = {
     extends: source('tsconfig.json')[0],
     compilerOptions: {
-      // Pages on testing show tests.
+      // Pages about testing contain tests.
       types: ['node', 'jest'],
-      // A snippet shows how a thing is made; what becomes of it is the reader's business.
+      // Snippets may declare variables without using them.
       noUnusedLocals: false,
       noUnusedParameters: false,
     },

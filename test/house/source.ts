@@ -37,8 +37,8 @@ export function readSources(root: string, folder: string, ending: string): Sourc
 }
 
 export function parse(file: SourceFile): Parsed {
-  // A statement of our own in front: spans count bytes from an origin that moves with every parse, and the
-  // first node is where a file begins only if no comment precedes it. A `#!` line must not stand second.
+  // An additional statement in front marks the start of the file: positions of swc have an offset that changes with every
+  // call, and the first node may be preceded by a comment. A `#!` line is only valid at the very start.
   const text = `;${file.text.replace(/^#!/, '//')}`
   const bytes = Buffer.from(text)
   const tree = parseSync(text, { syntax: 'typescript', decorators: true, target: 'es2023' })

@@ -148,9 +148,9 @@ test.each<[string, () => unknown]>([
 })
 
 test.each<[string, () => unknown, string]>([
-  ['a text that is none', () => 'abc', '"abc" is not a limit'],
+  ['a text that is not a limit', () => 'abc', '"abc" is not a limit'],
   ['a number', () => Number.NaN, 'NaN is not a limit'],
-  ['an amount of nothing', () => ({ amount: 0, per: 1 }), 'throttle.limit().amount: 0'],
+  ['an amount of zero', () => ({ amount: 0, per: 1 }), 'throttle.limit().amount: 0'],
 ])(
   'a limit function that returns %s is reported once, and falls back to otherwise',
   async (_, limit, words) => {

@@ -190,7 +190,7 @@ describe('one record that cannot be read', () => {
 
   test.each([
     ['too short', `state = '{}'`],
-    ['of nothing', `state = '{NULL}'`],
+    ['only NULL', `state = '{NULL}'`],
     ['of an unknown layout', 'layout = 99999'],
     ['with sections of no length', `state = state || '{5,9999999999999,-1,3}'::int8[]`],
     ['with sections that are cut off', `state = state || '{5,9999999999999,100000,3}'::int8[]`],

@@ -152,7 +152,7 @@ describe('a record that cannot be read', () => {
 
 describe('bits of update ids that cannot be read', () => {
   test.each([
-    ['bytes of no sense', (name: string) => admin.set(name, Buffer.alloc(500, 0xa5))],
+    ['invalid bytes', (name: string) => admin.set(name, Buffer.alloc(500, 0xa5))],
     ['a single byte', (name: string) => admin.set(name, 'x')],
     ['a list', (name: string) => admin.rpush(name, 'x')],
   ])('%s in their place are replaced', async (_, spoil) => {
@@ -172,8 +172,8 @@ describe('bits of update ids that cannot be read', () => {
 
 describe("a bot's clock that cannot be read", () => {
   test.each([
-    ['bytes of no sense', (name: string) => admin.set(name, Buffer.alloc(16, 0xff))],
-    ['a time of no sense', (name: string) => admin.set(name, doubles(1e300, 0))],
+    ['invalid bytes', (name: string) => admin.set(name, Buffer.alloc(16, 0xff))],
+    ['an impossible time', (name: string) => admin.set(name, doubles(1e300, 0))],
     ['a list', (name: string) => admin.rpush(name, 'x')],
   ])('%s in its place is replaced by the time of the server', async (_, spoil) => {
     const judge = await storage.prepare(planOf(bucket(1, HOUR)))
