@@ -334,8 +334,8 @@ describe('a webhook that was set by another program', () => {
   })
 
   test.each([
-    ['membership alone asks for it', NEEDS, true],
-    ['another guard does', ['chat_member'], false],
+    ['only membership needs them', NEEDS, true],
+    ['another guard needs them', ['chat_member'], false],
   ])(
     'causes a warning even without handlers, which names membership: false only if nothing else needs the kinds: %s',
     async (_, needs, isSaid) => {

@@ -82,8 +82,8 @@ test('a payment that is delivered twice is handled once', async () => {
 })
 
 test.each([
-  ['none may wait', 0, ['message', 'payment']],
-  ['some may wait', 10, ['message']],
+  ['without a queue', 0, ['message', 'payment']],
+  ['with a queue', 10, ['message']],
 ])('concurrency admits a payment even if there is no free place: %s', async (_, queue, early) => {
   const begun: string[] = []
   let end = (): void => undefined

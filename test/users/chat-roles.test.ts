@@ -58,9 +58,9 @@ describe('roles that Telegram gives, and that no option names', () => {
 
   test.each([
     ['requireRole()', () => requireRole<GuardedContext>('chat:administrator')],
-    ['requireRole() of a role that counts so', () => requireRole<GuardedContext>('moderator')],
+    ['requireRole() of a role that a chat role extends', () => requireRole<GuardedContext>('moderator')],
     ['a policy', () => policy<GuardedContext>(definePolicy('staff', { roles: ['chat:administrator'] }))],
-    ['a role of yours', () => requireRole<GuardedContext>('helper')],
+    ['a custom role', () => requireRole<GuardedContext>('helper')],
   ])('%s sends each refused user one notice per window', async (_, make) => {
     opened(
       { roles: { moderator: {}, helper: {}, 'chat:administrator': { extends: ['moderator'] } } },
