@@ -27,6 +27,8 @@ export class Delivery implements Due {
   private status = 0
   /** Whether the update has reached the guard, as far as the gate knows. */
   came = false
+  /** Called when the bot is initialised, or has failed to be; set only if this delivery waits for that. */
+  start: ((ready: boolean) => void) | undefined
   /** Whether it hung for so long that a repeated delivery of the update is handled instead. */
   overtaken = false
   /** Requests that delivered the same update again while it was under way. */

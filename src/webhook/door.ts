@@ -35,6 +35,8 @@ interface Drained {
 export class Door implements UnderWay {
   readonly maxBody: number
   draining = false
+  /** The initialisation of the bot, while it is under way. */
+  starting: Promise<void> | undefined
   /** Deliveries under way, by update id: a repeated delivery gets the outcome of the first. */
   readonly running = new Map<number, Delivery>()
   readonly asked = new Map<number, Promise<unknown>>()
@@ -212,15 +214,28 @@ export class Door implements UnderWay {
     this.take(update, to, alone, said)
   }
 
+  /**
+   * Handles an update once the bot is initialised. It waits in the asynchronous context of its request, and for a promise of its own:
+   * if its time is up before, nothing keeps it.
+   */
   private async handleFirst(delivery: Delivery): Promise<void> {
+    const ready = new Promise<boolean>((fulfil) => {
+      delivery.start = fulfil
+    })
+    this.starting ??= this.initialise()
+    if (await ready) this.handle(delivery)
+    else this.end(delivery, 500)
+  }
+
+  private async initialise(): Promise<void> {
     try {
       await this.bot.init()
       this.ready = true
     } catch (error) {
       this.failed(error, 'webhook.init')
-      return this.end(delivery, 500)
     }
-    this.handle(delivery)
+    this.starting = undefined
+    for (const delivery of this.running.values()) delivery.start?.(this.ready)
   }
 
   private handle(delivery: Delivery): void {
@@ -266,18 +281,26 @@ export class Door implements UnderWay {
   }
 
   private tooLate(delivery: Delivery, when: string): void {
-    const status = this.lateStatus
-    this.host
-      .services()
-      .warn(
-        'webhook.late',
-        `Handlers were still running ${when}. Telegram was answered ${status}; they continue. Run long work in the background.`,
+    const services = this.host.services()
+    if (!this.ready) {
+      services.warn(
+        'webhook.init',
+        `The bot was still not initialised ${when}: getMe did not succeed. Updates are answered 503 until it does, and Telegram sends them again. Check whether this process reaches the Bot API, or pass botInfo to the bot.`,
       )
+      // No handler has begun, so the update is lost if Telegram is told that it was accepted, and is not handled twice if it is not.
+      this.end(delivery, 503)
+      return
+    }
+    const status = this.lateStatus
+    services.warn(
+      'webhook.late',
+      `Handlers were still running ${when}. Telegram was answered ${status}; they continue. Run long work in the background.`,
+    )
     delivery.answer(status)
   }
 
   private end(delivery: Delivery, status: number): void {
-    if (!this.looked) this.look()
+    if (!this.looked && this.ready) this.look()
     if (delivery.overtaken) this.overtaken--
     else this.running.delete(delivery.update.update_id)
     this.gate?.drop(delivery.update)
@@ -289,7 +312,7 @@ export class Door implements UnderWay {
   private look(): void {
     this.looked = true
     const services = this.host.services()
-    if (!this.bot.isInited() || services.bots.get(this.bot.botInfo.id) !== undefined) return
+    if (services.bots.get(this.bot.botInfo.id) !== undefined) return
     services.warn(
       'webhook.unguarded',
       'An update came through guard.webhook(bot), and the guard has not seen it. Put the guard in front: bot.use(guard) or guard.install(bot).',

@@ -72,7 +72,8 @@ export async function answerFetch(
       const done = new Promise<void>((end) => {
         finished = end
       })
-      waitUntil(done.then(() => door.flush(ROUNDS)))
+      // If the bot is still not initialised, other requests wait for the call that this one has made, and it ends with this one.
+      waitUntil(done.then(() => door.starting).then(() => door.flush(ROUNDS)))
     }
     const to: Recipient = {
       get gone() {

@@ -79,7 +79,8 @@ const WITHIN: Ms = parseDuration('25s')
  *
  * Every request is answered: 200 if the update was handled, refused or a duplicate; 400 if the body is not an update; 401 without
  * the secret; 403 for a caller that is not allowed; 405 for a method other than POST; 413 if the body is too large; 500 if you
- * chose `retry`, or after an internal error; 503 while draining or when too many updates are under way.
+ * chose `retry`, or after an internal error; 503 while draining, when too many updates are under way, or when the bot could not be
+ * initialised in time.
  *
  * @example
  * ```ts
