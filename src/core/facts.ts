@@ -330,11 +330,14 @@ export class Facts {
 
   /**
    * The author of the message in the same chat that this one replies to, identified like `actor`, so never a stand-in user. In a
-   * forum every message replies to the one that opened its topic; that does not count as a reply.
+   * forum every message replies to the one that opened its topic, and under a channel's post every comment to the post; these do
+   * not count as replies.
    */
   get repliedTo(): SubjectRef | undefined {
-    const message = asFields(this.payload.reply_to_message)
+    const { reply_to_message, message_thread_id } = this.payload
+    const message = asFields(reply_to_message)
     if (message === undefined || message.forum_topic_created !== undefined) return undefined
+    if (message.is_automatic_forward === true && message.message_id === message_thread_id) return undefined
     const chat = asFields(message.chat)
     const sender = idOf(message.sender_chat) ?? (chat?.type === 'channel' ? idOf(chat) : undefined)
     const from = idOf(message.from)
