@@ -96,12 +96,19 @@ function notContext({ definitions }: Layer, { name }: AnyHandler): SentinelError
   )
 }
 
-/** Makes the guarded function look like the original: same name and arity, and a `bind` whose result is known to be guarded. */
+/**
+ * Makes the guarded function look like the original: same name and arity, and a `bind` whose result is known to be guarded.
+ *
+ * The original becomes its prototype. So whatever other decorators stored on the original is found on the guarded function, too:
+ * properties, and metadata, which reflect-metadata looks up along the prototypes. NestJS keeps the guards of `@UseGuards()` there.
+ */
 function disguised(run: AnyHandler, inner: AnyHandler): AnyHandler {
-  return Object.defineProperties(run, {
+  return Object.defineProperties(Object.setPrototypeOf(run, inner), {
     name: { value: inner.name, configurable: true },
     length: { value: inner.length, configurable: true },
     bind: { value: bind, configurable: true, writable: true },
+    // If the original is itself a guard, `compose()` must not take the guarded function for that guard.
+    definitions: { value: undefined },
   })
 }
 
