@@ -58,9 +58,15 @@ test('a ban expires by the clock, and causes a chat_member update and a service 
   expect(group.member(bob).status).toBe('member')
 })
 
-test('a ban of less than thirty seconds is permanent', async () => {
+test('a ban of less than thirty seconds, or of more than 366 days, is permanent', async () => {
+  const days = 86_400
   await api.banChatMember(group.id, bob.id, { until_date: seconds() + 29 })
   expect(group.member(bob)).toMatchObject({ status: 'kicked', until_date: 0 })
+  await api.banChatMember(group.id, bob.id, { until_date: seconds() + 366 * days + 1 })
+  expect(group.member(bob)).toMatchObject({ status: 'kicked', until_date: 0 })
+  const atMost = seconds() + 366 * days
+  await api.banChatMember(group.id, bob.id, { until_date: atMost })
+  expect(group.member(bob)).toMatchObject({ status: 'kicked', until_date: atMost })
 })
 
 test('a banned user sees no messages any more, but their messages stay', async () => {
