@@ -1,10 +1,19 @@
+import { SentinelError } from '../../core/errors.js'
 import { BatchedLookUp } from './batched-look-up.js'
 import type { Names } from './layout.js'
-import type { Link } from './link.js'
+import { asked, type Link } from './link.js'
 
 interface Widths {
   readonly tags: readonly number[]
   readonly widths: readonly number[]
+}
+
+/** The rows that a table lacks. */
+interface Missing {
+  /** Returns parameters for the rows that are still missing; undefined if there are none. */
+  readonly missing: () => readonly unknown[] | undefined
+  /** Reads the numbers of rows that exist. */
+  readonly read: () => Promise<void>
 }
 
 /** The numbers of names and layouts. Cached, since they never change. */
@@ -30,13 +39,43 @@ export class KnownNames implements Names {
 
   private async learn(names: readonly string[]): Promise<void> {
     await this.read(names)
-    const unknown = names.filter((name) => !this.known.has(name))
-    if (unknown.length === 0) return
-    await this.link.query(
-      `INSERT INTO ${this.link.s}.names (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING`,
-      [unknown],
+    const unknown = () => names.filter((name) => !this.known.has(name))
+    await this.insert('names', 'name', 'unnest($1::text[]) WITH ORDINALITY AS w(name, nth)', {
+      missing: () => (unknown().length === 0 ? undefined : [unknown()]),
+      read: () => this.read(names),
+    })
+  }
+
+  /**
+   * Inserts the missing rows of a table. The sequence that numbers them may be behind the rows, since replication copies the rows of
+   * a table and not its sequence: nothing is inserted then, and the rows are numbered here, one worker at a time.
+   */
+  private async insert(
+    table: string,
+    columns: string,
+    rows: string,
+    { missing, read }: Missing,
+  ): Promise<void> {
+    const { link } = this
+    const into = `${link.s}.${table}`
+    const values = missing()
+    if (values === undefined) return
+    await link.query(
+      `INSERT INTO ${into} (${columns}) SELECT ${columns} FROM ${rows} ON CONFLICT DO NOTHING`,
+      values,
     )
-    await this.read(unknown)
+    await read()
+    const left = missing()
+    if (left === undefined) return
+    const numbered = `INSERT INTO ${into} (id, ${columns}) OVERRIDING SYSTEM VALUE
+      SELECT (SELECT coalesce(max(id), 0) FROM ${into}) + nth, ${columns} FROM ${rows} ON CONFLICT DO NOTHING`
+    await link.alone((client) => client.query(asked(numbered, left)))
+    await read()
+    if (missing() === undefined) return
+    throw new SentinelError(
+      'storage.failed',
+      `postgres: rows that were inserted into ${into} cannot be read. Is there a trigger or a rule on this table?`,
+    )
   }
 
   private async read(names: readonly string[]): Promise<void> {
@@ -51,17 +90,17 @@ export class KnownNames implements Names {
 
   private async learnLayouts(layouts: readonly Widths[]): Promise<number[]> {
     const wanted = new Map(layouts.map((layout) => [layoutText(layout), layout]))
-    await this.readLayouts(wanted)
-    const unknown = [...wanted].filter(([text]) => !this.layouts.has(text)).map(([, layout]) => layout)
-    if (unknown.length > 0) {
-      await this.link.query(
-        `INSERT INTO ${this.link.s}.layouts (tags, widths)
-          SELECT tags::int8[], widths::int4[] FROM unnest($1::text[], $2::text[]) AS w(tags, widths)
-          ON CONFLICT DO NOTHING`,
-        columns(unknown),
-      )
-      await this.readLayouts(wanted)
-    }
+    const read = () => this.readLayouts(wanted)
+    await read()
+    const source =
+      'unnest($1::text[], $2::text[]) WITH ORDINALITY AS t(t, w, nth), LATERAL (SELECT t::int8[], w::int4[]) AS l(tags, widths)'
+    await this.insert('layouts', 'tags, widths', source, {
+      missing: () => {
+        const unknown = [...wanted].filter(([text]) => !this.layouts.has(text)).map(([, layout]) => layout)
+        return unknown.length === 0 ? undefined : columns(unknown)
+      },
+      read,
+    })
     return layouts.map((layout) => this.layouts.get(layoutText(layout)) as number)
   }
 
