@@ -87,6 +87,34 @@ test('a gap whose difference is refused is requested again, without any new upda
   expect(made.counts().gaps).toBe(1)
 })
 
+test('messages that arrive before their channel is asked about are handled once, although the answer repeats them', async () => {
+  const [plaza, square] = [group('Plaza'), group('Square')]
+  const made = await bridged(client())
+  const raw = await made.raw()
+  await say('first', [plaza, square])
+  await until('the first came', () => heard.length === 2)
+  // mtcute waits for what the square has missed, and collects everything else until then.
+  face.deliverBy(() => undefined)
+  await say('lost', [square])
+  face.deliverBy((send) => send())
+  face.fail('updates.getChannelDifference', 420, 'FLOOD_WAIT_1')
+  await say('after it', [square])
+  await until('the request waits', () => made.counts().waiting === 1)
+  const { bytesIn } = made.counts()
+  await say('live', [plaza])
+  await until('it was received', () => made.counts().bytesIn > bytesIn)
+  await raw.notifyChannelOpened(-1_000_000_000_000 - plaza.id)
+  const asked = face.calls('updates.getChannelDifference')
+  await until('both channels were asked about', () => face.calls('updates.getChannelDifference') > asked + 1)
+  await say('last', [plaza, square])
+  await until('the last came', () => heard.filter((text) => text.endsWith('last')).length === 2)
+  const expected = (title: string, ...texts: string[]) => texts.map((text) => `${title}: ${text}`)
+  expect(heard.filter((text) => text.startsWith('Plaza'))).toEqual(expected('Plaza', 'first', 'live', 'last'))
+  expect(heard.filter((text) => text.startsWith('Square'))).toEqual(
+    expected('Square', 'first', 'lost', 'after it', 'last'),
+  )
+})
+
 test('a session that Telegram has ended is reported', async () => {
   const storage = memory()
   const first = await bridged(client({ storage }))

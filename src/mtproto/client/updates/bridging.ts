@@ -5,6 +5,7 @@ import type { Ms } from '../../../core/duration.js'
 import { SentinelError } from '../../../core/errors.js'
 import type { Caller } from '../calls/caller.js'
 import { fetchMissed, type Opened, startUpdates } from '../mtcute.js'
+import { Begun } from './begun.js'
 import { Handled, keyOf } from './handled.js'
 import { Handling } from './handling.js'
 import { Originals } from './originals.js'
@@ -38,6 +39,7 @@ export class Bridging {
   /** The storage, wrapped for mtcute. */
   readonly storage: ITelegramStorageProvider
   readonly #progress: Progress
+  readonly #begun = new Begun()
   readonly #handled: Handled
   readonly #handling: Handling
   readonly #refetching: Refetching
@@ -232,6 +234,7 @@ export class Bridging {
       this.#originals.saw(box, { message, peers })
     } else if (update._ === 'updateDeleteMessages' || update._ === 'updateDeleteChannelMessages')
       this.#originals.forget(box, update.messages)
+    if (!this.#begun.isFirst(box, update)) return
     const bridged = this.#translated(() => this.#translation.update(update, peers))
     const take = this.#take
     if (bridged === undefined || take === undefined) return
