@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Cluster, Cluster as ClusterClient } from 'ioredis'
+import { type Cluster, Cluster as ClusterClient, Redis } from 'ioredis'
 import type { SentinelError } from '../../src/core/errors.js'
 import { userKey } from '../../src/core/subject.js'
 import { redis } from '../../src/storage/redis/index.js'
 import { startCluster } from '../servers/cluster.js'
+import { startProxy } from '../servers/proxy.js'
 import { freshName, sharedCluster } from '../servers/shared.js'
 import { until } from '../servers/until.js'
 import { conformance } from './conformance.js'
@@ -127,6 +128,38 @@ test('a charge in flight to a lost node of a cluster is made at most once', asyn
     expect(before - (await left())).toBeLessThanOrEqual(1)
   } finally {
     await storage.close()
+    await cluster.stop()
+  }
+})
+
+test('a cluster given by an address that its nodes do not announce is used again after all connections were cut', async () => {
+  const cluster = await startCluster()
+  // As a name of a service or a load balancer does, the proxy leads to a node and is unknown to the cluster.
+  const proxy = await startProxy(cluster.nodes[0]?.server.port as number)
+  const storage = redis([proxy.urlOf(cluster.url)])
+  const admins = cluster.urls.map((url) => new Redis(url, { disconnectTimeout: 50 }))
+  try {
+    const judge = await storage.prepare(planOf(bucket(1000, 60_000)))
+    for (let times = 0; times < 3; times++) {
+      for (const admin of admins) await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+      await until(
+        'the storage decides again',
+        async () => {
+          try {
+            // These bots are spread over all nodes.
+            for (let bot = 1; bot <= 12; bot++) await judge.evaluate({ ...askOf(), bot })
+            return true
+          } catch {
+            return false
+          }
+        },
+        10_000,
+      )
+    }
+  } finally {
+    for (const admin of admins) admin.disconnect()
+    await storage.close()
+    await proxy.stop()
     await cluster.stop()
   }
 })

@@ -156,6 +156,7 @@ export class Connection {
     const client = await clientOf(this.given as OfOurs)
     if (this.closed) throw closed()
     client.on('error', this.failed).on('ready', this.recovered).on('+node', this.met)
+    client.on('+node', this.connectNode)
     // Says why a node of a cluster cannot be reached; the error that follows does not.
     return client.on('node error', this.failed)
   }
@@ -165,12 +166,12 @@ export class Connection {
    * A node that cannot be connected reports that to its first caller.
    */
   private async connectNodes(client: Cluster): Promise<void> {
-    client.on('+node', this.connectNode)
     await Promise.all(client.nodes('master').map(this.connectNode))
   }
 
   private readonly connectNode = async (node: Redis): Promise<void> => {
-    if (node.options.readOnly === true || node.status !== 'wait') return
+    // Not before the cluster is ready: ioredis calls its nodes to find that out, and fails if such a node is already connecting.
+    if (this.made?.status !== 'ready' || node.options.readOnly === true || node.status !== 'wait') return
     try {
       await node.connect()
     } catch (error) {
@@ -290,6 +291,8 @@ export class Connection {
   private readonly recovered = (): void => {
     this.lastError = undefined
     this.met()
+    const { made } = this
+    if (made !== undefined && !isRedis(made)) void this.connectNodes(made)
   }
 
   private readonly met = (): void => {
