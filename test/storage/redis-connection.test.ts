@@ -189,6 +189,10 @@ describe('refuses', () => {
     '',
     `redis://:${SECRET}@localhost:port`,
     `redis://:${SECRET}%zz@localhost`,
+    `redis://:${SECRET}@localhost/staging`,
+    `redis://:${SECRET}@localhost/-1`,
+    `redis://:${SECRET}@localhost?db=staging`,
+    `unix://:${SECRET}@/run/redis.sock?db=staging`,
   ])('%j, which is not a Redis URL, without repeating it', async (url) => {
     for (const connection of [url, [url]]) {
       const { code, message } = await failure(() => redis(connection))
@@ -209,6 +213,12 @@ describe('refuses', () => {
       )
     },
   )
+
+  test.each([Number.NaN, -1, 'staging'])('the database %p in options', async (db) => {
+    const { code, message } = await failure(() => redis({ db: db as number }))
+    expect(code).toBe('option.invalid')
+    expect(message).toContain(`db is ${db}`)
+  })
 
   test('an empty list of nodes', async () => {
     expect((await failure(() => redis([]))).code).toBe('option.invalid')

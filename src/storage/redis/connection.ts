@@ -3,7 +3,7 @@ import type { RedisOptions as ClientOptions, Cluster, Redis } from 'ioredis'
 import { SentinelError } from '../../core/errors.js'
 import { peer } from '../../core/peer.js'
 import { closed, explained, readOnly, wordsOf } from './failures.js'
-import { accessOf, checkUrl, socketOf } from './urls.js'
+import { accessOf, checkDatabase, checkUrl, socketOf } from './urls.js'
 
 /** A script, and the hash by which a server knows it once it is loaded. */
 export interface Script {
@@ -58,7 +58,7 @@ const ENDED = 'the given client has been closed. Pass an open one'
 const NEVER = 'the connection was lost before it was ready'
 const NEVER_WHOLE = `${NEVER}. A cluster must serve all slots, and its nodes must announce an address: see cluster-announce-ip`
 /** Messages of ioredis that do not tell why a server cannot be reached. */
-const VAGUE = /^(Connection is closed|None of startup nodes|Failed to refresh slots)/
+const VAGUE = /^(Connection is closed|Stream isn't writeable|None of startup nodes|Failed to refresh slots)/
 
 /** A client, our own or one passed in, and the operations on it. */
 export class Connection {
@@ -155,7 +155,7 @@ export class Connection {
   private async make(): Promise<Redis | Cluster> {
     const client = await clientOf(this.given as OfOurs)
     if (this.closed) throw closed()
-    client.on('error', this.failed).on('ready', this.recovered).on('+node', this.met)
+    client.on('error', this.refused).on('ready', this.recovered).on('+node', this.met)
     client.on('+node', this.connectNode)
     // Says why a node of a cluster cannot be reached; the error that follows does not.
     return client.on('node error', this.failed)
@@ -283,7 +283,7 @@ export class Connection {
     made?.off('ready', this.met).off('+node', this.met)
     if (!this.ours || made === undefined) return
     made.disconnect()
-    made.off('error', this.failed).off('ready', this.recovered)
+    made.off('error', this.refused).off('ready', this.recovered)
     // Errors of a socket that is being closed are of no use, but without a listener they would end the process.
     made.on('error', () => undefined)
   }
@@ -303,6 +303,12 @@ export class Connection {
   readonly failed = (error: unknown): void => {
     const words = wordsOf(error)
     if (!VAGUE.test(words)) this.lastError = words
+  }
+
+  /** ioredis reports a database that cannot be selected, and would then use database 0 in its place. */
+  private readonly refused = (error: Error & { readonly command?: { readonly name: string } }): void => {
+    this.failed(error)
+    if (error.command?.name === 'select') this.made?.disconnect(true)
   }
 
   /** Turns an error of Redis into a SentinelError, with advice if there is any. */
@@ -350,7 +356,11 @@ type OfOurs = Exclude<RedisConnection, Redis | Cluster>
 /** Rejects invalid connection options. */
 function check(given: OfOurs): void {
   if (typeof given !== 'object' || given === null) checkUrl(given)
-  if (typeof given === 'string' || !isList(given)) return
+  if (typeof given === 'string') return
+  if (!isList(given)) {
+    checkDatabase(given.db)
+    return
+  }
   if (given.length === 0) {
     throw new SentinelError(
       'option.invalid',

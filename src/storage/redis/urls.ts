@@ -16,7 +16,16 @@ export function checkUrl(url: unknown): void {
     'option.invalid',
     url === undefined
       ? 'redis: no URL was given. Is the environment variable set?'
-      : 'redis: that is not a Redis URL. Write it as redis://user:password@host:6379, or rediss:// for TLS; in the password, percent-encode everything but letters and digits.',
+      : 'redis: that is not a Redis URL. Write it as redis://user:password@host:6379/0, where 0 is the number of a database, or rediss:// for TLS; in the password, percent-encode everything but letters and digits.',
+  )
+}
+
+/** Rejects a database that is not a number: ioredis would ask for the database "NaN", and nothing could catch the error. */
+export function checkDatabase(db: unknown): void {
+  if (db === undefined || /^\d+$/.test(String(db))) return
+  throw new SentinelError(
+    'option.invalid',
+    `redis: db is ${String(db)}. Write the number of a database, such as 0.`,
   )
 }
 
@@ -39,7 +48,9 @@ export function socketOf(url: string): string | undefined {
 function isReadable(url: string): boolean {
   try {
     accessOf(url)
-    return true
+    const { pathname, searchParams } = new URL(url.replace(SOCKET, 'redis://$1socket/'))
+    const isDatabase = SOCKET.test(url) || /^\/?(\d+\/?)?$/.test(pathname)
+    return isDatabase && /^\d*$/.test(searchParams.get('db') ?? '')
   } catch {
     return false
   }
