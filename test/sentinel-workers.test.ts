@@ -1,7 +1,15 @@
-import { memory } from '../src/index.js'
-import type { Storage } from '../src/storage/storage.js'
+import {
+  combine,
+  failover,
+  fromGrammyStorage,
+  type GrammyAdapter,
+  hybrid,
+  memory,
+  resilient,
+  type Storage,
+} from '../src/index.js'
 import { Stage } from './middleware/rig.js'
-import { onWorkers } from './on-workers.js'
+import { io, onWorkers, whileLoading } from './on-workers.js'
 import { desk, tick } from './sentinel-desk.js'
 
 /* A guard on Cloudflare Workers, where all work that a request started ends with it. */
@@ -81,3 +89,75 @@ test('a changed plan whose request ended is prepared again: the new limit holds,
   await says(7, 'one', 'two', 'three', 'four')
   expect(reached).toEqual(['first', 'hands it over again', 'one', 'two', 'three'])
 })
+
+/** An adapter whose data outlives the isolates, as that of a KV does. */
+function namespace(): GrammyAdapter {
+  const documents = new Map<string, unknown>()
+  return {
+    async read(key: string) {
+      await io()
+      return documents.get(key)
+    },
+    async write(key: string, value: unknown) {
+      await io()
+      documents.set(key, structuredClone(value))
+    },
+    async delete(key: string) {
+      await io()
+      documents.delete(key)
+    },
+  } as GrammyAdapter
+}
+
+const STORAGES: Readonly<Record<string, (adapter: GrammyAdapter) => Storage>> = {
+  combine: (adapter) => combine({ durable: fromGrammyStorage(adapter) }),
+  'a storage that throws while it is refused': (adapter) => {
+    const storage = combine({ durable: fromGrammyStorage(adapter) })
+    const { prepare } = storage
+    return Object.assign(storage, {
+      prepare(plan: Parameters<Storage['prepare']>[0]) {
+        clearTimeout(setTimeout(() => undefined))
+        return prepare.call(storage, plan)
+      },
+    })
+  },
+  'combine in hybrid': (adapter) => hybrid(combine({ durable: fromGrammyStorage(adapter) })),
+  'combine in resilient': (adapter) => resilient(combine({ durable: fromGrammyStorage(adapter) })),
+  'combine in failover': (adapter) => failover([combine({ durable: fromGrammyStorage(adapter) }), memory()]),
+}
+
+describe.each(Object.entries(STORAGES))(
+  'a sentinel that is made while a worker is loaded, on %s',
+  (_, storageOf) => {
+    test('decides the first updates by its storage', async () => {
+      const adapter = namespace()
+      const earlier = desk({ storage: storageOf(adapter) })
+      await earlier.guard.block(7)
+      await earlier.guard.register(8)
+      await earlier.says(9, 'meets the bot')
+      await earlier.guard.close()
+
+      const down: unknown[] = []
+      const { guard, says, reached } = await whileLoading(() => {
+        const made = desk({ storage: storageOf(adapter), auth: { gate: ['orders'] } })
+        made.guard.on('storage.down', (event) => down.push(event))
+        made.guard.on('error', (event) => down.push(event))
+        return made
+      })
+      await Promise.all([
+        says(9, 'hello'),
+        says(7, 'hi'),
+        says(8, '/orders'),
+        says(7, 'hi'),
+        says(8, '/orders'),
+      ])
+      expect(reached).toEqual(['hello', '/orders', '/orders'])
+      expect(down).toEqual([])
+      expect((await guard.health()).storage.circuit).toMatchObject({
+        state: 'closed',
+        outages: 0,
+        instead: 0,
+      })
+    })
+  },
+)

@@ -1,4 +1,4 @@
-import { type Clock, steadyClock, type Timers } from './clock.js'
+import { type Clock, quietTimers, steadyClock, type Timers } from './clock.js'
 import type { Ms } from './duration.js'
 
 /**
@@ -8,6 +8,17 @@ import type { Ms } from './duration.js'
 export function endsWithRequests(): boolean {
   const { navigator } = globalThis as { readonly navigator?: { readonly userAgent?: string } }
   return navigator?.userAgent === 'Cloudflare-Workers'
+}
+
+/** Whether a worker is being loaded on such a platform. Timers and all I/O are forbidden then, so every storage fails. */
+export function isLoading(): boolean {
+  if (!endsWithRequests()) return false
+  try {
+    quietTimers.after(0, () => undefined)()
+    return false
+  } catch {
+    return true
+  }
 }
 
 /**
@@ -74,9 +85,9 @@ export class Lease {
 
   constructor(private readonly clock: Clock = steadyClock) {}
 
-  /** Marks the work as still running. */
+  /** Marks the work as still running. What began while a worker was loaded never ends, so the first request need not wait for it. */
   renew(): void {
-    if (this.mayBeLost) this.since = this.clock()
+    if (this.mayBeLost) this.since = isLoading() ? -Infinity : this.clock()
   }
 
   /** Whether the holder is gone, so that nothing should wait for it. */

@@ -5,7 +5,7 @@ import type { StorageCondition } from './condition.js'
 import { WriteTurns } from './failover-turns.js'
 import { inBackground } from './in-background.js'
 import { idOf, type Ticket, type Write } from './resilient/pending.js'
-import type { Taker } from './resilient/plans.js'
+import { type Taker, unlessLoading } from './resilient/plans.js'
 import { isOfTheCaller } from './resilient/reason.js'
 import { SupervisedStorage, type Supervision } from './resilient/supervised.js'
 import type { Marks, Storage } from './storage.js'
@@ -73,7 +73,7 @@ export class Member extends SupervisedStorage {
     }
     let over = false
     let barred: unknown
-    const taken = (async () => this.storage.prepare(judge.plan))().then(
+    const taken = unlessLoading((async () => this.storage.prepare(judge.plan))()).then(
       (own) => this.plans.took(taker, own),
       (error) => {
         if (isOfTheCaller(error) && !over) throw error

@@ -2,7 +2,7 @@ import type { Check, Judge, Plan } from '../../core/check.js'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
-import { SharedTimer } from '../../core/request-bound.js'
+import { isLoading, SharedTimer } from '../../core/request-bound.js'
 import type { Storage } from '../storage.js'
 import type { Line } from './line.js'
 import { isOfTheCaller } from './reason.js'
@@ -66,7 +66,7 @@ export class Plans {
    */
   async taking(taker: Taker, prepared: Promise<Judge>, meanwhile: boolean): Promise<void> {
     const { line } = this.options
-    const done = prepared.then(
+    const done = unlessLoading(prepared).then(
       (own) => this.took(taker, own),
       (error) => {
         if (isOfTheCaller(error)) this.refused(error)
@@ -186,6 +186,17 @@ export class Plans {
     }
     this.arm()
   }
+}
+
+/**
+ * Of a plan that is compiled while a worker is loaded, a failure says nothing about the storage. Then the promise stays pending,
+ * and the first update hands the plan over again.
+ */
+export function unlessLoading(prepared: Promise<Judge>): Promise<Judge> {
+  if (!isLoading()) return prepared
+  return prepared.catch((error) =>
+    isOfTheCaller(error) ? Promise.reject(error) : new Promise(() => undefined),
+  )
 }
 
 function isBarred(error: unknown): boolean {

@@ -2,6 +2,7 @@ import { isPromise, type Judge, type MaybePromise, type Plan } from '../../core/
 import type { Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
+import { isLoading } from '../../core/request-bound.js'
 import type { Key } from '../../core/subject.js'
 import type { Archive } from '../archive.js'
 import type { ChangeListener, StorageChange } from '../changes.js'
@@ -24,7 +25,7 @@ import { guardedArchive, guardedUsers, guardedValues } from './guarded.js'
 import { ResilientJudge, type ResilientShared } from './judge.js'
 import { ResilientMarks } from './marks.js'
 import { marksOf, planWhenDown } from './plan.js'
-import { isAlike } from './plans.js'
+import { isAlike, unlessLoading } from './plans.js'
 import { isOfTheCaller } from './reason.js'
 import { SupervisedStorage, type Supervision } from './supervised.js'
 
@@ -139,6 +140,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
         return judge
       }
       this.follow(judge, down)
+      if (isLoading()) return unlessLoading(Promise.reject(error))
       this.plans.missed(judge, error)
       return judge
     }
@@ -232,7 +234,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
     this.latest.set(judge.plan.name, judge)
     this.copy.follow(marksOf(down))
     this.watchInner()
-    if (this.introduced) return
+    if (this.introduced || isLoading()) return
     this.introduced = true
     void this.learnKind()
   }
