@@ -83,6 +83,70 @@ test('albums are limited in front of a handler, too', async () => {
   expect(handled).toHaveLength(2 * 9)
 })
 
+describe('a part of an album that is redelivered after its handler failed', () => {
+  /** A bot whose handler fails while `isStuck` is set. */
+  function failing(options: SentinelOptions = {}) {
+    const attempts: [update: number, isRepeated: boolean][] = []
+    const own = {
+      isStuck: true,
+      attempts,
+      ...stand({ ...limited, throttle: '60/1m', ...options }, (bot) => {
+        bot.on('message', throttle({ name: 'photos', limit: '2/1h', deny: 'silent' }), (ctx) => {
+          attempts.push([ctx.update.update_id, ctx.sentinel.isRepeated])
+          if (own.isStuck) throw new Error('the disk is full')
+        })
+      }),
+      left: async () => (await own.guard.peek(ALICE, 'photos')).map(({ remaining }) => Math.floor(remaining)),
+      async fails(update: Update) {
+        await expect(own.handle(update)).rejects.toThrow('the disk is full')
+        await own.quiet()
+      },
+    }
+    return own
+  }
+
+  test.each<[string, SentinelOptions]>([
+    ['', {}],
+    [', with a lease', { once: { lease: '1m' } }],
+  ])('is repeated, and charged once%s', async (_, options) => {
+    const at = failing(options)
+    const part = photo('a')
+    for (let delivery = 0; delivery < 3; delivery++) await at.fails(part)
+    expect(await at.left()).toEqual([2])
+    at.isStuck = false
+    await at.handle(part)
+    expect(at.attempts.map(([, isRepeated]) => isRepeated)).toEqual([false, true, true, true])
+    expect(await at.left()).toEqual([1])
+    await at.handle(photo('a'))
+    expect(at.attempts.at(-1)).toEqual([expect.any(Number), false])
+    expect(await at.left()).toEqual([1])
+  })
+
+  test('is not charged if an earlier part has paid for the album', async () => {
+    const at = failing()
+    at.isStuck = false
+    await at.handle(photo('a'))
+    const second = photo('a')
+    at.isStuck = true
+    for (let delivery = 0; delivery < 3; delivery++) await at.fails(second)
+    at.isStuck = false
+    await at.handle(second)
+    expect(at.attempts.slice(-2).map(([, isRepeated]) => isRepeated)).toEqual([true, true])
+    expect(await at.left()).toEqual([1])
+  })
+
+  test('counts once among what the user did', async () => {
+    const at = failing({ users: true })
+    const part = photo('a')
+    await at.fails(part)
+    at.isStuck = false
+    await at.handle(part)
+    at.time.advance(60_000)
+    await at.quiet()
+    expect((await at.guard.users.read(ALICE))?.counts).toEqual({ message: 1 })
+  })
+})
+
 describe('a part of an album is charged separately if the first one did not pay for it:', () => {
   const video = {
     photo: undefined,

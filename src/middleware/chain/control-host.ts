@@ -49,7 +49,8 @@ export class ChainHost implements ControlHost {
   }
 
   takeBack(decision: Decision, ctx: Context): void {
-    if (!this.chain.inner || decision.receipt === undefined) return
+    // Another part of the album has paid for an update that was waived, so there is no charge to give back.
+    if (!this.chain.inner || decision.receipt === undefined || decision.waived) return
     this.chain.redeliveries.note(ctx)
     const refunding = (): Promise<unknown> => this.refund(decision, undefined)
     // If too much is running in the background, it runs detached instead. It reports its errors itself.

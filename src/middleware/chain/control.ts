@@ -120,7 +120,7 @@ export class SentinelControl<C extends Context = Context> {
   burst: readonly C[] | undefined
   /** The `value` of the answer of `auth`'s resolver, if there is one. */
   identity: unknown
-  /** Whether an earlier attempt to handle this update failed. */
+  /** Whether an earlier attempt to handle this update failed; for a part of an album, an attempt of this process. */
   readonly isRepeated: boolean
   /** Whether the update was denied after it had been counted as allowed. */
   private isStopped = false
@@ -139,8 +139,11 @@ export class SentinelControl<C extends Context = Context> {
     // The burst and the identity of an outer sentinel apply to all guards behind it.
     this.burst = outer?.burst
     this.identity = outer?.identity
-    // The later parts of an album are waived, too, although they are no repetitions.
-    this.isRepeated = outer?.isRepeated === true || (decision?.waived === true && facts.album === undefined)
+    this.isRepeated =
+      outer?.isRepeated === true ||
+      // Later parts of an album are waived, too, although they are no repetitions unless this process attempted to handle them.
+      (decision?.waived === true &&
+        (facts.album === undefined || host.root?.redeliveries.leftOf(ctx) !== undefined))
   }
 
   /** The verdict on the update; {@link deny} changes it. */
