@@ -28,8 +28,8 @@ interface Up {
 }
 
 /** Starts a bot that collects membership events: the event, the user, and whether it was reconciled. */
-async function up(): Promise<Up> {
-  const guard = sentinel({ storage, membership: { roster: true } })
+async function up(clock: () => number = Date.now): Promise<Up> {
+  const guard = sentinel({ storage, clock, membership: { roster: true } })
   const told: unknown[] = []
   guard.on('membership', ({ event, member, reconciled = false }) => told.push([event, member.id, reconciled]))
   const bot = new Bot(account.token, account.config)
@@ -172,6 +172,41 @@ test('with an incomplete list no user counts as gone, and the result says so', a
     complete: false,
     unlooked: 0,
   })
+  await after.down()
+})
+
+test('a join that was not listed, because somebody who was listed has left, is reported by the next run', async () => {
+  const first = await up()
+  await first.guard.membership.reconcile(client, plaza.id)
+  await first.down()
+  const [dave, erin] = ['Dave', 'Erin'].map((firstName) => telegram.createUser({ firstName }))
+  for (const each of [carol, dave, erin]) await each?.in(plaza).joins()
+  aDayLater()
+  // Erin is listed first and leaves, which moves the others forward, so that Dave is in none of the pages.
+  const shifting = {
+    member: client.member.bind(client),
+    async *members(...[chat, options]: Parameters<typeof client.members>) {
+      for await (const member of client.members(chat, options)) {
+        if (options?.filter === 'banned' || member.user.id !== dave?.id) yield member
+        if (member.user.id === erin?.id) {
+          await erin?.in(plaza).leaves()
+          await telegram.settled()
+        }
+      }
+      if (options?.filter === undefined) options?.onProgress?.({ seen: 5, total: 5 })
+    },
+  }
+  // The run is later than the joins by more than clocks may differ.
+  const after = await up(() => Date.now() + 300_000)
+  const found = await after.guard.membership.reconcile(shifting, plaza.id)
+  expect(found).toMatchObject({ told: 2, listed: 5, complete: false })
+  expect(await after.guard.membership.reconcile(client, plaza.id)).toMatchObject({ told: 1, complete: true })
+  expect(after.told).toEqual([
+    ['joined', erin?.id, true],
+    ['left', erin?.id, false],
+    ['joined', carol.id, true],
+    ['joined', dave?.id, true],
+  ])
   await after.down()
 })
 

@@ -95,11 +95,12 @@ export interface Reconciliation {
   readonly told: number
   /** Whether this was the first call, which records the members and reports nothing. */
   readonly first: boolean
-  /** Number of members that were listed, and their total as counted by Telegram. */
+  /** Number of members that were listed, and the largest total that Telegram counted meanwhile. */
   readonly listed: number
   readonly total: number
   /**
    * Whether all members were listed. Telegram lists at most ten thousand, fewer for channels; others may have joined unnoticed.
+   * False also if somebody left before they were listed. The next call reports joins since the last complete one.
    */
   readonly complete: boolean
   /** Number of users who may have left but were not looked up because of `lookups`. */
@@ -199,7 +200,8 @@ class Comparison {
     const there = new Set<number>()
     let total = 0
     const onProgress = (progress: { readonly total: number }): void => {
-      total = progress.total
+      // A member who leaves while the list is read may have been listed, and must not make up for one who was not.
+      total = Math.max(total, progress.total)
     }
     for await (const member of this.source.members(this.chat, { onProgress, ...(signal && { signal }) })) {
       there.add(member.user.id)
@@ -211,9 +213,11 @@ class Comparison {
       await this.#compare(member, known.get(member.user.id), lastAt)
     }
     const unlooked = await this.#lookUp([...known.keys()].filter((user) => !there.has(user)))
-    await this.#roster.reconciled(startedAt)
     const first = lastAt === undefined
-    return { told: this.#told, first, listed, total, complete: listed >= total, unlooked, busy: false }
+    const complete = listed >= total
+    // After an incomplete run, the next one still has to report who has joined since the last complete one.
+    if (first || complete) await this.#roster.reconciled(startedAt)
+    return { told: this.#told, first, listed, total, complete, unlooked, busy: false }
   }
 
   /** Lists banned users, which Telegram shows to administrators only. */

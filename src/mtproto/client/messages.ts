@@ -192,7 +192,10 @@ export async function purge(
   let batch: number[] = []
   const remove = async () => {
     if (batch.length === 0) return
-    const { ptsCount } = await caller.call({ _: 'channels.deleteMessages', channel, id: batch })
+    const { ptsCount } = await caller.call(
+      { _: 'channels.deleteMessages', channel, id: batch },
+      { signal: options.signal },
+    )
     deleted += ptsCount
     batch = []
   }

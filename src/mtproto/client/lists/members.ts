@@ -1,7 +1,7 @@
 import type { tl } from '@mtcute/core'
 import type { Ms } from '../../../core/duration.js'
 import type { Caller } from '../calls/caller.js'
-import { type Profile, profileOf, usersById } from '../calls/peers.js'
+import { markedId, type Profile, profileOf, usersById } from '../calls/peers.js'
 
 /** Telegram's end date of permanent bans: the largest signed 32-bit integer. */
 const FOR_EVER = 2_147_483_647
@@ -51,9 +51,13 @@ export interface Member {
 
 /** Page size; Telegram's maximum. */
 const PAGE = 200
+/** Number of members that a page has in common with the one before, because members who leave move the rest forward. */
+const OVERLAP = 20
+/** Maximum number of steps back in a list whose pages have nothing in common, because it changes faster than it is read. */
+const MOST_BACK = 20
 
 /**
- * Lists members page by page. Telegram returns at most ten thousand per query; a search can find others.
+ * Lists members page by page, each of them once. Telegram returns at most ten thousand per query; a search can find others.
  *
  * @throws SentinelError `mtproto.refused`, for example with `CHAT_ADMIN_REQUIRED` in channels.
  */
@@ -64,27 +68,44 @@ export async function* membersOf(
 ): AsyncGenerator<Member, void, undefined> {
   const channel = await caller.channel(chat)
   const filter = filterOf(options)
-  let seen = 0
+  const { onProgress, signal } = options
+  const seen = new Set<number>()
+  let [offset, overlap, back] = [0, 0, 0]
   for (;;) {
-    options.signal?.throwIfAborted()
-    const page = await caller.call({
-      _: 'channels.getParticipants',
-      channel,
-      filter,
-      offset: seen,
-      limit: PAGE,
-      hash: (await import('@mtcute/core')).Long.ZERO,
-    })
+    signal?.throwIfAborted()
+    const hash = (await import('@mtcute/core')).Long.ZERO
+    const page = await caller.call(
+      { _: 'channels.getParticipants', channel, filter, offset, limit: PAGE, hash },
+      { signal },
+    )
     if (page._ !== 'channels.channelParticipants') return
+    const { participants, count } = page
+    // An empty page before the end of the list means that Telegram lists no more of it.
+    if (participants.length === 0 && offset < count) return
+    const unseen = participants.filter((each) => !seen.has(idOf(each)))
+    if (overlap > 0 && back < MOST_BACK && unseen.length === participants.length) {
+      // So many have left that members may have moved past the pages read so far.
+      back++
+      offset = Math.max(0, offset - PAGE + OVERLAP)
+      overlap = offset > 0 ? OVERLAP : 0
+      continue
+    }
+    for (const each of unseen) seen.add(idOf(each))
+    onProgress?.({ seen: seen.size, total: count })
     const users = usersById(page.users)
-    seen += page.participants.length
-    options.onProgress?.({ seen, total: page.count })
-    for (const participant of page.participants) {
+    for (const participant of unseen) {
       const member = memberOf(participant, users)
       if (member !== undefined) yield member
     }
-    if (page.participants.length === 0 || seen >= page.count) return
+    overlap = participants.length > OVERLAP ? OVERLAP : 0
+    offset += participants.length - overlap
+    if (offset + overlap >= count) return
   }
+}
+
+/** The id of a participant, as in the Bot API. */
+function idOf(participant: tl.TypeChannelParticipant): number {
+  return 'userId' in participant ? participant.userId : markedId(participant.peer)
 }
 
 function filterOf({ filter = 'all', search = '' }: MembersOptions): tl.TypeChannelParticipantsFilter {
