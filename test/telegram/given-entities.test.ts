@@ -76,6 +76,26 @@ test.each([
   expect(entitiesOf(await send({ entities: [{ ...place, ...given }] }))).toBe(refusal)
 })
 
+test.each([
+  ['abc', -1, 2, 'receive an entity with incorrect offset -1'],
+  ['abc', 0, -2, 'receive an entity with incorrect length -2'],
+  ['abc', 5, 1, 'entity begins after the end of the text at UTF-16 offset 5'],
+  ['abc', 2, 10, 'entity beginning at UTF-16 offset 2 ends after the end of the text at UTF-16 offset 12'],
+  ['é😀abc', 2, 2, 'entity begins in a middle of a UTF-16 symbol at byte offset 6'],
+  ['ab😀', 0, 3, 'entity beginning at UTF-16 offset 0 ends in a middle of a UTF-16 symbol at byte offset 6'],
+])('in %j an entity at %d of the length %d is refused', async (text, offset, length, why) => {
+  const entities = [{ type: 'bold', offset, length }]
+  expect(entitiesOf(await send({ text, entities }))).toBe(`Bad Request: ${why}`)
+})
+
+test('an entity may end with the text, and an empty one is dropped', async () => {
+  const entities = [
+    { type: 'bold', offset: 0, length: 4 },
+    { type: 'italic', offset: 9, length: 0 },
+  ]
+  expect(entitiesOf(await send({ text: 'ab😀', entities }))).toEqual([entities[0]])
+})
+
 test('a link with an invalid URL is refused', async () => {
   expect(entitiesOf(await send({ entities: [{ ...place, type: 'text_link', url: 'nonsense' }] }))).toBe(
     "Bad Request: entity URL 'nonsense' is invalid: Wrong HTTP URL",

@@ -193,14 +193,14 @@ describe('a formatted message', () => {
     expect(await say('[you](tg://user?id=404)')).not.toHaveProperty('entities')
   })
 
-  test('has no styles within code, and entities that Telegram detects lie within styles', async () => {
+  test('has no styles within code, and styles lie within the entities that Telegram detects', async () => {
     const sent = await say('  *a `b` @alice*')
     expect(sent.text).toBe('a b @alice')
     expect(sent.entities).toEqual([
       { type: 'bold', offset: 0, length: 2 },
       { type: 'code', offset: 2, length: 1 },
-      { type: 'bold', offset: 3, length: 7 },
       { type: 'mention', offset: 4, length: 6 },
+      { type: 'bold', offset: 4, length: 6 },
     ])
     const joined = await say('*a**b* `@alice`')
     expect(joined.entities).toEqual([

@@ -55,7 +55,8 @@ test('HTML is converted into text and entities', async () => {
   )
   expect(sent.text).toBe('Hi you & there 😀 <x> /help')
   expect(sent.entities).toEqual([
-    { type: 'bold', offset: 0, length: 6 },
+    { type: 'bold', offset: 0, length: 3 },
+    { type: 'bold', offset: 3, length: 3 },
     { type: 'italic', offset: 3, length: 3 },
     { type: 'text_link', offset: 9, length: 5, url: 'https://example.com/' },
     { type: 'code', offset: 18, length: 3 },

@@ -1,21 +1,12 @@
 import type { MessageEntity } from 'grammy/types'
-import { apart, byPlace, findEntities } from './entities.js'
+import { findEntities } from './entities.js'
+import { assertPossible, assertWithin } from './entity-places.js'
 import { parseHtml } from './html.js'
 import type { FindUser } from './links.js'
 import { type Parsed, parseMarkdown } from './markdown.js'
 import { parseMarkdownV2 } from './markdown-v2.js'
+import { endOf, isOver, isQuotation, isStyle, nested } from './nesting.js'
 import { badRequest } from './refusal.js'
-
-/** Styles may overlap and be split into pieces; other entities are kept whole or dropped. */
-const STYLES: ReadonlySet<string> = new Set(['bold', 'italic', 'underline', 'strikethrough', 'spoiler'])
-const QUOTATIONS: ReadonlySet<string> = new Set(['blockquote', 'expandable_blockquote'])
-const CODE: ReadonlySet<string> = new Set(['pre', 'code'])
-
-const end = (entity: MessageEntity) => entity.offset + entity.length
-const isOver = (a: MessageEntity, b: MessageEntity) => a.offset < end(b) && b.offset < end(a)
-/** Whether `a` and `b` overlap without one containing the other. */
-const crosses = (a: MessageEntity, b: MessageEntity) =>
-  isOver(a, b) && (a.offset < b.offset || end(a) > end(b)) && (b.offset < a.offset || end(b) > end(a))
 
 /**
  * Parses a text in the given parse mode; without one, takes it as it is, with the given entities.
@@ -42,28 +33,40 @@ export function parseFormatted(
   }
 }
 
-/** Normalizes a text like Telegram: trims it, corrects its entities, and adds those found in the text. */
+/**
+ * Normalizes a text like Telegram: trims it, corrects its entities, and adds those found in the text.
+ *
+ * @throws Refusal if an entity begins or ends outside the text, or within a character.
+ */
 export function settleText(parsed: Parsed): Parsed {
-  const { text, entities } = withoutReturns(parsed)
+  const { text, entities } = withoutReturns(checked(parsed))
   const start = text.length - text.trimStart().length
   const trimmed = text.trim()
   const placed = entities.flatMap((entity) => {
     const offset = Math.max(entity.offset - start, 0)
-    const length = Math.min(end(entity) - start, trimmed.length) - offset
+    const length = Math.min(endOf(entity) - start, trimmed.length) - offset
     return length > 0 ? [{ ...entity, offset, length }] : []
   })
-  const quotations = apart(placed.filter(({ type }) => QUOTATIONS.has(type)))
-  const fits = (entity: MessageEntity) => !quotations.some((other) => crosses(entity, other))
-  const isWhole = ({ type }: MessageEntity) => !STYLES.has(type) && !QUOTATIONS.has(type)
-  const whole = apart(placed.filter(isWhole)).filter(fits)
-  const found = findEntities(trimmed).filter(
-    (entity) => fits(entity) && !whole.some((other) => isOver(entity, other)),
-  )
-  const code = whole.filter(({ type }) => CODE.has(type))
-  const styles = [...STYLES].flatMap((type) =>
-    joined(placed.filter((entity) => entity.type === type)).flatMap((entity) => without(entity, code)),
-  )
-  return { text: trimmed, entities: [...quotations, ...whole, ...styles, ...found].sort(byPlace) }
+  const whole = placed.filter(({ type }) => !isStyle(type) && !isQuotation(type))
+  const found = findEntities(trimmed).filter((entity) => !whole.some((other) => isOver(entity, other)))
+  const all = nested([...placed, ...found]).flatMap((entity) => withoutBlanks(trimmed, entity) ?? [])
+  return { text: trimmed, entities: all }
+}
+
+/** Styles do not begin with spaces or line breaks, and those that would contain nothing else are dropped. */
+function withoutBlanks(text: string, entity: MessageEntity): MessageEntity | undefined {
+  if (!isStyle(entity.type)) return entity
+  const blanks = /^[ \n]*/.exec(text.slice(entity.offset, endOf(entity)))?.[0].length ?? 0
+  if (blanks === entity.length) return undefined
+  return { ...entity, offset: entity.offset + blanks, length: entity.length - blanks }
+}
+
+/** The entities must be checked after they were split, because complaints name the pieces. */
+function checked({ text, entities: given }: Parsed): Parsed {
+  assertPossible(given)
+  const entities = nested(given.filter(({ length }) => length > 0))
+  assertWithin(text, entities)
+  return { text, entities }
 }
 
 function withoutReturns({ text, entities }: Parsed): Parsed {
@@ -73,31 +76,7 @@ function withoutReturns({ text, entities }: Parsed): Parsed {
     text: text.replaceAll('\r', ''),
     entities: entities.map((entity) => {
       const offset = before(entity.offset)
-      return { ...entity, offset, length: before(end(entity)) - offset }
+      return { ...entity, offset, length: before(endOf(entity)) - offset }
     }),
   }
-}
-
-/** Merges entities of one style that overlap or touch. */
-function joined(entities: readonly MessageEntity[]): MessageEntity[] {
-  const result: MessageEntity[] = []
-  for (const entity of [...entities].sort(byPlace)) {
-    const last = result.at(-1)
-    if (last === undefined || entity.offset > end(last)) result.push(entity)
-    else result[result.length - 1] = { ...last, length: Math.max(end(last), end(entity)) - last.offset }
-  }
-  return result
-}
-
-/** Splits a style around code, which cannot have styles. */
-function without(entity: MessageEntity, code: readonly MessageEntity[]): MessageEntity[] {
-  let pieces = [entity]
-  for (const hole of code)
-    pieces = pieces.flatMap((piece) => {
-      if (!isOver(piece, hole)) return [piece]
-      const before = { ...piece, length: hole.offset - piece.offset }
-      const after = { ...piece, offset: end(hole), length: end(piece) - end(hole) }
-      return [before, after].filter(({ length }) => length > 0)
-    })
-  return pieces
 }
