@@ -197,6 +197,23 @@ test('refuses new connections, keeps the old ones, and comes back on the same po
   await hears(late, 'c')
 })
 
+test('leads new connections to another server, and keeps the old ones', async () => {
+  const other = createServer((socket) => {
+    socket.end('other')
+    socket.on('error', () => undefined)
+  })
+  other.listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const old = connect()
+  old.say('a')
+  await hears(old, 'a')
+  proxy.lead((other.address() as AddressInfo).port)
+  await hears(connect(), 'other')
+  old.say('b')
+  await hears(old, 'ab')
+  other.close()
+})
+
 test('resets new connections while the server behind it does not listen', async () => {
   echo.close()
   await becomes(connect(), 'ECONNRESET')

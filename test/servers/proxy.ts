@@ -19,6 +19,8 @@ export interface NetworkProxy {
   refuse(): void
   /** Resets all connections. New ones behave according to the current state. */
   cut(): void
+  /** New connections lead to another port on loopback; open ones stay, as when a name is given to another server. */
+  lead(to: number): void
   /** Ends one direction: tells one side of all connections that the other has finished, and still passes on what this side sends. */
   halfClose(side: 'client' | 'server'): void
   /** Passes everything on at once again, and listens. */
@@ -40,13 +42,14 @@ const MOST_ON_THE_WAY = 1_000_000
 export async function startProxy(target: number): Promise<NetworkProxy> {
   const state: State = { delay: 0, held: false }
   const links = new Set<Link>()
+  let to = target
   const port = await freePort()
   let accepted = 0
   let server: Server | undefined
   const listen = async (): Promise<void> => {
     server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
       accepted++
-      const link = new Link(client, target, state)
+      const link = new Link(client, to, state)
       links.add(link)
       link.ended.then(() => links.delete(link))
     })
@@ -80,6 +83,9 @@ export async function startProxy(target: number): Promise<NetworkProxy> {
     },
     refuse,
     cut,
+    lead: (port) => {
+      to = port
+    },
     halfClose: (side) => {
       for (const link of links) link.halfClose(side)
     },

@@ -195,6 +195,70 @@ test('on a cluster, a killed node is replaced by another to listen to', async ()
   }
 })
 
+test('a server that is no longer part of its cluster is replaced by another to listen to', async () => {
+  const cluster = await startCluster()
+  const [near, far] = [redis(cluster.urls), redis(cluster.urls)]
+  const clients = cluster.urls.map((url) => new Redis(url, { disconnectTimeout: 50 }))
+  try {
+    const told: string[] = []
+    await near.watch(({ kind }) => told.push(kind))
+    const removed = await listenedTo(cluster.nodes)
+    const at = cluster.nodes.indexOf(removed)
+    // As redis-cli does it: the node is reset, left running, and another one serves its slots.
+    const [other, third] = clients.filter((_, nth) => nth !== at) as [Redis, Redis]
+    await clients[at]?.cluster('RESET')
+    for (const client of [other, third]) await client.cluster('FORGET', removed.id)
+    await other.call('CLUSTER', 'ADDSLOTSRANGE', ...rangeOf(at))
+    await until('all slots are served', async () => {
+      const states = await Promise.all([other, third].map((client) => client.cluster('INFO')))
+      return states.every((state) => String(state).includes('cluster_state:ok'))
+    })
+    await until('it listens to another', () => told.includes('gap'), 30 * SECOND)
+    await until(
+      'changes are told again',
+      async () => {
+        for (let bot = 1; bot <= 3; bot++) await touch(far, bot).catch(() => undefined)
+        return told.includes('marks')
+      },
+      30 * SECOND,
+    )
+  } finally {
+    for (const client of clients) client.disconnect()
+    await near.close()
+    await far.close()
+    await cluster.stop()
+  }
+})
+
+test('if the name of a server leads to another one, the other one is listened to', async () => {
+  const [old, later] = await Promise.all([startRedis(), startRedis()])
+  const proxy = await startProxy(old.port)
+  const [near, far] = [redis(proxy.urlOf(old.url)), redis(later.url)]
+  const admin = new Redis(old.url, { disconnectTimeout: 50 })
+  try {
+    const told: string[] = []
+    await near.watch(({ kind }) => told.push(kind))
+    proxy.lead(later.port)
+    // Ends all connections except those of listeners.
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    await until('it listens to the other', () => told.includes('gap'), 10 * SECOND)
+    await touch(far)
+    await within(SECOND, 'it is told', () => told.includes('marks'))
+  } finally {
+    admin.disconnect()
+    await near.close()
+    await far.close()
+    await proxy.stop()
+    await Promise.all([old.stop(), later.stop()])
+  }
+})
+
+/** The slots of a master of a cluster that was just started. */
+function rangeOf(nth: number): [number, number] {
+  const from = Math.ceil((16_384 * nth) / 3)
+  return [from, Math.ceil((16_384 * (nth + 1)) / 3) - 1]
+}
+
 async function listenedTo(nodes: readonly ClusterNode[]): Promise<ClusterNode> {
   for (const node of nodes) {
     const client = new Redis(node.server.url, { disconnectTimeout: 50 })

@@ -1,12 +1,18 @@
+import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
 import { type Key, keyText, textKey } from '../../core/subject.js'
 import type { ChangeListener, StorageChange } from '../changes.js'
 import { Listeners } from '../listeners.js'
-import type { Connection } from './connection.js'
+import { type Connection, scriptOf } from './connection.js'
 import { closed } from './failures.js'
 
 const CONNECT_AGAIN = 100
 const HEARTBEAT = 1000
+/** Every so many heartbeats, a message of our own must arrive. */
+const PROOF = 3
+
+/** A script, because only commands with a key go to the node that serves it, as changes do. */
+const PROVE = scriptOf("return redis.call('PUBLISH', ARGV[1], ARGV[2])")
 
 /** Returns the message for marks that were put or removed. */
 export function tellMarks(bot: number, name: string, subjects: readonly { readonly text: string }[]): string {
@@ -33,7 +39,9 @@ function heard(message: string): StorageChange {
 
 /**
  * Receives changes on one connection, which is kept while there are listeners. If the connection is lost, or a ping is not
- * answered within one to two seconds, it is made anew and the listeners are told that they may have missed changes.
+ * answered within one to two seconds, it is made anew and the listeners are told that they may have missed changes. The same
+ * happens if the server answers, but does not receive what is published where the storage writes: it may have been removed from
+ * its cluster, or the name that led to it may lead to another server by now.
  */
 export class Changes {
   private readonly listeners = new Listeners<StorageChange>()
@@ -45,6 +53,10 @@ export class Changes {
   private again: NodeJS.Timeout | undefined
   private answered = true
   private missed = false
+  /** Numbers of the messages of our own: the last one, the last that a server has published, and the last that has arrived. */
+  private proofs = 0
+  private published = 0
+  private arrived = 0
   /** Incremented by every attempt, so that an abandoned one does not continue. */
   private attempt = 0
 
@@ -88,32 +100,60 @@ export class Changes {
     const client = await this.connection.listener()
     if (attempt !== this.attempt) throw closed()
     this.client = client
-    client.on('message', (_: string, message: string) => this.listeners.tell(heard(message)))
+    const own = `${this.channel}:${randomUUID()}`
+    client.on('message', (channel: string, message: string) => {
+      if (channel === own) this.arrived = Number(message)
+      else this.listeners.tell(heard(message))
+    })
     client.on('error', this.connection.failed)
     client.on('end', () => this.lost(client))
+    let isOwn = false
     try {
       await client.connect()
       await client.subscribe(this.channel)
+      // The user may have been given the right to the other channel alone.
+      isOwn = await client.subscribe(own).then(
+        () => true,
+        () => false,
+      )
       if (attempt !== this.attempt || client.status !== 'ready') throw closed()
     } catch (error) {
       client.disconnect()
       throw this.connection.explained(error)
     }
     this.answered = true
-    this.beat = setInterval(() => this.ping(client), HEARTBEAT)
+    // What was published earlier went to an earlier connection.
+    this.arrived = this.proofs
+    let beats = 0
+    this.beat = setInterval(() => {
+      const isDue = isOwn && beats++ % PROOF === 0
+      if (!this.answered || (isDue && this.published > this.arrived)) {
+        // A server that does not answer may not answer a QUIT either, so the connection is cut.
+        this.lost(client)
+        client.disconnect()
+        return
+      }
+      this.ping(client)
+      if (isDue) this.prove(own)
+    }, HEARTBEAT)
     this.beat.unref()
     if (!this.missed) return
     this.missed = false
     queueMicrotask(() => this.listeners.tell({ kind: 'gap' }))
   }
 
+  private prove(own: string): void {
+    const proof = ++this.proofs
+    this.connection.run(PROVE, [this.channel], [own, proof]).then(
+      () => {
+        this.published = proof
+      },
+      // While the storage cannot be written to, there are no changes that could be missed.
+      () => undefined,
+    )
+  }
+
   private ping(client: Redis): void {
-    if (!this.answered) {
-      // A server that does not answer may not answer a QUIT either, so the connection is cut.
-      this.lost(client)
-      client.disconnect()
-      return
-    }
     this.answered = false
     client.ping().then(
       () => {
