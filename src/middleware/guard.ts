@@ -1,5 +1,5 @@
 import type { Context, MiddlewareFn, MiddlewareObj } from 'grammy'
-import type { Check, MaybePromise } from '../core/check.js'
+import type { Check, Decision, MaybePromise } from '../core/check.js'
 import type { Ms } from '../core/duration.js'
 import type { Facts } from '../core/facts.js'
 import type { Activity } from '../core/kinds.js'
@@ -88,14 +88,14 @@ export interface Wired<C extends Context> {
   /** The activities that `observe` sees, by default all. */
   readonly observes?: readonly Activity[]
   /**
-   * Has the last word on admitted updates. `probed` has the indexes of the probes whose mark was not found. `waived` is true if
-   * the plan charged nothing, because an earlier part of the album, or an earlier delivery of the update, had paid.
+   * Has the last word on admitted updates. `probed` has the indexes of the probes whose mark was not found. `decision` is that on
+   * the whole plan; undefined if nothing was asked, or the storage failed.
    */
   admit?(
     facts: Facts,
     ctx: C,
     probed: readonly number[],
-    waived?: boolean,
+    decision?: Decision,
   ): MaybePromise<Admission | undefined>
   /** How updates vetoed by `admit` are answered, by default with a notice. */
   readonly denial?: Denial<C>

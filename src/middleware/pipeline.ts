@@ -404,7 +404,7 @@ export class Chain {
     }
     let admission: MaybePromise<Admission | undefined>
     try {
-      admission = wired.admit?.(facts, ctx, decision?.shadowRefusals ?? NONE, decision?.waived)
+      admission = wired.admit?.(facts, ctx, decision?.shadowRefusals ?? NONE, decision)
     } catch (error) {
       admission = this.notAdmitted(error)
     }

@@ -266,11 +266,11 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | und
   const base =
     typeof settings.limit === 'function' ? (settings.otherwise ?? parseLimit('60/1m')) : settings.limit
   askAlbum(wiring)
-  const ask = (suffix: string, on: readonly Activity[], limit: Limit, main: boolean): void => {
+  const ask = (suffix: string, on: readonly Activity[], limit: Limit, main: boolean): number => {
     const slot = `throttle.${name}${suffix}`
     // Each suffix has records of its own: few of those who write also edit, so the main records stay small.
     const scope = scopeOf(wiring, settings.scope ?? 'user', settings.key, name, suffix)
-    wiring.ask({
+    return wiring.ask({
       check: checkOf(settings, slot, scope, limit, main, wiring),
       on,
       when: gateOfCommands(settings.commands),
@@ -285,20 +285,17 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | und
       denial: settings.deny ?? 'notice',
     })
   }
-  if (settings.on !== undefined) ask('', settings.on, base, true)
-  else if (settings.commands !== undefined || settings.scope === 'command') ask('', ['message'], base, true)
-  else {
-    ask('', TALK, base, true)
+  const ofCommands = settings.commands !== undefined || settings.scope === 'command'
+  const on = settings.on ?? (ofCommands ? (['message'] as const) : TALK)
+  const index = ask('', on, base, true)
+  if (settings.on === undefined && !ofCommands) {
     ask('.inline', ['inline'], settings.inline ?? times(base, 5), false)
     ask('.edits', ['edit'], base, false)
     ask(JOINS, ['membership'], base, false)
   }
   const adaptation = adaptationOf(settings)
   if (adaptation === undefined) return undefined
-  const on = settings.on ?? (settings.commands === undefined ? TALK : ['message'])
-  const gate = gateOfCommands(settings.commands)
-  const counts = (facts: Facts): boolean => on.includes(facts.activity) && gate?.(facts) !== false
-  return watchConduct(wiring.services, `throttle.${name}`, name, adaptation, counts)
+  return watchConduct(wiring.services, `throttle.${name}`, name, adaptation, index)
 }
 
 /** Makes the parts of an album share the verdict and the charge of the first part. Added once per chain. */

@@ -151,6 +151,26 @@ describe('a limit that adapts', () => {
     await at.guard.close()
   })
 
+  const judged = { ...ADAPT, earn: { after: 5 } }
+  const judging = { limit: '4/1m', algorithm: 'fixed', adapt: judged, deny: 'silent' } as const
+  test.each<[string, SentinelOptions]>([
+    ['users who are exempt', { exempt: { users: [ALICE] } }],
+    ['administrators who are exempt in their chat', { exempt: { chatAdmins: true } }],
+    ['holders of an exempt role', { auth: {}, exempt: { roles: ['staff'] } }],
+    ['updates that cost nothing', { throttle: { ...judging, cost: () => 0 } }],
+  ])('does not grow by what it has not judged: %s', async (_, options) => {
+    const at = adapting(judged, '4/1m', options)
+    await at.guard.grant(ALICE, 'staff')
+    at.hasAdministrators(ALICE)
+    for (let nth = 0; nth < 20; nth++) {
+      await at.handle(says(ALICE, `sentence ${nth}`, { group: true }))
+      await at.quiet()
+    }
+    expect(at.reached).toHaveLength(20)
+    expect(at.changes).toEqual([])
+    await at.guard.close()
+  })
+
   test('counts albums alike in a policy', async () => {
     const limit = { limit: '4/1m', algorithm: 'fixed', adapt: ADAPT } as const
     const calm = definePolicy('calm', {

@@ -144,13 +144,13 @@ export async function forgetConduct({ shared }: Services, bot: number, actor: Ke
   await Promise.all(all.map((conduct) => conduct.forget(bot, actor)))
 }
 
-/** Returns what an adapting limit does besides its check. */
+/** Returns what an adapting limit does besides its check, which has this index. */
 export function watchConduct(
   services: Services,
   slot: string,
   name: string,
   adaptation: Adaptation,
-  counts: (facts: Facts) => boolean,
+  index: number,
 ): Wired<Context> {
   const own = getOrInsert(services.shared.conduct, slot, () => new Conduct(services, slot, name, adaptation))
   let begun = false
@@ -160,8 +160,10 @@ export function watchConduct(
       own.turn(adaptation)
       own.begin()
     },
-    admit(facts, ctx, _, waived) {
-      if (waived !== true && counts(facts)) own.passed(facts, ctx)
+    admit(facts, ctx, _, decision) {
+      // Only updates that the limit has judged are good conduct: not those of exempt users, those that cost nothing, later parts
+      // of an album or redelivered updates.
+      if (decision?.waived === false && !Number.isNaN(decision.remaining[index])) own.passed(facts, ctx)
       return undefined
     },
     async drain() {
