@@ -1,11 +1,15 @@
+import { jest } from '@jest/globals'
+import { Pool } from 'pg'
 import type { Ask, Judge, Plan } from '../../src/core/check.js'
 import { type Key, userKey } from '../../src/core/subject.js'
+import { type PostgresServer, startPostgres } from '../servers/postgres.js'
+import { until } from '../servers/until.js'
 import { closeAll, open, pool, schema, url, useSchemas } from './postgres-desk.js'
 
 /* Records contain the numbers of names and layouts, which must mean the same to all workers. */
 
 const BOT = 42
-const ALICE = userKey(7)
+const [ALICE, BOB] = [userKey(7), userKey(8)] as [Key, Key]
 
 useSchemas('numbers')
 
@@ -93,4 +97,104 @@ test('a name that gets no number fails the plan, and no function is created for 
     [schema],
   )
   expect(rows).toEqual([])
+})
+
+describe('a standby that was promoted before it had received everything', () => {
+  let server: PostgresServer
+  let own: Pool
+  beforeAll(async () => {
+    server = await startPostgres()
+    own = new Pool({ connectionString: server.url })
+    own.on('error', () => undefined)
+  }, 30_000)
+  afterAll(async () => {
+    await own.end()
+    await server.stop()
+  })
+  beforeEach(() => own.query(`DROP SCHEMA IF EXISTS "${schema}" CASCADE`))
+
+  /** Returns a function that brings names, layouts, functions and sequences back to their present state. */
+  const remembered = async (): Promise<() => Promise<void>> => {
+    const functions = async (): Promise<string[]> =>
+      (
+        await own.query(`SELECT proname FROM pg_proc WHERE pronamespace = $1::regnamespace`, [schema])
+      ).rows.map(({ proname }) => proname)
+    const last = async (table: string): Promise<number> =>
+      (await own.query(`SELECT max(id) AS id FROM "${schema}".${table}`)).rows[0].id
+    const before = {
+      functions: await functions(),
+      names: await last('names'),
+      layouts: await last('layouts'),
+    }
+    return async () => {
+      const gone = (await functions()).filter((name) => !before.functions.includes(name))
+      for (const name of gone) await own.query(`DROP FUNCTION "${schema}".${name}`)
+      for (const table of ['names', 'layouts'] as const) {
+        await own.query(`DELETE FROM "${schema}".${table} WHERE id > ${before[table]}`)
+        await own.query(`SELECT setval('"${schema}".${table}_id_seq', ${before[table]})`)
+      }
+      await own.query(`TRUNCATE "${schema}".records, "${schema}".chunks, "${schema}".clocks`)
+    }
+  }
+
+  test('is not given numbers that it does not have', async () => {
+    const storage = open({}, server.url)
+    await storage.prepare(planOf('base', ['base']))
+    const rollBack = await remembered()
+    const alpha = await storage.prepare(planOf('chain', ['alpha', 'alpha2']))
+    expect(await admitted(alpha, ALICE, 5)).toBe(3)
+    await rollBack()
+    // One call fails because the functions are missing.
+    await expect(alpha.evaluate(askOf(ALICE))).rejects.toMatchObject({ code: 'storage.failed' })
+    expect(await admitted(alpha, ALICE, 5)).toBe(3)
+    await storage.reset(BOT, ALICE)
+    expect(await admitted(alpha, ALICE, 5)).toBe(3)
+    const beta = await open({}, server.url).prepare(planOf('chain', ['beta', 'beta2']))
+    expect(await admitted(beta, ALICE, 5)).toBe(3)
+  })
+
+  test('does not mix the limits of workers, even if both use the same functions', async () => {
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate', 'Date', 'performance'] })
+    try {
+      const storage = open({}, server.url)
+      await storage.prepare(planOf('base', ['base']))
+      const rollBack = await remembered()
+      const alpha = await storage.prepare(planOf('chain', ['alpha', 'alpha2']))
+      expect(await admitted(alpha, ALICE, 5)).toBe(3)
+      await rollBack()
+      await server.restart()
+      const beta = await open({}, server.url).prepare(planOf('chain', ['beta', 'beta2']))
+      expect(await admitted(beta, BOB, 5)).toBe(3)
+      await until('it has noticed', async () => {
+        jest.advanceTimersByTime(5000)
+        const { rows } = await own.query(`SELECT FROM "${schema}".names WHERE name ~ 'alpha'`)
+        if (rows.length === 0) await Promise.allSettled([alpha.peek(askOf(ALICE))])
+        return rows.length > 0
+      })
+      expect(await admitted(alpha, BOB, 5)).toBe(3)
+    } finally {
+      jest.useRealTimers()
+    }
+  })
+
+  test('is used like the former server if it has everything', async () => {
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate', 'Date', 'performance'] })
+    try {
+      const storage = open({}, server.url)
+      const judge = await storage.prepare(planOf('chain', ['alpha', 'alpha2']))
+      expect(await admitted(judge, ALICE, 2)).toBe(2)
+      const used = async () => (await own.query(`SELECT used_at FROM "${schema}".plans`)).rows
+      const before = await used()
+      await storage.values.put('space', 'lapsed', 1, Date.now() - 1)
+      await server.restart()
+      await until('it was looked at, and then swept', async () => {
+        jest.advanceTimersByTime(5000)
+        return (await own.query(`SELECT FROM "${schema}".values`)).rows.length === 0
+      })
+      expect(await admitted(judge, ALICE, 2)).toBe(1)
+      expect(await used()).toEqual(before)
+    } finally {
+      jest.useRealTimers()
+    }
+  })
 })

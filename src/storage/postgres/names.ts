@@ -16,7 +16,7 @@ interface Missing {
   readonly read: () => Promise<void>
 }
 
-/** The numbers of names and layouts. Cached, since they never change. */
+/** The numbers of names and layouts. Cached, since they change only with the server: see {@link KnownNames.areStored}. */
 export class KnownNames implements Names {
   private readonly known = new Map<string, number>()
   private readonly layouts = new Map<string, number>()
@@ -35,6 +35,23 @@ export class KnownNames implements Names {
 
   async layout(tags: readonly number[], widths: readonly number[]): Promise<number> {
     return this.layouts.get(layoutText({ tags, widths })) ?? this.laying.ask({ tags, widths })
+  }
+
+  /** Whether all numbers that are cached here still mean the same in the tables. */
+  async areStored(): Promise<boolean> {
+    const { known, layouts } = this
+    const layout = `array_to_string(tags, ',') || ' ' || array_to_string(widths, ',')`
+    return (await this.areIn('names', 'name', known)) && (await this.areIn('layouts', layout, layouts))
+  }
+
+  private async areIn(table: string, text: string, numbers: ReadonlyMap<string, number>): Promise<boolean> {
+    const cached = [...numbers]
+    const rows = await this.link.query<{ id: number; text: string }>(
+      `SELECT id, ${text} AS text FROM ${this.link.s}.${table} WHERE id = ANY ($1::int4[])`,
+      [cached.map(([, id]) => id)],
+    )
+    const stored = new Map(rows.map((row) => [row.text, row.id]))
+    return cached.every(([name, id]) => stored.get(name) === id)
   }
 
   private async learn(names: readonly string[]): Promise<void> {

@@ -15,6 +15,7 @@ import { withProtection } from '../with-protection.js'
 import { PostgresArchive } from './archive.js'
 import { Changes, channelOf, resetPayload } from './changes.js'
 import { Functions, planFunction } from './functions.js'
+import { checkRowSecurity, type Identity, identify } from './identity.js'
 import { PlanMoment, PostgresJudge } from './judge.js'
 import { chunkPrefix, layOut, tagNames } from './layout.js'
 import { Link } from './link.js'
@@ -92,8 +93,7 @@ export function postgres(connection: string | Pool, options: PostgresOptions = {
 interface Prepared extends Schema {
   readonly shared: Shared
   readonly names: KnownNames
-  /** Differs for a schema that was dropped and created anew, also from a dump. */
-  readonly identity: string
+  identity: Identity
 }
 
 class PostgresStorage implements Storage {
@@ -239,28 +239,45 @@ class PostgresStorage implements Storage {
     this.schema = undefined
   }
 
-  /** Notices a schema that was replaced by another worker, whose functions may be the same. */
+  /**
+   * Notices a schema that was replaced by another worker, whose functions may be the same, another server in place of the former
+   * one, and rows that are hidden from now on.
+   */
   private async look(): Promise<void> {
-    const [identity] = await this.identify()
-    if (identity !== this.latest?.identity) this.doubt()
+    const { latest } = this
+    await checkRowSecurity(this.link).catch((error: SentinelError) => {
+      // Judges would not see marks. Prepare everything anew, which is refused as long as rows are hidden.
+      if (latest !== undefined && error.code === 'storage.permission') this.leave(latest, error)
+      throw error
+    })
+    const { schema, started } = await identify(this.link)
+    if (schema !== latest?.identity.schema || started !== latest.identity.started) this.doubt()
     await this.prepared()
   }
 
-  private async identify(): Promise<[identity: string, secret: string]> {
-    const { s } = this.link
-    const [row] = await this.link.query<{ value: string; names: string }>(
-      `SELECT value, '${s}.names'::regclass::oid::text AS names FROM ${s}.secrets WHERE name = 'digest'`,
-    )
-    return [`${row?.value} ${row?.names}`, row?.value ?? '']
+  /** Makes judges prepare their plans anew. */
+  private leave(former: Prepared, error: unknown): void {
+    former.shared.outdated = true
+    former.shared.settler.close(error)
+    if (this.latest !== former) return
+    this.latest = undefined
+    this.doubt()
   }
 
   private async begin(): Promise<Prepared> {
-    const { link, clock, calls } = this
+    const { link, clock, calls, latest: former } = this
+    await checkRowSecurity(link)
     await migrate(link, this.migrates)
-    const [identity, secret] = await this.identify()
+    const identity = await identify(link)
+    const { schema, secret } = identity
+    // A standby may lack the numbers that the former primary gave last, and give them to other names.
+    const keeps = former?.identity.schema === schema && (await former.names.areStored())
     // Read only now: several may look at the schema at once, and the first of them has taken over from the former schema.
     const { latest } = this
-    if (latest?.identity === identity) return latest
+    if (latest?.identity.schema === schema && (keeps || latest !== former)) {
+      latest.identity = identity
+      return latest
+    }
     const subjects = new Subjects(secret)
     // Any first use starts the sweeper, so that a storage used only for marks, users or values is swept as well.
     if (!link.closed) this.sweeper.start()
@@ -280,9 +297,8 @@ class PostgresStorage implements Storage {
     }
     this.latest = { link, subjects, time: timeIn, shared, names: new KnownNames(link), identity }
     if (latest !== undefined) {
-      latest.shared.outdated = true
-      const message = `postgres: schema ${link.s} was dropped and created again.`
-      latest.shared.settler.close(new SentinelError('storage.unavailable', message))
+      const message = `postgres: schema ${link.s} was created again or restored.`
+      this.leave(latest, new SentinelError('storage.unavailable', message))
     }
     return this.latest
   }
