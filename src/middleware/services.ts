@@ -183,7 +183,7 @@ export function createServices(options: ServicesOptions): Services {
       if (bots.stage(aside)) return
       throw new SentinelError(
         'bot.unknown',
-        'This sentinel does not know its bot yet, and too many calls wait for it. Call await guard.install(bot) first.',
+        'This sentinel does not know its bot yet, and too many calls wait for it. Call await bot.init() and guard.install(bot) first.',
       )
     },
     warn(code, message) {

@@ -192,6 +192,19 @@ export class Administration {
     return [...this.staged.keys()].filter((name) => this.stagedMark(name, key) !== undefined)
   }
 
+  /** Reports marks that were requested and never written, because no bot was met. They are lost when the sentinel is closed. */
+  reportUnwritten(): void {
+    const count = [...this.staged.values()].reduce((sum, { size }) => sum + size, 0)
+    if (count === 0 || !this.waits) return
+    this.services.failed(
+      new SentinelError(
+        'bot.unknown',
+        `close: ${count} changes of blocks, registrations and roles were never written, because this sentinel has met no bot. In a script, call await bot.init() and guard.install(bot) first.`,
+      ),
+      'close',
+    )
+  }
+
   private stage(name: string, key: Key, mark: Mark | undefined): void {
     // A large batch in progress was requested earlier, so it must not overwrite this subject any more.
     for (const { name: other, left } of this.running) if (other === name) left.delete(key)
