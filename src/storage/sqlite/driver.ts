@@ -115,7 +115,8 @@ function ownSqlite(): Opener | undefined {
 
 function betterSqlite(): Opener {
   try {
-    return createRequire(import.meta.url)('better-sqlite3') as Opener
+    // A bundle in CommonJS has __filename in place of import.meta.url.
+    return createRequire(import.meta.url ?? __filename)('better-sqlite3') as Opener
   } catch (cause) {
     if (!isMissing(cause, ['better-sqlite3'])) throw cause
     throw peerMissing(

@@ -66,7 +66,8 @@ let shared: Schema | undefined
  */
 export function currentSchema(): Schema {
   if (shared !== undefined) return shared
-  const load = createRequire(import.meta.url)
+  // A bundle in CommonJS has __filename in place of import.meta.url.
+  const load = createRequire(import.meta.url ?? __filename)
   const api = load('@mtcute/core/tl/api-schema.json') as {
     readonly l: number
     readonly e: readonly Combinator[]
