@@ -4,7 +4,10 @@ import { redacted } from '../../core/redact.js'
 /** A code as used by servers and sockets: `ECONNREFUSED`, `OOM`, `READONLY`, `57P01`. */
 const CODE = /^[A-Z0-9][A-Z0-9_]{1,39}$/
 
-/** Such a code within one of our own messages that quotes a client or server. */
+/** Such a code after the quotation of a client or server in one of our own messages. */
+const CODE_IN_BRACKETS = /\(([0-9A-Z]{5}|E[A-Z_]+|SQLITE_[A-Z_]+)\)\./
+
+/** Such a code within the quotation, where words of paths and names look alike. */
 const CODE_WITHIN =
   /\b(E[A-Z]{4,20}|SQLITE_[A-Z_]{2,30}|OOM|LOADING|CLUSTERDOWN|MASTERDOWN|MISCONF|BUSY|TRYAGAIN|[0-9]{2}[0-9A-Z]{3})\b/
 
@@ -20,7 +23,7 @@ export function reasonOf(error: unknown): string {
     if (error.code !== 'storage.failed' && error.code !== 'storage.unavailable') return error.code
     // Clients report a missing connection in words, without a code.
     const otherwise = /connection|stream|socket|max retries/i.test(text) ? 'disconnected' : error.code
-    return CODE_WITHIN.exec(text)?.[1] ?? otherwise
+    return (CODE_IN_BRACKETS.exec(text) ?? CODE_WITHIN.exec(text))?.[1] ?? otherwise
   }
   if (typeof code === 'string' && CODE.test(code)) return code
   // Redis begins its error replies with such a word.
