@@ -115,6 +115,23 @@ test('marks are stored correctly with array_nulls off, when NULL in an array is 
   expect(rows).toEqual([none, none, none, none, { amount: '5', per: '60000', burst: '2' }, none])
 })
 
+test('the functions of a plan are not compiled where the role has disabled nested loops', async () => {
+  const storage = open({}, withSetting('enable_nestloop=off'))
+  await storage.prepare({
+    name: 'chain',
+    scopes: ['user'],
+    checks: [
+      { kind: 'bucket', guard: 'throttle', slot: 'user', subject: 0, limit: { amount: 3, per: 60_000 } },
+    ],
+  })
+  const { rows } = await pool.query(
+    `SELECT 'jit=off' = ANY (proconfig) AS off FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
+     WHERE nspname = $1 AND proname ~ '^(judge|plain|quick|usual)_'`,
+    [schema],
+  )
+  expect(rows).toEqual(Array(4).fill({ off: true }))
+})
+
 describe('the remedy in an error', () => {
   const put = (storage: Storage) =>
     (async () => storage.marks.put(BOT, 'blocked', entries([ALICE])))().catch((error: Error) => error)
@@ -151,6 +168,14 @@ describe('the remedy in an error', () => {
       expect(told).toMatch(/Is the server running/)
     },
   )
+
+  test('if all connections are in use suggests fewer of them', () => {
+    const refused = new Error('too many connections for role "bot"')
+    const { code, message } = failure(Object.assign(refused, { code: '53300' }))
+    expect(code).toBe('storage.unavailable')
+    expect(message).toMatch(/"connections"/)
+    expect(message).not.toMatch(/Is the server running/)
+  })
 
   test('on a read-only server suggests the primary', async () => {
     await open().health()

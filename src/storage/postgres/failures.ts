@@ -19,6 +19,10 @@ const MISSING = /^(3F000|42P01|42883|42704|42703)/
 /** SQLSTATEs (and messages) that a developer or administrator can fix, with advice, and a code if `storage.failed` says too little. */
 const MENDS: readonly (readonly [pattern: RegExp, mend: string, code?: SentinelErrorCode])[] = [
   [/^28/, 'The server refuses this user: check user, password and pg_hba.conf.'],
+  [
+    /^53300/,
+    'All connections of the server, the database or this role are in use: raise the limit, or lower "connections".',
+  ],
   [/^3D000/, 'There is no such database: create it, or name another in the connection string.'],
   [
     /^3F000/,

@@ -54,18 +54,23 @@ export function namesOf({ any, plain, quick, usual }: PlanFunctions): string[] {
   return [any, plain, quick, ...(usual === undefined ? [] : [usual.name])]
 }
 
+/**
+ * The query plans are generic: only the number of subjects varies, and planning would take longer than the batch. Without
+ * statistics the planner would choose sequential scans for tables that are still small, and keep them when the tables have grown.
+ * Without nested loops or scans by `ctid`, which a role may have disabled, every execution would be estimated as so expensive that
+ * it is compiled first, which takes longer than an update may take.
+ */
+const SETTINGS = 'SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off'
+
 function digestOf(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 24)
+  return createHash('sha256').update(`${SETTINGS}\n${text}`).digest('hex').slice(0, 24)
 }
 
 function statement(name: string, args: string, body: string): string {
   const quote = '$judge$'
   return [
     `CREATE OR REPLACE FUNCTION ${name}(${args}) RETURNS int8[]`,
-    // The query plans are generic: only the number of subjects varies, and planning would take longer than the batch. Without
-    // statistics the planner would choose sequential scans for tables that are still small, and keep them when the tables have
-    // grown.
-    'LANGUAGE plpgsql VOLATILE SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS',
+    `LANGUAGE plpgsql VOLATILE ${SETTINGS} AS`,
     `${quote}${body}\n${quote};`,
   ].join('\n')
 }
