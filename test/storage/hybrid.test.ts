@@ -63,6 +63,24 @@ describe('a flooder', () => {
     expect(trips()).toBe(8)
   })
 
+  test.each([
+    ['shorter than the wait of its limit', 5000, 5],
+    ['longer than that', 120_000, 1],
+  ])('is told the exact wait during a ban of a limit with roles, %s', async (_, ban, asked) => {
+    const onRefusal = { penalty: { after: 1, within: 60_000, bans: [ban] } }
+    const vip = { mark: 'role:vip', subject: 0, limit: { amount: 9, per: 60_000 } }
+    const judge = await desk.judge(desk.worker(), once, window(1, { onRefusal, variants: [vip] }))
+    for (let i = 0; i < 2; i++) await judge.evaluate(askOf())
+    const trips = desk.trips()
+    const wait = Math.max(60_000, ban)
+    for (let passed = 0; passed < 5000; passed += 100) {
+      expect(await judge.evaluate(askOf())).toMatchObject({ cause: 'penalty', retryAfterMs: wait - passed })
+      await settled()
+      desk.time.advance(100)
+    }
+    expect(trips()).toBe(asked)
+  })
+
   test('gets one notice per interval, by one ask that goes through', async () => {
     const judge = await desk.judge(desk.worker(), bucket(1, { onRefusal: { noticeEvery: 10_000 } }))
     await judge.evaluate(askOf())

@@ -183,10 +183,13 @@ export class HybridJudge implements Judge {
     const traits = repeatable.traits[refusedBy]
     const key = ask.subjects[plan.checks[refusedBy]?.subject as number]
     if (traits === undefined || key === undefined) return
-    const untold = !shared.isWatching || (traits.isVaried && cause !== 'penalty')
+    const now = this.now(at)
+    // The end of a ban was asked for a little later than the decision.
+    const isBan = cause === 'penalty' && retryAfterMs <= holds + (now - sent) + 1
+    // When a role lapses, another limit applies, and the check may refuse for a shorter time. The end of a ban does not change.
+    const untold = !shared.isWatching || (traits.isVaried && !isBan)
     // The storage decides after `sent`, so this ends no later than the storage's refusal.
     const until = sent + Math.min(holds, untold ? UNTOLD : shared.longest)
-    const now = this.now(at)
     if (until <= now) return
     const own = canonicalKey(key)
     const others = repeatable.othersOf(ask, refusedBy)
@@ -203,9 +206,7 @@ export class HybridJudge implements Judge {
       cause,
       at !== undefined,
       until,
-      // When a role lapses, another limit applies, and the check may refuse for a shorter time. The end of the ban does not
-      // change.
-      sent + (traits.isVaried ? Math.min(holds, retryAfterMs) : retryAfterMs),
+      sent + retryAfterMs,
       noticeDue(traits.noticeEvery, decision.notice, before, now),
       // Copied, since it may be a view into an answer to many questions.
       [...decision.remaining],
