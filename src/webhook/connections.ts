@@ -13,7 +13,10 @@ interface Listening {
   on?(event: 'close', listener: () => void): unknown
 }
 
-/** Tracks connections from now on, for servers that cannot close them themselves (HTTP/2). */
+/**
+ * Tracks connections from now on. Servers of Node close those themselves that carry HTTP/1, but neither clients that have not finished
+ * the TLS handshake nor WebSockets, and HTTP/2 servers close none.
+ */
 export function connectedTo(server: DrainOptions['server']): ReadonlySet<Connected> {
   const connected = new Set<Connected>()
   const follow = (each: Connected): void => {
@@ -21,10 +24,8 @@ export function connectedTo(server: DrainOptions['server']): ReadonlySet<Connect
     each.once('close', () => connected.delete(each))
   }
   const listening = listeningOf(server)
-  if (listening?.closeAllConnections === undefined) {
-    listening?.on?.('connection', follow)
-    listening?.on?.('session', follow)
-  }
+  listening?.on?.('connection', follow)
+  listening?.on?.('session', follow)
   return connected
 }
 

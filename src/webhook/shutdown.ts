@@ -56,6 +56,7 @@ function closeServer(
   // process alive for ever. Other routes get as much time as the webhook. Connections keep the process alive, so the timer need not.
   const timeUp = new Promise<void>((fulfil) => {
     timers.after(within, () => {
+      // Includes connections that are older than the tracking.
       listening?.closeAllConnections?.()
       for (const each of connected) each.destroy()
       fulfil()

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { createServer } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import { connect, type Socket } from 'node:net'
 import fastify from 'fastify'
 import { health } from '../../src/observability/health/index.js'
@@ -129,6 +130,42 @@ describe.each(Object.entries(SERVERS))('a process behind %s that receives SIGTER
     at.time.advance(20_000)
     await until('the storage is closed', () => closed)
   })
+})
+
+test.each([
+  ['a client never begins the TLS handshake', (at: Stand) => createHttpsServer(at.webhook.http), undefined],
+  [
+    'a WebSocket is open',
+    (at: Stand) =>
+      createServer(at.webhook.http).on('upgrade', (_request, socket) => {
+        socket.on('error', () => undefined)
+        socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n')
+      }),
+    'GET /live HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+  ],
+])('the server is closed when the time is up, even if %s', async (_, serve, text) => {
+  const at = stand()
+  const server = serve(at)
+  closing.push(() => void server.close())
+  const url = await listening(server)
+  let closed = false
+  let upgraded = false
+  server.on('close', () => {
+    closed = true
+  })
+  server.on('upgrade', () => {
+    upgraded = true
+  })
+  const process = new EventEmitter()
+  at.webhook.drainOn(process, { server, within: '20s' })
+  await connected(url, text)
+  await until('the server knows of the client', async () => (await connections(server)) === 1)
+  await until('it has read what the client sent', () => text === undefined || upgraded)
+  process.emit('SIGTERM')
+  await until('the guard is closed', () => process.listenerCount('SIGTERM') === 0)
+  expect(closed).toBe(false)
+  at.time.advance(20_000)
+  await until('the server is closed', () => closed)
 })
 
 test('probes that share the server answer 503 while a burst is handled', async () => {
