@@ -39,6 +39,7 @@ async function bridge() {
     storage: { kv: { get: async () => null, set: async (key: string) => saved.push(key) } } as never,
     clock: systemClock,
     failed: (error) => failures.push(error),
+    isOurs: () => true,
   })
   let listen: (what: unknown) => void = () => undefined
   const onRawUpdate = {

@@ -56,6 +56,7 @@ describe('a bridge', () => {
       storage: { kv } as never,
       clock: systemClock,
       failed: (error) => failures.push(error),
+      isOurs: () => true,
     })
     let came: (what: unknown) => void = () => undefined
     const onRawUpdate = {

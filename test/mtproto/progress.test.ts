@@ -215,6 +215,25 @@ test('an update that leave() cuts off does not count as handled: the position st
   expect([written, noted, progress.open]).toEqual([[], [2], 1])
 })
 
+test('a process whose session another one uses does not write over its position', async () => {
+  const written: string[] = []
+  let isOurs = true
+  const progress = new Progress(
+    () => undefined,
+    undefined,
+    new Stage().timers,
+    () => isOurs,
+  )
+  const write = (pts: number) => progress.reached(5, 'pts', async () => written.push(`pts ${pts}`))
+  await write(1)
+  const end = progress.begin(5)
+  await write(2)
+  isOurs = false
+  end()
+  await progress.settled()
+  expect(written).toEqual(['pts 1'])
+})
+
 test('after stop() nothing is written', async () => {
   const time = new Stage()
   const written: unknown[] = []

@@ -82,6 +82,31 @@ test('a waiting process takes the session of a stalled one, which is then notifi
   await other.end()
 })
 
+test('a process that stood still notices that its session is gone before any of its timers runs', async () => {
+  const [one, other] = [worker(), worker()]
+  await one.lease.take(0)
+  for (let passed = 0; passed < 60_000; passed += 500) {
+    await pass(500)
+    expect(one.lease.isHeld()).toBe(true)
+  }
+  time.now += 31_000
+  await other.lease.take(0)
+  expect(one.lost).toEqual([])
+  expect(one.lease.isHeld()).toBe(false)
+  expect(one.lost).toEqual(['mtproto.session'])
+  expect(other.lease.isHeld()).toBe(true)
+  await pass(60_000)
+  expect([one.lost, one.lease.isHeld()]).toEqual([['mtproto.session'], false])
+  expect(other.lost).toEqual([])
+})
+
+test('a session that was released is not held, and was not lost', async () => {
+  const { lease, lost } = worker()
+  await lease.take(0)
+  await lease.end()
+  expect([lease.isHeld(), lost]).toEqual([false, []])
+})
+
 test('a claim that is in flight during the release is released as well', async () => {
   const { at, held, state } = slow()
   const one = worker('main', at)

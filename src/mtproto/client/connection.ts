@@ -193,11 +193,14 @@ export class Connection {
       await this.#takeSession(parts.SessionLease)
       // The lease taken meanwhile is released in the catch block; nothing is read or written from here on.
       signal.throwIfAborted()
+      const lease = this.#lease
+      const isOurs = () => lease?.isHeld() ?? true
       const storage = new parts.SessionStorage(this.#storage, name, encryptionKeys)
       const bridging = new parts.Bridging({
         storage,
         clock: systemClock,
         failed: (error) => this.failed(error),
+        isOurs,
       })
       const reads = new parts.OpeningReads()
       const names = new parts.Names({
@@ -216,6 +219,7 @@ export class Connection {
         traffic: this.traffic,
         gaps: this.gaps,
         onError: (error) => this.failed(error),
+        isOurs,
         onTooLong: (channel, newest) => {
           this.traffic.tooLong++
           bridging.channelTooLong(channel, newest)

@@ -25,6 +25,8 @@ export interface Surroundings {
   readonly traffic: Traffic
   readonly gaps: Gaps
   readonly onError: (error: unknown) => void
+  /** Whether the session is still ours; calls are made only then. */
+  readonly isOurs: () => boolean
   /** Called with everything Telegram sends: answers and updates. */
   readonly onTold: (told: unknown) => void
   readonly onTooLong: (channel: number, newest: number) => void
@@ -49,6 +51,7 @@ export function newClient({
   traffic,
   gaps,
   onError,
+  isOurs,
   onTold,
   onTooLong,
 }: Surroundings): Opened {
@@ -76,6 +79,7 @@ export function newClient({
     ...platformOf(traffic),
     network: {
       middlewares: [
+        (ctx, next) => (isOurs() ? next(ctx) : Promise.reject(closed())),
         gaps.watching,
         telling(tell),
         waiting(flood),

@@ -94,6 +94,15 @@ export class SessionLease {
     this.#watch()
   }
 
+  /**
+   * Whether the session is ours at this moment. Notices by itself that it was lost: when a process that stood still goes on, it may
+   * receive updates before a timer runs.
+   */
+  isHeld(): boolean {
+    if (!this.#ended && !this.#held.has(this.#spanAt(this.parts.clock()))) this.#lose()
+    return !this.#ended
+  }
+
   /** Releases the session, so that another process can take it at once. */
   async end(): Promise<void> {
     this.#ended = true
@@ -161,16 +170,18 @@ export class SessionLease {
     if (!this.#held.has(this.#spanAt(clock()))) lost = true
     for (const past of this.#held.keys()) if (past < span) this.#held.delete(past)
     if (this.#ended) return
-    if (!lost) {
-      this.#watch()
-      return
-    }
+    if (lost) this.#lose()
+    else this.#watch()
+  }
+
+  #lose(): void {
     this.#ended = true
+    this.#callOff?.()
     const reason = 'another process has taken it, or the storage was unavailable for too long'
     this.parts.onLost(
       new SentinelError(
         'mtproto.session',
-        `mtproto: the session "${this.name}" was lost: ${reason}. Connect again.`,
+        `mtproto: the session "${this.name}" was lost: ${reason}. Create another client.`,
       ),
     )
   }

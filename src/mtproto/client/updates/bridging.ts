@@ -29,6 +29,8 @@ interface BridgeParts {
   readonly storage: ITelegramStorageProvider
   readonly clock: Clock
   readonly failed: (error: unknown) => void
+  /** Whether the session is still ours; calls `abandon()` when it turns out to be lost. */
+  readonly isOurs: () => boolean
 }
 
 /**
@@ -56,8 +58,8 @@ export class Bridging {
 
   constructor(private readonly parts: BridgeParts) {
     this.#handled = new Handled(parts.storage.kv, parts.failed)
-    this.#progress = new Progress(parts.failed, this.#handled)
-    this.#handling = new Handling(this.#progress, parts.failed)
+    this.#progress = new Progress(parts.failed, this.#handled, quietTimers, parts.isOurs)
+    this.#handling = new Handling(this.#progress, parts.failed, parts.isOurs)
     this.#refetching = new Refetching(parts.storage.kv)
     this.#translation = new Translation(parts.clock(), () => this.#me as User)
     // A call that is cut off because another process uses the session is no failure of its own.

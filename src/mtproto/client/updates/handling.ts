@@ -24,6 +24,8 @@ export class Handling {
   constructor(
     private readonly progress: Progress,
     private readonly failed: (error: unknown) => void,
+    /** Whether the session is still ours; an update that waits may begin only then. */
+    private readonly isOurs: () => boolean = () => true,
   ) {}
 
   /**
@@ -57,16 +59,16 @@ export class Handling {
     for (const go of this.#room.splice(0)) go()
   }
 
-  /** Whether handing over was stopped. */
+  /** Whether handing over was stopped, or the session is no longer ours. */
   get isStopped(): boolean {
-    return this.#stopped
+    return this.#stopped || !this.isOurs()
   }
 
   #go({ run, done }: Turn): void {
     this.#running++
     // Asynchronous, so that handlers do not run inside mtcute's dispatch loop; the order is kept.
     Promise.resolve()
-      .then(() => (this.#stopped ? undefined : run()))
+      .then(() => (this.isStopped ? undefined : run()))
       .catch((error: unknown) => this.failed(error))
       .finally(() => {
         this.#running--

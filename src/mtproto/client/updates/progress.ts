@@ -59,6 +59,8 @@ export class Progress {
     private readonly failed: (error: unknown) => void,
     private readonly handled?: Pick<Handled, 'note' | 'passed'>,
     private readonly timers: Timers = quietTimers,
+    /** Whether the session is still ours; the progress of another process must not be overwritten. */
+    private readonly isOurs: () => boolean = () => true,
   ) {}
 
   /**
@@ -180,7 +182,7 @@ export class Progress {
   #inTurn(name: number, box: Box, work: () => Promise<unknown>): Promise<void> {
     box.writes++
     box.writing = box.writing
-      .then(() => (this.#stopped ? undefined : work()))
+      .then(() => (this.#stopped || !this.isOurs() ? undefined : work()))
       .then(() => undefined)
       // A position that was not stored only means that updates are handled once more after a restart.
       .catch((error: unknown) => this.failed(error))
