@@ -1,3 +1,5 @@
+// Not the global timers, which tests may replace by fake ones: bots are waited for in real time.
+import { clearTimeout, setTimeout } from 'node:timers'
 import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { Listeners } from '../world/listeners.js'
