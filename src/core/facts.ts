@@ -348,6 +348,20 @@ export class Facts {
     return id === undefined ? undefined : { kind: 'sender', id, name: '' }
   }
 
+  /**
+   * Distinguishes a chat of a business account, or a private chat where the bot is a guest, from the bot's own chat with the same
+   * id: the id of the business connection, or `guest-` and the id of the actor. Undefined for all other chats.
+   */
+  get connection(): string | undefined {
+    const { kind, payload, chatId } = this
+    // The usual case first. The ids of groups and channels are the same for everybody.
+    if (kind === 'message' || chatId === undefined || chatId < 0) return undefined
+    const message = kind === 'callback_query' ? asFields(payload.message) : payload
+    const connection = message?.business_connection_id
+    if (typeof connection === 'string' && connection !== '') return connection
+    return kind === 'guest_message' ? `guest-${this.actorId ?? ''}` : undefined
+  }
+
   /** The user behind the update, if Telegram names one; a stand-in user for channels and anonymous administrators. */
   get user(): User | undefined {
     const source = this.payload

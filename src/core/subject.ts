@@ -32,7 +32,7 @@ export interface SubjectRef {
   readonly kind: SubjectKind
   /** The Telegram id of a `user`, `chat` or `sender`; for a `member` the chat's id; otherwise 0. */
   readonly id: number
-  /** The command of a `command`, the text of an `own` key, otherwise empty. */
+  /** The command of a `command`, the text of an `own` key, the connection of a `chat` or `member`; otherwise empty. */
   readonly name: string
   /** The acting subject of a `member` or a `command`. */
   readonly actor?: SubjectRef
@@ -86,8 +86,14 @@ export function userKey(id: number): Key {
   return id > -ID_SPAN && id < ID_SPAN ? KIND_SPAN + id + ID_SPAN : `u${id}`
 }
 
-/** Returns the key of a chat as a place. */
-export function chatKey(id: number): Key {
+/**
+ * Returns the key of a chat as a place.
+ *
+ * @param connection Distinguishes a chat of a business account, or one where the bot is a guest, from the bot's own chat with the
+ * same id: `Facts.connection`.
+ */
+export function chatKey(id: number, connection?: string): Key {
+  if (connection) return `c${placeText(id, connection)}`
   return id > -ID_SPAN && id < ID_SPAN ? 2 * KIND_SPAN + id + ID_SPAN : `c${id}`
 }
 
@@ -96,9 +102,14 @@ export function senderKey(id: number): Key {
   return id > -ID_SPAN && id < ID_SPAN ? 3 * KIND_SPAN + id + ID_SPAN : `s${id}`
 }
 
-/** Returns the key of an actor inside one chat. */
-export function memberKey(actor: Key, chat: number): Key {
-  return `m${chat}:${keyText(actor)}`
+/** Returns the key of an actor inside one chat; for `connection` see {@link chatKey}. */
+export function memberKey(actor: Key, chat: number, connection?: string): Key {
+  return `m${placeText(chat, connection)}:${keyText(actor)}`
+}
+
+/** Telegram's connections have letters, digits, `_` and `-`. Any other character could be taken for the end of the connection. */
+function placeText(chat: number, connection?: string): string {
+  return connection ? `${chat}@${connection.replace(/[^\w-]/g, '_').slice(0, 64)}` : `${chat}`
 }
 
 /**
@@ -121,7 +132,7 @@ export function ownKey(name: string): Key {
 }
 
 /**
- * Converts a key to a text, one to one: `u1`, `c-100`, `s-100`, `m-100:u1`, `xbuy:u1`, `kyours`, `g`.
+ * Converts a key to a text, one to one: `u1`, `c-100`, `c1@connection`, `s-100`, `m-100:u1`, `xbuy:u1`, `kyours`, `g`.
  *
  * @example
  * ```ts
@@ -138,6 +149,7 @@ export function keyText(key: Key): string {
 
 const TELEGRAM_ID = /^-?[1-9]\d{0,15}$/
 const COMMAND_NAME = /^[a-z0-9_]{1,64}$/
+const CONNECTION = /^[\w-]{1,64}$/
 /** The deepest nesting of subjects. A command inside a chat is nested two deep, the most that this package creates. */
 const DEEPEST = 4
 
@@ -171,16 +183,14 @@ function readSubject(text: string, depth: number): SubjectRef | undefined {
     case 'u':
       return readPlain('user', rest)
     case 'c':
-      return readPlain('chat', rest)
+      return readPlace(rest)
     case 's':
       return readPlain('sender', rest)
     case 'm': {
       const colon = rest.indexOf(':')
-      const chat = readId(rest.slice(0, Math.max(0, colon)))
+      const chat = readPlace(rest.slice(0, Math.max(0, colon)))
       const actor = chat === undefined ? undefined : readSubject(rest.slice(colon + 1), depth - 1)
-      return chat === undefined || actor === undefined
-        ? undefined
-        : { kind: 'member', id: chat, name: '', actor }
+      return chat === undefined || actor === undefined ? undefined : { ...chat, kind: 'member', actor }
     }
     case 'x': {
       const colon = rest.indexOf(':')
@@ -197,7 +207,15 @@ function readSubject(text: string, depth: number): SubjectRef | undefined {
   }
 }
 
-function readPlain(kind: 'user' | 'chat' | 'sender', text: string): SubjectRef | undefined {
+function readPlace(text: string): SubjectRef | undefined {
+  const at = text.indexOf('@')
+  if (at < 0) return readPlain('chat', text)
+  const chat = readPlain('chat', text.slice(0, at))
+  const name = text.slice(at + 1)
+  return chat === undefined || !CONNECTION.test(name) ? undefined : { ...chat, name }
+}
+
+function readPlain(kind: PlainKind, text: string): SubjectRef | undefined {
   const id = readId(text)
   return id === undefined ? undefined : { kind, id, name: '' }
 }
@@ -256,11 +274,15 @@ function checkedKey(given: unknown, depth: number, signed: boolean): Key {
     case 'user':
       return userKey(checkedPlain('user', id, signed))
     case 'chat':
-      return chatKey(checkedPlain('chat', id, signed))
+      return chatKey(checkedPlain('chat', id, signed), connectionOf(name))
     case 'sender':
       return senderKey(checkedPlain('sender', id, signed))
     case 'member':
-      return memberKey(checkedKey(actor, depth - 1, signed), checkedId(id, 'subject.member'))
+      return memberKey(
+        checkedKey(actor, depth - 1, signed),
+        checkedId(id, 'subject.member'),
+        connectionOf(name),
+      )
     case 'command':
       return commandKey(checkedKey(actor, depth - 1, signed), checkedCommand(name))
     case 'own':
@@ -276,6 +298,11 @@ type PlainKind = 'user' | 'chat' | 'sender'
 
 function plain(kind: PlainKind, id: number): SubjectRef {
   return { kind, id: checkedPlain(kind, id, true), name: '' }
+}
+
+/** Only texts count: for `ids.map(subject.chat)` the second argument is an index. */
+function connectionOf(given: unknown): string | undefined {
+  return typeof given === 'string' ? given : undefined
 }
 
 function checkedPlain(kind: PlainKind, given: unknown, signed: boolean): number {
@@ -359,6 +386,7 @@ function invalidSubject(given: unknown): SentinelError {
  *
  * subject.user(1234567)
  * subject.chat(-1001234567890) // the place
+ * subject.chat(1234567, 'connection') // a chat of a business account: its id, and `facts.connection`
  * subject.sender(-1001234567890) // that channel writing somewhere, or a group's anonymous administrators
  * subject.member(1234567, -1001234567890) // a user inside one chat
  * subject.command(1234567, 'buy') // a user's use of /buy
@@ -368,12 +396,15 @@ function invalidSubject(given: unknown): SentinelError {
  */
 export const subject = {
   user: (id: number): SubjectRef => plain('user', id),
-  chat: (id: number): SubjectRef => plain('chat', id),
+  chat: (id: number, connection?: string): SubjectRef => ({
+    ...plain('chat', id),
+    name: connectionOf(connection) ?? '',
+  }),
   sender: (id: number): SubjectRef => plain('sender', id),
-  member: (actor: Subject, chat: number): SubjectRef => ({
+  member: (actor: Subject, chat: number, connection?: string): SubjectRef => ({
     kind: 'member',
     id: checkedId(chat, 'subject.member'),
-    name: '',
+    name: connectionOf(connection) ?? '',
     actor: keySubject(subjectKey(actor)),
   }),
   command: (actor: Subject, command: string): SubjectRef => ({

@@ -1,10 +1,11 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
+import { chatOf, MARKED_CHAT, markedChatOf } from '../core/chat-of.js'
 import { isPromise, type WhenDown } from '../core/check.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { ACTIVITIES, ANONYMOUS_ADMIN_ID, CHANNEL_SENDER_ID, type Facts, TELEGRAM_ID } from '../core/facts.js'
-import { chatKey, type Key, keySubject, type Subject, subjectKey } from '../core/subject.js'
+import { type Key, keySubject, type Subject, subjectKey } from '../core/subject.js'
 import { guardOf } from './compose.js'
 import type { Guard, Question } from './guard.js'
 import { callable, duration, onFailure, option, parseOptions, refusal, subject } from './options/schema.js'
@@ -98,10 +99,8 @@ export function block<C extends Context = Context>(options: BlockOptions<C> = {}
     wire(wiring) {
       const { services } = wiring
       const reasons = new Reasons(services)
-      const placeOf = ({ chatId }: Facts): Key | undefined =>
-        chatId === undefined ? undefined : chatKey(chatId)
       const actor = wiring.scope('actor', (facts) => facts.actor)
-      const chat = wiring.scope('chat', placeOf)
+      const chat = wiring.scope(MARKED_CHAT, markedChatOf)
       const common: Omit<Question<Context>, 'check' | 'name'> = {
         // A completed payment passes: refusing it would keep the money without giving anything for it.
         on: ACTIVITIES.filter((activity) => activity !== 'unknown' && activity !== 'payment'),
@@ -116,7 +115,7 @@ export function block<C extends Context = Context>(options: BlockOptions<C> = {}
       const check = { guard: 'block', shadow, ...onRefusal, ...down }
       const where = [
         ['actor', actor, (facts: Facts) => facts.actor],
-        ['chat', chat, placeOf],
+        ['chat', chat, markedChatOf],
       ] as const
       for (const [name, subject, keyOf] of where) {
         wiring.ask({
@@ -191,12 +190,12 @@ export function refuseStandIn(whom: Subject, what: string, verb: string): void {
  */
 export function blockable(given: Key, what: string): Key {
   const subject = keySubject(given)
-  const { kind } = subject
+  const { kind, name } = subject
   refuseStandIn(subject, what, 'block')
-  if (kind === 'user' || kind === 'sender' || kind === 'chat') return subjectKey(subject)
+  if ((kind === 'user' || kind === 'sender' || kind === 'chat') && name === '') return subjectKey(subject)
   throw new SentinelError(
     'subject.invalid',
-    `${what}: a subject of kind "${kind}" cannot be blocked. Pass a user, subject.sender(id) or subject.chat(id).`,
+    `${what}: a subject of kind "${kind}"${kind === 'chat' ? ' with a connection' : ''} cannot be blocked. Pass a user, subject.sender(id) or subject.chat(id).`,
   )
 }
 
@@ -217,5 +216,6 @@ export function acting(given: Key, verb: 'register' | 'allow' | 'grant'): Key {
 
 function isAllowed(facts: Facts, allowed: ReadonlySet<Key>): boolean {
   if (facts.actor !== undefined && allowed.has(facts.actor)) return true
-  return facts.chatId !== undefined && allowed.has(chatKey(facts.chatId))
+  const chat = chatOf(facts)
+  return chat !== undefined && allowed.has(chat)
 }

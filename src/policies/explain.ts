@@ -1,4 +1,5 @@
 import type { Context } from 'grammy'
+import { MARKED_CHAT } from '../core/chat-of.js'
 import type { Variant } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
 import { formatLimit } from '../core/limit.js'
@@ -152,7 +153,7 @@ export async function explain(
     const considered: ConsideredLimit[] = []
     let applied = false
     for (const variant of check.variants ?? []) {
-      const isChat = plan.scopes[variant.subject] === 'chat'
+      const isChat = plan.scopes[variant.subject] === MARKED_CHAT
       const mark = (isChat ? marks.chat : marks.actor).get(variant.mark)
       const limit = variant.limit === 'stored' ? storedLimit(mark, variant.within) : variant.limit
       if (limit === undefined) continue
@@ -207,7 +208,7 @@ function placesOf(key: Key, subject: SubjectRef): { readonly actor?: Key; readon
     case 'sender':
       return { actor: key }
     case 'chat':
-      return { chat: key }
+      return { chat: chatKey(subject.id) }
     case 'member':
       return { actor: subjectKey(subject.actor as SubjectRef), chat: chatKey(subject.id) }
     default:

@@ -372,8 +372,8 @@ function isRole(holder: LimitHolder): holder is { readonly role: string } {
 
 function mayHold(holder: LimitHolder, known: Changeable): boolean {
   if (isRole(holder)) return true
-  const { kind } = keySubject(subjectKey(holder))
-  if (kind === 'chat') return known.chats
+  const { kind, name } = keySubject(subjectKey(holder))
+  if (kind === 'chat') return known.chats && name === ''
   return (kind === 'user' || kind === 'sender') && known.users
 }
 

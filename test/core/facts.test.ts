@@ -613,6 +613,39 @@ describe('the subject of an update', () => {
   })
 })
 
+describe('the connection of a chat', () => {
+  const message = { ...at, chat: home, from: alice, text: 'hi' }
+  const business = { ...message, business_connection_id: 'c' }
+  const tap = (original: object) => ({
+    callback_query: { id: 'q', from: alice, chat_instance: 'i', data: 'ok', message: original },
+  })
+
+  test.each<[string, object, string | undefined]>([
+    ['a business message', { business_message: business }, 'c'],
+    ['its edit', { edited_business_message: { ...business, ...edited } }, 'c'],
+    ['its deletion', ROWS.deleted_business_messages.update, 'c'],
+    ['a tap on a business message', tap(business), 'c'],
+    ['a guest message in a private chat', { guest_message: { ...message, guest_query_id: 'q' } }, 'guest-7'],
+    ['undefined: a guest message in a group', { guest_message: { ...message, chat: plaza } }, undefined],
+    ['undefined: a message to the bot', { message }, undefined],
+    ['undefined: its edit', { edited_message: { ...message, ...edited } }, undefined],
+    ['undefined: a tap on a message of the bot', tap(message), undefined],
+    ['undefined: a business connection without a chat', ROWS.business_connection.update, undefined],
+    [
+      'undefined: an empty connection',
+      { business_message: { ...message, business_connection_id: '' } },
+      undefined,
+    ],
+    [
+      'undefined: a malformed connection',
+      { business_message: { ...message, business_connection_id: {} } },
+      undefined,
+    ],
+  ])('%s', (_, update, expected) => {
+    expect(read(update as unknown as Omit<Update, 'update_id'>).connection).toBe(expected)
+  })
+})
+
 describe('the author of the replied-to message', () => {
   const replyTo = (original: object, kind: 'message' | 'channel_post' = 'message'): SubjectRef | undefined =>
     read({ [kind]: { ...text('/block'), reply_to_message: { ...at, text: 'spam', ...original } } }).repliedTo
@@ -1065,6 +1098,7 @@ function readAll(facts: Facts): unknown[] {
     facts.actorKind,
     facts.chatId,
     facts.chatType,
+    facts.connection,
     facts.cost,
     facts.inGroup,
     facts.command,
@@ -1090,6 +1124,7 @@ function isHonest(facts: Facts): boolean {
     isId(facts.user?.id) &&
     isId(facts.target?.id) &&
     isText(facts.chatType) &&
+    isText(facts.connection) &&
     isText(facts.command) &&
     isText(facts.album) &&
     isText(facts.languageCode) &&

@@ -38,9 +38,11 @@ const ownNames = fc.oneof(
   }),
   fc.constantFrom('u1', 'k', 'g', 'm-100:u1', '{42}:x', '\0', '__proto__', 'x'.repeat(256)),
 )
+const connections = fc.stringMatching(/^[\w-]{0,64}$/)
 const plain = fc.oneof(
   ids.map((id) => subject.user(Math.abs(id))),
   ids.map((id) => subject.chat(id)),
+  fc.tuple(ids, connections).map(([id, connection]) => subject.chat(id, connection)),
   ids.map((id) => subject.sender(-Math.abs(id))),
 )
 const leaf = fc.oneof(
@@ -48,7 +50,9 @@ const leaf = fc.oneof(
   ownNames.map((name) => subject.own(name)),
   fc.constant(subject.global()),
 )
-const member = fc.tuple(leaf, ids).map(([actor, chat]) => subject.member(actor, chat))
+const member = fc
+  .tuple(leaf, ids, fc.option(connections, { nil: undefined }))
+  .map(([actor, chat, connection]) => subject.member(actor, chat, connection))
 const subjects: fc.Arbitrary<SubjectRef> = fc.oneof(
   leaf,
   member,
@@ -72,6 +76,8 @@ describe('a key', () => {
     [chatKey(-1001234567890), 'c-1001234567890'],
     [senderKey(-1001234567890), 's-1001234567890'],
     [memberKey(userKey(1), -100), 'm-100:u1'],
+    [chatKey(1, 'aB_0-'), 'c1@aB_0-'],
+    [memberKey(userKey(1), 1, 'aB_0-'), 'm1@aB_0-:u1'],
     [commandKey(userKey(1), 'buy'), 'xbuy:u1'],
     [commandKey(memberKey(userKey(1), -100), 'buy'), 'xbuy:m-100:u1'],
     [ownKey('a:{b}\0'), 'ka:{b}\0'],
@@ -135,7 +141,7 @@ describe('a key', () => {
 
   test('parsed from any text is written back unchanged, or the text is refused with a code', () => {
     const near = fc.string({
-      unit: fc.constantFrom('u', 'c', 's', 'm', 'x', 'k', 'g', ':', '-', '0', '1', '9', 'a'),
+      unit: fc.constantFrom('u', 'c', 's', 'm', 'x', 'k', 'g', ':', '-', '@', '0', '1', '9', 'a'),
       maxLength: 12,
     })
     fc.assert(
@@ -176,6 +182,15 @@ describe('a key', () => {
     'm-100:u0',
     `m${2 ** 53}:u1`,
     'mx:u1',
+    'c1@',
+    'c@a',
+    'c1@a@b',
+    'c1@a:b',
+    `c1@${'a'.repeat(65)}`,
+    'u1@a',
+    's-1@a',
+    'm1@:u1',
+    'm1@a',
     'x',
     'x:u1',
     'xbuy',
@@ -211,6 +226,27 @@ describe('a subject', () => {
   test('that is a chat differs from the same chat as a sender', () => {
     expect(subjectKey(subject.chat(-100))).not.toBe(subjectKey(subject.sender(-100)))
   })
+
+  test('that is a chat of a business account differs from the chat with the same id, and is named by its connection', () => {
+    expect(subject.chat(7, 'connection')).toEqual({ kind: 'chat', id: 7, name: 'connection' })
+    expect(subjectKey(subject.chat(7, 'connection'))).toBe(chatKey(7, 'connection'))
+    expect(subjectKey(subject.chat(7, 'connection'))).not.toBe(chatKey(7))
+    expect(subjectKey(subject.member(1, 7, 'connection'))).toBe(memberKey(userKey(1), 7, 'connection'))
+    // The facts of ordinary chats have no connection.
+    expect(subject.chat(7, undefined)).toEqual(subject.chat(7))
+    expect(subjectKey(subject.member(1, 7, ''))).toBe(memberKey(userKey(1), 7))
+    // In JavaScript, map() passes an index, which is not a connection.
+    expect([7, 8].map(subject.chat as (id: number) => SubjectRef)).toEqual([subject.chat(7), subject.chat(8)])
+  })
+
+  test.each(['a:b', 'a@b', '{a}', '\0', 'ключ', '\ud800', ' ', 'x'.repeat(300)])(
+    'with the connection %j, which Telegram does not use, has a text that can be read',
+    (connection) => {
+      for (const key of [chatKey(7, connection), memberKey(userKey(1), 7, connection)]) {
+        expect(textKey(keyText(key))).toBe(key)
+      }
+    },
+  )
 
   test('accepts a command with or without its slash, in any case', () => {
     expect(subject.command(7, '/Buy')).toEqual(subject.command(7, 'buy'))

@@ -18,6 +18,7 @@ const READ = [
   'actorKind',
   'chatId',
   'chatType',
+  'connection',
   'album',
   'cost',
   'inGroup',

@@ -1,10 +1,11 @@
 import type { Context } from 'grammy'
+import { chatOf, MARKED_CHAT, markedChatOf } from '../../core/chat-of.js'
 import { type Ask, type Check, MOST_CHECKS, type Plan } from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Facts } from '../../core/facts.js'
 import { ACTIVITIES, type Activity } from '../../core/kinds.js'
 import type { Limit } from '../../core/limit.js'
-import { chatKey, GLOBAL_KEY, type Key } from '../../core/subject.js'
+import { GLOBAL_KEY, type Key } from '../../core/subject.js'
 import { shownAnswer } from '../../core/unawaited.js'
 import { type Excuse, excused, withMarks } from '../exempt/excuses.js'
 import { LEVELS, spares } from '../exempt/exemptions.js'
@@ -25,10 +26,12 @@ interface Scope {
 const OTHER = 0
 const ACTOR = 1
 const CHAT = 2
-const ALL = 3
+const MARKED = 3
+const ALL = 4
 const SOURCES: ReadonlyMap<string, number> = new Map([
   ['actor', ACTOR],
   ['chat', CHAT],
+  [MARKED_CHAT, MARKED],
   ['global', ALL],
 ])
 
@@ -198,14 +201,17 @@ export class Questions implements Wiring<Context> {
     if (!route.asks) return undefined
     // Copied from a list of the right length: a list that grows is allocated larger than needed.
     const subjects = this.noSubjects.slice()
+    let chat: Key | undefined
     for (let i = 0; i < route.scopes.length; i++) {
       const index = route.scopes[i] as number
       const scope = this.scopes[index] as Scope
       const { source } = scope
       if (source === ACTOR) subjects[index] = facts.actor
-      else if (source === CHAT)
-        subjects[index] = facts.chatId === undefined ? undefined : chatKey(facts.chatId)
-      else if (source === ALL) subjects[index] = GLOBAL_KEY
+      else if (source === CHAT || source === MARKED) {
+        // One number serves both scopes, except in business and guest chats.
+        chat ??= markedChatOf(facts)
+        subjects[index] = source === CHAT && facts.connection !== undefined ? chatOf(facts) : chat
+      } else if (source === ALL) subjects[index] = GLOBAL_KEY
       else subjects[index] = this.subjectOf(scope, facts, ctx)
     }
     let { costs } = route

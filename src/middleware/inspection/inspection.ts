@@ -1,5 +1,6 @@
 import { Api, Context } from 'grammy'
 import type { Update, UserFromGetMe } from 'grammy/types'
+import { MARKED_CHAT } from '../../core/chat-of.js'
 import type { Ask, Check, Judge, Variant } from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
 import { describe, type Facts } from '../../core/facts.js'
@@ -148,9 +149,8 @@ function partsOf(whom: Subject): ReadonlyMap<string, Key> {
   const { kind, id, actor } = keySubject(key)
   const parts = new Map<string, Key>()
   if (kind === 'user' || kind === 'sender') parts.set('actor', key)
-  if (kind === 'chat') parts.set('chat', key)
   if (actor !== undefined) parts.set('actor', subjectKey(actor))
-  if (kind === 'member') parts.set('chat', chatKey(id))
+  if (kind === 'chat' || kind === 'member') parts.set(MARKED_CHAT, chatKey(id))
   return parts
 }
 

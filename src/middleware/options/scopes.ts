@@ -1,7 +1,8 @@
 import type { Context } from 'grammy'
+import { chatOf } from '../../core/chat-of.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Facts } from '../../core/facts.js'
-import { chatKey, commandKey, GLOBAL_KEY, type Key, memberKey, ownKey, userKey } from '../../core/subject.js'
+import { commandKey, GLOBAL_KEY, type Key, memberKey, ownKey, userKey } from '../../core/subject.js'
 import { shownAnswer } from '../../core/unawaited.js'
 import type { Wiring } from '../guard.js'
 
@@ -47,11 +48,14 @@ export function scopeOf(
     case 'user':
       return wiring.scope(`actor${part}`, who)
     case 'chat':
-      return wiring.scope(`chat${part}`, ({ chatId }) => (chatId === undefined ? undefined : chatKey(chatId)))
+      return wiring.scope(`chat${part}`, chatOf)
     case 'member':
       return wiring.scope(`member${part}`, (facts) => {
         const actor = who(facts)
-        return actor === undefined || facts.chatId === undefined ? undefined : memberKey(actor, facts.chatId)
+        const { chatId } = facts
+        return actor === undefined || chatId === undefined
+          ? undefined
+          : memberKey(actor, chatId, facts.connection)
       })
     case 'command':
       return wiring.scope(`command${part}`, ({ actor, command }) =>

@@ -1,8 +1,8 @@
 import type { Context } from 'grammy'
+import { MARKED_CHAT, markedChatOf } from '../../core/chat-of.js'
 import type { Plan, Variant } from '../../core/check.js'
 import { capacityOf, formatLimit, type Limit, limitWithin } from '../../core/limit.js'
 import type { Roles } from '../../core/roles.js'
-import { chatKey } from '../../core/subject.js'
 import { isSoundLimit } from '../../storage/plan.js'
 import type { Mark } from '../../storage/storage.js'
 import type { GuardDefinition, Wiring } from '../guard.js'
@@ -100,7 +100,7 @@ export function storedVariants(
     variants.push({ mark: `${LIMIT_MARK}${limit.slot}`, subject: actor, limit: 'stored' })
   }
   if (!chats || !(limits || settings !== undefined)) return variants
-  const chat = wiring.scope('chat', ({ chatId }) => (chatId === undefined ? undefined : chatKey(chatId)))
+  const chat = wiring.scope(MARKED_CHAT, markedChatOf)
   if (limits) variants.push({ mark: `${LIMIT_MARK}${limit.slot}`, subject: chat, limit: 'stored' })
   if (settings !== undefined) {
     variants.push({ mark: `${SETTING_MARK}${limit.slot}`, subject: chat, limit: 'stored', within: settings })
