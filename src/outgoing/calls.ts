@@ -41,11 +41,15 @@ export function chatIn(payload: unknown): number | string | undefined {
   return typeof chat === 'number' || (typeof chat === 'string' && chat !== '') ? chat : undefined
 }
 
-/** Returns the text that identifies a chat in the keys of lanes and marks. */
-export function chatText(chat: number | string): string {
+/** Returns the text that identifies a chat in the keys of lanes and marks. A chat of a business account is another chat. */
+function chatText(chat: number | string, connection: unknown): string {
   const id = typeof chat === 'number' ? chat : /^-?\d{1,16}$/.test(chat) ? Number(chat) : undefined
   // Names of channels are not case-sensitive.
-  return keyText(id === undefined ? ownKey(String(chat).toLowerCase().slice(0, 64)) : chatKey(id))
+  return keyText(
+    id === undefined
+      ? ownKey(String(chat).toLowerCase().slice(0, 64))
+      : chatKey(id, String(connection ?? '')),
+  )
 }
 
 /**
@@ -58,7 +62,10 @@ export function laneKey(method: string, payload: unknown, isStrict: boolean): st
   const chat = chatIn(payload)
   const inline = field(payload, 'inline_message_id')
   if (chat === undefined && typeof inline !== 'string') return `/${method}`
-  const place = chat === undefined ? `inline ${String(inline).slice(0, 256)}` : chatText(chat)
+  const place =
+    chat === undefined
+      ? `inline ${String(inline).slice(0, 256)}`
+      : chatText(chat, field(payload, 'business_connection_id'))
   return isStrict || isWriting(method) ? place : `${place} /${method}`
 }
 

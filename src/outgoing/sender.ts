@@ -17,7 +17,6 @@ import {
   type Abortable,
   calledOff,
   chatIn,
-  chatText,
   isSafe,
   isSending,
   isSpent,
@@ -383,7 +382,7 @@ export class Sender {
     const lane = this.laneOf(call.key, call.key.endsWith(`/${call.method}`))
     lane?.close(until)
     if (call.chat !== undefined && isWriting(call.method)) {
-      this.shared?.tell(chatText(call.chat), wait)
+      this.shared?.tell(call.key, wait)
       if (isSending(call.method)) this.floodedBy(call, wait, until)
     }
     const mayRepeat =

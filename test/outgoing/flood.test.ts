@@ -67,6 +67,22 @@ describe('a chat that is flooded', () => {
     expect(await held).toBe('sent')
   })
 
+  test("does not delay the bot's own chat with the same id when it is a chat of a business account", async () => {
+    on = await office()
+    const [alice] = on.people
+    const business = { business_connection_id: 'connection-of-a-shop' }
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 3 })
+    const held = fate(on.api.sendMessage(alice!.id, 'from the shop', business))
+    await on.waiting(1)
+    const own = fate(on.api.sendMessage(alice!.id, 'from the bot'))
+    await until('it is sent', () => on.heard(alice!).includes('from the bot'))
+    const behind = fate(on.api.sendMessage(String(alice!.id), 'from the shop, too', business))
+    await on.waiting(2)
+    await on.pass(3 * SECOND)
+    // The embedded Telegram has no business accounts.
+    expect(await Promise.all([own, held, behind])).toEqual(['sent', 501, 501])
+  })
+
   test('is the same chat whether named by number or by text', async () => {
     on = await office()
     const [alice] = on.people

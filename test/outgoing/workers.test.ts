@@ -47,6 +47,25 @@ test('one 429 is enough for two workers on one Redis', async () => {
   expect(on.telegram.calls('sendMessage').filter(({ result }) => result?.ok === false)).toHaveLength(1)
 })
 
+test('a 429 in a chat of a business account pauses only that chat in other workers', async () => {
+  const prefix = freshName()
+  const [one, two] = [workerOn(prefix), workerOn(prefix)]
+  const [alice] = on.people
+  const business = { business_connection_id: 'connection-of-a-shop' }
+  for (const { api } of [one, two]) await api.sendMessage(alice!.id, 'hello')
+  on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 5 })
+  const held = [fate(one.api.sendMessage(alice!.id, 'of one', business))]
+  await until('the other has heard', () => two.calls.health().heard > 0)
+  held.push(fate(two.api.sendMessage(alice!.id, 'of two', business)))
+  await on.waiting(2)
+  const own = fate(two.api.sendMessage(alice!.id, 'from the bot'))
+  await until('it is sent', () => on.heard(alice!).includes('from the bot'))
+  await on.pass(5000)
+  expect(await own).toBe('sent')
+  // The embedded Telegram has no business accounts.
+  expect(await Promise.all(held)).toEqual([501, 501])
+})
+
 test('a worker that starts later learns of current floods', async () => {
   const prefix = freshName()
   const one = workerOn(prefix)
