@@ -123,7 +123,7 @@ export class Callers {
    * to `X-Forwarded-For`, so it is read from the right up to the first untrusted address; what is left of that could be forged.
    */
   admits(peer: string | undefined, forwarded: string | undefined): boolean {
-    let address = peer === undefined ? undefined : parseAddress(peer)
+    let address = peer === undefined ? undefined : parseHop(peer)
     let believed = address === undefined ? peer === UNIX && this.isUnixProxy : this.proxies.has(address)
     if (forwarded !== undefined && believed) {
       if (forwarded.length > MOST_FORWARDED) return false
@@ -138,7 +138,12 @@ export class Callers {
   }
 }
 
-/** Parses an entry of `X-Forwarded-For`; some proxies append the port. */
+/** Whether a peer is known by its address, or has none because its connection is closed or by a Unix domain socket. */
+export function isKnown(peer: string | undefined): boolean {
+  return peer === '' || peer === UNIX || (peer !== undefined && parseHop(peer) !== undefined)
+}
+
+/** Parses the address of a peer or an entry of `X-Forwarded-For`; some platforms and proxies append the port. */
 function parseHop(text: string): bigint | undefined {
   const [, bracketed, plain] = /^(?:(\[[^\]]+\])|(\d+\.\d+\.\d+\.\d+)):\d{1,5}$/.exec(text) ?? []
   return parseAddress(bracketed ?? plain ?? text)

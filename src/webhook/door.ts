@@ -6,7 +6,7 @@ import type { Ms } from '../core/duration.js'
 import type { Unfinished } from '../middleware/chain/closing.js'
 import type { Chain } from '../middleware/pipeline.js'
 import type { Services } from '../middleware/services.js'
-import type { Callers } from './addresses.js'
+import { type Callers, isKnown } from './addresses.js'
 import { Deadlines, OwnDeadlines, type Watch } from './deadlines.js'
 import { Delivery, type Recipient } from './delivery.js'
 import { flush } from './flush.js'
@@ -91,7 +91,7 @@ export class Door implements UnderWay {
     if (method !== 'POST') return 405
     if (this.draining) return 503
     if (this.callers?.admits(peer, forwarded) === false) {
-      if (peer === undefined) this.unknown()
+      if (!isKnown(peer)) this.unknown()
       return 403
     }
     if (this.settings.secret !== undefined && !isSecret(secret, this.settings.secret)) return 401
@@ -103,7 +103,7 @@ export class Door implements UnderWay {
       .services()
       .warn(
         'webhook.address',
-        "guard.webhook() checks addresses, but does not know the caller's, so it answers 403. Pass an address to webhook.fetch() and webhook.hono().",
+        "guard.webhook() checks addresses, but the caller's is unknown or is not a single IP address, so it answers 403. Pass one to webhook.fetch() and webhook.hono().",
       )
   }
 

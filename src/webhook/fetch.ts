@@ -12,14 +12,14 @@ import { SECRET_HEADER } from './secret.js'
  *
  * // On Cloudflare Workers, of fetch(request, env, context):
  * const infoOf = (request: Request, context: { waitUntil(work: Promise<unknown>): void }): FetchInfo => ({
- *   address: request.headers.get('cf-connecting-ip') ?? undefined,
+ *   address: request.headers.get('cf-connecting-ip'),
  *   waitUntil: (work) => context.waitUntil(work),
  * })
  * ```
  */
 export interface FetchInfo {
-  /** The address of the caller. Needed with the option `addresses`. */
-  readonly address?: string | undefined
+  /** The address of the caller, with or without a port. Needed with the option `addresses`. */
+  readonly address?: string | null | undefined
   /** Keeps the platform from ending the process before background work is done: notices, late handlers. */
   readonly waitUntil?: ((work: Promise<unknown>) => void) | undefined
 }
@@ -39,7 +39,8 @@ export async function answerFetch(
     request.method,
     headers.get(SECRET_HEADER) ?? undefined,
     headers.get('content-length'),
-    address,
+    // A header that is missing or empty.
+    address || undefined,
     headers.get('x-forwarded-for') ?? undefined,
   )
   if (status !== 0) return responseOf(status, door.draining)

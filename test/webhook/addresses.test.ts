@@ -19,6 +19,10 @@ describe('callers', () => {
     ['', false],
     ['149.154.167', false],
     ['149.154.167.0220', false],
+    ['149.154.167.220:443', true],
+    ['[::ffff:149.154.167.220]:443', true],
+    ['8.8.8.8:443', false],
+    ['149.154.167.220, 10.0.0.1', false],
   ])('from %s are admitted: %s', (peer, admitted) => {
     expect(behindProxies.admits(peer, undefined)).toBe(admitted)
     // The header of a client that is no trusted proxy is ignored.

@@ -60,6 +60,29 @@ describe('behind hono the address of the caller is known', () => {
   })
 })
 
+test.each([
+  ['a missing header', new Headers().get('cf-connecting-ip')],
+  ['an empty header', ''],
+  ['a list of addresses', `${TELEGRAM}, 10.0.0.1`],
+  ['a name', 'localhost'],
+])('%s in place of the address of the caller is answered 403, and a warning says why', async (_, address) => {
+  const { deliver, guard, warned } = mindful()
+  const failures: unknown[] = []
+  guard.on('error', ({ error }) => failures.push(error))
+  expect(await deliver(says(1, 'hello'), { address })).toBe(403)
+  expect([warned, failures]).toEqual([['webhook.address'], []])
+})
+
+test.each([`${TELEGRAM}:443`, `[::ffff:${TELEGRAM}]:443`])(
+  'the address %s may have a port',
+  async (address) => {
+    const { deliver, warned } = mindful()
+    expect(await deliver(says(1, 'hello'), { address })).toBe(200)
+    expect(await deliver(says(1, 'hello'), { address: '8.8.8.8:443' })).toBe(403)
+    expect(warned).toEqual([])
+  },
+)
+
 test.each(['node:http', 'hono'])('a proxy may call by a Unix socket, behind %s', async (face) => {
   const folder = await mkdtemp(join(tmpdir(), 'callers-'))
   closing.push(() => rm(folder, { recursive: true }))
