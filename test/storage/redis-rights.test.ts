@@ -3,7 +3,7 @@ import { explained } from '../../src/storage/redis/failures.js'
 import { redis } from '../../src/storage/redis/index.js'
 import type { Storage } from '../../src/storage/storage.js'
 import { type RedisServer, startRedis } from '../servers/redis.js'
-import { ALICE, BOT } from './redis-desk.js'
+import { ALICE, askOf, BOT, once, planOf } from './redis-desk.js'
 
 /* Scripts report a missing permission in other words than commands do, and only when they reach that command. */
 
@@ -13,6 +13,9 @@ const USERS = {
   hushed: '>pw ~sentinel:* +@all -@dangerous +info +role resetchannels',
   unsetting: `>pw ${ALL} -hset`,
   unrunning: `>pw ${ALL} -evalsha`,
+  ungetting: `>pw ${ALL} -getrange`,
+  unleasing: `>pw ${ALL} -hget`,
+  unlisting: `>pw ${ALL} -zrange`,
   keyless: '>pw ~other:* &sentinel:* +@all -@dangerous +info +role',
 }
 
@@ -50,6 +53,40 @@ test.each<[string, (storage: Storage) => unknown, string]>([
     await storage.close()
   },
 )
+
+test.each([
+  ['ungetting', 'an id that was handled'],
+  ['unleasing', 'the lease of an id that is being handled'],
+])('the user "%s", who may not read %s, gets an error, and the id is not handled again', async (user) => {
+  await admin.flushall()
+  const plan = planOf(once({ lease: 60_000 }))
+  const open = (login: string): Storage => redis(`redis://${login}127.0.0.1:${server.port}`)
+  const [able, unable] = [open(''), open(`${user}:pw@`)]
+  const ask = askOf(ALICE, [5])
+  const first = await able.prepare(plan)
+  expect((await first.evaluate(ask)).refusedBy).toBe(-1)
+  const second = await unable.prepare(plan)
+  await expect((async () => second.evaluate(ask))()).rejects.toMatchObject({
+    code: 'storage.permission',
+    message: expect.stringContaining('The user lacks a command.'),
+  })
+  expect((await unable.health()).corrupt).toBe(0)
+  expect((await first.evaluate(ask)).refusedBy).toBe(0)
+  await able.close()
+  await unable.close()
+})
+
+test('a user who may not list what is to be forgotten gets an error, and nothing is forgotten', async () => {
+  await admin.flushall()
+  const able = redis(`redis://127.0.0.1:${server.port}`)
+  const unable = redis(`redis://unlisting:pw@127.0.0.1:${server.port}`)
+  const judge = await able.prepare(planOf(once({ subject: 0 })))
+  await judge.evaluate(askOf(ALICE, [5]))
+  await expect(unable.reset(BOT, ALICE)).rejects.toMatchObject({ code: 'storage.permission' })
+  expect((await judge.evaluate(askOf(ALICE, [5]))).refusedBy).toBe(0)
+  await able.close()
+  await unable.close()
+})
 
 test.each([
   ["User bot has no permissions to run the 'hset' command", 'The user lacks a command.'],

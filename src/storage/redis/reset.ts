@@ -44,9 +44,14 @@ local function without(s)
   return table.concat(out)
 end
 
+-- The reply to a read. For a key of another type, this is an error without entries; any other error is raised.
+local function checked(reply)
+  local said = type(reply) == 'table' and reply.err
+  if said and string.sub(said, 1, 9) ~= 'WRONGTYPE' then error(reply) end
+  return reply
+end
 local function forgetSet(key)
-  local numbers = redis.pcall('ZRANGE', key, 0, -1)
-  -- For a key of another type, this is an error without entries.
+  local numbers = checked(redis.pcall('ZRANGE', key, 0, -1))
   for _, number in ipairs(numbers) do
     redis.call('DEL', key .. ':' .. number, key .. ':' .. number .. ':r')
   end
@@ -57,7 +62,7 @@ local function forgetRecord(key)
     redis.call('DEL', key)
     return
   end
-  local s = redis.pcall('GET', key)
+  local s = checked(redis.pcall('GET', key))
   if s then
     local ok, rest = pcall(without, s)
     if ok and rest then redis.call('SET', key, rest, 'KEEPTTL') else redis.call('DEL', key) end
@@ -75,7 +80,7 @@ if ARGV[5] ~= '' then
     if not done[tag] then forget(base .. tag .. ARGV[5]) end
     done[tag] = true
   end
-  local kept = redis.pcall('ZRANGE', KEYS[1], 0, -1)
+  local kept = checked(redis.pcall('ZRANGE', KEYS[1], 0, -1))
   for _, text in ipairs(kept) do
     if ARGV[6] == '' or string.find(text, ARGV[6], 1, true) then
       local ok, plan = pcall(cjson.decode, text)

@@ -160,12 +160,18 @@ end
  * a subject.
  */
 export const SEQUENCES = `
+-- The reply to a read. A key of another type counts as damaged; any other error, such as a missing right, is raised.
+local function checked(reply)
+  if type(reply) == 'table' and sub(reply.err, 1, 9) ~= 'WRONGTYPE' then error(reply) end
+  return reply
+end
+
 -- [1] when it lapses, [2] when it was created, [3] its words, [4] which of them changed, [5] whether it is to be
 -- written, [6] whether it is new, [7] whether it has leases, [8] when it lapsed before this call, [9] its key,
 -- [10] its text.
 local function chunk(number)
   local key = KEYS[1 + COUNT + number]
-  local head = try('GETRANGE', key, '0', '1039')
+  local head = checked(try('GETRANGE', key, '0', '1039'))
   local lapses, begun = 0, 0
   if type(head) ~= 'table' and #head >= 16 then lapses, begun = read('<dd', head) end
   if head ~= '' and not (begun > 0 and begun <= lapses and lapses < 2 ^ 48) then
@@ -202,7 +208,7 @@ local function chunkStanding(number, i, now)
   if q[1] <= now then return 0, 0 end
   local state = stateOf(q, i)
   if state < 2 then return state, q[1] end
-  local running = try('HGET', q[9] .. ':r', i)
+  local running = checked(try('HGET', q[9] .. ':r', i))
   if running and #running == 16 then
     local lease = read('<d', running)
     if lease > now then return 3, min(q[1], lease) end
@@ -212,9 +218,7 @@ end
 
 -- Writes to a key, replacing it if it holds another type.
 local function surely(key, command, ...)
-  local failure = try(command, key, ...)
-  if type(failure) ~= 'table' then return end
-  if sub(failure.err, 1, 9) ~= 'WRONGTYPE' then error(failure) end
+  if type(checked(try(command, key, ...))) ~= 'table' then return end
   corrupt = corrupt + 1
   call('DEL', key)
   call(command, key, ...)
@@ -243,7 +247,7 @@ local function chunkSettle(number, i, leased, serial, to, taken, now)
     if not leased and q[2] <= taken and to == 2 then setState(q, i, 3) end
     return
   end
-  local running = state == 3 and try('HGET', q[9] .. ':r', i)
+  local running = state == 3 and checked(try('HGET', q[9] .. ':r', i))
   -- Already released.
   if not running or #running ~= 16 then return end
   local lease, owner = read('<dd', running)
