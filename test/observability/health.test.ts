@@ -145,6 +145,28 @@ test('a storage whose health does not arrive in time counts as not ready', async
   await stage.guard.close()
 })
 
+test('while the storage hangs, liveness is answered at once and readiness within half a second', async () => {
+  let hangs = false
+  const hanging = new Promise<never>(() => undefined)
+  const storage = { ...later(), health: async () => (hangs ? hanging : { ok: true, kind: 'far' }) }
+  const { stage, probes } = watched({}, { storage })
+  stage.guard.on('error', () => undefined)
+  const ask = async (path: string) => {
+    const answer = await probes.fetch(new Request(`http://bot.test${path}`))
+    return [answer.status, await answer.json()]
+  }
+  expect(await ask('/livez')).toMatchObject([200, { ready: true, storage: { kind: 'far', ok: true } }])
+  hangs = true
+  stage.time.advance(1000)
+  expect(await ask('/livez')).toMatchObject([200, { ready: true }])
+  const readiness = ask('/readyz')
+  stage.time.advance(500)
+  const late = { live: true, ready: false, problems: ['storage.late'], storage: { kind: 'far', ok: false } }
+  expect(await readiness).toMatchObject([503, late])
+  expect(await ask('/livez')).toMatchObject([200, late])
+  await stage.guard.close()
+})
+
 test('the same answer is reused for maxAge', async () => {
   let asked = 0
   const guard = sentinel()

@@ -16,7 +16,7 @@ const healthOptions = z.strictObject({
   deadLag: option(duration, 'With an event loop delayed longer, it is not live.', '10s'),
   maxSilence: option(duration, 'Without an update for longer, it is not live.'),
   whileDown: option(z.enum(['unready', 'ready']), 'Whether it is ready without its storage.', 'unready'),
-  timeout: option(duration, 'How long the storage may take to answer.', '2s'),
+  timeout: option(duration, 'How long the storage may take to answer.', '500ms'),
   maxAge: option(duration, 'How long an answer is reused.', '1s'),
   clock: option(callable<Clock>(), 'The clock, in milliseconds since 1970.'),
   steady: option(callable<Clock>(), 'A monotonic clock.'),
@@ -44,7 +44,10 @@ export interface HealthOptions {
   readonly maxSilence?: Duration | undefined
   /** Whether the process is ready while the storage is down, when guards act by their `onFailure`. @default 'unready' */
   readonly whileDown?: 'unready' | 'ready' | undefined
-  /** How long to wait for the storage. @default '2s' */
+  /**
+   * How long a readiness check waits for the storage. It should be shorter than the time-out of whoever checks, which in Kubernetes
+   * is one second by default. @default '500ms'
+   */
   readonly timeout?: Duration | undefined
   /** How long a result is reused, so that frequent checks do not load the storage. @default '1s' */
   readonly maxAge?: Duration | undefined
@@ -117,7 +120,7 @@ export interface Health {
   check(): Promise<HealthReport>
   /**
    * Handler for `node:http`: `…/livez` answers whether the process is live, every other path, such as `…/readyz`, whether it is
-   * ready. The status is 200 or 503, the body the {@link HealthReport} as JSON, which contains no ids and no secrets.
+   * ready. Liveness does not depend on the storage, so `…/livez` reports its last known state without waiting for it. The status is 200 or 503, the body the {@link HealthReport} as JSON, which contains no ids and no secrets.
    */
   readonly handler: (request: NodeRequest, response: NodeResponse) => Promise<void>
   /** The same for the fetch API. */
@@ -148,24 +151,39 @@ const NO_ANSWER: HealthReport['storage'] = { kind: 'unknown', ok: false }
  */
 export function health(guard: Observed, options: HealthOptions = {}): Health {
   const settings = parseOptions('health', healthOptions, options)
-  const { maxLag = 1000, deadLag = 10_000, maxSilence, whileDown = 'unready', timeout = 2000 } = settings
+  const { maxLag = 1000, deadLag = 10_000, maxSilence, whileDown = 'unready', timeout = 500 } = settings
   const { maxAge = 1000, clock = systemClock, steady = steadyClock, timers = quietTimers } = settings
   const lag = new Lag(steady, timers)
   const since = clock()
   const lastUpdate = lastUpdateOf(guard, clock)
   let known: { readonly at: Ms; readonly health: Promise<SentinelHealth | undefined> } | undefined
+  /** The last result, which is undefined if the storage was late. Absent until there is one. */
+  let latest: { readonly answered: SentinelHealth | undefined } | undefined
+  let lastStorage = NO_ANSWER
+
+  const ask = async (): Promise<SentinelHealth> => {
+    const health = await guard.health()
+    // An answer that comes too late still tells the kind of the storage.
+    lastStorage = { ...storageOf(health), ok: false }
+    return health
+  }
 
   const healthNow = (): Promise<SentinelHealth | undefined> => {
     const now = steady()
     if (known === undefined || now - known.at >= maxAge) {
-      known = { at: now, health: bounded(guard.health(), timeout, timers) }
+      const health = bounded(ask(), timeout, timers)
+      known = { at: now, health }
+      void health.then((answered) => {
+        latest = { answered }
+      })
     }
     return known.health
   }
 
-  const check = async (): Promise<HealthReport> => {
-    const answered = await healthNow()
-    const storage = answered === undefined ? NO_ANSWER : storageOf(answered)
+  const check = async (): Promise<HealthReport> => reportOf(await healthNow())
+
+  const reportOf = (answered: SentinelHealth | undefined): HealthReport => {
+    const storage = answered === undefined ? lastStorage : storageOf(answered)
     const draining = answered?.draining === true
     const lagMs = lag.most
     const open = storage.circuit !== undefined && storage.circuit !== 'closed'
@@ -185,8 +203,10 @@ export function health(guard: Observed, options: HealthOptions = {}): Health {
   }
 
   const answering = async (path: string): Promise<Answer> => {
-    const report = await check()
-    const good = /\/(livez|live)$/.test(path) ? report.live : report.ready
+    const isLiveness = /\/(livez|live)$/.test(path)
+    const asked = healthNow()
+    const report = reportOf(isLiveness && latest !== undefined ? latest.answered : await asked)
+    const good = isLiveness ? report.live : report.ready
     return {
       status: good ? 200 : 503,
       type: 'application/json; charset=utf-8',
