@@ -49,6 +49,17 @@ describe('the text of a notice', () => {
     expect(await toldTo('en', { t })).toEqual(['Slow down, please. Try again in 1m.'])
   })
 
+  test('a custom translation may contain {wait}, which is put into words of its language', async () => {
+    expect(await toldTo('de', { t: () => 'In {wait} bitte!' })).toEqual(['In 1 Min. bitte!'])
+  })
+
+  test('a custom translation does not ask to wait for what can never pass', async () => {
+    const made = desk({ throttle: { limit: '1/1m', cost: () => 2 }, notices: { t: () => 'Later: {wait}.' } })
+    await made.says(ALICE, 'expensive')
+    await made.quiet()
+    expect(made.notices).toEqual(['This is not possible right now.'])
+  })
+
   test('markup arrives as it was written: nothing is parsed, nothing is lost', async () => {
     const limited = '<b>Stop</b> & think, *please* _now_ [here](tg://user?id=1)'
     const { handle, calls, quiet } = desk({ throttle: '1/1m', notices: { texts: { en: { limited } } } })

@@ -18,14 +18,15 @@ import type { DenialReason, Denied } from '../../core/verdict.js'
 export type Texts = Readonly<Partial<Record<DenialReason, string>>>
 
 /**
- * Your own translation: receives a language tag as the actor's app reports it, and the verdict. Undefined uses the `texts`.
+ * Your own translation: receives a language tag as the actor's app reports it, and the verdict. `{wait}` in what it returns is
+ * replaced as in {@link Texts}. Undefined uses the `texts`.
  *
  * @example
  * ```ts
- * import { formatDuration, sentinel, type Translate } from 'grammy-sentinel'
+ * import { sentinel, type Translate } from 'grammy-sentinel'
  *
- * const t: Translate = (language, { reason, retryAfterMs }) =>
- *   language === 'de' && reason === 'limited' ? `Langsam! Wieder in ${formatDuration(retryAfterMs)}.` : undefined
+ * const t: Translate = (language, { reason }) =>
+ *   language === 'de' && reason === 'limited' ? 'Langsam! Wieder in {wait}.' : undefined
  * sentinel({ notices: { t } })
  * ```
  */
@@ -93,7 +94,9 @@ export class Wording {
    * @param must Whether an empty text is replaced by the built-in one.
    */
   say(language: string | undefined, verdict: Denied, must = false): string {
-    const own = this.translated(language, verdict) ?? within(this.languages, language, verdict)
+    const own =
+      filled(this.translated(language, verdict), language ?? 'en', verdict) ??
+      within(this.languages, language, verdict)
     return must && own.trim() === '' ? within(BUILT_IN, language, verdict) : own
   }
 
@@ -110,22 +113,34 @@ export class Wording {
   }
 }
 
+type Told = Pick<Denied, 'reason' | 'retryAfterMs'>
+
 function within(
   languages: ReadonlyMap<string, Texts>,
   language: string | undefined,
-  { reason, retryAfterMs }: Pick<Denied, 'reason' | 'retryAfterMs'>,
+  { reason, retryAfterMs }: Told,
 ): string {
   const tag = language?.toLowerCase() ?? 'en'
   for (const spoken of [tag, tag.split('-')[0] as string, 'en']) {
     const template = languages.get(spoken)?.[reason]
     if (template === undefined) continue
-    const isVain = retryAfterMs === Number.POSITIVE_INFINITY && WAITS.has(reason)
-    // An actor who will never get through is not asked to come back.
-    if (isVain && template.includes('{wait}'))
-      return within(languages, language, { reason: 'denied', retryAfterMs })
-    return template.replaceAll('{wait}', () => durationIn(spoken, retryAfterMs))
+    return (
+      filled(template, spoken, { reason, retryAfterMs }) ??
+      within(languages, language, { reason: 'denied', retryAfterMs })
+    )
   }
   return ENGLISH[reason]
+}
+
+/** Puts the waiting time into a text. Undefined if it asks an actor to come back who will never get through. */
+function filled(
+  template: string | undefined,
+  language: string,
+  { reason, retryAfterMs }: Told,
+): string | undefined {
+  const isVain = retryAfterMs === Number.POSITIVE_INFINITY && WAITS.has(reason)
+  if (isVain && template?.includes('{wait}') === true) return undefined
+  return template?.replaceAll('{wait}', () => durationIn(language, retryAfterMs))
 }
 
 const WAITS: ReadonlySet<DenialReason> = new Set(['limited', 'penalised'])
