@@ -116,6 +116,21 @@ test('a body of an offender that has no update id is answered 400, and neither c
   expect(await at.guard.peek(1, 'user')).toMatchObject([{ remaining: 2 }])
 })
 
+test('messages of an offender in business and guest chats are parsed, and counted by chat apart', async () => {
+  const at = parsing({ throttle: { scope: 'chat', limit: '2/1m' } })
+  await flood(at, 1, 5)
+  for (const [kind, extra] of [
+    ['business_message', { business_connection_id: 'connection' }],
+    ['edited_business_message', { business_connection_id: 'connection', edit_date: 1_767_225_601 }],
+    ['guest_message', { guest_query_id: 'q' }],
+  ] as const) {
+    const { update_id, message } = says(1, kind)
+    expect(await at.deliver({ update_id, [kind]: { ...message, ...extra } } as Update)).toBe(200)
+    expect(at.parsed.at(-1)).toBe(update_id)
+    expect(at.reached.at(-1)).toBe(kind)
+  }
+})
+
 test('edits and inline queries of a flood are refused unparsed, too', async () => {
   const at = parsing({ throttle: { limit: '1/1m', inline: '1/1m' } })
   for (let i = 0; i < 5; i++) await at.deliver(edits(1, 'x'))
