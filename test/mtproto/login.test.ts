@@ -171,6 +171,28 @@ describe('an exported session', () => {
     expect(await guest({ storage }).importSession(session)).toMatchObject({ id: alice.id })
   })
 
+  test.each(['mtcute', 'telethon', 'pyrogram'] as const)(
+    'for %s needs a log-in: without one, and after one that was refused, the error says so',
+    async (format) => {
+      const nobody = { code: 'mtproto.session', message: expect.stringContaining('nobody has logged in') }
+      const newcomer = guest()
+      await expect(newcomer.exportSession(format)).rejects.toMatchObject(nobody)
+      face.givePhone(alice, PHONE)
+      await expect(newcomer.logIn({ phone: PHONE, code: () => '00000' })).rejects.toMatchObject({
+        reason: 'PHONE_CODE_INVALID',
+      })
+      await expect(newcomer.exportSession(format)).rejects.toMatchObject(nobody)
+    },
+  )
+
+  test('that Telegram cannot confirm at the moment is refused with its reason', async () => {
+    face.fail('users.getUsers', 400, 'SOMETHING_ELSE')
+    await expect(guest().exportSession()).rejects.toMatchObject({
+      code: 'mtproto.refused',
+      reason: 'SOMETHING_ELSE',
+    })
+  })
+
   test('that is malformed is refused when the client is created, without repeating it', async () => {
     const session = 'AgAyyvcBTk6KssqikKPxEhxfXJpkoFIgQ'
     expect(() => guest({ session })).toThrow(expect.objectContaining({ code: 'mtproto.session' }))

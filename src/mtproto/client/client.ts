@@ -327,8 +327,8 @@ export class MtprotoClient {
    * @throws SentinelError `mtproto.session` if nobody has logged in.
    */
   async exportSession(format: SessionFormat = 'mtcute'): Promise<string> {
-    const { client } = await this.#connection.caller()
-    return (await import('./sessions/session-moves.js')).exportSession(client, format, this.#options)
+    const caller = await this.#connection.caller()
+    return (await import('./sessions/session-moves.js')).exportSession(caller, format, this.#options)
   }
 
   /**

@@ -1,5 +1,6 @@
-import type { TelegramClient } from '@mtcute/core/client.js'
 import { SentinelError } from '../../../core/errors.js'
+import type { Caller } from '../calls/caller.js'
+import { reasonOf } from '../calls/refusal.js'
 import type { Opened } from '../mtcute.js'
 import type { ReadOptions } from '../options.js'
 import type { SessionStorage } from './session-storage.js'
@@ -57,15 +58,30 @@ function addressIn(
   )
 }
 
-/** Writes the session as a string in the given format. */
+/**
+ * Writes the session as a string in the given format.
+ *
+ * @throws SentinelError `mtproto.session` if nobody has logged in.
+ */
 export async function exportSession(
-  client: TelegramClient,
+  caller: Caller,
   format: SessionFormat,
   { apiId }: Pick<ReadOptions, 'apiId'>,
 ): Promise<string> {
-  const session = readSession(await client.exportSession())
-  if (session.self !== undefined || format === 'telethon') return writeSession(format, session, apiId)
-  // A session imported from some formats does not name its account yet.
-  const { id, isBot } = await client.getMe()
-  return writeSession(format, { ...session, self: { userId: id, isBot } }, apiId)
+  // A session imported from some formats does not name its account yet, and before the first call there may be no auth key.
+  const self = (await caller.client.storage.self.fetch()) ?? (await selfOf(caller))
+  return writeSession(format, { ...readSession(await caller.client.exportSession()), self }, apiId)
+}
+
+async function selfOf(caller: Caller): Promise<NonNullable<SessionParts['self']>> {
+  try {
+    const [me] = await caller.call({ _: 'users.getUsers', id: [{ _: 'inputUserSelf' }] })
+    if (me?._ === 'user') return { userId: me.id, isBot: me.bot === true }
+  } catch (error) {
+    if (reasonOf(error) !== 'AUTH_KEY_UNREGISTERED') throw error
+  }
+  throw new SentinelError(
+    'mtproto.session',
+    'mtproto: nobody has logged in with this client, so there is no session to export. Log in first.',
+  )
 }
