@@ -44,6 +44,55 @@ describe.each<[string, () => SentinelOptions]>([
   ['memory', () => ({})],
   ['a storage that answers later', () => ({ storage: later() })],
 ])('on forks and on the main way: %s', (_, options) => {
+  test.each([
+    [3000, 1000],
+    [1000, 3000],
+    [1000, 1000],
+  ])('each of two debounces gathers its own bursts, with windows of %d and %d ms', async (fork, main) => {
+    const { bot, time, guard } = stand({ ...options(), throttle: false })
+    const ran: string[] = []
+    const runs = (way: string) => (ctx: GuardedContext) => {
+      const { burst = [ctx] } = ctx.sentinel
+      ran.push(`${way} ${burst.map(({ msg }) => msg?.text).join(' ')}`)
+      for (const each of burst as readonly GuardedContext[]) expect(each.sentinel.outer).toBeDefined()
+    }
+    bot.use(guard)
+    bot.fork().use(debounce({ mode: 'trailing', window: fork }), runs('fork'))
+    bot.use(debounce({ mode: 'trailing', window: main }), runs('main'))
+    for (const text of ['a', 'b', 'c']) {
+      await bot.handleUpdate(says(ALICE, text))
+      await settled()
+    }
+    for (let second = 0; second < 3; second++) {
+      time.advance(1000)
+      await settled()
+    }
+    expect(ran.sort()).toEqual(['fork a b c', 'main a b c'])
+  })
+
+  test('a debounce that messages reach after another one has handled them gathers each once', async () => {
+    const { bot, time, guard } = stand({ ...options(), throttle: false })
+    const ran: (string | undefined)[] = []
+    let open = (): void => undefined
+    const opened = new Promise<void>((done) => {
+      open = done
+    })
+    bot.use(guard)
+    bot.fork().use(debounce({ mode: 'trailing', window: '1s' }), () => undefined)
+    bot.use(
+      (_, next) => opened.then(next),
+      debounce({ mode: 'trailing', window: '1s' }),
+      ({ sentinel: { burst = [] } }) => void ran.push(...burst.map(({ msg }) => msg?.text)),
+    )
+    const handling = ['a', 'b', 'c'].map((text) => bot.handleUpdate(says(ALICE, text)))
+    for (const step of [() => undefined, () => time.advance(1000), open, () => time.advance(1000)]) {
+      step()
+      await settled()
+    }
+    await Promise.all(handling)
+    expect(ran).toEqual(['a', 'b', 'c'])
+  })
+
   test('each runs, and the update is decided and counted once', async () => {
     const { bot, guard, denied } = stand({ ...options(), throttle: '3/1h' })
     const ran: string[] = []

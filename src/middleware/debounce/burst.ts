@@ -1,7 +1,7 @@
 import type { Context } from 'grammy'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
-import type { SentinelControl } from '../chain/control.js'
+import type { SentinelControl, SentinelFlavor } from '../chain/control.js'
 import type { Onward } from '../guard.js'
 
 /** A message that is held back, and the way to its handlers. */
@@ -69,6 +69,8 @@ interface Burst {
 /** A running call of handlers for a burst. */
 interface Run {
   readonly part: Part
+  /** All parts of the burst; `part` is the last. */
+  readonly parts: readonly Part[]
   /**
    * When the handlers began; undefined while they wait for bursts of earlier options or for a place, which have bounds of their
    * own.
@@ -320,9 +322,10 @@ export class Bursts implements EarlierBursts {
     if (burst === undefined || last === undefined) return
     burst.disarm?.()
     this.held.delete(burst)
-    // A part may itself be a burst that was gathered further up.
-    if (burst.gathered) last.control.burst = burst.parts.flatMap(({ ctx, control }) => control.burst ?? [ctx])
-    const run: Run = { part: last, since: undefined }
+    // A part may itself be a burst that was gathered further up. On a fork, such bursts may have parts in common.
+    if (burst.gathered)
+      last.control.burst = [...new Set(burst.parts.flatMap(({ ctx, control }) => control.burst ?? [ctx]))]
+    const run: Run = { part: last, parts: burst.parts, since: undefined }
     lane.runs.add(run)
     const running = this.handle(run, lane, beside).then(() => {
       this.running.delete(running)
@@ -334,6 +337,8 @@ export class Bursts implements EarlierBursts {
   private async handle(run: Run, lane: Lane, beside: boolean): Promise<void> {
     const { ctx, next, seated } = run.part
     const begun = (): void => {
+      // A guard on another fork may have let in the same contexts since then.
+      for (const { ctx, control } of run.parts) (ctx as Context & SentinelFlavor).sentinel = control
       run.since = this.options.clock()
       this.watch(lane)
     }
