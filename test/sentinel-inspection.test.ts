@@ -72,6 +72,41 @@ describe('peek and reset', () => {
     expect(reached).toEqual(['1', '2'])
   })
 
+  test.each(['2/10s', '7/10s', '3/1m (burst 2)', '1000/1h'] as const)(
+    'tell the wait of a bucket, not the ban that a refusal would begin: %s',
+    async (limit) => {
+      const at = desk({ throttle: { limit, penalty: { after: 2, within: '1m', bans: ['1d'] } } })
+      const look = async () =>
+        (await at.guard.peek(ALICE, 'user'))[0] as { remaining: number; retryAfterMs: number }
+      for (let nth = 0; nth === at.reached.length; nth++) await at.says(ALICE, `sentence ${nth}`)
+      at.time.advance(100)
+      const { remaining, retryAfterMs } = await look()
+      expect([remaining > 0, remaining < 1]).toEqual([true, true])
+      at.time.advance(retryAfterMs - 1)
+      expect((await look()).retryAfterMs).toBe(1)
+      at.time.advance(1)
+      expect((await look()).retryAfterMs).toBe(0)
+      const before = at.reached.length
+      await at.says(ALICE, 'again')
+      expect(at.reached).toHaveLength(before + 1)
+      expect(before).toBeGreaterThan(0)
+      await at.guard.close()
+    },
+  )
+
+  test.each([
+    ['bucket', 10_000],
+    ['sliding', 0],
+    ['fixed', 0],
+  ] as const)('tell that a limit in shadow is used up: %s', async (algorithm, wait) => {
+    const { guard, says } = desk({ throttle: { limit: '2/20s', algorithm, shadow: true } })
+    await says(ALICE, '1')
+    expect(await guard.peek(ALICE, 'user')).toMatchObject([{ remaining: 1, retryAfterMs: 0 }])
+    await says(ALICE, '2', '3')
+    expect(await guard.peek(ALICE, 'user')).toMatchObject([{ remaining: 0, retryAfterMs: wait }])
+    await guard.close()
+  })
+
   test('know the limits of chats, members, commands and keys of your own', async () => {
     const on = ['message'] as const
     const { guard, handle } = desk({

@@ -2,9 +2,10 @@ import { Api, Context } from 'grammy'
 import type { Update, UserFromGetMe } from 'grammy/types'
 import { MARKED_CHAT } from '../../core/chat-of.js'
 import type { Ask, Check, Judge, Variant } from '../../core/check.js'
+import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { describe, type Facts } from '../../core/facts.js'
-import { formatLimit, type Limit } from '../../core/limit.js'
+import { capacityOf, formatLimit, type Limit } from '../../core/limit.js'
 import {
   chatKey,
   type Key,
@@ -52,7 +53,10 @@ export interface LimitState {
    * continuously: show people `Math.floor` of it.
    */
   readonly remaining: number
-  /** Milliseconds until one more unit is available; 0 if it is now. */
+  /**
+   * Milliseconds until one more unit is available; 0 if it is now. For a window whose next refusal would begin a ban, the length
+   * of that ban; for a window in shadow, 0.
+   */
   readonly retryAfterMs: number
 }
 
@@ -176,20 +180,45 @@ async function statesIn(
     if (limited === undefined || !counts(chain, question.check, key)) continue
     if (limit !== undefined && question.name !== limit) continue
     const ask = only(chain, bot, index, key, parts)
-    const decision = await judge.peek(ask, chain.services.at())
-    const refused = decision.refusedBy >= 0
-    // The decision is that for an update that was charged. A peek charges nothing, so the unit it would charge is added back.
-    const left = decision.remaining[index] as number
+    const effective = inForce(plan.checks[index] as Check, limited, ask, marks)
+    const { left, wait } = await leftOf(judge, question.check, index, ask, effective, chain.services.at())
     states.push({
       guard: question.check.guard,
       name: question.name,
       ...(at !== undefined && { at }),
-      limit: formatLimit(inForce(plan.checks[index] as Check, limited, ask, marks)),
-      remaining: Number.isNaN(left) ? Number.POSITIVE_INFINITY : refused ? left : left + 1,
-      retryAfterMs: decision.retryAfterMs,
+      limit: formatLimit(effective),
+      remaining: Number.isNaN(left) ? Number.POSITIVE_INFINITY : left,
+      retryAfterMs: wait,
     })
   }
   return states
+}
+
+/** Returns what is left of a limit before any charge, and how long until one more unit is available. */
+async function leftOf(
+  judge: Judge,
+  check: Check,
+  index: number,
+  ask: Ask,
+  limit: Limit,
+  at: Ms | undefined,
+): Promise<{ readonly left: number; readonly wait: Ms }> {
+  const { refusedBy, cause, shadowRefusals, remaining, retryAfterMs } = await judge.peek(ask, at)
+  const left = remaining[index] as number
+  const refused = refusedBy >= 0 || shadowRefusals.includes(index)
+  // The decision is that for an update that was charged. A peek charges nothing, so the unit it would charge is added back.
+  if (!refused) return { left: left + 1, wait: retryAfterMs }
+  const mayBegin = cause === 'check' && check.onRefusal?.penalty !== undefined
+  if (check.kind !== 'bucket' || !(mayBegin || check.shadow === true)) return { left, wait: retryAfterMs }
+  // This refusal may begin a ban, and in shadow nobody waits. The same bucket with room for one more unit does not refuse.
+  const limits = ask.costs.map((_, other) =>
+    other === index ? { ...limit, burst: capacityOf(limit) + 1 } : undefined,
+  )
+  const roomy = await judge.peek({ ...ask, limits }, at)
+  const exact = roomy.remaining[index] as number
+  if (roomy.refusedBy >= 0 || roomy.shadowRefusals.includes(index) || !(exact < 1))
+    return { left, wait: retryAfterMs }
+  return { left: exact, wait: Math.ceil(((1 - exact) * limit.per) / limit.amount - 1e-6) }
 }
 
 /** Returns the slots of all limits with a name. */
