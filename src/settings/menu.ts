@@ -1,6 +1,7 @@
 import type { Context } from 'grammy'
 import type { Facts } from '../core/facts.js'
 import { later } from '../core/later.js'
+import { goOwnWay } from '../middleware/chain/bots.js'
 import type { GuardDefinition, Wired } from '../middleware/guard.js'
 import type { ChatSettings } from './chat-settings.js'
 import { isOfMenu } from './choice.js'
@@ -39,7 +40,9 @@ function settingsMenu(settings: ChatSettings, tuning: Tuning): GuardDefinition {
   return {
     name: 'settings',
     wire: ({ services }): Wired<Context> => {
-      const aside = ({ chatId }: Facts, work: (menu: Menu) => Promise<void>): true => {
+      const aside = ({ chatId }: Facts, ctx: Context, work: (menu: Menu) => Promise<void>): true => {
+        // The webhook request may end before the menu is shown.
+        goOwnWay(ctx)
         const handle = async (): Promise<void> => {
           const { Menu } = await drawing.load()
           await work(new Menu(services, await settings.register(), tuning))
@@ -57,10 +60,10 @@ function settingsMenu(settings: ChatSettings, tuning: Tuning): GuardDefinition {
         divert(facts, ctx) {
           if (facts.kind === 'callback_query') {
             const isOurs = isOfMenu(tuning.command, ctx.callbackQuery?.data)
-            return isOurs && aside(facts, (menu) => menu.tapped(facts, ctx))
+            return isOurs && aside(facts, ctx, (menu) => menu.tapped(facts, ctx))
           }
           const isAsked = facts.kind === 'message' && facts.command === tuning.command
-          return isAsked && aside(facts, (menu) => menu.asked(facts, ctx))
+          return isAsked && aside(facts, ctx, (menu) => menu.asked(facts, ctx))
         },
       }
     },

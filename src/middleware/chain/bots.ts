@@ -24,6 +24,12 @@ export function ownWay(api: Api): Api {
   return own
 }
 
+/** Gives a context such a client, for work that goes on after its update. */
+export function goOwnWay(ctx: { api: Api }): void {
+  const own = ownWay(ctx.api)
+  if (own !== ctx.api) ctx.api = own
+}
+
 type Staged = (bot: KnownBot) => void
 
 /** Most operations kept for later. */

@@ -7,7 +7,7 @@ import type { Facts } from '../../core/facts.js'
 import { capacityOf, type Limit } from '../../core/limit.js'
 import type { DenialReason, Denied } from '../../core/verdict.js'
 import type { Background } from '../chain/background.js'
-import { ownWay } from '../chain/bots.js'
+import { goOwnWay } from '../chain/bots.js'
 import { callbackEnded } from '../chain/in-time.js'
 import { limit as limitSchema, option, prompt } from '../options/schema.js'
 import type { Denial } from './denial.js'
@@ -237,8 +237,7 @@ export class Notices {
   /** Runs work in the background, with API calls that are not sent as webhook replies: the webhook request may end before. */
   private aside(ctx: { api: Api }, what: string, work: () => Promise<unknown>, chat?: number): boolean {
     const speaking = (): Promise<unknown> => {
-      const own = ownWay(ctx.api)
-      if (own !== ctx.api) ctx.api = own
+      goOwnWay(ctx)
       return work()
     }
     const runs = this.background.run(what, speaking, chat)
