@@ -46,7 +46,8 @@ export interface MarkEntry {
 }
 
 /**
- * A page of {@link MarkEntry}s. `next` is the cursor of the following page; the last page has none.
+ * A page of {@link MarkEntry}s. `next` is the cursor of the following page; the last page has none. Other pages may have fewer
+ * entries than asked for, even none, because lapsed marks are left out.
  *
  * @example
  * ```ts

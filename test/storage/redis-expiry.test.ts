@@ -2,7 +2,7 @@ import { Redis } from 'ioredis'
 import type { Check, Plan } from '../../src/core/check.js'
 import { GLOBAL_KEY, userKey } from '../../src/core/subject.js'
 import { redis } from '../../src/storage/redis/index.js'
-import type { Storage } from '../../src/storage/storage.js'
+import type { MarkPage, Storage } from '../../src/storage/storage.js'
 import { type RedisServer, startRedis } from '../servers/redis.js'
 import { freshName, sharedRedis } from '../servers/shared.js'
 import { until } from '../servers/until.js'
@@ -151,6 +151,48 @@ describe('with a server of its own', () => {
     for (const [nth, name] of names.entries()) await admin.pexpire(name, (left[nth] as number) - 30_500)
     await until("only what is the bot's is left", async () => (await admin.dbsize()) === 2)
     expect((await admin.keys('*')).sort()).toEqual([`sentinel:{${BOT}}:clock`, `sentinel:{${BOT}}:plans`])
+    await storage.close()
+  })
+
+  test('marks that have lapsed are examined a thousand at a time, and deleted once they were read', async () => {
+    let now = 1_000_000
+    const storage = redis(server.url, { clock: () => now })
+    const ending = Array.from({ length: 2500 }, (_, nth) => ({
+      key: userKey(1_000_000 + nth),
+      mark: { since: now, until: now + 1000 },
+    }))
+    await storage.marks.put(BOT, 'blocked', ending)
+    await storage.marks.put(BOT, 'blocked', [{ key: userKey(9_000_000), mark: { since: now } }])
+    await storage.marks.put(BOT, 'role:vip', [{ key: userKey(1_000_000), mark: { since: now } }])
+    now += 2000
+    const pages: number[] = []
+    const read: unknown[] = []
+    for (let next: string | undefined = ''; next !== undefined; ) {
+      const page: MarkPage = await storage.marks.scan(BOT, 'blocked', next)
+      pages.push(page.entries.length)
+      read.push(...page.entries.map(({ key }) => key))
+      next = page.next
+    }
+    expect(read).toEqual([userKey(9_000_000)])
+    expect(pages.length).toBeGreaterThanOrEqual(3)
+    expect(await admin.zcard(`sentinel:{${BOT}}:h:blocked`)).toBe(1)
+    expect(await admin.zcard(`sentinel:{${BOT}}:l:blocked`)).toBe(0)
+    expect(await admin.keys(`sentinel:{${BOT}}:m:*`)).toHaveLength(2)
+    await storage.close()
+  })
+
+  test('a write of marks deletes as many lapsed ones as it writes', async () => {
+    let now = 1_000_000
+    const storage = redis(server.url, { clock: () => now })
+    const wave = (from: number) =>
+      Array.from({ length: 500 }, (_, nth) => ({
+        key: userKey(from + nth),
+        mark: { since: now, until: now + 1000 },
+      }))
+    await storage.marks.put(BOT, 'blocked', wave(1_000_000))
+    now += 2000
+    await storage.marks.put(BOT, 'blocked', wave(2_000_000))
+    expect(await admin.zcard(`sentinel:{${BOT}}:h:blocked`)).toBe(500)
     await storage.close()
   })
 

@@ -64,8 +64,20 @@ end
 /** First of all, so that nothing is written by a user who may not publish. Nobody can read between this and the end of a script. */
 export const TELL = "redis.call('PUBLISH', ARGV[3], ARGV[4])\n"
 
-/** Number of lapsed marks of the same name that each write sweeps. */
-const SWEEP = 32
+/** Number of lapsed marks of the same name that each write sweeps: more if it writes more, so that they do not accumulate. */
+const SWEPT = 32
+/** Number of holders that one call looks at, so that other clients are not held up when most of their marks have lapsed. */
+const EXAMINED = 1000
+
+/** Sweeps lapsed marks. KEYS[1] and KEYS[2] list the holders and when they lapse; KEYS[3] is the prefix of the keys of marks. */
+const sweeping = (tag: string, most: string): string => `
+for _, subject in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ${most})) do
+  local key = KEYS[3] .. subject
+  local s = marksAt(key)
+  if s then keep(key, (without(s, ${tag}))) end
+  redis.call('ZREM', KEYS[1], subject)
+  redis.call('ZREM', KEYS[2], subject)
+end`
 
 export const PUT = scriptOf(`-- Puts a mark on subjects.
 -- KEYS[1]    set of the holders    KEYS[2]  set of when they lapse    KEYS[3]  prefix of the keys of marks
@@ -84,14 +96,7 @@ for i = 4, #KEYS do
     if lapses > 0 then redis.call('ZADD', KEYS[2], lapses, subject)
     else redis.call('ZREM', KEYS[2], subject) end
   else broken[#broken + 1] = KEYS[i] end
-end
-for _, subject in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, ${SWEEP})) do
-  local key = KEYS[3] .. subject
-  local s = marksAt(key)
-  if s then keep(key, (without(s, tag))) end
-  redis.call('ZREM', KEYS[1], subject)
-  redis.call('ZREM', KEYS[2], subject)
-end
+end${sweeping('tag', `math.max(${SWEPT}, #KEYS - 3)`)}
 return broken
 `)
 
@@ -140,10 +145,11 @@ export const SCAN = scriptOf(`-- Reads a page of the holders of a mark, in the o
 -- KEYS[1]  set of the holders    KEYS[2]  prefix of the keys of marks    KEYS[3]  set of when they lapse
 -- ARGV[1]  now, or -1    ARGV[2]  digest of the name    ARGV[3]  the last subject of the previous page, or empty
 -- ARGV[4]  size of the page
--- result   where the next page begins (empty: this is the last), then subjects and marks, alternating
+-- result   where the next page begins (empty: this is the last), how many marks were found to have lapsed, then subjects and
+--          marks, alternating
 ${LIBRARY}
 local tag, most, from = tonumber(ARGV[2]), tonumber(ARGV[4]), ARGV[3] == '' and '-' or '(' .. ARGV[3]
-local out, n = {''}, 0
+local out, n, examined = {'', 0}, 0, 0
 
 -- A mark that cannot be read, as the sets list it.
 local function listed(subject)
@@ -164,7 +170,7 @@ while true do
       n = n + 1
       out[#out + 1] = subject
       out[#out + 1] = mark
-    end
+    else out[2] = out[2] + 1 end
     from = '(' .. subject
     if n == most then out[1] = subject end
   end
@@ -172,5 +178,16 @@ while true do
     out[1] = ''
     return out
   end
+  examined = examined + #subjects
+  if examined >= ${EXAMINED} then
+    out[1] = subjects[#subjects]
+    return out
+  end
 end
+`)
+
+export const SWEEP = scriptOf(`-- Sweeps marks that have lapsed.
+-- KEYS[1]  set of the holders    KEYS[2]  set of when they lapse    KEYS[3]  prefix of the keys of marks
+-- ARGV[1]  now, or -1    ARGV[2]  digest of the name    ARGV[3]  how many
+${LIBRARY}${sweeping('tonumber(ARGV[2])', 'ARGV[3]')}
 `)

@@ -6,7 +6,7 @@ import { tellMarks } from './changes.js'
 import type { Connection } from './connection.js'
 import { unreadable } from './failures.js'
 import type { Keys } from './keys.js'
-import { ALL, GET, PUT, REMOVE, SCAN } from './mark-scripts.js'
+import { ALL, GET, PUT, REMOVE, SCAN, SWEEP } from './mark-scripts.js'
 import { markTag } from './script/tags.js'
 
 const PAGE = 1000
@@ -101,16 +101,23 @@ export class RedisMarks implements Marks {
 
   async scan(bot: number, name: string, from = '', size = PAGE): Promise<MarkPage> {
     const keys = this.keys.of(bot)
-    const [next, ...found] = (await this.connection.run(
+    const [holders, lapsing, tag] = [keys.holders + name, keys.lapsing + name, markTag(name)]
+    const [next, lapsed, ...found] = (await this.connection.run(
       SCAN,
-      [keys.holders + name, keys.marks, keys.lapsing + name],
-      [this.now(), markTag(name), from, Math.max(1, Math.min(PAGE, Math.floor(size)))],
-    )) as Buffer[]
+      [holders, keys.marks, lapsing],
+      [this.now(), tag, from, Math.max(1, Math.min(PAGE, Math.floor(size)))],
+    )) as [Buffer, number, ...Buffer[]]
+    if (Number(lapsed) > 0) {
+      // Otherwise every later scan would look at them again. Marks can be read also while the server refuses writes.
+      await this.connection
+        .run(SWEEP, [holders, lapsing, keys.marks], [this.now(), tag, Number(lapsed)])
+        .catch(() => undefined)
+    }
     const entries: MarkEntry[] = []
     for (let i = 0; i + 1 < found.length; i += 2) {
       entries.push({ key: textKey(String(found[i])), mark: readMark(found[i + 1] as Buffer) })
     }
-    return next === undefined || next.length === 0 ? { entries } : { entries, next: String(next) }
+    return next.length === 0 ? { entries } : { entries, next: String(next) }
   }
 }
 
