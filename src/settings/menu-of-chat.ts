@@ -6,6 +6,7 @@ import type { Facts } from '../core/facts.js'
 import { formatLimit, type Limit } from '../core/limit.js'
 import { chatKey } from '../core/subject.js'
 import { inTime } from '../middleware/chain/in-time.js'
+import { inTopic } from '../middleware/refusing/in-topic.js'
 import { PLAIN } from '../middleware/refusing/plain.js'
 import { tapAnswer } from '../middleware/refusing/tap-answer.js'
 import type { Services } from '../middleware/services.js'
@@ -235,12 +236,6 @@ function tooLate(): SentinelError {
     'callback.timeout',
     `settings.menu: the menu was not edited within ${PATIENCE} ms.`,
   )
-}
-
-/** Options of a plain message in the topic of the update. */
-function inTopic(ctx: Context): typeof PLAIN & { readonly message_thread_id?: number } {
-  const thread = ctx.msg?.is_topic_message === true ? ctx.msg.message_thread_id : undefined
-  return thread === undefined ? PLAIN : { ...PLAIN, message_thread_id: thread }
 }
 
 /** Whether Telegram rejected the request, as opposed to a network failure. */

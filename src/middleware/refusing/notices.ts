@@ -12,8 +12,8 @@ import { callbackEnded } from '../chain/in-time.js'
 import { limit as limitSchema, option, prompt } from '../options/schema.js'
 import type { Denial } from './denial.js'
 import { countNotice, hasRoom, isPlain, keepPlain, type TimeByGroup } from './group-notices.js'
+import { inTopic } from './in-topic.js'
 import { OwedNotices } from './owed-notices.js'
-import { PLAIN } from './plain.js'
 import { tapAnswer } from './tap-answer.js'
 import { REASONS, type Texts, type Translate, Wording } from './texts.js'
 
@@ -214,8 +214,7 @@ export class Notices {
         this.budgetFullAt -= this.each
         return
       }
-      const thread = ctx.msg?.is_topic_message === true ? ctx.msg.message_thread_id : undefined
-      const options = { ...PLAIN, ...(typeof thread === 'number' && { message_thread_id: thread }) }
+      const options = inTopic(ctx)
       const receiver = facts.inGroup && facts.actorKind === 'user' ? facts.actorId : undefined
       if (receiver !== undefined && !isPlain(this.plainUntil, chat, this.clock())) {
         try {
