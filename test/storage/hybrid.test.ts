@@ -287,12 +287,15 @@ describe('a change by another worker', () => {
     expect((await worker.health()).hybrid?.watching).toBe(true)
   })
 
-  test('is watched for again after half a minute if the storage does not support watching', async () => {
+  test.each([
+    ['the storage does not support watching', 'storage.unsupported'],
+    ['a right is missing', 'storage.permission'],
+  ] as const)('is watched for again after half a minute if %s', async (_, code) => {
     let attempts = 0
     const deaf = having(desk.place(), {
       watch: async () => {
         attempts++
-        throw new SentinelError('storage.unsupported', 'a pooler is in between')
+        throw new SentinelError(code, 'it cannot be watched')
       },
     })
     const { clock, timers } = desk.time

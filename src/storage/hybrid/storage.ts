@@ -36,8 +36,11 @@ export interface HybridParts {
 
 /** How long to wait before trying to watch again. */
 const WATCH_AGAIN: Ms = 1000
-/** The same for a storage that reports no changes: each attempt costs a connection, and an event with the error. */
-const WATCH_UNSUPPORTED_AGAIN: Ms = 30_000
+/**
+ * The same for a storage that reports no changes, or a user without the right to receive them: each attempt costs a connection,
+ * and an event with the error.
+ */
+const WATCH_REFUSED_AGAIN: Ms = 30_000
 /** How long closing waits for units to be given back. */
 const GIVE_BACK_WITHIN: Ms = 2000
 
@@ -236,8 +239,10 @@ export class HybridStorage implements Storage, Observable {
       this.watching = undefined
       this.conditions.tell({ is: 'failed', error, during: 'hybrid.watch' })
       if (this.closing !== undefined) return
-      const isUnsupported = error instanceof SentinelError && error.code === 'storage.unsupported'
-      const wait = isUnsupported ? WATCH_UNSUPPORTED_AGAIN : WATCH_AGAIN
+      const isRefused =
+        error instanceof SentinelError &&
+        (error.code === 'storage.unsupported' || error.code === 'storage.permission')
+      const wait = isRefused ? WATCH_REFUSED_AGAIN : WATCH_AGAIN
       this.callOffWatch ??= this.parts.timers.after(wait, () => {
         this.callOffWatch = undefined
         this.aside('hybrid.watch', () => this.watchInner())
