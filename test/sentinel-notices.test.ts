@@ -69,7 +69,7 @@ describe('the text of a notice', () => {
       {
         bot: 42,
         method: 'sendMessage',
-        payload: { chat_id: ALICE, text: limited, disable_notification: true },
+        payload: { chat_id: ALICE, text: limited, parse_mode: '', disable_notification: true },
       },
     ])
     expect(await toldTo('en', { t: () => limited })).toEqual([limited])
@@ -283,6 +283,7 @@ describe('denials', () => {
       {
         chat_id: -1001000000001,
         text: 'Slow down, please. Try again in 1m.',
+        parse_mode: '',
         message_thread_id: 5,
         ephemeral_message_parameters: { receiver_user_id: 8 },
       },

@@ -4,12 +4,16 @@ import type { TelegramGroup } from '../src/telegram/index.js'
 import { type GuardedContext, type Rig, rig } from './middleware/rig.js'
 import { tick } from './sentinel-desk.js'
 
-/** The two usual ways to set a default parse mode for all calls of a bot. */
+/** The usual ways to set a default parse mode for all calls of a bot. */
 const DEFAULTS: Readonly<Record<string, Transformer>> = {
   'the guide of grammY': (prev, method, payload, signal) =>
     prev(method, { parse_mode: 'MarkdownV2', ...payload }, signal),
   'the plugin parse-mode': (prev, method, payload, signal) =>
     prev(method, 'parse_mode' in payload ? payload : { ...payload, parse_mode: 'MarkdownV2' }, signal),
+  'an assignment': (prev, method, payload, signal) => {
+    if ('text' in payload) (payload as { parse_mode?: string }).parse_mode ??= 'MarkdownV2'
+    return prev(method, payload, signal)
+  },
 }
 
 describe.each(Object.entries(DEFAULTS))('under a default parse mode as in %s', (_, transformer) => {

@@ -32,7 +32,7 @@ describe('a notice that a deny function sends by say()', () => {
       await at.says(ALICE, '1', '2', '3')
       await at.quiet()
       expect(at.calls.map(({ payload }) => payload)).toEqual([
-        { chat_id: ALICE, text, disable_notification: true },
+        { chat_id: ALICE, text, parse_mode: '', disable_notification: true },
       ])
       at.time.advance(60_000)
       await at.says(ALICE, '4')
@@ -55,6 +55,7 @@ describe('a notice that a deny function sends by say()', () => {
       {
         chat_id: PLAZA,
         text: CALM,
+        parse_mode: '',
         message_thread_id: 5,
         ephemeral_message_parameters: { receiver_user_id: ALICE },
       },

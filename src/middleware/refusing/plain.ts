@@ -1,5 +1,5 @@
 /**
- * Sends a text as it stands, whatever the bot's default parse mode is: transformers that set one let a call keep its own, even
- * undefined, which is omitted from the request.
+ * Sends a text as it stands, whatever the bot's default parse mode is: transformers that set one let a call keep its own. Telegram
+ * takes an empty parse mode for none, and `parse_mode ??= …` does not replace it.
  */
-export const PLAIN = { parse_mode: undefined } as { readonly parse_mode?: never }
+export const PLAIN = { parse_mode: '' } as unknown as { readonly parse_mode?: never }
