@@ -3,7 +3,7 @@ import { type Cluster, Cluster as ClusterClient, Redis } from 'ioredis'
 import type { SentinelError } from '../../src/core/errors.js'
 import { userKey } from '../../src/core/subject.js'
 import { redis } from '../../src/storage/redis/index.js'
-import { startCluster } from '../servers/cluster.js'
+import { type ClusterNode, startCluster } from '../servers/cluster.js'
 import { startProxy } from '../servers/proxy.js'
 import { freshName, sharedCluster } from '../servers/shared.js'
 import { until } from '../servers/until.js'
@@ -127,6 +127,44 @@ test('a charge in flight to a lost node of a cluster is made at most once', asyn
     // Once, or never if the server noticed the end of the connection before it read the charge.
     expect(before - (await left())).toBeLessThanOrEqual(1)
   } finally {
+    await storage.close()
+    await cluster.stop()
+  }
+})
+
+test('while the slot of a bot is moved, calls soon fail with the reason, and afterwards its limits are still known', async () => {
+  const cluster = await startCluster()
+  const storage = redis(cluster.urls)
+  const clients: Redis[] = []
+  const clientOf = ({ server }: ClusterNode): Redis => {
+    const client = new Redis(server.url, { disconnectTimeout: 50 })
+    clients.push(client)
+    return client
+  }
+  try {
+    const judge = await storage.prepare(planOf(bucket(1, 3_600_000)))
+    expect((await judge.evaluate(askOf())).refusedBy).toBe(-1)
+    const clock = `sentinel:{${BOT}}:clock`
+    const from = await cluster.ownerOf(clock)
+    const to = cluster.nodes.find((node) => node !== from) as ClusterNode
+    const [source, target] = [clientOf(from), clientOf(to)]
+    const slot = Number(await source.cluster('KEYSLOT', clock))
+    await target.cluster('SETSLOT', slot, 'IMPORTING', from.id)
+    await source.cluster('SETSLOT', slot, 'MIGRATING', to.id)
+    const move = async (key: string): Promise<unknown> =>
+      source.migrate('127.0.0.1', to.server.port, key, 0, 1000)
+    await move(clock)
+    const began = performance.now()
+    await expect((async () => judge.evaluate(askOf()))()).rejects.toMatchObject({
+      code: 'storage.failed',
+      message: expect.stringMatching(/^redis: TRYAGAIN/),
+    })
+    expect(performance.now() - began).toBeLessThan(1000)
+    for (const key of await source.keys(`sentinel:{${BOT}}:*`)) await move(key)
+    for (const client of [target, source]) await client.cluster('SETSLOT', slot, 'NODE', to.id)
+    expect((await judge.evaluate(askOf())).refusedBy).toBe(0)
+  } finally {
+    for (const client of clients) client.disconnect()
     await storage.close()
     await cluster.stop()
   }

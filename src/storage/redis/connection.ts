@@ -385,6 +385,8 @@ async function clientOf(given: OfOurs): Promise<Redis | Cluster> {
     clusterRetryStrategy: (times) => Math.min(times * 25, 250),
     // Otherwise commands sent to a lost node would be sent again.
     retryDelayOnFailover: 0,
+    // While a slot is moved, the error should be reported before the call takes too long.
+    retryDelayOnTryAgain: 10,
     slotsRefreshTimeout: 2000,
     // The first URL also tells how to log in to the nodes that the cluster names.
     redisOptions: { ...node, ...access },

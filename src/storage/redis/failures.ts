@@ -18,7 +18,14 @@ const LACKED: readonly (readonly [RegExp, string])[] = [
 export function explained(said: string): SentinelError {
   if (said.startsWith('READONLY')) return readOnly()
   if (said.startsWith('UNREADABLE ')) return unreadable([said.slice('UNREADABLE '.length)])
-  const message = said.replace(/[.]$/, '')
+  // ioredis repeats some calls to a cluster and reports in its own words that this was in vain.
+  const message = said.replace(/[.]$/, '').replace(/^Too many .*Error: (?=CLUSTERDOWN)/, '')
+  if (message.startsWith('Too many Cluster redirections')) {
+    return new SentinelError(
+      'storage.failed',
+      `redis: TRYAGAIN. A slot of the cluster is being moved, or its nodes disagree about where it is. ${message}`,
+    )
+  }
   if (/^(CROSSSLOT|MOVED|ASK) /.test(message)) {
     return new SentinelError(
       'storage.cluster',
