@@ -260,6 +260,20 @@ test('warns of clients that resend charges, and of no others', async () => {
   )
 })
 
+test('any number of storages may use one client, without a warning of too many listeners', async () => {
+  const client = new Redis(await sharedRedis(), { autoResendUnfulfilledCommands: false, lazyConnect: true })
+  const most = client.getMaxListeners()
+  const storages = Array.from({ length: 30 }, () => redis(client, { prefix: freshName() }))
+  const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
+  await Promise.all(storages.map(({ marks }) => marks.get(BOT, ALICE, 'blocked')))
+  await Promise.all(storages.map((storage) => storage.close()))
+  const warnings = [...warn.mock.calls]
+  warn.mockRestore()
+  expect(warnings).toEqual([])
+  expect(client.getMaxListeners()).toBe(most)
+  client.disconnect()
+})
+
 describe('rights', () => {
   let server: RedisServer
   beforeAll(async () => {

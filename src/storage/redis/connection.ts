@@ -60,6 +60,9 @@ const NEVER_WHOLE = `${NEVER}. A cluster must serve all slots, and its nodes mus
 /** Messages of ioredis that do not tell why a server cannot be reached. */
 const VAGUE = /^(Connection is closed|Stream isn't writeable|None of startup nodes|Failed to refresh slots)/
 
+/** Number of listeners of one connection to one event of its client. */
+const LISTENERS = 2
+
 /** A client, our own or one passed in, and the operations on it. */
 export class Connection {
   private readonly ours: boolean
@@ -81,6 +84,7 @@ export class Connection {
     if (isClient(given)) {
       this.made = given
       given.on('ready', this.met).on('+node', this.met)
+      allowListeners(given, LISTENERS)
       warnOfResending(given)
     } else check(given)
   }
@@ -281,7 +285,11 @@ export class Connection {
     this.closed = true
     const { made } = this
     made?.off('ready', this.met).off('+node', this.met)
-    if (!this.ours || made === undefined) return
+    if (made === undefined) return
+    if (!this.ours) {
+      allowListeners(made, -LISTENERS)
+      return
+    }
     made.disconnect()
     made.off('error', this.refused).off('ready', this.recovered)
     // Errors of a socket that is being closed are of no use, but without a listener they would end the process.
@@ -337,6 +345,13 @@ function isClient(given: RedisConnection): given is Redis | Cluster {
 
 function isRedis(given: unknown): given is Redis {
   return typeof given === 'object' && given !== null && !('nodes' in given) && 'evalshaBuffer' in given
+}
+
+/** Node warns of a leak when an event has more listeners than this, and each storage on a client needs some of its own. */
+function allowListeners(client: Redis | Cluster, more: number): void {
+  const most = client.getMaxListeners()
+  // 0: any number.
+  if (most > 0) client.setMaxListeners(most + more)
 }
 
 function warnOfResending(client: Redis | Cluster): void {
