@@ -287,27 +287,25 @@ describe('a change by another worker', () => {
     expect((await worker.health()).hybrid?.watching).toBe(true)
   })
 
-  test.each(['storage.unsupported', 'storage.permission'] as const)(
-    'is watched for again half a minute after the error %s',
-    async (code) => {
-      let attempts = 0
-      const deaf = having(desk.place(), {
-        watch: async () => {
-          attempts++
-          throw new SentinelError(code, 'it cannot be watched')
-        },
-      })
-      const { clock, timers } = desk.time
-      const worker = hybrid(deaf, { clock, timers })
-      await desk.judge(worker, blocked)
-      for (let second = 0; second < 60; second++) {
-        desk.time.advance(1000)
-        await settled()
-      }
-      expect(attempts).toBe(3)
-      await worker.close()
-    },
-  )
+  const refusals = ['storage.unsupported', 'storage.permission'] as const
+  test.each(refusals)('is watched for again half a minute after the error %s', async (code) => {
+    let attempts = 0
+    const deaf = having(desk.place(), {
+      watch: async () => {
+        attempts++
+        throw new SentinelError(code, 'it cannot be watched')
+      },
+    })
+    const { clock, timers } = desk.time
+    const worker = hybrid(deaf, { clock, timers })
+    await desk.judge(worker, blocked)
+    for (let second = 0; second < 60; second++) {
+      desk.time.advance(1000)
+      await settled()
+    }
+    expect(attempts).toBe(3)
+    await worker.close()
+  })
 })
 
 test('the storage decides again under a later plan what an earlier plan refused', async () => {
