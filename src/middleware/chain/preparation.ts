@@ -1,5 +1,6 @@
 import { isPromise, type Judge, type Plan } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
+import { SentinelError } from '../../core/errors.js'
 import { Lease } from '../../core/request-bound.js'
 import { boundedJudge, boundedPrepare } from '../../storage/bounded.js'
 import type { Services } from '../services.js'
@@ -125,10 +126,15 @@ export class Preparation {
   private notPrepared(error: unknown): void {
     this.answered = true
     this.again = this.services.steady() + PREPARE_AGAIN
-    this.services.failed(error, 'storage.prepare')
+    // After guard.close() an update may still be the first to reach these guards. The storage was closed on purpose then.
+    if (!this.services.shared.closing || !isClosed(error)) this.services.failed(error, 'storage.prepare')
     // With the judge of an earlier plan updates are decided and never retry, so a timer does.
     if (this.judge === undefined || this.stopped) return
     this.callOff?.()
     this.callOff = this.services.timers.after(PREPARE_AGAIN, () => this.renew())
   }
+}
+
+function isClosed(error: unknown): boolean {
+  return error instanceof SentinelError && error.code === 'storage.closed'
 }
