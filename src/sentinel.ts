@@ -4,7 +4,7 @@ import { Administered } from './administered.js'
 import type { MaybePromise } from './core/check.js'
 import type { Duration } from './core/duration.js'
 import { SentinelError } from './core/errors.js'
-import { type Subject, subjectKey } from './core/subject.js'
+import type { Subject } from './core/subject.js'
 import type { Listener } from './hooks/events.js'
 import type { Hook } from './hooks/hook.js'
 import { auth } from './middleware/auth.js'
@@ -24,7 +24,7 @@ import { fuse } from './middleware/fuse.js'
 import { type Guard, inShadow } from './middleware/guard.js'
 import type { HookAt, HookPoints } from './middleware/hooking/hook-points.js'
 import type { LimitState, Simulation } from './middleware/inspection/inspection.js'
-import { peek, simulate, slotsOf } from './middleware/inspection/later-inspection.js'
+import { peek, reset, simulate } from './middleware/inspection/later-inspection.js'
 import { Delivery } from './middleware/membership/delivery.js'
 import { type MembershipGuard, membershipBy } from './middleware/membership.js'
 import { once } from './middleware/once.js'
@@ -219,14 +219,11 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
 
   /**
    * Clears what a subject has used, penalties included: of one limit by name, or of all limits.
-   * @throws SentinelError `limit.unknown`, listing the known limits.
+   * @throws SentinelError `limit.unknown`, listing the known limits; `bot.unknown` if no bot has been met and the storage was given,
+   * so that other workers may use it.
    */
-  async reset(whom: Subject, limit?: string): Promise<void> {
-    const key = subjectKey(whom)
-    const slots = limit === undefined ? [undefined] : await slotsOf(this.chain, limit)
-    for (const slot of slots) {
-      await this.services.forEachBot('reset', (bot) => this.services.storage.reset(bot.id, key, slot))
-    }
+  reset(whom: Subject, limit?: string): Promise<void> {
+    return reset(this.chain, whom, limit, this.ownsStorage)
   }
 
   /**

@@ -1,4 +1,5 @@
-import { policy, subject, throttle } from '../src/index.js'
+import { memory, policy, subject, throttle } from '../src/index.js'
+import { Stage } from './middleware/rig.js'
 import { desk, says } from './sentinel-desk.js'
 
 const ALICE = 7
@@ -105,6 +106,32 @@ describe('peek and reset', () => {
     await says(ALICE, '2', '3')
     expect(await guard.peek(ALICE, 'user')).toMatchObject([{ remaining: 0, retryAfterMs: wait }])
     await guard.close()
+  })
+
+  test('reset never clears later what other workers count, for want of a bot', async () => {
+    const time = new Stage()
+    const { clock, timers } = time
+    const options = { clock, timers, storage: memory({ clock }), throttle: '5/1h' } as const
+    const [working, idle] = [desk(options), desk(options)]
+    const left = async () => (await working.guard.peek(ALICE, 'user')).map(({ remaining }) => remaining)
+    await working.says(ALICE, '1')
+    await expect(idle.guard.reset(ALICE)).rejects.toMatchObject({ code: 'bot.unknown' })
+    await working.says(ALICE, '2')
+    await idle.says(8, 'hello')
+    await idle.quiet()
+    expect(await left()).toEqual([3])
+    await idle.guard.reset(ALICE)
+    expect(await left()).toEqual([5])
+    for (const { guard } of [working, idle]) await guard.close()
+  })
+
+  test('reset of memory of its own is done before a bot is met', async () => {
+    const at = desk({ throttle: '5/1h' })
+    await at.guard.reset(ALICE)
+    await at.says(ALICE, '1')
+    await at.quiet()
+    expect(await at.guard.peek(ALICE, 'user')).toMatchObject([{ remaining: 4 }])
+    await at.guard.close()
   })
 
   test('know the limits of chats, members, commands and keys of your own', async () => {

@@ -16,8 +16,8 @@ function clockwork() {
 
 /** How many of ten messages pass with a full limit. */
 async function passed(at: ReturnType<typeof desk>, from: number, group = false): Promise<number> {
-  await at.guard.reset(from)
   const before = at.reached.length
+  if (before > 0) await at.guard.reset(from)
   for (let nth = 0; nth < 10; nth++) await at.handle(says(from, `${from} ${nth}`, { group }))
   return at.reached.length - before
 }

@@ -221,8 +221,33 @@ async function leftOf(
   return { left: exact, wait: Math.ceil(((1 - exact) * limit.per) / limit.amount - 1e-6) }
 }
 
+/**
+ * Clears what a subject has used, for all bots that were met.
+ *
+ * @param isOwn Whether the storage is memory of this sentinel's own, where a bot that was not met has used nothing.
+ */
+export async function reset(
+  chain: Chain,
+  whom: Subject,
+  limit: string | undefined,
+  isOwn: boolean,
+): Promise<void> {
+  const key = subjectKey(whom)
+  const slots = limit === undefined ? [undefined] : slotsOf(chain, limit)
+  const { bots, storage } = chain.services
+  const known = bots.all()
+  if (known.length === 0 && !isOwn) {
+    // Not put off until a bot is met: that would also clear what other workers count until then.
+    throw new SentinelError(
+      'bot.unknown',
+      'reset: this sentinel does not know its bot yet. Call await bot.init() and guard.install(bot) first.',
+    )
+  }
+  for (const slot of slots) await Promise.all(known.map(({ id }) => storage.reset(id, key, slot)))
+}
+
 /** Returns the slots of all limits with a name. */
-export function slotsOf(chain: Chain, limit: string): readonly string[] {
+function slotsOf(chain: Chain, limit: string): readonly string[] {
   const slots = allQuestions(chain).filter(({ name }) => name === limit)
   if (slots.length === 0) throw unknownLimit('reset', limit, limitNames(chain))
   return [...new Set(slots.map(({ check }) => check.slot))]

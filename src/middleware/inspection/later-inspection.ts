@@ -7,11 +7,13 @@ import type { Chain } from '../pipeline.js'
 import type { Services } from '../services.js'
 import type { LimitState, Simulation } from './inspection.js'
 
-const inspecting = later('guard.peek', () => import('./inspection.js'))
+type Inspection = typeof import('./inspection.js')
 
-/** Returns the slots of all limits with a name. */
-export async function slotsOf(chain: Chain, limit: string): Promise<readonly string[]> {
-  return (await inspecting.load()).slotsOf(chain, limit)
+const inspecting = later('guard.peek', (): Promise<Inspection> => import('./inspection.js'))
+
+/** Clears what a subject has used. */
+export async function reset(...asked: Parameters<Inspection['reset']>): Promise<void> {
+  return (await inspecting.load()).reset(...asked)
 }
 
 /** Returns the state of every limit that counts a subject, for one bot. */
