@@ -2,6 +2,7 @@ import type { Client, ClientConfig, Pool, PoolClient, PoolConfig, QueryConfig, Q
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { peer } from '../../core/peer.js'
+import { Connections } from './connections.js'
 import { failure, isMissing, stateOf } from './failures.js'
 
 /** Returns values as text. Callers know which ones are numbers. */
@@ -24,6 +25,9 @@ const MOST_TRIES = 3
 const APART: Ms = 20
 /** Shorter than the time after which routers drop idle connections. */
 const KEEP_ALIVE: Ms = 30_000
+
+/** How long `close()` waits for running statements, and for the server to end its connections. */
+const LEAVE: Ms = 5000
 
 /** By default a connection sends nothing while it is idle, and routers forget it. */
 const KEPT_ALIVE = {
@@ -48,6 +52,7 @@ export class Link {
 
   private pool: Pool | undefined
   private making: Promise<Pool> | undefined
+  private readonly connections = new Connections()
 
   private constructor(
     private readonly given: Pool | PoolConfig,
@@ -192,7 +197,7 @@ export class Link {
     }
   }
 
-  /** Ends the pool if it is our own. */
+  /** Ends the pool if it is our own. A server that does not answer delays this for seconds only. */
   close(): Promise<void> {
     this.ended ??= this.own ? this.end() : Promise.resolve()
     return this.ended
@@ -201,7 +206,9 @@ export class Link {
   private async end(): Promise<void> {
     // If the pool could not be created, its callers have received the error.
     const pool = this.pool ?? (await this.making?.catch(() => undefined))
-    await pool?.end()
+    // The pool waits for running statements however long they take, and not for its connections to be closed. Either could keep
+    // the process alive while the server cannot be reached.
+    await Promise.all([pool?.end(), this.connections.closed(LEAVE)])
   }
 
   /** Loads pg and creates the pool, on first use. */
@@ -213,7 +220,8 @@ export class Link {
   }
 
   private async made(): Promise<Pool> {
-    const pool = new (await pgOf()).Pool(this.given as PoolConfig)
+    const { Client, Pool } = await pgOf()
+    const pool = new Pool({ ...this.given, Client: this.connections.counting(Client) } as PoolConfig)
     // A connection that breaks while idle is not used again; the next query shows whether the server is available.
     pool.on('error', ignore)
     this.pool = pool

@@ -1,0 +1,40 @@
+import type { Client, ClientConfig } from 'pg'
+import type { Ms } from '../../core/duration.js'
+
+/** pg has no method for this. Its pool does the same when a connection takes too long to open. */
+type Breakable = Client & { readonly connection: { readonly stream: { destroy(): void } } }
+
+/** The open connections to a server, which can be broken off when the server no longer answers. */
+export class Connections {
+  private readonly open = new Set<Client>()
+  private emptied: (() => void) | undefined
+
+  /** Returns pg's class of clients, with this list of those that are open. */
+  counting(Base: typeof Client): typeof Client {
+    const add = (client: Client): void => {
+      this.open.add(client)
+      client.once('end', () => {
+        this.open.delete(client)
+        if (this.open.size === 0) this.emptied?.()
+      })
+    }
+    return class extends Base {
+      constructor(config?: string | ClientConfig) {
+        super(config)
+        add(this)
+      }
+    }
+  }
+
+  /** Resolves when all are closed; they must have been told to close. Those that are open for longer than this are broken off. */
+  async closed(within: Ms): Promise<void> {
+    if (this.open.size === 0) return
+    const timer = setTimeout(() => {
+      for (const client of this.open) (client as Breakable).connection.stream.destroy()
+    }, within)
+    await new Promise<void>((resolve) => {
+      this.emptied = resolve
+    })
+    clearTimeout(timer)
+  }
+}
