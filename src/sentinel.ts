@@ -380,8 +380,9 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   }
 
   /**
-   * Stops accepting webhook updates, handles updates that are held back, waits for running handlers, and closes the storage if this
-   * sentinel created it. Work unfinished after `within` (default `'30s'`) is reported by the warning `close.unfinished` and left.
+   * Stops accepting webhook updates, handles updates that are held back, waits for their handlers and those of webhooks, and closes
+   * the storage if this sentinel created it. Work unfinished after `within` (default `'30s'`) is reported by the warning
+   * `close.unfinished` and left. Stop a bot that polls first: its running handlers are not waited for.
    */
   async close(within?: Duration): Promise<void> {
     await finishInTime(within, this.unfinished, this.webhooks, this.calls)

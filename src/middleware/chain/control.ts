@@ -5,7 +5,8 @@ import type { Denied, Verdict } from '../../core/verdict.js'
 import type { Chain } from '../pipeline.js'
 
 /**
- * The current state of a limit that was asked about an update.
+ * The state of a limit that was asked about an update: with memory as it is now, with other storages as it was when the update was
+ * admitted.
  *
  * @example
  * ```ts
@@ -151,7 +152,7 @@ export class SentinelControl<C extends Context = Context> {
     return this.decided
   }
 
-  /** Every limit that was asked about this update, as it is now. */
+  /** Every limit that was asked about this update; see {@link LimitView}. */
   get limits(): readonly LimitView[] {
     const own = this.decision === undefined ? [] : this.host.limitsOf(this.decision)
     return this.outer === undefined ? own : [...own, ...this.outer.limits]
