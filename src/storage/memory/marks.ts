@@ -1,3 +1,4 @@
+import type { MaybePromise } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
@@ -7,7 +8,7 @@ import { canonicalKey } from '../keys.js'
 import { isLapsed, withEnd } from '../lapse.js'
 import type { Listeners } from '../listeners.js'
 import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
-import { PageReader } from './reading.js'
+import { PageReader, paged } from './reading.js'
 
 /** Lapsed marks are swept when a list has doubled in size since the last sweep, and not below this size. */
 const FIRST_SWEEP = 1024
@@ -105,7 +106,11 @@ export class MemoryMarks implements Marks {
     return count
   }
 
-  scan(bot: number, name: string, from?: string, size?: number): MarkPage {
+  scan(bot: number, name: string, from?: string, size?: number): MaybePromise<MarkPage> {
+    return paged(from, () => this.page(bot, name, from, size))
+  }
+
+  private page(bot: number, name: string, from?: string, size?: number): MarkPage {
     const now = this.clock()
     const { held } = this.read(bot, name)
     const { found, next } = this.reader.page(held, from, size, ({ mark }) => !isLapsed(mark, now))

@@ -1,3 +1,6 @@
+import type { MaybePromise } from '../../core/check.js'
+import { turn } from '../../core/turn.js'
+
 /** An item of a map, numbered in the order of insertion. The number serves as the cursor of pages. */
 export interface Numbered {
   readonly serial: number
@@ -58,6 +61,11 @@ export class PageReader<K, T extends Numbered> {
   clear(): void {
     this.reading = undefined
   }
+}
+
+/** Reads a page: the first one at once, each further one after a turn of the event loop. */
+export function paged<Page>(from: string | undefined, read: () => Page): MaybePromise<Page> {
+  return from === undefined ? read() : turn().then(read)
 }
 
 function nextOf<K, T>(iterator: Iterator<[K, T]>): [K, T] | undefined {

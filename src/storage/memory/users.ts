@@ -1,3 +1,4 @@
+import type { MaybePromise } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
@@ -14,7 +15,7 @@ import {
   type UserRecord,
   type Users,
 } from '../users.js'
-import { PageReader } from './reading.js'
+import { PageReader, paged } from './reading.js'
 
 interface Known {
   readonly serial: number
@@ -62,7 +63,11 @@ export class MemoryUsers implements Users {
     return recordOf(own, known)
   }
 
-  scan(bot: number, from?: string, size?: number): UserPage {
+  scan(bot: number, from?: string, size?: number): MaybePromise<UserPage> {
+    return paged(from, () => this.page(bot, from, size))
+  }
+
+  private page(bot: number, from?: string, size?: number): UserPage {
     const all = this.bots.get(bot)
     if (all === undefined) return { users: [] }
     const { found, next } = this.reader.page(all, from, size, () => true)

@@ -1,9 +1,10 @@
+import type { MaybePromise } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { jsonText } from '../json.js'
 import { endOf, isLapsed } from '../lapse.js'
 import { checkSpace, checkValueKey, type ValuePage, type Values } from '../values.js'
-import { PageReader } from './reading.js'
+import { PageReader, paged } from './reading.js'
 
 /** Lapsed values are swept when a space has doubled in size since the last sweep, and not below this size. */
 const FIRST_SWEEP = 1024
@@ -63,8 +64,12 @@ export class MemoryValues implements Values {
     return !isLapsed(kept, this.clock())
   }
 
-  scan(space: string, from?: string, size?: number): ValuePage {
+  scan(space: string, from?: string, size?: number): MaybePromise<ValuePage> {
     checkSpace(space)
+    return paged(from, () => this.page(space, from, size))
+  }
+
+  private page(space: string, from?: string, size?: number): ValuePage {
     const at = this.spaces.get(space)
     if (at === undefined) return { entries: [] }
     const now = this.clock()

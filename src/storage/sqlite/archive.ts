@@ -1,4 +1,5 @@
-import { type Key, keyText } from '../../core/subject.js'
+import type { Key } from '../../core/subject.js'
+import { turn } from '../../core/turn.js'
 import {
   type Archive,
   type ArchiveContents,
@@ -12,6 +13,9 @@ import { readKey, readText, storedKey } from '../sql.js'
 import type { UserRecord } from '../users.js'
 import type { Link } from './link.js'
 import type { SqliteUsers } from './users.js'
+
+/** Number of rows that are looked through at once: some milliseconds. */
+const PART = 5000
 
 /** The archive of a SQLite storage. */
 export class SqliteArchive implements Archive {
@@ -39,45 +43,73 @@ export class SqliteArchive implements Archive {
   }
 
   async marksOf(bot: number, keys: readonly Key[]): Promise<readonly MarkedSubject[]> {
-    return this.link.read(() => this.#marksOf(bot, keys))
+    const { link } = this
+    const found: [Key, string][] = []
+    for (const kept of await this.#derived('sentinel_marks', 'bot = ?', [bot], keys)) {
+      const rows = link.read(() =>
+        link.all<{ name: string }>('SELECT name FROM sentinel_marks WHERE bot = ? AND key = ?', bot, kept),
+      )
+      for (const { name } of rows) found.push([readKey(kept), readText(name)])
+    }
+    return markedSubjects(found)
   }
 
   async forget(bot: number, keys: readonly Key[]): Promise<void> {
     const { link } = this
-    link.write(() => {
-      for (const key of keys) {
-        for (const table of ['sentinel_records', 'sentinel_claims', 'sentinel_sequences']) {
-          const found = link.all<{ key: string }>(
-            `SELECT DISTINCT key FROM ${table} WHERE bot = ? AND substr(key, -length(?)) = ?`,
-            bot,
-            storedKey(key),
-            storedKey(key),
-          )
-          for (const { key: kept } of found) {
-            if (actsAsAny(readKey(kept), [canonicalKey(key)])) {
-              link.run(`DELETE FROM ${table} WHERE bot = ? AND key = ?`, bot, kept)
-            }
+    const places = link.read(() => link.all<{ id: number }>('SELECT id FROM sentinel_places'))
+    for (const table of ['sentinel_records', 'sentinel_claims', 'sentinel_sequences']) {
+      for (const { id } of places) {
+        const found = await this.#derived(table, 'place = ? AND bot = ?', [id, bot], keys)
+        if (found.length === 0) continue
+        link.write(() => {
+          for (const kept of found) {
+            link.run(`DELETE FROM ${table} WHERE place = ? AND bot = ? AND key = ?`, id, bot, kept)
           }
-        }
-      }
-    })
-  }
-
-  #marksOf(bot: number, keys: readonly Key[]): readonly MarkedSubject[] {
-    const found = new Map<string, [Key, string]>()
-    for (const key of keys) {
-      // The keys derived from a subject end with its text.
-      const rows = this.link.all<{ key: string; name: string }>(
-        'SELECT key, name FROM sentinel_marks WHERE bot = ? AND substr(key, -length(?)) = ?',
-        bot,
-        storedKey(key),
-        storedKey(key),
-      )
-      for (const row of rows) {
-        const other = readKey(row.key)
-        if (actsAsAny(other, keys)) found.set(`${keyText(other)} ${row.name}`, [other, readText(row.name)])
+        })
       }
     }
-    return markedSubjects(found.values())
+  }
+
+  /**
+   * Returns the keys in a table that act as one of the given ones. No index finds them, so the table is read in parts, with a turn
+   * of the event loop between them, in which updates are decided.
+   *
+   * @param where Selects by the columns of the primary key that precede `key`.
+   */
+  async #derived(
+    table: string,
+    where: string,
+    values: readonly number[],
+    keys: readonly Key[],
+  ): Promise<readonly string[]> {
+    const { link } = this
+    // The keys derived from a subject end with its text.
+    const actors = keys.map(canonicalKey)
+    const ends = [...new Set(actors.map(storedKey))]
+    const fits = ends.map(() => 'substr(key, -length(?)) = ?').join(' OR ')
+    const endings = ends.flatMap((end) => [end, end])
+    const found: string[] = []
+    let from: string | undefined = ''
+    while (from !== undefined) {
+      const start: string = from
+      from = link.read(() => {
+        const last = link.get<{ key: string }>(
+          `SELECT key FROM ${table} WHERE ${where} AND key > ? ORDER BY key LIMIT 1 OFFSET ${PART - 1}`,
+          ...values,
+          start,
+        )?.key
+        const rows = link.all<{ key: string }>(
+          `SELECT DISTINCT key FROM ${table} WHERE ${where} AND key > ?${last === undefined ? '' : ' AND key <= ?'} AND (${fits})`,
+          ...values,
+          start,
+          ...(last === undefined ? [] : [last]),
+          ...endings,
+        )
+        for (const { key } of rows) if (actsAsAny(readKey(key), actors)) found.push(key)
+        return last
+      })
+      if (from !== undefined) await turn()
+    }
+    return found
   }
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
+import { turn } from '../../core/turn.js'
 import { jsonText } from '../json.js'
 import { canonicalKey } from '../keys.js'
 import {
@@ -102,6 +103,7 @@ export class SqliteMarks implements Marks {
   }
 
   async scan(bot: number, name: string, from = '', size?: number): Promise<MarkPage> {
+    if (from !== '') await turn()
     const most = rowsFor(size)
     const rows = this.link.read(() =>
       this.link.all<MarkRow>(

@@ -1,6 +1,7 @@
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
+import { turn } from '../../core/turn.js'
 import { jsonText } from '../json.js'
 import { pageOf, recordOf, rowsFor, storedKey, type UserRow } from '../sql.js'
 import {
@@ -62,6 +63,7 @@ export class SqliteUsers implements Users {
   }
 
   async scan(bot: number, from = '', size?: number): Promise<UserPage> {
+    if (from !== '') await turn()
     const most = rowsFor(size)
     const rows = this.link.read(() =>
       this.link.all<UserRow>(

@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
+import { turn } from '../../core/turn.js'
 import { jsonText } from '../json.js'
 import { entryOf, pageOf, rowsFor, storedEnd, type ValueRow } from '../sql.js'
 import { checkSpace, checkValueKey, type ValuePage, type Values } from '../values.js'
@@ -64,6 +65,7 @@ export class SqliteValues implements Values {
 
   async scan(space: string, from = '', size?: number): Promise<ValuePage> {
     checkSpace(space)
+    if (from !== '') await turn()
     const most = rowsFor(size)
     const rows = this.link.read(() =>
       this.link.all<ValueRow>(
