@@ -174,6 +174,15 @@ describe('block', () => {
     expect(await guard.isBlocked(ALICE)).toBe(false)
   })
 
+  test('accepts an undefined reason, as a command without words gives it', async () => {
+    const { guard } = desk({ roles: { staff: {} } })
+    const words = '' as string
+    await guard.block(ALICE, { reason: words || undefined })
+    await guard.grant(BOB, 'staff', { reason: words || undefined })
+    expect(await guard.blockOf(ALICE)).not.toHaveProperty('reason')
+    expect(await guard.hasRole(BOB, 'staff')).toBe(true)
+  })
+
   test('emits an event once for each bot', async () => {
     const { guard, says, another } = desk()
     const told: unknown[] = []

@@ -31,7 +31,7 @@ export interface BlockingOptions {
   /** The end of the block: a date, or milliseconds since 1970, in the future. */
   readonly until?: Date | number
   /** The reason, for people; stored with the block. */
-  readonly reason?: string
+  readonly reason?: string | undefined
 }
 
 const listing = later('guard.blocked', () => import('./block-list.js'))

@@ -47,7 +47,7 @@ export interface GrantOptions extends RoleScope {
   /** The end of the grant: a date, or milliseconds since 1970, in the future. */
   readonly until?: Date | number
   /** The reason, for people; stored with the role. */
-  readonly reason?: string
+  readonly reason?: string | undefined
 }
 
 /** Checks the names of options; the values of `for` and `until` are checked by their own parsers. */
