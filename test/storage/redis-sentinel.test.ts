@@ -92,3 +92,16 @@ test('behind a Redis Sentinel it finds the master, and the next one when that di
     await Promise.all([sentinel.stop(), replica.stop(), master.stop()])
   }
 })
+
+test('if no Redis Sentinel answers, that is reported at once, by every call', async () => {
+  const storage = redis({ sentinels: [{ host: '127.0.0.1', port: await freePort() }], name: NAME })
+  for (let times = 0; times < 3; times++) {
+    const began = performance.now()
+    await expect((async () => storage.prepare(planOf(blocked)))()).rejects.toMatchObject({
+      code: 'storage.failed',
+      message: expect.stringMatching(/^redis: All sentinels are unreachable/),
+    })
+    expect(performance.now() - began).toBeLessThan(1000)
+  }
+  await storage.close()
+})

@@ -1,4 +1,5 @@
 import { failure } from '../../src/storage/postgres/failures.js'
+import { explained } from '../../src/storage/redis/failures.js'
 import { reasonOf } from '../../src/storage/resilient/reason.js'
 import { failureOf } from '../../src/storage/sqlite/link.js'
 
@@ -14,6 +15,17 @@ test.each([
   ['ECONNREFUSED', 'connect ECONNREFUSED 127.0.0.1:54321'],
 ])('of an error of Postgres is its code: %s', (code, message) => {
   expect(reasonOf(failure(Object.assign(new Error(message), { code })))).toBe(code)
+})
+
+test.each([
+  ['NOREPLICAS', 'NOREPLICAS Not enough good replicas to write.'],
+  [
+    'MISCONF',
+    'MISCONF Redis is configured to save RDB snapshots, but it is currently unable to persist to disk.',
+  ],
+  ['TRYAGAIN', 'Too many Cluster redirections. Last error: ReplyError: MOVED 3999 127.0.0.1:6381'],
+])('of an error of Redis is its code: %s', (code, message) => {
+  expect(reasonOf(explained(message))).toBe(code)
 })
 
 test('of an error of SQLite is its code, not a part of a path', () => {

@@ -128,10 +128,8 @@ export class Connection {
     const { client } = this
     if (client.status === 'wait') {
       try {
-        // ioredis leaves a cluster that is not ready and tries again without end, and then its promise never settles.
-        await (isRedis(client)
-          ? client.connect()
-          : Promise.race([client.connect(), this.becomesReady(client)]))
+        // ioredis tries again without end, and its promise does not settle, while a cluster is not ready or no Redis Sentinel answers.
+        await Promise.race([client.connect(), this.becomesReady(client)])
       } catch (error) {
         throw this.explained(error)
       }
@@ -189,6 +187,7 @@ export class Connection {
         client.off('ready', ready)
         client.off('close', lost)
         client.off('end', lost)
+        if (this.ours) client.off('error', lost)
       }
       const ready = (): void => {
         done()
@@ -201,6 +200,7 @@ export class Connection {
       client.on('ready', ready)
       client.on('close', lost)
       client.on('end', lost)
+      if (this.ours) client.on('error', lost)
     })
   }
 

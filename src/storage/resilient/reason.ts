@@ -9,7 +9,7 @@ const CODE_IN_BRACKETS = /\(([0-9A-Z]{5}|E[A-Z_]+|SQLITE_[A-Z_]+)\)\./
 
 /** Such a code within the quotation, where words of paths and names look alike. */
 const CODE_WITHIN =
-  /\b(E[A-Z]{4,20}|SQLITE_[A-Z_]{2,30}|OOM|LOADING|CLUSTERDOWN|MASTERDOWN|MISCONF|BUSY|TRYAGAIN|[0-9]{2}[0-9A-Z]{3})\b/
+  /\b(E[A-Z]{4,20}|SQLITE_[A-Z_]{2,30}|OOM|LOADING|CLUSTERDOWN|MASTERDOWN|MISCONF|NOREPLICAS|BUSY|TRYAGAIN|[0-9]{2}[0-9A-Z]{3})\b/
 
 /**
  * Returns the reason for a failure as a word that is safe to log. Errors of clients contain addresses, commands and data, so only
