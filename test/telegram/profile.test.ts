@@ -117,6 +117,32 @@ test('an invoice can be paid, and invalid invoices are refused', async () => {
   ).toBe(200)
 })
 
+test.each([
+  [{ max_tip_amount: -1 }, 'invalid max_tip_amount of the currency specified'],
+  [{ max_tip_amount: 100, suggested_tip_amounts: [-1] }, 'suggested tip amount must be positive'],
+  [
+    { max_tip_amount: 10, suggested_tip_amounts: [50] },
+    "suggested tip amount can't be bigger than max_tip_amount",
+  ],
+  [
+    { max_tip_amount: 100, suggested_tip_amounts: [1, 2, 3, 4, 5] },
+    'there can be at most 4 suggested tip amounts',
+  ],
+  [
+    { max_tip_amount: 100, suggested_tip_amounts: [50, 10] },
+    'suggested tip amounts must be in a strictly increasing order',
+  ],
+])('an invoice with the tips %j is refused', async (tips, why) => {
+  const prices = [{ label: 'A month', amount: 500 }]
+  const send = (other: object) =>
+    api.sendInvoice(alice.id, 'Premium', 'Everything', 'month', 'EUR', prices, {
+      provider_token: 'test',
+      ...other,
+    })
+  expect(await refusalOf(send(tips))).toBe(`Bad Request: ${why}`)
+  expect(await send({ max_tip_amount: 100, suggested_tip_amounts: [10, 50] })).toHaveProperty('invoice')
+})
+
 test('a method that is not supported is refused by name', async () => {
   expect(await refusalOf(api.sendGame(group.id, 'x'))).toBe(
     'Not Implemented: the embedded Telegram does not serve sendGame yet',

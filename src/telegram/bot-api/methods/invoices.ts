@@ -33,6 +33,7 @@ function termsOf(call: Call): { readonly invoice: Invoice; readonly payload: str
   const total = prices.reduce((sum, { amount }) => sum + Number(amount), 0)
   if (prices.length === 0 || !Number.isSafeInteger(total) || total <= 0)
     throw badRequest('CURRENCY_TOTAL_AMOUNT_INVALID')
+  checkTips(call)
   // Payments in Telegram Stars need no provider; others do.
   if (currency === 'XTR' && prices.length !== 1) throw badRequest('STARS_INVOICE_INVALID')
   if (currency !== 'XTR' && !params.has('provider_token')) throw badRequest('PAYMENT_PROVIDER_INVALID')
@@ -44,6 +45,21 @@ function termsOf(call: Call): { readonly invoice: Invoice; readonly payload: str
     total_amount: total,
   }
   return { invoice, payload }
+}
+
+/** Checks tips like process_input_message_invoice of TDLib (InputInvoice.cpp). Whether they are in order is checked by the server. */
+function checkTips({ params }: Call): void {
+  const most = params.integer('max_tip_amount') ?? 0
+  if (most < 0) throw badRequest('invalid max_tip_amount of the currency specified')
+  const tips = (params.list('suggested_tip_amounts') ?? []).map(Number)
+  for (const tip of tips) {
+    if (tip <= 0) throw badRequest('suggested tip amount must be positive')
+    if (tip > most) throw badRequest("suggested tip amount can't be bigger than max_tip_amount")
+  }
+  if (tips.length > 4) throw badRequest('there can be at most 4 suggested tip amounts')
+  // The server's own text for this is not known.
+  if (tips.some((tip, nth) => nth > 0 && tip <= (tips[nth - 1] as number)))
+    throw badRequest('suggested tip amounts must be in a strictly increasing order')
 }
 
 function text({ params }: Call, name: string, longest: number, otherwise: string): string {
