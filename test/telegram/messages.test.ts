@@ -64,6 +64,22 @@ test('HTML is converted into text and entities', async () => {
   ])
 })
 
+test('messages in private chats can have an effect, which copies and forwards do not keep', async () => {
+  const effect = { message_effect_id: '5104841245755180586' }
+  await alice.to(bot).sends('/start')
+  const sent = await api.sendMessage(alice.id, 'hi', effect)
+  expect(sent.effect_id).toBe(effect.message_effect_id)
+  expect(await api.sendDice(alice.id, '🎲', effect)).toHaveProperty('effect_id')
+  expect(await api.forwardMessage(alice.id, alice.id, sent.message_id)).not.toHaveProperty('effect_id')
+  expect(await api.sendMessage(alice.id, 'hi', { message_effect_id: '0' })).not.toHaveProperty('effect_id')
+  expect(await refusalOf(api.sendMessage(group.id, 'hi', effect))).toBe(
+    "Bad Request: can't use message effects in the chat",
+  )
+  expect(await refusalOf(api.sendMessage(alice.id, 'hi', { message_effect_id: 'fire' }))).toBe(
+    'Bad Request: EFFECT_ID_INVALID',
+  )
+})
+
 test('a reply contains the replied-to message, but not what that one replies to', async () => {
   const first = await alice.in(group).sends('one')
   const second = await alice.in(group).replies(first, 'two')

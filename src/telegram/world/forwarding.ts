@@ -18,6 +18,7 @@ const NOT_CONTENT: ReadonlySet<string> = new Set([
   'is_automatic_forward',
   'forward_origin',
   'has_protected_content',
+  'effect_id',
   'ephemeral_message_id',
   'receiver_user',
   'via_bot',

@@ -8,7 +8,7 @@ import { badRequest } from '../../world/refusal.js'
 import { isService } from '../../world/service-messages.js'
 import { type Call, type Methods, presentChat, required } from '../call.js'
 import { captionContent, writableChat } from './content.js'
-import { say, threadOf } from './sending.js'
+import { givenBy, say, threadOf } from './sending.js'
 
 export const forwardingMethods: Methods = {
   forwardMessage(call) {
@@ -85,7 +85,7 @@ function forward(call: Call, stored: StoredMessage, album: Album = {}): StoredMe
       forward_origin: originOf(stored),
       ...content,
       ...album,
-      ...(call.params.flag('protect_content') && { has_protected_content: true }),
+      ...givenBy(call, chat),
     },
     thread: threadOf(call, chat),
   })

@@ -19,7 +19,7 @@ export function say(call: Call, content: Content, { hasMarkup = true } = {}): St
     content: {
       ...shown,
       ...content,
-      ...(call.params.flag('protect_content') && { has_protected_content: true }),
+      ...givenBy(call, chat),
     },
     replyTo,
     thread: threadOf(call, chat, replyTo),
@@ -27,6 +27,19 @@ export function say(call: Call, content: Content, { hasMarkup = true } = {}): St
     replyMarkup: markup.inline,
     changesScreen: markup.isOnScreen,
   })
+}
+
+/** What the call adds to any content. */
+export function givenBy({ params }: Call, chat: WorldChat): Content {
+  const effect = params.text('message_effect_id') ?? ''
+  const hasEffect = effect !== '' && effect !== '0'
+  // As in process_message_send_options of TDLib.
+  if (hasEffect && chat.kind !== 'private') throw badRequest("can't use message effects in the chat")
+  if (hasEffect && !/^\d+$/.test(effect)) throw badRequest('EFFECT_ID_INVALID')
+  return {
+    ...(params.flag('protect_content') && { has_protected_content: true }),
+    ...(hasEffect && { effect_id: effect }),
+  }
 }
 
 /** The topic given in the call, or that of the message replied to. */
