@@ -247,6 +247,9 @@ describe('anonymous administrators', () => {
       'Bad Request: only the owner can edit their custom title',
     )
     expect(await refusalOf(api.setChatAdministratorCustomTitle(group.id, bob.id, '🌱'))).toBe(
+      'Bad Request: CUSTOM_TITLE_EMOJI_NOT_ALLOWED',
+    )
+    expect(await refusalOf(api.setChatAdministratorCustomTitle(group.id, bob.id, 'x'.repeat(17)))).toBe(
       'Bad Request: CUSTOM_TITLE_INVALID',
     )
     const carol = telegram.createUser({ firstName: 'Carol' })

@@ -93,6 +93,18 @@ test('without inline feedback, the bot receives no update about the chosen resul
   expect(await updatesOf(quietCall)).toMatchObject([{ inline_query: {} }])
 })
 
+test.each([
+  ['', 'START_PARAM_EMPTY'],
+  ['a b', 'START_PARAM_INVALID'],
+  ['x'.repeat(65), 'START_PARAM_INVALID'],
+])('a button above the results with the start parameter %j is refused', async (start_parameter, why) => {
+  const { query } = await alice.asks(bot, 'x')
+  const answer = (parameter: string) =>
+    api.answerInlineQuery(query.id, [], { button: { text: 'Start', start_parameter: parameter } })
+  expect(await refusalOf(answer(start_parameter))).toBe(`Bad Request: ${why}`)
+  expect(await answer('from_inline-1')).toBe(true)
+})
+
 test('results are refused in the words of Telegram', async () => {
   const answers = async (...results: readonly Partial<InlineQueryResult>[]) => {
     const { query } = await alice.asks(bot, 'x')

@@ -68,7 +68,7 @@ export const memberMethods: Methods = {
     if (standing.status !== 'administrator') throw badRequest('user is not an administrator')
     if (standing.promotedBy !== bot.id || !hasRight(world.membership(chat, bot.id), 'can_promote_members'))
       throw badRequest('not enough rights to change custom title of the user')
-    const customTitle = titleIn(params.text('custom_title') ?? '', 'CUSTOM_TITLE_INVALID')
+    const customTitle = titleIn(params.text('custom_title') ?? '', 'CUSTOM_TITLE')
     const { customTitle: _, ...rest } = standing
     const next: Membership = customTitle === '' ? rest : { ...rest, customTitle }
     changeMembership(world, { chat, target, next, performer: bot, isTag: true })
@@ -82,7 +82,7 @@ export const memberMethods: Methods = {
     const standing = world.membership(chat, target.id)
     if (standing.status !== 'member' && standing.status !== 'restricted')
       throw badRequest(isIn(standing) ? 'USER_ADMIN_INVALID' : 'USER_NOT_PARTICIPANT')
-    const tag = titleIn(params.text('tag') ?? '', 'TAG_INVALID')
+    const tag = titleIn(params.text('tag') ?? '', 'TAG')
     const { tag: _, ...rest } = standing
     const next = tag === '' ? rest : { ...rest, tag }
     changeMembership(world, { chat, target, next, performer: bot, isTag: true })
@@ -133,9 +133,10 @@ function ban(call: Call): true {
 }
 
 /** "0-16 characters, emoji are not allowed." */
-function titleIn(given: string, otherwise: string): string {
+function titleIn(given: string, called: 'CUSTOM_TITLE' | 'TAG'): string {
   const title = given.trim()
-  if ([...title].length > 16 || /\p{Extended_Pictographic}/u.test(title)) throw badRequest(otherwise)
+  if ([...title].length > 16) throw badRequest(`${called}_INVALID`)
+  if (/\p{Extended_Pictographic}/u.test(title)) throw badRequest(`${called}_EMOJI_NOT_ALLOWED`)
   return title
 }
 

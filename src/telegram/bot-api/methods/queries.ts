@@ -23,6 +23,9 @@ export const queryMethods: Methods = {
     const { world, bot, params } = call
     const choices = readResults(call)
     if (Buffer.byteLength(params.text('next_offset') ?? '') > 64) throw badRequest('NEXT_OFFSET_INVALID')
+    const start = params.object('button')?.start_parameter
+    if (start === '') throw badRequest('START_PARAM_EMPTY')
+    if (start !== undefined && !/^[\w-]{1,64}$/.test(String(start))) throw badRequest('START_PARAM_INVALID')
     const cacheTime = params.integer('cache_time')
     const nextOffset = params.text('next_offset')
     const answer: InlineAnswer = {
