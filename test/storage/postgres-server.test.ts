@@ -265,6 +265,36 @@ describe('expired data', () => {
     expect(await admitted(judge, [askOf(userKey(1))])).toBe(1)
     expect(await count()).toBe(4)
   })
+
+  test('functions of another owner do not keep those of this role from being dropped', async () => {
+    const role = freshName('role')
+    await open().prepare(planOf(bucket(5, 3_600_000)))
+    await pool.query(
+      `CREATE ROLE ${role} LOGIN; GRANT USAGE, CREATE ON SCHEMA "${schema}" TO ${role};
+       GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "${schema}" TO ${role}`,
+    )
+    const limited = new URL(url)
+    limited.username = role
+    limited.password = ''
+    const own = new Pool({ connectionString: limited.href, max: 2 })
+    try {
+      await open({}, limited.href).prepare(planOf(bucket(7, 3_600_000)))
+      await pool.query(`UPDATE "${schema}".plans SET used_at = now() - interval '8 days'`)
+      const none = () => []
+      await new Sweeper(Link.over(own, schema, 2), undefined, true, none, () => undefined).touch()
+      const { rows } = await pool.query(
+        `SELECT rolname = $2 AS own FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace JOIN pg_roles r ON r.oid = proowner
+         WHERE nspname = $1 AND proname ~ '^(judge|plain|quick|usual)_'`,
+        [schema, role],
+      )
+      expect(rows).toEqual(Array(4).fill({ own: false }))
+      expect((await pool.query(`SELECT FROM "${schema}".plans`)).rows).toHaveLength(4)
+    } finally {
+      await closeAll()
+      await own.end()
+      await pool.query(`DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`)
+    }
+  })
 })
 
 describe('the functions of plans', () => {

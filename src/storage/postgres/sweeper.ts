@@ -67,7 +67,11 @@ export class Sweeper {
     if (!this.drops) return
     await link.alone(async (client) => {
       const { rows } = await client.query<{ function: string }>(
-        `DELETE FROM ${link.s}.plans WHERE used_at < now() - interval '${KEPT_DAYS} days' RETURNING function`,
+        // Functions of other owners are left to workers that may drop them.
+        `DELETE FROM ${link.s}.plans WHERE used_at < now() - interval '${KEPT_DAYS} days' AND NOT EXISTS (
+           SELECT FROM pg_proc WHERE proname = function AND pronamespace = $1::regnamespace AND NOT pg_has_role(proowner, 'USAGE')
+         ) RETURNING function`,
+        [link.s],
       )
       for (const { function: name } of rows) {
         // Only names made by this package: a kind and hexadecimal digits.
