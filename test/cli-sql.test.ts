@@ -27,6 +27,28 @@ describe('grammy-sentinel sql', () => {
     }
   })
 
+  test('prints statements that need no right on the database if the schema exists', async () => {
+    const url = await sharedPostgres()
+    const pool = new Pool({ connectionString: url, max: 2 })
+    const [schema, role] = [freshName('cli'), freshName('role')]
+    const limited = new URL(url)
+    limited.username = role
+    limited.password = ''
+    await pool.query(`CREATE ROLE ${role} LOGIN; CREATE SCHEMA "${schema}" AUTHORIZATION ${role}`)
+    const own = new Pool({ connectionString: limited.href, max: 1 })
+    try {
+      await own.query(await printed('--schema', schema))
+      const { rows } = await pool.query(`SELECT version FROM "${schema}".versions`)
+      expect(rows).toEqual([{ version: 1 }])
+    } finally {
+      await own.end()
+      await pool.query(
+        `DROP SCHEMA IF EXISTS "${schema}" CASCADE; DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`,
+      )
+      await pool.end()
+    }
+  })
+
   test('prints an empty transaction if nothing is missing', async () => {
     expect(await printed('--from', '1')).toBe('BEGIN;\n\nCOMMIT;')
     expect(await printed()).toContain('CREATE SCHEMA IF NOT EXISTS "grammy_sentinel"')

@@ -169,6 +169,13 @@ describe('the remedy in an error', () => {
     },
   )
 
+  test('if a function may not be run suggests the right to run it', () => {
+    const refused = new Error('permission denied for function sweep')
+    const { code, message } = failure(Object.assign(refused, { code: '42501' }))
+    expect(code).toBe('storage.permission')
+    expect(message).toMatch(/EXECUTE/)
+  })
+
   test('if all connections are in use suggests fewer of them', () => {
     const refused = new Error('too many connections for role "bot"')
     const { code, message } = failure(Object.assign(refused, { code: '53300' }))

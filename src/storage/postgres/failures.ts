@@ -48,6 +48,11 @@ const MENDS: readonly (readonly [pattern: RegExp, mend: string, code?: SentinelE
     'storage.readonly',
   ],
   [
+    /^42501 .* function/,
+    'This role may not run the functions of the schema: grant it EXECUTE ON ALL FUNCTIONS IN SCHEMA, and on those that are created later (ALTER DEFAULT PRIVILEGES).',
+    'storage.permission',
+  ],
+  [
     /^42501/,
     'This role lacks the right: let one that has it run what "npx grammy-sentinel sql" prints.',
     'storage.permission',

@@ -25,21 +25,20 @@ export function checkSchema(schema: unknown): string {
   )
 }
 
-/**
- * Returns all statements needed from a version on, to be run as one text.
- *
- * @param isThere Whether the schema exists already. Creating one requires rights on the whole database.
- */
-export function migrationSql(schema: string, from = 0, isThere = false): string {
+/** Returns all statements needed from a version on, to be run as one text. */
+export function migrationSql(schema: string, from = 0): string {
   const s = `"${checkSchema(schema)}"`
   const steps = MIGRATIONS.slice(from).map(
     (text, index) =>
       `-- Version ${from + index + 1}\n${text(s)}\nINSERT INTO ${s}.versions (version) VALUES (${from + index + 1});`,
   )
+  // CREATE SCHEMA requires a right on the whole database, even with IF NOT EXISTS.
   const first =
     from > 0
       ? ''
-      : `${isThere ? '' : `CREATE SCHEMA IF NOT EXISTS ${s};\n`}CREATE TABLE ${s}.versions (version int4 PRIMARY KEY, at timestamptz NOT NULL DEFAULT now());\n`
+      : `DO $$BEGIN IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = '${schema}') THEN CREATE SCHEMA IF NOT EXISTS ${s}; END IF; END$$;
+CREATE TABLE ${s}.versions (version int4 PRIMARY KEY, at timestamptz NOT NULL DEFAULT now());
+`
   return `${first}${steps.join('\n')}`
 }
 
@@ -86,7 +85,6 @@ export async function migrate(link: Link, allowed: boolean): Promise<void> {
       async (text, values) => (await client.query(asked(text, values))).rows,
     )
     if (from === LATEST) return
-    const { rows } = await client.query('SELECT FROM pg_namespace WHERE nspname = $1', [link.schema])
-    await client.query(migrationSql(link.schema, from, rows.length > 0))
+    await client.query(migrationSql(link.schema, from))
   })
 }
