@@ -99,6 +99,16 @@ describe('a file', () => {
     expect((await api.sendDocument(group.id, virus.document!.file_id)).document.file_name).toBe('virus.exe')
   })
 
+  test('has the type of its extension', async () => {
+    const sent = async (name: string) => (await alice.in(group).sendsDocument(name)).document?.mime_type
+    expect(await sent('cv.PDF')).toBe('application/pdf')
+    expect(await sent('sums.csv')).toBe('text/csv')
+    expect(await sent('LICENSE')).toBe('application/octet-stream')
+    const uploaded = await api.sendDocument(group.id, file('notes.txt'))
+    expect(uploaded.document.mime_type).toBe('text/plain')
+    expect((await api.sendAudio(group.id, file('song.mp3'))).audio.mime_type).toBe('audio/mpeg')
+  })
+
   test('has a path with the folder and extension of its kind', async () => {
     const pathOf = async (id: string) => (await api.getFile(id)).file_path
     const { photo } = await alice.in(group).sendsPhoto('cat')

@@ -10,6 +10,7 @@ import {
   type WorldChat,
 } from '../world/chats.js'
 import type { Content } from '../world/content.js'
+import { typeOf } from '../world/file-types.js'
 import { settleText } from '../world/formatting.js'
 import { contentOf } from '../world/forwarding.js'
 import { mediaContent } from '../world/media.js'
@@ -357,7 +358,7 @@ export class Presence {
     type?: string,
   ): Content {
     const bytes = Buffer.from(content as Uint8Array)
-    const standard = kind === 'photo' ? 'image/jpeg' : 'application/octet-stream'
+    const standard = kind === 'photo' ? 'image/jpeg' : (typeOf(name) ?? 'application/octet-stream')
     return mediaContent(kind, this.scene.world.files.store(bytes, name, type ?? standard))
   }
 }

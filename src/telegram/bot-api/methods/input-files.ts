@@ -1,3 +1,4 @@
+import { typeOf } from '../../world/file-types.js'
 import { calledOf, type FileKind, isPicture, kindOf, type StoredFile } from '../../world/files.js'
 import { badRequest } from '../../world/refusal.js'
 import type { Call } from '../call.js'
@@ -38,23 +39,8 @@ function standIn({ world }: Call, address: string): StoredFile {
   const { hostname, pathname } = new URL(address)
   if (!/\.[a-z]|^localhost$|^[\d.]+$|^\[/i.test(hostname)) throw badRequest('wrong HTTP URL specified')
   const name = pathname.split('/').at(-1) || 'file'
-  const type = TYPES.get(name.split('.').at(-1)?.toLowerCase() ?? '') ?? 'application/octet-stream'
-  return world.files.store(Buffer.from(address), name, type)
+  return world.files.store(Buffer.from(address), name, typeOf(name) ?? 'application/octet-stream')
 }
-
-const TYPES = new Map([
-  ['jpg', 'image/jpeg'],
-  ['jpeg', 'image/jpeg'],
-  ['png', 'image/png'],
-  ['webp', 'image/webp'],
-  ['gif', 'image/gif'],
-  ['mp4', 'video/mp4'],
-  ['webm', 'video/webm'],
-  ['mp3', 'audio/mpeg'],
-  ['ogg', 'audio/ogg'],
-  ['pdf', 'application/pdf'],
-  ['zip', 'application/zip'],
-])
 
 /** A required file. */
 export function neededFile(call: Call, name: string, kind: FileKind): StoredFile {
@@ -85,5 +71,5 @@ function keep({ world }: Call, upload: Upload, kind: FileKind): StoredFile {
       `file of size ${bytes.length} bytes is too big for a photo; the maximum size is 10485760 bytes`,
     )
   if (bytes.length > LARGEST) throw badRequest('file is too big')
-  return world.files.store(bytes, name, type)
+  return world.files.store(bytes, name, typeOf(name) ?? type)
 }

@@ -1,0 +1,52 @@
+/** Types of common files by extension, as in TDLib (mime_types.txt), which knows hundreds more. */
+const TYPES: ReadonlyMap<string, string> = new Map([
+  ['7z', 'application/x-7z-compressed'],
+  ['aac', 'audio/x-aac'],
+  ['apk', 'application/vnd.android.package-archive'],
+  ['avi', 'video/x-msvideo'],
+  ['bmp', 'image/bmp'],
+  ['css', 'text/css'],
+  ['csv', 'text/csv'],
+  ['doc', 'application/msword'],
+  ['docx', 'application/vnd.openxmlformats-officedocument.wordprocessingml.document'],
+  ['epub', 'application/epub+zip'],
+  ['flac', 'audio/x-flac'],
+  ['gif', 'image/gif'],
+  ['html', 'text/html'],
+  ['ics', 'text/calendar'],
+  ['jpeg', 'image/jpeg'],
+  ['jpg', 'image/jpeg'],
+  ['js', 'application/javascript'],
+  ['json', 'application/json'],
+  ['m4a', 'audio/mp4'],
+  ['mkv', 'video/x-matroska'],
+  ['mov', 'video/quicktime'],
+  ['mp3', 'audio/mpeg'],
+  ['mp4', 'video/mp4'],
+  ['odt', 'application/vnd.oasis.opendocument.text'],
+  ['oga', 'audio/ogg'],
+  ['ogg', 'audio/ogg'],
+  ['pdf', 'application/pdf'],
+  ['png', 'image/png'],
+  ['ppt', 'application/vnd.ms-powerpoint'],
+  ['pptx', 'application/vnd.openxmlformats-officedocument.presentationml.presentation'],
+  ['rar', 'application/x-rar-compressed'],
+  ['svg', 'image/svg+xml'],
+  ['tar', 'application/x-tar'],
+  ['tgs', 'application/x-tgsticker'],
+  ['txt', 'text/plain'],
+  ['vcf', 'text/x-vcard'],
+  ['wav', 'audio/x-wav'],
+  ['webm', 'video/webm'],
+  ['webp', 'image/webp'],
+  ['xls', 'application/vnd.ms-excel'],
+  ['xlsx', 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet'],
+  ['xml', 'application/xml'],
+  ['zip', 'application/zip'],
+])
+
+/** Returns the type of a file with this name; undefined if its extension is not in the list. */
+export function typeOf(name: string): string | undefined {
+  const dot = name.lastIndexOf('.')
+  return dot < 0 ? undefined : TYPES.get(name.slice(dot + 1).toLowerCase())
+}
