@@ -259,10 +259,12 @@ describe('the registry', () => {
 
   test('refuses a name that is already used', () => {
     const registry = new Registry()
-    metrics(sentinel(), { registry, name: 'shop' })
+    const seen = metrics(sentinel(), { registry, name: 'shop' })
     expect(() => metrics(sentinel(), { registry, name: 'shop' })).toThrow(
-      /"shop" is already the name of another/,
+      /"shop" is already the name of another.* or call close\(\)/,
     )
+    seen.close()
+    expect(metrics(sentinel(), { registry, name: 'shop' })).toHaveProperty('registry', registry)
     const other = new Registry()
     new Counter({ name: 'sentinel_verdicts_total', help: 'Mine.', registers: [other] })
     expect(() => metrics(sentinel(), { registry: other })).toThrow(SentinelError)

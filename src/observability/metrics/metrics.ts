@@ -153,6 +153,6 @@ function nameOf({ sources }: Exposition, name: string | undefined): string {
   if (!taken.has(name)) return name
   throw new SentinelError(
     'option.invalid',
-    `metrics.name: "${name}" is already the name of another sentinel on this registry. Give each its own name.`,
+    `metrics.name: "${name}" is already the name of another sentinel on this registry. Give each its own name, or call close() on the metrics of the other if it is no longer used.`,
   )
 }
