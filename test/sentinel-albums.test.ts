@@ -216,6 +216,14 @@ describe('a part of an album is charged separately if the first one did not pay 
     expect(at.reached).toHaveLength(3)
   })
 
+  test('but not a command that costs nothing, where each command has a limit', async () => {
+    const free = { name: 'commands', limit: '1/1h', scope: 'command', cost: () => 0 } as const
+    const at = stand({ throttle: [{ limit: '5/1h' }, free], debounce: false })
+    await at.handle(photo('a'))
+    await at.handle(photo('a', '/draw'))
+    expect(await at.guard.peek(ALICE, 'user')).toMatchObject([{ remaining: 4 }])
+  })
+
   test('a further part is decided like the first of its kind', async () => {
     const at = stand({ throttle: ['1000/1m', other({ limit: '1/1h', commands: ['draw'] })], debounce: false })
     const denied: string[] = []

@@ -237,7 +237,9 @@ export class Questions implements Wiring<Context> {
       ({ check }) => check.kind === 'claim' && check.whenHeld === 'waive',
     )
     if (!ask.costs[shared]) return ask
-    const token = JSON.stringify([facts.chatId, facts.album, ask.costs, ask.subjects, ask.limits])
+    // Subjects of which nothing is asked make no difference, such as the command of a limit that it costs nothing.
+    const asked = this.questions.map(({ check }, index) => ask.costs[index] && ask.subjects[check.subject])
+    const token = JSON.stringify([facts.chatId, facts.album, ask.costs, asked, ask.limits])
     return { ...ask, tokens: this.withToken(ask.tokens, shared, facts.digest(token)) }
   }
 
