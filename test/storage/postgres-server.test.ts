@@ -241,6 +241,24 @@ describe('expired data', () => {
     expect(rows[0].n).toBe(1)
   })
 
+  test('records end by the time of their bot, which is ahead once the clock of the server was put back', async () => {
+    const judge = await open().prepare(planOf(bucket(1, 1000), once))
+    await judge.evaluate(askOf(userKey(1), 1))
+    await judge.evaluate({ ...askOf(userKey(1), 1), bot: 43 })
+    const hour = 3_600_000
+    await pool.query(`UPDATE "${schema}".clocks SET skew = ${2 * hour} WHERE bot = 42`)
+    const end = Date.now() + hour
+    await pool.query(
+      `UPDATE "${schema}".records SET expires = ${end}; UPDATE "${schema}".chunks SET lapses = ${end}`,
+    )
+    const none = () => []
+    await new Sweeper(Link.over(pool, schema, 2), undefined, false, none, () => undefined).sweep()
+    for (const table of ['records', 'chunks']) {
+      const { rows } = await pool.query(`SELECT DISTINCT bot::int4 FROM "${schema}".${table}`)
+      expect([table, rows]).toEqual([table, [{ bot: 43 }]])
+    }
+  })
+
   test('functions unused for a week are dropped, and created again when needed', async () => {
     const storage = open()
     const judge = await storage.prepare(planOf(bucket(5, 3_600_000)))

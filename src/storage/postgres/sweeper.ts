@@ -1,5 +1,6 @@
 import type { Clock } from '../../core/clock.js'
 import type { Link } from './link.js'
+import { timeIn } from './ready.js'
 
 /** Number of 8 kB pages of each table per sweep: some milliseconds of the server's time. */
 const PAGES = 512
@@ -54,8 +55,34 @@ export class Sweeper {
       .slice(1, -1)
       .split(',')
       .map(Number)
+    const ahead = this.clock === undefined ? await this.sweepAhead() : 0
     this.page = this.page + PAGES >= pages ? 0 : this.page + PAGES
-    return records + chunks + marks + values
+    return records + chunks + marks + values + ahead
+  }
+
+  /**
+   * Sweeps the same part for bots whose time is ahead of the server's clock, because that clock was put back. Their records end by
+   * their own time.
+   */
+  private async sweepAhead(): Promise<number> {
+    const { s } = this.link
+    const skewed = await this.link.query(`SELECT FROM ${s}.clocks WHERE skew > 0 LIMIT 1`)
+    if (skewed.length === 0) return 0
+    let gone = 0
+    for (const [table, end] of [
+      ['records', 'expires'],
+      ['chunks', 'lapses'],
+    ]) {
+      const rows = await this.link.query(
+        `DELETE FROM ${s}.${table} WHERE ctid = ANY (ARRAY(
+           SELECT t.ctid FROM ${s}.${table} t JOIN ${s}.clocks USING (bot)
+           WHERE t.ctid >= $1::text::tid AND t.ctid < $2::text::tid AND ${end} <= ${timeIn('NULL')} + skew
+           FOR UPDATE OF t SKIP LOCKED)) RETURNING 1 AS gone`,
+        [`(${this.page},0)`, `(${this.page + PAGES},0)`],
+      )
+      gone += rows.length
+    }
+    return gone
   }
 
   /** Marks functions as in use, and drops those that no worker has used for a week. */
