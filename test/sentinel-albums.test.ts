@@ -216,9 +216,12 @@ describe('a part of an album is charged separately if the first one did not pay 
     expect(at.reached).toHaveLength(3)
   })
 
-  test('but not a command that costs nothing, where each command has a limit', async () => {
-    const free = { name: 'commands', limit: '1/1h', scope: 'command', cost: () => 0 } as const
-    const at = stand({ throttle: [{ limit: '5/1h' }, free], debounce: false })
+  test.each<[string, (facts: Facts) => number]>([
+    ['as all are', () => 0],
+    ['as others are not', (facts) => (isDraw(facts) ? 0 : 1)],
+  ])('but not a command that is free, %s, where each command has a limit', async (_, cost) => {
+    const commands: ThrottleOptions = { name: 'commands', limit: '1/1h', scope: 'command', cost }
+    const at = stand({ throttle: [{ limit: '5/1h' }, commands], debounce: false })
     await at.handle(photo('a'))
     await at.handle(photo('a', '/draw'))
     expect(await at.guard.peek(ALICE, 'user')).toMatchObject([{ remaining: 4 }])

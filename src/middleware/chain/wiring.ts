@@ -237,9 +237,12 @@ export class Questions implements Wiring<Context> {
       ({ check }) => check.kind === 'claim' && check.whenHeld === 'waive',
     )
     if (!ask.costs[shared]) return ask
-    // Subjects of which nothing is asked make no difference, such as the command of a limit that it costs nothing.
-    const asked = this.questions.map(({ check }, index) => ask.costs[index] && ask.subjects[check.subject])
-    const token = JSON.stringify([facts.chatId, facts.album, ask.costs, asked, ask.limits])
+    // Nothing is asked if there is no subject, or if it costs nothing: it makes no difference which.
+    const asked = this.questions.map(({ check }, index) => {
+      const subject = ask.subjects[check.subject]
+      return subject && ask.costs[index] ? [subject, ask.costs[index]] : 0
+    })
+    const token = JSON.stringify([facts.chatId, facts.album, asked, ask.limits])
     return { ...ask, tokens: this.withToken(ask.tokens, shared, facts.digest(token)) }
   }
 
