@@ -2,7 +2,7 @@ import { jest } from '@jest/globals'
 import { Bot } from 'grammy'
 import { memory } from '../../src/storage/memory/memory.js'
 import { until } from '../servers/until.js'
-import { account, alice, client, onStage } from './stage.js'
+import { account, alice, client, face, onStage } from './stage.js'
 
 onStage()
 
@@ -52,4 +52,22 @@ test('a process that stood still makes no call with such a session', async () =>
   })
   expect(errors).toMatchObject([LOST])
   await expect(made.connect()).rejects.toMatchObject({ code: 'mtproto.session' })
+})
+
+test.each([
+  ['to repeat it after a FLOOD_WAIT', 420, 'FLOOD_WAIT_1'],
+  ['to repeat it after an error of Telegram', 500, 'RPC_CALL_FAIL'],
+])('a process that stood still while it waited %s does not make the call', async (_, code, name) => {
+  const errors: unknown[] = []
+  const made = client({ storage: memory() })
+  made.onError((error) => errors.push(error))
+  await made.connect()
+  const before = face.calls('users.getUsers')
+  face.fail('users.getUsers', code, name)
+  const refused = expect(made.connect()).rejects.toMatchObject({ code: 'mtproto.session' })
+  await until('the first call was made', () => face.calls('users.getUsers') > before)
+  standStill()
+  await refused
+  expect(face.calls('users.getUsers') - before).toBe(1)
+  expect(errors).toMatchObject([LOST])
 })

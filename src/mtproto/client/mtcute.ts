@@ -79,7 +79,6 @@ export function newClient({
     ...platformOf(traffic),
     network: {
       middlewares: [
-        (ctx, next) => (isOurs() ? next(ctx) : Promise.reject(closed())),
         gaps.watching,
         telling(tell),
         waiting(flood),
@@ -88,6 +87,8 @@ export function newClient({
           floodWaiter: { maxWait: 0, maxRetries: 0, store: false },
           internalErrors: { maxRetries: 3 },
         }),
+        // Last, because the session may be lost while a call waits in one of the others.
+        (ctx, next) => (isOurs() ? next(ctx) : Promise.reject(closed())),
       ],
     },
     updates: {
