@@ -100,6 +100,18 @@ test('a process that stood still notices that its session is gone before any of 
   expect(other.lost).toEqual([])
 })
 
+test('a clock that is set back by some seconds, into the span before, does not lose the session', async () => {
+  const { lease, lost } = worker()
+  await lease.take(0)
+  // The second span of 15 s has begun, and a renewal has run in it.
+  await pass(20_000)
+  time.now -= 5500
+  expect(lease.isHeld()).toBe(true)
+  await pass(60_000)
+  expect([lost, lease.isHeld()]).toEqual([[], true])
+  await expect(worker().lease.take(0)).rejects.toMatchObject({ code: 'mtproto.session' })
+})
+
 test('a session that was released is not held, and was not lost', async () => {
   const { lease, lost } = worker()
   await lease.take(0)

@@ -168,7 +168,8 @@ export class SessionLease {
       // The storage is unavailable; there is time to retry while the current span lasts.
     }
     if (!this.#held.has(this.#spanAt(clock()))) lost = true
-    for (const past of this.#held.keys()) if (past < span) this.#held.delete(past)
+    // The span before is kept, because the clock may be set back a little.
+    for (const past of this.#held.keys()) if (past < span - 1) this.#held.delete(past)
     if (this.#ended) return
     if (lost) this.#lose()
     else this.#watch()
