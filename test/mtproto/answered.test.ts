@@ -1,14 +1,8 @@
 import { jest } from '@jest/globals'
-import type { Message, Update } from 'grammy/types'
-import { systemClock } from '../../src/core/clock.js'
-import { Bridging } from '../../src/mtproto/client/updates/bridging.js'
+import { ALICE, bridge, turn } from './bare-bridge.js'
 
 // The messages that a bridge keeps because others may reply to them.
 
-const turn = (): Promise<void> => new Promise((done) => setImmediate(done))
-
-const ALICE = { _: 'user', id: 1, firstName: 'Alice' }
-const PLAZA = { _: 'channel', id: 6, title: 'Plaza', megagroup: true }
 const PRIVATE = { _: 'peerUser', userId: 1 }
 const GROUP = { _: 'peerChannel', channelId: 6 }
 
@@ -26,51 +20,6 @@ function message(id: number, fields: object = {}) {
 
 function reply(id: number, to: number, fields: object = {}) {
   return message(id, { replyTo: { _: 'messageReplyHeader', replyToMsgId: to }, ...fields })
-}
-
-/** A bridge to a bot; `came` passes an update as mtcute does. By default, Telegram answers that it does not have the message. */
-async function bridge() {
-  const taken: Update[] = []
-  const failures: unknown[] = []
-  const asked: string[] = []
-  const saved: string[] = []
-  const telegram = { answer: async (): Promise<unknown> => ({ messages: [], users: [], chats: [] }) }
-  const bridging = new Bridging({
-    storage: { kv: { get: async () => null, set: async (key: string) => saved.push(key) } } as never,
-    clock: systemClock,
-    failed: (error) => failures.push(error),
-    isOurs: () => true,
-  })
-  let listen: (what: unknown) => void = () => undefined
-  const onRawUpdate = {
-    add: (listener: typeof listen) => {
-      listen = listener
-    },
-  }
-  const caller = {
-    client: { onRawUpdate },
-    channel: async () => ({ _: 'inputChannelEmpty' }),
-    call: ({ _: method }: { readonly _: string }) => {
-      asked.push(method)
-      return telegram.answer()
-    },
-  }
-  const base = { storage: { updates: { getState: async () => [1, 1, 1, 1] } } }
-  await bridging.start(
-    caller as never,
-    { base, client: { startUpdatesLoop: async () => undefined } } as never,
-    async (update) => taken.push(update),
-    { id: 2, is_bot: true, first_name: 'Watcher' },
-    [],
-  )
-  const peers = { users: new Map([[1, ALICE]]), chats: new Map([[6, PLAZA]]) }
-  const came = async (update: object) => {
-    listen({ update, peers })
-    await turn()
-    await turn()
-  }
-  const answered = () => taken.map(({ message: it }) => it?.reply_to_message as Message | undefined)
-  return { bridging, came, taken, failures, asked, saved, peers, telegram, answered }
 }
 
 const written = (it: object) => ({ _: 'updateNewMessage', message: it, pts: 2, ptsCount: 1 })

@@ -1,5 +1,6 @@
 import type { tl } from '@mtcute/core'
 import { Begun } from '../../src/mtproto/client/updates/begun.js'
+import { bridge, PLAZA } from './bare-bridge.js'
 
 const [BOX, OTHER] = [5, 6]
 
@@ -37,4 +38,34 @@ test('the latest thirty thousand updates are remembered, in boxes of any number,
   for (let n = 1; n <= 100_000; n++) expect(came(n)).toBe(true)
   for (let n = 70_001; n <= 100_000; n++) expect(came(n)).toBe(false)
   expect([1, 2, 3].map(came)).toEqual([true, true, true])
+})
+
+describe('a bridge', () => {
+  const peerId = { _: 'peerChannel', channelId: PLAZA.id }
+  const fromId = { _: 'peerUser', userId: 1 }
+  const hi = { _: 'message', id: 7, peerId, fromId, message: 'hi', date: 1_795_000_000 }
+  const posted = { _: 'updateNewChannelMessage', message: hi, pts: 2, ptsCount: 1 }
+  const again = { ...posted, pts: 0, ptsCount: 0 }
+
+  test('delivers a message once that arrives live and in an answer about missed updates', async () => {
+    const { came, taken } = await bridge()
+    await came(posted)
+    await came(again)
+    expect(taken).toMatchObject([{ message: { message_id: 7, text: 'hi' } }])
+  })
+
+  test('delivers a message that arrives again with its chat, after an arrival without it', async () => {
+    const { came, taken, peers } = await bridge()
+    await came(posted, { ...peers, chats: new Map() })
+    expect(taken).toEqual([])
+    await came(again)
+    expect(taken).toMatchObject([{ message: { chat: { title: 'Plaza' }, message_id: 7 } }])
+  })
+
+  test('delivers an edit whose number also stands in an update that is not delivered', async () => {
+    const { came, taken } = await bridge()
+    await came({ _: 'updateReadChannelInbox', channelId: PLAZA.id, maxId: 7, stillUnreadCount: 0, pts: 100 })
+    await came({ ...posted, _: 'updateEditChannelMessage', pts: 100 })
+    expect(taken).toMatchObject([{ edited_message: { message_id: 7 } }])
+  })
 })

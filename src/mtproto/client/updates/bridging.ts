@@ -236,10 +236,11 @@ export class Bridging {
       this.#originals.saw(box, { message, peers })
     } else if (update._ === 'updateDeleteMessages' || update._ === 'updateDeleteChannelMessages')
       this.#originals.forget(box, update.messages)
-    if (!this.#begun.isFirst(box, update)) return
     const bridged = this.#translated(() => this.#translation.update(update, peers))
     const take = this.#take
     if (bridged === undefined || take === undefined) return
+    // Asked after the translation: an update that is not delivered must not be taken for an earlier arrival of one that is.
+    if (!this.#begun.isFirst(box, update)) return
     const key = keyOf(update)
     const wait = this.#waits.of(bridged, this.#completing(bridged, box))
     this.#handling.hand(box, key, async () => {
