@@ -212,7 +212,7 @@ function readPlace(text: string): SubjectRef | undefined {
   if (at < 0) return readPlain('chat', text)
   const chat = readPlain('chat', text.slice(0, at))
   const name = text.slice(at + 1)
-  return chat === undefined || !CONNECTION.test(name) ? undefined : { ...chat, name }
+  return chat === undefined || chat.id < 0 || !CONNECTION.test(name) ? undefined : { ...chat, name }
 }
 
 function readPlain(kind: PlainKind, text: string): SubjectRef | undefined {
@@ -274,14 +274,14 @@ function checkedKey(given: unknown, depth: number, signed: boolean): Key {
     case 'user':
       return userKey(checkedPlain('user', id, signed))
     case 'chat':
-      return chatKey(checkedPlain('chat', id, signed), connectionOf(name))
+      return chatKey(checkedPlain('chat', id, signed), connectionOf(name, id))
     case 'sender':
       return senderKey(checkedPlain('sender', id, signed))
     case 'member':
       return memberKey(
         checkedKey(actor, depth - 1, signed),
         checkedId(id, 'subject.member'),
-        connectionOf(name),
+        connectionOf(name, id),
       )
     case 'command':
       return commandKey(checkedKey(actor, depth - 1, signed), checkedCommand(name))
@@ -300,9 +300,12 @@ function plain(kind: PlainKind, id: number): SubjectRef {
   return { kind, id: checkedPlain(kind, id, true), name: '' }
 }
 
-/** Only texts count: for `ids.map(subject.chat)` the second argument is an index. */
-function connectionOf(given: unknown): string | undefined {
-  return typeof given === 'string' ? given : undefined
+/**
+ * Only texts count: for `ids.map(subject.chat)` the second argument is an index. A group or channel has no connection, because its
+ * id is the same for everybody.
+ */
+function connectionOf(given: unknown, id: unknown): string | undefined {
+  return typeof given === 'string' && Number(id) > 0 ? given : undefined
 }
 
 function checkedPlain(kind: PlainKind, given: unknown, signed: boolean): number {
@@ -396,15 +399,19 @@ function invalidSubject(given: unknown): SentinelError {
  */
 export const subject = {
   user: (id: number): SubjectRef => plain('user', id),
-  chat: (id: number, connection?: string): SubjectRef => ({
+  chat: ((id: number, connection?: unknown): SubjectRef => ({
     ...plain('chat', id),
-    name: connectionOf(connection) ?? '',
-  }),
+    name: connectionOf(connection, id) ?? '',
+  })) as {
+    // A signature of its own, so that `ids.map(subject.chat)` compiles.
+    (id: number): SubjectRef
+    (id: number, connection: string | undefined): SubjectRef
+  },
   sender: (id: number): SubjectRef => plain('sender', id),
   member: (actor: Subject, chat: number, connection?: string): SubjectRef => ({
     kind: 'member',
     id: checkedId(chat, 'subject.member'),
-    name: connectionOf(connection) ?? '',
+    name: connectionOf(connection, chat) ?? '',
     actor: keySubject(subjectKey(actor)),
   }),
   command: (actor: Subject, command: string): SubjectRef => ({

@@ -235,8 +235,18 @@ describe('a subject', () => {
     // The facts of ordinary chats have no connection.
     expect(subject.chat(7, undefined)).toEqual(subject.chat(7))
     expect(subjectKey(subject.member(1, 7, ''))).toBe(memberKey(userKey(1), 7))
-    // In JavaScript, map() passes an index, which is not a connection.
-    expect([7, 8].map(subject.chat as (id: number) => SubjectRef)).toEqual([subject.chat(7), subject.chat(8)])
+    // map() passes an index, which is not a connection.
+    expect([7, 8].map(subject.chat)).toEqual([subject.chat(7), subject.chat(8)])
+  })
+
+  test('that is a group or channel has no connection, because its id is the same for everybody', () => {
+    expect(subject.chat(-100, 'connection')).toEqual(subject.chat(-100))
+    expect(subject.member(1, -100, 'connection')).toEqual(subject.member(1, -100))
+    expect(subjectKey({ kind: 'chat', id: -100, name: 'connection' })).toBe(chatKey(-100))
+    expect(subjectKey({ ...subject.member(1, -100), name: 'connection' })).toBe(memberKey(userKey(1), -100))
+    for (const text of ['c-100@connection', 'm-100@connection:u1']) {
+      expect(codeOf(() => textKey(text))).toBe('subject.invalid')
+    }
   })
 
   test.each(['a:b', 'a@b', '{a}', '\0', 'ключ', '\ud800', ' ', 'x'.repeat(300)])(
