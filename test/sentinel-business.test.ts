@@ -1,5 +1,5 @@
 import type { Update } from 'grammy/types'
-import { type SentinelOptions, type Subject, subject } from '../src/index.js'
+import { requireRole, type SentinelOptions, type Subject, subject } from '../src/index.js'
 import { memory } from '../src/storage/memory/memory.js'
 import { type Desk, desk, says, tick, user } from './sentinel-desk.js'
 
@@ -178,8 +178,49 @@ test('a limit that is set for a chat id at run time applies to every chat with t
 test('blocks and limits are set by the chat id alone: a connection is refused', async () => {
   const at = desk({ ...strict, limits: true })
   const chat = subject.chat(VICTIM, CONNECTION)
-  await expect(at.guard.block(chat)).rejects.toMatchObject({ code: 'subject.invalid' })
-  await expect(at.guard.limits.set(chat, 'chat', '1/1m')).rejects.toMatchObject({ code: 'subject.invalid' })
+  const refusal = { code: 'subject.invalid', message: expect.stringContaining('"chat" with a connection') }
+  await expect(at.guard.block(chat)).rejects.toMatchObject(refusal)
+  await expect(at.guard.limits.set(chat, 'chat', '1/1m')).rejects.toMatchObject({
+    code: 'subject.invalid',
+    message: expect.stringMatching(
+      /^limits: .* changed for chats, roles; this is a chat with a connection[.]/,
+    ),
+  })
+})
+
+test.each([
+  ['before the bot is met', false],
+  ['afterwards', true],
+])(
+  'a chat of a business account is reported as blocked if its id is, and unblocked by it: %s',
+  async (_, isMet) => {
+    const at = desk()
+    if (isMet) await at.says(1, 'the bot is met')
+    const chat = subject.chat(VICTIM, CONNECTION)
+    await at.guard.block(subject.chat(VICTIM))
+    expect(await at.guard.isBlocked(chat)).toBe(true)
+    expect(await at.guard.unblock(chat)).toBe(1)
+    expect(await at.guard.isBlocked(subject.chat(VICTIM))).toBe(false)
+    expect(await at.guard.isBlocked(chat)).toBe(false)
+  },
+)
+
+test('a role that is granted to a member of a chat of a business account applies in every chat with this id', async () => {
+  const at = desk({ roles: { vip: {} } }, (bot) => {
+    bot.on(['message', 'business_message'], requireRole('vip'))
+  })
+  const refused = refusalsOf(at)
+  await at.handle(elsewhere('business_message'))
+  expect(refused).toEqual(['auth.vip business_message'])
+  const member = subject.member(MALLORY, VICTIM, CONNECTION)
+  await at.guard.grant(member, 'vip')
+  expect(await at.guard.hasRole(member, 'vip')).toBe(true)
+  expect(await at.guard.rolesOf(MALLORY, { chat: VICTIM })).toEqual(['vip'])
+  await at.handle(elsewhere('business_message'))
+  await at.handle(elsewhere('business_message', MALLORY, 'connection-of-a-shop'))
+  expect(refused).toHaveLength(1)
+  expect(await at.guard.revoke(member, 'vip')).toBe(1)
+  expect(await at.guard.hasRole(member, 'vip')).toBe(false)
 })
 
 test('a malformed connection neither fails nor leaves the chat uncounted', async () => {

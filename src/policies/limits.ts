@@ -318,10 +318,11 @@ export class StoredLimits implements LimitRegister {
     }
     const key = subjectKey(holder)
     if (known !== undefined && !mayHold(holder, known)) {
+      const { kind, name } = keySubject(key)
       const kinds = [known.users && 'users', known.chats && 'chats', 'roles'].filter((kind) => kind !== false)
       throw new SentinelError(
         'subject.invalid',
-        `limits: ${known.name} can be changed for ${kinds.join(', ')}; this is a ${keySubject(key).kind}. Pass a user id, subject.chat(-100…) or { role: 'vip' }.`,
+        `limits: ${known.name} can be changed for ${kinds.join(', ')}; this is a ${kind}${kind === 'chat' && name !== '' ? ' with a connection' : ''}. Pass a user id, subject.chat(-100…) or { role: 'vip' }.`,
       )
     }
     return { mark: markOfLimit, key: () => key, told: { key } }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { markedKey } from '../../core/chat-of.js'
 import type { MaybePromise } from '../../core/check.js'
 import { type Duration, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
@@ -81,7 +82,7 @@ export class Administration {
   }
 
   async unblock(whom: Subject | readonly Subject[]): Promise<number> {
-    return this.take(BLOCKED, keysOf(whom), 'unblocked')
+    return this.take(BLOCKED, keysOf(whom, markedKey), 'unblocked')
   }
 
   async allow(whom: Subject | readonly Subject[]): Promise<void> {
@@ -115,7 +116,7 @@ export class Administration {
 
   /** Returns the block of a subject with any of the bots; undefined if it is not blocked. */
   async blockOf(whom: Subject): Promise<Blocked | undefined> {
-    const key = subjectKey(whom)
+    const key = markedKey(whom)
     const mark = await this.markOf(BLOCKED, key)
     return mark === undefined ? undefined : blockedOf({ key, mark })
   }
@@ -363,8 +364,8 @@ interface Running {
   readonly done?: Promise<unknown>
 }
 
-export function keysOf(whom: Subject | readonly Subject[]): readonly Key[] {
-  return Array.isArray(whom) ? [...new Set(whom.map(subjectKey))] : [subjectKey(whom as Subject)]
+export function keysOf(whom: Subject | readonly Subject[], keyOf = subjectKey): readonly Key[] {
+  return Array.isArray(whom) ? [...new Set(whom.map(keyOf))] : [keyOf(whom as Subject)]
 }
 
 /** Returns the end of a duration or the given moment, which must be in the future; undefined for a permanent mark. */

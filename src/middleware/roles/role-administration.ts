@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { markedKey } from '../../core/chat-of.js'
 import type { Duration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { allows, isPermission, meantBy, unknownPermission } from '../../core/grants.js'
@@ -161,6 +162,6 @@ function placeOf(key: Key, chat: number | undefined): Omit<Asker, 'bot'> {
 }
 
 function keysIn(whom: Subject | readonly Subject[], { chat }: RoleScope): readonly Key[] {
-  const keys = keysOf(whom)
+  const keys = keysOf(whom, markedKey)
   return chat === undefined ? keys : keys.map((key) => subjectKey(subject.member(keySubject(key), chat)))
 }
