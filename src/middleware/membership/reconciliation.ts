@@ -100,7 +100,8 @@ export interface Reconciliation {
   readonly total: number
   /**
    * Whether all members were listed. Telegram lists at most ten thousand, fewer for channels; others may have joined unnoticed.
-   * False also if somebody left before they were listed. The next call reports joins since the last complete one.
+   * False also if somebody left before they were listed. The next call reports joins since the last complete one, or since the
+   * first one if none was complete.
    */
   readonly complete: boolean
   /** Number of users who may have left but were not looked up because of `lookups`. */
@@ -215,7 +216,7 @@ class Comparison {
     const unlooked = await this.#lookUp([...known.keys()].filter((user) => !there.has(user)))
     const first = lastAt === undefined
     const complete = listed >= total
-    // After an incomplete run, the next one still has to report who has joined since the last complete one.
+    // After an incomplete run, the next one still has to report who has joined since the last complete one, or the first.
     if (first || complete) await this.#roster.reconciled(startedAt)
     return { told: this.#told, first, listed, total, complete, unlooked, busy: false }
   }
