@@ -1,0 +1,196 @@
+import type { Ask } from '../../src/core/check.js'
+import type { Facts } from '../../src/core/facts.js'
+import type { Key } from '../../src/core/subject.js'
+import { Reference } from '../../src/testing/model/reference.js'
+import type { ReferenceDecision, ReferenceReceipt } from '../../src/testing/model/state.js'
+import type { ExactOptions, LimitOptions } from './exact-options.js'
+import { askOf, limitRules, planOf, type Rule, rulesOf } from './exact-plan.js'
+
+/** Limits in front of handlers. Those of one list are decided together. */
+export const HANDLER_LIMITS: Readonly<Record<'buy' | 'sell' | 'photos', readonly LimitOptions[]>> = {
+  buy: [
+    { name: 'buy', limit: '2/10s', algorithm: 'bucket' },
+    { name: 'buy-in-chat', limit: '3/8s', algorithm: 'sliding', scope: 'chat' },
+  ],
+  sell: [
+    {
+      name: 'sell',
+      limit: '2/6s',
+      algorithm: 'fixed',
+      penalty: { after: 2, within: '30s', bans: ['4s'] },
+    },
+  ],
+  photos: [{ name: 'photos', limit: '2/20s', algorithm: 'bucket' }],
+}
+export type Route = keyof typeof HANDLER_LIMITS
+
+const NEXT_TO_NOTHING = 0.0001
+
+/** A verdict, as far as stories compare it. */
+export interface ModelVerdict {
+  readonly guard: string
+  readonly limit: string
+  readonly reason: string
+  readonly retryAfterMs: number
+}
+
+/** A decision of a chain of guards: the sentinel's own, or one in front of a handler. */
+export interface ModelDecision {
+  /** Undefined if the update is admitted. */
+  readonly refusal: ModelVerdict | undefined
+  readonly shadows: readonly string[]
+  /** What is left of each limit that was asked, by name. */
+  readonly left: ReadonlyMap<string, number>
+  /** Gives back what was charged. */
+  refund(): void
+  settle(how: 'complete' | 'release'): void
+  /** For guards in front of a handler that threw: they give back what they charged, and charge it when the update comes again. */
+  fail(): void
+}
+
+/** The rules of one chain of guards, and the reference model that decides them. */
+class ChainModel {
+  readonly reference: Reference
+  /** Updates of which this chain has given back what it charged. */
+  private readonly givenBack = new Set<number>()
+
+  constructor(
+    readonly rules: readonly Rule[],
+    name: string,
+  ) {
+    this.reference = new Reference(planOf(name, rules))
+  }
+
+  decide(ask: Ask, at: number, update: number): ModelDecision {
+    // A part of an album that paid for the album pays again, so it does not share the outcome of an earlier part: of itself.
+    const costs = ask.costs.map((cost, index) => (this.rules[index]?.check.kind === 'claim' ? 0 : cost))
+    const { decision, receipt } = this.reference.evaluate(
+      this.givenBack.has(update) ? { ...ask, costs } : ask,
+      at,
+    )
+    return this.decisionOf(decision, receipt, update)
+  }
+
+  simulate(ask: Ask, at: number): ModelVerdict | undefined {
+    return this.decisionOf(this.reference.peek(ask, at)).refusal
+  }
+
+  private decisionOf(
+    { refusedBy, cause, retryAfterMs, remaining, shadowRefusals, waived }: ReferenceDecision,
+    receipt?: ReferenceReceipt,
+    update = Number.NaN,
+  ): ModelDecision {
+    const rule = this.rules[refusedBy]
+    const left = remaining.map((units, index) => [this.rules[index]?.name as string, units] as const)
+    const refund = (): void => receipt && this.reference.settle(receipt, 'refund')
+    return {
+      refusal: rule && {
+        guard: rule.check.guard,
+        limit: rule.name,
+        reason: cause === 'penalty' ? 'penalised' : rule.reason,
+        retryAfterMs,
+      },
+      shadows: shadowRefusals.map((index) => this.rules[index]?.name as string),
+      left: new Map(left.filter(([, units]) => !Number.isNaN(units))),
+      refund,
+      settle: (how) => receipt && this.reference.settle(receipt, how),
+      fail: () => {
+        // If another part of the album has paid, there is nothing to give back.
+        if (waived) return
+        refund()
+        this.givenBack.add(update)
+      },
+    }
+  }
+}
+
+/** What a bot with these options decides, as the documentation has it. */
+export class Model {
+  private readonly main: ChainModel
+  private readonly handlers: ReadonlyMap<Route, readonly ChainModel[]>
+  private readonly marks = new Map<string, Set<Key>>()
+
+  constructor(
+    private readonly options: ExactOptions,
+    private readonly bot: number,
+    private readonly owner: Key | undefined,
+  ) {
+    this.main = new ChainModel(rulesOf(options), 'main')
+    const chains = (Object.keys(HANDLER_LIMITS) as Route[]).map((route) => {
+      const limits = HANDLER_LIMITS[route]
+      const layers = options.installed ? [limits] : limits.map((limit) => [limit])
+      const models = layers.map((layer, nth) => new ChainModel(limitRules(layer), `${route} ${nth}`))
+      return [route, models] as const
+    })
+    this.handlers = new Map(chains)
+  }
+
+  /** What the sentinel itself decides. */
+  decide(facts: Facts, at: number): ModelDecision {
+    return this.main.decide(this.ask(this.main, facts), at, facts.updateId)
+  }
+
+  simulate(facts: Facts, at: number): ModelVerdict | undefined {
+    return this.main.simulate(this.ask(this.main, facts), at)
+  }
+
+  /** What the guards in front of a handler decide; the last decision is the one that refuses, if any does. */
+  decideAt(route: Route | undefined, facts: Facts, at: number): readonly ModelDecision[] {
+    const decisions: ModelDecision[] = []
+    for (const chain of (route && this.handlers.get(route)) ?? []) {
+      const decision = chain.decide(this.ask(chain, facts), at, facts.updateId)
+      decisions.push(decision)
+      if (decision.refusal !== undefined) break
+    }
+    return decisions
+  }
+
+  /** What is left of a limit of the sentinel for a user, before any charge. */
+  left(name: string, user: Key, at: number): number {
+    const { rules, reference } = this.main
+    const index = rules.findIndex((rule) => rule.name === name)
+    // Buckets are asked for next to nothing, since a refusal may begin a ban, and then nothing is left.
+    const cost = rules[index]?.check.kind === 'bucket' ? NEXT_TO_NOTHING : 1
+    const costs = rules.map((_, other) => (other === index ? cost : 0))
+    const ask = { bot: this.bot, subjects: [user], costs, tokens: [] }
+    const { refusedBy, shadowRefusals, remaining } = reference.peek(ask, at)
+    const left = remaining[index] as number
+    return refusedBy >= 0 || shadowRefusals.includes(index) ? left : left + cost
+  }
+
+  put(mark: string, whom: Key, until = Number.POSITIVE_INFINITY, value?: unknown): void {
+    this.main.reference.putMark(this.bot, whom, mark, until, value)
+    const holders = this.marks.get(mark) ?? new Set()
+    this.marks.set(mark, holders.add(whom))
+  }
+
+  remove(mark: string, whom: Key): void {
+    this.main.reference.removeMark(this.bot, whom, mark)
+    this.marks.get(mark)?.delete(whom)
+  }
+
+  holds(mark: string, whom: Key | undefined): boolean {
+    return whom !== undefined && this.marks.get(mark)?.has(whom) === true
+  }
+
+  reset(whom: Key): void {
+    for (const { reference } of [this.main, ...[...this.handlers.values()].flat()])
+      reference.reset(this.bot, whom)
+  }
+
+  /** Whether limits do not count somebody. */
+  isExempt(whom: Key | undefined): boolean {
+    return this.isOwner(whom) || (this.options.exemptsMods && this.holds('role mod', whom))
+  }
+
+  private isOwner(whom: Key | undefined): boolean {
+    return whom !== undefined && whom === this.owner
+  }
+
+  private ask(chain: ChainModel, facts: Facts): Ask {
+    return askOf(this.bot, chain.rules, facts, ({ spares }) => {
+      if (spares === 'nobody') return false
+      return spares === 'owner' ? this.isOwner(facts.actor) : this.isExempt(facts.actor)
+    })
+  }
+}

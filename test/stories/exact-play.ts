@@ -1,0 +1,273 @@
+import type { Update } from 'grammy/types'
+import { describe as factsOf } from '../../src/core/facts.js'
+import { chatKey, type Key, userKey } from '../../src/core/subject.js'
+import { formatLimit, type LimitInput, parseLimit, subject } from '../../src/index.js'
+import { Model, type ModelDecision, type ModelVerdict } from './exact-model.js'
+import { limitMark } from './exact-plan.js'
+import type { ExactStep, ExactStory, HandlerDoes } from './exact-steps.js'
+import { ExactWorker, type Outcome } from './exact-worker.js'
+import { HandlerFailed } from './flow-worker.js'
+import type { StoreOf } from './story-storages.js'
+import { Town } from './town.js'
+
+/** Buckets count in fractions, which are computed in another order. */
+const NEARLY = 0.002
+/** How many updates of the past a story may deliver again. */
+const RECENT = 5
+
+/** Plays a story beside the model, and returns the first differences, in words. */
+export async function playExact(story: ExactStory, storeOf: StoreOf): Promise<readonly string[]> {
+  const town = await Town.built()
+  const { storage } = storeOf(town)
+  const workers = Array.from({ length: story.options.workers }, () => {
+    return new ExactWorker(town, storage, story.options)
+  })
+  const play = new Play(town, workers, story)
+  await play.begin()
+  for (const step of story.steps) {
+    if (play.differences.length > 0) break
+    await play.step(step)
+  }
+  await play.end()
+  await storage.close()
+  await town.close()
+  return play.differences
+}
+
+interface Delivered {
+  readonly update: Update
+  readonly worker: number
+}
+
+class Play {
+  readonly differences: string[] = []
+  private readonly model: Model
+  private readonly recent: Delivered[] = []
+  /** Updates whose last attempt failed. */
+  private readonly failed = new Set<number>()
+
+  constructor(
+    private readonly town: Town,
+    private readonly workers: readonly ExactWorker[],
+    private readonly story: ExactStory,
+  ) {
+    const owner = story.options.hasOwner ? this.keyOf(2) : undefined
+    this.model = new Model(story.options, town.account.id, owner)
+  }
+
+  /** Each worker meets its bot and its storage, by an update that no guard is for. */
+  async begin(): Promise<void> {
+    for (const worker of this.workers) {
+      await worker.handles({ update_id: 1, novelty: {} } as unknown as Update, 'nothing')
+      await worker.guard.health()
+    }
+  }
+
+  async step(step: ExactStep): Promise<void> {
+    const { town, model } = this
+    if (step.do === 'pass') {
+      // Nothing here waits for a timer, so time may jump.
+      town.telegram.clock.advance(step.ms)
+      return town.quiet()
+    }
+    const { guard } = this.worker(step.worker)
+    switch (step.do) {
+      case 'act':
+        for (const update of await town.sees(step.act)) {
+          if (this.differences.length > 0) return
+          if (step.simulated) await this.simulate(update, step.worker)
+          await this.deliver({ update, worker: step.worker }, step.handler)
+        }
+        return
+      case 'redeliver':
+        return this.redeliver(step)
+      case 'set a limit':
+      case 'remove a limit':
+        return this.changeLimit(step)
+      default:
+    }
+    const key = this.keyOf(step.who)
+    const { id } = town.people[step.who] as { id: number }
+    switch (step.do) {
+      case 'block':
+        await guard.block(id, step.for === undefined ? {} : { for: step.for })
+        model.put('blocked', key, step.for === undefined ? undefined : town.now() + step.for)
+        break
+      case 'unblock':
+        await guard.unblock(id)
+        model.remove('blocked', key)
+        break
+      case 'grant':
+        await guard.grant(id, step.role)
+        model.put(`role ${step.role}`, key)
+        break
+      case 'revoke':
+        await guard.revoke(id, step.role)
+        model.remove(`role ${step.role}`, key)
+        break
+      case 'register':
+        await guard.register(id)
+        model.put('registered', key)
+        break
+      case 'reset':
+        await guard.reset(id)
+        model.reset(key)
+        break
+      case 'peek':
+        await this.peek(id, key, step.worker)
+    }
+    await town.quiet()
+  }
+
+  async end(): Promise<void> {
+    for (const [index, { guard, errors }] of this.workers.entries()) {
+      await guard.close()
+      for (const error of errors) this.differences.push(`worker ${index}: an error during ${error}`)
+    }
+  }
+
+  private keyOf(who: number): Key {
+    return userKey((this.town.people[who] as { id: number }).id)
+  }
+
+  private worker(index: number): ExactWorker {
+    return this.workers[index % this.workers.length] as ExactWorker
+  }
+
+  private differs(where: string, what: string, real: unknown, model: unknown): void {
+    const shown = (value: unknown): string =>
+      JSON.stringify(value, (_, each) => (each === Number.POSITIVE_INFINITY ? 'never' : each)) ?? 'none'
+    if (shown(real) !== shown(model))
+      this.differences.push(`${where}: ${what} is ${shown(real)}, in the model ${shown(model)}`)
+  }
+
+  private async simulate(update: Update, worker: number): Promise<void> {
+    const { verdict } = await this.worker(worker).guard.simulate(update)
+    const expected = this.model.simulate(factsOf(update), this.town.now())
+    const where = `simulation of update ${update.update_id}`
+    this.differs(where, 'the verdict', verdict.allowed ? undefined : shortened(verdict), expected)
+  }
+
+  private async redeliver({ which, worker, handler }: ExactStep & { do: 'redeliver' }): Promise<void> {
+    const last = this.recent.slice(-RECENT)
+    const delivered = last[which % last.length]
+    if (delivered === undefined) return
+    // Another process cannot know what a failed attempt in this one has given back: with a lease it charges nothing more, and it does
+    // not recognize parts of albums. So these stay with their worker.
+    const { once } = this.story.options
+    const isBound =
+      (typeof once === 'object' && once.lease !== undefined) ||
+      delivered.update.message?.media_group_id !== undefined
+    await this.deliver(
+      { update: structuredClone(delivered.update), worker: isBound ? delivered.worker : worker },
+      handler,
+    )
+  }
+
+  private async deliver({ update, worker }: Delivered, does: HandlerDoes): Promise<void> {
+    const { town, model, failed } = this
+    const id = update.update_id
+    this.recent.push({ update, worker })
+    const facts = factsOf(update)
+    const now = town.now()
+    const outcome = await this.worker(worker).handles(update, does)
+    await town.quiet()
+    const decision = model.decide(facts, now)
+    const where = `update ${id} (${facts.activity})`
+    if (decision.refusal !== undefined) return this.compareRefusal(where, outcome, decision.refusal)
+    this.differs(where, 'shadow refusals', outcome.shadows, decision.shadows)
+    const isRepeated = failed.has(id)
+    const atHandler = model.decideAt(outcome.route, facts, now)
+    const refusal = atHandler.at(-1)?.refusal
+    if (refusal !== undefined) {
+      decision.settle('complete')
+      return this.compareRefusal(`${where} at its handler`, outcome, refusal)
+    }
+    const [handled] = outcome.handled
+    this.differs(where, 'the number of calls of the handler', outcome.handled.length, 1)
+    if (handled === undefined) return
+    this.differs(where, 'isRepeated', handled.isRepeated, isRepeated)
+    for (const [name, left] of decision.left) {
+      const real = handled.left.get(name) ?? Number.NaN
+      if (!(Math.abs(real - left) < NEARLY)) this.differs(where, `what is left of ${name}`, real, left)
+    }
+    this.follow(where, id, does, outcome, [decision, ...atHandler])
+  }
+
+  /** What follows from what the handler did. */
+  private follow(
+    where: string,
+    id: number,
+    does: HandlerDoes,
+    { error, denials }: Outcome,
+    [decision, ...atHandler]: readonly ModelDecision[],
+  ): void {
+    const isFailed = does === 'throw'
+    this.differs(where, 'the error', error instanceof HandlerFailed, isFailed)
+    this.differs(where, 'the number of denials', denials.length, does.startsWith('deny') ? 1 : 0)
+    decision?.settle(isFailed ? 'release' : 'complete')
+    if (does.endsWith('refund')) for (const each of [decision, ...atHandler]) each?.refund()
+    if (this.story.options.once === false) return
+    if (isFailed) for (const each of atHandler) each.fail()
+    if (isFailed) this.failed.add(id)
+    else this.failed.delete(id)
+  }
+
+  private compareRefusal(where: string, { denials, handled }: Outcome, refusal: ModelVerdict): void {
+    this.differs(where, 'the verdict', denials[0] && shortened(denials[0]), refusal)
+    this.differs(where, 'the number of calls of the handler', handled.length, 0)
+  }
+
+  /** Compares what is left of the limits that count users. */
+  private async peek(id: number, key: Key, worker: number): Promise<void> {
+    const { model, town, story } = this
+    if (model.isExempt(key)) return
+    for (const { name, remaining } of await this.worker(worker).guard.peek(id)) {
+      const limit = story.options.throttle.find((each) => each.name === name && each.scope === undefined)
+      if (limit === undefined) continue
+      const left = model.left(name, key, town.now())
+      if (Math.abs(left - remaining) >= NEARLY)
+        this.differs(`peek ${id}`, `what is left of ${name}`, remaining, left)
+    }
+  }
+
+  /** Sets or removes a limit at run time, for a person or the group. */
+  private async changeLimit(step: ExactStep & { do: 'set a limit' | 'remove a limit' }): Promise<void> {
+    const { options } = this.story
+    // A window that stores time stamps has room for a fixed number, and the limit of everybody has no holder.
+    const able = options.throttle.filter(({ scope, algorithm, limit }) => {
+      return (
+        scope !== 'global' && (algorithm !== 'sliding' || amountOf(limit) > 64) && algorithm !== 'sliding-log'
+      )
+    })
+    const limit = able[step.which % able.length]
+    if (!options.setsLimits || limit === undefined) return
+    const { group } = this.town
+    // A limit of chats can be set for chats only.
+    const toGroup = step.whose === 'group' || limit.scope === 'chat'
+    const whom = toGroup
+      ? subject.chat(group.id)
+      : (this.town.people[step.whose as number] as { id: number }).id
+    const key = toGroup ? chatKey(group.id) : this.keyOf(step.whose as number)
+    const { guard } = this.worker(step.worker)
+    const mark = limitMark(limit.name)
+    if (step.do === 'remove a limit') {
+      await guard.limits.remove(whom, limit.name)
+      this.model.remove(mark, key)
+      return
+    }
+    const { per } = parseLimit(limit.limit as LimitInput)
+    const own = { amount: step.amount, per }
+    if (limit.cost !== undefined && step.amount < 2) return
+    await guard.limits.set(whom, limit.name, formatLimit(own) as LimitInput)
+    this.model.put(mark, key, undefined, own)
+  }
+}
+
+function amountOf(limit: string): number {
+  return parseLimit(limit as LimitInput).amount
+}
+
+function shortened({ guard, limit, reason, retryAfterMs }: ModelVerdict): ModelVerdict {
+  return { guard, limit, reason, retryAfterMs }
+}

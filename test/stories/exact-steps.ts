@@ -1,0 +1,122 @@
+import fc from 'fast-check'
+import { type Act, acts, type Who } from './acts.js'
+import { type ExactOptions, exactOptions } from './exact-options.js'
+
+/* What happens in a story that is compared with the model, as plain data. Updates are handled one after the other. */
+
+export type HandlerDoes = 'nothing' | 'throw' | 'refund' | 'deny' | 'deny and refund'
+
+export type ExactStep =
+  | {
+      readonly do: 'act'
+      readonly act: Act
+      readonly handler: HandlerDoes
+      readonly worker: number
+      /** Whether each update is simulated before it is delivered. */
+      readonly simulated: boolean
+    }
+  | {
+      readonly do: 'redeliver'
+      readonly which: number
+      readonly handler: HandlerDoes
+      readonly worker: number
+    }
+  | { readonly do: 'pass'; readonly ms: number }
+  | {
+      readonly do: 'block' | 'unblock'
+      readonly who: Who
+      readonly for: number | undefined
+      readonly worker: number
+    }
+  | {
+      readonly do: 'grant' | 'revoke'
+      readonly who: Who
+      readonly role: 'vip' | 'mod'
+      readonly worker: number
+    }
+  | { readonly do: 'register' | 'reset' | 'peek'; readonly who: Who; readonly worker: number }
+  | {
+      readonly do: 'set a limit' | 'remove a limit'
+      /** Whose: a person's, or the group's. */
+      readonly whose: Who | 'group'
+      /** Which of the limits, and how many updates it then allows. */
+      readonly which: number
+      readonly amount: number
+      readonly worker: number
+    }
+
+export interface ExactStory {
+  readonly options: ExactOptions
+  readonly steps: readonly ExactStep[]
+}
+
+const who = fc.constantFrom<Who>(0, 1, 2)
+const worker = fc.constantFrom(0, 1)
+const handler = fc.constantFrom<HandlerDoes>(
+  ...(['nothing', 'nothing', 'nothing', 'nothing', 'throw', 'refund', 'deny', 'deny and refund'] as const),
+)
+const step: fc.Arbitrary<ExactStep> = fc.oneof(
+  {
+    weight: 14,
+    arbitrary: fc.record({
+      do: fc.constant('act' as const),
+      act: acts,
+      handler,
+      worker,
+      simulated: fc.boolean(),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('pass' as const),
+      ms: fc.constantFrom(1, 100, 333, 1000, 2500, 10_000, 61_000),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant('redeliver' as const),
+      which: fc.nat({ max: 4 }),
+      handler,
+      worker,
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constantFrom('block', 'unblock'),
+      who,
+      for: fc.constantFrom(undefined, 5000),
+      worker,
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constantFrom('grant', 'grant', 'revoke'),
+      who,
+      role: fc.constantFrom('vip', 'mod'),
+      worker,
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constantFrom('register', 'reset', 'peek', 'peek', 'peek'), who, worker }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constantFrom('set a limit', 'remove a limit'),
+      whose: fc.constantFrom<Who | 'group'>(0, 1, 2, 'group'),
+      which: fc.nat({ max: 3 }),
+      amount: fc.constantFrom(1, 5, 9),
+      worker,
+    }),
+  },
+)
+
+export const exactStories: fc.Arbitrary<ExactStory> = fc.record({
+  options: exactOptions,
+  steps: fc.array(step, { minLength: 5, maxLength: 70, size: 'max' }),
+})
