@@ -199,6 +199,7 @@ describe('a formatted message', () => {
     expect(sent.entities).toEqual([
       { type: 'bold', offset: 0, length: 2 },
       { type: 'code', offset: 2, length: 1 },
+      { type: 'bold', offset: 3, length: 1 },
       { type: 'mention', offset: 4, length: 6 },
       { type: 'bold', offset: 4, length: 6 },
     ])

@@ -75,6 +75,18 @@ test.each<[string, Brief[], Brief[]]>([
     ],
   ],
   [
+    'styles on a date',
+    [
+      ['bold', 0, 6],
+      ['date_time', 2, 2],
+    ],
+    [
+      ['bold', 0, 2],
+      ['date_time', 2, 2],
+      ['bold', 4, 2],
+    ],
+  ],
+  [
     'a link around a quotation',
     [
       ['text_link', 0, 6],
@@ -86,9 +98,30 @@ test.each<[string, Brief[], Brief[]]>([
   expect(settled(given)).toEqual(expected)
 })
 
-test('styles do not begin with spaces, and do not contain only spaces', () => {
-  expect(settled([['bold', 1, 3]], 'a  bc')).toEqual([['bold', 3, 1]])
-  expect(settled([['bold', 1, 2]], 'a  bc')).toEqual([])
+test.each<[string, Brief[], Brief[]]>([
+  [
+    '@tests @tests',
+    [['italic', 0, 13]],
+    [
+      ['mention', 0, 6],
+      ['italic', 0, 6],
+      ['italic', 6, 1],
+      ['mention', 7, 6],
+      ['italic', 7, 6],
+    ],
+  ],
+  [
+    'example.com a',
+    [['italic', 0, 13]],
+    [
+      ['url', 0, 11],
+      ['italic', 0, 11],
+      ['italic', 11, 2],
+    ],
+  ],
+  ['aba caba', [['bold', 3, 2]], [['bold', 3, 2]]],
+])('styles keep the spaces they begin with: %j', (text, given, expected) => {
+  expect(settled(given, text)).toEqual(expected)
 })
 
 /** For each character, the letters of the styles that it has. */

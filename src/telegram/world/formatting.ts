@@ -49,16 +49,7 @@ export function settleText(parsed: Parsed): Parsed {
   })
   const whole = placed.filter(({ type }) => !isStyle(type) && !isQuotation(type))
   const found = findEntities(trimmed).filter((entity) => !whole.some((other) => isOver(entity, other)))
-  const all = nested([...placed, ...found]).flatMap((entity) => withoutBlanks(trimmed, entity) ?? [])
-  return { text: trimmed, entities: all }
-}
-
-/** Styles do not begin with spaces or line breaks, and those that would contain nothing else are dropped. */
-function withoutBlanks(text: string, entity: MessageEntity): MessageEntity | undefined {
-  if (!isStyle(entity.type)) return entity
-  const blanks = /^[ \n]*/.exec(text.slice(entity.offset, endOf(entity)))?.[0].length ?? 0
-  if (blanks === entity.length) return undefined
-  return { ...entity, offset: entity.offset + blanks, length: entity.length - blanks }
+  return { text: trimmed, entities: nested([...placed, ...found]) }
 }
 
 /** The entities must be checked after they were split, because complaints name the pieces. */

@@ -4,10 +4,11 @@ import { apart, byPlace } from './entities.js'
 /** Styles may be merged and be split into pieces; other entities are kept whole or dropped. */
 const STYLES: readonly string[] = ['bold', 'italic', 'underline', 'strikethrough', 'spoiler']
 const QUOTATIONS: ReadonlySet<string> = new Set(['blockquote', 'expandable_blockquote'])
-const CODE: ReadonlySet<string> = new Set(['pre', 'code'])
+/** Styles cannot be applied to these. Telegram treats dates as code. */
+const UNSTYLED: ReadonlySet<string> = new Set(['pre', 'code', 'date_time'])
 
 /** The order of entities that cover the same characters; all others are between quotations and styles. */
-const ORDER: readonly string[] = [...QUOTATIONS, ...CODE, '', ...STYLES, 'custom_emoji']
+const ORDER: readonly string[] = [...QUOTATIONS, ...UNSTYLED, '', ...STYLES, 'custom_emoji']
 
 export const endOf = (entity: MessageEntity) => entity.offset + entity.length
 export const isOver = (a: MessageEntity, b: MessageEntity) => a.offset < endOf(b) && b.offset < endOf(a)
@@ -29,11 +30,11 @@ export function nested(entities: readonly MessageEntity[]): MessageEntity[] {
   const styles = STYLES.map((style) => joined(ordered.filter(({ type }) => type === style)))
   const begins = [...fixed, ...styles.flat()].map(({ offset }) => offset)
   const places = [...new Set([...begins, ...fixed.map(endOf)])].sort((a, b) => a - b)
-  // Styles cannot be applied to code. Wherever styles are split within code, the code itself would be, so their pieces are found
-  // by where they begin.
-  const code = whole.filter(({ type }) => CODE.has(type))
-  const inCode = new Set(split(code, places).map(({ offset }) => offset))
-  const pieces = styles.flatMap((each) => split(each, places)).filter(({ offset }) => !inCode.has(offset))
+  // Wherever styles are split within an unstyled entity, that entity would be split too, so the pieces to drop are found by where
+  // they begin.
+  const unstyled = whole.filter(({ type }) => UNSTYLED.has(type))
+  const dropped = new Set(split(unstyled, places).map(({ offset }) => offset))
+  const pieces = styles.flatMap((each) => split(each, places)).filter(({ offset }) => !dropped.has(offset))
   return [...fixed, ...pieces].sort(inOrder)
 }
 
