@@ -94,9 +94,9 @@ test('without inline feedback, the bot receives no update about the chosen resul
 })
 
 test.each([
-  ['', 'START_PARAM_EMPTY'],
-  ['a b', 'START_PARAM_INVALID'],
-  ['x'.repeat(65), 'START_PARAM_INVALID'],
+  ['', "can't use empty start_parameter"],
+  ['a b', 'unallowed characters in start_parameter are used'],
+  ['x'.repeat(65), 'too long start_parameter specified'],
 ])('a button above the results with the start parameter %j is refused', async (start_parameter, why) => {
   const { query } = await alice.asks(bot, 'x')
   const answer = (parameter: string) =>

@@ -24,8 +24,7 @@ export const queryMethods: Methods = {
     const choices = readResults(call)
     if (Buffer.byteLength(params.text('next_offset') ?? '') > 64) throw badRequest('NEXT_OFFSET_INVALID')
     const start = params.object('button')?.start_parameter
-    if (start === '') throw badRequest('START_PARAM_EMPTY')
-    if (start !== undefined && !/^[\w-]{1,64}$/.test(String(start))) throw badRequest('START_PARAM_INVALID')
+    if (start !== undefined) checkStart(String(start))
     const cacheTime = params.integer('cache_time')
     const nextOffset = params.text('next_offset')
     const answer: InlineAnswer = {
@@ -68,4 +67,11 @@ function leadsTo(username: string, url: string): boolean {
     /^(?:https?:\/\/)?(?:t|telegram)\.me\/(\w+)\/?(?:\?|$)/i.exec(url) ??
     /^tg:(?:\/\/)?resolve\/?\?(?:[^#]*&)?domain=(\w+)(?:[&#]|$)/i.exec(url)
   return link?.[1]?.toLowerCase() === username.toLowerCase()
+}
+
+/** Refuses start parameters that no link can carry, in the words of TDLib (InlineQueriesManager.cpp). */
+function checkStart(parameter: string): void {
+  if (parameter === '') throw badRequest("can't use empty start_parameter")
+  if (parameter.length > 64) throw badRequest('too long start_parameter specified')
+  if (!/^[\w-]+$/.test(parameter)) throw badRequest('unallowed characters in start_parameter are used')
 }
