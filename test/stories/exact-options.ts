@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import type { Activity } from '../../src/core/kinds.js'
 import { type DebounceOptions, type Duration, type OnceOptions, parseLimit } from '../../src/index.js'
+import { compact } from './compact.js'
 
 /* Options that the model of `exact-model.ts` understands, drawn at random. */
 
@@ -80,13 +81,6 @@ function limitOf(
     // Windows keep their span for everybody.
     forVips: forVips ? `9/${drawn.algorithm === 'bucket' ? 10_000 : per}ms` : undefined,
   })
-}
-
-/** Removes undefined fields, which options do not allow. */
-function compact<T extends object>(given: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>
-  }
 }
 
 export const exactOptions: fc.Arbitrary<ExactOptions> = fc.record({

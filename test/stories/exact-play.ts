@@ -6,7 +6,7 @@ import { Model, type ModelDecision, type ModelVerdict } from './exact-model.js'
 import { limitMark } from './exact-plan.js'
 import type { ExactStep, ExactStory, HandlerDoes } from './exact-steps.js'
 import { ExactWorker, type Outcome } from './exact-worker.js'
-import { HandlerFailed } from './flow-worker.js'
+import { HandlerFailed } from './handler-failed.js'
 import type { StoreOf } from './story-storages.js'
 import { Town } from './town.js'
 

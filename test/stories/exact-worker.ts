@@ -7,7 +7,7 @@ import { HANDLER_LIMITS, type ModelVerdict, type Route } from './exact-model.js'
 import type { ExactOptions, LimitOptions } from './exact-options.js'
 import { costOf } from './exact-plan.js'
 import type { HandlerDoes } from './exact-steps.js'
-import { HandlerFailed } from './flow-worker.js'
+import { HandlerFailed } from './handler-failed.js'
 import type { Town } from './town.js'
 
 /** What became of one update. */

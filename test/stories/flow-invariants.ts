@@ -2,7 +2,8 @@ import type { ConcurrencyOptions } from '../../src/index.js'
 import { WORK } from '../../src/middleware/concurrency/defaults.js'
 import type { FlowOptions } from './flow-options.js'
 import type { Records, Run } from './flow-records.js'
-import { type FlowWorker, HandlerFailed } from './flow-worker.js'
+import type { FlowWorker } from './flow-worker.js'
+import { HandlerFailed } from './handler-failed.js'
 import type { Town } from './town.js'
 
 /* What is true of every story, whatever its options and steps are. Broken promises are written down in `records.faults`. */

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import type { ConcurrencyOptions, SentinelOptions } from '../../src/index.js'
+import { compact } from './compact.js'
 
 /* Options of the sentinels of a story, drawn at random. */
 
@@ -26,13 +27,6 @@ const HOOK_POINTS = [
   'after:concurrency',
   'allowed',
 ] as const
-
-/** Removes fields that are undefined, which options do not allow. */
-function compact<T extends object>(given: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>
-  }
-}
 
 function maybe<const T>(...values: readonly T[]): fc.Arbitrary<T | undefined> {
   return fc.option(fc.constantFrom(...values), { nil: undefined })

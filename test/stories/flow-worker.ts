@@ -15,10 +15,8 @@ import type { Storage } from '../../src/storage/storage.js'
 import type { GuardedContext } from '../middleware/rig.js'
 import type { Delivery, Records, Told } from './flow-records.js'
 import type { Fate, FlowStory } from './flow-steps.js'
+import { HandlerFailed } from './handler-failed.js'
 import type { Town } from './town.js'
-
-/** The error of handlers that are meant to fail. */
-export class HandlerFailed extends Error {}
 
 /** What a story decides about updates, by id. */
 export interface Fates {

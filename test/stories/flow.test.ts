@@ -6,8 +6,8 @@ import { failing, inMemory, onRedis, type StoreOf } from './story-storages.js'
 
 /*
  * Random stories of whole bots: one or two workers with random options, people who write, tap and send albums, handlers that are slow
- * or fail, redeliveries, blocks, changed options. Whatever happens, the promises in `flow-invariants.ts` hold. A failure prints the
- * shortest story that fails, with its seed and path.
+ * or fail, redeliveries, blocks, changed options. Whatever happens, the promises in `flow-invariants.ts` hold, and no
+ * promise is rejected unhandled, which jest counts as a failure. A failure prints the shortest story that fails, with its seed and path.
  */
 
 const { STORIES } = process.env
