@@ -1,4 +1,4 @@
-import { explained, knownUndone } from '../../src/storage/redis/failures.js'
+import { explained, knownUndone, wordsOf } from '../../src/storage/redis/failures.js'
 import { type Ending, settling } from '../../src/storage/remote/settling.js'
 
 /* If a server refuses a refund, it was certainly not made, so it may be sent again. With any other failure that is uncertain. */
@@ -7,7 +7,7 @@ import { type Ending, settling } from '../../src/storage/remote/settling.js'
 async function mayBeToldAgain(answer: string): Promise<boolean> {
   const receipt: Ending = { settled: false, refunded: 0, ending: undefined }
   // Answers arrive in events of the socket, never synchronously.
-  const call = new Promise<void>((_, fail) => setImmediate(() => fail(explained(answer))))
+  const call = new Promise<void>((_, fail) => setImmediate(() => fail(explained(wordsOf(new Error(answer))))))
   const told = settling(receipt, 'refund', knownUndone(call), () => undefined)
   await expect(told).rejects.toThrow()
   receipt.ending?.catch(() => undefined)
@@ -37,6 +37,7 @@ test.each([
 
 test.each([
   'Connection is closed.',
+  'Too many Cluster redirections. Last error: Error: Connection is closed.',
   'Command timed out',
   'ERR Error running script (call to f_1): @user_script:1: out of range',
   // The code is only part of a longer word.

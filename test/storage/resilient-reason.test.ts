@@ -1,5 +1,5 @@
 import { failure } from '../../src/storage/postgres/failures.js'
-import { explained } from '../../src/storage/redis/failures.js'
+import { explained, wordsOf } from '../../src/storage/redis/failures.js'
 import { reasonOf } from '../../src/storage/resilient/reason.js'
 import { failureOf } from '../../src/storage/sqlite/link.js'
 
@@ -24,8 +24,9 @@ test.each([
     'MISCONF Redis is configured to save RDB snapshots, but it is currently unable to persist to disk.',
   ],
   ['TRYAGAIN', 'Too many Cluster redirections. Last error: ReplyError: MOVED 3999 127.0.0.1:6381'],
+  ['disconnected', 'Too many Cluster redirections. Last error: Error: Connection is closed.'],
 ])('of an error of Redis is its code: %s', (code, message) => {
-  expect(reasonOf(explained(message))).toBe(code)
+  expect(reasonOf(explained(wordsOf(new Error(message))))).toBe(code)
 })
 
 test('of an error of SQLite is its code, not a part of a path', () => {

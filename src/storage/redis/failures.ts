@@ -2,9 +2,12 @@ import { SentinelError } from '../../core/errors.js'
 import { redacted } from '../../core/redact.js'
 import { markUndone } from '../remote/settling.js'
 
+/** ioredis repeats some calls to a cluster and reports in its own words that this was in vain. They matter only for redirections. */
+const REPEATED = /^Too many .* Last error: \w+: (?!TRYAGAIN|MOVED|ASK)/
+
 /** Returns an error's message without secrets. */
 export function wordsOf(error: unknown): string {
-  return redacted(error instanceof Error ? error.message : String(error))
+  return redacted(error instanceof Error ? error.message : String(error)).replace(REPEATED, '')
 }
 
 /** What a user lacks, by what the server says, for commands and within scripts. Any other refusal concerns the login. */
@@ -18,8 +21,7 @@ const LACKED: readonly (readonly [RegExp, string])[] = [
 export function explained(said: string): SentinelError {
   if (said.startsWith('READONLY')) return readOnly()
   if (said.startsWith('UNREADABLE ')) return unreadable([said.slice('UNREADABLE '.length)])
-  // ioredis repeats some calls to a cluster and reports in its own words that this was in vain.
-  const message = said.replace(/[.]$/, '').replace(/^Too many .*Error: (?=CLUSTERDOWN)/, '')
+  const message = said.replace(/[.]$/, '')
   if (message.startsWith('Too many Cluster redirections')) {
     return new SentinelError(
       'storage.failed',
