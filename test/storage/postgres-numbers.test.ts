@@ -61,6 +61,40 @@ describe('a server to which the rows were copied, but not the states of the sequ
     expect(rows).toEqual([])
   })
 
+  test('numbers names while another worker inserts some of its own', async () => {
+    const storage = open()
+    await storage.health()
+    const [holder, other] = [await pool.connect(), await pool.connect()]
+    try {
+      await holder.query('BEGIN')
+      await holder.query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [
+        `grammy-sentinel ${schema}`,
+      ])
+      const preparing = storage.prepare(planOf('chain', ['new', 'newer']))
+      const waiting = (type: string) => async () =>
+        (
+          await pool.query(
+            `SELECT FROM pg_locks WHERE NOT granted AND locktype = $1
+               AND pid IN (SELECT pid FROM pg_stat_activity WHERE query LIKE '%' || $2 || '%' OR query LIKE '%advisory%')`,
+            [type, schema],
+          )
+        ).rows.length > 0
+      await until('it waits for the lock of the schema', waiting('advisory'))
+      await pool.query(`SELECT setval('"${schema}".names_id_seq', (SELECT max(id) FROM "${schema}".names))`)
+      await other.query('BEGIN')
+      await other.query(`INSERT INTO "${schema}".names (name) VALUES ('a'), ('b'), ('c'), ('d')`)
+      await holder.query('COMMIT')
+      await until('it waits for the other worker', async () =>
+        (await Promise.all([waiting('relation')(), waiting('transactionid')()])).includes(true),
+      )
+      await other.query('COMMIT')
+      expect(await admitted(await preparing, ALICE, 5)).toBe(3)
+    } finally {
+      holder.release(true)
+      other.release(true)
+    }
+  })
+
   test('needs no right to the sequences', async () => {
     const role = `${schema}_bot`
     await pool.query(
@@ -78,6 +112,18 @@ describe('a server to which the rows were copied, but not the states of the sequ
       await pool.query(`DROP OWNED BY "${role}"; DROP ROLE "${role}"`)
     }
   })
+})
+
+test('workers insert names and layouts in the same order, so none waits for another in a circle', async () => {
+  const slots = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']
+  const storage = open()
+  await storage.health()
+  await pool.query(`ALTER TABLE "${schema}".names ADD nth serial`)
+  await storage.prepare(planOf('chain', [...slots].reverse()))
+  const { rows } = await pool.query<{ name: string }>(`SELECT name FROM "${schema}".names ORDER BY nth`)
+  const names = rows.map(({ name }) => name)
+  expect(names.length).toBeGreaterThan(slots.length)
+  expect(names).toEqual([...names].sort())
 })
 
 test('a name that gets no number fails the plan, and no function is created for it', async () => {

@@ -21,7 +21,8 @@ export class KnownNames implements Names {
   private readonly known = new Map<string, number>()
   private readonly layouts = new Map<string, number>()
   private readonly naming = new BatchedLookUp<readonly string[], void>(async (lists) => {
-    await this.learn([...new Set(lists.flat())])
+    // Sorted, so that no two workers wait for each other's rows.
+    await this.learn([...new Set(lists.flat())].sort())
     return []
   })
   private readonly laying = new BatchedLookUp<Widths, number>((layouts) => this.learnLayouts(layouts))
@@ -86,7 +87,11 @@ export class KnownNames implements Names {
     if (left === undefined) return
     const numbered = `INSERT INTO ${into} (id, ${columns}) OVERRIDING SYSTEM VALUE
       SELECT (SELECT coalesce(max(id), 0) FROM ${into}) + nth, ${columns} FROM ${rows} ON CONFLICT DO NOTHING`
-    await link.alone((client) => client.query(asked(numbered, left)))
+    await link.alone(async (client) => {
+      // Workers that insert without numbers do not hold the lock of the schema.
+      await client.query(`LOCK TABLE ${into} IN SHARE ROW EXCLUSIVE MODE`)
+      await client.query(asked(numbered, left))
+    })
     await read()
     if (missing() === undefined) return
     throw new SentinelError(
@@ -106,7 +111,8 @@ export class KnownNames implements Names {
   }
 
   private async learnLayouts(layouts: readonly Widths[]): Promise<number[]> {
-    const wanted = new Map(layouts.map((layout) => [layoutText(layout), layout]))
+    const texts = layouts.map((layout) => [layoutText(layout), layout] as const)
+    const wanted = new Map(texts.sort(([a], [b]) => (a < b ? -1 : 1)))
     const read = () => this.readLayouts(wanted)
     await read()
     const source =
