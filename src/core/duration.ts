@@ -111,10 +111,7 @@ export function formatDuration(ms: Ms): string {
 
 const NAMES: Readonly<Record<string, string>> = { w: 'week', d: 'day', h: 'hour', m: 'minute', s: 'second' }
 
-/**
- * Formats by language and unit: creating one takes twenty times as long as using it. Languages come from options, so they are
- * few.
- */
+/** Formats by language and unit: creating one takes twenty times as long as using it. Senders choose the languages, so it is bounded. */
 const formats = new Map<string, Intl.NumberFormat>()
 
 function formatOf(language: string, unit: DurationUnit): Intl.NumberFormat {
@@ -122,6 +119,7 @@ function formatOf(language: string, unit: DurationUnit): Intl.NumberFormat {
   const format =
     formats.get(key) ??
     new Intl.NumberFormat(language, { style: 'unit', unit: NAMES[unit], unitDisplay: 'short' })
+  if (formats.size >= 200) formats.clear()
   formats.set(key, format)
   return format
 }

@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals'
 import fc from 'fast-check'
 import { durationIn, exactDuration, formatDuration, parseDuration } from '../../src/core/duration.js'
 import { SentinelError } from '../../src/core/errors.js'
@@ -81,6 +82,18 @@ describe('a duration', () => {
     ['tlh', Number.POSITIVE_INFINITY, 'forever'],
   ])('in the language %s, formats %d ms as %s', (language, ms, text) => {
     expect(durationIn(language, ms)).toBe(text)
+  })
+
+  test('languages that senders make up are not all remembered', () => {
+    const created = jest.spyOn(Intl, 'NumberFormat')
+    const tags = Array.from({ length: 500 }, (_, nth) => `de-x-${nth}`)
+    for (const tag of ['fr', ...tags]) durationIn(tag, 60_000)
+    created.mockClear()
+    durationIn('fr', 60_000)
+    durationIn('fr', 60_000)
+    // It had been forgotten, and is remembered again.
+    expect(created).toHaveBeenCalledTimes(1)
+    created.mockRestore()
   })
 
   test('has a maximum of a hundred years, which every storage can add to the current time', () => {
