@@ -26,4 +26,19 @@ describe('properties of a function', () => {
     const both = throttle('1/1m')(role as never) as unknown as typeof role
     expect(() => compose(both)).toThrow()
   })
+
+  test('may be named as those that a guarded function has itself', () => {
+    const guarded = Object.assign(
+      throttle('1/1m')(() => undefined),
+      { definitions: ['ban'], bind: undefined },
+    )
+    expect(guarded).toHaveProperty('definitions', ['ban'])
+  })
+
+  test('do not make a guarded async function pass for one, because it returns nothing if the update is refused', () => {
+    const guarded = throttle('1/1m')(async () => undefined)
+    expect(guarded.constructor).toBe(Function)
+    expect(Object.prototype.toString.call(guarded)).toBe('[object Function]')
+    expect(Object.keys(guarded)).toEqual([])
+  })
 })

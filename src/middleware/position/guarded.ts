@@ -108,7 +108,10 @@ function disguised(run: AnyHandler, inner: AnyHandler): AnyHandler {
     length: { value: inner.length, configurable: true },
     bind: { value: bind, configurable: true, writable: true },
     // If the original is itself a guard, `compose()` must not take the guarded function for that guard.
-    definitions: { value: undefined },
+    definitions: { value: undefined, configurable: true, writable: true },
+    // An async function returns a promise, but the guarded one returns nothing if the update is refused.
+    constructor: { value: Function, configurable: true, writable: true },
+    [Symbol.toStringTag]: { value: 'Function', configurable: true },
   })
 }
 
