@@ -13,19 +13,26 @@ interface Listening {
   on?(event: 'close', listener: () => void): unknown
 }
 
+/** The connections of each tracked server. It is tracked once, however many webhooks it serves, so that it gets no more listeners. */
+const tracked = new WeakMap<Listening, Set<Connected>>()
+
 /**
  * Tracks connections from now on. Servers of Node close those themselves that carry HTTP/1, but neither clients that have not finished
  * the TLS handshake nor WebSockets, and HTTP/2 servers close none.
  */
 export function connectedTo(server: DrainOptions['server']): ReadonlySet<Connected> {
+  const listening = listeningOf(server)
+  const known = listening && tracked.get(listening)
+  if (known !== undefined) return known
   const connected = new Set<Connected>()
+  if (listening === undefined) return connected
   const follow = (each: Connected): void => {
     connected.add(each)
     each.once('close', () => connected.delete(each))
   }
-  const listening = listeningOf(server)
-  listening?.on?.('connection', follow)
-  listening?.on?.('session', follow)
+  tracked.set(listening, connected)
+  listening.on?.('connection', follow)
+  listening.on?.('session', follow)
   return connected
 }
 

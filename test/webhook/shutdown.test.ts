@@ -304,3 +304,16 @@ describe('a server that fails to close', () => {
     expect(told).toEqual([['webhook.drain', new Error('a hook of theirs')]])
   })
 })
+
+test('a server whose connections several webhooks close is followed once', async () => {
+  const server = createServer()
+  const process = new EventEmitter()
+  for (let nth = 0; nth < 12; nth++) {
+    const stop = stand().webhook.drainOn(process, { server })
+    if (nth > 0) stop()
+  }
+  expect([server.listenerCount('connection'), server.listenerCount('session')]).toEqual([
+    createServer().listenerCount('connection') + 1,
+    1,
+  ])
+})
