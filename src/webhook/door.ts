@@ -35,8 +35,8 @@ interface Drained {
 export class Door implements UnderWay {
   readonly maxBody: number
   draining = false
-  /** The initialisation of the bot, while it is under way. */
-  starting: Promise<void> | undefined
+  /** The delivery whose call of getMe the others wait for. */
+  private asker: Delivery | undefined
   /** Deliveries under way, by update id: a repeated delivery gets the outcome of the first. */
   readonly running = new Map<number, Delivery>()
   readonly asked = new Map<number, Promise<unknown>>()
@@ -222,20 +222,42 @@ export class Door implements UnderWay {
     const ready = new Promise<boolean>((fulfil) => {
       delivery.start = fulfil
     })
-    this.starting ??= this.initialise()
+    if (!this.isReady() && this.asker === undefined) {
+      this.asker = delivery
+      void this.initialise(delivery)
+    }
     if (await ready) this.handle(delivery)
     else this.end(delivery, 500)
   }
 
-  private async initialise(): Promise<void> {
+  /**
+   * Calls getMe once. grammY's `init()` would repeat the call at intervals of up to 20 minutes, and all who call it wait for the first
+   * call, which may have ended with its request.
+   */
+  private async initialise(asker: Delivery): Promise<void> {
+    const { bot } = this
     try {
-      await this.bot.init()
-      this.ready = true
+      const me = await bot.api.getMe()
+      if (!bot.isInited()) bot.botInfo = me
     } catch (error) {
       this.failed(error, 'webhook.init')
     }
-    this.starting = undefined
-    for (const delivery of this.running.values()) delivery.start?.(this.ready)
+    if (this.isReady() || this.asker !== asker) return
+    this.asker = undefined
+    this.startAll(false)
+  }
+
+  /** Whether the bot is initialised, by a call of getMe or by the program. Once it is, updates that wait for it are handled. */
+  private isReady(): boolean {
+    if (!this.ready && this.bot.isInited()) {
+      this.ready = true
+      this.startAll(true)
+    }
+    return this.ready
+  }
+
+  private startAll(ready: boolean): void {
+    for (const delivery of this.running.values()) delivery.start?.(ready)
   }
 
   private handle(delivery: Delivery): void {
@@ -273,8 +295,10 @@ export class Door implements UnderWay {
     this.end(delivery, this.settings.onError === 'accept' ? 200 : 500)
   }
 
-  private readonly late = (delivery: Delivery): void =>
+  private readonly late = (delivery: Delivery): void => {
+    this.isReady()
     this.tooLate(delivery, `after the ${this.settings.timeout} ms that a webhook waits (webhook.timeout)`)
+  }
 
   private get lateStatus(): number {
     return this.settings.onTimeout === 'accept' ? 200 : 500
@@ -287,6 +311,8 @@ export class Door implements UnderWay {
         'webhook.init',
         `The bot was still not initialised ${when}: getMe did not succeed. Updates are answered 503 until it does, and Telegram sends them again. Check whether this process reaches the Bot API, or pass botInfo to the bot.`,
       )
+      // The call may have ended with its request, so the next update makes another one.
+      if (this.asker === delivery) this.asker = undefined
       // No handler has begun, so the update is lost if Telegram is told that it was accepted, and is not handled twice if it is not.
       this.end(delivery, 503)
       return
@@ -321,7 +347,8 @@ export class Door implements UnderWay {
 
   /** Whether an update may be handled again: its delivery hangs, and `once` no longer holds the update. */
   private isOver(delivery: Delivery): boolean {
-    if (delivery.isSettled) return false
+    // Before the bot is initialised no update has been handled, so none can hang.
+    if (delivery.isSettled || !this.ready) return false
     const lease = leaseOf(this.host.chain())
     // The lease began before the time-out was set, so it has ended by then at the latest.
     return lease !== undefined && this.now() >= delivery.dueAt + lease

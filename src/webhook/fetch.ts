@@ -73,8 +73,7 @@ export async function answerFetch(
       const done = new Promise<void>((end) => {
         finished = end
       })
-      // If the bot is still not initialised, other requests wait for the call that this one has made, and it ends with this one.
-      waitUntil(done.then(() => door.starting).then(() => door.flush(ROUNDS)))
+      waitUntil(done.then(() => door.flush(ROUNDS)))
     }
     const to: Recipient = {
       get gone() {

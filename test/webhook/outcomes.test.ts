@@ -3,10 +3,8 @@ import { Bot } from 'grammy'
 
 import { sentinel } from '../../src/index.js'
 import { createTelegram } from '../../src/telegram/index.js'
-import type { FetchInfo } from '../../src/webhook/index.js'
 import { Extras } from '../extras.js'
-import { Stage } from '../middleware/rig.js'
-import { says, tick } from '../sentinel-desk.js'
+import { says } from '../sentinel-desk.js'
 import { until } from '../servers/until.js'
 import { gate, post, SECRET, stand } from './stand.js'
 
@@ -228,121 +226,6 @@ test('updates beyond the limit are put off behind a body parser, too', async () 
   open()
   await until('all are answered', () => statuses.length === 5)
   expect(statuses.slice(3)).toEqual([200, 200])
-})
-
-describe('the bot calls getMe at the first update', () => {
-  const unknown = () => {
-    const telegram = createTelegram()
-    const { token, config } = telegram.createBot({ username: 'late_bot' })
-    const bot = new Bot(token, { client: config.client })
-    const time = new Stage()
-    const guard = sentinel({ clock: time.clock, timers: time.timers })
-    bot.use(guard)
-    const reached: number[] = []
-    bot.use((ctx) => {
-      reached.push(ctx.update.update_id)
-    })
-    const warned: string[] = []
-    guard.on('warning', ({ code }) => warned.push(code))
-    const webhook = guard.webhook(bot, { secret: SECRET, timeout: '3s' })
-    const deliver = async (id: number, info?: FetchInfo) =>
-      (await webhook.fetch(post(JSON.stringify(says(id, 'hi', { id }))), info)).status
-    return { reached, telegram, bot, time, guard, warned, webhook, deliver }
-  }
-  /** Telegram cannot be reached until the test opens the gate. */
-  const unreachable = () => {
-    const at = unknown()
-    const { opened, open } = gate()
-    let asked = 0
-    at.bot.api.config.use(async (prev, method, payload, signal) => {
-      if (method === 'getMe') {
-        asked++
-        await opened
-      }
-      return prev(method, payload, signal)
-    })
-    return { ...at, open, asked: () => asked }
-  }
-
-  test('which updates wait for', async () => {
-    const at = unknown()
-    const answers = [1, 2, 3].map((id) => at.webhook.fetch(post(JSON.stringify(says(id, 'hi', { id })))))
-    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200, 200])
-    expect(at.reached).toEqual([1, 2, 3])
-  })
-
-  test('and calls it again if that fails', async () => {
-    const at = unknown()
-    at.telegram.faults.next('getMe', { code: 401 })
-    const told: string[] = []
-    at.guard.on('error', ({ during }) => told.push(during))
-    expect((await at.webhook.fetch(post(JSON.stringify(says(1, 'hi'))))).status).toBe(500)
-    expect(told).toEqual(['webhook.init'])
-    expect((await at.webhook.fetch(post(JSON.stringify(says(1, 'hi'))))).status).toBe(200)
-  })
-
-  test('and until that succeeds, updates are answered 503 after the time-out, so that Telegram keeps them', async () => {
-    const at = unreachable()
-    // The second delivery of update 1 arrives while the first one waits.
-    const answers = [at.deliver(1), at.deliver(2), at.deliver(1)]
-    await until('all wait', () => at.webhook.size === 2 && at.asked() === 1)
-    at.time.advance(3000)
-    expect(await Promise.all(answers)).toEqual([503, 503, 503])
-    expect([at.warned, at.webhook.size]).toEqual([['webhook.init'], 0])
-    const again = at.deliver(2)
-    await until('it waits', () => at.webhook.size === 1)
-    at.open()
-    expect(await again).toBe(200)
-    expect(at.reached).toEqual([2])
-    expect(await at.deliver(1)).toBe(200)
-    expect(at.reached).toEqual([2, 1])
-    expect([at.warned, at.asked()]).toEqual([['webhook.init'], 1])
-  })
-
-  test('and a drain answers 503 to updates that still wait for it', async () => {
-    const at = unreachable()
-    const answer = at.deliver(1)
-    await until('it waits', () => at.asked() === 1)
-    const drained = at.webhook.drain('1s')
-    await until('the drain has begun', () => at.webhook.isDraining)
-    await tick()
-    at.time.advance(1000)
-    expect(await drained).toEqual({ left: 0 })
-    expect(await answer).toBe(503)
-    expect([at.warned, at.reached]).toEqual([['webhook.init'], []])
-  })
-
-  test('and a platform keeps the request that called it alive until it has ended', async () => {
-    const at = unreachable()
-    const works: Promise<unknown>[] = []
-    const answer = at.deliver(1, { waitUntil: (work) => void works.push(work) })
-    await until('it waits', () => at.asked() === 1)
-    at.time.advance(3000)
-    expect(await answer).toBe(503)
-    let ended = false
-    void works[0]?.then(() => {
-      ended = true
-    })
-    await tick()
-    expect(ended).toBe(false)
-    at.open()
-    await works[0]
-    expect(at.bot.isInited()).toBe(true)
-  })
-
-  test('and a bot that is not behind the guard causes a warning, also if the first call failed', async () => {
-    const telegram = createTelegram()
-    const { token, config } = telegram.createBot({ username: 'late_bot' })
-    const guard = sentinel()
-    const warned: string[] = []
-    guard.on('warning', ({ code }) => warned.push(code))
-    guard.on('error', () => undefined)
-    const webhook = guard.webhook(new Bot(token, { client: config.client }), { secret: SECRET })
-    telegram.faults.next('getMe', { code: 401 })
-    expect((await webhook.fetch(post(JSON.stringify(says(1, 'hi'))))).status).toBe(500)
-    expect((await webhook.fetch(post(JSON.stringify(says(1, 'hi'))))).status).toBe(200)
-    expect(warned).toEqual(['webhook.unguarded'])
-  })
 })
 
 describe('answering Telegram with a call', () => {
