@@ -150,7 +150,7 @@ describe.each(failures)('where %s', (_, storage, during) => {
       console.error = error
     }
     expect(said).toEqual(
-      Array(2).fill(expect.stringContaining(`${during} failed; the update was decided all the same`)),
+      Array(2).fill(expect.stringContaining(`error during ${during}; updates are decided all the same`)),
     )
   })
 })
@@ -322,7 +322,7 @@ describe('listeners', () => {
     } finally {
       console.error = error
     }
-    expect(said).toEqual([expect.stringContaining('listener for error failed')])
+    expect(said).toEqual([expect.stringContaining('error during listener for error')])
   })
 
   test('are called until they are removed', async () => {

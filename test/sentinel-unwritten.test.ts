@@ -24,7 +24,7 @@ test('close() reports blocks, roles and registrations that were never written be
   expect(errors).toMatchObject([
     {
       during: 'close',
-      error: { code: 'bot.unknown', message: expect.stringContaining('4 changes') as unknown },
+      error: { code: 'bot.unknown', message: expect.stringContaining('(4)') as unknown },
     },
   ])
 })
@@ -47,4 +47,23 @@ test('close() reports nothing for memory of the sentinel’s own, which ends wit
   await changeMarks(guard)
   await guard.close()
   expect(errors).toEqual([])
+})
+
+test('close() reports them once, and none that has expired', async () => {
+  let now = Date.UTC(2026, 0, 1)
+  const { guard, errors } = script({ storage: memory(), clock: () => now })
+  await guard.block(5, { for: '1s' })
+  await guard.block(6)
+  now += 1000
+  await guard.close()
+  await guard.close()
+  expect(errors).toMatchObject([
+    {
+      error: {
+        message: expect.stringContaining(
+          'changes of blocks, registrations and roles were never written (1)',
+        ) as unknown,
+      },
+    },
+  ])
 })

@@ -38,7 +38,7 @@ export class LastResort {
     const { error, during } = told as FailureEvent
     this.once(during, () =>
       console.error(
-        `grammy-sentinel: ${during} failed; the update was decided all the same. ${errorText(error)}`,
+        `grammy-sentinel: error during ${during}; updates are decided all the same. ${errorText(error)}`,
       ),
     )
   }

@@ -195,12 +195,16 @@ export class Administration {
 
   /** Reports marks that were requested and never written, because no bot was met. They are lost when the sentinel is closed. */
   reportUnwritten(): void {
-    const count = [...this.staged.values()].reduce((sum, { size }) => sum + size, 0)
+    let count = 0
+    for (const staged of this.staged.values())
+      for (const mark of staged.values())
+        if (mark === undefined || !lapsed(mark, this.services.clock())) count++
     if (count === 0 || !this.waits) return
+    this.staged.clear()
     this.services.failed(
       new SentinelError(
         'bot.unknown',
-        `close: ${count} changes of blocks, registrations and roles were never written, because this sentinel has met no bot. In a script, call await bot.init() and guard.install(bot) first.`,
+        `close: changes of blocks, registrations and roles were never written (${count}), because this sentinel has met no bot. In a script, call await bot.init() and guard.install(bot) first.`,
       ),
       'close',
     )
