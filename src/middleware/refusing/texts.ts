@@ -19,7 +19,8 @@ export type Texts = Readonly<Partial<Record<DenialReason, string>>>
 
 /**
  * Your own translation: receives a language tag as the actor's app reports it, and the verdict. `{wait}` in what it returns is
- * replaced as in {@link Texts}. Undefined uses the `texts`.
+ * replaced as in {@link Texts}, in the language of that tag. Undefined uses the `texts`: return it for languages that you have no
+ * texts of.
  *
  * @example
  * ```ts
