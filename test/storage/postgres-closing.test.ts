@@ -33,25 +33,34 @@ async function closedAfter(ms: number): Promise<void> {
   await closing
 }
 
+async function useTwoConnections(): Promise<void> {
+  await storage.close()
+  storage = postgres(url, { schema, connections: 2 })
+  await storage.values.get('space', 'key')
+}
+
 /** How many open sockets would keep this process alive. */
 function sockets(): number {
   return process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length
 }
 
-/** Runs work while a statement of the storage waits for a lock that somebody else holds. */
-async function whileReading(work: (reading: Promise<unknown>) => Promise<void>): Promise<void> {
+/** Runs work while statements of the storage wait for a lock that somebody else holds, at most two of them on a connection. */
+async function whileReading(
+  work: (...readings: readonly Promise<unknown>[]) => Promise<void>,
+  count = 1,
+): Promise<void> {
   const other = await pool.connect()
   try {
     await other.query(`BEGIN; LOCK TABLE "${schema}".marks`)
-    const reading = Promise.resolve(storage.marks.get(42, userKey(7), 'blocked'))
-    reading.catch(() => undefined)
-    await until('it waits for the lock', async () => {
+    const readings = Array.from({ length: count }, async () => storage.marks.of(42, userKey(7)))
+    for (const reading of readings) reading.catch(() => undefined)
+    await until('they wait for the lock', async () => {
       const { rows } = await other.query(
         `SELECT FROM pg_locks WHERE NOT granted AND relation = '"${schema}".marks'::regclass`,
       )
-      return rows.length === 1
+      return rows.length === Math.min(count, 2)
     })
-    await work(reading)
+    await work(...readings)
   } finally {
     await other.query('ROLLBACK')
     other.release()
@@ -62,8 +71,19 @@ test('close() ends, and so does the statement that was running', async () => {
   await whileReading(async (reading) => {
     proxy.blackHole()
     await closedAfter(5000)
-    await expect(reading).rejects.toMatchObject({ code: 'storage.unavailable' })
+    await expect(reading).rejects.toMatchObject({ code: 'storage.closed' })
   })
+})
+
+test('close() breaks off the connection that listens beside a pool that was given', async () => {
+  await storage.close()
+  storage = postgres(pool, { schema, listen: proxy.urlOf(url) })
+  await storage.watch?.(() => undefined)
+  proxy.blackHole()
+  const before = sockets()
+  await closedAfter(5000)
+  expect(sockets()).toBe(before - 1)
+  expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
 })
 
 test('close() breaks off connections whose end the server does not confirm', async () => {
@@ -78,7 +98,7 @@ test('close() breaks off a connection that was being opened', async () => {
   await until('the idle connection is lost', () => proxy.open === 0)
   proxy.blackHole()
   const reading = Promise.resolve(storage.marks.get(42, userKey(7), 'blocked'))
-  const refused = expect(reading).rejects.toMatchObject({ code: 'storage.unavailable' })
+  const refused = expect(reading).rejects.toMatchObject({ code: 'storage.closed' })
   await until('it connects', () => proxy.open === 1)
   await closedAfter(5000)
   await refused
@@ -89,5 +109,23 @@ test('close() waits for a running statement while the server can be reached', as
   await whileReading(async (reading) => {
     waiting.push(reading, storage.close())
   })
-  expect(await Promise.all(waiting)).toEqual([undefined, undefined])
+  expect(await Promise.all(waiting)).toEqual([new Map(), undefined])
+})
+
+test('close() also waits for statements that have no connection yet', async () => {
+  await useTwoConnections()
+  const waiting: unknown[] = []
+  await whileReading(async (...readings) => {
+    waiting.push(...readings, storage.close())
+  }, 3)
+  expect(await Promise.all(waiting)).toEqual([new Map(), new Map(), new Map(), undefined])
+})
+
+test('close() rejects statements that have no connection when its time is over', async () => {
+  await useTwoConnections()
+  await whileReading(async (...readings) => {
+    await closedAfter(5000)
+    const refused = { code: 'storage.closed' }
+    await expect(Promise.any(readings)).rejects.toMatchObject({ errors: [refused, refused, refused] })
+  }, 3)
 })

@@ -1,8 +1,11 @@
 import type { Client, ClientConfig } from 'pg'
 import type { Ms } from '../../core/duration.js'
 
-/** pg has no method for this. Its pool does the same when a connection takes too long to open. */
-type Breakable = Client & { readonly connection: { readonly stream: { destroy(): void } } }
+/**
+ * pg has no method for this. Its pool does the same when a connection takes too long to open. Clients of pg-native have no stream;
+ * they are no longer waited for.
+ */
+type Breakable = Client & { readonly connection?: { readonly stream: { destroy(): void } } }
 
 /** The open connections to a server, which can be broken off when the server no longer answers. */
 export class Connections {
@@ -13,10 +16,7 @@ export class Connections {
   counting(Base: typeof Client): typeof Client {
     const add = (client: Client): void => {
       this.open.add(client)
-      client.once('end', () => {
-        this.open.delete(client)
-        if (this.open.size === 0) this.emptied?.()
-      })
+      client.once('end', () => this.remove(client))
     }
     return class extends Base {
       constructor(config?: string | ClientConfig) {
@@ -30,11 +30,20 @@ export class Connections {
   async closed(within: Ms): Promise<void> {
     if (this.open.size === 0) return
     const timer = setTimeout(() => {
-      for (const client of this.open) (client as Breakable).connection.stream.destroy()
+      for (const client of this.open) {
+        const { connection } = client as Breakable
+        if (connection === undefined) this.remove(client)
+        else connection.stream.destroy()
+      }
     }, within)
     await new Promise<void>((resolve) => {
       this.emptied = resolve
     })
     clearTimeout(timer)
+  }
+
+  private remove(client: Client): void {
+    this.open.delete(client)
+    if (this.open.size === 0) this.emptied?.()
   }
 }

@@ -4,6 +4,7 @@ import { SentinelError } from '../../core/errors.js'
 import { peer } from '../../core/peer.js'
 import { Connections } from './connections.js'
 import { failure, isMissing, stateOf } from './failures.js'
+import { InFlight } from './in-flight.js'
 
 /** Returns values as text. Callers know which ones are numbers. */
 const AS_TEXT = { getTypeParser: () => (value: string) => value } as never
@@ -26,7 +27,7 @@ const APART: Ms = 20
 /** Shorter than the time after which routers drop idle connections. */
 const KEEP_ALIVE: Ms = 30_000
 
-/** How long `close()` waits for running statements, and for the server to end its connections. */
+/** How long `close()` waits for statements, and then for the server to end its connections. */
 const LEAVE: Ms = 5000
 
 /** By default a connection sends nothing while it is idle, and routers forget it. */
@@ -53,6 +54,7 @@ export class Link {
   private pool: Pool | undefined
   private making: Promise<Pool> | undefined
   private readonly connections = new Connections()
+  private readonly inFlight = new InFlight()
 
   private constructor(
     private readonly given: Pool | PoolConfig,
@@ -96,14 +98,14 @@ export class Link {
   }
 
   async query<Row extends QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
-    const { rows } = await this.again((pool) => pool.query<Row>(asked(text, values)))
+    const { rows } = await this.inFlight.track(this.again((pool) => pool.query<Row>(asked(text, values))))
     return rows
   }
 
   /** Returns one value as text. The statement is prepared once per connection. */
   async value(name: string, text: string, values: unknown[]): Promise<string> {
     const question = { name, text, values, types: AS_TEXT, rowMode: 'array' }
-    const { rows } = await this.again((pool) => pool.query(question))
+    const { rows } = await this.inFlight.track(this.again((pool) => pool.query(question)))
     return (rows as unknown as string[][])[0]?.[0] as string
   }
 
@@ -126,7 +128,7 @@ export class Link {
   private async connect(): Promise<PoolClient> {
     this.checkOpen()
     try {
-      const client = await (this.pool ?? (await this.make())).connect()
+      const client = await this.inFlight.track((this.pool ?? (await this.make())).connect())
       // The pool listens only to idle connections, and Node ends a process in which nothing listens to an "error" event. The query
       // that was running, or the next one, reports the loss.
       client.on('error', ignore)
@@ -160,7 +162,10 @@ export class Link {
       }
       const { listen = options } = this
       const config = typeof listen === 'string' ? { connectionString: listen, ...KEPT_ALIVE } : listen
-      const client = new (Client ?? (await pgOf()).Client)(config as ClientConfig)
+      // The pool of the storage counts its connections already.
+      const Listener =
+        this.own && Client ? Client : this.connections.counting(Client ?? (await pgOf()).Client)
+      const client = new Listener(config as ClientConfig)
       client.on('error', ignore)
       await client.connect()
       return { client, close: () => void client.end().catch(ignore) }
@@ -197,18 +202,22 @@ export class Link {
     }
   }
 
-  /** Ends the pool if it is our own. A server that does not answer delays this for seconds only. */
+  /** Ends our own connections, not a pool that was given. A server that does not answer delays this for seconds only. */
   close(): Promise<void> {
-    this.ended ??= this.own ? this.end() : Promise.resolve()
+    this.ended ??= this.end()
     return this.ended
   }
 
   private async end(): Promise<void> {
+    // A pool that was given stays open, and with it the statements sent through it.
+    if (!this.own) return this.connections.closed(LEAVE)
     // If the pool could not be created, its callers have received the error.
     const pool = this.pool ?? (await this.making?.catch(() => undefined))
-    // The pool waits for running statements however long they take, and not for its connections to be closed. Either could keep
-    // the process alive while the server cannot be reached.
-    await Promise.all([pool?.end(), this.connections.closed(LEAVE)])
+    // An ended pool no longer serves statements that wait for a connection, so they come first.
+    const isInTime = !this.inFlight.any || (await this.inFlight.settled(LEAVE, closedError))
+    // The pool waits for transactions however long they take, and not for its connections to be closed. Either could keep the
+    // process alive while the server cannot be reached.
+    await Promise.all([pool?.end(), this.connections.closed(isInTime ? LEAVE : 0)])
   }
 
   /** Loads pg and creates the pool, on first use. */
@@ -229,10 +238,13 @@ export class Link {
   }
 
   private checkOpen(): void {
-    if (this.closed) {
-      throw new SentinelError('storage.closed', 'postgres: closed. Make a new one with postgres().')
-    }
+    if (this.closed) throw closedError()
   }
+}
+
+/** The error of calls that the storage was closed before or during. */
+export function closedError(): SentinelError {
+  return new SentinelError('storage.closed', 'postgres: closed. Make a new one with postgres().')
 }
 
 async function pgOf() {

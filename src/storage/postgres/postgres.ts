@@ -18,7 +18,7 @@ import { Functions, planFunction } from './functions.js'
 import { checkRowSecurity, type Identity, identify } from './identity.js'
 import { PlanMoment, PostgresJudge } from './judge.js'
 import { chunkPrefix, layOut, tagNames } from './layout.js'
-import { Link } from './link.js'
+import { closedError, Link } from './link.js'
 import { PostgresMarks } from './marks.js'
 import { checkSchema, migrate } from './migrations.js'
 import { KnownNames } from './names.js'
@@ -306,8 +306,4 @@ class PostgresStorage implements Storage {
   private fail(error: unknown): void {
     this.tellError(error instanceof SentinelError ? error : this.link.failure(error))
   }
-}
-
-function closedError(): SentinelError {
-  return new SentinelError('storage.closed', 'postgres: closed. Make a new one with postgres().')
 }
