@@ -58,6 +58,17 @@ test('a reply contains the replied-to message, in private and in a basic group',
   expect(texts(wire)[2]?.slice(0, 2)).toEqual(['Alice', 'Your name?'])
 })
 
+test('a reply contains the effect of the replied-to message', async () => {
+  await alice.to(account).sends('hello')
+  await both(1)
+  const effect = '5104841245755180586'
+  const sent = await poller.api.sendMessage(alice.id, 'hi', { message_effect_id: effect })
+  await alice.to(account).replies(sent, 'thanks')
+  const { wire, api } = await both(2)
+  expect(wire).toEqual(api)
+  expect(messages(wire)[1]?.reply_to_message).toMatchObject({ text: 'hi', effect_id: effect })
+})
+
 test('quotes, and replies to messages of other chats', async () => {
   const cave = telegram.createGroup({ title: 'Cave', owner: alice, members: [bob], admins: [account] })
   const said = await bob.in(plaza).sends('to be or not to be')

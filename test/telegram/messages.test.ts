@@ -71,11 +71,16 @@ test('messages in private chats can have an effect, which copies and forwards do
   expect(sent.effect_id).toBe(effect.message_effect_id)
   expect(await api.sendDice(alice.id, '🎲', effect)).toHaveProperty('effect_id')
   expect(await api.forwardMessage(alice.id, alice.id, sent.message_id)).not.toHaveProperty('effect_id')
-  expect(await api.sendMessage(alice.id, 'hi', { message_effect_id: '0' })).not.toHaveProperty('effect_id')
+  for (const none of ['0', 'fire'])
+    expect(await api.sendMessage(alice.id, 'hi', { message_effect_id: none })).not.toHaveProperty('effect_id')
+  expect(await api.sendMessage(alice.id, 'hi', { message_effect_id: '12abc' })).toHaveProperty(
+    'effect_id',
+    '12',
+  )
   expect(await refusalOf(api.sendMessage(group.id, 'hi', effect))).toBe(
     "Bad Request: can't use message effects in the chat",
   )
-  expect(await refusalOf(api.sendMessage(alice.id, 'hi', { message_effect_id: 'fire' }))).toBe(
+  expect(await refusalOf(api.sendMessage(alice.id, 'hi', { message_effect_id: '-1' }))).toBe(
     'Bad Request: EFFECT_ID_INVALID',
   )
 })

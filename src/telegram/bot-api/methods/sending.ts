@@ -31,14 +31,16 @@ export function say(call: Call, content: Content, { hasMarkup = true } = {}): St
 
 /** What the call adds to any content. */
 export function givenBy({ params }: Call, chat: WorldChat): Content {
-  const effect = params.text('message_effect_id') ?? ''
-  const hasEffect = effect !== '' && effect !== '0'
+  // The Bot API server reads a 64-bit number, and takes a text that does not begin with one for zero, which means none.
+  const [digits = '0'] = /^-?\d+/.exec(params.text('message_effect_id') ?? '') ?? []
+  const effect = BigInt.asIntN(64, BigInt(digits))
+  const hasEffect = effect !== 0n
   // As in process_message_send_options of TDLib.
   if (hasEffect && chat.kind !== 'private') throw badRequest("can't use message effects in the chat")
-  if (hasEffect && !/^\d+$/.test(effect)) throw badRequest('EFFECT_ID_INVALID')
+  if (effect < 0n) throw badRequest('EFFECT_ID_INVALID')
   return {
     ...(params.flag('protect_content') && { has_protected_content: true }),
-    ...(hasEffect && { effect_id: effect }),
+    ...(hasEffect && { effect_id: String(effect) }),
   }
 }
 

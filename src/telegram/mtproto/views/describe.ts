@@ -183,6 +183,7 @@ export class Describer {
       ...this.#keyboard(message),
       ...(message.edit_date !== undefined && { edit_date: message.edit_date }),
       ...(message.media_group_id !== undefined && { grouped_id: BigInt(message.media_group_id) }),
+      ...(message.effect_id !== undefined && { effect: BigInt(message.effect_id) }),
     }
   }
 

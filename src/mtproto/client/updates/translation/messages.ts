@@ -44,6 +44,7 @@ export function messageOf(
     ...(origin !== undefined && { forward_origin: origin }),
     ...(message.editDate !== undefined && message.editHide !== true && { edit_date: message.editDate }),
     ...(message.groupedId !== undefined && { media_group_id: message.groupedId.toString() }),
+    ...(message.effect !== undefined && { effect_id: message.effect.toString() }),
     ...(message.postAuthor !== undefined && { author_signature: message.postAuthor }),
     ...(message.fromRank !== undefined && chat.type === 'supergroup' && { sender_tag: message.fromRank }),
     ...(message.noforwards === true && { has_protected_content: true as const }),
