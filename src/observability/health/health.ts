@@ -120,7 +120,7 @@ export interface Health {
   check(): Promise<HealthReport>
   /**
    * Handler for `node:http`: `…/livez` answers whether the process is live, every other path, such as `…/readyz`, whether it is
-   * ready. Liveness does not depend on the storage, so `…/livez` reports its last known state without waiting for it. The status is 200 or 503, the body the {@link HealthReport} as JSON, which contains no ids and no secrets.
+   * ready. Liveness does not depend on the storage, so `…/livez` reports its last known state without waiting for it, except in the first check. The status is 200 or 503, the body the {@link HealthReport} as JSON, which contains no ids and no secrets.
    */
   readonly handler: (request: NodeRequest, response: NodeResponse) => Promise<void>
   /** The same for the fetch API. */
