@@ -88,6 +88,16 @@ test.each([
   expect(entitiesOf(await send({ text, entities }))).toBe(`Bad Request: ${why}`)
 })
 
+test('of several entities that end within a character, the innermost one is named', async () => {
+  const entities = [
+    { type: 'blockquote', offset: 0, length: 3 },
+    { type: 'bold', offset: 1, length: 2 },
+  ]
+  expect(entitiesOf(await send({ text: 'ab😀', entities }))).toBe(
+    'Bad Request: entity beginning at UTF-16 offset 1 ends in a middle of a UTF-16 symbol at byte offset 6',
+  )
+})
+
 test('an entity may end with the text, and an empty one is dropped', async () => {
   const entities = [
     { type: 'bold', offset: 0, length: 4 },

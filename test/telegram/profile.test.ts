@@ -119,6 +119,8 @@ test('an invoice can be paid, and invalid invoices are refused', async () => {
 
 test.each([
   [{ max_tip_amount: -1 }, 'invalid max_tip_amount of the currency specified'],
+  [{ max_tip_amount: 1_000_000_000_000 }, 'invalid max_tip_amount of the currency specified'],
+  [{ max_tip_amount: 100, suggested_tip_amounts: [5.5] }, "can't parse suggested tip amount as Number"],
   [{ max_tip_amount: 100, suggested_tip_amounts: [-1] }, 'suggested tip amount must be positive'],
   [
     { max_tip_amount: 10, suggested_tip_amounts: [50] },

@@ -19,11 +19,13 @@ export function assertPossible(entities: readonly MessageEntity[]): void {
  * @param entities Sorted and nested.
  */
 export function assertWithin(text: string, entities: readonly MessageEntity[]): void {
-  const wrong = entities
-    .flatMap((entity) => [
-      { at: endOf(entity), why: `entity beginning at UTF-16 offset ${entity.offset} ends` },
-      { at: entity.offset, why: 'entity begins' },
-    ])
+  // Of those that end at one place, the innermost ends first, which is the last one in order. Others begin after that.
+  const ends = entities.map((entity) => ({
+    at: endOf(entity),
+    why: `entity beginning at UTF-16 offset ${entity.offset} ends`,
+  }))
+  const begins = entities.map(({ offset }) => ({ at: offset, why: 'entity begins' }))
+  const wrong = [...ends.reverse(), ...begins]
     .filter(({ at }) => isWithinCharacter(text, at))
     .sort((a, b) => a.at - b.at)[0]
   if (wrong !== undefined) {

@@ -47,11 +47,15 @@ function termsOf(call: Call): { readonly invoice: Invoice; readonly payload: str
   return { invoice, payload }
 }
 
+/** The highest amount that TDLib accepts (check_currency_amount), in the smallest units of a currency. */
+const MOST_MONEY = 999_999_999_999
+
 /** Checks tips like process_input_message_invoice of TDLib (InputInvoice.cpp). Whether they are in order is checked by the server. */
 function checkTips({ params }: Call): void {
   const most = params.integer('max_tip_amount') ?? 0
-  if (most < 0) throw badRequest('invalid max_tip_amount of the currency specified')
+  if (most < 0 || most > MOST_MONEY) throw badRequest('invalid max_tip_amount of the currency specified')
   const tips = (params.list('suggested_tip_amounts') ?? []).map(Number)
+  if (!tips.every(Number.isInteger)) throw badRequest("can't parse suggested tip amount as Number")
   for (const tip of tips) {
     if (tip <= 0) throw badRequest('suggested tip amount must be positive')
     if (tip > most) throw badRequest("suggested tip amount can't be bigger than max_tip_amount")
