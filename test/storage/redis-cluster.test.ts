@@ -3,7 +3,7 @@ import { type Cluster, Cluster as ClusterClient, Redis } from 'ioredis'
 import type { SentinelError } from '../../src/core/errors.js'
 import { userKey } from '../../src/core/subject.js'
 import { redis } from '../../src/storage/redis/index.js'
-import { type ClusterNode, startCluster } from '../servers/cluster.js'
+import { type ClusterNode, type RedisCluster, startCluster } from '../servers/cluster.js'
 import { startProxy } from '../servers/proxy.js'
 import { freshName, sharedCluster } from '../servers/shared.js'
 import { until } from '../servers/until.js'
@@ -132,39 +132,67 @@ test('a charge in flight to a lost node of a cluster is made at most once', asyn
   }
 })
 
+/** Begins to move the slot of a bot to another node: so far, only this key has moved. */
+async function beginMoving(cluster: RedisCluster, first: string) {
+  const from = await cluster.ownerOf(first)
+  const to = cluster.nodes.find((node) => node !== from) as ClusterNode
+  const [source, target] = [from, to].map(
+    ({ server }) => new Redis(server.url, { disconnectTimeout: 50 }),
+  ) as [Redis, Redis]
+  const slot = Number(await source.cluster('KEYSLOT', first))
+  await target.cluster('SETSLOT', slot, 'IMPORTING', from.id)
+  await source.cluster('SETSLOT', slot, 'MIGRATING', to.id)
+  const move = async (key: string): Promise<unknown> =>
+    source.migrate('127.0.0.1', to.server.port, key, 0, 1000)
+  await move(first)
+  return {
+    refusals: async () =>
+      Number(/errorstat_TRYAGAIN:count=(\d+)/.exec(await source.info('errorstats'))?.[1] ?? 0),
+    finish: async () => {
+      for (const key of await source.keys(`sentinel:{${BOT}}:*`)) await move(key)
+      for (const client of [target, source]) await client.cluster('SETSLOT', slot, 'NODE', to.id)
+      for (const client of [target, source]) client.disconnect()
+    },
+  }
+}
+
 test('while the slot of a bot is moved, calls soon fail with the reason, and afterwards its limits are still known', async () => {
   const cluster = await startCluster()
   const storage = redis(cluster.urls)
-  const clients: Redis[] = []
-  const clientOf = ({ server }: ClusterNode): Redis => {
-    const client = new Redis(server.url, { disconnectTimeout: 50 })
-    clients.push(client)
-    return client
-  }
   try {
     const judge = await storage.prepare(planOf(bucket(1, 3_600_000)))
     expect((await judge.evaluate(askOf())).refusedBy).toBe(-1)
-    const clock = `sentinel:{${BOT}}:clock`
-    const from = await cluster.ownerOf(clock)
-    const to = cluster.nodes.find((node) => node !== from) as ClusterNode
-    const [source, target] = [clientOf(from), clientOf(to)]
-    const slot = Number(await source.cluster('KEYSLOT', clock))
-    await target.cluster('SETSLOT', slot, 'IMPORTING', from.id)
-    await source.cluster('SETSLOT', slot, 'MIGRATING', to.id)
-    const move = async (key: string): Promise<unknown> =>
-      source.migrate('127.0.0.1', to.server.port, key, 0, 1000)
-    await move(clock)
+    const { finish } = await beginMoving(cluster, `sentinel:{${BOT}}:clock`)
     const began = performance.now()
     await expect((async () => judge.evaluate(askOf()))()).rejects.toMatchObject({
       code: 'storage.failed',
       message: expect.stringMatching(/^redis: TRYAGAIN/),
     })
     expect(performance.now() - began).toBeLessThan(1000)
-    for (const key of await source.keys(`sentinel:{${BOT}}:*`)) await move(key)
-    for (const client of [target, source]) await client.cluster('SETSLOT', slot, 'NODE', to.id)
+    await finish()
     expect((await judge.evaluate(askOf())).refusedBy).toBe(0)
   } finally {
-    for (const client of clients) client.disconnect()
+    await storage.close()
+    await cluster.stop()
+  }
+})
+
+test('calls that no update waits for succeed if the slot of a bot is only moved for a moment', async () => {
+  const cluster = await startCluster()
+  const storage = redis(cluster.urls)
+  const put = async (id: number): Promise<void> =>
+    storage.marks.put(BOT, 'blocked', [{ key: userKey(id), mark: { since: 1 } }])
+  try {
+    for (const id of [1, 2]) await put(id)
+    const { finish, refusals } = await beginMoving(cluster, `sentinel:{${BOT}}:h:blocked`)
+    const working = Promise.all([put(3), storage.marks.remove(BOT, 'blocked', [userKey(1)])])
+    // The client itself repeats each call 16 times.
+    await Promise.race([working, until('calls were refused often', async () => (await refusals()) > 40)])
+    await finish()
+    await working
+    const { entries } = await storage.marks.scan(BOT, 'blocked')
+    expect(entries.map(({ key }) => key)).toEqual([userKey(2), userKey(3)])
+  } finally {
     await storage.close()
     await cluster.stop()
   }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { RedisOptions as ClientOptions, Cluster, Redis } from 'ioredis'
 import { SentinelError } from '../../core/errors.js'
 import { peer } from '../../core/peer.js'
-import { closed, explained, readOnly, wordsOf } from './failures.js'
+import { closed, explained, isMoving, readOnly, wordsOf } from './failures.js'
 import { accessOf, checkDatabase, checkUrl, socketOf } from './urls.js'
 
 /** A script, and the hash by which a server knows it once it is loaded. */
@@ -59,6 +59,10 @@ const NEVER = 'the connection was lost before it was ready'
 const NEVER_WHOLE = `${NEVER}. A cluster must serve all slots, and its nodes must announce an address: see cluster-announce-ip`
 /** Messages of ioredis that do not tell why a server cannot be reached. */
 const VAGUE = /^(Connection is closed|Stream isn't writeable|None of startup nodes|Failed to refresh slots)/
+
+/** How long calls that no decision waits for are repeated while a slot is moved, and the pause before each repetition, in milliseconds. */
+const MOVING = 1000
+const MOVING_PAUSE = 25
 
 /** Number of listeners of one connection to one event of its client. */
 const LISTENERS = 2
@@ -205,10 +209,26 @@ export class Connection {
   }
 
   /**
+   * Runs a script as {@link runOnce} does, for calls that no decision waits for: while a slot of a cluster is moved, the call is
+   * repeated for up to a second. What the cluster refused for this reason was not executed.
+   */
+  async run(...call: Parameters<Connection['runOnce']>): Promise<unknown> {
+    const until = performance.now() + MOVING
+    for (;;) {
+      try {
+        return await this.runOnce(...call)
+      } catch (error) {
+        if (!isMoving(error) || performance.now() > until) throw error
+        await new Promise((resolve) => setTimeout(resolve, MOVING_PAUSE))
+      }
+    }
+  }
+
+  /**
    * Runs a script, loading it if the server does not know it: at first, and again after a restart. A client with `stringNumbers`
    * returns numbers as text, so callers convert them.
    */
-  async run(
+  async runOnce(
     { text, sha }: Script,
     keys: readonly string[],
     args: readonly (string | number | Buffer)[],
@@ -335,7 +355,7 @@ export class Connection {
 }
 
 function isUnknownScript(error: unknown): boolean {
-  return error instanceof Error && error.message.startsWith('NOSCRIPT')
+  return wordsOf(error).startsWith('NOSCRIPT')
 }
 
 /** Checked by its methods, since the client may come from another copy of ioredis. */

@@ -52,6 +52,11 @@ export function explained(said: string): SentinelError {
   return new SentinelError('storage.failed', `redis: ${message}`)
 }
 
+/** Whether a cluster refused a call because it is moving a slot. */
+export function isMoving(error: unknown): boolean {
+  return error instanceof SentinelError && error.message.startsWith('redis: TRYAGAIN')
+}
+
 /** Errors by which the server refuses a call before running any of it. */
 const REFUSED =
   /redis: (its memory is full|the server is a (replica|node)|(NOPERM|NOAUTH|LOADING|MASTERDOWN|CLUSTERDOWN|MISCONF|NOREPLICAS|TRYAGAIN|BUSY)\b)/

@@ -176,7 +176,7 @@ export class RedisJudge implements Judge {
     if (items.some(({ question }) => question.op !== PEEK)) this.enrolment.renew(bot, keys.of(bot))
     const { names, args } = encode(this.script, this.questionKeys, keys.of(bot), items, grace)
     const gives = items.some(({ question }) => question.op === REFUND)
-    const running = connection.run(this.run, names, args)
+    const running = connection.runOnce(this.run, names, args)
     const reply = (await (gives ? knownUndone(running) : running)) as Buffer | [Buffer, ...Buffer[]]
     const [bytes, ...errors] = Buffer.isBuffer(reply) ? [reply] : reply
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
