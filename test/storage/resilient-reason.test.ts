@@ -12,6 +12,9 @@ test.each([
   ['57P01', 'terminating connection due to administrator command'],
   ['28000', 'no pg_hba.conf entry for host "10.0.0.1", user "99BOT", database "EXAMPLE"'],
   ['53300', 'too many connections for role "12345"'],
+  ['58P01', 'could not open file of relation (16402).'],
+  ['SELF_SIGNED_CERT_IN_CHAIN', 'self-signed certificate in certificate chain'],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'unable to verify the first certificate'],
   ['ECONNREFUSED', 'connect ECONNREFUSED 127.0.0.1:54321'],
 ])('of an error of Postgres is its code: %s', (code, message) => {
   expect(reasonOf(failure(Object.assign(new Error(message), { code })))).toBe(code)
@@ -24,6 +27,7 @@ test.each([
     'MISCONF Redis is configured to save RDB snapshots, but it is currently unable to persist to disk.',
   ],
   ['TRYAGAIN', 'Too many Cluster redirections. Last error: ReplyError: MOVED 3999 127.0.0.1:6381'],
+  ['storage.failed', 'None of startup nodes is available 127.0.0.1:16379'],
   ['disconnected', 'Too many Cluster redirections. Last error: Error: Connection is closed.'],
 ])('of an error of Redis is its code: %s', (code, message) => {
   expect(reasonOf(explained(wordsOf(new Error(message))))).toBe(code)

@@ -4,12 +4,12 @@ import { redacted } from '../../core/redact.js'
 /** A code as used by servers and sockets: `ECONNREFUSED`, `OOM`, `READONLY`, `57P01`. */
 const CODE = /^[A-Z0-9][A-Z0-9_]{1,39}$/
 
-/** Such a code after the quotation of a client or server in one of our own messages. */
-const CODE_IN_BRACKETS = /\(([0-9A-Z]{5}|E[A-Z_]+|SQLITE_[A-Z_]+)\)\./
+/** Such a code after the quotation of a client or server in one of our own messages. The quotation may have brackets, too. */
+const CODE_IN_BRACKETS = /.*\(([0-9A-Z]{5}|E[A-Z_]+|SQLITE_[A-Z_]+|[A-Z_]*(?:CERT|UNABLE)[A-Z_]*)\)\./s
 
 /** Such a code within the quotation, where words of paths and names look alike. */
 const CODE_WITHIN =
-  /\b(E[A-Z]{4,20}|SQLITE_[A-Z_]{2,30}|OOM|LOADING|CLUSTERDOWN|MASTERDOWN|MISCONF|NOREPLICAS|BUSY|TRYAGAIN|[0-9]{2}[0-9A-Z]{3})\b/
+  /\b(E[A-Z]{4,20}|SQLITE_[A-Z_]{2,30}|OOM|LOADING|CLUSTERDOWN|MASTERDOWN|MISCONF|NOREPLICAS|BUSY|TRYAGAIN)\b/
 
 /**
  * Returns the reason for a failure as a word that is safe to log. Errors of clients contain addresses, commands and data, so only
