@@ -176,6 +176,13 @@ describe('the remedy in an error', () => {
     expect(message).toMatch(/EXECUTE/)
   })
 
+  test('if a function belongs to another role does not suggest the right to run it', () => {
+    const refused = new Error('must be owner of function judge_0a')
+    const { code, message } = failure(Object.assign(refused, { code: '42501' }))
+    expect(code).toBe('storage.permission')
+    expect(message).not.toMatch(/EXECUTE/)
+  })
+
   test('if all connections are in use suggests fewer of them', () => {
     const refused = new Error('too many connections for role "bot"')
     const { code, message } = failure(Object.assign(refused, { code: '53300' }))

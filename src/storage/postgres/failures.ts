@@ -48,7 +48,7 @@ const MENDS: readonly (readonly [pattern: RegExp, mend: string, code?: SentinelE
     'storage.readonly',
   ],
   [
-    /^42501 .* function/,
+    /^42501 permission denied for function/,
     'This role may not run the functions of the schema: grant it EXECUTE ON ALL FUNCTIONS IN SCHEMA, and on those that are created later (ALTER DEFAULT PRIVILEGES).',
     'storage.permission',
   ],
