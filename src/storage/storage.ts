@@ -88,7 +88,10 @@ export interface Marks {
   put(bot: number, name: string, entries: readonly MarkEntry[]): MaybePromise<void>
   /** Removes one mark from many subjects. Returns how many of them held it. */
   remove(bot: number, name: string, keys: readonly Key[]): MaybePromise<number>
-  /** Returns the holders of a mark, one page at a time, in no guaranteed order. May miss subjects marked during the scan. */
+  /**
+   * Returns the holders of a mark, one page at a time, in no guaranteed order. May miss subjects marked during the scan, and may
+   * return a subject twice whose mark is removed and put again meanwhile.
+   */
   scan(bot: number, name: string, from?: string, size?: number): MaybePromise<MarkPage>
 }
 

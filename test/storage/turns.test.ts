@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals'
 import { Bot } from 'grammy'
 import { steadyClock, systemTimers } from '../../src/core/clock.js'
 import { chatKey, type Key, memberKey, userKey } from '../../src/core/subject.js'
@@ -66,6 +67,30 @@ async function fill(storage: Storage): Promise<void> {
 }
 
 describe.each(KINDS)('%s', (_, make) => {
+  test.each([
+    ['marks', (storage: Storage, from?: string) => storage.marks.scan(BOT, 'blocked', from, 600)],
+    ['users', (storage: Storage, from?: string) => storage.users.scan(BOT, from, 600)],
+    ['values', (storage: Storage, from?: string) => storage.values.scan('space', from, 1)],
+  ])('fails a reading of %s during which it is closed, which would look complete', async (__, scan) => {
+    const storage = make()
+    await fill(storage)
+    const reading = scan(storage, (await scan(storage)).next)
+    await storage.close()
+    await expect(reading).rejects.toMatchObject({ code: 'storage.closed' })
+  })
+
+  test('reads lists while the timers of a test are fake', async () => {
+    const storage = make()
+    await fill(storage)
+    const { next } = await storage.users.scan(BOT, undefined, 600)
+    jest.useFakeTimers()
+    try {
+      expect((await storage.users.scan(BOT, next, 600)).users).toHaveLength(600)
+    } finally {
+      jest.useRealTimers()
+    }
+  })
+
   test.each([
     ['marks', (storage: Storage, from?: string) => storage.marks.scan(BOT, 'blocked', from, 600)],
     ['users', (storage: Storage, from?: string) => storage.users.scan(BOT, from, 600)],
@@ -156,6 +181,17 @@ test('sqlite finds and forgets the traces of a user in parts', async () => {
   expect([rowsOf(database, 'claims'), rowsOf(database, 'sequences')]).toEqual([0, 0])
   const left = database.prepare(`SELECT bot FROM sentinel_records WHERE key = 'u7'`).all()
   expect(left).toEqual([{ bot: 43 }])
+})
+
+test('sqlite waits a turn of the event loop between the slots in which it forgets a user', async () => {
+  const database = files.open()
+  const storage = keep(sqlite(database))
+  await storage.health()
+  database.exec(`
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50)
+    INSERT INTO sentinel_places (id, plan, slot) SELECT i, 'p', i FROM n;
+  `)
+  expect(await turnsDuring(() => storage.archive?.forget(BOT, [userKey(7)]))).toBeGreaterThanOrEqual(50)
 })
 
 test('the copy of marks is read while updates are decided', async () => {

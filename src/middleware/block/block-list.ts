@@ -8,7 +8,7 @@ import type { Services } from '../services.js'
 import type { Blocked, BlockListExport } from './blocked.js'
 import { blockedOf, isTime, lapsed } from './blocked.js'
 
-/** Lists every blocked subject once, reading the storage page by page, then the blocks that wait for a bot. */
+/** Lists every blocked subject once (again if it is blocked anew meanwhile), reading the storage page by page, then the blocks that wait for a bot. */
 export async function* blockedIn(
   services: Services,
   staged: () => readonly MarkEntry[],

@@ -8,7 +8,7 @@ import { canonicalKey } from '../keys.js'
 import { isLapsed, withEnd } from '../lapse.js'
 import type { Listeners } from '../listeners.js'
 import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
-import { PageReader, paged } from './reading.js'
+import { PageReader } from './reading.js'
 
 /** Lapsed marks are swept when a list has doubled in size since the last sweep, and not below this size. */
 const FIRST_SWEEP = 1024
@@ -107,7 +107,7 @@ export class MemoryMarks implements Marks {
   }
 
   scan(bot: number, name: string, from?: string, size?: number): MaybePromise<MarkPage> {
-    return paged(from, () => this.page(bot, name, from, size))
+    return this.reader.paged(from, () => this.page(bot, name, from, size))
   }
 
   private page(bot: number, name: string, from?: string, size?: number): MarkPage {
@@ -132,8 +132,8 @@ export class MemoryMarks implements Marks {
     }
   }
 
-  clear(): void {
-    this.reader.clear()
+  close(): void {
+    this.reader.close()
     for (const names of this.bots.values()) for (const { held } of names.values()) held.clear()
   }
 

@@ -14,6 +14,7 @@ import { MemoryArchive } from './archive.js'
 import type { MemoryShared } from './bot-state.js'
 import { MemoryJudge } from './judge.js'
 import { MemoryMarks } from './marks.js'
+import { closedError } from './reading.js'
 import { MemoryUsers } from './users.js'
 import { MemoryValues } from './values.js'
 
@@ -46,9 +47,10 @@ export interface MemoryOptions {
 const MOST_EARLIER_PLANS = 8
 
 /**
- * Keeps everything in this process. This is the default storage. It answers synchronously, packs the state of a subject into a
- * few numbers and sets no timers. The state of limits is bounded; marks, users and values are kept until they are removed or
- * lapse. Everything, including the block list, is lost when the process ends.
+ * Keeps everything in this process. This is the default storage. It answers synchronously (further pages of a list come after a
+ * turn of the event loop), packs the state of a subject into a few numbers and sets no timers. The state of limits is bounded;
+ * marks, users and values are kept until they are removed or lapse. Everything, including the block list, is lost when the process
+ * ends.
  *
  * @param options See {@link MemoryOptions}.
  * @throws SentinelError `option.invalid` unless `maxSubjects` is a whole number of one or more.
@@ -97,8 +99,7 @@ class MemoryStorage implements Storage {
   }
 
   prepare(plan: Plan): MemoryJudge {
-    if (this.closed)
-      throw new SentinelError('storage.closed', 'memory: closed. Make a new one with memory().')
+    if (this.closed) throw closedError()
     checkPlan(plan)
     const latest = this.judges.get(plan.name)
     // Another guard of this name: a judge of its own would take the state away from the guard that has it now.
@@ -141,9 +142,9 @@ class MemoryStorage implements Storage {
     this.closed = true
     for (const judge of this.judges.values()) judge.clear()
     this.judges.clear()
-    this.marks.clear()
-    this.users.clear()
-    this.values.clear()
+    this.marks.close()
+    this.users.close()
+    this.values.close()
     this.changes.clear()
   }
 }

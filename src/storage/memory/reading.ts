@@ -1,4 +1,5 @@
 import type { MaybePromise } from '../../core/check.js'
+import { SentinelError } from '../../core/errors.js'
 import { turn } from '../../core/turn.js'
 
 /** An item of a map, numbered in the order of insertion. The number serves as the cursor of pages. */
@@ -27,6 +28,19 @@ const PAGE = 1000
  */
 export class PageReader<K, T extends Numbered> {
   private reading: Position<K, T> | undefined
+  private closed = false
+
+  /**
+   * Reads a page: the first one at once, each further one after a turn of the event loop. If everything was cleared meanwhile, it
+   * fails, since the list would look complete.
+   */
+  paged<Page>(from: string | undefined, read: () => Page): MaybePromise<Page> {
+    if (from === undefined) return read()
+    return turn().then(() => {
+      if (this.closed) throw closedError()
+      return read()
+    })
+  }
 
   page(
     held: ReadonlyMap<K, T>,
@@ -58,14 +72,15 @@ export class PageReader<K, T extends Numbered> {
     return { found }
   }
 
-  clear(): void {
+  close(): void {
+    this.closed = true
     this.reading = undefined
   }
 }
 
-/** Reads a page: the first one at once, each further one after a turn of the event loop. */
-export function paged<Page>(from: string | undefined, read: () => Page): MaybePromise<Page> {
-  return from === undefined ? read() : turn().then(read)
+/** The error of calls that the storage was closed before or during. */
+export function closedError(): SentinelError {
+  return new SentinelError('storage.closed', 'memory: closed. Make a new one with memory().')
 }
 
 function nextOf<K, T>(iterator: Iterator<[K, T]>): [K, T] | undefined {

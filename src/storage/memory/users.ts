@@ -15,7 +15,7 @@ import {
   type UserRecord,
   type Users,
 } from '../users.js'
-import { PageReader, paged } from './reading.js'
+import { PageReader } from './reading.js'
 
 interface Known {
   readonly serial: number
@@ -64,7 +64,7 @@ export class MemoryUsers implements Users {
   }
 
   scan(bot: number, from?: string, size?: number): MaybePromise<UserPage> {
-    return paged(from, () => this.page(bot, from, size))
+    return this.reader.paged(from, () => this.page(bot, from, size))
   }
 
   private page(bot: number, from?: string, size?: number): UserPage {
@@ -97,8 +97,8 @@ export class MemoryUsers implements Users {
     return this.bots.get(bot)?.delete(canonicalKey(key)) ?? false
   }
 
-  clear(): void {
-    this.reader.clear()
+  close(): void {
+    this.reader.close()
     this.bots.clear()
   }
 

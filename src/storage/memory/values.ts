@@ -4,7 +4,7 @@ import type { Ms } from '../../core/duration.js'
 import { jsonText } from '../json.js'
 import { endOf, isLapsed } from '../lapse.js'
 import { checkSpace, checkValueKey, type ValuePage, type Values } from '../values.js'
-import { PageReader, paged } from './reading.js'
+import { PageReader } from './reading.js'
 
 /** Lapsed values are swept when a space has doubled in size since the last sweep, and not below this size. */
 const FIRST_SWEEP = 1024
@@ -66,7 +66,7 @@ export class MemoryValues implements Values {
 
   scan(space: string, from?: string, size?: number): MaybePromise<ValuePage> {
     checkSpace(space)
-    return paged(from, () => this.page(space, from, size))
+    return this.reader.paged(from, () => this.page(space, from, size))
   }
 
   private page(space: string, from?: string, size?: number): ValuePage {
@@ -85,8 +85,8 @@ export class MemoryValues implements Values {
     return this.spaces.keys()
   }
 
-  clear(): void {
-    this.reader.clear()
+  close(): void {
+    this.reader.close()
     this.spaces.clear()
   }
 

@@ -72,7 +72,7 @@ export class SqliteArchive implements Archive {
 
   /**
    * Returns the keys in a table that act as one of the given ones. No index finds them, so the table is read in parts, with a turn
-   * of the event loop between them, in which updates are decided.
+   * of the event loop after each, in which updates are decided.
    *
    * @param where Selects by the columns of the primary key that precede `key`.
    */
@@ -108,7 +108,7 @@ export class SqliteArchive implements Archive {
         for (const { key } of rows) if (actsAsAny(readKey(key), actors)) found.push(key)
         return last
       })
-      if (from !== undefined) await turn()
+      await turn()
     }
     return found
   }
