@@ -6,6 +6,7 @@ import { Redis } from 'ioredis'
 import { sentinel } from '../../src/index.js'
 import { type RedisConnection, redis } from '../../src/storage/redis/index.js'
 import { type RedisCluster, startCluster } from '../servers/cluster.js'
+import { freePort } from '../servers/ports.js'
 import { startRedis } from '../servers/redis.js'
 import { freshName, sharedCluster, sharedRedis } from '../servers/shared.js'
 import { until } from '../servers/until.js'
@@ -24,6 +25,7 @@ const NODE = {
 describe('one connection to a node of a cluster is refused', () => {
   test.each([
     ['a URL', (url: string): RedisConnection => url],
+    ['a URL with a database', (url: string): RedisConnection => `${url}/1`],
     [
       'a client',
       (url: string) => new Redis(url, { autoResendUnfulfilledCommands: false, lazyConnect: true }),
@@ -60,6 +62,13 @@ test('a bot with such a URL reports the storage as down, with the reason and the
   await until('it is down', () => down.length > 0)
   expect(down[0]).toMatchObject({ reason: 'storage.cluster', message: NODE.message })
   await guard.close()
+  await storage.close()
+})
+
+test('a list of nodes none of which can be reached is reported as such', async () => {
+  const storage = redis([`redis://127.0.0.1:${await freePort()}`])
+  // Advice about the settings of its nodes would mislead: it is for a cluster that was reached.
+  await expect(storage.prepare(PLAN)).rejects.toThrow(/None of startup nodes|Failed to refresh slots cache/)
   await storage.close()
 })
 

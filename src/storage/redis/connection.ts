@@ -197,9 +197,9 @@ export class Connection {
         done()
         resolve()
       }
-      const lost = (): void => {
+      const lost = (error?: Error): void => {
         done()
-        reject(this.explained(new Error(isRedis(client) ? NEVER : NEVER_WHOLE)))
+        reject(this.explained(error ?? new Error(isRedis(client) ? NEVER : NEVER_WHOLE)))
       }
       client.on('ready', ready)
       client.on('close', lost)

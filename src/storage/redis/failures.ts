@@ -28,7 +28,7 @@ export function explained(said: string): SentinelError {
       `redis: TRYAGAIN. A slot of the cluster is being moved, or its nodes disagree about where it is. ${message}`,
     )
   }
-  if (/^(CROSSSLOT|MOVED|ASK) /.test(message)) {
+  if (/^(CROSSSLOT |MOVED |ASK |ERR SELECT is not allowed in cluster mode)/.test(message)) {
     return new SentinelError(
       'storage.cluster',
       'redis: the server is a node of a cluster and may have only part of the keys. Pass a list of nodes (one is enough): redis([url]), or a Cluster of ioredis.',
