@@ -259,6 +259,22 @@ describe('expired data', () => {
     }
   })
 
+  test('a part in which such records cannot be swept does not keep the next part from being swept', async () => {
+    const link = Link.over(pool, schema, 2)
+    const starts: unknown[] = []
+    link.value = async (_name, _text, [, start]) => {
+      starts.push(start)
+      return '(0,0,0,0,2000)'
+    }
+    link.query = async () => {
+      throw new Error('refused')
+    }
+    const none = () => []
+    const sweeper = new Sweeper(link, undefined, false, none, () => undefined)
+    for (let i = 0; i < 2; i++) await expect(sweeper.sweep()).rejects.toThrow('refused')
+    expect(starts).toEqual(['0', '512'])
+  })
+
   test('functions unused for a week are dropped, and created again when needed', async () => {
     const storage = open()
     const judge = await storage.prepare(planOf(bucket(5, 3_600_000)))
@@ -282,6 +298,34 @@ describe('expired data', () => {
     expect(await count()).toBe(0)
     expect(await admitted(judge, [askOf(userKey(1))])).toBe(1)
     expect(await count()).toBe(4)
+  })
+
+  test('functions of another owner are dropped in a schema that belongs to this role', async () => {
+    const role = freshName('role')
+    await open().prepare(planOf(bucket(5, 3_600_000)))
+    await pool.query(
+      `CREATE ROLE ${role} LOGIN; ALTER SCHEMA "${schema}" OWNER TO ${role};
+       GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA "${schema}" TO ${role};
+       UPDATE "${schema}".plans SET used_at = now() - interval '8 days'`,
+    )
+    const limited = new URL(url)
+    limited.username = role
+    limited.password = ''
+    const own = new Pool({ connectionString: limited.href, max: 2 })
+    try {
+      const none = () => []
+      await new Sweeper(Link.over(own, schema, 2), undefined, true, none, () => undefined).touch()
+      const { rows } = await pool.query(
+        `SELECT proname FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
+         WHERE nspname = $1 AND proname ~ '^(judge|plain|quick|usual)_'`,
+        [schema],
+      )
+      expect(rows).toEqual([])
+    } finally {
+      await closeAll()
+      await own.end()
+      await pool.query(`DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`)
+    }
   })
 
   test('functions of another owner do not keep those of this role from being dropped', async () => {

@@ -1,6 +1,5 @@
 import type { Clock } from '../../core/clock.js'
 import type { Link } from './link.js'
-import { timeIn } from './ready.js'
 
 /** Number of 8 kB pages of each table per sweep: some milliseconds of the server's time. */
 const PAGES = 512
@@ -55,8 +54,9 @@ export class Sweeper {
       .slice(1, -1)
       .split(',')
       .map(Number)
-    const ahead = this.clock === undefined ? await this.sweepAhead() : 0
-    this.page = this.page + PAGES >= pages ? 0 : this.page + PAGES
+    const { page } = this
+    this.page = page + PAGES >= pages ? 0 : page + PAGES
+    const ahead = this.clock === undefined ? await this.sweepAhead(page) : 0
     return records + chunks + marks + values + ahead
   }
 
@@ -64,7 +64,7 @@ export class Sweeper {
    * Sweeps the same part for bots whose time is ahead of the server's clock, because that clock was put back. Their records end by
    * their own time.
    */
-  private async sweepAhead(): Promise<number> {
+  private async sweepAhead(page: number): Promise<number> {
     const { s } = this.link
     const skewed = await this.link.query(`SELECT FROM ${s}.clocks WHERE skew > 0 LIMIT 1`)
     if (skewed.length === 0) return 0
@@ -76,9 +76,9 @@ export class Sweeper {
       const rows = await this.link.query(
         `DELETE FROM ${s}.${table} WHERE ctid = ANY (ARRAY(
            SELECT t.ctid FROM ${s}.${table} t JOIN ${s}.clocks USING (bot)
-           WHERE t.ctid >= $1::text::tid AND t.ctid < $2::text::tid AND ${end} <= ${timeIn('NULL')} + skew
+           WHERE t.ctid >= $1::text::tid AND t.ctid < $2::text::tid AND ${end} <= extract(epoch FROM statement_timestamp()) * 1000 + skew
            FOR UPDATE OF t SKIP LOCKED)) RETURNING 1 AS gone`,
-        [`(${this.page},0)`, `(${this.page + PAGES},0)`],
+        [`(${page},0)`, `(${page + PAGES},0)`],
       )
       gone += rows.length
     }
@@ -94,9 +94,11 @@ export class Sweeper {
     if (!this.drops) return
     await link.alone(async (client) => {
       const { rows } = await client.query<{ function: string }>(
-        // Functions of other owners are left to workers that may drop them.
+        // Functions that this role may not drop, as neither they nor the schema are its own, are left to other workers.
         `DELETE FROM ${link.s}.plans WHERE used_at < now() - interval '${KEPT_DAYS} days' AND NOT EXISTS (
-           SELECT FROM pg_proc WHERE proname = function AND pronamespace = $1::regnamespace AND NOT pg_has_role(proowner, 'USAGE')
+           SELECT FROM pg_proc JOIN pg_namespace n ON n.oid = pronamespace
+           WHERE proname = function AND n.oid = $1::regnamespace
+             AND NOT (pg_has_role(proowner, 'USAGE') OR pg_has_role(nspowner, 'USAGE'))
          ) RETURNING function`,
         [link.s],
       )
