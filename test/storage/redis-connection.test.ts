@@ -262,7 +262,6 @@ test('warns of clients that resend charges, and of no others', async () => {
 
 test('any number of storages may use one client, without a warning of too many listeners', async () => {
   const client = new Redis(await sharedRedis(), { autoResendUnfulfilledCommands: false, lazyConnect: true })
-  const most = client.getMaxListeners()
   const storages = Array.from({ length: 30 }, () => redis(client, { prefix: freshName() }))
   const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined)
   await Promise.all(storages.map(({ marks }) => marks.get(BOT, ALICE, 'blocked')))
@@ -270,6 +269,14 @@ test('any number of storages may use one client, without a warning of too many l
   const warnings = [...warn.mock.calls]
   warn.mockRestore()
   expect(warnings).toEqual([])
+  client.disconnect()
+})
+
+test.each([0, 5, 100])('a limit of %p listeners that the application sets later is kept', async (most) => {
+  const client = new Redis(await sharedRedis(), { autoResendUnfulfilledCommands: false, lazyConnect: true })
+  const storages = Array.from({ length: 4 }, () => redis(client, { prefix: freshName() }))
+  client.setMaxListeners(most)
+  for (const storage of storages) await storage.close()
   expect(client.getMaxListeners()).toBe(most)
   client.disconnect()
 })

@@ -66,6 +66,8 @@ const MOVING_PAUSE = 25
 
 /** Number of listeners of one connection to one event of its client. */
 const LISTENERS = 2
+/** Number of listeners that Node allows by default, left to ioredis and the application. */
+const OTHER_LISTENERS = 10
 
 /** A client, our own or one passed in, and the operations on it. */
 export class Connection {
@@ -88,7 +90,7 @@ export class Connection {
     if (isClient(given)) {
       this.made = given
       given.on('ready', this.met).on('+node', this.met)
-      allowListeners(given, LISTENERS)
+      allowListeners(given)
       warnOfResending(given)
     } else check(given)
   }
@@ -305,11 +307,7 @@ export class Connection {
     this.closed = true
     const { made } = this
     made?.off('ready', this.met).off('+node', this.met)
-    if (made === undefined) return
-    if (!this.ours) {
-      allowListeners(made, -LISTENERS)
-      return
-    }
+    if (made === undefined || !this.ours) return
     made.disconnect()
     made.off('error', this.refused).off('ready', this.recovered)
     // Errors of a socket that is being closed are of no use, but without a listener they would end the process.
@@ -367,11 +365,15 @@ function isRedis(given: unknown): given is Redis {
   return typeof given === 'object' && given !== null && !('nodes' in given) && 'evalshaBuffer' in given
 }
 
-/** Node warns of a leak when an event has more listeners than this, and each storage on a client needs some of its own. */
-function allowListeners(client: Redis | Cluster, more: number): void {
+/**
+ * Node warns of a leak when an event has more listeners than this, and each storage on a client needs some of its own. A limit is
+ * never lowered, because the application may have set it.
+ */
+function allowListeners(client: Redis | Cluster): void {
   const most = client.getMaxListeners()
+  const needed = LISTENERS * client.listenerCount('ready') + OTHER_LISTENERS
   // 0: any number.
-  if (most > 0) client.setMaxListeners(most + more)
+  if (most > 0 && most < needed) client.setMaxListeners(needed)
 }
 
 function warnOfResending(client: Redis | Cluster): void {
