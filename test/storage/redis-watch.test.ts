@@ -1,15 +1,29 @@
+import { jest } from '@jest/globals'
 import { Redis } from 'ioredis'
 import type { SentinelError } from '../../src/core/errors.js'
 import { userKey } from '../../src/core/subject.js'
-import { redis } from '../../src/storage/redis/index.js'
+import { type RedisConnection, redis } from '../../src/storage/redis/index.js'
 import type { Storage } from '../../src/storage/storage.js'
 import { type ClusterNode, startCluster } from '../servers/cluster.js'
 import { type NetworkProxy, startProxy } from '../servers/proxy.js'
 import { type RedisServer, startRedis } from '../servers/redis.js'
+import { freshName, sharedRedis } from '../servers/shared.js'
 import { until } from '../servers/until.js'
 import { ALICE, BOT } from './redis-desk.js'
 
 const SECOND = 1000
+/** All timers but those of the heartbeat. */
+const OTHER_TIMERS = [
+  'Date',
+  'hrtime',
+  'nextTick',
+  'performance',
+  'queueMicrotask',
+  'setImmediate',
+  'clearImmediate',
+  'setTimeout',
+  'clearTimeout',
+] as const
 
 async function within(ms: number, what: string, holds: () => boolean): Promise<void> {
   await until(what, holds, ms)
@@ -250,6 +264,42 @@ test('if the name of a server leads to another one, the other one is listened to
     await far.close()
     await proxy.stop()
     await Promise.all([old.stop(), later.stop()])
+  }
+})
+
+test.each([
+  ['a URL', (url: string): RedisConnection => url],
+  [
+    'a client with a prefix of its own',
+    (url: string) => new Redis(url, { keyPrefix: 'app:', autoResendUnfulfilledCommands: false }),
+  ],
+  ['a user with only the channel of changes', (url: string) => url.replace('://', '://listener:pw@')],
+])('a connection that receives changes is not replaced: %s', async (_, connect) => {
+  const prefix = freshName()
+  const url = await sharedRedis()
+  const admin = new Redis(url)
+  await admin.acl('SETUSER', 'listener', 'on', '>pw', '~*', `&${prefix}:changes`, '+@all')
+  jest.useFakeTimers({ doNotFake: [...OTHER_TIMERS] })
+  const connection = connect(url)
+  const [near, far] = [redis(connection, { prefix }), redis(url, { prefix })]
+  try {
+    const told: string[] = []
+    await near.watch(({ kind }) => told.push(kind))
+    for (let beat = 1; beat <= 8; beat++) {
+      jest.advanceTimersByTime(SECOND)
+      // What the heartbeat sent was executed before this call, so its messages arrive before this change.
+      await near.marks.get(BOT, ALICE, 'blocked')
+      await touch(far)
+      await within(SECOND, 'the change is told', () => told.length === beat)
+    }
+    expect(told).toEqual(Array(8).fill('marks'))
+  } finally {
+    jest.useRealTimers()
+    await near.close()
+    await far.close()
+    if (connection instanceof Redis) connection.disconnect()
+    await admin.acl('DELUSER', 'listener')
+    admin.disconnect()
   }
 })
 
