@@ -1,6 +1,14 @@
-import type { Context } from 'grammy'
+import { Bot, type Context } from 'grammy'
 import type { Update } from 'grammy/types'
-import { type Facts, type SentinelOptions, type ThrottleOptions, throttle } from '../src/index.js'
+import {
+  compose,
+  type Facts,
+  once,
+  type SentinelOptions,
+  type ThrottleOptions,
+  throttle,
+} from '../src/index.js'
+import type { GuardedContext } from './middleware/rig.js'
 import { type Desk, desk, nextId, tick, user } from './sentinel-desk.js'
 
 /* Albums are charged with their first part, whatever happens to it. */
@@ -133,6 +141,32 @@ describe('a part of an album that is redelivered after its handler failed', () =
     await at.handle(second)
     expect(at.attempts.slice(-2).map(([, isRepeated]) => isRepeated)).toEqual([true, true])
     expect(await at.left()).toEqual([1])
+  })
+
+  test('is repeated, and charged once, if the options were changed in between', async () => {
+    const at = failing()
+    const part = photo('a')
+    await at.fails(part)
+    at.guard.reconfigure({ ...limited, throttle: '30/1m' })
+    at.isStuck = false
+    await at.handle(part)
+    expect(at.attempts.map(([, isRepeated]) => isRepeated)).toEqual([false, true])
+    expect(await at.left()).toEqual([1])
+  })
+
+  test('is repeated behind guards without a sentinel', async () => {
+    const attempts: boolean[] = []
+    const { token, botInfo } = stand().bot
+    const bot = new Bot<GuardedContext>(token, { botInfo })
+    bot.use(compose(once(), throttle('5/1h')), ({ sentinel }) => {
+      attempts.push(sentinel.isRepeated)
+      if (attempts.length === 1) throw new Error('the disk is full')
+    })
+    const part = photo('a')
+    await expect(bot.handleUpdate(part)).rejects.toThrow('the disk is full')
+    await bot.handleUpdate(part)
+    await bot.handleUpdate(photo('a'))
+    expect(attempts).toEqual([false, true, false])
   })
 
   test('counts once among what the user did', async () => {

@@ -1,4 +1,4 @@
-import { Bot } from 'grammy'
+import { Bot, type Middleware } from 'grammy'
 import type { Update } from 'grammy/types'
 import {
   compose,
@@ -91,6 +91,70 @@ describe.each<[string, () => SentinelOptions]>([
     }
     await Promise.all(handling)
     expect(ran).toEqual(['a', 'b', 'c'])
+  })
+
+  describe('guards that the main way has passed since a message was held on a fork', () => {
+    /** A bot with a trailing debounce on a fork, and a middleware that waits in front of the guards of the main way. */
+    function held(...main: Middleware<GuardedContext>[]) {
+      const at = stand({ ...options(), throttle: false })
+      at.bot.use(at.guard)
+      at.bot.fork().on('message', debounce({ mode: 'trailing', window: '1s' }), () => undefined)
+      at.bot.use(async (_, next) => {
+        await tick()
+        await next()
+      })
+      at.bot.on('message', ...main)
+      /** Calls `open` once the burst of the fork has begun, while the main way still handles the message. */
+      const handle = async (update: Update, open: () => void) => {
+        const handling = at.bot.handleUpdate(update)
+        handling.catch(() => undefined)
+        await settled()
+        at.time.advance(1000)
+        await settled()
+        open()
+        await handling
+      }
+      return { ...at, handle }
+    }
+
+    function door() {
+      let open = (): void => undefined
+      const opened = new Promise<void>((done) => {
+        open = done
+      })
+      return { open, opened }
+    }
+
+    test('are still known to its handler, which is charged once when it fails and is called again', async () => {
+      const { open, opened } = door()
+      const left: (number | undefined)[] = []
+      let isStuck = true
+      const at = held(throttle({ name: 'jobs', limit: '5/1h' }), async ({ sentinel: control }) => {
+        left.push(control.remaining('jobs'))
+        await opened
+        left.push(control.remaining('jobs'))
+        if (isStuck) throw new Error('the disk is full')
+      })
+      const jobs = async () =>
+        (await at.guard.peek(ALICE, 'jobs')).map(({ remaining }) => Math.floor(remaining))
+      const update = says(ALICE, 'a')
+      await expect(at.handle(update, open)).rejects.toThrow('the disk is full')
+      await settled()
+      expect([left, await jobs()]).toEqual([[4, 4], [5]])
+      isStuck = false
+      await at.handle(update, open)
+      expect(await jobs()).toEqual([4])
+    })
+
+    test('let it pass to a second handler behind the same guard', async () => {
+      const { open, opened } = door()
+      const twice = debounce({ window: '10s' })
+      const ran: string[] = []
+      const at = held(twice, (_, next) => opened.then(next))
+      at.bot.on('message', twice, () => void ran.push('second'))
+      await at.handle(says(ALICE, 'a'), open)
+      expect([ran, at.denied]).toEqual([['second'], []])
+    })
   })
 
   test('each runs, and the update is decided and counted once', async () => {

@@ -1,6 +1,7 @@
 import type { Context, NextFunction } from 'grammy'
 import { type Ask, type Decision, isPromise, type Judge, type MaybePromise } from '../core/check.js'
 import { describe, type Facts } from '../core/facts.js'
+import { getOrInsert } from '../core/maps.js'
 import { known, takeBackBehind } from './chain/control.js'
 import { ChainHost } from './chain/control-host.js'
 import { EarlierLayers, type LayerOf } from './chain/earlier-layers.js'
@@ -82,7 +83,8 @@ export class Chain {
   ) {
     this.root = root ?? (late ? undefined : this)
     this.inner = root !== undefined
-    this.redeliveries = new Redeliveries(services.steady)
+    const { shared, steady } = services
+    this.redeliveries = getOrInsert(shared.redeliveries, name, () => new Redeliveries(steady))
     this.questions = new Questions(services, guards, place)
     this.steps = new Steps(services, this.questions.steps)
     this.refusals = new Refusals(services, tally, this.inner, this.steps)

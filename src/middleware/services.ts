@@ -14,6 +14,7 @@ import type { Storage } from '../storage/storage.js'
 import { Background, type WaitUntil } from './chain/background.js'
 import { Bots, type KnownBot } from './chain/bots.js'
 import { FirstUses } from './chain/first-uses.js'
+import type { Redeliveries } from './chain/redeliveries.js'
 import type { EarlierBursts } from './debounce/burst.js'
 import type { HookRanEvent, SentinelEvents } from './events.js'
 import { ChatAdministrators } from './exempt/chat-administrators.js'
@@ -92,6 +93,8 @@ export interface Shared {
   readonly earlierBursts: Map<string, Set<EarlierBursts>>
   /** Conduct of actors with limits that adapt, by slot. */
   readonly conduct: Map<string, Conduct>
+  /** Updates that may be redelivered, by the name of the chain. */
+  readonly redeliveries: Map<string, Redeliveries>
 }
 
 function newShared(): Shared {
@@ -103,6 +106,7 @@ function newShared(): Shared {
     stragglers: new Set(),
     earlierBursts: new Map(),
     conduct: new Map(),
+    redeliveries: new Map(),
   }
 }
 

@@ -4,6 +4,7 @@ import { later } from '../../core/later.js'
 import { hintAt } from '../../core/nearest.js'
 import type { Chain } from '../pipeline.js'
 import type { ControlHost, DenyOptions, LimitView, SentinelControl } from './control.js'
+import type { Redeliveries } from './redeliveries.js'
 
 type Permissions = typeof import('../roles/permissions.js')
 
@@ -19,6 +20,10 @@ export class ChainHost implements ControlHost {
 
   get root(): Chain | undefined {
     return this.chain.root
+  }
+
+  get redeliveries(): Redeliveries {
+    return (this.chain.root ?? this.chain).redeliveries
   }
 
   limitsOf(decision: Decision): readonly LimitView[] {

@@ -3,6 +3,7 @@ import type { Decision, MaybePromise } from '../../core/check.js'
 import type { Facts } from '../../core/facts.js'
 import type { Denied, Verdict } from '../../core/verdict.js'
 import type { Chain } from '../pipeline.js'
+import type { Redeliveries } from './redeliveries.js'
 
 /**
  * The state of a limit that was asked about an update: with memory as it is now, with other storages as it was when the update was
@@ -50,6 +51,8 @@ export interface ControlHost {
   readonly tally?: object
   /** The chain of the sentinel itself, also for guards in front of a handler behind it. */
   readonly root?: Chain | undefined
+  /** Where failures of updates are noted: by the sentinel, or by guards that stand alone. */
+  readonly redeliveries?: Redeliveries
   limitsOf(decision: Decision): readonly LimitView[]
   /** Returns what hooks have added for the update of a context. */
   broughtFor?(ctx: Context): Readonly<Record<string, unknown>> | undefined
@@ -144,7 +147,7 @@ export class SentinelControl<C extends Context = Context> {
       outer?.isRepeated === true ||
       // Later parts of an album are waived, too, although they are no repetitions unless this process attempted to handle them.
       (decision?.waived === true &&
-        (facts.album === undefined || host.root?.redeliveries.leftOf(ctx) !== undefined))
+        (facts.album === undefined || host.redeliveries?.leftOf(ctx) !== undefined))
   }
 
   /** The verdict on the update; {@link deny} changes it. */
@@ -239,6 +242,23 @@ export class SentinelControl<C extends Context = Context> {
   decide(verdict: Denied): void {
     this.decided = verdict
   }
+}
+
+/**
+ * Puts the control of an update that was held back in force again when its burst begins. Guards on another branch may have admitted
+ * the same context since then. Their controls stay in the line, because their handlers may still be running.
+ */
+export function bringForward(control: SentinelControl, ctx: Context & Partial<SentinelFlavor>): void {
+  const { sentinel: latest } = ctx
+  if (latest === control) return
+  const { facts, burst, identity } = control
+  ctx.sentinel =
+    latest === undefined
+      ? control
+      : Object.assign(new SentinelControl(facts, ctx, latest.verdict, undefined, hostOf(control), latest), {
+          burst,
+          identity,
+        })
 }
 
 /** Returns the chain of the nearest sentinel that an update has passed. */

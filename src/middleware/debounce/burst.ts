@@ -1,7 +1,7 @@
 import type { Context } from 'grammy'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
-import type { SentinelControl, SentinelFlavor } from '../chain/control.js'
+import { bringForward, type SentinelControl } from '../chain/control.js'
 import type { Onward } from '../guard.js'
 
 /** A message that is held back, and the way to its handlers. */
@@ -337,8 +337,7 @@ export class Bursts implements EarlierBursts {
   private async handle(run: Run, lane: Lane, beside: boolean): Promise<void> {
     const { ctx, next, seated } = run.part
     const begun = (): void => {
-      // A guard on another fork may have let in the same contexts since then.
-      for (const { ctx, control } of run.parts) (ctx as Context & SentinelFlavor).sentinel = control
+      for (const { ctx, control } of run.parts) bringForward(control, ctx)
       run.since = this.options.clock()
       this.watch(lane)
     }
