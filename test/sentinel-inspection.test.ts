@@ -1,4 +1,5 @@
-import { memory, policy, subject, throttle } from '../src/index.js'
+import { Bot } from 'grammy'
+import { memory, policy, sentinel, subject, throttle } from '../src/index.js'
 import { Stage } from './middleware/rig.js'
 import { desk, says } from './sentinel-desk.js'
 
@@ -123,6 +124,38 @@ describe('peek and reset', () => {
     await idle.guard.reset(ALICE)
     expect(await left()).toEqual([5])
     for (const { guard } of [working, idle]) await guard.close()
+  })
+
+  test('reset knows a bot that was installed first and initialised later', async () => {
+    const storage = memory()
+    const at = desk({ storage, throttle: '5/1h' })
+    await at.says(ALICE, '1')
+    const idle = sentinel({ storage, throttle: '5/1h' })
+    const { token, botInfo } = at.bot
+    const bot = new Bot(token)
+    idle.install(bot)
+    await expect(idle.reset(ALICE)).rejects.toMatchObject({ code: 'bot.unknown' })
+    bot.botInfo = botInfo
+    await idle.reset(ALICE)
+    expect(await at.guard.peek(ALICE, 'user')).toMatchObject([{ remaining: 5 }])
+    for (const guard of [at.guard, idle]) await guard.close()
+  })
+
+  test('tell the wait of a bucket that holds more than its limit, since another limit applies', async () => {
+    const penalty = { after: 3, within: '1m', bans: ['1h'] } as const
+    const at = desk({ throttle: { limit: '5/10s', penalty }, limits: true })
+    await at.says(ALICE, 'hello')
+    await at.guard.limits.set(ALICE, 'user', '5/1m')
+    await at.says(ALICE, ...'12345')
+    await at.guard.limits.remove(ALICE, 'user')
+    const states = () => at.guard.peek(ALICE, 'user')
+    const [{ retryAfterMs = 0 } = {}] = await states()
+    expect(retryAfterMs).toBeLessThan(3_600_000)
+    at.time.advance(retryAfterMs - 1)
+    expect(await states()).toMatchObject([{ retryAfterMs: 1 }])
+    at.time.advance(1)
+    expect(await states()).toMatchObject([{ retryAfterMs: 0 }])
+    await at.guard.close()
   })
 
   test('reset of memory of its own is done before a bot is met', async () => {

@@ -30,6 +30,7 @@ export function goOwnWay(ctx: { api: Api }): void {
   if (own !== ctx.api) ctx.api = own
 }
 
+type Installed = Pick<Bot, 'api' | 'botInfo' | 'isInited'>
 type Staged = (bot: KnownBot) => void
 
 /** Most operations kept for later. */
@@ -41,6 +42,8 @@ const MOST_STAGED = 10_000
  */
 export class Bots {
   private readonly known = new Map<number, KnownBot>()
+  /** Bots that were installed before they were initialised. */
+  private readonly uninitialised = new Set<Installed>()
   private readonly staged: Staged[] = []
   private last: KnownBot | undefined
   /** The bots' own API clients by token. That of a context also has what middleware has installed on it for one update. */
@@ -55,10 +58,14 @@ export class Bots {
     return bot
   }
 
-  /** Makes a bot known, at once if it is initialised, otherwise with its first update. */
-  install(bot: Pick<Bot, 'api' | 'botInfo' | 'isInited'>): void {
+  /**
+   * Makes a bot known. One that is not initialised becomes known later: with its first update, or when {@link all} finds it
+   * initialised.
+   */
+  install(bot: Installed): void {
     this.note(bot.api)
     if (bot.isInited()) this.meet(bot.botInfo, bot.api)
+    else this.uninitialised.add(bot)
   }
 
   /** Notes the API client of a bot, for calls outside of its updates. */
@@ -85,6 +92,11 @@ export class Bots {
   }
 
   all(): readonly KnownBot[] {
+    for (const bot of this.uninitialised) {
+      if (!bot.isInited()) continue
+      this.uninitialised.delete(bot)
+      if (!this.known.has(bot.botInfo.id)) this.meet(bot.botInfo, bot.api)
+    }
     return [...this.known.values()]
   }
 

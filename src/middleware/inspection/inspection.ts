@@ -194,6 +194,9 @@ async function statesIn(
   return states
 }
 
+/** Units by which a bucket is enlarged in order to measure it, which may be far above a limit that was lowered. */
+const EXTRA_UNITS = 100_000
+
 /** Returns what is left of a limit before any charge, and how long until one more unit is available. */
 async function leftOf(
   judge: Judge,
@@ -210,15 +213,17 @@ async function leftOf(
   if (!refused) return { left: left + 1, wait: retryAfterMs }
   const mayBegin = cause === 'check' && check.onRefusal?.penalty !== undefined
   if (check.kind !== 'bucket' || !(mayBegin || check.shadow === true)) return { left, wait: retryAfterMs }
-  // This refusal may begin a ban, and in shadow nobody waits. The same bucket with room for one more unit does not refuse.
+  // This refusal may begin a ban, and in shadow nobody waits. The same bucket with more room does not refuse.
   const limits = ask.costs.map((_, other) =>
-    other === index ? { ...limit, burst: capacityOf(limit) + 1 } : undefined,
+    other === index ? { ...limit, burst: capacityOf(limit) + EXTRA_UNITS } : undefined,
   )
   const roomy = await judge.peek({ ...ask, limits }, at)
-  const exact = roomy.remaining[index] as number
+  // The answer already has the peek's own unit subtracted.
+  const exact = (roomy.remaining[index] as number) + 1 - EXTRA_UNITS
   if (roomy.refusedBy >= 0 || roomy.shadowRefusals.includes(index) || !(exact < 1))
     return { left, wait: retryAfterMs }
-  return { left: exact, wait: Math.ceil(((1 - exact) * limit.per) / limit.amount - 1e-6) }
+  // Rounded first: so large a bucket is measured with a small error.
+  return { left: Math.max(0, exact), wait: Math.ceil(Math.round((1 - exact) * limit.per) / limit.amount) }
 }
 
 /**
