@@ -280,7 +280,7 @@ describe('auth', () => {
       await says('one')
       console.error = error
       expect(on.reached).toEqual([])
-      expect(String(told)).toContain('auth.resolve failed')
+      expect(String(told)).toContain('error during auth.resolve')
     })
 
     test('that takes too long admits nobody', async () => {
