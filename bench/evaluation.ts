@@ -30,12 +30,18 @@ function defaultPlan(): Plan {
 
 /** Makes asks as for a plain private message. */
 function asker(plan: Plan): (user: number, update: number) => Ask {
-  const actor = plan.scopes.indexOf('actor')
-  const chat = plan.scopes.indexOf('chat')
+  const at = (scope: string): number => {
+    const index = plan.scopes.indexOf(scope)
+    if (index < 0) throw new Error(`The plan has no scope "${scope}"; it has ${plan.scopes.join(', ')}.`)
+    return index
+  }
+  const actor = at('actor')
+  // The only check on chats is that for blocks, which are marks.
+  const chat = at('chat.marks')
   const asked = new Set(['block.actor', 'block.chat', 'once', 'throttle.user'])
   const costs = plan.checks.map(({ slot }) => (asked.has(slot) ? 1 : 0))
   const blank: readonly (Key | undefined)[] = plan.scopes.map(() => undefined)
-  const global = plan.scopes.indexOf('global')
+  const global = at('global')
   return (user, update) => {
     // As the chain does it: a copy with only the scopes that are needed.
     const subjects = blank.slice()
