@@ -361,7 +361,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     )
   }
 
-  /** Reports the state of the sentinel and its storage. Never rejects: a storage that cannot tell its own state is `ok: false`. */
+  /** Reports the state of the sentinel and its storage. Never rejects or hangs: a storage that does not tell its state is `ok: false`. */
   async health(): Promise<SentinelHealth> {
     const { bots, clock } = this.services
     this.lastUpdate ??= lastUpdateOf(this, clock)

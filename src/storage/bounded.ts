@@ -13,7 +13,7 @@ import type { Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { isDecision, noDecision } from './decisions.js'
 import { MemoryJudge } from './memory/judge.js'
-import type { Storage } from './storage.js'
+import type { Storage, StorageHealth } from './storage.js'
 
 /** Time limit for an unprotected storage. */
 const WITHIN: Ms = 1000
@@ -31,6 +31,12 @@ export function boundedJudge(judge: Judge, plan: Plan, storage: Storage, timers:
 /** Applies the time limit to the preparation of a plan. */
 export function boundedPrepare(preparing: Promise<Judge>, storage: Storage, timers: Timers): Promise<Judge> {
   return isBare(storage) ? inTime('prepare', preparing, timers) : preparing
+}
+
+/** Applies the time limit to the report of a storage's health. */
+export function boundedHealth(storage: Storage, timers: Timers): MaybePromise<StorageHealth> {
+  const health = storage.health()
+  return isPromise(health) && isBare(storage) ? inTime('health', health, timers) : health
 }
 
 class BoundedJudge implements Judge {

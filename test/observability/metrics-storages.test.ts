@@ -1,6 +1,7 @@
 import { Registry } from 'prom-client'
-import { failover, throttle } from '../../src/index.js'
+import { failover, memory, throttle } from '../../src/index.js'
 import { type Metrics, metrics } from '../../src/observability/metrics/index.js'
+import type { Storage } from '../../src/storage/storage.js'
 import { Stage } from '../middleware/rig.js'
 import { desk, says } from '../sentinel-desk.js'
 import { faulty } from '../storage/faulty.js'
@@ -91,4 +92,33 @@ test('decisions made in memory during an outage are counted per evaluation, also
   expect(await count('sentinel_storage_fallback_decisions_total', 'sentinel')).toBe(6)
   expect(await asked()).toBe(8)
   await stage.guard.close()
+})
+
+test('the scrape is answered although a local storage never reports its health, and reports it as down', async () => {
+  const time = new Stage()
+  const { clock, timers } = time
+  const local = memory({ clock })
+  let hangs = false
+  const report = { ok: true, kind: 'file' }
+  const storage: Storage = Object.assign(Object.create(local), {
+    kind: 'file',
+    health: async () => (hangs ? new Promise<never>(() => undefined) : report),
+  })
+  const { guard } = desk({ storage, clock, timers })
+  const failures: unknown[] = []
+  guard.on('error', ({ error, during }) => failures.push([during, (error as Error).message]))
+  const seen = metrics(guard)
+  const up = () => told(seen, 'sentinel_storage_up', 'storage')
+  expect(await up()).toEqual({ file: 1 })
+  hangs = true
+  const scrape = up()
+  await settled()
+  time.advance(1000)
+  expect(await scrape).toEqual({ file: 0 })
+  expect(failures).toEqual([
+    ['storage.health', expect.stringContaining('health: the storage did not answer within 1000 ms')],
+  ])
+  hangs = false
+  expect(await up()).toEqual({ file: 1 })
+  await guard.close()
 })
