@@ -1,13 +1,11 @@
 import fc from 'fast-check'
+import { does, text, type Where, type Who, where, who } from './cast.js'
+import { type RareAct, rareActs } from './rare-acts.js'
 
 /* What people do in a story, as plain data, so that a failing story can be shrunk, printed and replayed. */
 
-/** Index of one of the three people of a {@link Town}. */
-export type Who = 0 | 1 | 2
-/** The bot's private chat with the person, or the group. */
-export type Where = 'private' | 'group'
-
 export type Act =
+  | RareAct
   | {
       readonly does: 'says'
       readonly who: Who
@@ -31,19 +29,8 @@ export type Act =
   | { readonly does: 'asks inline'; readonly who: Who; readonly text: string }
   | { readonly does: 'posts' | 'speaks anonymously' | 'speaks as the channel'; readonly text: string }
 
-const who = fc.constantFrom<Who>(0, 1, 2)
-const where = fc.constantFrom<Where>('private', 'private', 'private', 'group', 'group')
-/** Some are repeated often, for `debounce`; the commands are those of the bots of the stories. */
-const text = fc.constantFrom(
-  ...['hello', 'hello', 'more', '+', 'one', 'two', 'three', 'four'],
-  ...['/buy', '/buy', '/sell', '/render', '/late', '/x', '/start'],
-)
 const times = fc.constantFrom(1, 1, 1, 1, 2, 6)
 const caption = fc.constantFrom(undefined, undefined, '/buy', 'pictures', '/x')
-
-function does<Name extends Act['does']>(name: Name): fc.Arbitrary<Name> {
-  return fc.constant(name)
-}
 
 export const acts: fc.Arbitrary<Act> = fc.oneof(
   { weight: 13, arbitrary: fc.record({ does: does('says'), who, where, text, times }) },
@@ -73,4 +60,5 @@ export const acts: fc.Arbitrary<Act> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ does: does('posts'), text }) },
   { weight: 1, arbitrary: fc.record({ does: does('speaks anonymously'), text }) },
   { weight: 1, arbitrary: fc.record({ does: does('speaks as the channel'), text }) },
+  { weight: 9, arbitrary: rareActs },
 )

@@ -50,7 +50,9 @@ export interface ModelDecision {
 
 /** The rules of one chain of guards, and the reference model that decides them. */
 class ChainModel {
-  readonly reference: Reference
+  /** One for each storage that may decide. */
+  readonly references: readonly Reference[]
+  inUse = 0
   /** Updates of which this chain has given back what it charged. */
   private readonly givenBack = new Set<number>()
 
@@ -58,7 +60,11 @@ class ChainModel {
     readonly rules: readonly Rule[],
     name: string,
   ) {
-    this.reference = new Reference(planOf(name, rules))
+    this.references = [0, 1].map(() => new Reference(planOf(name, rules)))
+  }
+
+  private get reference(): Reference {
+    return this.references[this.inUse] as Reference
   }
 
   decide(ask: Ask, at: number, update: number): ModelDecision {
@@ -71,6 +77,12 @@ class ChainModel {
     return this.decisionOf(decision, receipt, update)
   }
 
+  /** What is left of the limit with this index, if something is charged. */
+  leftOf(index: number, ask: Ask, at: number): { left: number; isRefused: boolean } {
+    const { refusedBy, shadowRefusals, remaining } = this.reference.peek(ask, at)
+    return { left: remaining[index] as number, isRefused: refusedBy >= 0 || shadowRefusals.includes(index) }
+  }
+
   simulate(ask: Ask, at: number): ModelVerdict | undefined {
     return this.decisionOf(this.reference.peek(ask, at)).refusal
   }
@@ -80,9 +92,10 @@ class ChainModel {
     receipt?: ReferenceReceipt,
     update = Number.NaN,
   ): ModelDecision {
+    const { reference } = this
     const rule = this.rules[refusedBy]
     const left = remaining.map((units, index) => [this.rules[index]?.name as string, units] as const)
-    const refund = (): void => receipt && this.reference.settle(receipt, 'refund')
+    const refund = (): void => receipt && reference.settle(receipt, 'refund')
     return {
       refusal: rule && {
         guard: rule.check.guard,
@@ -93,7 +106,7 @@ class ChainModel {
       shadows: shadowRefusals.map((index) => this.rules[index]?.name as string),
       left: new Map(left.filter(([, units]) => !Number.isNaN(units))),
       refund,
-      settle: (how) => receipt && this.reference.settle(receipt, how),
+      settle: (how) => receipt && reference.settle(receipt, how),
       fail: () => {
         // If another part of the album has paid, there is nothing to give back.
         if (waived) return
@@ -130,6 +143,26 @@ export class Model {
     return this.main.decide(this.ask(this.main, facts), at, facts.updateId)
   }
 
+  /** The verdict of one check of the sentinel by itself. */
+  refusalBy(name: string, facts: Facts, at: number): ModelVerdict | undefined {
+    const { costs, ...ask } = this.ask(this.main, facts)
+    const alone = costs.map((cost, index) => (this.main.rules[index]?.name === name ? cost : 0))
+    return this.main.simulate({ ...ask, costs: alone }, at)
+  }
+
+  /** From now on this storage decides. */
+  use(storage: number): void {
+    for (const chain of this.chains) chain.inUse = storage
+  }
+
+  get inUse(): number {
+    return this.main.inUse
+  }
+
+  private get chains(): readonly ChainModel[] {
+    return [this.main, ...[...this.handlers.values()].flat()]
+  }
+
   simulate(facts: Facts, at: number): ModelVerdict | undefined {
     return this.main.simulate(this.ask(this.main, facts), at)
   }
@@ -147,25 +180,24 @@ export class Model {
 
   /** What is left of a limit of the sentinel for a user, before any charge. */
   left(name: string, user: Key, at: number): number {
-    const { rules, reference } = this.main
+    const { rules } = this.main
     const index = rules.findIndex((rule) => rule.name === name)
     // Buckets are asked for next to nothing, since a refusal may begin a ban, and then nothing is left.
     const cost = rules[index]?.check.kind === 'bucket' ? NEXT_TO_NOTHING : 1
     const costs = rules.map((_, other) => (other === index ? cost : 0))
     const ask = { bot: this.bot, subjects: [user], costs, tokens: [] }
-    const { refusedBy, shadowRefusals, remaining } = reference.peek(ask, at)
-    const left = remaining[index] as number
-    return refusedBy >= 0 || shadowRefusals.includes(index) ? left : left + cost
+    const { left, isRefused } = this.main.leftOf(index, ask, at)
+    return isRefused ? left : left + cost
   }
 
   put(mark: string, whom: Key, until = Number.POSITIVE_INFINITY, value?: unknown): void {
-    this.main.reference.putMark(this.bot, whom, mark, until, value)
+    for (const reference of this.main.references) reference.putMark(this.bot, whom, mark, until, value)
     const holders = this.marks.get(mark) ?? new Set()
     this.marks.set(mark, holders.add(whom))
   }
 
   remove(mark: string, whom: Key): void {
-    this.main.reference.removeMark(this.bot, whom, mark)
+    for (const reference of this.main.references) reference.removeMark(this.bot, whom, mark)
     this.marks.get(mark)?.delete(whom)
   }
 
@@ -174,8 +206,9 @@ export class Model {
   }
 
   reset(whom: Key): void {
-    for (const { reference } of [this.main, ...[...this.handlers.values()].flat()])
-      reference.reset(this.bot, whom)
+    // A storage that does not answer is not reset later.
+    for (const { references, inUse } of this.chains)
+      for (const reference of references.slice(inUse)) reference.reset(this.bot, whom)
   }
 
   /** Whether limits do not count somebody. */

@@ -63,7 +63,14 @@ const others = (['chat', 'member', 'command', 'global'] as const).map((scope) =>
   base.map((drawn) => limitOf(drawn, { name: `of-${scope}`, scope })),
 )
 const ofCommands = base.map((drawn) => limitOf(drawn, { name: 'orders', commands: ['buy', 'x'] }))
-const ofTaps = base.map((drawn) => limitOf(drawn, { name: 'taps', on: ['tap', 'edit'] as const }))
+/** Activities that a limit lists itself. */
+const listed = fc.constantFrom<readonly Activity[]>(
+  ['tap', 'edit'],
+  ['post', 'service'],
+  ['checkout', 'payment', 'message'],
+  ['membership', 'inline', 'reaction', 'vote'],
+)
+const ofListed = fc.tuple(base, listed).map(([drawn, on]) => limitOf(drawn, { name: 'listed', on }))
 
 /** Adapts what was drawn to what the options accept: a cost that fits, and stamps only for fixed costs. */
 function limitOf(
@@ -87,14 +94,16 @@ export const exactOptions: fc.Arbitrary<ExactOptions> = fc.record({
   throttle: fc
     .tuple(
       ofAll,
-      ...[...others, ofCommands, ofTaps].map((each) => fc.option(each, { nil: undefined, freq: 1 })),
+      ...[...others, ofCommands, ofListed].map((each) => fc.option(each, { nil: undefined, freq: 1 })),
     )
     .map((drawn) => drawn.filter((each) => each !== undefined)),
   debounce: fc.oneof(
     fc.constant(false as const),
     fc.record({
       window: fc.constantFrom<Duration>('500ms', '5s'),
-      on: fc.constantFrom(...([['tap'], ['message', 'tap'], ['message'], ['inline', 'tap']] as const)),
+      on: fc.constantFrom(
+        ...([['tap'], ['message', 'tap'], ['message'], ['inline', 'tap'], ['post', 'message']] as const),
+      ),
     }),
   ),
   once: fc.constantFrom({}, {}, {}, { lease: '30s' as const }, false as const),

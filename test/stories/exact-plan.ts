@@ -1,8 +1,7 @@
-import { chatOf } from '../../src/core/chat-of.js'
 import type { Ask, Check, Consequence, Plan, Variant } from '../../src/core/check.js'
 import type { Facts } from '../../src/core/facts.js'
 import { ACTIVITIES, type Activity } from '../../src/core/kinds.js'
-import { commandKey, GLOBAL_KEY, type Key, memberKey, userKey } from '../../src/core/subject.js'
+import { chatKey, commandKey, GLOBAL_KEY, type Key, memberKey, userKey } from '../../src/core/subject.js'
 import { type Limit, parseDuration, parseLimit } from '../../src/index.js'
 import type { ExactOptions, LimitOptions } from './exact-options.js'
 
@@ -12,7 +11,16 @@ import type { ExactOptions, LimitOptions } from './exact-options.js'
  * part. Nothing here is shared with the code that wires guards.
  */
 
-export const SCOPES = ['user', 'chat', 'member', 'command', 'global', 'joiner', 'joiner in chat'] as const
+export const SCOPES = [
+  'user',
+  'chat',
+  'marked chat',
+  'member',
+  'command',
+  'global',
+  'joiner',
+  'joiner in chat',
+] as const
 type Scope = (typeof SCOPES)[number]
 
 /** The largest amount for which `sliding` keeps a time stamp for each unit. */
@@ -24,6 +32,8 @@ const WITH_REGISTRATION: readonly Activity[] = [
   ...['message', 'edit', 'tap', 'inline', 'reaction', 'vote', 'checkout', 'post'],
 ] as const satisfies readonly Activity[]
 const ALL = ACTIVITIES.filter((activity) => activity !== 'unknown')
+/** What no guard refuses: the money has been taken. */
+const PAID: Activity = 'payment'
 
 /** Who is spared a check: nobody, the owner, or also holders of an exempt role. */
 type Sparing = 'nobody' | 'owner' | 'owner and mods'
@@ -55,11 +65,17 @@ export function rulesOf({ once, auth, debounce, throttle }: ExactOptions): reado
   const rules: Rule[] = []
   for (const [name, scope] of [
     ['actor', 'user'],
-    ['chat', 'chat'],
+    ['chat', 'marked chat'],
   ] as const) {
     const common = { guard: 'block', slot: `block ${name}`, subject: at(scope), anyOf: ['blocked'] }
     const check: Check = { ...common, kind: 'absent' }
-    rules.push({ check, name, reason: 'blocked', spares: 'owner', cost: isFor(ALL) })
+    rules.push({
+      check,
+      name,
+      reason: 'blocked',
+      spares: 'owner',
+      cost: isFor(ALL.filter((activity) => activity !== PAID)),
+    })
   }
   if (once !== false) {
     const lease = once.lease === undefined ? {} : { lease: parseDuration(once.lease) }
@@ -85,7 +101,13 @@ export function rulesOf({ once, auth, debounce, throttle }: ExactOptions): reado
       reason: 'repeated',
       spares: 'owner and mods',
       cost: (facts) => (facts.fingerprint === undefined || facts.album !== undefined ? 0 : isFor(on)(facts)),
-      token: ({ activity, chatId, fingerprint }) => [activity, chatId, fingerprint],
+      token: ({ activity, chatId, connection, fingerprint }) => [
+        // A message and a post may be the same content: what a channel writes in its group, and then posts.
+        activity === 'post' ? 'message' : activity,
+        chatId,
+        connection,
+        fingerprint,
+      ],
     })
   }
   return [...rules, ...limitRules(throttle)]
@@ -124,7 +146,7 @@ function rulesOfLimit(options: LimitOptions): readonly Rule[] {
     cost: (facts) => {
       const isCommand =
         commands === undefined || (facts.command !== undefined && commands.includes(facts.command))
-      return isCommand ? isFor(on, costOf(options, facts))(facts) : 0
+      return isCommand && facts.activity !== PAID ? isFor(on, costOf(options, facts))(facts) : 0
     },
   })
   const ofCommands = commands !== undefined || scope === 'command'
@@ -167,7 +189,8 @@ function checkOf(options: LimitOptions, limit: Limit, scope: Scope, suffix: stri
 function variantsOf({ name, forVips }: LimitOptions, scope: Scope): readonly Variant[] {
   const mark = limitMark(name)
   const user: Variant = { mark, subject: at('user'), limit: 'stored' }
-  const chat: Variant = { mark, subject: at('chat'), limit: 'stored' }
+  // A limit of a chat also counts in the chats of other accounts that have the same id.
+  const chat: Variant = { mark, subject: at('marked chat'), limit: 'stored' }
   return [
     ...(scope === 'chat' || scope === 'global' ? [] : [user]),
     ...(scope === 'global' ? [] : [chat]),
@@ -197,14 +220,16 @@ export function planOf(name: string, rules: readonly Rule[]): Plan {
 
 /** Whose state each scope reads for an update. */
 export function subjectsOf(facts: Facts): readonly (Key | undefined)[] {
-  const { actor, chatId, command, kind, target } = facts
+  const { actor, chatId, command, connection, kind, target } = facts
   // Joins count for the person who joins, whoever lets them in.
   const joiner = kind === 'chat_member' && target?.id !== undefined ? userKey(target.id) : actor
   const inChat = (who: Key | undefined): Key | undefined =>
-    who === undefined || chatId === undefined ? undefined : memberKey(who, chatId)
+    who === undefined || chatId === undefined ? undefined : memberKey(who, chatId, connection)
   const byScope: Readonly<Record<Scope, Key | undefined>> = {
     user: actor,
-    chat: chatOf(facts),
+    // The chat of another account may have the id of the bot's own chat with somebody.
+    chat: chatId === undefined ? undefined : chatKey(chatId, connection),
+    'marked chat': chatId === undefined ? undefined : chatKey(chatId),
     member: inChat(actor),
     command: actor === undefined || command === undefined ? undefined : commandKey(actor, command),
     global: GLOBAL_KEY,

@@ -1,13 +1,17 @@
 import type { Update } from 'grammy/types'
-import { describe as factsOf } from '../../src/core/facts.js'
-import { chatKey, type Key, userKey } from '../../src/core/subject.js'
-import { formatLimit, type LimitInput, parseLimit, subject } from '../../src/index.js'
+import { type Facts, describe as factsOf } from '../../src/core/facts.js'
+import type { Activity } from '../../src/core/kinds.js'
+import { type Key, keyText } from '../../src/core/subject.js'
+import { formatLimit, type LimitInput, parseLimit, type Subject } from '../../src/index.js'
+import type { Act } from './acts.js'
+import type { Who } from './cast.js'
 import { Model, type ModelDecision, type ModelVerdict } from './exact-model.js'
 import { limitMark } from './exact-plan.js'
 import type { ExactStep, ExactStory, HandlerDoes } from './exact-steps.js'
 import { ExactWorker, type Outcome } from './exact-worker.js'
+import { comparedFacts, expectedFacts } from './expected-facts.js'
 import { HandlerFailed } from './handler-failed.js'
-import type { StoreOf } from './story-storages.js'
+import type { Store, StoreOf } from './story-storages.js'
 import { Town } from './town.js'
 
 /** Buckets count in fractions, which are computed in another order. */
@@ -15,21 +19,32 @@ const NEARLY = 0.002
 /** How many updates of the past a story may deliver again. */
 const RECENT = 5
 
+/** What the bot must answer, also if it is refused. */
+const ANSWERED: readonly Activity[] = ['tap', 'checkout']
+/** The answers to checkouts that reach a handler. */
+const ANSWERS_OF: Readonly<Record<HandlerDoes, readonly string[]>> = {
+  nothing: ['accepted'],
+  throw: [],
+  refund: ['accepted'],
+  deny: ['declined'],
+  'deny and refund': ['declined'],
+}
+
 /** Plays a story beside the model, and returns the first differences, in words. */
 export async function playExact(story: ExactStory, storeOf: StoreOf): Promise<readonly string[]> {
   const town = await Town.built()
-  const { storage } = storeOf(town)
-  const workers = Array.from({ length: story.options.workers }, () => {
-    return new ExactWorker(town, storage, story.options)
+  const store = storeOf(town)
+  const workers = Array.from({ length: story.options.workers }, (_, index) => {
+    return new ExactWorker(town, store.storageOf(index), story.options)
   })
-  const play = new Play(town, workers, story)
+  const play = new Play(town, store, workers, story)
   await play.begin()
   for (const step of story.steps) {
     if (play.differences.length > 0) break
     await play.step(step)
   }
   await play.end()
-  await storage.close()
+  await store.close()
   await town.close()
   return play.differences
 }
@@ -43,15 +58,16 @@ class Play {
   readonly differences: string[] = []
   private readonly model: Model
   private readonly recent: Delivered[] = []
-  /** Updates whose last attempt failed. */
-  private readonly failed = new Set<number>()
+  /** Updates whose last attempt failed, and which storage had decided them. */
+  private readonly failed = new Map<number, number>()
 
   constructor(
     private readonly town: Town,
+    private readonly store: Store,
     private readonly workers: readonly ExactWorker[],
     private readonly story: ExactStory,
   ) {
-    const owner = story.options.hasOwner ? this.keyOf(2) : undefined
+    const owner = story.options.hasOwner ? town.key(2) : undefined
     this.model = new Model(story.options, town.account.id, owner)
   }
 
@@ -75,59 +91,83 @@ class Play {
       case 'act':
         for (const update of await town.sees(step.act)) {
           if (this.differences.length > 0) return
+          this.compareFacts(step.act, update)
           if (step.simulated) await this.simulate(update, step.worker)
           await this.deliver({ update, worker: step.worker }, step.handler)
+          await this.paid(step)
         }
         return
+      case 'break the storage':
+        if (this.store.hasSecond) this.breakStorage()
+        return
+      case 'mend the storage':
+        return this.mendStorage()
       case 'redeliver':
-        return this.redeliver(step)
+        await this.redeliver(step)
+        return this.paid(step)
       case 'set a limit':
       case 'remove a limit':
         return this.changeLimit(step)
       default:
     }
-    const key = this.keyOf(step.who)
-    const { id } = town.people[step.who] as { id: number }
+    const key = town.key(step.whom)
+    const subject = town.subject(step.whom)
     switch (step.do) {
       case 'block':
-        await guard.block(id, step.for === undefined ? {} : { for: step.for })
+        await guard.block(subject, step.for === undefined ? {} : { for: step.for })
         model.put('blocked', key, step.for === undefined ? undefined : town.now() + step.for)
         break
       case 'unblock':
-        await guard.unblock(id)
+        await guard.unblock(subject)
         model.remove('blocked', key)
         break
       case 'grant':
-        await guard.grant(id, step.role)
+        await guard.grant(subject, step.role)
         model.put(`role ${step.role}`, key)
         break
       case 'revoke':
-        await guard.revoke(id, step.role)
+        await guard.revoke(subject, step.role)
         model.remove(`role ${step.role}`, key)
         break
       case 'register':
-        await guard.register(id)
+        await guard.register(subject)
         model.put('registered', key)
         break
       case 'reset':
-        await guard.reset(id)
+        await guard.reset(subject)
         model.reset(key)
         break
       case 'peek':
-        await this.peek(id, key, step.worker)
+        await this.peek(subject, key, step.worker)
     }
     await town.quiet()
   }
 
   async end(): Promise<void> {
+    await this.mendStorage()
     for (const [index, { guard, errors }] of this.workers.entries()) {
       await guard.close()
       for (const error of errors) this.differences.push(`worker ${index}: an error during ${error}`)
     }
   }
 
-  private keyOf(who: number): Key {
-    return userKey((this.town.people[who] as { id: number }).id)
+  /** From now on the second storage decides. */
+  private breakStorage(): void {
+    const { failing } = this.store
+    if (failing === undefined) return
+    failing.fault = 'refuses'
+    this.model.use(1)
+  }
+
+  /** The first storage works again, and is used again soon. */
+  private async mendStorage(): Promise<void> {
+    const { store, town, model, workers } = this
+    if (store.failing?.fault !== 'refuses') return
+    store.failing.resume()
+    await town.pass(1000)
+    for (const { guard } of workers)
+      this.differs('a second after an outage', 'the storage in use', (await guard.health()).storage.inUse, 0)
+    model.use(0)
   }
 
   private worker(index: number): ExactWorker {
@@ -148,6 +188,32 @@ class Play {
     this.differs(where, 'the verdict', verdict.allowed ? undefined : shortened(verdict), expected)
   }
 
+  /** Facts must be those that follow from what was done. */
+  private compareFacts(act: Act, update: Update): void {
+    const where = `update ${update.update_id} because somebody ${act.does}`
+    this.differs(
+      where,
+      'what is known of it',
+      comparedFacts(factsOf(update)),
+      expectedFacts(this.town, act, update),
+    )
+  }
+
+  /** Delivers the payments for checkouts that the bot has just answered. */
+  private async paid({
+    worker,
+    handler,
+  }: {
+    readonly worker: number
+    readonly handler: HandlerDoes
+  }): Promise<void> {
+    for (const update of await this.town.arrived()) {
+      const who = this.town.people.findIndex(({ id }) => id === update.message?.chat.id) as Who
+      this.compareFacts({ does: 'pays', who }, update)
+      await this.deliver({ update, worker }, handler)
+    }
+  }
+
   private async redeliver({ which, worker, handler }: ExactStep & { do: 'redeliver' }): Promise<void> {
     const last = this.recent.slice(-RECENT)
     const delivered = last[which % last.length]
@@ -157,7 +223,7 @@ class Play {
     const { once } = this.story.options
     const isBound =
       (typeof once === 'object' && once.lease !== undefined) ||
-      delivered.update.message?.media_group_id !== undefined
+      (delivered.update.message ?? delivered.update.channel_post)?.media_group_id !== undefined
     await this.deliver(
       { update: structuredClone(delivered.update), worker: isBound ? delivered.worker : worker },
       handler,
@@ -174,14 +240,14 @@ class Play {
     await town.quiet()
     const decision = model.decide(facts, now)
     const where = `update ${id} (${facts.activity})`
-    if (decision.refusal !== undefined) return this.compareRefusal(where, outcome, decision.refusal)
+    if (decision.refusal !== undefined) return this.compareRefusal(where, facts, outcome, decision.refusal)
     this.differs(where, 'shadow refusals', outcome.shadows, decision.shadows)
-    const isRepeated = failed.has(id)
+    const isRepeated = failed.get(id) === model.inUse
     const atHandler = model.decideAt(outcome.route, facts, now)
     const refusal = atHandler.at(-1)?.refusal
     if (refusal !== undefined) {
       decision.settle('complete')
-      return this.compareRefusal(`${where} at its handler`, outcome, refusal)
+      return this.compareRefusal(`${where} at its handler`, facts, outcome, refusal)
     }
     const [handled] = outcome.handled
     this.differs(where, 'the number of calls of the handler', outcome.handled.length, 1)
@@ -191,6 +257,7 @@ class Play {
       const real = handled.left.get(name) ?? Number.NaN
       if (!(Math.abs(real - left) < NEARLY)) this.differs(where, `what is left of ${name}`, real, left)
     }
+    if (facts.activity === 'checkout') this.differs(where, 'the answers', outcome.answers, ANSWERS_OF[does])
     this.follow(where, id, does, outcome, [decision, ...atHandler])
   }
 
@@ -209,25 +276,44 @@ class Play {
     if (does.endsWith('refund')) for (const each of [decision, ...atHandler]) each?.refund()
     if (this.story.options.once === false) return
     if (isFailed) for (const each of atHandler) each.fail()
-    if (isFailed) this.failed.add(id)
+    if (isFailed) this.failed.set(id, this.model.inUse)
     else this.failed.delete(id)
   }
 
-  private compareRefusal(where: string, { denials, handled }: Outcome, refusal: ModelVerdict): void {
-    this.differs(where, 'the verdict', denials[0] && shortened(denials[0]), refusal)
+  private compareRefusal(where: string, facts: Facts, outcome: Outcome, refusal: ModelVerdict): void {
+    const { denials, handled, answers } = outcome
+    // The first copy of a duplicate is answered.
+    const isAnswered = ANSWERED.includes(facts.activity) && refusal.reason !== 'duplicate'
+    this.differs(
+      where,
+      'the answers',
+      answers,
+      isAnswered ? [facts.activity === 'checkout' ? 'declined' : 'stops the spinner'] : [],
+    )
+    const real = denials[0] && shortened(denials[0])
+    const isOther = real !== undefined && real.limit !== refusal.limit
+    if (isOther && this.store.repeatsRefusals) this.compareRepeated(where, facts, real)
+    else this.differs(where, 'the verdict', real, refusal)
     this.differs(where, 'the number of calls of the handler', handled.length, 0)
   }
 
+  /** A repeated refusal may name another check, which must refuse too, and for no shorter time. */
+  private compareRepeated(where: string, facts: Facts, real: ModelVerdict): void {
+    const alone = this.model.refusalBy(real.limit, facts, this.town.now())
+    if (alone === undefined || alone.retryAfterMs < real.retryAfterMs)
+      this.differs(where, 'the repeated verdict', real, alone)
+  }
+
   /** Compares what is left of the limits that count users. */
-  private async peek(id: number, key: Key, worker: number): Promise<void> {
+  private async peek(whom: Subject, key: Key, worker: number): Promise<void> {
     const { model, town, story } = this
     if (model.isExempt(key)) return
-    for (const { name, remaining } of await this.worker(worker).guard.peek(id)) {
+    for (const { name, remaining } of await this.worker(worker).guard.peek(whom)) {
       const limit = story.options.throttle.find((each) => each.name === name && each.scope === undefined)
       if (limit === undefined) continue
       const left = model.left(name, key, town.now())
       if (Math.abs(left - remaining) >= NEARLY)
-        this.differs(`peek ${id}`, `what is left of ${name}`, remaining, left)
+        this.differs(`peek ${keyText(key)}`, `what is left of ${name}`, remaining, left)
     }
   }
 
@@ -242,13 +328,10 @@ class Play {
     })
     const limit = able[step.which % able.length]
     if (!options.setsLimits || limit === undefined) return
-    const { group } = this.town
     // A limit of chats can be set for chats only.
-    const toGroup = step.whose === 'group' || limit.scope === 'chat'
-    const whom = toGroup
-      ? subject.chat(group.id)
-      : (this.town.people[step.whose as number] as { id: number }).id
-    const key = toGroup ? chatKey(group.id) : this.keyOf(step.whose as number)
+    const whose = limit.scope === 'chat' ? 'group' : step.whose
+    const whom = this.town.subject(whose)
+    const key = this.town.key(whose)
     const { guard } = this.worker(step.worker)
     const mark = limitMark(limit.name)
     if (step.do === 'remove a limit') {

@@ -3,6 +3,7 @@ import type { Update } from 'grammy/types'
 import { type Facts, type Sentinel, type SentinelOptions, sentinel, throttle } from '../../src/index.js'
 import type { Storage } from '../../src/storage/storage.js'
 import type { GuardedContext } from '../middleware/rig.js'
+import { accept } from './checkouts.js'
 import { HANDLER_LIMITS, type ModelVerdict, type Route } from './exact-model.js'
 import type { ExactOptions, LimitOptions } from './exact-options.js'
 import { costOf } from './exact-plan.js'
@@ -16,6 +17,8 @@ export interface Outcome {
   route: Route | undefined
   readonly denials: ModelVerdict[]
   readonly shadows: string[]
+  /** How the bot answered a tap or a checkout. */
+  readonly answers: ('accepted' | 'declined' | 'stops the spinner')[]
   /** What the handler saw, if it ran. */
   readonly handled: { readonly left: ReadonlyMap<string, number>; readonly isRepeated: boolean }[]
   error: unknown
@@ -31,6 +34,13 @@ export class ExactWorker {
 
   constructor(town: Town, storage: Storage, options: ExactOptions) {
     this.bot = new Bot<GuardedContext>(town.account.token, town.account.config)
+    this.bot.api.config.use((call, method, payload, signal) => {
+      const { answers } = this.outcome
+      if (method === 'answerCallbackQuery') answers.push('stops the spinner')
+      if (method === 'answerPreCheckoutQuery' || method === 'answerShippingQuery')
+        answers.push((payload as { ok: boolean }).ok ? 'accepted' : 'declined')
+      return call(method, payload, signal)
+    })
     this.guard = sentinel<GuardedContext>({
       name: 'story',
       clock: town.now,
@@ -95,19 +105,21 @@ export class ExactWorker {
     bot.use((ctx) => this.handle(ctx))
   }
 
-  private async handle({ sentinel: control }: GuardedContext): Promise<void> {
+  private async handle(ctx: GuardedContext): Promise<void> {
+    const { sentinel: control } = ctx
     const left = new Map(control?.limits.map(({ name, remaining }) => [name, remaining]))
     this.outcome.handled.push({ left, isRepeated: control?.isRepeated === true })
     const { does } = this
     if (does === 'throw') throw new HandlerFailed('meant to fail')
     if (does === 'refund') await control.refund()
+    if (does === 'nothing' || does === 'refund') await accept(ctx)
     if (does === 'deny') await control.deny({ notice: false })
     if (does === 'deny and refund') await control.deny({ notice: false, refund: true })
   }
 }
 
 function emptyOutcome(): Outcome {
-  return { route: undefined, denials: [], shadows: [], handled: [], error: undefined }
+  return { route: undefined, denials: [], shadows: [], answers: [], handled: [], error: undefined }
 }
 
 function throttleOptions({ forVips, ...options }: LimitOptions) {

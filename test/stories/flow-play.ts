@@ -20,7 +20,7 @@ export async function playFlow(story: FlowStory, storeOf: StoreOf): Promise<read
   const decided: Fates = { fates: new Map(), vetoed: new Set(), over: false }
   const workers: FlowWorker[] = []
   for (let index = 0; index < story.options.workers; index++)
-    workers.push(await FlowWorker.hired(index, town, records, decided, store.storage, story))
+    workers.push(await FlowWorker.hired(index, town, records, decided, store.storageOf(index), story))
   const play = new Play(town, store, records, decided, workers, story)
   await play.begin()
   for (const step of story.steps) {
@@ -29,7 +29,7 @@ export async function playFlow(story: FlowStory, storeOf: StoreOf): Promise<read
     if (records.faults.length > 0) break
   }
   await play.end()
-  await store.storage.close()
+  await store.close()
   await town.close()
   return records.faults
 }
@@ -124,7 +124,7 @@ class Play {
       await checkIdle(records, worker, 'after close()')
       await checkTally(records, worker, index)
     }
-    if (!('remote' in store.storage)) checkTimers(records, town)
+    if (!store.isRemote) checkTimers(records, town)
   }
 
   private deliver(update: Update, worker: number): void {
@@ -195,7 +195,13 @@ class Play {
 
 /** The user whose block must stop the update; 0 if it is another sender or nobody in particular. */
 function senderOf(update: Update): number {
-  const { message, edited_message: edited, callback_query: tap } = update
+  const { message, edited_message: edited, callback_query: tap, business_message: served } = update
+  const { pre_checkout_query: checkout, inline_query: asked, chosen_inline_result: picked } = update
   if (message?.sender_chat !== undefined || message?.left_chat_member !== undefined) return 0
-  return (message ?? edited ?? tap)?.from?.id ?? 0
+  // Money has been taken for these, and these are sent by the account's own bot.
+  if (message?.successful_payment !== undefined || served?.sender_business_bot !== undefined) return 0
+  const { message_reaction: reaction, poll_answer: vote } = update
+  if (reaction !== undefined || vote !== undefined)
+    return reaction?.user?.id ?? (vote?.voter_chat === undefined ? vote?.user?.id : 0) ?? 0
+  return (message ?? edited ?? tap ?? served ?? checkout ?? asked ?? picked)?.from?.id ?? 0
 }

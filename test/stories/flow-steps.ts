@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import type { Fault } from '../storage/faulty.js'
-import { type Act, acts, type Who } from './acts.js'
+import { type Act, acts } from './acts.js'
+import type { Who } from './cast.js'
 import { type Changeable, changes, type FlowOptions, flowOptions } from './flow-options.js'
 import { FAULTS } from './story-storages.js'
 

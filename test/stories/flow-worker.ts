@@ -13,6 +13,7 @@ import {
 } from '../../src/index.js'
 import type { Storage } from '../../src/storage/storage.js'
 import type { GuardedContext } from '../middleware/rig.js'
+import { accept } from './checkouts.js'
 import type { Delivery, Records, Told } from './flow-records.js'
 import type { Fate, FlowStory } from './flow-steps.js'
 import { HandlerFailed } from './handler-failed.js'
@@ -144,6 +145,7 @@ export class FlowWorker {
       try {
         if (fate.after > 0 && !decided.over) await town.sleep(fate.after)
         if (fate.how === 'refund') await ctx.sentinel.refund()
+        if (fate.how === 'end') await accept(ctx)
         if (fate.how === 'deny') await ctx.sentinel.deny({ refund: true, notice: false })
         if (fate.how === 'fail once') {
           decided.fates.set(update, { after: 0, how: 'end' })

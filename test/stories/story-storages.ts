@@ -1,25 +1,42 @@
+import { userKey } from '../../src/core/subject.js'
+import { failover } from '../../src/storage/failover.js'
+import { type HybridOptions, hybrid } from '../../src/storage/hybrid.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { redis } from '../../src/storage/redis/index.js'
 import type { Storage } from '../../src/storage/storage.js'
 import { freshName } from '../servers/shared.js'
+import { having } from '../storage/audited.js'
 import { type Fault, type Faulty, faulty } from '../storage/faulty.js'
 import type { Town } from './town.js'
 
-/** The storage of a story. */
+/** What the workers of a story store their state in. */
 export interface Store {
-  readonly storage: Storage
-  /** The storage again, if it can fail on demand. */
+  /** The storage of a worker: one for all, or one each in front of a storage that they share. */
+  readonly storageOf: (worker: number) => Storage
+  /** The storage behind them, if it can fail on demand. */
   readonly failing?: Faulty
+  /** Whether another storage decides exactly while that one fails. */
+  readonly hasSecond?: true
+  /** Whether refusals may be repeated without asking the storage, and therefore named otherwise. */
+  readonly repeatsRefusals?: true
+  /** Whether the storages have timers of their own. */
+  readonly isRemote: boolean
+  close(): Promise<void>
 }
 
 export type StoreOf = (town: Town) => Store
 
-export const inMemory: StoreOf = ({ now }) => ({ storage: memory({ clock: now }) })
+function sharedBy(storage: Storage, rest: Partial<Store> = {}): Store {
+  const isRemote = storage.remote === true
+  return { storageOf: () => storage, isRemote, close: async () => storage.close(), ...rest }
+}
+
+export const inMemory: StoreOf = ({ now }) => sharedBy(memory({ clock: now }))
 
 /** A remote storage that fails when the story says so. */
 export const failing: StoreOf = ({ now, timers }) => {
   const storage = faulty(now, timers)
-  return { storage, failing: storage }
+  return sharedBy(storage, { failing: storage })
 }
 
 /** A real Redis; each story has keys of its own. */
@@ -27,12 +44,101 @@ export const onRedis =
   (url: string): StoreOf =>
   (town) => {
     const storage = redis(url, { prefix: freshName('story'), clock: town.now })
-    // Answers come in the order of the questions, so once this one is answered, all earlier questions are.
-    town.settled = async () => {
-      for (let trip = 0; trip < 3; trip++) await storage.health()
-    }
-    return { storage }
+    town.settled = () => answered(storage)
+    return sharedBy(storage)
   }
+
+/** Answers come in the order of the questions, so once this one is answered, all earlier questions are. */
+async function answered(storage: Storage): Promise<void> {
+  for (let trip = 0; trip < 3; trip++) await storage.health()
+}
+
+/** A memory for each worker, in front of a remote storage that they share. */
+export const hybridOverFake: StoreOf = (town) => {
+  const remote = faulty(town.now, town.timers)
+  return hybridOver(
+    town,
+    () => having(remote, { close: () => undefined }),
+    async () => remote.close(),
+  )
+}
+
+/** The same with a real Redis, to which each worker has connections of its own. */
+export const hybridOverRedis =
+  (url: string): StoreOf =>
+  (town) => {
+    const prefix = freshName('story')
+    const opened: Storage[] = []
+    const store = hybridOver(town, () => {
+      const storage = redis(url, { prefix, clock: town.now })
+      opened.push(storage)
+      return storage
+    })
+    town.settled = async () => {
+      await Promise.all(opened.map(answered))
+      await told(opened)
+    }
+    return store
+  }
+
+function hybridOver(
+  { now, timers }: Town,
+  remote: () => Storage,
+  close = async (): Promise<void> => undefined,
+): Store {
+  const opened: Storage[] = []
+  const options: HybridOptions = { clock: now, timers }
+  return {
+    storageOf: () => {
+      const storage = hybrid(memory({ clock: now }), remote(), options)
+      opened.push(storage)
+      return storage
+    },
+    isRemote: true,
+    repeatsRefusals: true,
+    async close() {
+      for (const storage of opened) await storage.close()
+      await close()
+    },
+  }
+}
+
+/** Two storages, of which the second decides while the first fails. */
+export const failoverToMemory: StoreOf = (town) => failoverFrom(town, faulty(town.now, town.timers))
+
+/** The same with a real Redis, behind a connection that fails when the story says so. */
+export const failoverFromRedis =
+  (url: string): StoreOf =>
+  (town) => {
+    const real = redis(url, { prefix: freshName('story'), clock: town.now })
+    town.settled = () => answered(real)
+    return failoverFrom(town, faulty(town.now, town.timers, real))
+  }
+
+function failoverFrom({ now, timers }: Town, first: Faulty): Store {
+  const storage = failover([first, memory({ clock: now })], { clock: now, timers })
+  return sharedBy(storage, { failing: first, hasSecond: true })
+}
 
 /** Faults of a storage that stay until the next one. */
 export const FAULTS: readonly Fault[] = ['none', 'refuses', 'throws', 'hangs', 'loses', 'reads']
+
+let announcements = 0
+
+/** Waits until the watchers of all these storages have been told of everything that was written before. */
+async function told(storages: readonly Storage[]): Promise<void> {
+  const [first] = storages
+  if (first === undefined) return
+  const name = `told-${++announcements}`
+  const stops: (() => void)[] = []
+  const all = storages.map(async (storage) => {
+    await new Promise<void>((seen) => {
+      const stop = storage.watch((change) => change.kind === 'marks' && change.name === name && seen())
+      Promise.resolve(stop).then((each) => stops.push(each))
+    })
+  })
+  await Promise.all(storages.map((storage) => storage.health()))
+  await first.marks.put(1, name, [{ key: userKey(1), mark: { since: 0 } }])
+  await Promise.all(all)
+  for (const stop of stops) stop()
+}

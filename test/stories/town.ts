@@ -1,6 +1,8 @@
 import { Api } from 'grammy'
 import type { Message, Update } from 'grammy/types'
 import type { Timers } from '../../src/core/clock.js'
+import { chatKey, type Key, senderKey, userKey } from '../../src/core/subject.js'
+import { type Subject, subject } from '../../src/index.js'
 import {
   createTelegram,
   type Person,
@@ -10,7 +12,9 @@ import {
   type TelegramGroup,
 } from '../../src/telegram/index.js'
 import { tick } from '../sentinel-desk.js'
-import type { Act, Where, Who } from './acts.js'
+import type { Act } from './acts.js'
+import type { Where, Who, Whom } from './cast.js'
+import { RarePerformer } from './rare-performing.js'
 
 const EVERY_KIND = [
   'message',
@@ -23,6 +27,10 @@ const EVERY_KIND = [
   'my_chat_member',
   'message_reaction',
   'poll_answer',
+  'poll',
+  'message_reaction_count',
+  'chosen_inline_result',
+  'pre_checkout_query',
 ] as const
 const BUTTONS = { inline_keyboard: [['A', 'B'].map((text) => ({ text, callback_data: text }))] }
 /** Time advances in steps of this length, so that what one timer starts is over before the next timer fires. */
@@ -45,15 +53,21 @@ export class Town {
   readonly armed = new Set<{ readonly ms: number }>()
   /** Waits for what takes real time, such as the answers of a server. */
   settled: () => Promise<unknown> = tick
-  private readonly api: Api
+  readonly api: Api
   private readonly cards = new Map<Where, readonly Message[]>()
+  private rare: RarePerformer | undefined
   private poll: Message | undefined
   private offset = 0
 
   private constructor() {
     const { telegram, account, owner, people } = this
     this.group = telegram.createGroup({ title: 'Plaza', owner, members: people, admins: [account] })
-    this.channel = telegram.createChannel({ title: 'News', owner, admins: [account] })
+    this.channel = telegram.createChannel({
+      title: 'News',
+      owner,
+      admins: [account],
+      linkedGroup: this.group,
+    })
     this.api = new Api(account.token, account.config.client)
   }
 
@@ -70,9 +84,41 @@ export class Town {
       people.map(() => inGroup),
     )
     const choices = [{ text: 'yes' }, { text: 'no' }]
-    town.poll = await api.sendPoll(group.id, 'Lunch?', choices, { is_anonymous: false })
+    const poll = await api.sendPoll(group.id, 'Lunch?', choices, { is_anonymous: false })
+    town.poll = poll
+    const { telegram, owner, channel } = town
+    town.rare = new RarePerformer({
+      telegram,
+      account,
+      owner,
+      people,
+      group,
+      channel,
+      api,
+      card: inGroup,
+      poll,
+    })
     await town.arrived()
     return town
+  }
+
+  /** Returns somebody as the methods of a sentinel take them. */
+  subject(whom: Whom): Subject {
+    if (typeof whom === 'number') return (this.people[whom] as Person).id
+    if (whom === 'channel') return subject.sender(this.channel.id)
+    return whom === 'group' ? subject.chat(this.group.id) : subject.sender(this.group.id)
+  }
+
+  /** Returns the key of somebody in storages. */
+  key(whom: Whom): Key {
+    if (typeof whom === 'number') return userKey((this.people[whom] as Person).id)
+    if (whom === 'channel') return senderKey(this.channel.id)
+    return whom === 'group' ? chatKey(this.group.id) : senderKey(this.group.id)
+  }
+
+  /** The key of the bot as an actor. */
+  get botKey(): Key {
+    return userKey(this.account.id)
   }
 
   readonly now = (): number => this.telegram.clock.now()
@@ -122,7 +168,8 @@ export class Town {
     return this.telegram.close()
   }
 
-  private async arrived(): Promise<Update[]> {
+  /** Returns what Telegram has for the bot since the last act, such as payments for checkouts that it has answered. */
+  async arrived(): Promise<Update[]> {
     const { offset } = this
     const updates = await this.api.getUpdates({ offset, timeout: 0, allowed_updates: EVERY_KIND })
     this.offset = (updates.at(-1)?.update_id ?? offset - 1) + 1
@@ -130,14 +177,8 @@ export class Town {
   }
 
   private async perform(act: Act): Promise<void> {
-    const { owner, group, channel, account } = this
-    if (!('who' in act)) {
-      if (act.does === 'posts') await owner.in(channel).posts(act.text)
-      else if (act.does === 'speaks anonymously') await owner.in(group).anonymously().sends(act.text)
-      else await owner.in(group).as(channel).sends(act.text)
-      return
-    }
-    const person = this.people[act.who] as Person
+    const { owner, group, channel, account, people } = this
+    const person = 'who' in act ? (people[act.who] as Person) : owner
     switch (act.does) {
       case 'says':
         for (let time = 0; time < act.times; time++) await this.at(act.who, act.where).sends(act.text)
@@ -170,6 +211,18 @@ export class Town {
         return
       case 'asks inline':
         await person.asks(account, act.text)
+        return
+      case 'posts':
+        await owner.in(channel).posts(act.text)
+        return
+      case 'speaks anonymously':
+        await owner.in(group).anonymously().sends(act.text)
+        return
+      case 'speaks as the channel':
+        await owner.in(group).as(channel).sends(act.text)
+        return
+      default:
+        await this.rare?.perform(act)
     }
   }
 
