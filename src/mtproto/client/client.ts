@@ -108,7 +108,7 @@ export class MtprotoClient {
 
   /** Yields the members of a supergroup or channel, most recent joins first. See {@link MembersOptions}. */
   async *members(chat: number | string, options?: MembersOptions): AsyncGenerator<Member, void, undefined> {
-    yield* membersOf(await this.#connection.caller(), chat, options)
+    yield* membersOf(await this.#connection.caller(options?.signal), chat, options)
   }
 
   /**
@@ -164,12 +164,12 @@ export class MtprotoClient {
     chat: number | string,
     options?: HistoryOptions,
   ): AsyncGenerator<HistoryMessage, void, undefined> {
-    yield* historyOf(await this.#connection.caller(), chat, options)
+    yield* historyOf(await this.#connection.caller(options?.signal), chat, options)
   }
 
   /** Deletes all messages of a user or channel in a chat, by the method that is open to the account. */
   async purge(chat: number | string, user: number | string, options?: HistoryOptions): Promise<Purged> {
-    return purge(await this.#connection.caller(), chat, user, options)
+    return purge(await this.#connection.caller(options?.signal), chat, user, options)
   }
 
   /**
@@ -179,7 +179,7 @@ export class MtprotoClient {
    * @throws SentinelError `mtproto.transfer`, `mtproto.refused`.
    */
   async upload(source: UploadSource, options?: UploadOptions): Promise<UploadedFile> {
-    return upload(await this.#connection.caller(), source, options)
+    return upload(await this.#connection.caller(options?.signal), source, options)
   }
 
   /** Sends a file, uploading it if necessary. See {@link SendFileOptions}; throws the same errors as `upload()`. */
@@ -188,7 +188,7 @@ export class MtprotoClient {
     what: UploadSource | UploadedFile,
     options?: SendFileOptions,
   ): Promise<SentFile> {
-    return sendFile(await this.#connection.caller(), chat, what, options)
+    return sendFile(await this.#connection.caller(options?.signal), chat, what, options)
   }
 
   /**
@@ -203,7 +203,7 @@ export class MtprotoClient {
     files: readonly AlbumFile[],
     options?: SendAlbumOptions,
   ): Promise<SentFile[]> {
-    return sendAlbum(await this.#connection.caller(), chat, files, options)
+    return sendAlbum(await this.#connection.caller(options?.signal), chat, files, options)
   }
 
   /**
@@ -216,7 +216,7 @@ export class MtprotoClient {
     what: MtprotoFile | FileOrigin | string,
     options?: DownloadOptions,
   ): AsyncGenerator<Uint8Array, void, undefined> {
-    yield* download(await this.#connection.caller(), this.#cdn, what, options)
+    yield* download(await this.#connection.caller(options?.signal), this.#cdn, what, options)
   }
 
   /** Yields the profile photos of a user, latest first. */
@@ -224,7 +224,7 @@ export class MtprotoClient {
     user: number | string,
     options?: PhotosOptions,
   ): AsyncGenerator<MtprotoFile, void, undefined> {
-    yield* photosOf(await this.#connection.caller(), user, options)
+    yield* photosOf(await this.#connection.caller(options?.signal), user, options)
   }
 
   /** Returns the full description of a group or channel. */
@@ -234,12 +234,12 @@ export class MtprotoClient {
 
   /** Yields the chats of a person's account; not available to bots. See {@link DialogsOptions}. */
   async *dialogs(options?: DialogsOptions): AsyncGenerator<Dialog, void, undefined> {
-    yield* dialogsOf(await this.#connection.caller(), options)
+    yield* dialogsOf(await this.#connection.caller(options?.signal), options)
   }
 
   /** Searches messages by words, author, time and kind of media. For people's accounts only. See {@link SearchOptions}. */
   async *search(options: SearchOptions): AsyncGenerator<FoundMessage, void, undefined> {
-    yield* searchIn(await this.#connection.caller(), options)
+    yield* searchIn(await this.#connection.caller(options.signal), options)
   }
 
   /** Yields what administrators did in the last two days. For people's accounts only. See {@link AdminLogOptions}. */
@@ -247,7 +247,7 @@ export class MtprotoClient {
     chat: number | string,
     options?: AdminLogOptions,
   ): AsyncGenerator<AdminEvent, void, undefined> {
-    yield* adminLogOf(await this.#connection.caller(), chat, options)
+    yield* adminLogOf(await this.#connection.caller(options?.signal), chat, options)
   }
 
   /** Returns the active sessions of a person's account. */

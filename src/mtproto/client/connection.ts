@@ -100,8 +100,16 @@ export class Connection {
     return this.#opening !== undefined
   }
 
-  /** Returns the caller, connecting if necessary. During close() running handlers still get it; after that it rejects. */
-  caller(): Promise<Caller> {
+  /**
+   * Returns the caller, connecting if necessary. During close() running handlers still get it; after that it rejects. A signal
+   * ends the wait for the connection, and lookups by the caller; other calls that wait for the same ones still get them.
+   */
+  async caller(signal?: AbortSignal): Promise<Caller> {
+    const opening = this.#caller()
+    return signal === undefined ? opening : (await untilAborted(opening, signal)).until(signal)
+  }
+
+  #caller(): Promise<Caller> {
     if (this.#ending.signal.aborted || (this.#closing !== undefined && this.#opening === undefined)) {
       return Promise.reject(closed())
     }
@@ -241,7 +249,7 @@ export class Connection {
       )
       reads.end()
       signal.throwIfAborted()
-      return new Caller(client, names, permissionsWith(permissions))
+      return new Caller(client, names, permissionsWith(permissions), [signal])
     } catch (error) {
       const { running } = this
       this.running = undefined

@@ -5,6 +5,7 @@ import { shown } from '../../../core/show.js'
 import type { Names } from './names.js'
 import type { Permissions } from './permissions.js'
 import { MtprotoRefusal, refusedOr } from './refusal.js'
+import { untilAborted } from './until-aborted.js'
 
 /** Usernames; `me`, `self` and phone numbers are left to mtcute. */
 const USERNAME = /^@?(?!me$|self$)[a-z]\w+$/i
@@ -41,7 +42,14 @@ export class Caller {
     readonly client: TelegramClient,
     private readonly names: Names,
     private readonly permissions: Permissions,
+    /** Signals that end the wait for a lookup. */
+    private readonly endings: readonly AbortSignal[] = [],
   ) {}
+
+  /** Returns a caller whose lookups are no longer waited for once the signal is aborted, either. */
+  until(signal: AbortSignal): Caller {
+    return new Caller(this.client, this.names, this.permissions, [...this.endings, signal])
+  }
 
   /** @throws SentinelError `mtproto.refused`, with Telegram's reason; `mtproto.flood`. */
   async call<T extends tl.RpcMethod>(
@@ -75,7 +83,11 @@ export class Caller {
 
   /** Returns the id of the user or chat that has the username. */
   nameOf(username: string): Promise<number> {
-    return this.names.resolve(username, this)
+    return this.#waited(this.names.resolve(username, this))
+  }
+
+  #waited<T>(lookup: Promise<T>): Promise<T> {
+    return this.endings.reduce(untilAborted, lookup)
   }
 
   async #resolved<T>(
@@ -86,7 +98,7 @@ export class Caller {
     const isName = typeof peer === 'string' && USERNAME.test(peer)
     const known = isName ? await this.nameOf(peer) : peer
     try {
-      return await resolve(known)
+      return await this.#waited(resolve(known))
     } catch (error) {
       const { name } = Object(error).constructor as { readonly name: string }
       // Error classes of mtcute: no access hash is known for the id, or the id is of another kind.
