@@ -157,7 +157,10 @@ export interface ThrottleOptions<C extends Context = Context> {
   readonly cost?: number | CostOf<C>
   /** The bucket of inline queries, which come with every keystroke. @default five times `limit`, including its burst */
   readonly inline?: LimitInput
-  /** Other limits for holders of a role (the mark `role:<name>`); the first role that the user holds applies. */
+  /**
+   * Other limits for holders of a role (the mark `role:<name>`); the first role that the user holds applies. Not beside a function
+   * as `limit`, which would replace them.
+   */
   readonly roles?: Readonly<Record<string, LimitInput>>
   /**
    * Bans from this limit after repeated refusals. Each further ban takes the next duration of `bans`, then the last one again and
@@ -230,7 +233,13 @@ export function readThrottle(options: LimitInput | ThrottleOptions, what = 'thro
       `${what}.algorithm: "sliding-log" stores one timestamp per unit, so costs must be fixed whole numbers. Use 'sliding-counters' or 'bucket'.`,
     )
   }
-  const { limit, cost } = settings
+  const { limit, cost, roles = {} } = settings
+  if (typeof limit === 'function' && Object.keys(roles).length > 0) {
+    throw new SentinelError(
+      'option.invalid',
+      `${what}.roles: the limit is a function, which replaces the limits of roles. Give one of the two; roles: {} drops those of an extended policy.`,
+    )
+  }
   if (typeof limit !== 'function' && typeof cost === 'number' && cost > capacityOf(limit)) {
     throw new SentinelError(
       'option.invalid',

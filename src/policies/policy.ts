@@ -71,7 +71,7 @@ export function policyGuard(
   checkOverride(own)
   const use = { policy: checkedPolicy(which), own }
   // Mistakes that are visible already are reported now rather than with the first update.
-  if (book !== undefined) book.resolved(use.policy, own)
+  if (book !== undefined) definitionsOf(book.resolved(use.policy, own))
   else if (isSelfContained(use.policy)) definitionsOf(new PolicyBook().resolved(use.policy, own))
   else if (typeof use.policy === 'string') noteAsked(use.policy)
   const name = typeof which === 'string' ? which : which.name
