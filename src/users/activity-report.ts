@@ -19,7 +19,11 @@ import type { UserProfile } from './profiles.js'
  * ```
  */
 export interface ReportOptions {
-  /** Users seen within this time count as active, users first seen within it as new. @default '7d' */
+  /**
+   * Users seen within this time count as active, users first seen within it as new. Users without any count, of whom only `patch()`
+   * made a record, are neither.
+   * @default '7d'
+   */
   readonly within?: Duration
   /** How many users are listed, 0 to 1,000. @default 10 */
   readonly top?: number
@@ -170,9 +174,11 @@ export async function reportOf(
     const user = reported(profile)
     sum.users++
     sum.updates += user.updates
-    if (user.lastSeen > now - within) sum.active++
-    if (user.firstSeen > now - within) sum.newcomers++
-    for (const [name, count] of Object.entries(user.counts)) {
+    const counts = Object.entries(user.counts)
+    // patch() makes a record, with its own time, of a user who was never seen. Such a record has no counts.
+    if (counts.length > 0 && user.lastSeen > now - within) sum.active++
+    if (counts.length > 0 && user.firstSeen > now - within) sum.newcomers++
+    for (const [name, count] of counts) {
       if (sums.has(name) || sums.size < MOST_NAMES) sums.set(name, (sums.get(name) ?? 0) + count)
     }
     isNoted ||= Object.hasOwn(user.counts, by)

@@ -42,13 +42,22 @@ const PROFILES: readonly UserProfile[] = [
 ]
 
 describe('a report of activity', () => {
+  test('users who were only patched count as users, but neither as active nor as new', async () => {
+    const patched = profile(5, {})
+    expect(await reportOf(all([profile(1, { message: 1 }), patched]), NOW, {})).toMatchObject({
+      users: 2,
+      active: 1,
+      newcomers: 1,
+    })
+  })
+
   test('adds up the activity of all users, and lists the most active', async () => {
     const report = await reportOf(all(PROFILES), NOW, { within: '7d', top: 2 })
     expect(report).toMatchObject({
       at: NOW,
       users: 4,
-      active: 3,
-      newcomers: 2,
+      active: 2,
+      newcomers: 1,
       updates: 53,
       denials: 23,
       by: 'updates',
@@ -60,7 +69,7 @@ describe('a report of activity', () => {
     ])
     const denied = await reportOf(all(PROFILES), NOW, { by: 'denials', within: '30d' })
     expect(denied.top.map((user) => user.subject.id)).toEqual([3, 1])
-    expect([denied.active, denied.newcomers]).toEqual([4, 2])
+    expect([denied.active, denied.newcomers]).toEqual([3, 1])
     expect((await reportOf(all(PROFILES), NOW, { top: 0 })).top).toEqual([])
     const noted = await reportOf(all(PROFILES), NOW, { by: 'note, "own"' })
     expect(noted.top.map((user) => user.subject.id)).toEqual([1])
@@ -71,7 +80,7 @@ describe('a report of activity', () => {
     expect(report.toText()).toBe(
       [
         'Activity on 2026-01-31T12:00:00.000Z',
-        '4 users; in the last 1w 3 active, 2 new',
+        '4 users; in the last 1w 2 active, 1 new',
         '53 updates, 23 denied (43.4 %)',
         'message 11, tap 2, inline 40, note, "own" 1',
         '',
