@@ -8,7 +8,7 @@ import { ACTIVITIES, ANONYMOUS_ADMIN_ID, CHANNEL_SENDER_ID, type Facts, TELEGRAM
 import { type Key, keySubject, type Subject, subjectKey } from '../core/subject.js'
 import { guardOf } from './compose.js'
 import type { Guard, Question } from './guard.js'
-import { callable, duration, onFailure, option, parseOptions, refusal, subject } from './options/schema.js'
+import { callable, onFailure, option, parseOptions, refusal, subject, timeSpan } from './options/schema.js'
 import type { Denial } from './refusing/denial.js'
 import type { Services } from './services.js'
 
@@ -28,7 +28,7 @@ export const blockOptions = z.strictObject({
     'What blocked users are told: nothing, or what your function sends.',
     'silent',
   ),
-  noticeEvery: option(duration, 'If deny is a function: how often its argument notice is true.', '1m'),
+  noticeEvery: option(timeSpan, 'If deny is a function: how often its argument notice is true.', '1m'),
   shadow: refusal.shadow,
   onFailure: onFailure('local'),
 })

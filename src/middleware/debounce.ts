@@ -10,7 +10,7 @@ import { callbackEnded } from './chain/in-time.js'
 import { guardOf } from './compose.js'
 import { Bursts, type Patience } from './debounce/burst.js'
 import type { Guard, Wired, Wiring } from './guard.js'
-import { callable, duration, named, onFailure, option, parseOptions, refusal } from './options/schema.js'
+import { callable, named, onFailure, option, parseOptions, refusal, timeSpan } from './options/schema.js'
 import type { Denial } from './refusing/denial.js'
 
 /** The default `maxWait`, as a multiple of the quiet that a burst waits for. */
@@ -22,18 +22,20 @@ const NOTICE_EVERY: Ms = 60_000
 
 type Failed<C extends Context> = (error: unknown, ctx: C) => unknown
 
-const span = duration.refine((ms) => ms >= 1, 'must be 1 ms or more')
 const WHOLE = 'must be a whole number of 1 or more'
 const count = z.int(WHOLE).min(1, WHOLE)
 
 export const debounceOptions = z.strictObject({
-  window: option(span, 'leading: how long repetitions are refused. trailing: the pause that ends a burst.'),
+  window: option(
+    timeSpan,
+    'leading: how long repetitions are refused. trailing: the pause that ends a burst.',
+  ),
   mode: option(
     z.enum(['leading', 'trailing']),
     'leading handles the first update and refuses repetitions; trailing waits for a pause and handles all messages together.',
     'leading',
   ),
-  albums: option(span, 'Collects an album into one call, once no further part has come for this time.'),
+  albums: option(timeSpan, 'Collects an album into one call, once no further part has come for this time.'),
   on: option(
     z
       .array(z.enum(['message', 'tap', 'inline', 'post']))
@@ -47,7 +49,7 @@ export const debounceOptions = z.strictObject({
   deny: option(refusal.deny, 'What users are told when an update of theirs is stopped.', 'silent'),
   onFailure: onFailure('local'),
   maxWait: option(
-    span,
+    timeSpan,
     'How long a burst may wait, from its first message. Default: ten times the pause it waits for.',
   ),
   maxSize: option(count, 'Largest burst: with this many messages it is handled at once.', 50),
@@ -57,7 +59,7 @@ export const debounceOptions = z.strictObject({
     10_000,
   ),
   deadline: option(
-    span,
+    timeSpan,
     'How long the next burst waits for the handlers of the previous one. Then it is handled beside them.',
     '1m',
   ),

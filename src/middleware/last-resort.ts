@@ -36,10 +36,9 @@ export class LastResort {
     }
     if (event !== 'error') return
     const { error, during } = told as FailureEvent
+    const then = during === 'wiring' ? 'these guards refuse everybody' : 'updates are decided all the same'
     this.once(during, () =>
-      console.error(
-        `grammy-sentinel: error during ${during}; updates are decided all the same. ${errorText(error)}`,
-      ),
+      console.error(`grammy-sentinel: error during ${during}; ${then}. ${errorText(error)}`),
     )
   }
 

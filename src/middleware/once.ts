@@ -5,14 +5,14 @@ import { ACTIVITIES } from '../core/facts.js'
 import { GLOBAL_KEY } from '../core/subject.js'
 import { guardOf } from './compose.js'
 import type { Guard } from './guard.js'
-import { duration, onFailure, option, parseOptions } from './options/schema.js'
+import { onFailure, option, parseOptions, timeSpan } from './options/schema.js'
 
 const HOLD_FOR = parseDuration('1d')
 
 export const onceOptions = z.strictObject({
-  for: option(duration, 'How long an update is remembered. Telegram redelivers for a day.', '1d'),
+  for: option(timeSpan, 'How long an update is remembered. Telegram redelivers for a day.', '1d'),
   lease: option(
-    duration,
+    timeSpan,
     'Strict mode: how long a handler may take before another worker may take the update over.',
   ),
   onFailure: onFailure('local'),

@@ -10,6 +10,7 @@ import {
   type Limit,
   type LimitInput,
   MOST_AMOUNT,
+  MOST_PER,
   parseLimit,
 } from '../core/limit.js'
 import { guardOf } from './compose.js'
@@ -25,6 +26,7 @@ import {
   parseOptions,
   prompt,
   refusal,
+  timeSpan,
   word,
 } from './options/schema.js'
 import { checkKey, JOINS, SCOPES, type ScopeName, scopeOf } from './options/scopes.js'
@@ -89,9 +91,9 @@ export const throttleOptions = z.strictObject({
   penalty: option(
     z.strictObject({
       after: option(z.number(REFUSALS).int(REFUSALS).min(1, REFUSALS), 'How many refusals lead to a ban.', 5),
-      within: option(duration, 'Within this time.', '1m'),
+      within: option(timeSpan, 'Within this time.', '1m'),
       bans: z
-        .array(duration)
+        .array(duration.refine((ms) => ms >= 1 && ms <= MOST_PER, 'must be from 1 ms to 366 days'))
         .min(1, 'must name at least one')
         .readonly()
         .meta({ description: 'Lengths of the bans, one after another. The last one is repeated.' }),

@@ -14,7 +14,7 @@ import { type ExemptOptions, exemptOptions } from '../middleware/exempt/exemptio
 import { type HookOptions, isHooks } from '../middleware/hooking/hook-options.js'
 import { type MembershipOptions, membershipOptions } from '../middleware/membership.js'
 import { type OnceOptions, onceOptions } from '../middleware/once.js'
-import { callable, duration, given, limit, option } from '../middleware/options/schema.js'
+import { callable, given, limit, option, timeSpan } from '../middleware/options/schema.js'
 import { type NoticeOptions, noticeOptions } from '../middleware/refusing/notices.js'
 import { type ThrottleOptions, throttleOptions } from '../middleware/throttle.js'
 import type { StatsPlugin } from '../observability/stats/contract.js'
@@ -83,7 +83,7 @@ export const optionsSchema = z.strictObject({
     DEFAULTS.throttle,
   ),
   debounce: option(
-    z.union([off, duration, debounceOptions]),
+    z.union([off, timeSpan, debounceOptions]),
     'Refuses repeated updates, or merges rapid ones into one.',
     DEFAULTS.debounce,
   ),

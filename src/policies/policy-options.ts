@@ -5,7 +5,7 @@ import { SentinelError } from '../core/errors.js'
 import type { LimitInput } from '../core/limit.js'
 import { shown } from '../core/show.js'
 import { type DebounceOptions, debounceOptions } from '../middleware/debounce.js'
-import { duration, given, limit, option, parseOptions, refusal } from '../middleware/options/schema.js'
+import { given, limit, option, parseOptions, refusal, timeSpan } from '../middleware/options/schema.js'
 import type { Denial } from '../middleware/refusing/denial.js'
 import { type ThrottleOptions, throttleOptions } from '../middleware/throttle.js'
 
@@ -110,7 +110,7 @@ export const policyOptions = z.strictObject({
     'Limits: how much may come from whom. An unnamed limit is named after the policy.',
   ),
   debounce: option(
-    z.union([off, duration, debounceOptions]),
+    z.union([off, timeSpan, debounceOptions]),
     'Merges repeated taps or messages into one call.',
   ),
   roles: option(

@@ -1,6 +1,6 @@
 import { isPromise, type Judge, type Plan } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
-import { SentinelError } from '../../core/errors.js'
+import { SentinelError, type SentinelErrorCode } from '../../core/errors.js'
 import { Lease } from '../../core/request-bound.js'
 import { boundedJudge, boundedPrepare } from '../../storage/bounded.js'
 import type { Services } from '../services.js'
@@ -38,7 +38,8 @@ export class Preparation {
     try {
       this.prepare()
     } catch (error) {
-      if (!late) throw error
+      // No storage will ever run an invalid plan, so its guards are refused like others that cannot be wired.
+      if (!late || isOf(error, 'plan.invalid')) throw error
       this.notPrepared(error)
     }
     this.unlisten = services.runtime?.onChange(() => this.renew())
@@ -127,7 +128,8 @@ export class Preparation {
     this.answered = true
     this.again = this.services.steady() + PREPARE_AGAIN
     // After guard.close() an update may still be the first to reach these guards. The storage was closed on purpose then.
-    if (!this.services.shared.closing || !isClosed(error)) this.services.failed(error, 'storage.prepare')
+    if (!this.services.shared.closing || !isOf(error, 'storage.closed'))
+      this.services.failed(error, 'storage.prepare')
     // With the judge of an earlier plan updates are decided and never retry, so a timer does.
     if (this.judge === undefined || this.stopped) return
     this.callOff?.()
@@ -135,6 +137,6 @@ export class Preparation {
   }
 }
 
-function isClosed(error: unknown): boolean {
-  return error instanceof SentinelError && error.code === 'storage.closed'
+function isOf(error: unknown, code: SentinelErrorCode): boolean {
+  return error instanceof SentinelError && error.code === code
 }

@@ -1,7 +1,7 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
 import type { Facts } from '../../core/facts.js'
-import { activities, duration, given, named, option, prompt, refusal, word } from '../options/schema.js'
+import { activities, given, named, option, prompt, refusal, timeSpan, word } from '../options/schema.js'
 import { SCOPES } from '../options/scopes.js'
 
 export type Own = (facts: Facts, ctx: Context) => string | number | undefined
@@ -9,8 +9,6 @@ export type Own = (facts: Facts, ctx: Context) => string | number | undefined
 export const WHOLE = 'must be a whole number of 1 or more'
 
 export const COUNT = 'must be a whole number of 0 or more'
-
-export const span = duration.refine((ms) => ms >= 1, 'must be 1 ms or more')
 
 export const concurrencyOptions = z.strictObject({
   per: option(word(SCOPES, 'scope.unknown'), 'Whose updates are counted together.', 'user'),
@@ -22,9 +20,9 @@ export const concurrencyOptions = z.strictObject({
     'How many may wait for their turn. Further ones are refused. 0: none may wait.',
     10,
   ),
-  wait: option(span, 'How long an update waits before it is refused.', '30s'),
+  wait: option(timeSpan, 'How long an update waits before it is refused.', '30s'),
   deadline: option(
-    span,
+    timeSpan,
     'How long handlers may keep others waiting. Then the next update is admitted beside them.',
     '1m',
   ),

@@ -71,6 +71,9 @@ export const duration: z.ZodType<Ms, Duration> = transformed(span, (value) => pa
   read: (value, what) => parseDuration(value as Duration, what),
 })
 
+/** A span of time that is not zero. */
+export const timeSpan: typeof duration = duration.refine((ms) => ms >= 1, 'must be 1 ms or more')
+
 const WHOLE = `must be a whole number from 1 to ${MOST_AMOUNT}`
 const whole = z.number(WHOLE).int(WHOLE).min(1, WHOLE).max(MOST_AMOUNT, WHOLE)
 const limitText = z.string().meta({
@@ -153,7 +156,7 @@ export const refusal = {
     'What users are told when an update of theirs is stopped.',
     'notice',
   ),
-  noticeEvery: option(duration, 'At most one notice per this time.', '1m'),
+  noticeEvery: option(timeSpan, 'At most one notice per this time.', '1m'),
   shadow: option(z.boolean(), 'Judges, counts and reports, but never refuses.', false),
 }
 

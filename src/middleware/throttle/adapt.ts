@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Duration, Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { capacityOf, formatLimit, type Limit, type LimitInput, MOST_AMOUNT } from '../../core/limit.js'
-import { duration, limit as limitSchema, option } from '../options/schema.js'
+import { limit as limitSchema, option, timeSpan } from '../options/schema.js'
 import type { Bounds } from './runtime-limits.js'
 
 const WHOLE = 'must be a whole number of at least 1'
@@ -23,12 +23,12 @@ export const adaptOptions = z.strictObject({
   lose: option(
     z.strictObject({
       after: option(whole, 'How many refusals by this limit.', 5),
-      within: option(duration, 'Within this time.', '10m'),
+      within: option(timeSpan, 'Within this time.', '10m'),
       to: option(share, 'The share of the amount that remains.', 0.5),
     }),
     'What bad conduct costs.',
   ),
-  for: option(duration, 'How long a change lasts, counted from the latest one.', '7d'),
+  for: option(timeSpan, 'How long a change lasts, counted from the latest one.', '7d'),
 })
 
 /**
