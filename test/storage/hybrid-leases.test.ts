@@ -213,6 +213,14 @@ test('limits that cannot be leased are reported when the guard is created', () =
   expect(() => sentinel({ storage, throttle })).toThrow(/hybrid\.lease\.limits: "user" has a penalty/)
 })
 
+test('the limit of chats can be leased by the name that it has by default, beside the block list of chats', async () => {
+  const { clock, timers } = desk.time
+  const storage = desk.worker({ lease: { limits: ['chat'], for: '100ms' } })
+  const guard = sentinel({ storage, clock, timers, throttle: { limit: '20/10s', scope: 'chat' } })
+  expect((await guard.health()).ok).toBe(true)
+  await guard.close()
+})
+
 test('however many workers come and go with leases, the limit is never exceeded, and nothing is lost', async () => {
   const schedule = fc.record({
     amount: fc.integer({ min: 1, max: 60 }),

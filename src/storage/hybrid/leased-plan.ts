@@ -1,7 +1,7 @@
 import type { Check, Plan } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
-import { variantsOf } from '../plan.js'
+import { isLimited, variantsOf } from '../plan.js'
 
 /** The leasing options that concern plans. */
 interface Leased {
@@ -20,9 +20,9 @@ export interface LeasedColumn {
   readonly rate: number
 }
 
-/** Whether a name denotes a check: it is the check's slot, or the last part of the slot. */
-function isNamed({ slot }: Check, name: string): boolean {
-  return slot === name || slot.endsWith(`.${name}`)
+/** Whether a name denotes a check: it is the check's slot, or the last part of a limit's slot. The slot `block.chat` is no limit `chat`. */
+function isNamed(check: Check, name: string): boolean {
+  return check.slot === name || (isLimited(check) && check.slot.endsWith(`.${name}`))
 }
 
 /** Returns the leased limits of a plan. */
