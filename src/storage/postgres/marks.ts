@@ -108,13 +108,18 @@ export class PostgresMarks implements Marks {
     const { link, subjects, time } = await this.ready()
     const own = [...new Set(keys.map(canonicalKey))]
     const rows = await link.query<{ held: number }>(
+      // Each row is found by its own look-up, and none by `bot = $1 AND name = $2` alone: until the table is analyzed, the planner
+      // takes these for very few rows, and would compare every mark of the bot with every subject.
       `WITH held AS MATERIALIZED (
-         SELECT subject, key FROM ${link.s}.marks JOIN unnest($3::int8[], $4::text[]) AS w(wanted, wanted_key)
-           ON bot = $1 AND name = $2 AND subject = wanted AND key = wanted_key
-         ORDER BY subject, key COLLATE "C" FOR UPDATE OF marks
+         SELECT m.* FROM (
+           SELECT * FROM unnest($3::int8[], $4::text[]) AS u(wanted, wanted_key) ORDER BY wanted, wanted_key COLLATE "C"
+         ) w CROSS JOIN LATERAL (
+           SELECT bot, name, subject, key FROM ${link.s}.marks
+           WHERE bot = $1 AND subject = wanted AND name = $2 AND key = wanted_key FOR UPDATE
+         ) m
        ), gone AS (
          DELETE FROM ${link.s}.marks m USING held
-         WHERE bot = $1 AND name = $2 AND m.subject = held.subject AND m.key = held.key
+         WHERE m.bot = held.bot AND m.subject = held.subject AND m.name = held.name AND m.key = held.key
          RETURNING until IS NULL OR until > ${time('$5')} AS held
        )
        SELECT (SELECT count(*) FROM gone WHERE held)::int4 AS held,
