@@ -383,11 +383,9 @@ function variantsOf(
   const scope = settings.key === undefined ? (settings.scope ?? 'user') : undefined
   const name = slot.slice('throttle.'.length)
   const most = log ? Math.max(limit.amount, ...roles.map(([, { amount }]) => amount)) : undefined
-  // If a function gives the limit, stored limits would never be read.
-  const stored =
-    typeof settings.limit === 'function'
-      ? []
-      : storedVariants(wiring, { slot, name, limit, roles, most, cost: fixedCost(settings) }, scope)
+  const computed = typeof settings.limit === 'function'
+  const changeable = { slot, name, limit, roles, most, cost: fixedCost(settings), computed }
+  const stored = storedVariants(wiring, changeable, scope)
   const actor = wiring.scope('actor', (facts) => facts.actor)
   const within = adaptationOf(settings)?.bounds
   const adapted: Variant[] =

@@ -37,7 +37,9 @@ class WiredLimits implements RuntimeLimits {
     const { limits, settings } = this.book.openness
     const bounds = settings.get(limit.name)
     const problem = bounds && (misfit(limit, bounds.min) ?? misfit(limit, bounds.max))
-    if (problem === undefined) return { limits, settings: bounds && { min: bounds.min, max: bounds.max } }
+    if (problem === undefined) {
+      return { limits: limits && !limit.computed, settings: bounds && { min: bounds.min, max: bounds.max } }
+    }
     const text = `settings.limits.${limit.name}: ${problem}`
     if (!this.stands) throw new SentinelError('option.invalid', text)
     // A limit of a handler is wired only at its first use, too late to throw, so the limit cannot be tuned.
@@ -113,7 +115,7 @@ export class LimitBook {
       if (check.kind !== 'bucket' && check.kind !== 'window') return check
       const own = changed.filter(({ slot }) => slot === check.slot)
       const known = wired.get(check.slot) ?? this.ofHandlers.get(check.slot)
-      if (own.length === 0 || known === undefined) return check
+      if (own.length === 0 || known === undefined || known.computed) return check
       const variants = check.variants ?? []
       const stored = variants.filter(({ limit }) => limit === 'stored')
       const isAdapted = ({ mark }: { readonly mark: string }): boolean => mark.startsWith(ADAPTED_MARK)

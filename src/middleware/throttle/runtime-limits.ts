@@ -33,13 +33,16 @@ export interface Changeable {
   readonly most?: number | undefined
   /** The cost of each update; absent if a function computes it. */
   readonly cost?: number | undefined
+  /** Whether a function computes the limit, so that stored limits would never be read. */
+  readonly computed: boolean
 }
 
 /** The bounds of a stored limit; both have the same span. */
 export type Bounds = NonNullable<Variant['within']>
 
 /** Returns why a limit cannot replace another; undefined if it can. */
-export function misfit({ name, most, cost = 1 }: Changeable, limit: Limit): string | undefined {
+export function misfit({ name, most, cost = 1, computed }: Changeable, limit: Limit): string | undefined {
+  if (computed) return `${name} is a function of the update, which decides alone. Give it a fixed limit.`
   if (most !== undefined && limit.amount > most) {
     return `${name} stores at most ${most} timestamps, so it cannot be ${formatLimit(limit)}. Use algorithm: 'bucket' or 'sliding-counters'.`
   }
