@@ -78,9 +78,12 @@ export class Overrides {
     }
   }
 
-  /** Returns a policy as a guard; a name is looked up at once. */
+  /** Returns a policy as a guard; a name is looked up at once, and again whenever the guard is wired, since options may change. */
   policy(which: string | Policy, own: PolicyOverride | undefined): Guard {
-    return policyGuard(which, own, this.policies)
+    // Behind another sentinel, the names are still those of this one.
+    return policyGuard(which, own, this.policies, ({ shared, policies }) =>
+      shared === this.services().shared ? policies : this.policies,
+    )
   }
 
   /** Explains which limits apply to a subject under a policy, or under the sentinel itself. */

@@ -4,6 +4,7 @@ import { SentinelError } from '../core/errors.js'
 import { shown } from '../core/show.js'
 import { guardOf } from '../middleware/compose.js'
 import type { Admission, Guard, GuardDefinition, Wired, Wiring } from '../middleware/guard.js'
+import type { Services } from '../middleware/services.js'
 import type { PolicyNames } from '../middleware/throttle/runtime-limits.js'
 import { noteAsked } from './names.js'
 import { definitionsOf, PolicyBook, unknownPolicy } from './policy-book.js'
@@ -62,11 +63,16 @@ export function policy<C extends Context = Context>(
   return policyGuard(which as string | Policy, own as PolicyOverride | undefined) as unknown as Guard<C>
 }
 
-/** Like {@link policy}; with `book`, names are looked up in that book, whichever sentinel is upstream. */
+/**
+ * Like {@link policy}; with `book`, names are looked up in that book at once.
+ *
+ * @param bookOf Returns the book for each wiring, because options may have changed since; undefined for that of the sentinel upstream.
+ */
 export function policyGuard(
   which: string | Policy,
   own: PolicyOverride | undefined,
   book?: PolicyBook | undefined,
+  bookOf: (services: Services) => PolicyNames | undefined = ({ policies }) => book ?? policies,
 ): Guard {
   checkOverride(own)
   const use = { policy: checkedPolicy(which), own }
@@ -77,7 +83,7 @@ export function policyGuard(
   const name = typeof which === 'string' ? which : which.name
   const guard = guardOf({
     name: `policy ${name}`,
-    wire: (wiring) => together(definitionsIn(use, book ?? wiring.services.policies), wiring),
+    wire: (wiring) => together(definitionsIn(use, bookOf(wiring.services)), wiring),
   })
   uses.set(guard, use)
   return guard
