@@ -1,4 +1,6 @@
 import { Pool } from 'pg'
+import type { Ask, Check, Judge, Plan } from '../../src/core/check.js'
+import { GLOBAL_KEY, type Key } from '../../src/core/subject.js'
 import { type PostgresOptions, postgres } from '../../src/storage/postgres/index.js'
 import type { Storage } from '../../src/storage/storage.js'
 import { freshName, sharedPostgres } from '../servers/shared.js'
@@ -39,4 +41,38 @@ export function open(options: PostgresOptions = {}, connection: string | Pool = 
   const storage = postgres(connection, { schema, ...options })
   opened.push(storage)
   return storage
+}
+
+/** A bucket of users. */
+export const bucket = (amount: number, per: number, slot = 'user'): Check => ({
+  kind: 'bucket',
+  guard: 'throttle',
+  slot,
+  subject: 0,
+  limit: { amount, per },
+})
+/** A claim on the number of an update of a bot. */
+export const once: Check = {
+  kind: 'claim',
+  guard: 'once',
+  slot: 'once',
+  subject: 1,
+  tokens: 'sequence',
+  holdFor: 3_600_000,
+  whenHeld: 'refuse',
+}
+/** A plan whose checks are about users and bots. */
+export const planOf = (...checks: Check[]): Plan => ({ name: 'chain', scopes: ['user', 'bot'], checks })
+const ONES = [1, 1, 1]
+/** What an update of a user asks. */
+export const askOf = (key: Key, token = 0): Ask => ({
+  bot: 42,
+  subjects: [key, GLOBAL_KEY],
+  costs: ONES,
+  tokens: [token],
+})
+/** Returns how many of several simultaneous asks were admitted. */
+export const admitted = async (judge: Judge, asks: readonly Ask[]): Promise<number> => {
+  const decisions = await Promise.all(asks.map((ask) => judge.evaluate(ask)))
+  return decisions.filter(({ refusedBy }) => refusedBy === -1).length
 }
