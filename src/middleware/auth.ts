@@ -156,7 +156,8 @@ type Settings = z.output<typeof authOptions>
  * Admits only actors who are registered (or hold a role), for everything or for some commands, and asks an optional resolver of
  * yours.
  *
- * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`.
+ * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`; when it is wired, `role.unknown` if the sentinel
+ * defines its roles and one of these is not among them, and `option.invalid` for a role that Telegram assigns.
  *
  * @example
  * ```ts
@@ -191,6 +192,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
   const common = { guard: 'auth', subject: actor, whenDown }
   const refusing = { ...common, shadow, onRefusal: deny === 'silent' ? {} : { noticeEvery } }
   const auto = settings.registration === 'auto'
+  for (const role of settings.roles ?? []) services.roles.checkGranted(role, 'auth.roles')
   const required = settings.roles?.flatMap((role) => services.roles.marksOf(role)) ?? [REGISTERED]
   const probes = new Map<string, number>()
   const probe = (mark: string): void => {

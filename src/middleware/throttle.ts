@@ -200,7 +200,8 @@ export interface ThrottleOptions<C extends Context = Context> {
  *
  * @param options A limit such as `'20/1m'`, or {@link ThrottleOptions}.
  * @throws SentinelError `duration.invalid`, `limit.invalid`, `option.invalid`, `option.unknown`, `scope.unknown`;
- * `limit.duplicate` if a chain has two limits of one name.
+ * `limit.duplicate` if a chain has two limits of one name. When it is wired, `role.unknown` if the sentinel defines its roles and
+ * one of those in `roles` is not among them, and `option.invalid` for a role that Telegram assigns.
  *
  * @example
  * ```ts
@@ -276,6 +277,8 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | und
   const { name = wiring.nameFor('throttle', settings.scope ?? 'user') } = settings
   const base =
     typeof settings.limit === 'function' ? (settings.otherwise ?? parseLimit('60/1m')) : settings.limit
+  for (const role of Object.keys(settings.roles ?? {}))
+    wiring.services.roles.checkGranted(role, 'throttle.roles')
   askAlbum(wiring)
   const ask = (suffix: string, on: readonly Activity[], limit: Limit, main: boolean): number => {
     const slot = `throttle.${name}${suffix}`

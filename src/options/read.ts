@@ -3,7 +3,7 @@ import { checkedClock } from '../core/checked-clock.js'
 import { SentinelError } from '../core/errors.js'
 import { parseLimit } from '../core/limit.js'
 import { hintAt } from '../core/nearest.js'
-import { isOfChat, Roles } from '../core/roles.js'
+import { Roles } from '../core/roles.js'
 import { shown } from '../core/show.js'
 import { block, refuseStandIn } from '../middleware/block.js'
 import { checkConcurrency } from '../middleware/concurrency.js'
@@ -68,16 +68,16 @@ export function checkOptions(input: unknown): SentinelError[] {
     const roles = new Roles(named)
     const asked = auth ? (auth.roles ?? []) : []
     exempted.forEach((role, index) => {
-      check(() => checkRole(roles, role, inside('exempt.roles', index)))
+      check(() => roles.checkGranted(role, inside('exempt.roles', index)))
     })
     for (const [index, role] of asked.entries()) {
-      check(() => checkRole(roles, role, inside('auth.roles', index)))
+      check(() => roles.checkGranted(role, inside('auth.roles', index)))
     }
     const limits = Array.isArray(throttle) ? throttle : [throttle]
     limits.forEach((one: ThrottleOptions | false, index) => {
       const what = Array.isArray(throttle) ? inside('throttle', index) : 'throttle'
       const own = typeof one === 'object' ? Object.keys(one.roles ?? {}) : []
-      for (const role of own) check(() => checkRole(roles, role, `${what}.roles`))
+      for (const role of own) check(() => roles.checkGranted(role, `${what}.roles`))
     })
   })
   const taken = new Map<string, string>()
@@ -110,16 +110,6 @@ export function checkOptions(input: unknown): SentinelError[] {
     problems.push(new SentinelError('limit.duplicate', message))
   }
   return problems
-}
-
-/** Checks the name of a role. Rejects roles that Telegram assigns: they are not stored as marks, so a plan cannot read them. */
-function checkRole(roles: Roles, role: string, what: string): void {
-  roles.check(role, what)
-  if (!isOfChat(role)) return
-  throw new SentinelError(
-    'option.invalid',
-    `${what}: "${role}" is a role that Telegram gives. For the administrators of a chat use exempt: { chatAdmins: true }, or requirePermission() with a permission of that role.`,
-  )
 }
 
 /** Adds the defaults and expands short forms, as {@link layer} does. */
