@@ -1,4 +1,10 @@
-import { debounce, throttle } from '../src/index.js'
+import { Bot } from 'grammy'
+import Database from 'libsql'
+import { debounce, sentinel, throttle } from '../src/index.js'
+import { memory } from '../src/storage/memory/memory.js'
+import { sqlite } from '../src/storage/sqlite/index.js'
+import type { Storage } from '../src/storage/storage.js'
+import { createTelegram } from '../src/telegram/index.js'
 import { desk } from './sentinel-desk.js'
 
 /* A bot that still polls for a moment after guard.close(). */
@@ -20,4 +26,49 @@ test.each([
   expect(reached.slice(-3)).toEqual(['hello', '/buy', '/sell'])
   expect(handled).toEqual(['buy', 'sell'])
   expect(errors).toEqual([])
+})
+
+/** Polls a batch of four updates, and closes everything while the first of them is handled. */
+async function closedWithin(storage?: Storage) {
+  const telegram = createTelegram({ clock: 'virtual' })
+  const account = telegram.createBot({ username: 'polling_bot' })
+  const [alice, mallory] = ['Alice', 'Mallory'].map((firstName) => telegram.createUser({ firstName }))
+  const bot = new Bot(account.token, account.config)
+  const guard = sentinel({
+    throttle: { limit: '1/1h', onFailure: 'closed' },
+    debounce: false,
+    ...(storage !== undefined && { storage }),
+  }).install(bot)
+  const outcomes: string[] = []
+  guard.on('denied', ({ verdict }) => outcomes.push(verdict.reason))
+  await guard.block(mallory!.id)
+  const chats = [alice!.to(account), mallory!.to(account), mallory!.to(account), alice!.to(account)]
+  for (const [index, chat] of chats.entries()) await chat.sends(`${index + 1}`)
+  let end = (): void => undefined
+  const over = new Promise<void>((fulfil) => {
+    end = fulfil
+  })
+  const begun = new Promise<void>((begins) => {
+    bot.on('message', async (ctx) => {
+      outcomes.push(`handled ${ctx.msg.text}`)
+      begins()
+      await over
+    })
+  })
+  const polling = bot.start()
+  await begun
+  await bot.stop()
+  await guard.close()
+  await storage?.close()
+  end()
+  await polling
+  return outcomes
+}
+
+test.each<[string, (() => Storage) | undefined, string]>([
+  ['memory() of its own', undefined, 'limited'],
+  ['memory()', memory, 'limited'],
+  ['sqlite(), which no longer answers', () => sqlite(new Database(':memory:')), 'unavailable'],
+])('the rest of a polled batch is decided by what was known before close(): %s', async (_, make, over) => {
+  expect(await closedWithin(make?.())).toEqual(['handled 1', 'blocked', 'blocked', over])
 })

@@ -117,12 +117,6 @@ export class MemoryJudge implements Judge {
     for (const state of this.bots.values()) yield* state.tables
   }
 
-  clear(): void {
-    this.bots.clear()
-    this.lastBot = undefined
-    this.previous = undefined
-  }
-
   /** Whether an earlier plan may hold state that has not been carried over. */
   get isContinued(): boolean {
     return this.previous !== undefined

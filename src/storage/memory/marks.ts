@@ -134,7 +134,6 @@ export class MemoryMarks implements Marks {
 
   close(): void {
     this.reader.close()
-    for (const names of this.bots.values()) for (const { held } of names.values()) held.clear()
   }
 
   private tell(bot: number, name: string, changed: number, keysOf: () => Key[]): void {

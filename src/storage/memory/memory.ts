@@ -138,10 +138,9 @@ class MemoryStorage implements Storage {
     return { ok: !this.closed, kind: 'memory', tracked, evicted, untracked, bytes }
   }
 
+  /** Keeps the state: a bot that polls has the rest of its last batch decided after this, and nobody who is blocked may get in. */
   close(): void {
     this.closed = true
-    for (const judge of this.judges.values()) judge.clear()
-    this.judges.clear()
     this.marks.close()
     this.users.close()
     this.values.close()

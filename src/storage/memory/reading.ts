@@ -31,8 +31,8 @@ export class PageReader<K, T extends Numbered> {
   private closed = false
 
   /**
-   * Reads a page: the first one at once, each further one after a turn of the event loop. If everything was cleared meanwhile, it
-   * fails, since the list would look complete.
+   * Reads a page: the first one at once, each further one after a turn of the event loop. If the storage was closed meanwhile, it
+   * fails, as with any other storage.
    */
   paged<Page>(from: string | undefined, read: () => Page): MaybePromise<Page> {
     if (from === undefined) return read()

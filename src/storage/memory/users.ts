@@ -99,7 +99,6 @@ export class MemoryUsers implements Users {
 
   close(): void {
     this.reader.close()
-    this.bots.clear()
   }
 
   private knownOf(bot: number, key: Key, at: Ms): Known {

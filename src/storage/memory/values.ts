@@ -87,7 +87,6 @@ export class MemoryValues implements Values {
 
   close(): void {
     this.reader.close()
-    this.spaces.clear()
   }
 
   private spaceOf(name: string): Space {
