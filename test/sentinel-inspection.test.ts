@@ -109,6 +109,32 @@ describe('peek and reset', () => {
     await guard.close()
   })
 
+  test.each(['bucket', 'sliding', 'fixed'] as const)(
+    'peek reports no amounts of a limit that is a function, which only an update decides: %s',
+    async (algorithm) => {
+      const penalty = { after: 2, within: '1m', bans: ['1h'] } as const
+      const limit = (): '2/1m' => '2/1m'
+      const roles = { vip: {} }
+      const { guard, says } = desk({
+        roles,
+        exempt: { roles: ['vip'] },
+        throttle: { limit, algorithm, penalty },
+      })
+      const user = { guard: 'throttle', name: 'user', limit: 'a function of the update' }
+      const unknown = { ...user, remaining: Number.NaN, retryAfterMs: Number.NaN }
+      expect(await guard.peek(ALICE, 'user')).toEqual([unknown])
+      await says(ALICE, '1', '2', 'refused')
+      expect(await guard.peek(ALICE, 'user')).toEqual([unknown])
+      // The other activities are counted by the base limit.
+      expect(await guard.peek(ALICE, 'user.edits')).toMatchObject([{ limit: '60/1m', remaining: 60 }])
+      await says(ALICE, 'banned')
+      expect(await guard.peek(ALICE, 'user')).toEqual([{ ...user, remaining: 0, retryAfterMs: 3_600_000 }])
+      await guard.grant(8, 'vip')
+      expect(await guard.peek(8, 'user')).toMatchObject([{ remaining: Number.POSITIVE_INFINITY }])
+      await guard.close()
+    },
+  )
+
   test('reset never clears later what other workers count, for want of a bot', async () => {
     const time = new Stage()
     const { clock, timers } = time

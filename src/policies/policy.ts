@@ -66,7 +66,8 @@ export function policy<C extends Context = Context>(
 /**
  * Like {@link policy}; with `book`, names are looked up in that book at once.
  *
- * @param bookOf Returns the book for each wiring, because options may have changed since; undefined for that of the sentinel upstream.
+ * @param bookOf Returns the book for each wiring, because options may have changed since. By default that is `book`, or the book
+ * of the sentinel upstream.
  */
 export function policyGuard(
   which: string | Policy,

@@ -46,16 +46,16 @@ export interface LimitState {
    * `throttle 1/1m`. Distinguishes limits of the same name, which `reset()` by that name cannot.
    */
   readonly at?: string
-  /** The limit in force for the subject, such as `20/1m`. */
+  /** The limit in force for the subject, such as `20/1m`; `a function of the update` if a function computes it. */
   readonly limit: string
   /**
    * What is left, in units of cost; `Infinity` if a role exempts the subject. Often a fraction, since a bucket refills
-   * continuously: show people `Math.floor` of it.
+   * continuously: show people `Math.floor` of it. `NaN` for a function, whose limit is known only for an update.
    */
   readonly remaining: number
   /**
    * Milliseconds until one more unit is available; 0 if it is now. For a window whose next refusal would begin a ban, the length
-   * of that ban; for a window in shadow, 0.
+   * of that ban; for a window in shadow, 0; for a function, `NaN` unless a ban is in force.
    */
   readonly retryAfterMs: number
 }
@@ -181,13 +181,15 @@ async function statesIn(
     if (limit !== undefined && question.name !== limit) continue
     const ask = only(chain, bot, index, key, parts)
     const effective = inForce(plan.checks[index] as Check, limited, ask, marks)
-    const { left, wait } = await leftOf(judge, question.check, index, ask, effective, chain.services.at())
+    const isFunction = question.limit !== undefined
+    const known = isFunction ? undefined : effective
+    const { left, wait } = await leftOf(judge, question.check, index, ask, known, chain.services.at())
     states.push({
       guard: question.check.guard,
       name: question.name,
       ...(at !== undefined && { at }),
-      limit: formatLimit(effective),
-      remaining: Number.isNaN(left) ? Number.POSITIVE_INFINITY : left,
+      limit: isFunction ? 'a function of the update' : formatLimit(effective),
+      remaining: left,
       retryAfterMs: wait,
     })
   }
@@ -197,18 +199,28 @@ async function statesIn(
 /** Units by which a bucket is enlarged in order to measure it, which may be far above a limit that was lowered. */
 const EXTRA_UNITS = 100_000
 
-/** Returns what is left of a limit before any charge, and how long until one more unit is available. */
+/**
+ * Returns what is left of a limit before any charge, and how long until one more unit is available.
+ *
+ * @param limit Undefined if a function computes the limit: then only bans and exemptions are known.
+ */
 async function leftOf(
   judge: Judge,
   check: Check,
   index: number,
   ask: Ask,
-  limit: Limit,
+  limit: Limit | undefined,
   at: Ms | undefined,
 ): Promise<{ readonly left: number; readonly wait: Ms }> {
   const { refusedBy, cause, shadowRefusals, remaining, retryAfterMs } = await judge.peek(ask, at)
   const left = remaining[index] as number
   const refused = refusedBy >= 0 || shadowRefusals.includes(index)
+  if (Number.isNaN(left)) return { left: Number.POSITIVE_INFINITY, wait: retryAfterMs }
+  if (limit === undefined) {
+    return refusedBy >= 0 && cause === 'penalty'
+      ? { left: 0, wait: retryAfterMs }
+      : { left: Number.NaN, wait: Number.NaN }
+  }
   // The decision is that for an update that was charged. A peek charges nothing, so the unit it would charge is added back.
   if (!refused) return { left: left + 1, wait: retryAfterMs }
   const mayBegin = cause === 'check' && check.onRefusal?.penalty !== undefined
