@@ -1,13 +1,17 @@
 import { Bot, webhookCallback } from 'grammy'
-import { type SentinelOptions, sentinel, type Texts } from '../src/index.js'
+import { type LimitInput, type SentinelOptions, sentinel, type Texts } from '../src/index.js'
 import { Extras } from './extras.js'
 import { desk, nextId, says, taps, tick, user } from './sentinel-desk.js'
 
 const ALICE = 7
 
 /** The notices that a user gets who exceeds the limit by one message. */
-async function toldTo(language: string, notices: SentinelOptions['notices']): Promise<string[]> {
-  const made = desk({ throttle: '1/1m', notices })
+async function toldTo(
+  language: string,
+  notices: SentinelOptions['notices'],
+  throttle: LimitInput = '1/1m',
+): Promise<string[]> {
+  const made = desk({ throttle, notices })
   made.guard.on('error', () => undefined)
   for (const text of ['1', '2']) await made.handle(says(ALICE, text, { language }))
   await made.quiet()
@@ -51,6 +55,16 @@ describe('the text of a notice', () => {
 
   test('a custom translation may contain {wait}, which is put into words of its language', async () => {
     expect(await toldTo('de', { t: () => 'In {wait} bitte!' })).toEqual(['In 1 Min. bitte!'])
+  })
+
+  test.each([
+    ['1/1d', '1 дн.'],
+    ['1/7d', '1 нед.'],
+    ['1/8d', '1 нед. 1 дн.'],
+    ['1/2h', '2 ч.'],
+  ] as const)('ends with a single full stop where the wait of %s is abbreviated', async (limit, wait) => {
+    expect(await toldTo('ru', {}, limit)).toEqual([`Не так быстро. Попробуйте снова через ${wait}`])
+    expect(await toldTo('ru', { t: () => '{wait}!' }, limit)).toEqual([`${wait.replace('ч.', 'ч')}!`])
   })
 
   test('a custom translation does not ask to wait for what can never pass', async () => {

@@ -141,7 +141,11 @@ function filled(
 ): string | undefined {
   const isVain = retryAfterMs === Number.POSITIVE_INFINITY && WAITS.has(reason)
   if (isVain && template?.includes('{wait}') === true) return undefined
-  return template?.replaceAll('{wait}', () => durationIn(language, retryAfterMs))
+  return template?.replaceAll(/\{wait\}\.?/g, (found) => {
+    const wait = durationIn(language, retryAfterMs)
+    // An abbreviated unit, such as the Russian "дн.", already ends the sentence.
+    return found === '{wait}' || wait.endsWith('.') ? wait : `${wait}.`
+  })
 }
 
 const WAITS: ReadonlySet<DenialReason> = new Set(['limited', 'penalised'])
