@@ -227,7 +227,8 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   }
 
   /**
-   * Returns the state of every limit that counts a subject, or of one by name, for the first bot the sentinel met. Writes nothing.
+   * Returns the state of every limit that counts a subject, or of one by name, for the first bot the sentinel met; limits of
+   * handlers, also by a policy, only once an update has reached the handler in this process. Writes nothing.
    * @throws SentinelError `limit.unknown`, listing the known limits.
    */
   peek(whom: Subject, limit?: string): Promise<LimitState[]> {
