@@ -29,8 +29,6 @@ export class Delivery implements Due {
   came = false
   /** Called when the bot is initialised, or has failed to be; set only if this delivery waits for that. */
   start: ((ready: boolean) => void) | undefined
-  /** Whether it hung for so long that a repeated delivery of the update is handled instead. */
-  overtaken = false
   /** Requests that delivered the same update again while it was under way. */
   private others: Set<Joiner> | undefined
 

@@ -3,6 +3,7 @@ import type { Update } from 'grammy/types'
 import { isPromise } from '../core/check.js'
 import { quietTimers, steadyClock, systemClock, systemTimers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
+import { endsWithRequests } from '../core/request-bound.js'
 import type { Unfinished } from '../middleware/chain/closing.js'
 import type { Chain } from '../middleware/pipeline.js'
 import type { Services } from '../middleware/services.js'
@@ -13,6 +14,9 @@ import { flush } from './flush.js'
 import { AWAY, Gate, type Made, type UnderWay } from './gate.js'
 import type { WebhookSettings } from './options.js'
 import { isSecret } from './secret.js'
+
+/** Where requests end their work, an update that timed out this long ago is lost: its handler may never end. */
+const LOST_AFTER: Ms = 60_000
 
 /** The part of a sentinel that a webhook needs. */
 export interface WebhookHost {
@@ -40,10 +44,12 @@ export class Door implements UnderWay {
   /** Deliveries under way, by update id: a repeated delivery gets the outcome of the first. */
   readonly running = new Map<number, Delivery>()
   readonly asked = new Map<number, Promise<unknown>>()
-  /** Number of bodies for which the gate is asking a remote storage. */
-  private asking = 0
-  /** Number of deliveries that hang while their updates are handled again. */
-  private overtaken = 0
+  /**
+   * What else is under way, and when it times out: requests for which the gate is asking a remote storage, and deliveries that hang
+   * while their updates are handled again.
+   */
+  private readonly aside = new Map<object, Ms>()
+  private readonly mayBeLost = endsWithRequests()
   private readonly now: () => Ms
   private ready: boolean
   private readonly gate: Gate | undefined
@@ -77,7 +83,8 @@ export class Door implements UnderWay {
 
   /** Number of updates under way. */
   get size(): number {
-    return this.running.size + this.asking + this.overtaken
+    if (this.mayBeLost) this.forgetLost(this.now() - LOST_AFTER)
+    return this.running.size + this.aside.size
   }
 
   /** Returns the status for a request that is rejected before its body is read; 0 if it is not. */
@@ -193,9 +200,9 @@ export class Door implements UnderWay {
 
   /** Waits for the gate, which asks a remote storage. Does not reject. */
   private async goLater(text: string, to: Recipient, alone: boolean, saying: Promise<Said>): Promise<void> {
-    this.asking++
+    this.aside.set(to, this.now() + this.settings.timeout)
     const said = await saying
-    this.asking--
+    this.aside.delete(to)
     this.go(text, to, alone, said)
     if (this.draining) this.rest()
   }
@@ -327,11 +334,26 @@ export class Door implements UnderWay {
 
   private end(delivery: Delivery, status: number): void {
     if (!this.looked && this.ready) this.look()
-    if (delivery.overtaken) this.overtaken--
-    else this.running.delete(delivery.update.update_id)
-    this.gate?.drop(delivery.update)
+    this.forget(delivery)
     delivery.finish(status)
     if (this.draining) this.rest()
+  }
+
+  private forget(delivery: Delivery): void {
+    const { update } = delivery
+    if (this.running.get(update.update_id) === delivery) this.running.delete(update.update_id)
+    else this.aside.delete(delivery)
+    this.gate?.drop(update)
+  }
+
+  /** Forgets what timed out before a time. Answers nobody, because the requests have ended. */
+  private forgetLost(before: Ms): void {
+    // Both are in the order in which they time out.
+    for (const delivery of this.running.values()) {
+      if (delivery.dueAt > before) break
+      this.forget(delivery)
+    }
+    for (const [lost, dueAt] of this.aside) if (dueAt <= before) this.aside.delete(lost)
   }
 
   /** At the first update, warns if it did not pass through the guard. */
@@ -355,8 +377,8 @@ export class Door implements UnderWay {
   }
 
   private overtake(delivery: Delivery): void {
-    this.overtaken++
-    delivery.overtaken = true
+    this.running.delete(delivery.update.update_id)
+    this.aside.set(delivery, delivery.dueAt)
     delivery.giveUp(this.lateStatus)
   }
 
