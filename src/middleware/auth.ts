@@ -102,52 +102,52 @@ export const authOptions = z.strictObject({
  */
 export interface AuthOptions<C extends Context = Context> {
   /** `auto` registers every actor; `explicit` waits for `guard.register()`. @default 'explicit' */
-  readonly registration?: 'auto' | 'explicit'
+  readonly registration?: 'auto' | 'explicit' | undefined
   /** What requires registration: `all`, or only these commands. @default 'all' */
-  readonly gate?: 'all' | readonly string[]
+  readonly gate?: 'all' | readonly string[] | undefined
   /**
    * Commands open to everybody if `gate` is `all`: exactly the updates for which `bot.command()` runs. A caption, or `/START`,
    * is not open.
    * @default ['start']
    */
-  readonly open?: readonly string[]
+  readonly open?: readonly string[] | undefined
   /** Activities that the gate covers. @default everything that users do and channels post, checkouts included, except joining and completed payments */
-  readonly on?: readonly Activity[]
+  readonly on?: readonly Activity[] | undefined
   /** Requires one of these roles instead of registration. */
-  readonly roles?: readonly string[]
+  readonly roles?: readonly string[] | undefined
   /**
    * Called for admitted actors, with the last word: may veto, or set `ctx.sentinel.identity`. Its answer is kept as a
    * mark, so that it is called once per `resolveFor` and actor. If it throws or takes too long, the update is refused
    * (`unavailable`), and the next update calls it again.
    */
-  readonly resolve?: Resolve<C>
+  readonly resolve?: Resolve<C> | undefined
   /** How long a resolver's answer is kept. @default '5m' */
-  readonly resolveFor?: Duration
+  readonly resolveFor?: Duration | undefined
   /** How long a resolver, or the lookup of a dossier, may take. @default '5s' */
-  readonly timeout?: Duration
+  readonly timeout?: Duration | undefined
   /** Source of what Telegram knows of users: a client of `grammy-sentinel/mtproto`. Users it knows nothing of are not denied. */
-  readonly dossier?: DossierSource
+  readonly dossier?: DossierSource | undefined
   /** Refuses accounts known to be younger than this; accounts of unknown age pass. Needs `dossier`. */
-  readonly minAccountAge?: Duration
+  readonly minAccountAge?: Duration | undefined
   /** Refuses accounts that Telegram has marked as a fraud. Needs `dossier`. @default false */
-  readonly denyScam?: boolean
+  readonly denyScam?: boolean | undefined
   /** Refuses accounts that Telegram has marked as impersonating somebody. Needs `dossier`. @default false */
-  readonly denyFake?: boolean
+  readonly denyFake?: boolean | undefined
   /** How long a dossier is kept, as a mark in the storage. @default '1d' */
-  readonly dossierFor?: Duration
+  readonly dossierFor?: Duration | undefined
   /** How long a user's first update waits for their dossier; if it takes longer, the update passes. @default 0 */
-  readonly dossierWait?: Duration
+  readonly dossierWait?: Duration | undefined
   /** How a refused update is answered. @default 'notice' */
-  readonly deny?: Denial<C>
+  readonly deny?: Denial<C> | undefined
   /** The shortest time between two notices. @default '1m' */
-  readonly noticeEvery?: Duration
+  readonly noticeEvery?: Duration | undefined
   /** Evaluates and counts updates and tells listeners, but never refuses. @default false */
-  readonly shadow?: boolean
+  readonly shadow?: boolean | undefined
   /**
    * What happens while the storage does not answer: `closed` refuses (`unavailable`), `local` uses the last known copy of
    * registrations and of the resolver's answers, `open` lets everybody in. @default 'closed'
    */
-  readonly onFailure?: WhenDown
+  readonly onFailure?: WhenDown | undefined
 }
 
 type Settings = z.output<typeof authOptions>

@@ -46,22 +46,22 @@ export const blockOptions = z.strictObject({
  */
 export interface BlockOptions<C extends Context = Context> {
   /** Subjects blocked from the start, in addition to those that `guard.block()` blocks. */
-  readonly list?: readonly Subject[]
+  readonly list?: readonly Subject[] | undefined
   /** Subjects that this guard never refuses, even if they are blocked. */
-  readonly allow?: readonly Subject[]
+  readonly allow?: readonly Subject[] | undefined
   /** Refuses everybody who is neither in `allow` nor was passed to `guard.allow()`. @default false */
-  readonly only?: boolean
+  readonly only?: boolean | undefined
   /** How blocked users are answered: with no message, unless a function of yours sends one. @default 'silent' */
-  readonly deny?: 'silent' | Denial<C>
+  readonly deny?: 'silent' | Denial<C> | undefined
   /** With a function as `deny`: the shortest time between two calls with `notice: true`. @default '1m' */
-  readonly noticeEvery?: Duration
+  readonly noticeEvery?: Duration | undefined
   /** Evaluates and counts updates and tells listeners, but never refuses. @default false */
-  readonly shadow?: boolean
+  readonly shadow?: boolean | undefined
   /**
    * What happens while the storage does not answer: `local` uses the last known copy of the lists, `open` lets updates pass,
    * `closed` refuses them (`unavailable`). @default 'local'
    */
-  readonly onFailure?: WhenDown
+  readonly onFailure?: WhenDown | undefined
 }
 
 /**

@@ -28,7 +28,7 @@ export interface ComposeOptions extends Pick<ServicesOptions, 'storage' | 'clock
    *
    * @default in front of a handler, from its guards and the order of creation; around a handler, from the handler
    */
-  readonly name?: string
+  readonly name?: string | undefined
 }
 
 /**

@@ -33,44 +33,44 @@ export interface ConcurrencyOptions<C extends Context = Context> {
    * The subject whose updates are counted together: the actor, the chat, the actor in one chat, a command's use, or the bot.
    * @default 'user'
    */
-  readonly per?: ScopeName
+  readonly per?: ScopeName | undefined
   /** Counts by a key of your own instead; updates with an undefined key are not counted. Needs a `name`. */
-  readonly key?: (facts: Facts, ctx: C) => string | number | undefined
+  readonly key?: ((facts: Facts, ctx: C) => string | number | undefined) | undefined
   /** Name of the limit in verdicts and events. @default the value of `per` */
-  readonly name?: string
+  readonly name?: string | undefined
   /** Most updates of a subject that are handled at the same time. @default 1 */
-  readonly most?: number
+  readonly most?: number | undefined
   /** Most updates of a subject that wait for their turn; further ones are refused. With 0 none waits. @default 10 */
-  readonly queue?: number
+  readonly queue?: number | undefined
   /**
    * The longest wait of an update, after which it is refused. Behind a webhook, keep it plus the run time of your handlers below
    * the 10 seconds after which grammY gives up on an answer. @default '30s'
    */
-  readonly wait?: Duration
+  readonly wait?: Duration | undefined
   /**
    * How long handlers may keep others waiting. After that the event `overdue` is raised and the next update is let in beside
    * them, so that a handler that hangs locks nobody out. Only checked while an update waits. @default '1m'
    */
-  readonly deadline?: Duration
+  readonly deadline?: Duration | undefined
   /** Most updates that wait in this process altogether; further ones are refused. @default 10,000 */
-  readonly maxWaiting?: number
+  readonly maxWaiting?: number | undefined
   /**
    * Most subjects counted at the same time in this process; updates of further subjects are let in uncounted. @default 100,000
    */
-  readonly maxSubjects?: number
+  readonly maxSubjects?: number | undefined
   /**
    * The activities it covers. A completed payment waits if listed, but is never refused: without a place it is let in beside the
    * others. @default messages, edits, taps, inline queries, reactions, votes and channel posts
    */
-  readonly on?: readonly Activity[]
+  readonly on?: readonly Activity[] | undefined
   /** How a refused update is answered. @default 'notice' */
-  readonly deny?: Denial<C>
+  readonly deny?: Denial<C> | undefined
   /** The shortest time between two notices to one subject. @default '1m' */
-  readonly noticeEvery?: Duration
+  readonly noticeEvery?: Duration | undefined
   /** Counts updates and tells listeners, but never refuses an update or lets it wait. @default false */
-  readonly shadow?: boolean
+  readonly shadow?: boolean | undefined
   /** Once aborted, refuses all waiting updates, and no update waits from then on. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /**

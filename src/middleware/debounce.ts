@@ -89,55 +89,55 @@ export interface DebounceOptions<C extends Context = Context> {
    * `leading`: how long a repetition is refused. `trailing`: the quiet after which a burst is handled. Optional only if `albums`
    * is set.
    */
-  readonly window?: Duration
+  readonly window?: Duration | undefined
   /**
    * `leading` handles the first update and refuses its repetitions. `trailing` waits until the actor is quiet and handles
    * the messages together. @default 'leading', if there is a `window`
    */
-  readonly mode?: 'leading' | 'trailing'
+  readonly mode?: 'leading' | 'trailing' | undefined
   /**
    * Gathers the photos of an album (messages of one `media_group_id`, including channel posts) into one call, when this span has
    * passed without another photo. With `trailing`, albums are part of the burst, which then waits at least this long for the next
    * photo; without it, other messages of the actor do not wait for the album. @default none: each photo is a call
    */
-  readonly albums?: Duration
+  readonly albums?: Duration | undefined
   /** `leading`: which updates are compared. `trailing` always gathers messages. @default ['message', 'tap'] */
-  readonly on?: readonly ('message' | 'tap' | 'inline' | 'post')[]
+  readonly on?: readonly ('message' | 'tap' | 'inline' | 'post')[] | undefined
   /** `leading`: name of the claim in verdicts, and of its state. @default 'leading'; for a handler, its place */
-  readonly name?: string
+  readonly name?: string | undefined
   /** `leading`: how a refused update is answered; a tapped button gets its empty answer anyway. @default 'silent' */
-  readonly deny?: Denial<C>
+  readonly deny?: Denial<C> | undefined
   /** `leading`: the shortest time between two notices, if `deny` sends any. @default '1m' */
-  readonly noticeEvery?: Duration
+  readonly noticeEvery?: Duration | undefined
   /** `leading`: evaluates and counts updates and tells listeners, but never refuses. @default false */
-  readonly shadow?: boolean
+  readonly shadow?: boolean | undefined
   /**
    * `leading`: what happens while the storage does not answer. `local` compares in this process's memory until it is back, `open`
    * lets updates pass, `closed` refuses them (`unavailable`). @default 'local'
    */
-  readonly onFailure?: WhenDown
+  readonly onFailure?: WhenDown | undefined
   /** The longest wait of a burst from its first message on, however many follow. @default ten times the quiet it waits for */
-  readonly maxWait?: Duration
+  readonly maxWait?: Duration | undefined
   /** Most messages of a burst; a burst of this size is handled at once. @default 50 */
-  readonly maxSize?: number
+  readonly maxSize?: number | undefined
   /** Most bursts that wait at the same time; if there are more, the oldest is handled at once. @default 10,000 */
-  readonly maxKeys?: number
+  readonly maxKeys?: number | undefined
   /**
    * How long the handlers of a burst keep the same actor's next messages waiting. After that the event `overdue` is raised and
    * the next burst is handled beside the first, so that a handler that hangs locks nobody out. @default '1m'
    */
-  readonly deadline?: Duration
+  readonly deadline?: Duration | undefined
   /**
    * `pass`: a command does not wait for quiet. Messages held for the same actor in the same chat are handled at once, and the
    * command right after them. Without held messages a command passes as if there were no debounce. `collect`: a command is treated
    * like any other message. With `albums`, a photo is part of its album whatever its caption says. @default 'pass'
    */
-  readonly commands?: 'pass' | 'collect'
+  readonly commands?: 'pass' | 'collect' | undefined
   /**
    * Called with an exception of a burst's handlers and the burst's last context; `bot.catch` is not called. A promise it returns
    * is awaited for at most ten seconds. @default the `error` event, or the console
    */
-  readonly onError?: Failed<C>
+  readonly onError?: Failed<C> | undefined
 }
 
 /**

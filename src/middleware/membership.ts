@@ -44,12 +44,12 @@ export interface MembershipOptions {
    * Whether a user who blocks the bot is marked `unreachable` until they let it write again. The mark is durable and independent
    * of `blocked`: it refuses nothing. @default true
    */
-  readonly unreachable?: boolean
+  readonly unreachable?: boolean | undefined
   /**
    * Whether to keep marks of who belongs to which chat, which costs a write per transition. Needed for `reconcile()`.
    * @default false
    */
-  readonly roster?: boolean
+  readonly roster?: boolean | undefined
 }
 
 /**
@@ -124,7 +124,7 @@ export function membership<C extends Context = Context>(options: MembershipOptio
 export function membershipBy<C extends Context = Context>(
   read: () => boolean | z.output<typeof membershipOptions>,
 ): MembershipGuard<C> {
-  const settings = (): Required<MembershipOptions> => {
+  const settings = (): { readonly unreachable: boolean; readonly roster: boolean } => {
     const options = read()
     const { unreachable = true, roster = false } = typeof options === 'object' ? options : {}
     return { unreachable, roster }

@@ -31,17 +31,17 @@ export const onceOptions = z.strictObject({
  */
 export interface OnceOptions {
   /** How long an update is remembered. @default '1d', as long as Telegram keeps an update and may redeliver it */
-  readonly for?: Duration
+  readonly for?: Duration | undefined
   /**
    * Strict mode: an update whose handler has neither finished nor failed within this span may be handled again, so that a killed
    * worker loses nothing. Choose a span longer than your slowest handler. @default none: an update is taken once and for all
    */
-  readonly lease?: Duration
+  readonly lease?: Duration | undefined
   /**
    * What happens while the storage does not answer: `local` remembers updates in this process's memory until it is back, `open`
    * lets duplicates pass, `closed` drops every update, completed payments included. @default 'local'
    */
-  readonly onFailure?: WhenDown
+  readonly onFailure?: WhenDown | undefined
 }
 
 /**

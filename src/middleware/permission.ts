@@ -23,18 +23,18 @@ import { type DemandSettings, demandOf, demandOptions, NOBODY } from './roles/de
  */
 export interface PermissionOptions<C extends Context = Context> {
   /** The activities it covers. @default everything but completed payments */
-  readonly on?: readonly Activity[]
+  readonly on?: readonly Activity[] | undefined
   /** How a refused update is answered. @default 'notice' */
-  readonly deny?: Denial<C>
+  readonly deny?: Denial<C> | undefined
   /** The shortest time between two notices. @default '1m' */
-  readonly noticeEvery?: Duration
+  readonly noticeEvery?: Duration | undefined
   /** Evaluates and counts updates and tells listeners, but never refuses. @default false */
-  readonly shadow?: boolean
+  readonly shadow?: boolean | undefined
   /**
    * What happens while the storage does not answer: `closed` refuses (`unavailable`), `local` uses the last known copy of who
    * holds which role, `open` lets everybody in. @default 'closed'
    */
-  readonly onFailure?: WhenDown
+  readonly onFailure?: WhenDown | undefined
 }
 
 /**

@@ -84,30 +84,30 @@ const options = z.strictObject({
  */
 export interface RateLimiterOptions<C extends Context = Context> {
   /** Name of the limit in verdicts and events. @default the scope, such as `user`; for a handler, its place */
-  readonly name?: string
+  readonly name?: string | undefined
   /**
    * The subject whose updates are counted together. The limiter's key is the bot's id and the subject, such as `42:u7`.
    * @default 'user'
    */
-  readonly scope?: ScopeName
+  readonly scope?: ScopeName | undefined
   /** Counts by a key of your own instead, passed on unchanged; updates with an undefined key are not limited. Needs a `name`. */
-  readonly key?: (facts: Facts, ctx: C) => string | number | undefined
+  readonly key?: ((facts: Facts, ctx: C) => string | number | undefined) | undefined
   /** The activities to limit. @default messages, taps, reactions and votes, together */
-  readonly on?: readonly Activity[]
+  readonly on?: readonly Activity[] | undefined
   /** Limits these commands only. */
-  readonly commands?: readonly string[]
+  readonly commands?: readonly string[] | undefined
   /** The points that an update costs, or a function of it. Rounded up; at 0 the update is not limited. @default 1 */
-  readonly cost?: number | ((facts: Facts, ctx: C) => number)
+  readonly cost?: (number | ((facts: Facts, ctx: C) => number)) | undefined
   /** How a refused update is answered. @default 'notice' */
-  readonly deny?: Denial<C>
+  readonly deny?: Denial<C> | undefined
   /** The shortest time between two notices to one subject; each process counts for itself. @default '1m' */
-  readonly noticeEvery?: Duration
+  readonly noticeEvery?: Duration | undefined
   /** Consumes points, counts and tells listeners, but never refuses. @default false */
-  readonly shadow?: boolean
+  readonly shadow?: boolean | undefined
   /** The longest wait of an update for the limiter. @default '250ms' */
-  readonly timeout?: Duration
+  readonly timeout?: Duration | undefined
   /** What happens if the limiter fails or takes too long: `open` lets pass, `closed` refuses (`unavailable`). @default 'open' */
-  readonly onFailure?: 'open' | 'closed'
+  readonly onFailure?: 'open' | 'closed' | undefined
 }
 
 /**

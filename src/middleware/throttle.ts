@@ -127,7 +127,7 @@ export interface ThrottleOptions<C extends Context = Context> {
    * Name of the limit in verdicts, `peek()` and `reset()`, and of its state. @default the scope, such as `user`; for a handler,
    * its place
    */
-  readonly name?: string
+  readonly name?: string | undefined
   /** The amount per span: `'20/1m'`, an object with `burst`, or a function of the update. */
   readonly limit: LimitInput | LimitOf<C>
   /**
@@ -135,60 +135,62 @@ export interface ThrottleOptions<C extends Context = Context> {
    * Not a ceiling: the function may return a larger limit. But an exact window (`sliding-log`, or `sliding` with at most 64 here)
    * keeps no more time stamps than this amount. @default '60/1m'
    */
-  readonly otherwise?: LimitInput
+  readonly otherwise?: LimitInput | undefined
   /**
    * `bucket`: a token bucket, which allows `burst` at once and refills steadily. `sliding`: at most the amount within any span of
    * that length; exact up to 64 (`sliding-log`), with two counters above (`sliding-counters`), which hold steady traffic to the
    * limit but may let nearly twice as much pass in the worst case. `fixed`: spans that begin with their first charge.
    * @default 'bucket'
    */
-  readonly algorithm?: 'bucket' | 'sliding' | 'sliding-log' | 'sliding-counters' | 'fixed'
+  readonly algorithm?: 'bucket' | 'sliding' | 'sliding-log' | 'sliding-counters' | 'fixed' | undefined
   /** The subject whose updates are counted together. @default 'user' */
-  readonly scope?: ScopeName
+  readonly scope?: ScopeName | undefined
   /** Counts by a key of your own instead of a scope; updates with an undefined key are not limited. Needs a `name`. */
-  readonly key?: KeyOf<C>
+  readonly key?: KeyOf<C> | undefined
   /**
    * The activities to limit. By default, messages, taps, reactions and votes share the bucket, while edits, joins and inline
    * queries have separate buckets of the same limit (inline queries: `inline`). Joins are counted for the user who joins or
    * leaves, even if someone else adds or removes them. All other activities are limited only if listed, payments never.
    */
-  readonly on?: readonly Activity[]
+  readonly on?: readonly Activity[] | undefined
   /** Limits these commands only. */
-  readonly commands?: readonly string[]
+  readonly commands?: readonly string[] | undefined
   /** What an update costs: a number above zero (fractions are fine), or a function. @default 1 */
-  readonly cost?: number | CostOf<C>
+  readonly cost?: number | CostOf<C> | undefined
   /** The bucket of inline queries, which come with every keystroke. @default five times `limit`, including its burst */
-  readonly inline?: LimitInput
+  readonly inline?: LimitInput | undefined
   /**
    * Other limits for holders of a role (the mark `role:<name>`); the first role that the user holds applies. Not beside a function
    * as `limit`, which would replace them.
    */
-  readonly roles?: Readonly<Record<string, LimitInput>>
+  readonly roles?: Readonly<Record<string, LimitInput>> | undefined
   /**
    * Bans from this limit after repeated refusals. Each further ban takes the next duration of `bans`, then the last one again and
    * again; the sequence starts anew after the longest ban has passed once more without a new ban.
    */
-  readonly penalty?: {
-    /** Number of refusals that lead to a ban. @default 5 */
-    readonly after?: number
-    /** The span in which the refusals are counted. @default '1m' */
-    readonly within?: Duration
-    /** The durations of successive bans, such as ['1m', '10m', '1h']. */
-    readonly bans: readonly Duration[]
-  }
+  readonly penalty?:
+    | {
+        /** Number of refusals that lead to a ban. @default 5 */
+        readonly after?: number | undefined
+        /** The span in which the refusals are counted. @default '1m' */
+        readonly within?: Duration | undefined
+        /** The durations of successive bans, such as ['1m', '10m', '1h']. */
+        readonly bans: readonly Duration[]
+      }
+    | undefined
   /** Adapts the limit of each user to their conduct, within bounds; see {@link AdaptOptions}. Only with `scope: 'user'`. */
-  readonly adapt?: AdaptOptions
+  readonly adapt?: AdaptOptions | undefined
   /** How a refused update is answered. @default 'notice' */
-  readonly deny?: Denial<C>
+  readonly deny?: Denial<C> | undefined
   /** The shortest time between two notices. @default '1m' */
-  readonly noticeEvery?: Duration
+  readonly noticeEvery?: Duration | undefined
   /** Evaluates and counts updates and tells listeners, but never refuses. @default false */
-  readonly shadow?: boolean
+  readonly shadow?: boolean | undefined
   /**
    * What happens while the storage does not answer: `local` decides in this process's memory until it is back, `open` lets
    * updates pass, `closed` refuses them (`unavailable`). @default 'local'
    */
-  readonly onFailure?: WhenDown
+  readonly onFailure?: WhenDown | undefined
 }
 
 /**

@@ -38,11 +38,11 @@ export interface LimitView {
  */
 export interface DenyOptions {
   /** The reason, for listeners and logs; not shown to the user. */
-  readonly note?: string
+  readonly note?: string | undefined
   /** Whether to notify the user, in their language. @default true */
-  readonly notice?: boolean
+  readonly notice?: boolean | undefined
   /** Whether to give back what this update was charged. @default false */
-  readonly refund?: boolean
+  readonly refund?: boolean | undefined
 }
 
 /** What the chain does on behalf of a control. */

@@ -52,16 +52,16 @@ export const exemptOptions = z.strictObject({
  */
 export interface ExemptOptions {
   /** The bot's owner: exempt from everything but `once` and `concurrency`. */
-  readonly owner?: Subject
+  readonly owner?: Subject | undefined
   /** More users who are exempt from everything but `once` and `concurrency`. */
-  readonly users?: readonly Subject[]
+  readonly users?: readonly Subject[] | undefined
   /**
    * Administrators of the chat, including anonymous ones, in that chat: exempt from limits and debounces.
    * @default false
    */
-  readonly chatAdmins?: boolean
+  readonly chatAdmins?: boolean | undefined
   /** Holders of one of these roles: exempt from limits, debounces, registration and required roles. */
-  readonly roles?: readonly string[]
+  readonly roles?: readonly string[] | undefined
 }
 
 /** Determines an actor's exemption level. Roles are not part of it: the plan itself reads their marks. */

@@ -76,8 +76,8 @@ export interface MemberSource {
  */
 export interface ReconcileOptions {
   /** Most users who are looked up one by one to see whether they left; the others wait for the next call. @default 500 */
-  readonly lookups?: number
-  readonly signal?: AbortSignal
+  readonly lookups?: number | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
 /**

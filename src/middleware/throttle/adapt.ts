@@ -54,23 +54,27 @@ export interface AdaptOptions {
   /** The largest limit, with the same span as the limit itself. */
   readonly max: LimitInput
   /** `after` this many updates that passed in a row, the amount grows `by` this many units. */
-  readonly earn?: {
-    /** @default 100 */
-    readonly after?: number
-    /** @default a tenth of the limit's amount, and at least 1 */
-    readonly by?: number
-  }
+  readonly earn?:
+    | {
+        /** @default 100 */
+        readonly after?: number | undefined
+        /** @default a tenth of the limit's amount, and at least 1 */
+        readonly by?: number | undefined
+      }
+    | undefined
   /** `after` this many refusals `within` a span, the amount shrinks `to` this share of itself, rounded down. */
-  readonly lose?: {
-    /** @default 5 */
-    readonly after?: number
-    /** @default '10m' */
-    readonly within?: Duration
-    /** The share that remains, above 0 and below 1. @default 0.5 */
-    readonly to?: number
-  }
+  readonly lose?:
+    | {
+        /** @default 5 */
+        readonly after?: number | undefined
+        /** @default '10m' */
+        readonly within?: Duration | undefined
+        /** The share that remains, above 0 and below 1. @default 0.5 */
+        readonly to?: number | undefined
+      }
+    | undefined
   /** How long an adapted limit lasts after its last change; then the usual limit applies again. @default '7d' */
-  readonly for?: Duration
+  readonly for?: Duration | undefined
 }
 
 /** The rules of adaptation, with defaults filled in. */
