@@ -76,6 +76,11 @@ export class Door implements UnderWay {
     this.gate = settings.gate ? this.gateOf(host) : undefined
   }
 
+  /** Whether the bot may answer with a method call. */
+  get replies(): boolean {
+    return this.settings.reply
+  }
+
   /** Whether the address of the caller is checked. */
   get asksWho(): boolean {
     return this.callers !== undefined

@@ -4,7 +4,7 @@ import type { Door } from './door.js'
 import { SECRET_HEADER } from './secret.js'
 
 /**
- * What the platform knows about a request besides the `Request`.
+ * What the platform knows about a request besides the `Request`. The execution context of Cloudflare Workers may be passed as it is.
  *
  * @example
  * ```ts
@@ -31,7 +31,7 @@ const ROUNDS = 2
 export async function answerFetch(
   door: Door,
   request: Request,
-  { address, waitUntil }: FetchInfo,
+  info: FetchInfo,
   kept?: () => Promise<string>,
 ): Promise<Response> {
   const { headers } = request
@@ -40,12 +40,12 @@ export async function answerFetch(
     headers.get(SECRET_HEADER) ?? undefined,
     headers.get('content-length'),
     // A header that is missing or empty.
-    address || undefined,
+    info.address || undefined,
     headers.get('x-forwarded-for') ?? undefined,
   )
   if (status !== 0) return responseOf(status, door.draining)
-  // Read now: some servers report an abort only to those who accessed the signal before it.
-  const { signal } = request
+  // Read now: some servers report an abort only to those who accessed the signal before it. Deno warns about the access.
+  const signal = door.replies ? request.signal : undefined
   let text: string | undefined
   if (request.bodyUsed) {
     try {
@@ -69,15 +69,21 @@ export async function answerFetch(
   const body = text
   return new Promise<Response>((fulfil) => {
     let finished: (() => void) | undefined
-    if (waitUntil !== undefined) {
+    if (info.waitUntil) {
       const done = new Promise<void>((end) => {
         finished = end
       })
-      waitUntil(done.then(() => door.flush(ROUNDS)))
+      try {
+        // Called as a method, since Cloudflare's own `waitUntil` needs its context.
+        info.waitUntil(done.then(() => door.flush(ROUNDS)))
+      } catch (error) {
+        // Only what continues after the answer depends on it.
+        door.failed(error, 'waitUntil')
+      }
     }
     const to: Recipient = {
       get gone() {
-        return signal.aborted
+        return signal?.aborted === true
       },
       answer: (code, json) => fulfil(responseOf(code, door.draining, json)),
       finished: () => finished?.(),

@@ -22,8 +22,11 @@ interface BunServer {
 }
 
 /** Takes the address and `waitUntil` from hono's context: the socket on Node, the execution context on workers. Explicit values win. */
-export function infoOf(context: HonoContext, { address, waitUntil }: FetchInfo): FetchInfo {
-  return { address: address ?? addressOf(context), waitUntil: waitUntil ?? laterOf(context) }
+export function infoOf(context: HonoContext, info: FetchInfo): FetchInfo {
+  return {
+    address: info.address ?? addressOf(context),
+    waitUntil: info.waitUntil ? (work) => info.waitUntil?.(work) : laterOf(context),
+  }
 }
 
 function addressOf({ env, req: { raw } }: HonoContext): string | undefined {
