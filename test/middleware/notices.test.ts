@@ -109,6 +109,25 @@ test('a deny function that hangs is reported, and does not block notices and ans
   await at.guard.close()
 })
 
+test('an answer that finds no place among those under way is counted as dropped, and not as a notice beyond the budget', async () => {
+  const hangs = () => new Promise<void>(() => undefined)
+  const at = desk({
+    throttle: [
+      { name: 'messages', limit: '1/1m', deny: hangs, on: ['message'] },
+      { name: 'taps', limit: '1/1m', deny: 'silent', on: ['tap'] },
+    ],
+    debounce: false,
+    notices: { budget: '1000/1s' },
+  })
+  for (let user = 1; user <= 256; user++) await at.says(user, 'a', 'b')
+  await at.handle(taps(7, 'one'))
+  await at.handle(taps(7, 'two'))
+  expect(await at.guard.health()).toMatchObject({ background: { running: 256, dropped: 1 }, unsaid: 0 })
+  at.time.advance(10_000)
+  await at.quiet()
+  await at.guard.close()
+})
+
 test('a tap whose deny function hangs is answered after ten seconds, and a later error is not reported', async () => {
   let fail: (error: Error) => void = () => undefined
   const deny = () => new Promise<void>((_, reject) => (fail = reject))

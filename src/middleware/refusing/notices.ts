@@ -74,7 +74,7 @@ const BUDGET: Limit = { amount: 20, per: 1000 }
 
 /** Answers denials, for all guards of a chain. */
 export class Notices {
-  /** Number of notices not sent because the budget was spent or too much ran in the background. */
+  /** Number of notices not sent because the budget was spent. Those that find the background full are counted there. */
   unsaid = 0
   /** Whether a group wants no notices; undefined if groups have no such setting. */
   quiet: ((bot: number, chat: number) => MaybePromise<boolean>) | undefined
@@ -239,9 +239,7 @@ export class Notices {
       goOwnWay(ctx)
       return work()
     }
-    const runs = this.background.run(what, speaking, chat)
-    if (!runs) this.unsaid++
-    return runs
+    return this.background.run(what, speaking, chat)
   }
 
   /** The time in which the budget allows one more notice. */
