@@ -8,7 +8,10 @@ import { causeOf, reasonOf } from './reason.js'
 
 /** Interval between the first probes. It doubles with each probe, up to `spacing`. */
 const FIRST_SPACING: Ms = 50
-/** Maximum interval while earlier probes are unanswered, because a storage that is back answers those first. */
+/**
+ * Maximum interval while earlier probes are unanswered. A storage that was suspended answers those first, and on a dead connection more
+ * probes would not help: the driver has to end it (Redis' after five seconds).
+ */
 const MOST_SPACING: Ms = 10_000
 /** After a successful probe: how long to wait for a real call to confirm it before the circuit closes anyway. */
 const TRIAL_FOR: Ms = 100
