@@ -1,5 +1,6 @@
 import type { Judge, MaybePromise } from '../../src/core/check.js'
 import type { Clock, Timers } from '../../src/core/clock.js'
+import type { SentinelError } from '../../src/core/errors.js'
 import type { StorageChange } from '../../src/storage/changes.js'
 import { Listeners } from '../../src/storage/listeners.js'
 import { memory } from '../../src/storage/memory/memory.js'
@@ -36,8 +37,8 @@ export interface Faulty extends Storage {
   readonly kept: Storage
   /** Sends no change events. */
   deaf: boolean
-  /** Reports a lost connection to watchers. */
-  gap(): void
+  /** Reports a lost connection to watchers, which with an error is not back yet. */
+  gap(lost?: SentinelError): void
   /** The number of watchers that have not been removed. */
   readonly listening: number
 }
@@ -112,7 +113,7 @@ export function faulty(clock: Clock, timers: Timers, kept: Storage = memory({ cl
       for (const { drop } of all) drop()
     },
     deaf: false,
-    gap: () => changes.tell({ kind: 'gap' }),
+    gap: (lost) => changes.tell({ kind: 'gap', lost }),
     get listening() {
       return listening
     },

@@ -231,7 +231,6 @@ export class HybridStorage implements Storage, Observable {
       if (this.closing !== undefined) stop()
       else {
         this.stopWatching = stop
-        this.shared.isWatching = true
         // Refusals remembered before this may be outdated.
         this.changed({ kind: 'gap' })
       }
@@ -253,6 +252,7 @@ export class HybridStorage implements Storage, Observable {
   private changed(change: StorageChange): void {
     const { shared } = this
     const announcement = isAnnouncement(change) ? announced(change) : undefined
+    if (change.kind === 'gap') shared.isWatching = change.lost === undefined
     if (change.kind === 'gap' || (announcement === undefined && isAnnouncement(change))) {
       shared.memory.clear()
       for (const leasing of this.leasing.values()) leasing.marksChanged({ kind: 'gap' })

@@ -14,6 +14,8 @@ const ECHO = 'echo '
 const ECHO_WITHIN = 5000
 const FIRST_WAIT = 100
 const LONGEST_WAIT = 30_000
+/** Once a connection could not be made again for this long, the listeners are told that they receive nothing. */
+const LOST_AFTER = 1000
 
 export const channelOf = (schema: string): string => `grammy_sentinel:${schema}`
 
@@ -67,7 +69,10 @@ export function readPayload(payload: string): StorageChange {
   return { kind: 'gap' }
 }
 
-/** Receives changes on a connection of its own while there are listeners, and reconnects if it is lost. */
+/**
+ * Receives changes on a connection of its own while there are listeners, and reconnects if it is lost. If that fails for a second,
+ * the listeners are told that they receive nothing.
+ */
 export class Changes {
   private readonly listeners = new Listeners<StorageChange>()
   private connection: Listening | undefined
@@ -77,6 +82,10 @@ export class Changes {
   private timer: ReturnType<typeof setTimeout> | undefined
   private wait = FIRST_WAIT
   private closed = false
+  /** The connection was lost and is not back: since when, and whether the listeners were told so. */
+  private missed = false
+  private lostAt = 0
+  private isLossTold = false
   /** The payload that must arrive before the connection counts as listening, and what to do then. */
   private echo: Echo | undefined
 
@@ -101,6 +110,14 @@ export class Changes {
       stop()
       if (!this.listeners.any) this.release()
     }
+  }
+
+  /** Makes the connection anew: the storage writes to another server now, which this connection may not hear. */
+  renew(): void {
+    // An attempt that is under way finds that out.
+    if (this.echo !== undefined) return
+    this.wait = FIRST_WAIT
+    this.lost(undefined)
   }
 
   close(): void {
@@ -143,6 +160,11 @@ export class Changes {
     clearTimeout(this.timer)
     if (!this.listeners.any) this.release()
     this.wait = FIRST_WAIT
+    if (!this.missed) return
+    this.missed = false
+    this.isLossTold = false
+    // Changes during the interruption were missed.
+    this.tell({ kind: 'gap' })
   }
 
   /** Sends the payload over another connection: this one would be answered even where it hears nothing of others. */
@@ -167,6 +189,8 @@ export class Changes {
     }
     this.drop()
     if (this.closed || !this.listeners.any) return
+    if (!this.missed) this.lostAt = performance.now()
+    this.missed = true
     this.again()
   }
 
@@ -174,15 +198,14 @@ export class Changes {
     clearTimeout(this.timer)
     this.timer = setTimeout(() => {
       this.starting = this.listen()
-      this.starting.then(
-        // Changes during the interruption were missed.
-        () => this.tell({ kind: 'gap' }),
-        (error: unknown) => {
-          if (this.closed || !this.listeners.any) return
-          this.onError(error)
-          this.again()
-        },
-      )
+      this.starting.catch((error: unknown) => {
+        if (this.closed || !this.missed) return
+        this.onError(error)
+        this.again()
+        if (this.isLossTold || performance.now() - this.lostAt < LOST_AFTER) return
+        this.isLossTold = true
+        this.tell({ kind: 'gap', lost: this.link.failure(error) })
+      })
     }, this.wait)
     // The timer does not keep the process alive.
     this.timer.unref()
@@ -201,6 +224,8 @@ export class Changes {
     this.attempt++
     clearTimeout(this.timer)
     this.starting = undefined
+    this.missed = false
+    this.isLossTold = false
     this.drop()
   }
 

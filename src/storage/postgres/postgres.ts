@@ -266,10 +266,12 @@ class PostgresStorage implements Storage {
 
   private async begin(): Promise<Prepared> {
     const { link, clock, calls, latest: former } = this
+    const startedBefore = former?.identity.started
     await checkRowSecurity(link)
     await migrate(link, this.migrates)
     const identity = await identify(link)
-    const { schema, secret } = identity
+    const { schema, secret, started } = identity
+    if (startedBefore !== undefined && startedBefore !== started) this.changes.renew()
     // A standby may lack the numbers that the former primary gave last, and give them to other names.
     const keeps = former?.identity.schema === schema && (await former.names.areStored())
     // Read only now: several may look at the schema at once, and the first of them has taken over from the former schema.

@@ -1,12 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
+import type { SentinelError } from '../../core/errors.js'
 import { type Key, keyText, textKey } from '../../core/subject.js'
 import type { ChangeListener, StorageChange } from '../changes.js'
 import { Listeners } from '../listeners.js'
 import { type Connection, scriptOf } from './connection.js'
 import { closed } from './failures.js'
 
+/** The pause before a lost connection is made again. It doubles with each failure, up to the longest one. */
 const CONNECT_AGAIN = 100
+const CONNECT_AGAIN_AT_MOST = 5000
+/** Once a connection could not be made again for this long, the listeners are told that they receive nothing. */
+const LOST_AFTER = 1000
 const HEARTBEAT = 1000
 /** Every so many heartbeats, a message of our own must arrive. */
 const PROOF = 3
@@ -42,6 +47,9 @@ function heard(message: string): StorageChange {
  * answered within one to two seconds, it is made anew and the listeners are told that they may have missed changes. The same
  * happens if the server answers, but does not receive what is published where the storage writes: it may have been removed from
  * its cluster, or the name that led to it may lead to another server by now.
+ *
+ * The server may refuse the new connection although it serves all others: the password or the right to the channel may have been
+ * changed. After a second of this the listeners are told that they receive nothing.
  */
 export class Changes {
   private readonly listeners = new Listeners<StorageChange>()
@@ -53,6 +61,10 @@ export class Changes {
   private again: NodeJS.Timeout | undefined
   private answered = true
   private missed = false
+  /** When the connection was lost, and whether the listeners were told that it does not come back. */
+  private lostAt = 0
+  private isLossTold = false
+  private pause = CONNECT_AGAIN
   /** Numbers of the messages of our own: the last one, the last that a server has published, and the last that has arrived. */
   private proofs = 0
   private published = 0
@@ -63,7 +75,9 @@ export class Changes {
   constructor(
     private readonly connection: Connection,
     private readonly channel: string,
-  ) {}
+  ) {
+    connection.returned = () => this.hurry()
+  }
 
   async watch(listener: ChangeListener): Promise<() => void> {
     const remove = this.listeners.add(listener)
@@ -139,6 +153,7 @@ export class Changes {
     this.beat.unref()
     if (!this.missed) return
     this.missed = false
+    this.isLossTold = false
     queueMicrotask(() => this.listeners.tell({ kind: 'gap' }))
   }
 
@@ -172,16 +187,32 @@ export class Changes {
     this.client = undefined
     this.starting = undefined
     this.missed = true
+    this.lostAt = performance.now()
+    this.pause = CONNECT_AGAIN
     this.beginAgain()
   }
 
   private beginAgain(): void {
+    clearTimeout(this.again)
     this.again = setTimeout(() => {
-      this.begin().catch(() => {
-        if (this.listeners.any) this.beginAgain()
+      this.begin().catch((error: SentinelError) => {
+        // Nobody listens any longer, or another attempt has succeeded.
+        if (!this.missed) return
+        this.beginAgain()
+        if (this.isLossTold || performance.now() - this.lostAt < LOST_AFTER) return
+        this.isLossTold = true
+        this.listeners.tell({ kind: 'gap', lost: error })
       })
-    }, CONNECT_AGAIN)
+    }, this.pause)
     this.again.unref()
+    this.pause = Math.min(CONNECT_AGAIN_AT_MOST, this.pause * 2)
+  }
+
+  /** The server can be reached again, so the rest of a pause is not waited for. */
+  private hurry(): void {
+    if (!this.missed) return
+    this.pause = CONNECT_AGAIN
+    this.beginAgain()
   }
 
   private stop(): void {
@@ -193,6 +224,7 @@ export class Changes {
     this.client = undefined
     this.starting = undefined
     this.missed = false
+    this.isLossTold = false
     client?.disconnect()
   }
 }

@@ -79,6 +79,8 @@ export class Connection {
   private wasReady = false
   /** Number of times a server became ready. It may have lost its data since, or be another server. */
   epoch = 0
+  /** Called when that number increases. */
+  returned: () => void = () => undefined
   private connecting: Promise<void> | undefined
 
   constructor(
@@ -323,6 +325,7 @@ export class Connection {
 
   private readonly met = (): void => {
     this.epoch++
+    this.returned()
   }
 
   /** Remembers the error of a connection, which tells more than the failures that follow from it. */

@@ -58,6 +58,8 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
   private readonly latest = new Map<string, ResilientJudge>()
   private introduced = false
   private watched: 'no' | 'soon' | 'yes' = 'no'
+  /** Why the storage no longer reports changes. */
+  private lost: SentinelError | undefined
   private unwatch: (() => void) | undefined
   private unobserve: (() => void) | undefined
   private callOffWatch: (() => void) | undefined
@@ -265,13 +267,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
     const failed = (error: unknown): void => {
       this.watched = 'no'
       this.line.circuit.noted(error)
-      if (this.stopped) return
-      // Changes are not reported, so everything is read again from time to time.
-      this.callOffWatch?.()
-      this.callOffWatch = this.timers.after(WATCH_AGAIN, () => {
-        this.watchInner()
-        this.copy.refresh()
-      })
+      this.unwatched()
     }
     try {
       const unwatch = this.storage.watch((change) => this.heard(change))
@@ -282,9 +278,27 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
     }
   }
 
+  /** Changes are not reported, so everything is read again from time to time. */
+  private unwatched(): void {
+    this.callOffWatch?.()
+    if (this.stopped) return
+    this.callOffWatch = this.timers.after(WATCH_AGAIN, () => {
+      this.watchInner()
+      this.copy.refresh()
+      if (this.lost !== undefined) this.unwatched()
+    })
+  }
+
   private heard(change: StorageChange): void {
-    if (change.kind === 'gap') this.copy.refresh()
-    else if (change.kind === 'marks') this.copy.stale(change.bot, change.name, change.keys)
+    if (change.kind === 'gap') {
+      const { lost } = change
+      if (lost !== undefined && lost !== this.lost) {
+        this.line.circuit.noted(lost)
+        this.unwatched()
+      }
+      this.lost = lost
+      this.copy.refresh()
+    } else if (change.kind === 'marks') this.copy.stale(change.bot, change.name, change.keys)
     else this.aside(() => this.fallback.reset(change.bot, change.key, change.slot), 'storage.reset')
     try {
       this.changes.tell(change)
@@ -302,7 +316,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
   /** Write the queued marks first, so that the copy is not read without them. */
   private async recover(): Promise<void> {
     await this.flush()
-    this.heard({ kind: 'gap' })
+    this.heard({ kind: 'gap', lost: this.lost })
   }
 
   protected override written(bot: number, name: string, keys: readonly Key[]): void {
