@@ -3,6 +3,7 @@ import { isPromise } from '../core/check.js'
 import { type Clock, systemClock } from '../core/clock.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
+import { checkNames } from '../core/option-names.js'
 import { checkSpace, touched, type ValuePage, type Values } from './values.js'
 
 /**
@@ -65,7 +66,7 @@ export interface SessionStorage<T> {
  *
  * @param clock Tells when a `ttl` has passed. Use the clock of the storage that keeps the values.
  * @throws SentinelError `value.invalid` for an invalid name, `duration.invalid` for an invalid `ttl`,
- * `option.invalid` for a `ttl` of zero.
+ * `option.invalid` for a `ttl` of zero, `option.unknown`.
  *
  * @example
  * ```ts
@@ -82,6 +83,7 @@ export function sessionsOver<T>(
   options: SessionsOptions<T> = {},
   clock: Clock = systemClock,
 ): SessionStorage<T> {
+  checkNames('sessions', options, ['name', 'ttl'])
   const { name = 'session' } = options
   checkSpace(name)
   const { ttl } = options

@@ -1,6 +1,7 @@
 import { SentinelError } from '../core/errors.js'
 import { shown } from '../core/show.js'
 import type { SubjectRef } from '../core/subject.js'
+import { refuseAsync } from '../core/unawaited.js'
 import { checkSpace } from '../storage/values.js'
 
 /**
@@ -40,6 +41,8 @@ export class Belongings {
         `users.include: ${shown(ownership)} does not say whom values belong to. Pass { keys: (subject) => […] }, or { owns: (key, subject) => true }.`,
       )
     }
+    refuseAsync(keys, 'users.include.keys')
+    refuseAsync(owns, 'users.include.owns')
     this.spaces.set(space, ownership)
   }
 }

@@ -56,7 +56,7 @@ export interface UserDirectory {
    * Erases a user: records, all marks (block, registration, roles in one chat or everywhere, answers of a resolver), values
    * (sessions, preferences, spaces given to `include()`) and the state of limits. Reports what was erased.
    *
-   * @throws SentinelError `subject.invalid`, `option.invalid`.
+   * @throws SentinelError `subject.invalid`, `option.invalid`, `option.unknown`.
    */
   erase(whom: Subject, options?: ErasureOptions): Promise<ErasureReport>
   /**
@@ -71,7 +71,8 @@ export interface UserDirectory {
    * Returns typed preferences, checked by a schema that must provide a default for every required field. They are included in the
    * export and erasure of their user.
    *
-   * @throws SentinelError `preference.invalid` for a schema without defaults, `option.invalid`, `value.invalid`.
+   * @throws SentinelError `preference.invalid` for a schema without defaults, `option.invalid`, `option.unknown`,
+   * `value.invalid`.
    */
   preferences<T extends object>(schema: PreferenceSchema<T>, options?: PreferenceOptions): Preferences<T>
   /**

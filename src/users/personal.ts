@@ -1,4 +1,5 @@
 import { SentinelError } from '../core/errors.js'
+import { checkNames } from '../core/option-names.js'
 import { shown } from '../core/show.js'
 import {
   chatKey,
@@ -239,6 +240,7 @@ async function marksIn(
 }
 
 function checked(options: ErasureOptions): ErasureOptions {
+  checkNames('erase', options, ['keepBlock', 'chats'])
   const { keepBlock = false, chats = [] } = options
   if (typeof keepBlock !== 'boolean') {
     throw new SentinelError('option.invalid', `erase.keepBlock: ${shown(keepBlock)} must be true or false.`)

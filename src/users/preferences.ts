@@ -1,6 +1,7 @@
 import { isPromise } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
 import { later } from '../core/later.js'
+import { checkNames } from '../core/option-names.js'
 import { shown } from '../core/show.js'
 import type { Subject } from '../core/subject.js'
 import type { Services } from '../middleware/services.js'
@@ -32,7 +33,10 @@ export interface PreferenceOptions {
   readonly name?: string
   /** Version of the schema, a whole number from 1. Raise it when stored preferences need `migrate` to fit. @default 1 */
   readonly version?: number
-  /** Converts preferences that an earlier version stored. Must not modify its argument. @default unchanged */
+  /**
+   * Converts preferences that an earlier version stored; may return a promise. Must not modify its argument.
+   * @default unchanged
+   */
   readonly migrate?: (stored: unknown, from: number) => unknown
 }
 
@@ -42,13 +46,14 @@ export class CheckedPreferences<T extends object> implements Preferences<T> {
   private stored: Preferences<T> | undefined
 
   /**
-   * @throws SentinelError `preference.invalid` for a schema without defaults, `option.invalid`, `value.invalid`.
+   * @throws SentinelError `preference.invalid` for a schema without defaults, `option.invalid`, `option.unknown`, `value.invalid`.
    */
   constructor(
     private readonly services: () => Services,
     schema: PreferenceSchema<T>,
     options: PreferenceOptions,
   ) {
+    checkNames('preferences', options, ['name', 'version', 'migrate'])
     const { name = 'preferences', version = 1, migrate } = options
     checkSpace(name)
     if (!Number.isInteger(version) || version < 1) {

@@ -66,7 +66,7 @@ export class StoredPreferences<T extends object> implements Preferences<T> {
     const kept = await this.services().storage.values.get(this.settings.name, keyText(key))
     if (kept === undefined) return this.reader.read({})
     try {
-      return await this.reader.read(this.migrated(kept))
+      return await this.reader.read(await this.migrated(kept))
     } catch (error) {
       const cause = error instanceof SentinelError ? error.message : errorText(error)
       this.services().events.tell('error', {

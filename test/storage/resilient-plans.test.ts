@@ -194,7 +194,9 @@ describe('a plan that a storage refuses at once', () => {
 describe('failover()', () => {
   const over = (): { time: Stage; storages: Storage[]; storage: Storage } => {
     const time = new Stage()
-    const storages = [memory(time), memory(time)].map((kept) => faulty(time.clock, time.timers, kept))
+    const storages = [memory({ clock: time.clock }), memory({ clock: time.clock })].map((kept) =>
+      faulty(time.clock, time.timers, kept),
+    )
     return { time, storages, storage: failover(storages, time) }
   }
 

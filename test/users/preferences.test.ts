@@ -119,6 +119,19 @@ describe('preferences', () => {
     expect(failures).toEqual([])
   })
 
+  test('of an earlier version are migrated by a function that returns a promise', async () => {
+    const storage = memory()
+    await storage.values.put('preferences', 'u7', { v: 1, data: { lang: 'ru' } })
+    const migrate = async (stored: unknown) => ({ language: Object(stored).lang })
+    const { wishes, failures } = stand(storage, { version: 2, migrate })
+    expect(await wishes.get(ALICE)).toEqual({ language: 'ru', quiet: false })
+    expect(await wishes.patch(ALICE, { quiet: true })).toEqual({ language: 'ru', quiet: true })
+    const refused = stand(storage, { version: 3, migrate: () => Promise.reject(new Error('no')) })
+    expect(await refused.wishes.get(ALICE)).toEqual({ language: 'en', quiet: false })
+    expect(failures).toEqual([])
+    expect(refused.failures).toEqual([expect.objectContaining({ during: 'preferences' })])
+  })
+
   test('of an earlier version are migrated, and stored in this version when they are next written', async () => {
     const storage = memory()
     await storage.values.put('preferences', 'u7', { v: 1, data: { lang: 'ru' } })

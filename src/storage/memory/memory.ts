@@ -3,6 +3,7 @@ import { checkedClock } from '../../core/checked-clock.js'
 import { type Clock, systemClock } from '../../core/clock.js'
 import { Digest } from '../../core/digest.js'
 import { SentinelError } from '../../core/errors.js'
+import { checkNames } from '../../core/option-names.js'
 import type { Key } from '../../core/subject.js'
 import type { ChangeListener, StorageChange } from '../changes.js'
 import { canonicalKey } from '../keys.js'
@@ -53,7 +54,7 @@ const MOST_EARLIER_PLANS = 8
  * ends.
  *
  * @param options See {@link MemoryOptions}.
- * @throws SentinelError `option.invalid` unless `maxSubjects` is a whole number of one or more.
+ * @throws SentinelError `option.invalid` unless `maxSubjects` is a whole number of one or more, `option.unknown`.
  *
  * @example
  * ```ts
@@ -63,6 +64,7 @@ const MOST_EARLIER_PLANS = 8
  * ```
  */
 export function memory(options: MemoryOptions = {}): Storage {
+  checkNames('memory', options, ['maxSubjects', 'clock'])
   return new MemoryStorage(options)
 }
 
