@@ -3,7 +3,7 @@ import type { Facts } from '../../src/core/facts.js'
 import type { Key } from '../../src/core/subject.js'
 import { Reference } from '../../src/testing/model/reference.js'
 import type { ReferenceDecision, ReferenceReceipt } from '../../src/testing/model/state.js'
-import type { ExactOptions, LimitOptions } from './exact-options.js'
+import { type ExactOptions, type LimitOptions, OUTER_LIMIT } from './exact-options.js'
 import { askOf, limitRules, planOf, type Rule, rulesOf } from './exact-plan.js'
 
 /** Limits in front of handlers. Those of one list are decided together. */
@@ -24,6 +24,8 @@ export const HANDLER_LIMITS: Readonly<Record<'buy' | 'sell' | 'photos', readonly
 }
 export type Route = keyof typeof HANDLER_LIMITS
 
+/** The options of the sentinel in front. */
+const OUTER = { throttle: [OUTER_LIMIT], once: {}, auth: false, debounce: false } as const
 const NEXT_TO_NOTHING = 0.0001
 
 /** A verdict, as far as stories compare it. */
@@ -57,10 +59,16 @@ class ChainModel {
   private readonly givenBack = new Set<number>()
 
   constructor(
-    readonly rules: readonly Rule[],
-    name: string,
+    public rules: readonly Rule[],
+    private readonly name: string,
   ) {
     this.references = [0, 1].map(() => new Reference(planOf(name, rules)))
+  }
+
+  /** State is kept by the names of the rules. */
+  change(rules: readonly Rule[]): void {
+    this.rules = rules
+    for (const reference of this.references) reference.prepare(planOf(this.name, rules))
   }
 
   private get reference(): Reference {
@@ -120,15 +128,18 @@ class ChainModel {
 /** What a bot with these options decides, as the documentation has it. */
 export class Model {
   private readonly main: ChainModel
+  /** The sentinel in front, which exempts nobody. */
+  private readonly outer: ChainModel | undefined
   private readonly handlers: ReadonlyMap<Route, readonly ChainModel[]>
   private readonly marks = new Map<string, Set<Key>>()
 
   constructor(
-    private readonly options: ExactOptions,
+    private options: ExactOptions,
     private readonly bot: number,
     private readonly owner: Key | undefined,
   ) {
     this.main = new ChainModel(rulesOf(options), 'main')
+    this.outer = options.hasOuter ? new ChainModel(rulesOf(OUTER), 'outer') : undefined
     const chains = (Object.keys(HANDLER_LIMITS) as Route[]).map((route) => {
       const limits = HANDLER_LIMITS[route]
       const layers = options.installed ? [limits] : limits.map((limit) => [limit])
@@ -138,16 +149,36 @@ export class Model {
     this.handlers = new Map(chains)
   }
 
-  /** What the sentinel itself decides. */
+  /** What the sentinel itself decides, behind the one in front. */
   decide(facts: Facts, at: number): ModelDecision {
-    return this.main.decide(this.ask(this.main, facts), at, facts.updateId)
+    const update = facts.updateId
+    const outer = this.outer?.decide(this.ask(this.outer, facts), at, update)
+    if (outer?.refusal !== undefined) return outer
+    const own = this.main.decide(this.ask(this.main, facts), at, update)
+    // For the one in front, an update that the other refuses is handled.
+    if (own.refusal !== undefined) outer?.settle('complete')
+    if (outer === undefined) return own
+    return {
+      ...own,
+      left: new Map([...outer.left, ...own.left]),
+      // What the update was charged is given back by both.
+      refund() {
+        own.refund()
+        outer.refund()
+      },
+      settle(how) {
+        own.settle(how)
+        outer.settle(how)
+      },
+    }
   }
 
   /** The verdict of one check of the sentinel by itself. */
   refusalBy(name: string, facts: Facts, at: number): ModelVerdict | undefined {
-    const { costs, ...ask } = this.ask(this.main, facts)
-    const alone = costs.map((cost, index) => (this.main.rules[index]?.name === name ? cost : 0))
-    return this.main.simulate({ ...ask, costs: alone }, at)
+    const chain = name === OUTER_LIMIT.name && this.outer !== undefined ? this.outer : this.main
+    const { costs, ...ask } = this.ask(chain, facts)
+    const alone = costs.map((cost, index) => (chain.rules[index]?.name === name ? cost : 0))
+    return chain.simulate({ ...ask, costs: alone }, at)
   }
 
   /** From now on this storage decides. */
@@ -159,8 +190,17 @@ export class Model {
     return this.main.inUse
   }
 
+  /** Marks belong to the bot, so both sentinels read them. */
+  private get sentinels(): readonly ChainModel[] {
+    return this.outer === undefined ? [this.main] : [this.main, this.outer]
+  }
+
   private get chains(): readonly ChainModel[] {
-    return [this.main, ...[...this.handlers.values()].flat()]
+    return [
+      ...(this.outer === undefined ? [] : [this.outer]),
+      this.main,
+      ...[...this.handlers.values()].flat(),
+    ]
   }
 
   simulate(facts: Facts, at: number): ModelVerdict | undefined {
@@ -190,14 +230,21 @@ export class Model {
     return isRefused ? left : left + cost
   }
 
+  reconfigure(options: ExactOptions): void {
+    this.options = options
+    this.main.change(rulesOf(options))
+  }
+
   put(mark: string, whom: Key, until = Number.POSITIVE_INFINITY, value?: unknown): void {
-    for (const reference of this.main.references) reference.putMark(this.bot, whom, mark, until, value)
+    for (const { references } of this.sentinels)
+      for (const reference of references) reference.putMark(this.bot, whom, mark, until, value)
     const holders = this.marks.get(mark) ?? new Set()
     this.marks.set(mark, holders.add(whom))
   }
 
   remove(mark: string, whom: Key): void {
-    for (const reference of this.main.references) reference.removeMark(this.bot, whom, mark)
+    for (const { references } of this.sentinels)
+      for (const reference of references) reference.removeMark(this.bot, whom, mark)
     this.marks.get(mark)?.delete(whom)
   }
 
@@ -222,7 +269,7 @@ export class Model {
 
   private ask(chain: ChainModel, facts: Facts): Ask {
     return askOf(this.bot, chain.rules, facts, ({ spares }) => {
-      if (spares === 'nobody') return false
+      if (spares === 'nobody' || chain === this.outer) return false
       return spares === 'owner' ? this.isOwner(facts.actor) : this.isExempt(facts.actor)
     })
   }

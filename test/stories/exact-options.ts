@@ -33,10 +33,15 @@ export interface ExactOptions {
   readonly exemptsMods: boolean
   /** Whether limits can be set while the bot runs. */
   readonly setsLimits: boolean
+  /** Whether another sentinel stands in front. */
+  readonly hasOuter: boolean
   /** Whether guards in front of a handler are decided together, as with `install()`, or one after the other. */
   readonly installed: boolean
   readonly workers: 1 | 2
 }
+
+/** The limit of the sentinel that stands in front, which has no other options. */
+export const OUTER_LIMIT: LimitOptions = { name: 'outer', limit: '5/4s', algorithm: 'bucket' }
 
 const base = fc.record({
   limit: fc.constantFrom(
@@ -111,6 +116,7 @@ export const exactOptions: fc.Arbitrary<ExactOptions> = fc.record({
   hasOwner: fc.constantFrom(false, false, true),
   exemptsMods: fc.boolean(),
   setsLimits: fc.boolean(),
+  hasOuter: fc.constantFrom(false, false, true),
   installed: fc.boolean(),
   workers: fc.constantFrom(1 as const, 1 as const, 2 as const),
 })

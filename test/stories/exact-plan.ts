@@ -61,7 +61,12 @@ const isFor =
     on.includes(activity) ? cost : 0
 
 /** The rules of the sentinel itself, in the order in which they are asked. */
-export function rulesOf({ once, auth, debounce, throttle }: ExactOptions): readonly Rule[] {
+export function rulesOf({
+  once,
+  auth,
+  debounce,
+  throttle,
+}: Pick<ExactOptions, 'once' | 'auth' | 'debounce' | 'throttle'>): readonly Rule[] {
   const rules: Rule[] = []
   for (const [name, scope] of [
     ['actor', 'user'],

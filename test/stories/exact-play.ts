@@ -5,7 +5,9 @@ import { type Key, keyText } from '../../src/core/subject.js'
 import { formatLimit, type LimitInput, parseLimit, type Subject } from '../../src/index.js'
 import type { Act } from './acts.js'
 import type { Who } from './cast.js'
+import { changed } from './exact-changes.js'
 import { Model, type ModelDecision, type ModelVerdict } from './exact-model.js'
+import type { ExactOptions } from './exact-options.js'
 import { limitMark } from './exact-plan.js'
 import type { ExactStep, ExactStory, HandlerDoes } from './exact-steps.js'
 import { ExactWorker, type Outcome } from './exact-worker.js'
@@ -57,6 +59,7 @@ interface Delivered {
 class Play {
   readonly differences: string[] = []
   private readonly model: Model
+  private options: ExactOptions
   private readonly recent: Delivered[] = []
   /** Updates whose last attempt failed, and which storage had decided them. */
   private readonly failed = new Map<number, number>()
@@ -65,8 +68,9 @@ class Play {
     private readonly town: Town,
     private readonly store: Store,
     private readonly workers: readonly ExactWorker[],
-    private readonly story: ExactStory,
+    story: ExactStory,
   ) {
+    this.options = story.options
     const owner = story.options.hasOwner ? town.key(2) : undefined
     this.model = new Model(story.options, town.account.id, owner)
   }
@@ -97,6 +101,12 @@ class Play {
           await this.paid(step)
         }
         return
+      case 'reconfigure':
+        this.options = changed(this.options, step.change)
+        for (const worker of this.workers) worker.reconfigure(this.options)
+        this.model.reconfigure(this.options)
+        // A real server has to take the new plan before time jumps.
+        return town.quiet()
       case 'break the storage':
         if (this.store.hasSecond) this.breakStorage()
         return
@@ -145,9 +155,9 @@ class Play {
 
   async end(): Promise<void> {
     await this.mendStorage()
-    for (const [index, { guard, errors }] of this.workers.entries()) {
-      await guard.close()
-      for (const error of errors) this.differences.push(`worker ${index}: an error during ${error}`)
+    for (const [index, worker] of this.workers.entries()) {
+      await worker.close()
+      for (const error of worker.errors) this.differences.push(`worker ${index}: an error during ${error}`)
     }
   }
 
@@ -220,7 +230,7 @@ class Play {
     if (delivered === undefined) return
     // Another process cannot know what a failed attempt in this one has given back: with a lease it charges nothing more, and it does
     // not recognize parts of albums. So these stay with their worker.
-    const { once } = this.story.options
+    const { once } = this.options
     const isBound =
       (typeof once === 'object' && once.lease !== undefined) ||
       (delivered.update.message ?? delivered.update.channel_post)?.media_group_id !== undefined
@@ -274,7 +284,7 @@ class Play {
     this.differs(where, 'the number of denials', denials.length, does.startsWith('deny') ? 1 : 0)
     decision?.settle(isFailed ? 'release' : 'complete')
     if (does.endsWith('refund')) for (const each of [decision, ...atHandler]) each?.refund()
-    if (this.story.options.once === false) return
+    if (this.options.once === false) return
     if (isFailed) for (const each of atHandler) each.fail()
     if (isFailed) this.failed.set(id, this.model.inUse)
     else this.failed.delete(id)
@@ -306,10 +316,10 @@ class Play {
 
   /** Compares what is left of the limits that count users. */
   private async peek(whom: Subject, key: Key, worker: number): Promise<void> {
-    const { model, town, story } = this
+    const { model, town } = this
     if (model.isExempt(key)) return
     for (const { name, remaining } of await this.worker(worker).guard.peek(whom)) {
-      const limit = story.options.throttle.find((each) => each.name === name && each.scope === undefined)
+      const limit = this.options.throttle.find((each) => each.name === name && each.scope === undefined)
       if (limit === undefined) continue
       const left = model.left(name, key, town.now())
       if (Math.abs(left - remaining) >= NEARLY)
@@ -319,7 +329,7 @@ class Play {
 
   /** Sets or removes a limit at run time, for a person or the group. */
   private async changeLimit(step: ExactStep & { do: 'set a limit' | 'remove a limit' }): Promise<void> {
-    const { options } = this.story
+    const { options } = this
     // A window that stores time stamps has room for a fixed number, and the limit of everybody has no holder.
     const able = options.throttle.filter(({ scope, algorithm, limit }) => {
       return (

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { type Act, acts } from './acts.js'
 import { sender, type Who, type Whom, whom } from './cast.js'
+import { type Change, changes } from './exact-changes.js'
 import { type ExactOptions, exactOptions } from './exact-options.js'
 
 /* What happens in a story that is compared with the model, as plain data. Updates are handled one after the other. */
@@ -23,6 +24,7 @@ export type ExactStep =
       readonly worker: number
     }
   | { readonly do: 'pass'; readonly ms: number }
+  | { readonly do: 'reconfigure'; readonly change: Change; readonly worker: number }
   /** Only where a second storage can take over. */
   | { readonly do: 'break the storage' | 'mend the storage'; readonly worker: number }
   | {
@@ -68,6 +70,10 @@ const step: fc.Arbitrary<ExactStep> = fc.oneof(
       worker,
       simulated: fc.boolean(),
     }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('reconfigure' as const), change: changes, worker }),
   },
   {
     weight: 1,

@@ -8,11 +8,11 @@ import { failoverFromRedis, failoverToMemory, hybridOverFake, hybridOverRedis } 
  */
 
 test('refusals that are repeated without asking the storage are those of the model', () =>
-  agreesWithModel(hybridOverFake, 40))
+  agreesWithModel(hybridOverFake, 25))
 
-test('also in front of Redis', async () => agreesWithModel(hybridOverRedis(await sharedRedis()), 10))
+test('also in front of Redis', async () => agreesWithModel(hybridOverRedis(await sharedRedis()), 6))
 
-test('a second storage takes over and hands back', () => agreesWithModel(failoverToMemory, 40))
+test('a second storage takes over and hands back', () => agreesWithModel(failoverToMemory, 25))
 
 test('memory takes over from Redis, too', async () =>
-  agreesWithModel(failoverFromRedis(await sharedRedis()), 10))
+  agreesWithModel(failoverFromRedis(await sharedRedis()), 6))

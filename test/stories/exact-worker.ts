@@ -1,11 +1,18 @@
 import { Bot } from 'grammy'
 import type { Update } from 'grammy/types'
-import { type Facts, type Sentinel, type SentinelOptions, sentinel, throttle } from '../../src/index.js'
+import {
+  type Facts,
+  type Sentinel,
+  type SentinelOptions,
+  sentinel,
+  type ThrottleOptions,
+  throttle,
+} from '../../src/index.js'
 import type { Storage } from '../../src/storage/storage.js'
 import type { GuardedContext } from '../middleware/rig.js'
 import { accept } from './checkouts.js'
 import { HANDLER_LIMITS, type ModelVerdict, type Route } from './exact-model.js'
-import type { ExactOptions, LimitOptions } from './exact-options.js'
+import { type ExactOptions, type LimitOptions, OUTER_LIMIT } from './exact-options.js'
 import { costOf } from './exact-plan.js'
 import type { HandlerDoes } from './exact-steps.js'
 import { HandlerFailed } from './handler-failed.js'
@@ -28,6 +35,7 @@ export interface Outcome {
 export class ExactWorker {
   readonly guard: Sentinel<GuardedContext>
   readonly errors: string[] = []
+  private readonly outer: Sentinel<GuardedContext> | undefined
   private readonly bot: Bot<GuardedContext>
   private does: HandlerDoes = 'nothing'
   private outcome: Outcome = emptyOutcome()
@@ -49,17 +57,30 @@ export class ExactWorker {
       throttle: options.throttle.map(throttleOptions),
       debounce: options.debounce,
       once: options.once,
-      ...(options.auth && { auth: {} }),
+      auth: options.auth && {},
       exempt: {
         ...(options.hasOwner && { owner: town.people[2]?.id }),
-        ...(options.exemptsMods && { roles: ['mod'] }),
+        roles: options.exemptsMods ? ['mod'] : [],
       },
       ...(options.setsLimits && { limits: true }),
     } as SentinelOptions<GuardedContext>)
-    this.listen()
+    this.outer = options.hasOuter ? sentinel<GuardedContext>(outerOptions(town, storage)) : undefined
+    this.listen(this.guard)
+    if (this.outer !== undefined) {
+      this.listen(this.outer)
+      this.bot.use(this.outer)
+    }
     if (options.installed) this.guard.install(this.bot)
     else this.bot.use(this.guard)
     this.addHandlers()
+  }
+
+  reconfigure({ throttle: limits, auth, exemptsMods }: ExactOptions): void {
+    this.guard.reconfigure({
+      throttle: limits.map(throttleOptions),
+      auth: auth && {},
+      exempt: { roles: exemptsMods ? ['mod'] : [] },
+    } as SentinelOptions<GuardedContext>)
   }
 
   /** Handles an update to the end. */
@@ -72,8 +93,13 @@ export class ExactWorker {
     return this.outcome
   }
 
-  private listen(): void {
-    const { guard, errors } = this
+  async close(): Promise<void> {
+    await this.guard.close()
+    await this.outer?.close()
+  }
+
+  private listen(guard: Sentinel<GuardedContext>): void {
+    const { errors } = this
     guard.on('denied', ({ verdict }) => this.outcome.denials.push(verdict))
     guard.on('shadow', ({ limit }) => this.outcome.shadows.push(limit))
     guard.on('error', ({ during, error }) => {
@@ -122,11 +148,16 @@ function emptyOutcome(): Outcome {
   return { route: undefined, denials: [], shadows: [], answers: [], handled: [], error: undefined }
 }
 
-function throttleOptions({ forVips, ...options }: LimitOptions) {
+function outerOptions({ now, timers }: Town, storage: Storage): SentinelOptions<GuardedContext> {
+  const throttle = throttleOptions(OUTER_LIMIT)
+  return { name: 'outer', clock: now, timers, storage, throttle, debounce: false }
+}
+
+function throttleOptions({ forVips, ...options }: LimitOptions): ThrottleOptions<GuardedContext> {
   const { cost } = options
   return {
     ...options,
     ...(cost === 'varies' && { cost: (facts: Facts) => costOf(options, facts) }),
     ...(forVips !== undefined && { roles: { vip: forVips } }),
-  } as Parameters<typeof throttle>[0]
+  } as ThrottleOptions<GuardedContext>
 }

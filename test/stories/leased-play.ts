@@ -107,7 +107,7 @@ export async function playLeased(
 
 const NOTHING_ELSE: Omit<ExactOptions, 'throttle'> = {
   ...{ debounce: false, once: {}, auth: false, hasOwner: false, exemptsMods: false, setsLimits: false },
-  ...{ installed: true, workers: 1 },
+  ...{ hasOuter: false, installed: true, workers: 1 },
 }
 
 interface Charge {

@@ -1,6 +1,6 @@
 import { userKey } from '../../src/core/subject.js'
 import { failover } from '../../src/storage/failover.js'
-import { type HybridOptions, hybrid } from '../../src/storage/hybrid.js'
+import { type HybridOptions, hybrid, type LeasingOptions } from '../../src/storage/hybrid.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { redis } from '../../src/storage/redis/index.js'
 import type { Storage } from '../../src/storage/storage.js'
@@ -54,10 +54,19 @@ async function answered(storage: Storage): Promise<void> {
 }
 
 /** A memory for each worker, in front of a remote storage that they share. */
-export const hybridOverFake: StoreOf = (town) => {
+export const hybridOverFake: StoreOf = (town) => overFake(town)
+
+/** Workers that take units of limits in batches. */
+export const leasedOverFake =
+  (lease: LeasingOptions): StoreOf =>
+  (town) =>
+    overFake(town, lease)
+
+function overFake(town: Town, lease?: LeasingOptions): Store {
   const remote = faulty(town.now, town.timers)
   return hybridOver(
     town,
+    lease,
     () => having(remote, { close: () => undefined }),
     async () => remote.close(),
   )
@@ -65,11 +74,11 @@ export const hybridOverFake: StoreOf = (town) => {
 
 /** The same with a real Redis, to which each worker has connections of its own. */
 export const hybridOverRedis =
-  (url: string): StoreOf =>
+  (url: string, lease?: LeasingOptions): StoreOf =>
   (town) => {
     const prefix = freshName('story')
     const opened: Storage[] = []
-    const store = hybridOver(town, () => {
+    const store = hybridOver(town, lease, () => {
       const storage = redis(url, { prefix, clock: town.now })
       opened.push(storage)
       return storage
@@ -83,11 +92,12 @@ export const hybridOverRedis =
 
 function hybridOver(
   { now, timers }: Town,
+  lease: LeasingOptions | undefined,
   remote: () => Storage,
   close = async (): Promise<void> => undefined,
 ): Store {
   const opened: Storage[] = []
-  const options: HybridOptions = { clock: now, timers }
+  const options: HybridOptions = { clock: now, timers, ...(lease !== undefined && { lease }) }
   return {
     storageOf: () => {
       const storage = hybrid(memory({ clock: now }), remote(), options)
