@@ -149,7 +149,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
     },
   }
   scopeOf(seen, per, settings.key, settings.name ?? per)
-  const seats = new LaterSeats(wiring.services, settings, subjectOf)
+  const seats = new LaterSeats(wiring.services, settings, subjectOf, wiring.place)
   return {
     denial: deny,
     shadow,
@@ -173,6 +173,7 @@ class LaterSeats {
     private readonly services: Services,
     private readonly settings: Settings,
     private readonly subjectOf: SubjectOf<Context>,
+    private readonly place: string | undefined,
   ) {
     if (seating.now !== undefined) this.createServices(seating.now)
   }
@@ -201,7 +202,7 @@ class LaterSeats {
 
   private createServices({ Seats }: typeof import('./concurrency/seats.js')): Seats {
     if (this.seats === undefined) {
-      this.seats = new Seats(this.services, this.settings, this.subjectOf)
+      this.seats = new Seats(this.services, this.settings, this.subjectOf, this.place)
       if (this.begun) this.seats.begin()
     }
     return this.seats

@@ -104,3 +104,23 @@ describe('an update from before reconfigure() that reaches a guard after it', ()
     expect(refused).toEqual(['two busy', 'three busy'])
   })
 })
+
+test('a user who was notified before reconfigure() gets no second notice after it', async () => {
+  const work = new Work()
+  const on = desk({ throttle: '100/1m' }, (bot) => bot.use(concurrency({ queue: 0 }), work.handler))
+  const comes = async (text: string): Promise<void> => {
+    on.handle(says(1, text)).catch(() => undefined)
+    await ticks()
+  }
+  await comes('one')
+  await comes('two')
+  on.guard.reconfigure({ throttle: '50/1m' })
+  // The places are new ones.
+  await comes('three')
+  await comes('four')
+  await on.quiet()
+  expect(work.begun).toEqual(['one', 'three'])
+  expect(on.notices).toHaveLength(1)
+  await work.end(...work.running)
+  await on.guard.close()
+})

@@ -7,7 +7,7 @@ import { type Ms, parseDuration } from '../../core/duration.js'
 import type { Activity, Facts } from '../../core/facts.js'
 import { type Key, keyText } from '../../core/subject.js'
 import type { Admission, Seat, SubjectOf } from '../guard.js'
-import { Recent } from '../recent.js'
+import { notifiedBy, type Recent } from '../recent.js'
 import type { Services } from '../services.js'
 import { GUARD, WORK } from './defaults.js'
 import type { concurrencyOptions } from './options.js'
@@ -54,12 +54,13 @@ export class Seats {
     private readonly services: Services,
     private readonly settings: SeatsSettings,
     private readonly subjectOf: SubjectOf<Context>,
+    place: string | undefined,
   ) {
     const { most = 1, queue = 10, maxWaiting = 10_000, maxSubjects = 100_000 } = settings
     const { wait = 30_000, deadline = 60_000 } = settings
     this.name = settings.name ?? settings.per ?? 'user'
     this.on = new Set(settings.on ?? WORK)
-    this.noticed = new Recent(settings.noticeEvery ?? NOTICE_EVERY)
+    this.noticed = notifiedBy(services, `${GUARD}.${this.name}`, settings.noticeEvery ?? NOTICE_EVERY, place)
     const { steady: clock, timers } = services
     this.places = new Places({
       ...{ clock, timers, most, queue, wait, deadline, maxWaiting, maxSubjects },
