@@ -79,7 +79,7 @@ export interface Policy<C extends Context = Context> extends PolicyOptions<C> {
 }
 
 const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/
-const A_NAME = 'must be a name of 1 to 64 letters, digits, - and _, such as "checkout"'
+const A_NAME = 'must be a letter, then up to 63 letters, digits, - and _, such as "checkout"'
 
 const off = z.literal(false)
 export const policyName = z.string().regex(NAME, A_NAME)
@@ -135,7 +135,7 @@ const overrideOptions = policyOptions.omit({ name: true, extends: true })
  * value. Given to a sentinel (`sentinel({ policies: { checkout } })`) it can be used by name; `policy(checkout)` works without
  * that.
  *
- * @param name 1 to 64 letters, digits, `-` and `_`. Its limits store their state under this name, so renaming resets them.
+ * @param name A letter, then up to 63 letters, digits, `-` and `_`. Its limits store their state under this name, so renaming resets them.
  * @throws SentinelError `option.invalid`, `option.unknown`, `limit.invalid`, `duration.invalid`, `scope.unknown`, naming the
  * invalid part. A policy extended by name is looked up later, when guards are wired.
  *

@@ -133,7 +133,7 @@ export function word<const W extends readonly string[]>(words: W, code: Sentinel
 
 /** The name of a developer's limit. */
 export function named(example: string) {
-  const words = `must be a name of 1 to 64 letters, digits, - and _, such as "${example}"`
+  const words = `must be a letter, then up to 63 letters, digits, - and _, such as "${example}"`
   return z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,63}$/, words)
 }
 
