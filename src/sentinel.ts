@@ -432,7 +432,8 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
  *
  * @param options See {@link SentinelOptions}. Checked once, here.
  * @throws SentinelError `option.unknown`, `option.invalid`, `limit.invalid`, `limit.duplicate`, `duration.invalid`,
- * `scope.unknown`, `subject.invalid`; each names the option and its value, and says how to mend it.
+ * `scope.unknown`, `subject.invalid`, `plan.invalid`, `role.unknown`, `role.cycle`, `policy.unknown`, `policy.cycle`, `hook.unknown`,
+ * `storage.unsupported`; each names the option and its value, and says how to mend it.
  *
  * @example
  * ```ts

@@ -66,7 +66,7 @@ export interface Denied {
   readonly allowed: false
   /** The guard's name, such as `throttle`. */
   readonly guard: string
-  /** The name of the limit or check within the guard, such as `user`; empty if a resolver or handler denied. */
+  /** The name of the limit or check within the guard, such as `user`; the hook's name for a veto; empty if a resolver or handler denied, `resolver` if a resolver's earlier answer did. */
   readonly limit: string
   readonly reason: DenialReason
   /**
@@ -74,11 +74,11 @@ export interface Denied {
    * as `retryAfterMs`. `echo`: a later part of an album whose first part was refused. `unavailable`: the storage did not answer.
    */
   readonly cause: RefusalCause
-  /** Milliseconds, exact; `Infinity` when waiting does not help. */
+  /** Milliseconds, exact (for `busy` an upper bound, which may be a fraction); `Infinity` when waiting does not help. */
   readonly retryAfterMs: Ms
   /**
-   * The note of `auth`'s resolver or of `ctx.sentinel.deny()`; for a block its `reason`, if the storage returns it
-   * synchronously, as memory does. Not shown to the user.
+   * The note of `auth`'s resolver or dossier, of a hook's veto or of `ctx.sentinel.deny()`; the error if the guards of a handler could
+   * not be prepared; for a block its `reason`, if the storage returns it synchronously, as memory does. Not shown to the user.
    */
   readonly note?: string | undefined
 }

@@ -217,9 +217,9 @@ export interface LimitChangedEvent {
   readonly key?: Key | undefined
   /** The role whose holders have the limit. */
   readonly role?: string | undefined
-  /** The name of the limit, such as `throttle.user`, or `checkout.throttle` for a policy. */
+  /** The guard and the name of the limit: `throttle.user`, or `throttle.checkout` for the limit that `guard.limits` calls `checkout`. */
   readonly limit: string
-  /** The limit before the change, if known. */
+  /** The limit before the change; absent if the usual one applied. */
   readonly before?: Limit | undefined
   /** The limit from now on; absent if the usual one applies again. */
   readonly after?: Limit | undefined

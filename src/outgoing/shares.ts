@@ -1,7 +1,7 @@
 /**
  * Places that many owners share. An owner gets another place only while it has less than a quarter of the free ones: one owner
- * takes a fifth of all places at most, rounded up, five take about half, and an owner without a place gets one while one is
- * free.
+ * takes a fifth of all places at most, rounded up, five take half to two thirds, and an owner without a place gets one while one
+ * is free.
  */
 export class Shares<Owner> {
   private taken = 0

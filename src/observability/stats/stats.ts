@@ -55,7 +55,7 @@ export interface StatsOptions {
  * Collects statistics of recent updates: how many users were active, who sent most, who was denied and why. For the option
  * `stats` of `sentinel()`; `guard.stats()` returns a report, and `formatStats()` formats it.
  *
- * It takes a fixed amount of memory, and reports state how far counts may be off. No update waits for it. Workers that share a
+ * It takes a fixed amount of memory, and its reports say how inexact each count may be. No update waits for it. Workers that share a
  * storage regularly write their statistics there, for the duration of the window, and a report adds up those of all workers.
  *
  * @param options See {@link StatsOptions}.
