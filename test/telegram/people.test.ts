@@ -93,6 +93,15 @@ test('people can send only what Telegram accepts', async () => {
   await expect(bob.in(group).replies(file, 'gone?')).rejects.toThrow(/it is not there/)
 })
 
+test('content that Telegram never sends is refused, and leaves nothing in the chat', async () => {
+  for (const content of [{ dice: { emoji: '🎲' } }, { venue: 'here' }]) {
+    await expect(alice.in(group).sendsContent(content as never)).rejects.toThrow(
+      /Telegram never sends such an update: message\.(dice|venue)/,
+    )
+  }
+  expect(group.messages).toEqual([])
+})
+
 test('bots receive neither their own messages nor those of other bots', async () => {
   const other = telegram.createBot({ username: 'other_bot' })
   await alice.in(group).adds(other)

@@ -160,6 +160,10 @@ export class Presence {
    * described: they cannot be downloaded.
    */
   async sendsContent(content: Content): Promise<Message> {
+    const { world, room, actor } = this.scene
+    const message = { message_id: 1, date: world.date(), chat: describeChat(room), from: actor.user }
+    // Checked in advance, so that an invalid message does not remain in the chat.
+    world.inspect?.('message', { ...message, ...content })
     return this.speak(content).message
   }
 
