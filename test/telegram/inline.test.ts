@@ -98,7 +98,8 @@ test.each([
   ['a b', 'unallowed characters in start_parameter are used'],
   ['x'.repeat(65), 'too long start_parameter specified'],
 ])('a button above the results with the start parameter %j is refused', async (start_parameter, why) => {
-  const { query } = await alice.asks(bot, 'x')
+  const asked = await alice.asks(bot, 'x')
+  const { query, answer: answered } = asked
   const answer = (parameter: string) =>
     api.answerInlineQuery(query.id, [], { button: { text: 'Start', start_parameter: parameter } })
   expect(await refusalOf(answer(start_parameter))).toBe(`Bad Request: ${why}`)
@@ -127,3 +128,4 @@ test('results are refused in the words of Telegram', async () => {
     'Bad Request: too many inline query results specified',
   )
 })
+  expect((await answered).button).toEqual({ text: 'Start', start_parameter: 'from_inline-1' })

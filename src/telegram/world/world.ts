@@ -1,4 +1,4 @@
-import type { Message, Update } from 'grammy/types'
+import type { InlineQueryResultsButton, Message, Update } from 'grammy/types'
 import { SentinelError } from '../../core/errors.js'
 import { type Account, Accounts, type BotAccount, type PersonAccount } from './accounts.js'
 import { AdminLog } from './admin-log.js'
@@ -59,6 +59,7 @@ export interface InlineAnswer {
   readonly cache_time?: number
   readonly is_personal?: boolean
   readonly next_offset?: string
+  readonly button?: InlineQueryResultsButton
 }
 
 /**

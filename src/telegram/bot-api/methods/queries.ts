@@ -23,7 +23,8 @@ export const queryMethods: Methods = {
     const { world, bot, params } = call
     const choices = readResults(call)
     if (Buffer.byteLength(params.text('next_offset') ?? '') > 64) throw badRequest('NEXT_OFFSET_INVALID')
-    const start = params.object('button')?.start_parameter
+    const button = params.object('button') as InlineQueryResultsButton | undefined
+    const start = button?.start_parameter
     if (start !== undefined) checkStart(String(start))
     const cacheTime = params.integer('cache_time')
     const nextOffset = params.text('next_offset')
@@ -33,6 +34,7 @@ export const queryMethods: Methods = {
       ...(params.has('is_personal') && { is_personal: params.flag('is_personal') }),
       ...(nextOffset !== undefined && { next_offset: nextOffset }),
     }
+      ...(button !== undefined && { button }),
     world.inlineChoices.set(answer, choices)
     return world.inlineQueries.answer(params.text('inline_query_id') ?? '', bot.id, answer)
   },
