@@ -107,6 +107,18 @@ test('an invoice link can be paid, and the Stars can be refunded', async () => {
   )
 })
 
+test('an invoice link of a subscription is not served, rather than sold as a single payment', async () => {
+  const linked = (subscription_period: number) =>
+    api.createInvoiceLink('Club', 'All cats', 'club', '', 'XTR', [{ label: 'A month', amount: 50 }], {
+      subscription_period,
+    })
+  expect(await refusalOf(linked(2_592_000))).toBe(
+    'Not Implemented: the embedded Telegram has no subscriptions, and no subscription_period',
+  )
+  const payment = await alice.pays(bot, await linked(0))
+  expect(payment.query).toMatchObject({ invoice_payload: 'club' })
+})
+
 describe('a sticker set', () => {
   const name = 'cats_by_affairs_bot'
   const cat = { sticker: file('cat.webp'), format: 'static' as const, emoji_list: ['🐈'] }

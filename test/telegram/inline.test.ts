@@ -74,6 +74,33 @@ test('files, places and contacts can be chosen as well', async () => {
   await expect(asked.picks('bird', group)).rejects.toThrow(/cannot pick "bird".*"photo", "linked"/)
 })
 
+test('an invoice can be chosen, and everybody who sees it can pay it', async () => {
+  const invoice = {
+    title: 'Book',
+    description: 'About cats',
+    payload: 'book',
+    provider_token: '',
+    currency: 'XTR',
+    prices: [{ label: 'Book', amount: 50 }],
+  }
+  const article = { type: 'article' as const, id: 'buy', title: 'Buy', input_message_content: invoice }
+  const bob = telegram.createUser({ firstName: 'Bob' })
+  await bob.in(group).joins()
+  const asked = await alice.asks(bot, 'book')
+  await api.answerInlineQuery(asked.query.id, [{ ...article, reply_markup: new InlineKeyboard().pay('Pay') }])
+  const shown = await asked.picks('buy', group)
+  expect(shown).toMatchObject({ invoice: { title: 'Book', total_amount: 50 }, via_bot: { id: bot.id } })
+  const payment = await bob.pays(bot, shown)
+  await api.answerPreCheckoutQuery(payment.query.id, true)
+  expect(payment.receipt?.successful_payment).toMatchObject({ invoice_payload: 'book', total_amount: 50 })
+
+  const { query } = await alice.asks(bot, 'book')
+  const wrong = { ...article, input_message_content: { ...invoice, currency: 'ZZZ' } }
+  expect(await refusalOf(api.answerInlineQuery(query.id, [wrong]))).toBe(
+    "Bad Request: can't parse inline query result: CURRENCY_INVALID",
+  )
+})
+
 test('a result cannot be chosen in a chat where inline results are forbidden', async () => {
   const bob = telegram.createUser({ firstName: 'Bob' })
   await bob.in(group).joins()
@@ -104,6 +131,7 @@ test.each([
     api.answerInlineQuery(query.id, [], { button: { text: 'Start', start_parameter: parameter } })
   expect(await refusalOf(answer(start_parameter))).toBe(`Bad Request: ${why}`)
   expect(await answer('from_inline-1')).toBe(true)
+  expect((await answered).button).toEqual({ text: 'Start', start_parameter: 'from_inline-1' })
 })
 
 test('results are refused in the words of Telegram', async () => {
@@ -128,4 +156,3 @@ test('results are refused in the words of Telegram', async () => {
     'Bad Request: too many inline query results specified',
   )
 })
-  expect((await answered).button).toEqual({ text: 'Start', start_parameter: 'from_inline-1' })

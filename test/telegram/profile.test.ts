@@ -108,6 +108,9 @@ test('an invoice can be paid, and invalid invoices are refused', async () => {
   const plain = await alice.to(bot).sends('hello')
   await expect(alice.pays(bot, plain)).rejects.toThrow(/is not an invoice of @proud_bot/)
   expect(await refusalOf(send('xtr'))).toBe('Bad Request: CURRENCY_INVALID')
+  expect(await refusalOf(send('ZZZ', 'x', prices, { provider_token: 'test' }))).toBe(
+    'Bad Request: CURRENCY_INVALID',
+  )
   expect(await refusalOf(send('EUR'))).toBe('Bad Request: PAYMENT_PROVIDER_INVALID')
   expect(await refusalOf(send('XTR', ''))).toBe('Bad Request: INVOICE_PAYLOAD_INVALID')
   expect(await refusalOf(send('XTR', 'x', []))).toBe('Bad Request: CURRENCY_TOTAL_AMOUNT_INVALID')

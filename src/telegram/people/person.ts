@@ -215,7 +215,8 @@ export class Person {
       ?.history.find(message_id)
     const invoice = stored?.message.invoice
     const payload = stored && this.#world.invoicePayloads.get(stored)
-    if (stored?.authorId !== bot.id || invoice === undefined || payload === undefined)
+    const from = stored?.viaBotId ?? stored?.authorId
+    if (from !== bot.id || invoice === undefined || payload === undefined)
       throw new SentinelError(
         'telegram.invalid',
         `${this.firstName} cannot pay: message ${message_id} is not an invoice of @${bot.username}.`,

@@ -17,5 +17,7 @@ export type Content = Omit<Partial<Message>, 'message_id' | 'chat' | 'from' | 'd
 export interface InlineChoice {
   readonly id: string
   readonly content: Content
+  /** Of an invoice: the bot's own identifier of the purchase. */
+  readonly payload?: string | undefined
   readonly markup?: InlineKeyboardMarkup | undefined
 }

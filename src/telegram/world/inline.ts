@@ -37,6 +37,7 @@ export function pickResult(world: World, picking: Picking, choice: InlineChoice)
     onBehalfOf: picking.onBehalfOf,
     thread: picking.thread,
   })
+  if (choice.payload !== undefined) world.invoicePayloads.set(stored, choice.payload)
   const inlineId = choice.markup === undefined ? undefined : randomBytes(20).toString('base64url')
   if (inlineId !== undefined) world.inlineMessages.keep(inlineId, stored)
   if (bot.hasInlineFeedback)

@@ -9,6 +9,7 @@ import { Params } from '../params.js'
 import { inlineKeyboard } from './buttons.js'
 import { formattedText } from './content.js'
 import { fileNamed } from './input-files.js'
+import { invoiceTerms } from './invoice-terms.js'
 import { captionOf, detailsOf } from './media.js'
 import { contactOf, locationOf, pointOf } from './things.js'
 
@@ -39,29 +40,33 @@ export function readResults(call: Call): readonly InlineChoice[] {
 function readResult(call: Call, given: Record<string, unknown>): InlineChoice {
   const params = Params.of(given)
   try {
-    const markup = inlineKeyboard(params, {})
-    return { id: params.text('id') ?? '', content: contentOf(call, params), ...(markup && { markup }) }
+    const said = contentOf(call, params)
+    const markup = inlineKeyboard(params, { isInvoice: said.content.invoice !== undefined })
+    return { id: params.text('id') ?? '', ...said, ...(markup && { markup }) }
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
     throw badRequest(`can't parse inline query result: ${error.description.replace(/^Bad Request: /, '')}`)
   }
 }
 
-function contentOf(call: Call, params: Params): Content {
+/** What a result says when picked. */
+type Said = Pick<InlineChoice, 'content' | 'payload'>
+
+function contentOf(call: Call, params: Params): Said {
   const type = params.text('type') ?? ''
   const file = fileIn(call, params, type)
   const instead = params.object('input_message_content')
   if (instead !== undefined) return spelledOut(call, Params.of(instead))
-  if (file !== undefined) return file
+  if (file !== undefined) return { content: file }
   switch (type) {
     case 'article':
       throw badRequest('Input message content is not specified')
     case 'location':
-      return { location: locationOf(params) }
+      return { content: { location: locationOf(params) } }
     case 'venue':
-      return venueOf(params)
+      return { content: venueOf(params) }
     case 'contact':
-      return { contact: contactOf(params) }
+      return { content: { contact: contactOf(params) } }
     default:
       throw badRequest(`type "${type}" is unsupported for the inline query result`)
   }
@@ -85,7 +90,7 @@ function named(call: Call, params: Params, name: string, kind: FileKind): Stored
 }
 
 /** Reads an InputMessageContent, whose type follows from the fields that are present. */
-function spelledOut(call: Call, params: Params): Content {
+function spelledOut(call: Call, params: Params): Said {
   if (params.has('message_text')) {
     const text = {
       text: params.text('message_text'),
@@ -94,11 +99,16 @@ function spelledOut(call: Call, params: Params): Content {
     }
     const parsed = formattedText(call.world, Params.of(text), 'text', LONGEST_TEXT)
     if (parsed.text === '') throw badRequest('Message text is empty')
-    return { text: parsed.text, ...(parsed.entities.length > 0 && { entities: parsed.entities }) }
+    const { text: words, entities } = parsed
+    return { content: { text: words, ...(entities.length > 0 && { entities }) } }
   }
-  if (params.has('address')) return venueOf(params)
-  if (params.has('latitude')) return { location: locationOf(params) }
-  if (params.has('phone_number')) return { contact: contactOf(params) }
+  if (params.has('address')) return { content: venueOf(params) }
+  if (params.has('latitude')) return { content: { location: locationOf(params) } }
+  if (params.has('phone_number')) return { content: { contact: contactOf(params) } }
+  if (params.has('payload')) {
+    const { invoice, payload } = invoiceTerms(params)
+    return { content: { invoice }, payload }
+  }
   throw badRequest('Input message content is not specified')
 }
 
