@@ -1,3 +1,4 @@
+import type { InlineQueryResultsButton } from 'grammy/types'
 import { badRequest } from '../../world/refusal.js'
 import type { CallbackAnswer, CheckoutAnswer, InlineAnswer, ShippingAnswer } from '../../world/world.js'
 import type { Methods } from '../call.js'
@@ -33,8 +34,8 @@ export const queryMethods: Methods = {
       ...(cacheTime !== undefined && { cache_time: cacheTime }),
       ...(params.has('is_personal') && { is_personal: params.flag('is_personal') }),
       ...(nextOffset !== undefined && { next_offset: nextOffset }),
-    }
       ...(button !== undefined && { button }),
+    }
     world.inlineChoices.set(answer, choices)
     return world.inlineQueries.answer(params.text('inline_query_id') ?? '', bot.id, answer)
   },
