@@ -1,5 +1,5 @@
 import { variantsOf } from '../plan.js'
-import { isUsed } from './function.js'
+import { isUsed, lockTables } from './function.js'
 import { bucketsOf, missed, missing, ordinary, type Sight, stateAfter } from './function-ordinary.js'
 import { type Column, depthOf, type Layout, lifeOf, type ScopeLayout } from './layout.js'
 
@@ -99,6 +99,7 @@ export function quickFunction(layout: Layout, s: string, handOver: string): Quic
     ...sequences.map(({ sequence: q }) => `  b${q} bytea; l${q} int8; v${q} tid;`),
     ...bucketsOf(layout).map((column) => `  ${missed(column)} int8;`),
     'BEGIN',
+    lockTables(layout, s),
     ...loads.map(({ picked, into, from }, nth) => {
       const last = nth === loads.length - 1
       const clocks = last ? [`(SELECT ARRAY[high, skew] FROM ${s}.clocks WHERE bot = ${Places.BOT})`] : []

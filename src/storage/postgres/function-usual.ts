@@ -1,5 +1,5 @@
 import { variantsOf } from '../plan.js'
-import { isUsed, rowWidth } from './function.js'
+import { isUsed, lockTables, rowWidth } from './function.js'
 import {
   bucketsOf,
   mayBeOrdinary,
@@ -117,6 +117,7 @@ export function usualFunction(layout: Layout, form: UsualForm, s: string, handOv
       (name) => `  ${name} int8[];`,
     ),
     'BEGIN',
+    lockTables(layout, s),
     'LOOP',
     ...judged(layout, form, s),
     `EXIT WHEN rows = ${all};`,

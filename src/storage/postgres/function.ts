@@ -31,6 +31,19 @@ export function isUsed({ space, marks }: ScopeLayout): boolean {
   return space !== 0 || marks.length > 0
 }
 
+/**
+ * Locks the tables that the functions of a plan write, before anything in them is read. Otherwise a REINDEX could get the table
+ * between a function's first read, which holds the index, and its first write: each would wait for the other.
+ */
+export function lockTables({ scopes, sequences }: Layout, s: string): string {
+  const tables = [
+    ...(scopes.some(({ space }) => space !== 0) ? [`${s}.records`] : []),
+    ...(sequences.length > 0 ? [`${s}.chunks`] : []),
+    `${s}.clocks`,
+  ]
+  return `LOCK TABLE ${tables.join(', ')} IN ROW EXCLUSIVE MODE;`
+}
+
 /** The body of the function, and the list of its arguments. */
 export interface FunctionText {
   readonly args: string
@@ -61,6 +74,7 @@ export function functionOf(writing: Writing): FunctionText {
     ...declarations(layout, s),
     ...runs.filter(isRun).map((run) => `${flagOf(run)} boolean;`),
     'BEGIN',
+    `IF p_commit THEN ${lockTables(layout, s)} END IF;`,
     // The same order in every plan of the schema, which prevents deadlocks.
     ...[...scopes].sort((a, b) => a.space - b.space).flatMap((scope) => load(scope, s)),
     ...[...sequences].sort((a, b) => a.chunk - b.chunk).flatMap((column) => loadChunks(column, s)),

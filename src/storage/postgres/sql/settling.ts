@@ -1,6 +1,7 @@
 /**
  * SQL functions that settle admissions, forget subjects and sweep. Records are locked in the order of (space, bot, subject) and
- * then chunks, as in the functions that decide, so there are no deadlocks.
+ * then chunks, as in the functions that decide, so there are no deadlocks. For the same reason tables are locked for writing before
+ * they are read: a REINDEX between the two would wait for a function that waits for it.
  *
  * @param s The schema, quoted.
  */
@@ -81,6 +82,7 @@ DECLARE
   late boolean;
   dirty boolean := false;
 BEGIN
+  LOCK TABLE ${s}.records, ${s}.chunks IN ROW EXCLUSIVE MODE;
   FOR a IN 1 .. cardinality(p_ops) / 10 LOOP
     w := (a - 1) * 10;
     IF p_ops[w + 1] < 6 THEN
@@ -171,6 +173,7 @@ DECLARE
   tag int8;
   sections int8[];
 BEGIN
+  LOCK TABLE ${s}.records, ${s}.chunks IN ROW EXCLUSIVE MODE;
   IF p_names IS NULL THEN
     DELETE FROM ${s}.records USING ${s}.names
       WHERE starts_with(names.name, '["space",') AND space = names.id AND bot = p_bot AND subject = p_subject;
