@@ -71,7 +71,10 @@ export async function eraseBelongings(
   for (const [space, ownership] of belongings.spaces) {
     const keys = 'keys' in ownership ? keysIn(space, ownership, subject) : []
     const own = found.flatMap((each) => (each.space === space ? [each.key] : []))
-    for (const key of new Set([...keys, ...own])) await storage.values.remove(space, key)
+    for (const key of new Set([...keys, ...own])) {
+      belongings.erased.get(space)?.note(key)
+      await storage.values.remove(space, key)
+    }
   }
   return found
 }

@@ -3,6 +3,7 @@ import { shown } from '../core/show.js'
 import type { SubjectRef } from '../core/subject.js'
 import { refuseAsync } from '../core/unawaited.js'
 import { checkSpace } from '../storage/values.js'
+import type { ErasedSessions } from './erased-sessions.js'
 
 /**
  * Tells which values of a space belong to a subject: by their keys, or by a function that checks every key of the space.
@@ -31,6 +32,8 @@ export const OF_PRIVATE_CHAT: Ownership = {
 export class Belongings {
   /** The spaces, with the ownership of their values. */
   readonly spaces = new Map<string, Ownership>()
+  /** For spaces of sessions: those that were erased while handlers held them. */
+  readonly erased = new Map<string, ErasedSessions>()
 
   include(space: string, ownership: Ownership): void {
     checkSpace(space)

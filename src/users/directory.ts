@@ -1,4 +1,5 @@
 import { later } from '../core/later.js'
+import { getOrInsert } from '../core/maps.js'
 import { type Key, keyText, type Subject, subjectKey } from '../core/subject.js'
 import type { Administration } from '../middleware/block/administration.js'
 import type { LimitState } from '../middleware/inspection/inspection.js'
@@ -8,6 +9,7 @@ import { patchTexts } from '../storage/users.js'
 import type { ActivityRecorder } from './activity.js'
 import type { ActivityReport, ReportOptions } from './activity-report.js'
 import { Belongings, OF_PRIVATE_CHAT, type Ownership } from './belongings.js'
+import { ErasedSessions } from './erased-sessions.js'
 import type { ErasureOptions, ErasureReport, Personal, PersonalData } from './personal.js'
 import type { PreferenceSchema } from './preference-reader.js'
 import { CheckedPreferences, checkSchemaOf, type PreferenceOptions } from './preferences.js'
@@ -159,9 +161,10 @@ export class BotUsers implements UserDirectory {
   }
 
   sessions<T>(options: SessionsOptions<T> = {}, ownership: Ownership = OF_PRIVATE_CHAT): SessionStorage<T> {
+    const { name = 'session' } = options
     const made = this.services().storage.sessions<T>(options)
-    this.include(options.name ?? 'session', ownership)
-    return made
+    this.include(name, ownership)
+    return getOrInsert(this.belongings.erased, name, () => new ErasedSessions()).over(made)
   }
 
   include(space: string, ownership: Ownership): void {
