@@ -38,6 +38,10 @@ const MENDS: readonly (readonly [pattern: RegExp, mend: string, code?: SentinelE
     'A pooler in front of the server does not allow this: use its session or transaction mode.',
   ],
   [
+    /^(26000|42P05)/,
+    'A pooler in front of the server loses prepared statements. PgBouncer in transaction mode needs version 1.21 or later with max_prepared_statements; or use its session mode.',
+  ],
+  [
     /^(55P03|57014)/,
     'A timeout of the role or the database (lock_timeout, statement_timeout) or an administrator ended the statement.',
     'storage.unavailable',

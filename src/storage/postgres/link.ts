@@ -2,6 +2,7 @@ import type { Client, ClientConfig, Pool, PoolClient, PoolConfig, QueryConfig, Q
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { peer } from '../../core/peer.js'
+import { checkConnectionString } from './connection-string.js'
 import { Connections } from './connections.js'
 import { failure, isMissing, stateOf } from './failures.js'
 import { InFlight } from './in-flight.js'
@@ -19,8 +20,10 @@ const TYPES = {
         : (value: string) => value,
 } as never
 
-/** Serialization failure and deadlock. */
-const AGAIN: ReadonlySet<string> = new Set(['40001', '40P01'])
+/** A prepared statement is gone: the application has run DISCARD ALL on a connection of its pool. */
+const DISCARDED = '26000'
+/** Serialization failure, deadlock, and statements that are no longer prepared. */
+const AGAIN: ReadonlySet<string> = new Set(['40001', '40P01', DISCARDED])
 const MOST_TRIES = 3
 /** After a conflict, each party waits for a random part of this, so that they do not collide again. */
 const APART: Ms = 20
@@ -80,7 +83,9 @@ export class Link {
         'postgres.listen: that is neither a connection string, such as postgres://bot@localhost/shop, nor the options of a Client of pg. Is the environment variable set?',
       )
     }
+    if (typeof listen === 'string') checkConnectionString('postgres.listen', listen)
     if (typeof connection !== 'string') return new Link(connection, false, schema, listen)
+    checkConnectionString('postgres', connection)
     const config: PoolConfig = {
       connectionString: connection,
       max: size,
@@ -105,20 +110,29 @@ export class Link {
   /** Returns one value as text. The statement is prepared once per connection. */
   async value(name: string, text: string, values: unknown[]): Promise<string> {
     const question = { name, text, values, types: AS_TEXT, rowMode: 'array' }
-    const { rows } = await this.inFlight.track(this.again((pool) => pool.query(question)))
+    const { rows } = await this.inFlight.track(
+      // Without a name, the statement need not have been prepared.
+      this.again((pool, state) => pool.query(state === DISCARDED ? { ...question, name: '' } : question)),
+    )
     return (rows as unknown as string[][])[0]?.[0] as string
   }
 
-  /** Repeats a statement after a conflict between concurrent statements, which leaves nothing done. */
-  private async again<T>(call: (pool: Pool) => Promise<T>): Promise<T> {
+  /**
+   * Repeats a statement that has certainly done nothing: after a conflict between concurrent statements, and if it was no longer
+   * prepared. The call receives the SQLSTATE of the failure before.
+   */
+  private async again<T>(call: (pool: Pool, state: string) => Promise<T>): Promise<T> {
+    let state = ''
     for (let tries = 0; ; tries++) {
       this.checkOpen()
       try {
-        return await call(this.pool ?? (await this.make()))
+        return await call(this.pool ?? (await this.make()), state)
       } catch (error) {
         const told = failure(error)
         if (isMissing(told)) this.missed()
-        if (tries === MOST_TRIES || !AGAIN.has(stateOf(told))) throw told
+        state = stateOf(told)
+        if (tries === MOST_TRIES || !AGAIN.has(state)) throw told
+        if (state === DISCARDED) continue
         await new Promise((done) => setTimeout(done, Math.random() * APART * 2 ** tries))
       }
     }

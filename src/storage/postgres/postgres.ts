@@ -75,7 +75,7 @@ export interface PostgresOptions {
  *
  * @param connection A connection string, or your own `Pool`, which is not closed with the storage.
  * @param options See {@link PostgresOptions}.
- * @throws SentinelError `option.invalid` for an invalid schema name, number of connections or `listen`. Its methods reject with
+ * @throws SentinelError `option.invalid` for an invalid connection string, schema name, number of connections or `listen`. Its methods reject with
  * `peer.missing` without pg.
  *
  * @example
