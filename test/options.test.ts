@@ -739,6 +739,11 @@ describe('fromJson', () => {
     )
   })
 
+  test('accepts a byte order mark, which some editors of Windows write', () => {
+    expect(fromJson('\ufeff{ "throttle": "20/1m" }')).toEqual({ throttle: '20/1m' })
+    expect(refusal(() => fromJson('\ufeff{ "a": tru }'))).toContain('line 1, column 8:')
+  })
+
   const broken: [text: string, line: number, column: number][] = [
     ['', 1, 1],
     ['  \n ', 2, 2],

@@ -174,7 +174,7 @@ export interface ThrottleOptions<C extends Context = Context> {
         readonly after?: number | undefined
         /** The span in which the refusals are counted. @default '1m' */
         readonly within?: Duration | undefined
-        /** The durations of successive bans, such as ['1m', '10m', '1h']. */
+        /** The durations of successive bans, such as ['1m', '10m', '1h']; each from 1 ms to 366 days. */
         readonly bans: readonly Duration[]
       }
     | undefined

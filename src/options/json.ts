@@ -22,7 +22,9 @@ export function fromJson(text: string): SentinelOptions {
 }
 
 /** Parses the text of an options file without checking the options. */
-export function parseJson(text: string): unknown {
+export function parseJson(given: string): unknown {
+  // Editors of Windows may begin a file with a byte order mark, which nobody sees.
+  const text = given.replace(/^\uFEFF/, '')
   try {
     return JSON.parse(text)
   } catch {

@@ -11,6 +11,9 @@ import { ROLE_LIMIT_MARK } from './role-limit-mark.js'
 /** Delay before a failed read is repeated. */
 const READ_AGAIN: Ms = 5000
 
+/** Longest wait for the end of a limit: timers do not count the time for which the machine sleeps. */
+const LOOK_AGAIN: Ms = 60_000
+
 /** A changed limit of a role. */
 export interface RoleLimit {
   readonly slot: string
@@ -157,11 +160,12 @@ export class RoleLimits {
   private arm(): void {
     this.callOff?.()
     this.callOff = undefined
-    const ends = this.all().flatMap(({ until }) => (until === undefined ? [] : [until]))
+    const held = this.all()
+    const ends = held.flatMap(({ until }) => (until === undefined ? [] : [until]))
     if (ends.length === 0 || this.stopped) return
-    const wait = Math.max(1, Math.min(...ends) - this.services.clock())
+    const wait = Math.max(1, Math.min(...ends, this.services.clock() + LOOK_AGAIN) - this.services.clock())
     this.callOff = this.timers.after(wait, () => {
-      this.changed()
+      if (spelled(this.all()) !== spelled(held)) this.changed()
       this.arm()
     })
   }
