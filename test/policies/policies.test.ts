@@ -276,7 +276,7 @@ describe('a policy that is wrong', () => {
       'option.invalid',
       'this is the policy "b"',
     ],
-    ['a name with spaces', () => definePolicy('check out', {}), 'option.invalid', 'must be a name'],
+    ['a name with spaces', () => definePolicy('check out', {}), 'option.invalid', 'must be a letter, then'],
     [
       'an unknown role',
       () => sentinel({ roles: { customer: {} }, policies: { a: { roles: ['custmer'] } } }),
