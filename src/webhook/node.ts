@@ -70,6 +70,9 @@ export interface OutgoingAnswer {
   end(body: string): unknown
 }
 
+/** Whatever keeps the raw body if code upstream reads it: the request, or the request of a framework. */
+export type BodyKeeper = Pick<IncomingUpdate, 'rawBody'>
+
 /** The body as hooks of fastify have replaced it. */
 export interface BodyStream
   extends Pick<IncomingUpdate, 'readableDidRead' | 'readableEnded' | 'readableEncoding' | 'pause'> {
@@ -90,6 +93,7 @@ export class NodeExchange implements Recipient {
     private readonly request: IncomingUpdate,
     private readonly response: OutgoingAnswer,
     private readonly made?: BodyStream,
+    private readonly keeper: BodyKeeper = request,
   ) {}
 
   begin(): void {
@@ -103,12 +107,33 @@ export class NodeExchange implements Recipient {
       door.asksWho ? peerOf(this.request.socket) : undefined,
       door.asksWho ? joined(headers['x-forwarded-for']) : undefined,
     )
-    const { body } = this.request
-    if (status !== 0) this.refuse(status)
-    else if (body !== undefined && body !== null && !this.isUnparsed(body)) this.given(body)
-    else if (!isRead(this.source)) this.read()
-    else if (this.request.rawBody !== undefined) this.given(this.request.rawBody)
-    else this.fail(bodyIsGone())
+    if (status === 0) this.receive()
+    else this.refuse(status)
+  }
+
+  private receive(): void {
+    const { source, parsed } = this
+    if (parsed !== undefined && parsed !== null && !this.isUnparsed(parsed)) this.given(parsed)
+    else if (!isRead(source)) this.read()
+    // Code upstream is reading the body, and may keep it at the end.
+    else if (source.readableDidRead === true && source.readableEnded === false) this.atEnd(() => this.kept())
+    else this.kept()
+  }
+
+  /** Uses the body that code upstream has kept. */
+  private kept(): void {
+    const { rawBody } = this.keeper
+    if (rawBody === undefined) this.fail(bodyIsGone())
+    else this.given(rawBody)
+  }
+
+  private get parsed(): unknown {
+    try {
+      return this.request.body
+    } catch {
+      // Vercel parses the body here, and throws if it is not JSON. No text is an update either.
+      return ''
+    }
   }
 
   private get source(): IncomingUpdate | BodyStream {
@@ -162,11 +187,21 @@ export class NodeExchange implements Recipient {
   }
 
   private read(): void {
-    const { source } = this
-    source.on('data', (chunk) => this.take(chunk))
+    this.source.on('data', (chunk) => this.add(chunk))
+    this.atEnd(() => this.ended())
+  }
+
+  /** Calls a function when the body has ended. What it throws is reported, since nobody would catch it. */
+  private atEnd(use: () => void): void {
     // Listeners run in the asynchronous context that reads the connection. With a promise created here, handlers run in the
     // context of the request instead: with its trace, and with what middleware upstream stores in an AsyncLocalStorage.
-    void new Promise<void>((ended) => source.on('end', ended)).then(() => this.ended())
+    void new Promise<void>((ended) => this.source.on('end', ended)).then(() => {
+      try {
+        use()
+      } catch (error) {
+        this.fail(error)
+      }
+    })
     // A stream that fails does not end, and an unhandled `error` event would end the process.
     this.made?.on('error', (error) => this.fail(error))
   }
@@ -183,7 +218,7 @@ export class NodeExchange implements Recipient {
     else this.door.take(body, this)
   }
 
-  private take(chunk: Uint8Array | string): void {
+  private add(chunk: Uint8Array | string): void {
     const { maxBody } = this.door
     const bytes = typeof chunk === 'string' ? encoder.encode(chunk) : chunk
     const before = this.size
@@ -199,16 +234,12 @@ export class NodeExchange implements Recipient {
     else this.pieces.push(bytes)
   }
 
-  /** Handles the complete body. Never throws, since nobody would catch it. */
+  /** Handles the complete body. */
   private ended(): void {
     const { only, pieces, size, door } = this
     if (size > door.maxBody) return
-    try {
-      if (only === undefined) this.answer(400)
-      else door.receive(textOf(pieces === undefined ? only : together(pieces, size)), this)
-    } catch (error) {
-      this.fail(error)
-    }
+    if (only === undefined) this.answer(400)
+    else door.receive(textOf(pieces === undefined ? only : together(pieces, size)), this)
   }
 }
 

@@ -7,7 +7,7 @@ import type { Door, WebhookHost } from './door.js'
 import type { DrainOptions } from './drain-options.js'
 import type { FetchInfo } from './fetch.js'
 import type { HonoContext } from './hono.js'
-import type { BodyStream, IncomingUpdate, OutgoingAnswer } from './node.js'
+import type { BodyKeeper, BodyStream, IncomingUpdate, OutgoingAnswer } from './node.js'
 import type * as Code from './opened.js'
 import { readWebhook, type WebhookOptions, type WebhookSettings } from './options.js'
 
@@ -34,7 +34,7 @@ export interface FastifyScope {
   post(
     path: string,
     handler: (
-      request: { readonly raw: IncomingUpdate; readonly body?: unknown },
+      request: { readonly raw: IncomingUpdate; readonly body?: unknown; readonly rawBody?: unknown },
       reply: FastifyAnswer,
     ) => unknown,
   ): unknown
@@ -133,21 +133,25 @@ export class Webhook {
   /** Adapter for `createServer(webhook.http)` of `node:http`, and for express, also behind a body parser. */
   readonly http = (request: IncomingUpdate, response: OutgoingAnswer): void => this.serve(request, response)
 
-  private serve(request: IncomingUpdate, response: OutgoingAnswer, made?: BodyStream): void {
+  private serve(
+    request: IncomingUpdate,
+    response: OutgoingAnswer,
+    made?: BodyStream,
+    keeper: BodyKeeper = request,
+  ): void {
     if (this.opened !== undefined) {
       const { door, NodeExchange } = this.opened
-      new NodeExchange(door, request, response, made).begin()
+      new NodeExchange(door, request, response, made, keeper).begin()
       return
     }
-    this.open().then(
-      () => this.serve(request, response, made),
-      (error: unknown) => {
+    this.open()
+      .then(() => this.serve(request, response, made, keeper))
+      .catch((error: unknown) => {
         this.unopened(error)
         if (response.headersSent) return
         response.statusCode = 500
         response.end()
-      },
-    )
+      })
   }
 
   /** Adapter for servers with the fetch API: `Deno.serve`, `Bun.serve`, workers. Does not reject. */
@@ -187,9 +191,11 @@ export class Webhook {
     scope.removeAllContentTypeParsers()
     // The body is passed on unread: the request itself, or the stream that a `preParsing` hook has put in its place.
     scope.addContentTypeParser('*', (_request, payload, parsed) => parsed(null, payload))
-    scope.post(path, ({ raw, body }, reply) => {
+    scope.post(path, (request, reply) => {
+      const { raw, body } = request
       reply.hijack()
-      this.serve(raw, reply.raw, body === raw ? undefined : ((body ?? undefined) as BodyStream | undefined))
+      const made = body === raw ? undefined : ((body ?? undefined) as BodyStream | undefined)
+      this.serve(raw, reply.raw, made, request)
     })
     done()
   }

@@ -38,6 +38,18 @@ async function send(url: string, body: string | Uint8Array): Promise<number> {
   return status
 }
 
+/** Sends the second half of a body once the first has `begun` to be handled. */
+function inHalves(url: string, body: string, begun: () => boolean): Promise<number | undefined> {
+  return new Promise((done, fail) => {
+    const asked = httpRequest(url, { method: 'POST', headers }, (response) => {
+      response.resume()
+      done(response.statusCode)
+    }).on('error', fail)
+    asked.write(body.slice(0, 20))
+    until('the first half has come', begun).then(() => asked.end(body.slice(20)), fail)
+  })
+}
+
 const privet = JSON.stringify(says(1, 'привет'))
 
 describe('middleware in front', () => {
@@ -88,6 +100,44 @@ describe('middleware in front', () => {
     expect(at.webhook.size).toBe(0)
   })
 
+  test('may be reading the body, and keep it when it is complete', async () => {
+    let begun = false
+    const at = await behind(({ webhook }) => (request, response) => {
+      const chunks: Buffer[] = []
+      request.on('data', (chunk: Buffer) => {
+        // Another middleware has awaited something in between.
+        if (chunks.push(chunk) > 1) return
+        setImmediate(() => {
+          webhook.http(request, response)
+          begun = true
+        })
+      })
+      request.on('end', () => Object.assign(request, { rawBody: Buffer.concat(chunks) }))
+    })
+    expect(await inHalves(at.url, privet, () => begun)).toBe(200)
+    expect([at.reached, at.told]).toEqual([['привет'], []])
+  })
+
+  test.each([false, true])(
+    'may parse the body when it is asked for, and fail, as on Vercel; warm: %s',
+    async (warm) => {
+      const at = warm ? await opened() : stand()
+      const failing: RequestListener = (request, response) => {
+        const body = {
+          get(): unknown {
+            throw new Error('Invalid JSON')
+          },
+        }
+        at.webhook.http(Object.defineProperty(request, 'body', body), response)
+      }
+      const server = createServer(failing)
+      closing.push(() => stopped(server))
+      const url = await listening(server)
+      expect((await fetch(url, { method: 'POST', body: '{' })).status).toBe(401)
+      expect(await send(url, '{')).toBe(400)
+    },
+  )
+
   test('may leave an empty object for a body that it has not parsed, as the parsers of express 4 do', async () => {
     const at = await behind(({ webhook }) => (request, response) => {
       webhook.http(Object.assign(request, { body: {} }), response)
@@ -134,6 +184,31 @@ describe('hooks of fastify', () => {
     expect(await send(at.url, privet)).toBe(200)
     expect([at.reached, seen]).toEqual([['привет'], [privet]])
   })
+
+  test.each([false, true])(
+    'may read the body and keep it, while others await something; in two pieces: %s',
+    async (halves) => {
+      let begun = false
+      const at = await fastifyWith((app) => {
+        // As fastify-raw-body does.
+        app.addHook('preParsing', (request, _reply, payload, done) => {
+          const chunks: Buffer[] = []
+          payload.on('data', (chunk: Buffer) => chunks.push(chunk))
+          payload.on('end', () => Object.assign(request, { rawBody: String(Buffer.concat(chunks)) }))
+          done(null, payload)
+        })
+        app.addHook('preHandler', async () => {
+          begun = true
+        })
+      })
+      for (const text of ['a', 'b', 'c']) {
+        begun = false
+        const body = JSON.stringify(says(1, text))
+        expect(await (halves ? inHalves(at.url, body, () => begun) : send(at.url, body))).toBe(200)
+      }
+      expect([at.reached, at.told]).toEqual([['a', 'b', 'c'], []])
+    },
+  )
 
   test('may pass on a stream that breaks: the request is answered, and the hooks are reported', async () => {
     const at = await fastifyWith((app) =>
