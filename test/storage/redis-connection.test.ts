@@ -214,6 +214,17 @@ describe('refuses', () => {
     },
   )
 
+  test.each([
+    ['a URL that is not a text', new URL('redis://cache:6379')],
+    ['a Map', new Map([['host', 'cache']])],
+    ['the options of another client', { url: 'redis://cache:6379' }],
+    ['another client', { options: { host: 'cache' }, sendCommand: () => undefined }],
+  ])('%s, which ioredis would take for options of localhost', (_, given) => {
+    expect(() => redis(given as never)).toThrow(
+      expect.objectContaining({ code: 'option.invalid', message: expect.stringContaining('redis(url)') }),
+    )
+  })
+
   test.each([Number.NaN, -1, 'staging'])('the database %p in options', async (db) => {
     const { code, message } = await failure(() => redis({ db: db as number }))
     expect(code).toBe('option.invalid')

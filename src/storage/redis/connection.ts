@@ -3,7 +3,7 @@ import type { RedisOptions as ClientOptions, Cluster, Redis } from 'ioredis'
 import { SentinelError } from '../../core/errors.js'
 import { peer } from '../../core/peer.js'
 import { closed, explained, isMoving, readOnly, wordsOf } from './failures.js'
-import { accessOf, checkDatabase, checkUrl, socketOf } from './urls.js'
+import { accessOf, checkOptions, checkUrl, socketOf } from './urls.js'
 
 /** A script, and the hash by which a server knows it once it is loaded. */
 export interface Script {
@@ -92,6 +92,7 @@ export class Connection {
     if (isClient(given)) {
       this.made = given
       given.on('ready', this.met).on('+node', this.met)
+      if (this.connectsNodes) given.on('+node', this.connectNode)
       allowListeners(given)
       warnOfResending(given)
     } else check(given)
@@ -145,7 +146,7 @@ export class Connection {
     else if (client.status !== 'ready') await this.becomesReady(client)
     if (isRedis(client)) {
       if (!this.wasReady) await this.refuseNode(client)
-    } else if (this.ours) await this.connectNodes(client)
+    } else if (this.connectsNodes) await this.connectNodes(client)
     this.wasReady = true
   }
 
@@ -171,6 +172,11 @@ export class Connection {
     return client.on('node error', this.failed)
   }
 
+  /** Whether nodes of a cluster are connected in advance. A given client with a queue keeps calls until they are connected. */
+  private get connectsNodes(): boolean {
+    return this.ours || (this.given as Cluster).options.enableOfflineQueue === false
+  }
+
   /**
    * Connects the nodes of a cluster in advance. Otherwise a node connects on its first call and rejects further calls meanwhile.
    * A node that cannot be connected reports that to its first caller.
@@ -181,9 +187,10 @@ export class Connection {
 
   private readonly connectNode = async (node: Redis): Promise<void> => {
     // Not before the cluster is ready: ioredis calls its nodes to find that out, and fails if such a node is already connecting.
-    if (this.made?.status !== 'ready' || node.options.readOnly === true || node.status !== 'wait') return
+    if (this.made?.status !== 'ready' || node.options.readOnly === true) return
     try {
-      await node.connect()
+      if (node.status === 'wait') await node.connect()
+      else if (/^connect/.test(node.status)) await this.becomesReady(node)
     } catch (error) {
       this.failed(error)
     }
@@ -308,7 +315,7 @@ export class Connection {
     if (this.closed) return
     this.closed = true
     const { made } = this
-    made?.off('ready', this.met).off('+node', this.met)
+    made?.off('ready', this.met).off('+node', this.met).off('+node', this.connectNode)
     if (made === undefined || !this.ours) return
     made.disconnect()
     made.off('error', this.refused).off('ready', this.recovered)
@@ -398,7 +405,7 @@ function check(given: OfOurs): void {
   if (typeof given !== 'object' || given === null) checkUrl(given)
   if (typeof given === 'string') return
   if (!isList(given)) {
-    checkDatabase(given.db)
+    checkOptions(given)
     return
   }
   if (given.length === 0) {

@@ -20,8 +20,20 @@ export function checkUrl(url: unknown): void {
   )
 }
 
-/** Rejects a database that is not a number: ioredis would ask for the database "NaN", and nothing could catch the error. */
-export function checkDatabase(db: unknown): void {
+/**
+ * Rejects what are not options of ioredis, which ignores all that it does not know and connects to localhost. Rejects a database
+ * that is not a number: ioredis would ask for the database "NaN", and nothing could catch the error.
+ */
+export function checkOptions(options: { readonly db?: unknown }): void {
+  const prototype: unknown = Object.getPrototypeOf(options)
+  const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null
+  if (!isPlain || 'url' in options || 'sendCommand' in options) {
+    throw new SentinelError(
+      'option.invalid',
+      'redis: that is neither a URL as text, nor options or a client of ioredis. Write redis(url), with the text of the URL.',
+    )
+  }
+  const { db } = options
   if (db === undefined || /^\d+$/.test(String(db))) return
   throw new SentinelError(
     'option.invalid',
