@@ -15,6 +15,9 @@ const PATIENCE = 8
 /** The advice for a call that was refused, and is not repeated for its caller. */
 export const AGAIN = ' Try again when health().ok is true.'
 
+/** The reasons of failures that are answers in words of the storage. */
+const ANSWER = /^storage\.(failed|permission|readonly)$/
+
 /** The error for a call that was never made, because the storage is down. */
 export const NOT_ASKED: unique symbol = Symbol('not asked')
 
@@ -219,11 +222,15 @@ export class Line {
   unavailable(what: string, error: unknown, also = AGAIN): SentinelError {
     const { circuit } = this
     const reason = error === NOT_ASKED ? circuit.reason : reasonOf(error)
+    // It answered, so that the same call would fail again.
+    const isAnswer = error !== NOT_ASKED && ANSWER.test(reason)
     // Only errors of our own storages are safe to pass on: those of clients contain addresses and data.
     const cause = error === NOT_ASKED ? circuit.cause : causeOf(error)
     return new SentinelError(
       'storage.unavailable',
-      `${what}: the storage did not answer (${reason}).${also}`,
+      cause !== undefined && isAnswer
+        ? `${what}: the storage could not do this: ${cause.message.replace(/[.]?$/, '.')}${also === AGAIN ? '' : also}`
+        : `${what}: the storage did not answer (${reason}).${also}`,
       ...(cause === undefined ? [] : [{ cause }]),
     )
   }

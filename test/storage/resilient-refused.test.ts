@@ -1,0 +1,58 @@
+import { SentinelError } from '../../src/core/errors.js'
+import { ALICE, BOT, blocked, type Outage, outage } from './outage.js'
+
+/* Calls that a storage refuses although it is up: the user lacks a right, or the server lacks the command. */
+
+const answers = {
+  'storage.permission':
+    'redis: NOPERM this user has no permissions to run the command. The user lacks a command.',
+  'storage.readonly': 'postgres: cannot execute INSERT in a read-only transaction (25006).',
+  'storage.failed': "redis: ERR unknown command 'scan'.",
+} as const
+
+let stage: Outage
+beforeEach(async () => {
+  stage = outage()
+  await stage.judgeOf(blocked)
+})
+
+describe.each(Object.entries(answers))('%s', (code, words) => {
+  const refuse = (what: 'scan' | 'put'): void => {
+    stage.remote.marks[what] = async () => {
+      // Some messages end without a full stop.
+      throw new SentinelError(code as keyof typeof answers, words.slice(0, -1))
+    }
+  }
+
+  test('is what the error of the call says, without advice to try again', async () => {
+    refuse('scan')
+    await expect((async () => stage.storage.marks.scan(BOT, 'blocked'))()).rejects.toMatchObject({
+      code: 'storage.unavailable',
+      message: `marks.scan: the storage could not do this: ${words}`,
+      cause: { code },
+    })
+    expect((await stage.storage.health()).ok).toBe(true)
+  })
+
+  test('of a mark says that it holds in this process', async () => {
+    refuse('put')
+    const mark = { since: 1 }
+    await expect(
+      (async () => stage.storage.marks.put(BOT, 'blocked', [{ key: ALICE, mark }]))(),
+    ).rejects.toMatchObject({
+      message: expect.stringMatching(/could not do this: (redis|postgres): .*[.] It holds in this process/),
+    })
+  })
+})
+
+test.each(['redis: connect ECONNREFUSED 127.0.0.1:6379', 'redis: Connection is closed'])(
+  'a failure to reach the server (%s) advises to try again',
+  async (words) => {
+    stage.remote.marks.scan = async () => {
+      throw new SentinelError('storage.failed', words)
+    }
+    await expect((async () => stage.storage.marks.scan(BOT, 'blocked'))()).rejects.toMatchObject({
+      message: expect.stringMatching(/did not answer .* Try again when health\(\)\.ok is true/),
+    })
+  },
+)
