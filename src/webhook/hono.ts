@@ -1,3 +1,4 @@
+import { UNIX } from './addresses.js'
 import type { FetchInfo } from './fetch.js'
 import type { IncomingUpdate } from './node.js'
 import { peerOf } from './node.js'
@@ -11,13 +12,15 @@ interface Surroundings {
   /** Node. */
   readonly incoming?: IncomingUpdate
   /** Deno. */
-  readonly remoteAddr?: { readonly hostname?: string }
+  readonly remoteAddr?: { readonly hostname?: string; readonly transport?: string }
   /** Bun; its server is one of the bindings if hono receives several. */
   readonly server?: BunServer
   readonly requestIP?: BunServer['requestIP']
 }
 
 interface BunServer {
+  /** A path if the server listens on a Unix socket. */
+  readonly address?: unknown
   requestIP?(request: Request): { readonly address: string } | null
 }
 
@@ -33,8 +36,10 @@ function addressOf({ env, req: { raw } }: HonoContext): string | undefined {
   const surroundings = (env ?? {}) as Surroundings
   const { incoming, remoteAddr, server = surroundings as BunServer } = surroundings
   if (incoming !== undefined) return peerOf(incoming.socket)
-  if (remoteAddr !== undefined) return remoteAddr.hostname
-  if (typeof server.requestIP === 'function') return server.requestIP(raw)?.address
+  if (remoteAddr !== undefined) return remoteAddr.transport === 'unix' ? UNIX : remoteAddr.hostname
+  if (typeof server.requestIP === 'function') {
+    return typeof server.address === 'string' ? UNIX : server.requestIP(raw)?.address
+  }
   // Anybody can send this header. If the request has `cf`, which no client can set, Cloudflare wrote the header.
   return 'cf' in raw && raw.cf !== undefined ? (raw.headers.get('cf-connecting-ip') ?? undefined) : undefined
 }

@@ -44,6 +44,26 @@ describe('behind hono the address of the caller is known', () => {
     expect(warned).toEqual([])
   })
 
+  test.each<[string, (path: string) => object, object]>([
+    [
+      'Deno',
+      (path) => ({ remoteAddr: { transport: 'unix', path } }),
+      { remoteAddr: { transport: 'tcp', hostname: '8.8.8.8', port: 1 } },
+    ],
+    [
+      'Bun',
+      (address) => ({ requestIP: () => null, address }),
+      // The request is over, so its address is unknown.
+      { requestIP: () => null, address: { address: '0.0.0.0', family: 'IPv4', port: 1 } },
+    ],
+  ])('on %s, if a proxy calls by a Unix socket', async (_, envOf, tcp) => {
+    const { webhook } = mindful(['unix'])
+    const forwarded = (address: string) => post(body, { 'x-forwarded-for': address })
+    expect(await ask(webhook, envOf('/run/bot.sock'), forwarded(TELEGRAM))).toBe(200)
+    expect(await ask(webhook, envOf('/run/bot.sock'), forwarded('8.8.8.8'))).toBe(403)
+    expect(await ask(webhook, tcp, forwarded(TELEGRAM))).toBe(403)
+  })
+
   test('at Cloudflare, whose header is not trusted elsewhere', async () => {
     const { webhook, warned } = mindful()
     const claimed = () => post(body, { 'cf-connecting-ip': TELEGRAM })
