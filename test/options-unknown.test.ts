@@ -1,5 +1,9 @@
 import { z } from 'zod'
-import { memory, sentinel } from '../src/index.js'
+import { combine, failover, fromGrammyStorage, hybrid, memory, resilient, sentinel } from '../src/index.js'
+import { postgres } from '../src/storage/postgres/index.js'
+import { redis } from '../src/storage/redis/index.js'
+import { sqlite } from '../src/storage/sqlite/index.js'
+import { later } from './sentinel-desk.js'
 
 /* A mistyped option must not be ignored: with `tll` for `ttl`, sessions would never expire. */
 
@@ -36,6 +40,54 @@ const cases: [what: string, run: (options: never) => unknown, mistyped: object, 
     (options) => users.erase(7, options),
     { keepBlok: true },
     'erase.keepBlok: there is no such option. Options: keepBlock, chats.',
+  ],
+  [
+    'redis()',
+    (options) => redis('redis://127.0.0.1:1', options),
+    { prefx: 'shop' },
+    'redis.prefx: there is no such option. Options: prefix, clock.',
+  ],
+  [
+    'postgres()',
+    (options) => postgres('postgres://127.0.0.1:1/shop', options),
+    { shema: 'shop' },
+    'postgres.shema: there is no such option. Options: schema, migrate, connections, listen, clock, onError.',
+  ],
+  [
+    'sqlite()',
+    (options) => sqlite(':memory:', options),
+    { busyTimout: 1 },
+    'sqlite.busyTimout: there is no such option. Options: busyTimeout, clock, onError.',
+  ],
+  [
+    'hybrid()',
+    (options) => hybrid(later(), options),
+    { remmember: '1m' },
+    'hybrid.remmember: there is no such option. Options: maxRefusals, remember, lease, clock, timers.',
+  ],
+  [
+    'failover()',
+    (options) => failover([later(), memory()], options),
+    { timout: '1s' },
+    'failover.timout: there is no such option. Options: timeout, breaker, probeEvery, clock, timers.',
+  ],
+  [
+    'resilient()',
+    (options) => resilient(later(), options),
+    { timout: '1s' },
+    'resilient.timout: there is no such option. Options: timeout, firstTimeout, breaker, fallback, probeEvery, maxMarks, clock, timers.',
+  ],
+  [
+    'combine()',
+    (options) => combine(options),
+    { durable: memory(), volatil: memory() },
+    'combine.volatil: there is no such option. Options: durable, volatile, refresh, maxSubjects, clock.',
+  ],
+  [
+    'fromGrammyStorage()',
+    (options) => fromGrammyStorage({ read: () => undefined, write: () => {}, delete: () => {} }, options),
+    { timout: '1s' },
+    'fromGrammyStorage.timout: there is no such option. Options: prefix, timeout, clock, timers.',
   ],
 ]
 

@@ -3,6 +3,7 @@ import { checkedClock } from '../core/checked-clock.js'
 import { type Clock, systemClock } from '../core/clock.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
+import { checkNames } from '../core/option-names.js'
 import { Lease } from '../core/request-bound.js'
 import type { Key } from '../core/subject.js'
 import type { Archive } from './archive.js'
@@ -65,7 +66,7 @@ export interface CombineOptions {
  *
  * Each process counts limits for itself. `close()` closes both storages.
  *
- * @throws SentinelError `option.invalid` if `volatile` is not in this process or `maxSubjects` is too small, `duration.invalid`.
+ * @throws SentinelError `option.unknown`, `option.invalid` if `volatile` is not in this process or `maxSubjects` is too small, `duration.invalid`.
  *
  * @example
  * ```ts
@@ -77,6 +78,7 @@ export interface CombineOptions {
  * ```
  */
 export function combine(options: CombineOptions): Storage {
+  checkNames('combine', options, ['durable', 'volatile', 'refresh', 'maxSubjects', 'clock'])
   const { durable, clock = systemClock, maxSubjects = 100_000 } = options
   checkedClock(clock, 'combine.clock')
   const volatile = options.volatile ?? memory({ clock })

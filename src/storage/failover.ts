@@ -3,6 +3,7 @@ import { checkedClock } from '../core/checked-clock.js'
 import { type Clock, quietTimers, steadyClock, systemClock, type Timers } from '../core/clock.js'
 import type { Duration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
+import { checkNames } from '../core/option-names.js'
 import { type Key, keyText } from '../core/subject.js'
 import type { Archive } from './archive.js'
 import type { ChangeListener, StorageChange } from './changes.js'
@@ -67,7 +68,7 @@ export interface FailoverOptions {
  * `sentinel()` adds time-outs and a fallback in case no storage answers.
  *
  * @param storages Two or more, in order of preference.
- * @throws SentinelError `option.invalid`, `duration.invalid`.
+ * @throws SentinelError `option.unknown`, `option.invalid`, `duration.invalid`.
  *
  * @example
  * ```ts
@@ -80,6 +81,7 @@ export interface FailoverOptions {
  * ```
  */
 export function failover(storages: readonly Storage[], options: FailoverOptions = {}): Storage {
+  checkNames('failover', options, ['timeout', 'breaker', 'probeEvery', 'clock', 'timers'])
   return withProtection(new FailoverStorage(storages, options))
 }
 

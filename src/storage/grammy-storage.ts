@@ -3,6 +3,7 @@ import { checkedClock } from '../core/checked-clock.js'
 import { type Clock, quietTimers, steadyClock, systemClock, type Timers } from '../core/clock.js'
 import type { Duration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
+import { checkNames } from '../core/option-names.js'
 import { type Combined, combine } from './combine.js'
 import type { Bounded, GrammyAdapter } from './grammy/documents.js'
 import { GrammyStorage } from './grammy/storage.js'
@@ -49,7 +50,7 @@ export interface GrammyStorageOptions {
  *
  * @param adapter An adapter used for nothing else, or a shared one with a `prefix` of its own. It must have no time to live,
  * which would make blocks lapse.
- * @throws SentinelError `option.invalid`, `duration.invalid`. Its `prepare()` throws `storage.unsupported` for plans that count.
+ * @throws SentinelError `option.unknown`, `option.invalid`, `duration.invalid`. Its `prepare()` throws `storage.unsupported` for plans that count.
  *
  * @example
  * ```ts
@@ -62,6 +63,7 @@ export interface GrammyStorageOptions {
  * ```
  */
 export function fromGrammyStorage(adapter: GrammyAdapter, options: GrammyStorageOptions = {}): Storage {
+  checkNames('fromGrammyStorage', options, ['prefix', 'timeout', 'clock', 'timers'])
   const { prefix = 'sentinel', clock = systemClock, timers = quietTimers } = options
   for (const method of ['read', 'write', 'delete'] as const) {
     if (typeof adapter?.[method] === 'function') continue

@@ -2,6 +2,7 @@ import { checkedClock } from '../core/checked-clock.js'
 import { type Clock, quietTimers, type Timers } from '../core/clock.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
+import { checkNames } from '../core/option-names.js'
 import { shown } from '../core/show.js'
 import type { LeaseOptions } from './hybrid/leasing.js'
 import { HybridStorage } from './hybrid/storage.js'
@@ -75,7 +76,7 @@ export interface HybridOptions {
  * @param local Keeps the copies of marks needed to spend leases without a round trip. Must be in this process and used for
  * nothing else. Closed with the hybrid storage only if it was omitted. @default memory()
  * @param remote The storage to stand in front of, such as `redis()`. Closed with the hybrid storage.
- * @throws SentinelError `option.invalid`, `duration.invalid`. Preparing a plan with a limit that cannot be leased throws
+ * @throws SentinelError `option.unknown`, `option.invalid`, `duration.invalid`. Preparing a plan with a limit that cannot be leased throws
  * `option.invalid`.
  *
  * @example
@@ -109,6 +110,7 @@ export function hybrid(
   const remote = both ? second : first
   const options = both ? third : second
   const { maxRefusals = 100_000, clock, timers = quietTimers } = options
+  checkNames('hybrid', options, ['maxRefusals', 'remember', 'lease', 'clock', 'timers'])
   if (both && first.remote === true) {
     throw refuse('hybrid.local', 'it is remote. Pass memory(), and the remote storage second')
   }

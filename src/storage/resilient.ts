@@ -1,3 +1,4 @@
+import { checkNames } from '../core/option-names.js'
 import { makeResilient } from './make-resilient.js'
 import type { ResilientOptions } from './resilient/options.js'
 import type { Storage } from './storage.js'
@@ -16,7 +17,7 @@ import type { Storage } from './storage.js'
  * - the storage is probed in the background and used again as soon as it answers.
  *
  * @param storage The storage to protect. Synchronous answers are used as they are, since they cannot be late.
- * @throws SentinelError `option.invalid`, `duration.invalid`.
+ * @throws SentinelError `option.unknown`, `option.invalid`, `duration.invalid`.
  *
  * @example
  * ```ts
@@ -28,5 +29,15 @@ import type { Storage } from './storage.js'
  * ```
  */
 export function resilient(storage: Storage, options: ResilientOptions = {}): Storage {
+  checkNames('resilient', options, [
+    'timeout',
+    'firstTimeout',
+    'breaker',
+    'fallback',
+    'probeEvery',
+    'maxMarks',
+    'clock',
+    'timers',
+  ])
   return makeResilient(storage, options)
 }

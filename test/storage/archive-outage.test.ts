@@ -33,6 +33,9 @@ function archived(time: Stage): Faulty {
   return Object.assign(server, { archive })
 }
 
+/** The options of a storage that lives by a stage's time. */
+const timesOf = ({ clock, timers }: Stage) => ({ clock, timers })
+
 /** How a call ends, and after how many milliseconds; undefined if it is still pending after a minute. */
 async function ending(
   time: Stage,
@@ -53,7 +56,7 @@ describe.each<[string, (server: Storage, time: Stage) => Storage]>([
   ['a storage', (server) => server],
   ['hybrid()', (server, { clock, timers }) => hybrid(server, { clock, timers })],
   ['combine()', (durable, { clock }) => combine({ durable, clock })],
-  ['failover()', (server, time) => failover([server, archived(time)], time)],
+  ['failover()', (server, time) => failover([server, archived(time)], timesOf(time))],
 ])('with %s', (kind, make) => {
   async function met() {
     const time = new Stage()
@@ -104,7 +107,7 @@ describe.each<[string, (server: Storage, time: Stage) => Storage]>([
 test('a storage within failover() that keeps its data is named with a reason', async () => {
   const time = new Stage()
   const server = archived(time)
-  const storage = failover([failover([archived(time), server], time), archived(time)], time)
+  const storage = failover([failover([archived(time), server], timesOf(time)), archived(time)], timesOf(time))
   server.fault = 'refuses'
   await expect(async () => storage.archive?.forget(42, [userKey(ALICE)])).rejects.toThrow(
     'keep their data: 0 (ECONNREFUSED).',

@@ -197,7 +197,7 @@ describe('failover()', () => {
     const storages = [memory({ clock: time.clock }), memory({ clock: time.clock })].map((kept) =>
       faulty(time.clock, time.timers, kept),
     )
-    return { time, storages, storage: failover(storages, time) }
+    return { time, storages, storage: failover(storages, { clock: time.clock, timers: time.timers }) }
   }
 
   test('keeps the first storage if it lacks the rights for a later plan, which the second decides', async () => {

@@ -3,6 +3,7 @@ import type { Judge, Plan } from '../../core/check.js'
 import { checkedClock } from '../../core/checked-clock.js'
 import { type Clock, systemClock } from '../../core/clock.js'
 import { SentinelError } from '../../core/errors.js'
+import { checkNames } from '../../core/option-names.js'
 import type { Key } from '../../core/subject.js'
 import type { ChangeListener } from '../changes.js'
 import { canonicalKey } from '../keys.js'
@@ -75,7 +76,7 @@ export interface PostgresOptions {
  *
  * @param connection A connection string, or your own `Pool`, which is not closed with the storage.
  * @param options See {@link PostgresOptions}.
- * @throws SentinelError `option.invalid` for an invalid connection string, schema name, number of connections or `listen`. Its methods reject with
+ * @throws SentinelError `option.unknown`, `option.invalid` for an invalid connection string, schema name, number of connections or `listen`. Its methods reject with
  * `peer.missing` without pg.
  *
  * @example
@@ -87,6 +88,7 @@ export interface PostgresOptions {
  * ```
  */
 export function postgres(connection: string | Pool, options: PostgresOptions = {}): Storage {
+  checkNames('postgres', options, ['schema', 'migrate', 'connections', 'listen', 'clock', 'onError'])
   return withProtection(new PostgresStorage(connection, options))
 }
 

@@ -1,6 +1,7 @@
 import type { Judge, Plan } from '../../core/check.js'
 import { checkedClock } from '../../core/checked-clock.js'
 import { type Clock, systemClock } from '../../core/clock.js'
+import { checkNames } from '../../core/option-names.js'
 import type { Key } from '../../core/subject.js'
 import type { ChangeListener } from '../changes.js'
 import { checkPlan } from '../plan.js'
@@ -52,7 +53,7 @@ export interface RedisOptions {
  *
  * @param connection See {@link RedisConnection}. Connects on first use.
  * @param options See {@link RedisOptions}.
- * @throws SentinelError `option.invalid` for an invalid URL or prefix. Its methods reject with `peer.missing` without ioredis,
+ * @throws SentinelError `option.unknown`, `option.invalid` for an invalid URL or prefix. Its methods reject with `peer.missing` without ioredis,
  * `storage.cluster` if the server of a single connection is a node of a cluster, `storage.failed`, `storage.readonly`,
  * `storage.permission`, `storage.overloaded` or `storage.closed`, and with `value.invalid` if the marks of a subject cannot be read.
  *
@@ -67,6 +68,7 @@ export interface RedisOptions {
  * ```
  */
 export function redis(connection: RedisConnection, options: RedisOptions = {}): Storage {
+  checkNames('redis', options, ['prefix', 'clock'])
   return withProtection(new RedisStorage(connection, options))
 }
 

@@ -2,6 +2,7 @@ import type { Judge, Plan } from '../../core/check.js'
 import { checkedClock } from '../../core/checked-clock.js'
 import { type Clock, quietTimers, systemClock } from '../../core/clock.js'
 import { SentinelError } from '../../core/errors.js'
+import { checkNames } from '../../core/option-names.js'
 import type { Key } from '../../core/subject.js'
 import type { ChangeListener } from '../changes.js'
 import { canonicalKey } from '../keys.js'
@@ -55,7 +56,7 @@ export interface SqliteOptions {
  * @param database A path, `:memory:`, or your own open database, which is not closed with the storage. Tables begin with
  * `sentinel_`.
  * @param options See {@link SqliteOptions}.
- * @throws SentinelError `option.invalid` for an invalid path or time-out. Its methods reject with `peer.missing` without SQLite,
+ * @throws SentinelError `option.unknown`, `option.invalid` for an invalid path or time-out. Its methods reject with `peer.missing` without SQLite,
  * `storage.failed`, `storage.readonly`, `storage.overloaded` or `storage.closed`.
  *
  * @example
@@ -67,6 +68,7 @@ export interface SqliteOptions {
  * ```
  */
 export function sqlite(database: string | SqliteDatabase, options: SqliteOptions = {}): Storage {
+  checkNames('sqlite', options, ['busyTimeout', 'clock', 'onError'])
   return new SqliteStorage(database, options)
 }
 
