@@ -27,11 +27,12 @@ export interface LeasingOptions {
    * leased. A plan that has none of these limits is judged without leases.
    */
   readonly limits: readonly string[]
-  /** Maximum units per batch. The size follows how much the worker spends within the span. @default 32 */
+  /** Maximum units per batch. The size follows what the worker has spent in the last three tenths of `for`. @default 32 */
   readonly batch?: number
   /**
-   * How long a batch may be spent before the rest is given back. The limit's burst is lowered by the amount that it refills in
-   * this span, and by at least one. @default '1s'
+   * The span for one batch: to measure what the worker spends, to spend the batch, and to give the rest back.
+   * A batch ends after six tenths of it. The limit's burst is lowered by the amount that it refills in this span, and by at least
+   * one. @default '1s'
    */
   readonly for?: Duration
 }

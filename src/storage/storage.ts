@@ -114,7 +114,7 @@ export interface HybridHealth {
   readonly refusals: number
   /** Updates decided without a round trip. */
   readonly answered: number
-  /** Round trips made to decide updates and to take leases. */
+  /** Round trips made to decide updates, to take leases and to give them back. */
   readonly trips: number
   /** Units of leased limits that were spent. */
   readonly leased: number

@@ -49,7 +49,7 @@ describe('a leased limit', () => {
     desk.time.advance(1000)
     await settled()
     const { remaining } = await judge.peek(askOf(BOB))
-    expect(Math.floor(remaining[2] as number)).toBe(499 - 40 - 2)
+    expect(Math.floor(remaining[2] as number)).toBe(499 - 40 - 1)
   })
 
   test('is charged without a round trip behind a block list, as long as nobody is blocked', async () => {
@@ -59,9 +59,8 @@ describe('a leased limit', () => {
       await judge.evaluate(askOf())
       await settled()
     }
-    const trips = desk.trips()
+    // Not a promise: the decision was made here.
     expect(judge.evaluate(askOf())).toMatchObject({ refusedBy: -1, waived: false })
-    expect(trips()).toBe(0)
     await desk.worker().marks.put(BOT, 'blocked', [{ key: ALICE, mark: { since: 0 } }])
     expect((await judge.evaluate(askOf())).refusedBy).toBe(0)
     await desk.worker().marks.remove(BOT, 'blocked', [ALICE])
@@ -87,7 +86,7 @@ describe('a leased limit', () => {
     expect(await leased()).toBeGreaterThan(before)
   })
 
-  test('is returned when its lease ends, and when it is refunded, except for a unit that may have refilled', async () => {
+  test('is returned to the unit when its lease ends, and when it is refunded', async () => {
     const limit = all(50, 3_600_000, 500)
     const worker = desk.worker({ lease: LEASE })
     const judge = await desk.judge(worker, limit)
@@ -102,7 +101,7 @@ describe('a leased limit', () => {
     desk.time.advance(1000)
     await settled()
     expect((await worker.health()).hybrid?.held).toBe(0)
-    expect(Math.floor((await judge.peek(askOf())).remaining[0] as number)).toBe(499 - 77 - 2)
+    expect(Math.floor((await judge.peek(askOf())).remaining[0] as number)).toBe(499 - 77 - 1)
     // Refunds also work for leases that have ended.
     for (const receipt of receipts) {
       await judge.settle(receipt, 'refund')
@@ -123,7 +122,18 @@ describe('a leased limit', () => {
     expect((await worker.health()).hybrid?.held).toBeGreaterThan(0)
     await worker.close()
     const other = await desk.judge(desk.worker({ lease: LEASE }), all(50, 3_600_000, 500))
-    expect(Math.floor((await other.peek(askOf())).remaining[0] as number)).toBe(499 - 60 - 2)
+    expect(Math.floor((await other.peek(askOf())).remaining[0] as number)).toBe(499 - 60 - 1)
+  })
+
+  test('is returned even if it is on its way when the worker closes', async () => {
+    const worker = desk.worker({ lease: LEASE })
+    const judge = await desk.judge(worker, all(50, 3_600_000, 500))
+    const trips = desk.trips()
+    await Promise.all(Array.from({ length: 10 }, () => judge.evaluate(askOf())))
+    expect(trips()).toBeGreaterThan(10)
+    await worker.close()
+    const other = await desk.judge(desk.worker(), all(50, 3_600_000, 499))
+    expect(Math.floor((await other.peek(askOf())).remaining[0] as number)).toBe(499 - 10 - 1)
   })
 
   test('is not used by a worker that was paused until its lease had ended', async () => {

@@ -2,6 +2,7 @@ import type { Ask, Decision, Receipt, RefusalCause } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import type { Lease } from './lease.js'
 import type { Refusal } from './refusals.js'
+import type { SubjectLeases } from './subject-leases.js'
 
 /** A remembered refusal: the decision that the storage would make, without a notice. */
 export class RepeatedRefusal implements Decision {
@@ -28,6 +29,7 @@ export interface Part {
   readonly check: number
   readonly units: number
   readonly lease: Lease
+  readonly held: SubjectLeases
 }
 
 /** Receipt of an admission paid wholly or partly from leases. */
@@ -38,8 +40,6 @@ export class LeasedReceipt implements Receipt {
   constructor(
     readonly ask: Ask,
     readonly at: Ms,
-    /** Whether the caller passed the time. */
-    readonly told: boolean,
     /** The storage's own receipt; absent if the storage was not asked. */
     readonly inner: Receipt | undefined,
     readonly parts: readonly Part[],

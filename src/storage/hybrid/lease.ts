@@ -22,12 +22,12 @@ export function chunksOf(batch: number): number[] {
 }
 
 /**
- * Counts units that the storage has refilled while leased units lay unspent. Had those never been charged, a full bucket would
- * not have gained them; so as many units are withheld from refunds, or more would pass than the limit allows. Shared by all
+ * Counts units that the storage has refilled while unspent units were late to go back. Had those never been charged, a full
+ * bucket would not have gained them; so as many units are withheld, or more would pass than the limit allows. Shared by all
  * leases of a limit and subject: only whole units can be withheld, and the excess counts for the next lease.
  */
 export interface Refilled {
-  /** Units to withhold from refunds; negative if more was withheld than due. */
+  /** Units to withhold; negative if more was withheld than due. */
   due: number
 }
 
@@ -35,12 +35,14 @@ export interface Refilled {
 export class Lease {
   /** Units that may still be spent. */
   units: number
+  /** Units that were leased. */
+  readonly size: number
   private ended = false
   /** Largest first. */
   private readonly chunks: Chunk[]
   /** Units to give back. */
   private back = 0
-  /** Total of units that were not spent. */
+  /** Total of units that went back without having been spent. */
   private unspent = 0
   /** Refilled units already counted in {@link Refilled}. */
   private told = 0
@@ -49,12 +51,13 @@ export class Lease {
     chunks: readonly Chunk[],
     readonly endsAt: Ms,
     private readonly refilled: Refilled,
-    /** Returns how many units have been refilled since the units were charged. */
+    /** Returns how many units have been refilled since the unspent ones should have been back. */
     private readonly refill: () => number,
     private readonly giveBack: (receipts: readonly Receipt[], units: number) => void,
   ) {
     this.chunks = [...chunks].sort((a, b) => b.units - a.units)
-    this.units = chunks.reduce((sum, chunk) => sum + chunk.units, 0)
+    this.size = chunks.reduce((sum, chunk) => sum + chunk.units, 0)
+    this.units = this.size
   }
 
   /** Takes units. Returns whether there were enough. */
@@ -64,13 +67,19 @@ export class Lease {
     return true
   }
 
-  /** Puts back units that were taken but not needed, or refunded. */
+  /** Puts back units that were taken but not needed. */
   put(units: number, now: Ms): void {
-    if (!this.ended && this.endsAt > now) {
-      this.units += units
-      return
+    if (!this.ended && this.endsAt > now) this.units += units
+    else this.settle(units)
+  }
+
+  /** Puts back units that were spent. A lease that has ended gives them back in full, as the storage does with its own refunds. */
+  refund(units: number, now: Ms): void {
+    if (!this.ended && this.endsAt > now) this.units += units
+    else {
+      this.back += units
+      this.send()
     }
-    this.settle(units)
   }
 
   /** Ends the lease and gives back unspent units. */
@@ -100,6 +109,11 @@ export class Lease {
     const kept = Math.min(this.back, Math.max(0, Math.ceil(this.refilled.due)))
     this.back -= kept
     this.refilled.due -= kept
+    this.send()
+  }
+
+  /** Refunds those charges that add up to the units to give back. */
+  private send(): void {
     const receipts: Receipt[] = []
     let given = 0
     for (let i = 0; i < this.chunks.length; ) {

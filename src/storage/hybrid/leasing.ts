@@ -20,6 +20,7 @@ import { LocalMarks } from './local-marks.js'
 import { canonicalKey } from './refusals.js'
 import type { HybridShared } from './shared.js'
 import { SubjectLeases } from './subject-leases.js'
+import type { ToldTime } from './time.js'
 
 /** Limits to lease, maximum batch and duration. */
 export interface LeaseOptions {
@@ -34,6 +35,16 @@ const MOST_SUBJECTS = 1000
 const LOOKED_AT = 8
 /** A lease of fewer units saves less than it costs. */
 const LEAST_UNITS = 4
+/*
+ * A full bucket does not refill, but while units of it are held it does. If these go back unspent, the bucket has gained what it
+ * must not have. As the burst is lowered by what refills in a span, this is no gain while all workers together hold no more than
+ * that. They may hold more only while a bucket without leases would not be full either. If it would be full, all workers together
+ * have spent no more in the last span than what refills in it. So it is enough that no worker ever holds more than it has itself
+ * spent in the last span, and workers need not know of each other. A lease is no larger than what was spent in the last three
+ * tenths of a span and ends after another six, so one tenth is left for the way back.
+ */
+const SPENT_TENTHS = 3
+const HELD_TENTHS = 6
 
 /** Where a subject is found. */
 interface Place {
@@ -60,6 +71,7 @@ export class Leasing {
     private readonly inner: Judge,
     private readonly options: LeaseOptions,
     private readonly shared: HybridShared,
+    private readonly time: ToldTime,
     places: { readonly local: Storage; readonly marks: Marks },
   ) {
     this.columns = leasedColumns(plan, options)
@@ -89,11 +101,11 @@ export class Leasing {
       if (key === undefined || !(cost > 0) || ask.limits?.[column.index] !== undefined) continue
       const held = this.heldOf(nth, ask.bot, key)
       if (held === undefined) continue
-      held.asked(cost, now, column.span)
       const lease = held.take(cost, now)
       if (lease !== undefined) {
+        held.undecided += cost
         parts ??= []
-        parts.push({ check: column.index, units: cost, lease })
+        parts.push({ check: column.index, units: cost, lease, held })
         paid |= 1 << column.index
       }
       short.push([column, held])
@@ -103,13 +115,12 @@ export class Leasing {
     else {
       const near = this.localMarks.passes(ask, paid, at) ? this.paidHere(ask, at, parts) : undefined
       if (near !== undefined) decision = near
-      else decision = this.withParts(ask, at, now, parts, remote(this.without.of(ask, paid)))
+      else decision = this.withParts(ask, now, parts, remote(this.without.of(ask, paid)))
     }
-    // After the ask itself, so that the ask comes first.
-    for (const [column, held] of short) this.lease(column, held, ask, at, now)
     if (short.length === 0) return decision
-    if (isPromise(decision)) return decision.then((later) => this.noted(later, short))
-    return this.noted(decision, short)
+    const isTold = at !== undefined
+    if (!isPromise(decision)) return this.noted(decision, short, ask, isTold, now)
+    return decision.then((later) => this.noted(later, short, ask, isTold, now))
   }
 
   /** Peeks as if the held units were unspent: the storage has already charged them, but callers can still spend them. */
@@ -136,13 +147,24 @@ export class Leasing {
     return isPromise(decision) ? decision.then(told) : told(decision)
   }
 
-  /** Puts back the units that an admission took from leases. */
-  refund(receipt: LeasedReceipt, only: number | undefined, now: Ms): void {
-    for (const { check, units, lease } of receipt.parts) {
-      const bit = 1 << check
-      if ((only !== undefined && only !== check) || (receipt.refunded & bit) !== 0) continue
-      receipt.refunded |= bit
-      lease.put(units, now)
+  /** Counts units that are refunded as not spent, and puts those back that were taken from leases. */
+  refund(receipt: Receipt, only: number | undefined): void {
+    const { bot, subjects, costs } = receipt.ask
+    const now = this.now(this.time.now > Number.NEGATIVE_INFINITY)
+    if (receipt instanceof LeasedReceipt) {
+      for (const { check, units, lease } of receipt.parts) {
+        const bit = 1 << check
+        if ((only !== undefined && only !== check) || (receipt.refunded & bit) !== 0) continue
+        receipt.refunded |= bit
+        lease.refund(units, now)
+      }
+    }
+    for (const [nth, { index, scope }] of this.columns.entries()) {
+      const key = subjects[scope]
+      if (key === undefined || (only !== undefined && only !== index)) continue
+      const held = this.subjects[nth]?.get(bot)?.get(canonicalKey(key))
+      held?.spending.add(-(costs[index] as number), now)
+      held?.giveBackExcess(now)
     }
   }
 
@@ -173,20 +195,22 @@ export class Leasing {
 
   private paidHere(ask: Ask, at: Ms | undefined, parts: readonly Part[]): Decision {
     this.shared.counts.answered++
-    for (const { units } of parts) this.shared.counts.leased += units
-    const receipt = new LeasedReceipt(ask, at ?? systemClock(), at !== undefined, undefined, parts)
+    this.spent(parts)
+    const receipt = new LeasedReceipt(ask, at ?? systemClock(), undefined, parts)
     return new LeasedAdmission(receipt, this.remaining(undefined, parts), [], false)
   }
 
   private withParts(
     ask: Ask,
-    at: Ms | undefined,
     now: Ms,
     parts: readonly Part[],
     decision: MaybePromise<Decision>,
   ): MaybePromise<Decision> {
     const putBack = (): void => {
-      for (const { units, lease } of parts) lease.put(units, now)
+      for (const { units, lease, held } of parts) {
+        held.undecided -= units
+        lease.put(units, now)
+      }
     }
     const told = (given: Decision): Decision => {
       // A refused update pays nothing, and a waived one was paid for by an earlier update.
@@ -194,8 +218,8 @@ export class Leasing {
         putBack()
         return given
       }
-      for (const { units } of parts) this.shared.counts.leased += units
-      const receipt = new LeasedReceipt(ask, given.receipt.at, at !== undefined, given.receipt, parts)
+      this.spent(parts)
+      const receipt = new LeasedReceipt(ask, given.receipt.at, given.receipt, parts)
       return new LeasedAdmission(receipt, this.remaining(given, parts), given.shadowRefusals, false)
     }
     if (!isPromise(decision)) return told(decision)
@@ -205,65 +229,83 @@ export class Leasing {
     })
   }
 
+  private spent(parts: readonly Part[]): void {
+    for (const { units, held } of parts) {
+      held.undecided -= units
+      this.shared.counts.leased += units
+    }
+  }
+
   private remaining(given: Decision | undefined, parts: readonly Part[]): number[] {
     const left = given === undefined ? this.plan.checks.map(() => Number.NaN) : [...given.remaining]
     for (const { check, lease } of parts) left[check] = lease.units
     return left
   }
 
-  /** Records how much room the limits have, and adds a notice that is owed. */
-  private noted(decision: Decision, short: readonly (readonly [LeasedColumn, SubjectLeases])[]): Decision {
+  /** Records what was spent and how much room the limits have, leases more, and adds a notice that is owed. */
+  private noted(
+    decision: Decision,
+    short: readonly (readonly [LeasedColumn, SubjectLeases])[],
+    ask: Ask,
+    isTold: boolean,
+    asked: Ms,
+  ): Decision {
     let told = decision
-    for (const [{ index }, held] of short) {
-      if (decision instanceof LeasedAdmission && decision.receipt.parts.some(({ check }) => check === index))
-        continue
-      const room = decision.remaining[index] as number
-      if (room >= 0) held.room = room
-      if (decision.refusedBy === index && held.owesNotice) {
-        held.owesNotice = false
-        told = retold(decision, true)
+    for (const [column, held] of short) {
+      const { index } = column
+      if (
+        !(decision instanceof LeasedAdmission && decision.receipt.parts.some(({ check }) => check === index))
+      ) {
+        const room = decision.remaining[index] as number
+        if (room >= 0) held.room = room
+        if (decision.refusedBy === index && held.owesNotice) {
+          held.owesNotice = false
+          told = retold(decision, true)
+        }
       }
+      if (decision.receipt === undefined || decision.waived) continue
+      held.spending.add(ask.costs[index] as number, asked)
+      this.lease(column, held, ask, isTold)
     }
     return told
   }
 
-  /** Leases units in the background if demand makes it worthwhile and the limit has room. */
-  private lease(column: LeasedColumn, held: SubjectLeases, ask: Ask, at: Ms | undefined, now: Ms): void {
-    if (this.ended || held.isLeasing || held.notBefore > now) return
-    if (held.demand < LEAST_UNITS) return
-    // At least what refills within the span, since a lease of fewer units ends earlier.
-    const wanted = Math.min(this.options.batch, Math.max(held.demand, column.rate * column.span))
+  /** Leases units in the background if this worker spends enough and the limit has room. */
+  private lease(column: LeasedColumn, held: SubjectLeases, ask: Ask, isTold: boolean): void {
+    const now = this.now(isTold)
+    if (this.ended || held.arriving > 0 || held.notBefore > now) return
+    const wanted = held.spending.within(now, SPENT_TENTHS) - held.held
     // At most half of what is left, because other workers need units too.
-    const batch = Math.floor(Math.min(wanted, held.room / 2))
-    if (batch < LEAST_UNITS || held.unitsAt(now) * 2 > batch) return
+    const batch = Math.floor(Math.min(this.options.batch, wanted, held.room / 2))
+    if (batch < LEAST_UNITS || held.units * 4 > batch) return
     // It made room for another limit of the same ask.
     if (!this.places.has(held)) return
-    held.isLeasing = true
+    held.arriving = batch
     this.track('hybrid.lease', async () => {
       try {
-        await this.take(column, held, batch, ask, at, now)
+        await this.take(column, held, batch, ask, isTold, now)
       } finally {
-        held.isLeasing = false
+        held.arriving = 0
       }
     })
   }
 
   private async take(
-    { index, scope, span: longest, rate }: LeasedColumn,
+    { index, scope, span, rate }: LeasedColumn,
     held: SubjectLeases,
     batch: number,
     { bot, subjects }: Ask,
-    at: Ms | undefined,
+    isTold: boolean,
     now: Ms,
   ): Promise<void> {
+    // Later asks may have passed a later time than this one.
+    const at = isTold ? this.time.last : undefined
     const key = subjects[scope] as Key
     const only = subjects.map((subject, nth) => (nth === scope ? subject : undefined))
     this.shared.counts.trips++
     const { generation } = held
-    const charged = this.instant()
-    // The time in which this many units refill. If small leases lasted longer and were spent late, more would refill meanwhile
-    // than the burst was lowered by.
-    const span = Math.min(longest, batch / rate)
+    const since = this.stopwatch()
+    const lasts = (span * HELD_TENTHS) / 10
     const asked = chunksOf(batch).map(async (units) => {
       const ask = { bot, subjects: only, costs: this.costsOf(index, units), tokens: [] }
       return { units, decision: await this.inner.evaluate(ask, at) }
@@ -280,39 +322,57 @@ export class Leasing {
       if (room >= 0) held.room = room
       if (decision.receipt !== undefined) chunks.push({ units, receipt: decision.receipt })
       else {
-        held.notBefore = Math.max(held.notBefore, now + Math.min(decision.retryAfterMs, span))
+        held.notBefore = Math.max(held.notBefore, now + Math.min(decision.retryAfterMs, lasts))
         if (decision.notice) held.owesNotice = true
       }
     }
     if (chunks.length > 0 && held.generation === generation) {
-      const refill = (): number => {
-        const { steady, clock } = this.instant()
-        return Math.max(steady - charged.steady, clock - charged.clock) * rate
-      }
-      const lease = new Lease(chunks, now + span, held.refilled, refill, (receipts, units) =>
-        this.giveBack(bot, key, receipts, units),
+      const trip = since()
+      // The way back takes about as long as the way there.
+      const refill = (): number => Math.max(0, since() + trip - (span * (10 - SPENT_TENTHS)) / 10) * rate
+      const lease = new Lease(chunks, now + lasts, held.refilled, refill, (receipts, units) =>
+        this.giveBack(bot, key, receipts, units, units > rate * span),
       )
       // The limit has units again, so its refusals are outdated.
       this.shared.memory.forget(bot, key)
       // Leasing ended while this lease was being taken.
       if (this.ended) lease.end()
-      else held.add(lease, this.shared.timers, span)
+      else {
+        held.arriving = 0
+        held.add(lease, this.shared.timers, Math.max(0, lasts - trip))
+        held.giveBackExcess(this.now(isTold))
+      }
     }
     if (failures.length > 0) throw failures[0]
   }
 
-  /** Returns the time by both clocks: an injected clock may go back, and the steady clock does not follow an injected one. */
-  private instant(): { readonly steady: Ms; readonly clock: Ms } {
-    return { steady: this.shared.steady(), clock: this.shared.clock?.() ?? 0 }
+  /** Measures the time from now on by both clocks: an injected clock may go back, and the steady clock does not follow an injected one. */
+  private stopwatch(): () => Ms {
+    const { clock, steady } = this.shared
+    const from = steady()
+    const fromClock = clock?.() ?? 0
+    return () => Math.max(steady() - from, (clock?.() ?? 0) - fromClock)
   }
 
-  private giveBack(bot: number, key: Key, receipts: readonly Receipt[], units: number): void {
+  private now(isTold: boolean): Ms {
+    return isTold ? this.time.now : this.shared.steady()
+  }
+
+  private giveBack(
+    bot: number,
+    key: Key,
+    receipts: readonly Receipt[],
+    units: number,
+    isMuch: boolean,
+  ): void {
     this.shared.counts.returned += units
+    this.shared.counts.trips++
     this.track('hybrid.lease', async () => {
       this.shared.memory.forget(bot, key)
       await Promise.all(receipts.map((receipt) => this.inner.settle(receipt, 'refund')))
       this.shared.memory.forget(bot, key)
-      await this.shared.announce(bot, { keys: [canonicalKey(key)], taken: [] })
+      // Otherwise as much refills within a span, and refusals that others remember end that much later at most.
+      if (isMuch) await this.shared.announce(bot, { keys: [canonicalKey(key)], taken: [] })
     })
   }
 
@@ -341,7 +401,7 @@ export class Leasing {
     if (held !== undefined) return held
     if (this.places.size >= MOST_SUBJECTS) this.forgetIdle()
     if (this.places.size >= MOST_SUBJECTS) return undefined
-    held = new SubjectLeases()
+    held = new SubjectLeases((this.columns[nth] as LeasedColumn).span)
     keys.set(own, held)
     this.places.set(held, { keys, key: own })
     return held

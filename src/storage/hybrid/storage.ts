@@ -117,7 +117,10 @@ export class HybridStorage implements Storage, Observable {
     const leasing =
       lease === undefined || leased === undefined
         ? undefined
-        : new Leasing(leased, judge, lease, this.shared, { local: this.parts.local, marks: this.inner.marks })
+        : new Leasing(leased, judge, lease, this.shared, time, {
+            local: this.parts.local,
+            marks: this.inner.marks,
+          })
     if (leasing === undefined) this.leasing.delete(plan.name)
     else this.leasing.set(plan.name, leasing)
     this.judges.get(plan.name)?.forget()

@@ -10,7 +10,8 @@ export class ToldTime {
   private readonly moment = new ToldMoment()
   /** The time of the latest ask answered here, if the storage was not asked since. */
   private skippedTo: Ms | undefined
-  private last = Number.NEGATIVE_INFINITY
+  /** The time last passed, as it was passed. */
+  last = Number.NEGATIVE_INFINITY
   /** Whether the clock went back with the last ask, which the storage must see. */
   wentBack = false
 
@@ -20,7 +21,7 @@ export class ToldTime {
     return this.moment.advance(at)
   }
 
-  /** The time last passed. */
+  /** The time last passed, which never goes back. */
   get now(): Ms {
     return this.moment.now
   }
