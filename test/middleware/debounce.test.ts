@@ -206,7 +206,7 @@ describe('options', () => {
     ['on', { window: '3s', mode: 'trailing', on: ['tap'] }, /only messages are collected/],
     ['shadow', { window: '3s', mode: 'trailing', shadow: true }, /Leave it out/],
     ['name', { albums: '3s', name: 'x' }, /Leave it out/],
-    ['name', { window: '3s', name: 'a b' }, /must be a name/],
+    ['name', { window: '3s', name: 'a b' }, /must be a letter/],
   ]
   test.each(wrong)('names %s when it is wrong: %j', (option, given, mend) => {
     const make = () => debounce(given as DebounceOptions)
