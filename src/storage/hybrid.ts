@@ -110,8 +110,8 @@ export function hybrid(
   const both = 'prepare' in second
   const remote = both ? second : first
   const options = both ? third : second
-  const { maxRefusals = 100_000, clock, timers = quietTimers } = options
   checkNames('hybrid', options, ['maxRefusals', 'remember', 'lease', 'clock', 'timers'])
+  const { maxRefusals = 100_000, clock, timers = quietTimers } = options
   if (both && first.remote === true) {
     throw refuse('hybrid.local', 'it is remote. Pass memory(), and the remote storage second')
   }
