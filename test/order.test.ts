@@ -254,6 +254,38 @@ describe('a guard on a fork', () => {
   })
 })
 
+describe('a sentinel in front of another', () => {
+  test('refund() gives back what both have charged', async () => {
+    const first = guarded({ name: 'first', throttle: { name: 'all', limit: '2/1h' } })
+    const second = guarded({ throttle: '2/1h' })
+    bot.use(first, second)
+    bot.on('message', async (ctx) => {
+      if (ctx.msg.text === 'free') await ctx.sentinel.refund()
+    })
+    polling()
+    await sends('free', 'paid')
+    expect((await first.peek(alice.id, 'all')).map(({ remaining }) => remaining)).toEqual([1])
+    expect((await second.peek(alice.id, 'user')).map(({ remaining }) => remaining)).toEqual([1])
+  })
+
+  test.each([
+    ['is cleared by reset() of the other one, if they share a storage', true],
+    ['keeps its counts in a storage of its own when the other one is reset', false],
+  ])('%s', async (_, isShared) => {
+    const storage = memory({ clock: time.clock })
+    ends.push(async () => storage.close())
+    const first = guarded({ name: 'first', throttle: { name: 'all', limit: '2/1h' }, storage })
+    const second = guarded({ throttle: '2/1h', ...(isShared && { storage }) })
+    bot.use(first, second)
+    polling()
+    await sends('1')
+    await second.reset(alice.id, 'user')
+    expect((await first.peek(alice.id, 'all')).map(({ remaining }) => remaining)).toEqual([1])
+    await second.reset(alice.id)
+    expect((await first.peek(alice.id, 'all')).map(({ remaining }) => remaining)).toEqual([isShared ? 2 : 1])
+  })
+})
+
 describe('under the runner', () => {
   test.each([
     ['at once', (): SentinelOptions => ({})],
