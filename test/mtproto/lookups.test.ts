@@ -1,3 +1,5 @@
+import { defaultMaxListeners, getEventListeners, getMaxListeners } from 'node:events'
+import { jest } from '@jest/globals'
 import type { MtprotoClient } from '../../src/mtproto/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { Storage } from '../../src/storage/storage.js'
@@ -33,6 +35,7 @@ const CALLS: readonly (readonly [string, Call])[] = [
         { signal },
       ),
   ],
+  ['logInByQr', (made, signal) => made.logInByQr({ onUrl: () => undefined, signal })],
   ['download', (made, signal) => all(made.download({ chat: 'alice', message: 1 }, { signal }))],
 ]
 
@@ -43,6 +46,22 @@ async function behindProxy(): Promise<{ readonly made: MtprotoClient; readonly p
   return { made: client({ server: { ...face.address, port: proxy.port } }), proxy }
 }
 
+/** Notes every signal that gets a listener, and how many listeners it has had at once. */
+function listening(): ReadonlyMap<AbortSignal, number> {
+  const most = new Map<AbortSignal, number>()
+  const add = AbortSignal.prototype.addEventListener
+  jest.spyOn(AbortSignal.prototype, 'addEventListener').mockImplementation(function (
+    this: AbortSignal,
+    ...listener: Parameters<typeof add>
+  ) {
+    add.apply(this, listener)
+    most.set(this, Math.max(most.get(this) ?? 0, getEventListeners(this, 'abort').length))
+  })
+  return most
+}
+
+afterEach(() => jest.restoreAllMocks())
+
 describe.each(CALLS)('%s()', (_, call) => {
   test('ends by its signal while the client connects', async () => {
     const { made, proxy } = await behindProxy()
@@ -52,6 +71,14 @@ describe.each(CALLS)('%s()', (_, call) => {
     await until('it connects', () => proxy.accepted > 0)
     ending.abort(STOP)
     await ended
+  })
+
+  test('does not connect if its signal is aborted already', async () => {
+    const made = client()
+    await expect(call(made, AbortSignal.abort(STOP))).rejects.toBe(STOP)
+    // As long as another client needs to connect, so that a connection begun before would be counted by now.
+    await client().connect()
+    expect(made.counts().connections).toBe(0)
   })
 
   test('ends by its signal while Telegram does not answer', async () => {
@@ -81,6 +108,48 @@ test('a signal ends its own call only, and others still get the answer of the lo
   await proxy.normal()
   expect(await other).toBe(alice.id)
   expect(face.calls('contacts.resolveUsername')).toBe(1)
+})
+
+test.each([
+  ['an error as mtcute throws it', new Error('Client is destroyed')],
+  ['an object like an error of Telegram', { text: 'WHY' }],
+  ['an object without a prototype', Object.create(null)],
+])('the reason of a signal is thrown as it is: %s', async (_, reason) => {
+  const { made, proxy } = await behindProxy()
+  await made.connect()
+  proxy.blackHole()
+  const calls = made.counts().calls
+  const ending = new AbortController()
+  const ended = all(made.photos(alice.id + 1, { signal: ending.signal })).catch((error: unknown) => error)
+  await until('it is sent', () => made.counts().calls > calls)
+  ending.abort(reason)
+  expect(await ended).toBe(reason)
+})
+
+test('many lookups at once raise no warning about listeners', async () => {
+  const made = client()
+  await made.connect()
+  const most = listening()
+  await Promise.all(Array.from({ length: 30 }, () => made.dossier(alice.id)))
+  const many = [...most].filter(([, count]) => count > defaultMaxListeners)
+  expect(many.length).toBeGreaterThan(0)
+  for (const [signal] of many) expect(getMaxListeners(signal)).toBe(Number.POSITIVE_INFINITY)
+})
+
+test('lookups that their signals have ended leave no listeners while Telegram does not answer', async () => {
+  const { made, proxy } = await behindProxy()
+  await made.connect()
+  proxy.blackHole()
+  const most = listening()
+  const left = () => [...most.keys()].flatMap((signal) => getEventListeners(signal, 'abort')).length
+  for (let n = 0; n < 5; n++) {
+    const ending = new AbortController()
+    const ended = all(made.photos('alice', { signal: ending.signal })).catch((error: unknown) => error)
+    await until('it listens to its signal and to close()', () => left() >= 2)
+    ending.abort(STOP)
+    expect(await ended).toBe(STOP)
+  }
+  expect(left()).toBe(0)
 })
 
 test('close() ends a lookup that Telegram does not answer', async () => {

@@ -100,7 +100,7 @@ export class MtprotoClient {
    * and none was given; the signal's reason when aborted.
    */
   async logInByQr(login: QrLogin): Promise<Profile> {
-    const { caller, running } = await this.#connection.lasting()
+    const { caller, running } = await this.#connection.lasting(login.signal)
     const { logInByQr } = await import('./sessions/login-qr.js')
     await logInByQr(caller, running.opened, login, this.#options)
     return this.connect()

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { tl } from '@mtcute/core'
 import { quietTimers, systemClock, systemTimers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
@@ -65,6 +66,8 @@ export class Connection {
     private readonly closeFiles: () => Promise<void>,
   ) {
     this.#storage = options.storage ?? memory()
+    // Every lookup in progress listens to this signal, and Node.js 20 warns of more than ten listeners.
+    setMaxListeners(Number.POSITIVE_INFINITY, this.#ending.signal)
     const { patience, onWait } = options
     this.flood = new FloodControl({
       patience,
@@ -102,9 +105,11 @@ export class Connection {
 
   /**
    * Returns the caller, connecting if necessary. During close() running handlers still get it; after that it rejects. A signal
-   * ends the wait for the connection, and lookups by the caller; other calls that wait for the same ones still get them.
+   * ends the wait for the connection, and lookups by the caller; other calls that wait for the same ones still get them. With a
+   * signal that is already aborted, nothing connects.
    */
   async caller(signal?: AbortSignal): Promise<Caller> {
+    signal?.throwIfAborted()
     const opening = this.#caller()
     return signal === undefined ? opening : (await untilAborted(opening, signal)).until(signal)
   }
@@ -122,9 +127,9 @@ export class Connection {
   }
 
   /** Like `caller()`, for work that outlasts a call; rejects as soon as close() was called. */
-  async lasting(): Promise<{ readonly caller: Caller; readonly running: Running }> {
+  async lasting(signal?: AbortSignal): Promise<{ readonly caller: Caller; readonly running: Running }> {
     if (this.#closing !== undefined) throw closed()
-    const caller = await this.caller()
+    const caller = await this.caller(signal)
     return { caller, running: this.running as Running }
   }
 

@@ -87,7 +87,7 @@ export class Caller {
   }
 
   #waited<T>(lookup: Promise<T>): Promise<T> {
-    return this.endings.reduce(untilAborted, lookup)
+    return untilAborted(lookup, ...this.endings)
   }
 
   async #resolved<T>(
@@ -97,19 +97,24 @@ export class Caller {
   ): Promise<T> {
     const isName = typeof peer === 'string' && USERNAME.test(peer)
     const known = isName ? await this.nameOf(peer) : peer
-    try {
-      return await this.#waited(resolve(known))
-    } catch (error) {
-      const { name } = Object(error).constructor as { readonly name: string }
-      // Error classes of mtcute: no access hash is known for the id, or the id is of another kind.
-      if (name === 'MtPeerNotFoundError') throw new MtprotoRefusal(kind.method, 'PEER_NOT_MET', NOT_MET)
-      if (name === 'MtInvalidPeerTypeError' || name === 'MtArgumentError') {
-        throw new SentinelError('subject.invalid', `mtproto: ${shown(peer)} is not ${kind.words}.`)
-      }
-      const refused = refusedOr(error, kind.method, this.permissions)
-      throw refused instanceof MtprotoRefusal && kind.unknown.includes(refused.reason)
-        ? new MtprotoRefusal(kind.method, refused.reason, NOT_MET)
-        : refused
+    const lookup = resolve(known).catch((error: unknown) => {
+      throw this.#converted(error, peer, kind)
+    })
+    // Waits outside of the conversion, so that the reason of a signal is thrown unchanged.
+    return this.#waited(lookup)
+  }
+
+  /** Converts an error of a lookup. */
+  #converted(error: unknown, peer: number | string, kind: Kind): unknown {
+    const { name } = Object(error).constructor as { readonly name: string }
+    // Error classes of mtcute: no access hash is known for the id, or the id is of another kind.
+    if (name === 'MtPeerNotFoundError') return new MtprotoRefusal(kind.method, 'PEER_NOT_MET', NOT_MET)
+    if (name === 'MtInvalidPeerTypeError' || name === 'MtArgumentError') {
+      return new SentinelError('subject.invalid', `mtproto: ${shown(peer)} is not ${kind.words}.`)
     }
+    const refused = refusedOr(error, kind.method, this.permissions)
+    return refused instanceof MtprotoRefusal && kind.unknown.includes(refused.reason)
+      ? new MtprotoRefusal(kind.method, refused.reason, NOT_MET)
+      : refused
   }
 }
