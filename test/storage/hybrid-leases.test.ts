@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import type { Check, Receipt } from '../../src/core/check.js'
+import { type Check, isPromise, type Receipt } from '../../src/core/check.js'
 import { userKey } from '../../src/core/subject.js'
 import { sentinel } from '../../src/index.js'
 import { hybrid } from '../../src/storage/hybrid.js'
@@ -110,6 +110,28 @@ describe('a leased limit', () => {
     await settled()
     // Except for fractions of a unit.
     expect((await judge.peek(askOf())).remaining[0]).toBeGreaterThan(499 - 16)
+  })
+
+  test('does not gain from refunds of what has refilled since', async () => {
+    const judge = await desk.judge(desk.worker({ lease: { ...LEASE, for: '200ms' } }), all(100, 1000, 300))
+    const receipts: Receipt[] = []
+    for (let i = 0; i < 60; i++) {
+      const decision = judge.evaluate(askOf())
+      if (!isPromise(decision) && decision.receipt !== undefined) receipts.push(decision.receipt)
+      await decision
+      await settled()
+    }
+    expect(receipts.length).toBeGreaterThan(30)
+    desk.time.advance(5000)
+    const admitted = async (): Promise<number> => {
+      let passed = 0
+      for (let i = 0; i < 300; i++) if ((await judge.evaluate(askOf())).refusedBy === -1) passed++
+      return passed
+    }
+    expect(await admitted()).toBe(280)
+    for (const receipt of receipts) await judge.settle(receipt, 'refund')
+    await settled()
+    expect(await admitted()).toBe(0)
   })
 
   test('is returned when the worker closes', async () => {

@@ -22,13 +22,22 @@ export function chunksOf(batch: number): number[] {
 }
 
 /**
- * Counts units that the storage has refilled while unspent units were late to go back. Had those never been charged, a full
- * bucket would not have gained them; so as many units are withheld, or more would pass than the limit allows. Shared by all
- * leases of a limit and subject: only whole units can be withheld, and the excess counts for the next lease.
+ * Counts units that the storage has refilled while unspent units were late to go back, or since refunded ones were charged. Had
+ * those never been charged, a full bucket would not have gained them; so as many units are withheld, or more would pass than the
+ * limit allows. Shared by all leases of a limit and subject: only whole units can be withheld, and the excess counts for the next.
  */
 export interface Refilled {
   /** Units to withhold; negative if more was withheld than due. */
   due: number
+}
+
+/** Units that go back for the same reason. */
+interface Returned {
+  units: number
+  /** How many of them are already counted in {@link Refilled}. */
+  told: number
+  /** What may refill since the charge without being withheld. */
+  readonly free: number
 }
 
 /** Units of one limit and subject that are already charged and may be spent here until the lease ends. */
@@ -42,22 +51,23 @@ export class Lease {
   private readonly chunks: Chunk[]
   /** Units to give back. */
   private back = 0
-  /** Total of units that went back without having been spent. */
-  private unspent = 0
-  /** Refilled units already counted in {@link Refilled}. */
-  private told = 0
+  private readonly unspent: Returned
+  private readonly refunded: Returned = { units: 0, told: 0, free: 0 }
 
   constructor(
     chunks: readonly Chunk[],
     readonly endsAt: Ms,
     private readonly refilled: Refilled,
-    /** Returns how many units have been refilled since the unspent ones should have been back. */
+    /** Returns how many units have been refilled since the units were charged. */
     private readonly refill: () => number,
+    /** How many may have been refilled when unspent units are back in time. */
+    free: number,
     private readonly giveBack: (receipts: readonly Receipt[], units: number) => void,
   ) {
     this.chunks = [...chunks].sort((a, b) => b.units - a.units)
     this.size = chunks.reduce((sum, chunk) => sum + chunk.units, 0)
     this.units = this.size
+    this.unspent = { units: 0, told: 0, free }
   }
 
   /** Takes units. Returns whether there were enough. */
@@ -70,16 +80,13 @@ export class Lease {
   /** Puts back units that were taken but not needed. */
   put(units: number, now: Ms): void {
     if (!this.ended && this.endsAt > now) this.units += units
-    else this.settle(units)
+    else this.settle(units, this.unspent)
   }
 
-  /** Puts back units that were spent. A lease that has ended gives them back in full, as the storage does with its own refunds. */
+  /** Puts back units that were spent. */
   refund(units: number, now: Ms): void {
     if (!this.ended && this.endsAt > now) this.units += units
-    else {
-      this.back += units
-      this.send()
-    }
+    else this.settle(units, this.refunded)
   }
 
   /** Ends the lease and gives back unspent units. */
@@ -88,7 +95,7 @@ export class Lease {
     this.ended = true
     const { units } = this
     this.units = 0
-    this.settle(units)
+    this.settle(units, this.unspent)
   }
 
   /** Discards the lease, because the subject was reset. */
@@ -98,22 +105,17 @@ export class Lease {
     this.chunks.length = 0
   }
 
-  private settle(units: number): void {
+  private settle(units: number, returned: Returned): void {
     this.back += units
-    this.unspent += units
-    const due = Math.min(this.unspent, this.refill()) - this.told
+    returned.units += units
+    const due = Math.min(returned.units, this.refill() - returned.free) - returned.told
     if (due > 0) {
-      this.told += due
+      returned.told += due
       this.refilled.due += due
     }
     const kept = Math.min(this.back, Math.max(0, Math.ceil(this.refilled.due)))
     this.back -= kept
     this.refilled.due -= kept
-    this.send()
-  }
-
-  /** Refunds those charges that add up to the units to give back. */
-  private send(): void {
     const receipts: Receipt[] = []
     let given = 0
     for (let i = 0; i < this.chunks.length; ) {

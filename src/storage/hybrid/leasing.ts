@@ -329,8 +329,9 @@ export class Leasing {
     if (chunks.length > 0 && held.generation === generation) {
       const trip = since()
       // The way back takes about as long as the way there.
-      const refill = (): number => Math.max(0, since() + trip - (span * (10 - SPENT_TENTHS)) / 10) * rate
-      const lease = new Lease(chunks, now + lasts, held.refilled, refill, (receipts, units) =>
+      const refill = (): number => (since() + trip) * rate
+      const free = (span * rate * (10 - SPENT_TENTHS)) / 10
+      const lease = new Lease(chunks, now + lasts, held.refilled, refill, free, (receipts, units) =>
         this.giveBack(bot, key, receipts, units, units > rate * span),
       )
       // The limit has units again, so its refusals are outdated.
