@@ -1,7 +1,7 @@
 import type { Ask, Check, Consequence, Plan, Variant } from '../../src/core/check.js'
 import type { Facts } from '../../src/core/facts.js'
 import { ACTIVITIES, type Activity } from '../../src/core/kinds.js'
-import { chatKey, commandKey, GLOBAL_KEY, type Key, memberKey, userKey } from '../../src/core/subject.js'
+import { chatKey, commandKey, GLOBAL_KEY, type Key, userKey } from '../../src/core/subject.js'
 import { type Limit, parseDuration, parseLimit } from '../../src/index.js'
 import type { ExactOptions, LimitOptions } from './exact-options.js'
 
@@ -130,10 +130,11 @@ export function limitRules(limits: readonly LimitOptions[]): readonly Rule[] {
     cost: ({ album, activity }) => (album !== undefined && activity === 'message' ? 1 : 0),
     token: (facts) => {
       const subjects = subjectsOf(facts)
-      const asked = rules.map(({ cost, check }) => [
-        cost(facts),
-        cost(facts) && String(subjects[check.subject]),
-      ])
+      // A limit of commands is not asked about parts without a command.
+      const asked = rules.map(({ cost, check }) => {
+        const subject = subjects[check.subject]
+        return subject === undefined || cost(facts) === 0 ? 0 : [cost(facts), String(subject)]
+      })
       return [facts.chatId, facts.album, asked]
     },
   }
@@ -228,12 +229,14 @@ export function subjectsOf(facts: Facts): readonly (Key | undefined)[] {
   const { actor, chatId, command, connection, kind, target } = facts
   // Joins count for the person who joins, whoever lets them in.
   const joiner = kind === 'chat_member' && target?.id !== undefined ? userKey(target.id) : actor
+  // Keys of the model's own tell the chats of other accounts apart, even if the package confuses them.
+  const chat = connection === undefined ? chatKey(chatId ?? 0) : `chat ${chatId} of ${connection}`
   const inChat = (who: Key | undefined): Key | undefined =>
-    who === undefined || chatId === undefined ? undefined : memberKey(who, chatId, connection)
+    who === undefined || chatId === undefined ? undefined : `${who} in ${chat}`
   const byScope: Readonly<Record<Scope, Key | undefined>> = {
     user: actor,
     // The chat of another account may have the id of the bot's own chat with somebody.
-    chat: chatId === undefined ? undefined : chatKey(chatId, connection),
+    chat: chatId === undefined ? undefined : chat,
     'marked chat': chatId === undefined ? undefined : chatKey(chatId),
     member: inChat(actor),
     command: actor === undefined || command === undefined ? undefined : commandKey(actor, command),

@@ -63,6 +63,8 @@ class Play {
   private readonly recent: Delivered[] = []
   /** Updates whose last attempt failed, and which storage had decided them. */
   private readonly failed = new Map<number, number>()
+  /** Payments that have not yet arrived. */
+  private readonly underway: Update[] = []
 
   constructor(
     private readonly town: Town,
@@ -92,15 +94,20 @@ class Play {
     }
     const { guard } = this.worker(step.worker)
     switch (step.do) {
-      case 'act':
+      case 'act': {
+        const late = this.underway.splice(0)
         for (const update of await town.sees(step.act)) {
           if (this.differences.length > 0) return
           this.compareFacts(step.act, update)
           if (step.simulated) await this.simulate(update, step.worker)
           await this.deliver({ update, worker: step.worker }, step.handler)
-          await this.paid(step)
+          if (!isCheckout(update)) continue
+          const payments = await town.arrived()
+          if (step.isPaidLater === true) this.underway.push(...payments)
+          else await this.paid(payments, step)
         }
-        return
+        return this.paid(late, step)
+      }
       case 'reconfigure':
         this.options = changed(this.options, step.change)
         for (const worker of this.workers) worker.reconfigure(this.options)
@@ -114,7 +121,7 @@ class Play {
         return this.mendStorage()
       case 'redeliver':
         await this.redeliver(step)
-        return this.paid(step)
+        return this.paid([...this.underway.splice(0), ...(await town.arrived())], step)
       case 'set a limit':
       case 'remove a limit':
         return this.changeLimit(step)
@@ -209,15 +216,12 @@ class Play {
     )
   }
 
-  /** Delivers the payments for checkouts that the bot has just answered. */
-  private async paid({
-    worker,
-    handler,
-  }: {
-    readonly worker: number
-    readonly handler: HandlerDoes
-  }): Promise<void> {
-    for (const update of await this.town.arrived()) {
+  /** Delivers payments for checkouts that the bot has answered. */
+  private async paid(
+    payments: readonly Update[],
+    { worker, handler }: { readonly worker: number; readonly handler: HandlerDoes },
+  ): Promise<void> {
+    for (const update of payments) {
       const who = this.town.people.findIndex(({ id }) => id === update.message?.chat.id) as Who
       this.compareFacts({ does: 'pays', who }, update)
       await this.deliver({ update, worker }, handler)
@@ -284,7 +288,8 @@ class Play {
     this.differs(where, 'the number of denials', denials.length, does.startsWith('deny') ? 1 : 0)
     decision?.settle(isFailed ? 'release' : 'complete')
     if (does.endsWith('refund')) for (const each of [decision, ...atHandler]) each?.refund()
-    if (this.options.once === false) return
+    // The sentinel in front has `once`, too.
+    if (this.options.once === false && !this.options.hasOuter) return
     if (isFailed) for (const each of atHandler) each.fail()
     if (isFailed) this.failed.set(id, this.model.inUse)
     else this.failed.delete(id)
@@ -363,4 +368,8 @@ function amountOf(limit: string): number {
 
 function shortened({ guard, limit, reason, retryAfterMs }: ModelVerdict): ModelVerdict {
   return { guard, limit, reason, retryAfterMs }
+}
+
+function isCheckout({ pre_checkout_query }: Update): boolean {
+  return pre_checkout_query !== undefined
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { playExact } from './exact-play.js'
-import { exactStories } from './exact-steps.js'
+import { exactStories } from './exact-stories.js'
 import type { StoreOf } from './story-storages.js'
 
 const { STORIES } = process.env

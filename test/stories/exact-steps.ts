@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { type Act, acts } from './acts.js'
 import { sender, type Who, type Whom, whom } from './cast.js'
 import { type Change, changes } from './exact-changes.js'
-import { type ExactOptions, exactOptions } from './exact-options.js'
+import type { ExactOptions } from './exact-options.js'
 
 /* What happens in a story that is compared with the model, as plain data. Updates are handled one after the other. */
 
@@ -16,6 +16,8 @@ export type ExactStep =
       readonly worker: number
       /** Whether each update is simulated before it is delivered. */
       readonly simulated: boolean
+      /** Whether the payments for its checkouts only arrive after the next act or redelivery. */
+      readonly isPaidLater?: true
     }
   | {
       readonly do: 'redeliver'
@@ -56,11 +58,12 @@ export interface ExactStory {
   readonly steps: readonly ExactStep[]
 }
 
-const worker = fc.constantFrom(0, 1)
+export const worker = fc.constantFrom(0, 1)
 const handler = fc.constantFrom<HandlerDoes>(
   ...(['nothing', 'nothing', 'nothing', 'nothing', 'throw', 'refund', 'deny', 'deny and refund'] as const),
 )
-const step: fc.Arbitrary<ExactStep> = fc.oneof(
+/** A step that does not depend on earlier ones. */
+export const anyStep: fc.Arbitrary<ExactStep> = fc.oneof(
   {
     weight: 14,
     arbitrary: fc.record({
@@ -129,8 +132,3 @@ const step: fc.Arbitrary<ExactStep> = fc.oneof(
     }),
   },
 )
-
-export const exactStories: fc.Arbitrary<ExactStory> = fc.record({
-  options: exactOptions,
-  steps: fc.array(step, { minLength: 5, maxLength: 70, size: 'max' }),
-})

@@ -8,11 +8,11 @@ import { failoverFromRedis, failoverToMemory, hybridOverFake, hybridOverRedis } 
  */
 
 test('refusals that are repeated without asking the storage are those of the model', () =>
-  agreesWithModel(hybridOverFake, 25))
+  agreesWithModel(hybridOverFake, 8))
 
-test('also in front of Redis', async () => agreesWithModel(hybridOverRedis(await sharedRedis()), 6))
+test('also in front of Redis', async () => agreesWithModel(hybridOverRedis(await sharedRedis()), 3))
 
-test('a second storage takes over and hands back', () => agreesWithModel(failoverToMemory, 25))
+test('a second storage takes over and hands back', () => agreesWithModel(failoverToMemory, 8))
 
 test('memory takes over from Redis, too', async () =>
-  agreesWithModel(failoverFromRedis(await sharedRedis()), 6))
+  agreesWithModel(failoverFromRedis(await sharedRedis()), 3))

@@ -9,6 +9,6 @@ import { inMemory, onRedis } from './story-storages.js'
  * shortest story that differs, with its seed and path.
  */
 
-test('verdicts, waits and rests are those of the model', () => agreesWithModel(inMemory, 130))
+test('verdicts, waits and rests are those of the model', () => agreesWithModel(inMemory, 36))
 
-test('also on Redis', async () => agreesWithModel(onRedis(await sharedRedis()), 20))
+test('also on Redis', async () => agreesWithModel(onRedis(await sharedRedis()), 5))

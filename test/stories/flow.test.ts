@@ -20,8 +20,8 @@ function play(storeOf: StoreOf, stories: number): Promise<void> {
   return fc.assert(told, { numRuns: Number(STORIES ?? stories), interruptAfterTimeLimit: 100_000 })
 }
 
-test('every update has one verdict, and is handled once if it is admitted', () => play(inMemory, 110))
+test('every update has one verdict, and is handled once if it is admitted', () => play(inMemory, 40))
 
-test('also while the storage fails', () => play(failing, 30))
+test('also while the storage fails', () => play(failing, 12))
 
-test('also on Redis', async () => play(onRedis(await sharedRedis()), 15))
+test('also on Redis', async () => play(onRedis(await sharedRedis()), 4))

@@ -27,26 +27,45 @@ interface LeasedAct {
   readonly worker: number
 }
 
-const amount = fc.constantFrom('4/1s', '10/1s', '20/1s', '20/2s (burst 30)', '60/10s', '8/2s (burst 12)')
+const amount = fc.constantFrom(
+  ...['4/1s', '10/1s', '20/1s', '20/2s (burst 30)', '60/10s', '8/2s (burst 12)'],
+  // These are full again before a lease ends, and then the burst must have been lowered.
+  ...['100/1s (burst 30)', '100/1s (burst 30)', '100/1s (burst 25)', '100/1s (burst 25)'],
+)
 const act = acts.filter(({ does }) => !does.includes('album'))
 const worker = fc.nat({ max: 2 })
 const steps = fc.oneof(
   { weight: 4, arbitrary: fc.record({ act, worker }) },
   { weight: 2, arbitrary: fc.record({ pass: fc.constantFrom(1, 20, 60, 100, 300, 1000, 5000) }) },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      act: fc.record({
-        does: fc.constant('says' as const),
-        who: fc.constantFrom(0, 1),
-        where: fc.constant('group' as const),
-        text: fc.constant('hello'),
-        times: fc.constantFrom(2, 6, 12),
-      }),
-      worker,
-    }),
-  },
+  { weight: 4, arbitrary: fc.record({ act: crowd(2, 6, 12), worker }) },
 )
+
+/** A worker that has spent holds a lease while others use up what is left, and then spends its lease. */
+const heldMeanwhile = fc
+  .record({
+    first: crowd(4, 5),
+    pause: fc.constantFrom(20, 80, 80, 100),
+    others: crowd(12, 30, 30),
+    last: crowd(4),
+  })
+  .map(({ first, pause, others, last }) => [
+    { pass: 5000 },
+    { act: first, worker: 0 },
+    { pass: pause },
+    { act: others, worker: 1 },
+    { act: last, worker: 0 },
+  ])
+
+/** Many messages at once, which a worker that leases has to share with others. */
+function crowd(...sizes: readonly number[]): fc.Arbitrary<Act> {
+  return fc.record({
+    does: fc.constant('says' as const),
+    who: fc.constantFrom(0, 1),
+    where: fc.constant('group' as const),
+    text: fc.constant('hello'),
+    times: fc.constantFrom(...sizes),
+  })
+}
 
 export const leasedStories: fc.Arbitrary<LeasedStory> = fc.record({
   limits: fc
@@ -58,9 +77,17 @@ export const leasedStories: fc.Arbitrary<LeasedStory> = fc.record({
         : [{ name: 'chat', scope: 'chat' as const, limit: chat, algorithm: 'bucket' as const }]),
     ]),
   batch: fc.constantFrom(4, 8, 32),
-  for: fc.constantFrom<Duration>('20ms', '50ms', '200ms'),
-  workers: fc.constantFrom(1, 2, 3),
-  steps: fc.array(steps, { minLength: 5, maxLength: 40, size: 'max' }),
+  for: fc.constantFrom<Duration>('20ms', '50ms', '200ms', '200ms', '200ms'),
+  workers: fc.constantFrom(1, 2, 2, 2, 3),
+  steps: fc
+    .array(
+      fc.oneof(
+        { weight: 14, arbitrary: steps.map((step) => [step]) },
+        { weight: 3, arbitrary: heldMeanwhile },
+      ),
+      { minLength: 5, maxLength: 24, size: 'max' },
+    )
+    .map((each) => each.flat()),
 })
 
 /** Plays a story, and returns what broke the bounds, in words. */
@@ -79,7 +106,7 @@ export async function playLeased(
   for (const step of story.steps) {
     if (bounds.broken.length > 0) break
     if ('pass' in step) {
-      await town.pass(step.pass, 20)
+      await town.pass(step.pass, step.pass < 1000 ? 20 : 100)
       continue
     }
     const one = workers[step.worker % workers.length] as ExactWorker
