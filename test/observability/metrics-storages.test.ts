@@ -122,3 +122,32 @@ test('the scrape is answered although a local storage never reports its health, 
   expect(await up()).toEqual({ file: 1 })
   await guard.close()
 })
+
+test.each([
+  ['nothing', undefined],
+  ['null', null],
+  ['a number', 1],
+  ['an object without ok', { kind: 'file' }],
+  ['an ok that is not a boolean', { ok: 'yes', kind: 'file' }],
+])(
+  'the scrape is answered although the health of a storage is %s, and reports it as down',
+  async (_, report) => {
+    for (const answer of [report, Promise.resolve(report)]) {
+      const { clock, timers } = new Stage()
+      const storage: Storage = Object.assign(Object.create(memory({ clock })), {
+        kind: 'file',
+        health: () => answer,
+      })
+      const { guard } = desk({ storage, clock, timers })
+      const failures: unknown[] = []
+      guard.on('error', ({ error, during }) => failures.push([during, error]))
+      expect(await told(metrics(guard), 'sentinel_storage_up', 'storage')).toEqual({ file: 0 })
+      expect(await guard.health()).toMatchObject({ ok: false, storage: { ok: false, kind: 'file' } })
+      expect(failures[0]).toEqual([
+        'storage.health',
+        expect.objectContaining({ code: 'storage.failed', message: expect.stringContaining('health()') }),
+      ])
+      await guard.close()
+    }
+  },
+)

@@ -1,3 +1,4 @@
+import { SentinelError } from '../../core/errors.js'
 import { boundedHealth } from '../../storage/bounded.js'
 import type { StorageHealth } from '../../storage/storage.js'
 import type { Services } from '../services.js'
@@ -5,7 +6,9 @@ import type { Services } from '../services.js'
 /** Returns the health of the storage. Never rejects or hangs: a storage that does not report is not ok. */
 export async function storageHealth({ storage, timers, failed }: Services): Promise<StorageHealth> {
   try {
-    return await boundedHealth(storage, timers)
+    const health = await boundedHealth(storage, timers)
+    if (typeof health?.ok === 'boolean') return health
+    throw new SentinelError('storage.failed', 'health(): the storage did not report whether it is ok.')
   } catch (error) {
     failed(error, 'storage.health')
     return { ok: false, kind: storage.kind ?? 'unknown' }
