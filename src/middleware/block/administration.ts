@@ -28,9 +28,9 @@ import { type Blocked, type BlockListExport, blockedOf, isTime, lapsed } from '.
  */
 export interface BlockingOptions {
   /** The duration of the block. Without it and `until`, the block is permanent. */
-  readonly for?: Duration | undefined
+  readonly for?: Duration
   /** The end of the block: a date, or milliseconds since 1970, in the future. */
-  readonly until?: Date | number | undefined
+  readonly until?: Date | number
   /** The reason, for people; stored with the block. */
   readonly reason?: string | undefined
 }

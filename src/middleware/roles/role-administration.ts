@@ -44,9 +44,9 @@ export interface RoleScope {
  */
 export interface GrantOptions extends RoleScope {
   /** How long the role is granted. Without it and `until`, permanently. */
-  readonly for?: Duration | undefined
+  readonly for?: Duration
   /** The end of the grant: a date, or milliseconds since 1970, in the future. */
-  readonly until?: Date | number | undefined
+  readonly until?: Date | number
   /** The reason, for people; stored with the role. */
   readonly reason?: string | undefined
 }
