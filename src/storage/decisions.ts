@@ -23,8 +23,13 @@ function isCheck(index: unknown, count: number): boolean {
 }
 
 export function noDecision(): SentinelError {
+  return wrongAnswer('a decision')
+}
+
+/** The error for an answer that does not fulfil the contract of storages. */
+export function wrongAnswer(expected: string): SentinelError {
   return new SentinelError(
     'storage.failed',
-    'The storage did not answer with a decision. Test it with storageConformance() of grammy-sentinel/testing.',
+    `The storage did not answer with ${expected}. Test it with storageConformance() of grammy-sentinel/testing.`,
   )
 }

@@ -145,7 +145,10 @@ test.each([
       expect(await guard.health()).toMatchObject({ ok: false, storage: { ok: false, kind: 'file' } })
       expect(failures[0]).toEqual([
         'storage.health',
-        expect.objectContaining({ code: 'storage.failed', message: expect.stringContaining('health()') }),
+        expect.objectContaining({
+          code: 'storage.failed',
+          message: expect.stringContaining('with its health'),
+        }),
       ])
       await guard.close()
     }

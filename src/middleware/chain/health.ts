@@ -1,5 +1,5 @@
-import { SentinelError } from '../../core/errors.js'
 import { boundedHealth } from '../../storage/bounded.js'
+import { wrongAnswer } from '../../storage/decisions.js'
 import type { StorageHealth } from '../../storage/storage.js'
 import type { Services } from '../services.js'
 
@@ -8,7 +8,7 @@ export async function storageHealth({ storage, timers, failed }: Services): Prom
   try {
     const health = await boundedHealth(storage, timers)
     if (typeof health?.ok === 'boolean') return health
-    throw new SentinelError('storage.failed', 'health(): the storage did not report whether it is ok.')
+    throw wrongAnswer('its health')
   } catch (error) {
     failed(error, 'storage.health')
     return { ok: false, kind: storage.kind ?? 'unknown' }
