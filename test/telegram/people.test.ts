@@ -102,6 +102,16 @@ test('content that Telegram never sends is refused, and leaves nothing in the ch
   expect(group.messages).toEqual([])
 })
 
+test('other content can be posted in a channel', async () => {
+  const news = telegram.createChannel({ title: 'News', owner: alice })
+  const post = await alice.in(news).sendsContent({ dice: { emoji: '🎲', value: 3 } })
+  expect(post.dice).toEqual({ emoji: '🎲', value: 3 })
+  await expect(alice.in(news).sendsContent({ dice: { emoji: '🎲' } } as never)).rejects.toThrow(
+    /Telegram never sends such an update: channel_post\.dice/,
+  )
+  expect(news.messages).toHaveLength(1)
+})
+
 test('bots receive neither their own messages nor those of other bots', async () => {
   const other = telegram.createBot({ username: 'other_bot' })
   await alice.in(group).adds(other)

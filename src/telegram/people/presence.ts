@@ -163,7 +163,7 @@ export class Presence {
     const { world, room, actor } = this.scene
     const message = { message_id: 1, date: world.date(), chat: describeChat(room), from: actor.user }
     // Checked in advance, so that an invalid message does not remain in the chat.
-    world.inspect?.('message', { ...message, ...content })
+    world.inspect?.(room.kind === 'channel' ? 'channel_post' : 'message', { ...message, ...content })
     return this.speak(content).message
   }
 
