@@ -6,7 +6,8 @@ import type { SentinelOptions } from './schema.js'
 
 /**
  * Merges options key by key; later options override earlier ones. Lists, limits and subjects are replaced as a whole, and an
- * undefined value overrides nothing. Short forms are expanded first: `throttle: '20/1m'` becomes `{ limit: '20/1m' }`.
+ * undefined value overrides nothing. Short forms are expanded first: `throttle: '20/1m'` becomes `{ limit: '20/1m' }`. A function as
+ * `limit` also replaces `roles` and `adapt` of earlier options.
  *
  * Does not check the options; `sentinel()` does. A key such as `__proto__` in a file cannot reach a prototype.
  *
@@ -51,6 +52,11 @@ const whole = new WeakSet<object>()
 export function over(under: unknown, upper: object, opaque: readonly string[] = []): object {
   const base = isPlain(under) && !isWhole(upper) ? under : {}
   const merged = new Map<string, unknown>(Object.entries(base))
+  // A limit that is a function replaces these options, which are refused beside it.
+  if (typeof Reflect.get(upper, 'limit') === 'function') {
+    merged.delete('roles')
+    merged.delete('adapt')
+  }
   for (const [key, value] of Object.entries(upper)) {
     if (value === undefined) continue
     merged.set(key, isPlain(value) && !opaque.includes(key) ? over(merged.get(key), value) : value)

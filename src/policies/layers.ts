@@ -48,7 +48,7 @@ export function resolve(name: string, layers: readonly Layer[]): Resolved {
   return { name, parts }
 }
 
-/** Merges options one by one; a list, or `false`, replaces everything below it. */
+/** Merges options one by one. A list, or `false`, replaces everything below it; a limit that is a function, `roles` and `adapt`. */
 function lay(parts: Map<string, Part>, key: string, value: unknown, from: PartOrigin): void {
   const whole = value === false || Array.isArray(value)
   for (const known of [...parts.keys()]) {
@@ -57,6 +57,10 @@ function lay(parts: Map<string, Part>, key: string, value: unknown, from: PartOr
   if (value === false) return
   if (whole) parts.set(key, { value, from })
   else {
+    if (typeof Reflect.get(value as object, 'limit') === 'function') {
+      parts.delete(`${key}.roles`)
+      parts.delete(`${key}.adapt`)
+    }
     for (const [option, own] of Object.entries(value as object)) {
       if (own !== undefined) parts.set(`${key}.${option}`, { value: own, from })
     }

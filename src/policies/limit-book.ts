@@ -33,17 +33,19 @@ class WiredLimits implements RuntimeLimits {
 
   wire(limit: Changeable): { readonly limits: boolean; readonly settings: Bounds | undefined } {
     const known = this.stands ? this.book.ofHandlers : this.own
-    known.set(limit.slot, limit)
-    const { limits, settings } = this.book.openness
+    // Handlers of one policy share a slot. A handler whose own limit is a function must not hide the limit of the others.
+    if (!limit.computed || !known.has(limit.slot)) known.set(limit.slot, limit)
+    const { settings } = this.book.openness
+    const limits = this.book.openness.limits && !limit.computed
     const bounds = settings.get(limit.name)
     const problem = bounds && (misfit(limit, bounds.min) ?? misfit(limit, bounds.max))
     if (problem === undefined) {
-      return { limits: limits && !limit.computed, settings: bounds && { min: bounds.min, max: bounds.max } }
+      return { limits, settings: bounds && { min: bounds.min, max: bounds.max } }
     }
     const text = `settings.limits.${limit.name}: ${problem}`
     if (!this.stands) throw new SentinelError('option.invalid', text)
     // A limit of a handler is wired only at its first use, too late to throw, so the limit cannot be tuned.
-    this.book.unfit(`${text} Until then the usual limit holds in every chat.`)
+    this.book.unfit(`${text} Until then that handler has the usual limit in every chat.`)
     return { limits, settings: undefined }
   }
 
@@ -137,7 +139,7 @@ export class LimitBook {
     return this.known.has(`throttle.${name}`)
   }
 
-  /** Every limit that may be changed. */
+  /** Every known limit, also those that cannot be changed because a function computes them. */
   all(): readonly Changeable[] {
     return [...this.known.values()]
   }

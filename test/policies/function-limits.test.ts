@@ -1,4 +1,6 @@
 import {
+  definePolicy,
+  layer,
   memory,
   policy,
   type SentinelOptions,
@@ -22,21 +24,6 @@ describe('the limits of roles beside a limit that is a function, which would rep
     ['in a list', () => sentinel({ throttle: ['20/1m', both] })],
     ['in front of a handler', () => throttle(both)],
     ['in a policy', () => sentinel(plan(both))],
-    [
-      'in a policy that extends one with limits of roles',
-      () =>
-        sentinel({
-          policies: {
-            base: { throttle: { limit: '2/1d', roles: { premium: '5/1d' } } },
-            plan: { extends: 'base', throttle: { limit: () => '1/1d' } },
-          },
-        }),
-    ],
-    [
-      'in the options of a handler over a policy',
-      () =>
-        sentinel(plan({ roles: { premium: '5/1d' } })).policy('plan', { throttle: { limit: () => '1/1d' } }),
-    ],
   ])('are refused %s', (_, make) => {
     expect(make).toThrow(
       expect.objectContaining({
@@ -48,14 +35,53 @@ describe('the limits of roles beside a limit that is a function, which would rep
     )
   })
 
-  test('can be dropped by the policy that extends them', () => {
+  const adapted: ThrottleOptions = {
+    limit: '2/1d',
+    roles: { premium: '5/1d' },
+    adapt: { min: '1/1d', max: '9/1d' },
+  }
+  const computed = { limit: (): '1/1d' => '1/1d' }
+
+  test('are dropped, as is adapt, where a later layer of options makes the limit a function', () => {
+    expect(layer({ throttle: adapted }, { throttle: computed })).toEqual({ throttle: computed })
+    expect(() => sentinel({ throttle: adapted }).reconfigure({ throttle: computed })).not.toThrow()
+    const guard = sentinel({ policies: { plan: { throttle: adapted } } })
+    expect(() => guard.policy('plan', { throttle: computed })).not.toThrow()
+    expect(() => guard.reconfigure({ policies: { plan: { throttle: computed } } })).not.toThrow()
     const policies: SentinelOptions['policies'] = {
-      base: { throttle: { limit: '2/1d', roles: { premium: '5/1d' } } },
-      plan: { extends: 'base', throttle: { limit: () => '1/1d', roles: {} } },
+      base: { throttle: adapted },
+      plan: { extends: 'base', throttle: computed },
     }
     expect(() => sentinel({ policies })).not.toThrow()
-    expect(() => policy('base', { throttle: { limit: () => '1/1d', roles: {} } })).not.toThrow()
   })
+
+  test('are kept by that layer if it names them itself, and so are refused', () => {
+    const guard = sentinel({ throttle: adapted })
+    const roles = { vip: '7/1d' } as const
+    expect(() => guard.reconfigure({ throttle: { ...computed, roles } })).toThrow(
+      expect.objectContaining({ code: 'option.invalid' }),
+    )
+  })
+})
+
+test('a handler whose limit is a function leaves the limits of roles to the other handlers of its policy', async () => {
+  const plan = definePolicy('plan', { throttle: '2/1d' })
+  const handled: string[] = []
+  const { guard, says } = desk({ throttle: false, debounce: false, limits: true }, (bot) => {
+    bot.command('a', policy(plan), (ctx) => void handled.push(ctx.msg.text))
+    bot.command('b', policy(plan, { throttle: { limit: () => '1/1d' } }), () => undefined)
+  })
+  await guard.grant(8, 'vip')
+  await says(9, '/a 0')
+  await guard.limits.set([{ role: 'vip' }, { role: 'other' }], 'plan', '5/1d')
+  await says(9, '/b 0')
+  await guard.limits.remove({ role: 'other' }, 'plan')
+  handled.length = 0
+  await says(8, '/a 1', '/a 2', '/a 3', '/a 4', '/a 5', '/a 6')
+  expect(handled).toEqual(['/a 1', '/a 2', '/a 3', '/a 4', '/a 5'])
+  await guard.limits.set(11, 'plan', '4/1d')
+  expect((await guard.explain(11, policy(plan))).limits[0]?.limit).toBe('4/1d')
+  await guard.close()
 })
 
 describe('changes of a limit that is a function', () => {
