@@ -247,7 +247,8 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
 
   /**
    * Changes options at run time; options that are not given keep their value. The new plan applies to every later update, and each
-   * limit keeps its state. Invalid options change nothing. Storage, name, clock, timers and stats cannot be changed.
+   * limit keeps its state. Invalid options change nothing. If the guards of a handler in use do not fit the new options, that is
+   * reported (`error` event, `wiring`), and the handler refuses everybody. Storage, name, clock, timers and stats cannot be changed.
    * @throws SentinelError as `sentinel()` does.
    */
   reconfigure(options: SentinelOptions<C>): void {

@@ -86,3 +86,10 @@ export class SentinelError extends Error {
     this.code = code
   }
 }
+
+/** Says in an error of this package where the problem is, unless its message does so already. */
+export function located(where: string | undefined, error: unknown): unknown {
+  const text = `${where}: `
+  if (!(error instanceof SentinelError) || where === undefined || error.message.startsWith(text)) return error
+  return new SentinelError(error.code, text + error.message, { cause: error })
+}

@@ -139,20 +139,6 @@ export class Roles {
     throw unknownRole(what, name, [...this.roles.keys(), ...CHAT_ROLES], [...this.roles.keys()])
   }
 
-  /**
-   * Like {@link check}. Also rejects roles that Telegram assigns: they are not stored as marks, so a plan cannot read them.
-   *
-   * @throws SentinelError `role.unknown`, `option.invalid`.
-   */
-  checkGranted(name: string, what: string): void {
-    this.check(name, what)
-    if (!isOfChat(name)) return
-    throw new SentinelError(
-      'option.invalid',
-      `${what}: "${name}" is a role that Telegram gives. For the administrators of a chat use exempt: { chatAdmins: true }, or requirePermission() with a permission of that role.`,
-    )
-  }
-
   /** Returns the role and all roles whose holders count as holding it. */
   countingAs(name: string): readonly string[] {
     return this.downward.get(name) ?? [name]

@@ -77,8 +77,8 @@ export interface Denied {
   /** Milliseconds, exact (for `busy` an upper bound, which may be a fraction); `Infinity` when waiting does not help. */
   readonly retryAfterMs: Ms
   /**
-   * The note of `auth`'s resolver or dossier, of a hook's veto or of `ctx.sentinel.deny()`; the error if the guards of a handler could
-   * not be prepared; for a block its `reason`, if the storage returns it synchronously, as memory does. Not shown to the user.
+   * The note of `auth`'s resolver or dossier, of a hook's veto or of `ctx.sentinel.deny()`; a reference to the `error` event if
+   * the guards of a handler could not be prepared; for a block its `reason`, if the storage returns it synchronously, as memory does. Not shown to the user.
    */
   readonly note?: string | undefined
 }

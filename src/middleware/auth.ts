@@ -18,6 +18,7 @@ import {
   commandNamed,
   duration,
   given,
+  grantedRole,
   onFailure,
   option,
   parseOptions,
@@ -64,7 +65,7 @@ export const authOptions = z.strictObject({
     'Activities that need registration. Default: what users do and channels post, except joining and payments made.',
   ),
   roles: option(
-    z.array(z.string().min(1, 'must be the name of a role')).min(1, 'must name at least one').readonly(),
+    z.array(grantedRole.min(1, 'must be the name of a role')).min(1, 'must name at least one').readonly(),
     'Demands one of these roles instead of registration.',
   ),
   resolve: option(
@@ -157,7 +158,7 @@ type Settings = z.output<typeof authOptions>
  * yours.
  *
  * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`; when it is wired, `role.unknown` if the sentinel
- * defines its roles and one of these is not among them, and `option.invalid` for a role that Telegram assigns.
+ * defines its roles and one of these is not among them.
  *
  * @example
  * ```ts
@@ -192,7 +193,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
   const common = { guard: 'auth', subject: actor, whenDown }
   const refusing = { ...common, shadow, onRefusal: deny === 'silent' ? {} : { noticeEvery } }
   const auto = settings.registration === 'auto'
-  for (const role of settings.roles ?? []) services.roles.checkGranted(role, 'auth.roles')
+  for (const role of settings.roles ?? []) services.roles.check(role, 'auth.roles')
   const required = settings.roles?.flatMap((role) => services.roles.marksOf(role)) ?? [REGISTERED]
   const probes = new Map<string, number>()
   const probe = (mark: string): void => {

@@ -27,8 +27,7 @@ import type { Services } from './services.js'
  * - With options it exempts the actors they name, to the same extent as the option `exempt` of `sentinel()`:
  *   {@link ExemptOptions}.
  *
- * @throws SentinelError `option.invalid`, `option.unknown`, `subject.invalid`; when it is wired, `role.unknown`, and
- * `option.invalid` for a role that Telegram assigns.
+ * @throws SentinelError `option.invalid`, `option.unknown`, `subject.invalid`; when it is wired, `role.unknown`.
  *
  * @example
  * ```ts
@@ -62,7 +61,7 @@ export function exempt<C extends Context = Context>(options?: ExemptOptions): Gu
 function wire(wiring: Wiring<Context>, options: ExemptOptions | undefined): Wired<Context> {
   const { services } = wiring
   const roles = options?.roles ?? []
-  for (const role of roles) services.roles.checkGranted(role, 'exempt.roles')
+  for (const role of roles) services.roles.check(role, 'exempt.roles')
   const marks = [...new Set(roles.flatMap((role) => services.roles.marksOf(role)))]
   const administrators = options?.chatAdmins === true ? services.chatRoles : undefined
   const listed = new Exemptions(options ?? {}, administrators)

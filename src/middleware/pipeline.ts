@@ -117,7 +117,7 @@ export class Chain {
   /** Takes over from the chain that reconfigure() replaces. */
   follow(earlier: Chain): void {
     this.earlyDecisions = earlier.earlyDecisions
-    this.earlierLayers.follow(earlier)
+    this.earlierLayers.follow(earlier, this.services)
   }
 
   /** Sets the probe that sees every step; undefined removes it, so that updates bear no cost of probing. */

@@ -19,6 +19,7 @@ import {
   activities,
   commandNamed,
   duration,
+  grantedRole,
   limit as limitSchema,
   named,
   onFailure,
@@ -85,7 +86,7 @@ export const throttleOptions = z.strictObject({
   ),
   inline: option(limitSchema, 'The limit of inline queries. Default: five times limit.'),
   roles: option(
-    z.record(z.string(), limitSchema),
+    z.record(grantedRole, limitSchema),
     'Other limits for holders of a role. The first role that the user holds counts.',
   ),
   penalty: option(
@@ -203,7 +204,7 @@ export interface ThrottleOptions<C extends Context = Context> {
  * @param options A limit such as `'20/1m'`, or {@link ThrottleOptions}.
  * @throws SentinelError `duration.invalid`, `limit.invalid`, `option.invalid`, `option.unknown`, `scope.unknown`;
  * `limit.duplicate` if a chain has two limits of one name. When it is wired, `role.unknown` if the sentinel defines its roles and
- * one of those in `roles` is not among them, and `option.invalid` for a role that Telegram assigns.
+ * one of those in `roles` is not among them.
  *
  * @example
  * ```ts
@@ -242,7 +243,7 @@ export function readThrottle(options: LimitInput | ThrottleOptions, what = 'thro
   if (typeof limit === 'function' && Object.keys(roles).length > 0) {
     throw new SentinelError(
       'option.invalid',
-      `${what}.roles: the limit is a function, which replaces the limits of roles. Give one of the two; roles: {} drops those of an extended policy.`,
+      `${what}.roles: the limit is a function, which replaces the limits of roles. Give one of the two.`,
     )
   }
   if (typeof limit !== 'function' && typeof cost === 'number' && cost > capacityOf(limit)) {
@@ -279,8 +280,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | und
   const { name = wiring.nameFor('throttle', settings.scope ?? 'user') } = settings
   const base =
     typeof settings.limit === 'function' ? (settings.otherwise ?? parseLimit('60/1m')) : settings.limit
-  for (const role of Object.keys(settings.roles ?? {}))
-    wiring.services.roles.checkGranted(role, 'throttle.roles')
+  for (const role of Object.keys(settings.roles ?? {})) wiring.services.roles.check(role, 'throttle.roles')
   askAlbum(wiring)
   const ask = (suffix: string, on: readonly Activity[], limit: Limit, main: boolean): number => {
     const slot = `throttle.${name}${suffix}`

@@ -68,16 +68,16 @@ export function checkOptions(input: unknown): SentinelError[] {
     const roles = new Roles(named)
     const asked = auth ? (auth.roles ?? []) : []
     exempted.forEach((role, index) => {
-      check(() => roles.checkGranted(role, inside('exempt.roles', index)))
+      check(() => roles.check(role, inside('exempt.roles', index)))
     })
     for (const [index, role] of asked.entries()) {
-      check(() => roles.checkGranted(role, inside('auth.roles', index)))
+      check(() => roles.check(role, inside('auth.roles', index)))
     }
     const limits = Array.isArray(throttle) ? throttle : [throttle]
     limits.forEach((one: ThrottleOptions | false, index) => {
       const what = Array.isArray(throttle) ? inside('throttle', index) : 'throttle'
       const own = typeof one === 'object' ? Object.keys(one.roles ?? {}) : []
-      for (const role of own) check(() => roles.checkGranted(role, `${what}.roles`))
+      for (const role of own) check(() => roles.check(role, `${what}.roles`))
     })
   })
   const taken = new Map<string, string>()

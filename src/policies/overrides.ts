@@ -81,9 +81,12 @@ export class Overrides {
   /** Returns a policy as a guard; a name is looked up at once, and again whenever the guard is wired, since options may change. */
   policy(which: string | Policy, own: PolicyOverride | undefined): Guard {
     // Behind another sentinel, the names are still those of this one.
-    return policyGuard(which, own, this.policies, ({ shared, policies }) =>
+    const guard = policyGuard(which, own, this.policies, ({ shared, policies }) =>
       shared === this.services().shared ? policies : this.policies,
     )
+    // This wiring is discarded: it reports errors now, such as unknown roles.
+    if (own !== undefined) new Questions({ ...this.services(), runtime: undefined }, guard.definitions)
+    return guard
   }
 
   /** Explains which limits apply to a subject under a policy, or under the sentinel itself. */

@@ -1,4 +1,4 @@
-import { SentinelError } from '../core/errors.js'
+import { located, SentinelError } from '../core/errors.js'
 import { nearest } from '../core/nearest.js'
 import { shown } from '../core/show.js'
 import { debounce } from '../middleware/debounce.js'
@@ -117,7 +117,7 @@ export function definitionsOf(resolved: Resolved): readonly GuardDefinition[] {
       for (const limit of throttlesOf(resolved)) definitions.push(...throttle(limit).definitions)
     })
   } catch (error) {
-    throw ofPolicy(name, error)
+    throw located(`policy ${name}`, error)
   }
   // Some errors appear only when the guard is wired, such as an unknown role.
   return definitions.map((definition) => ({
@@ -126,13 +126,8 @@ export function definitionsOf(resolved: Resolved): readonly GuardDefinition[] {
       try {
         return definition.wire(wiring)
       } catch (error) {
-        throw ofPolicy(name, error)
+        throw located(`policy ${name}`, error)
       }
     },
   }))
-}
-
-function ofPolicy(name: string, error: unknown): unknown {
-  if (!(error instanceof SentinelError)) return error
-  return new SentinelError(error.code, `policy ${name}: ${error.message}`, { cause: error })
 }

@@ -55,6 +55,20 @@ test.each<[string, Guard]>([
   expect((await at.guard.health()).tally).toMatchObject({ allowed: 2, denied: 0 })
 })
 
+test('guards that could not be prepared refuse no payment', async () => {
+  let paid = 0
+  at = desk({ roles: { vip: {} } }, (bot) => {
+    bot.on('message', throttle({ limit: '1/1h', roles: { vipp: '5/1h' } }), () => void paid++)
+  })
+  const errors: string[] = []
+  at.guard.on('error', ({ during }) => errors.push(during))
+  await at.says(ALICE, 'hello')
+  await at.handle(pays(ALICE))
+  expect(paid).toBe(1)
+  expect(errors).toEqual(['wiring'])
+  expect((await at.guard.health()).tally).toMatchObject({ allowed: 1, denied: 1 })
+})
+
 test('auth calls its resolver for a payment that `on` names, and registers the payer', async () => {
   const seen: unknown[] = []
   const registered: unknown[] = []

@@ -1,4 +1,7 @@
+import { located } from '../../core/errors.js'
 import type { Chain } from '../pipeline.js'
+import type { Services } from '../services.js'
+import { Questions } from './wiring.js'
 
 /** The arguments of {@link Chain.layer}. */
 export type LayerOf = Parameters<Chain['layer']>
@@ -23,12 +26,21 @@ export class EarlierLayers {
    */
   late = new Map<LayerOf[0], LayerOf>()
 
-  /** Takes over the handlers' guards of the replaced chain. */
-  follow(earlier: Chain): void {
+  /** Takes over the handlers' guards of the replaced chain. Those that do not fit the changed options are reported at once. */
+  follow(earlier: Chain, services: Services): void {
     this.late = earlier.earlierLayers.late
     const made = [...earlier.layers].flatMap(({ of }) => (of === undefined ? [] : [{ of, layer: undefined }]))
     const left = earlier.earlierLayers.layers.filter(({ layer }) => layer === undefined)
     this.layers = [...made, ...left]
+    for (const { of } of this.layers) {
+      const [guards, name, place] = of
+      try {
+        // This wiring is discarded. Without limits that change at run time, it leaves no trace in their register.
+        new Questions({ ...services, runtime: undefined }, guards, place)
+      } catch (error) {
+        services.failed(located(place ?? name, error), 'wiring')
+      }
+    }
   }
 
   /** Forgets guards that will not be asked again. */

@@ -4,7 +4,7 @@ import type { MaybePromise } from '../../core/check.js'
 import type { Facts } from '../../core/facts.js'
 import { type Key, type Subject, subjectKey } from '../../core/subject.js'
 import type { Excused } from '../guard.js'
-import { option, subject } from '../options/schema.js'
+import { grantedRole, option, subject } from '../options/schema.js'
 import type { ChatAdministrators } from './chat-administrators.js'
 
 /** Exemption levels of an actor: see `Excused`. */
@@ -34,7 +34,7 @@ export const exemptOptions = z.strictObject({
   users: option(z.array(subject).readonly(), 'Further users with the same exemption.'),
   chatAdmins: option(z.boolean(), 'Exempts administrators, in their chat, from limits and debounces.', false),
   roles: option(
-    z.array(z.string()).readonly(),
+    z.array(grantedRole).readonly(),
     'Holders of one of these roles are exempt from limits, debounces, registration and required roles.',
   ),
 })

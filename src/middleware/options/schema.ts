@@ -5,6 +5,7 @@ import { type Duration, type DurationUnit, type Ms, parseDuration } from '../../
 import { SentinelError, type SentinelErrorCode } from '../../core/errors.js'
 import { ACTIVITIES } from '../../core/facts.js'
 import { type Limit, type LimitInput, MOST_AMOUNT, parseLimit } from '../../core/limit.js'
+import { isOfChat } from '../../core/roles.js'
 import { type Key, type Subject, subjectKey } from '../../core/subject.js'
 import { isAsync, refuseAsync } from '../../core/unawaited.js'
 import type { Denial } from '../refusing/denial.js'
@@ -31,6 +32,14 @@ export function option<S extends z.ZodType>(
 function shownAs(description: string, usual: unknown): Record<string, unknown> {
   return usual === undefined ? { description } : { description, _prefault: usual }
 }
+
+/** A role that `guard.grant()` gives. Those that Telegram assigns are not stored as marks, so a plan cannot read them. */
+export const grantedRole = z
+  .string()
+  .refine(
+    (role) => !isOfChat(role),
+    'must not be a role that Telegram gives. For administrators use exempt: { chatAdmins: true } or requirePermission()',
+  )
 
 /** A developer's function. Its parameters and result are checked by the type only. */
 export function callable<F>(): z.ZodType<F, F> {

@@ -1,5 +1,6 @@
 import type { Context, NextFunction } from 'grammy'
 import type { MaybePromise } from '../../core/check.js'
+import { located } from '../../core/errors.js'
 import { describe } from '../../core/facts.js'
 import { rootOf, type SentinelFlavor } from '../chain/control.js'
 import { Exemptions } from '../exempt/exemptions.js'
@@ -50,16 +51,20 @@ export class Layer {
   run(ctx: Context, next: NextFunction): MaybePromise<void> {
     const root = this.own === undefined ? rootOf(ctx) : undefined
     const chain = this.chain !== undefined && root === this.root ? this.chain : this.chainBehind(root)
-    if (chain === undefined) return this.refuse(root, ctx)
+    if (chain === undefined) return this.refuse(root, ctx, next)
     const { uses, host } = chain
     return uses === undefined ? chain.run(ctx, next) : uses.enter(ctx, next, host, () => chain.run(ctx, next))
   }
 
-  /** Refuses an update because the guards do not fit together; the refusal is not counted as an update that passed before. */
-  private refuse(root: Chain | undefined, ctx: Context): MaybePromise<void> {
+  /**
+   * Refuses an update because the guards do not fit together; the refusal is not counted as an update that passed before. Completed
+   * payments pass, because their money has been taken.
+   */
+  private refuse(root: Chain | undefined, ctx: Context, next: NextFunction): MaybePromise<void> {
     const { bots } = root?.services ?? this.ownServices()
     const facts =
       (ctx as Context & Partial<SentinelFlavor>).sentinel?.facts ?? describe(ctx.update, bots.of(ctx).reading)
+    if (facts.activity === 'payment') return next()
     const guard = this.definitions[0]?.name ?? ''
     const why = 'could not be prepared; see the "error" event of "wiring"'
     return this.unfit.get(root ?? this)?.deny(facts, ctx, 'unavailable', guard, why, 'silent')
@@ -82,8 +87,9 @@ export class Layer {
    */
   private made(root: Chain | undefined): Chain | undefined {
     const services = root?.services ?? this.ownServices()
+    const place = this.place?.name
+    let at = place
     try {
-      const place = this.place?.name
       const many = this.place?.crowded ?? this.crowded
       if (many) {
         services.warn(
@@ -92,6 +98,7 @@ export class Layer {
         )
       }
       const name = many && place !== undefined ? `${place} ${labelOf(this.definitions)}` : this.named(root)
+      at ??= name
       if (root !== undefined) {
         // Without a place, limits are named after their guards, so that they do not get the names of the sentinel's own limits.
         return root.layer(this.definitions, name, place ?? name, many)
@@ -100,7 +107,7 @@ export class Layer {
       return new Chain(services, this.definitions, name, nobody, newTally(), true, { place })
     } catch (error) {
       this.unfit.set(root ?? this, new Refusals(services, root?.tally ?? newTally(), true))
-      services.failed(error, 'wiring')
+      services.failed(located(at, error), 'wiring')
       return undefined
     }
   }
