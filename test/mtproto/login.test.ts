@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { type MtprotoClient, mtproto, type QrLogin } from '../../src/mtproto/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { until } from '../servers/until.js'
@@ -42,6 +43,20 @@ describe('login by QR code', () => {
     expect(face.calls('auth.exportLoginToken')).toBe(2)
     await tablet.close()
     expect(await guest({ storage }).connect()).toMatchObject({ id: alice.id })
+  })
+
+  test('leaves no listeners on its signal', async () => {
+    face.givePhone(alice, PHONE)
+    const phone = guest()
+    await phone.logIn({ phone: PHONE, code: () => face.codeFor(PHONE) })
+    const { urls, shown, onUrl } = screen()
+    const { signal } = new AbortController()
+    const done = guest().logInByQr({ onUrl, signal })
+    await shown()
+    const token = Buffer.from((urls[0] as string).split('token=')[1] as string, 'base64url')
+    await (await phone.raw()).call({ _: 'auth.acceptLoginToken', token })
+    await done
+    expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 
   test('asks for the second password if the account has one', async () => {

@@ -97,15 +97,19 @@ class Scans {
 
   /** Resolves when the code was scanned, or after `ms`. */
   async next(ms: Ms, signal: AbortSignal | undefined): Promise<void> {
-    let callOff: (() => void) | undefined
-    await new Promise<void>((done) => {
-      this.#wake = done
-      callOff = quietTimers.after(ms, done)
-      signal?.addEventListener('abort', () => done(), { once: true })
-      if (this.#scanned || signal?.aborted === true) done()
+    let wake: () => void = () => undefined
+    const woken = new Promise<void>((done) => {
+      wake = done
     })
+    this.#wake = wake
+    const callOff = quietTimers.after(ms, wake)
+    signal?.addEventListener('abort', wake)
+    if (this.#scanned || signal?.aborted === true) wake()
+    await woken
+    // Otherwise every code that is shown would leave a listener.
+    signal?.removeEventListener('abort', wake)
     this.#wake = undefined
-    callOff?.()
+    callOff()
     signal?.throwIfAborted()
   }
 }
