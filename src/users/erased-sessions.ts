@@ -11,30 +11,33 @@ const MOST_KEYS = 1000
  */
 export class ErasedSessions {
   private count = 0
-  /** By session that was read: how many erasures there had been. */
-  private readonly readAt = new WeakMap<object, number>()
+  /** By session that was read: its key, and how many erasures there had been when the read began. */
+  private readonly origins = new WeakMap<object, { readonly key: string; readonly at: number }>()
   /** By key: the number of its latest erasure. */
   private readonly erasedAt = new Map<string, number>()
 
-  /** Records that the session of a key is being erased. */
+  /** Records that the session of a key is being, or has been, erased. */
   note(key: string): void {
     setNewest(this.erasedAt, key, ++this.count, MOST_KEYS)
   }
 
   /** Returns a storage that does not write sessions that were erased after they were read. A new session is written. */
   over<T>(sessions: SessionStorage<T>): SessionStorage<T> {
-    const read = (session: T | undefined): T | undefined => {
-      if (typeof session === 'object' && session !== null) this.readAt.set(session, this.count)
-      return session
-    }
     return {
-      read(key) {
+      read: (key) => {
+        // Counted before the read, because an erasure may come while it is under way.
+        const origin = { key, at: this.count }
+        const noted = (session: T | undefined): T | undefined => {
+          if (typeof session === 'object' && session !== null) this.origins.set(session, origin)
+          return session
+        }
         const session = sessions.read(key)
-        return isPromise(session) ? session.then(read) : read(session)
+        return isPromise(session) ? session.then(noted) : noted(session)
       },
       write: (key, session) => {
-        const readAt = this.readAt.get(session as object) ?? this.count
-        return readAt < (this.erasedAt.get(key) ?? 0) ? undefined : sessions.write(key, session)
+        const origin = this.origins.get(session as object)
+        const isErased = origin?.key === key && origin.at < (this.erasedAt.get(key) ?? 0)
+        return isErased ? undefined : sessions.write(key, session)
       },
       delete: (key) => sessions.delete(key),
       touch: (key, ttl) => sessions.touch(key, ttl),

@@ -1,4 +1,5 @@
 import { memory, type Ownership, sentinel } from '../../src/index.js'
+import { later } from '../sentinel-desk.js'
 
 /* A mistake in an ownership must not show one user's data to another, or erase data of others. */
 
@@ -41,7 +42,6 @@ test.each([
     { owns: (key: string) => key.indexOf('9') },
     '"games": owns() returned -1, not true or false',
   ],
-  ['nothing', { owns: () => undefined }, '"games": owns() returned undefined, not true or false'],
   ['a rejection', { owns: () => Promise.reject(new Error('no')) }, '"games": owns() returned a promise'],
   [
     'a promise of keys',
@@ -68,4 +68,43 @@ test('the sessions that a function selects are exported and erased, and no other
   expect((await users.export(ALICE)).values).toEqual([{ space: 'game', key: '7/1', value: { level: 1 } }])
   expect((await users.erase(BOB)).values).toEqual([{ space: 'game', key: '8/1' }])
   expect(await sessions.read('7/1')).toEqual({ level: 1 })
+})
+
+test('an ownership that returns nothing for a key or a subject owns nothing there', async () => {
+  const owner = (key: string): string | null | undefined => (key === '7/1' ? null : undefined)
+  for (const ownership of [{ owns: owner }, { keys: () => undefined }]) {
+    const { users, left } = await games(ownership)
+    expect((await users.export(ALICE)).values).toEqual([])
+    expect((await users.erase(ALICE)).values).toEqual([])
+    expect(await left()).toEqual(KEYS)
+  }
+})
+
+test('if one space cannot be erased, the others are, and the error is thrown afterwards', async () => {
+  const storage = memory()
+  const { users } = sentinel({ storage })
+  users.include('wrong keys', { keys: () => '7' } as never)
+  users.include('wrong owner', { owns: () => 1 } as never)
+  users.include('drafts', { keys: ({ id }) => [String(id)] })
+  for (const space of ['wrong keys', 'wrong owner', 'drafts']) await storage.values.put(space, '7', 'text')
+  await expect(users.erase(ALICE)).rejects.toEqual(named('"wrong keys": keys() returned "7"'))
+  expect(await storage.values.get('drafts', '7')).toBeUndefined()
+  expect(await storage.values.get('wrong owner', '7')).toBe('text')
+})
+
+test('if a storage cannot remove the values of one space, those of others are removed', async () => {
+  const storage = memory()
+  const remove = async (space: string, key: string): Promise<boolean> => {
+    if (space === 'stuck') throw new Error('no right to delete')
+    return storage.values.remove(space, key)
+  }
+  const values = { ...later(storage).values, remove }
+  const { users } = sentinel({ storage: { ...later(storage), values } })
+  const ownership: Ownership = { keys: ({ id }) => [String(id)] }
+  for (const space of ['stuck', 'drafts']) {
+    users.include(space, ownership)
+    await storage.values.put(space, '7', 'text')
+  }
+  await expect(users.erase(ALICE)).rejects.toMatchObject({ code: 'storage.unavailable' })
+  expect(await storage.values.get('drafts', '7')).toBeUndefined()
 })

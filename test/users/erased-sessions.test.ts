@@ -1,5 +1,5 @@
 import { type Bot, type Context, lazySession, type SessionFlavor, session } from 'grammy'
-import { memory, type SessionStorage, type Storage } from '../../src/index.js'
+import { memory, type SessionStorage, type Storage, sessionsOver } from '../../src/index.js'
 import { desk, later, nextId, says, tick } from '../sentinel-desk.js'
 
 /* grammY writes a session back when the handlers have ended, also if one of them has erased its user. */
@@ -37,6 +37,68 @@ function stand(storage: Storage, middleware: 'session' | 'lazySession' = 'sessio
   bot.command('wait', () => new Promise<void>((open) => gates.push(open)))
   return { ...at, users, kept, gates }
 }
+
+/** A storage that waits for `gate.read` before it answers a read, and for `gate.remove` before it removes something. */
+function gated() {
+  const inner = later()
+  const gate: { read?: (() => Promise<void>) | undefined; remove?: () => Promise<void> } = {}
+  const values: Storage['values'] = {
+    ...inner.values,
+    async get(...args) {
+      const found = await inner.values.get(...args)
+      await gate.read?.()
+      return found
+    },
+    async remove(...args) {
+      await gate.remove?.()
+      return inner.values.remove(...args)
+    },
+  }
+  const storage: Storage = { ...inner, values, sessions: (options) => sessionsOver(values, options) }
+  return { storage, gate }
+}
+
+test('a session whose read is under way during the erasure stays erased', async () => {
+  const { storage, gate } = gated()
+  const { says: say, handle, kept, users, guard } = stand(storage)
+  await say(ALICE, 'secret')
+  const answers: (() => void)[] = []
+  gate.read = () => new Promise((answer) => answers.push(answer))
+  const reading = handle(says(ALICE, 'two', { id: nextId() }))
+  while (answers.length === 0) await tick()
+  gate.read = undefined
+  await users.erase(ALICE)
+  answers[0]?.()
+  await reading
+  expect(await kept.read('7')).toBeUndefined()
+  await guard.close()
+})
+
+test('a session that is read just before it is removed stays erased', async () => {
+  const { storage, gate } = gated()
+  const { says, kept, users, guard } = stand(storage)
+  await says(ALICE, 'secret')
+  let session: Diary | undefined
+  gate.remove = async () => {
+    session ??= await kept.read('7')
+  }
+  await users.erase(ALICE)
+  expect(session).toEqual({ lines: ['secret'] })
+  await kept.write('7', session as Diary)
+  expect(await kept.read('7')).toBeUndefined()
+  await guard.close()
+})
+
+test('a session that another account takes over is stored, although the session of that account was erased', async () => {
+  const { says, kept, users, guard } = stand(memory())
+  await says(ALICE, 'mine')
+  await says(BOB, 'his')
+  const session = await kept.read('7')
+  await users.erase(BOB)
+  await kept.write('8', session as Diary)
+  expect(await kept.read('8')).toEqual({ lines: ['mine'] })
+  await guard.close()
+})
 
 describe.each<[string, () => Storage]>([
   ['memory', () => memory()],
