@@ -323,8 +323,6 @@ export class Door implements UnderWay {
         'webhook.init',
         `The bot was still not initialised ${when}: getMe did not succeed. Updates are answered 503 until it does, and Telegram sends them again. Check whether this process reaches the Bot API, or pass botInfo to the bot.`,
       )
-      // The call may have ended with its request, so the next update makes another one.
-      if (this.asker === delivery) this.asker = undefined
       // No handler has begun, so the update is lost if Telegram is told that it was accepted, and is not handled twice if it is not.
       this.end(delivery, 503)
       return
@@ -348,12 +346,14 @@ export class Door implements UnderWay {
     const { update } = delivery
     if (this.running.get(update.update_id) === delivery) this.running.delete(update.update_id)
     else this.aside.delete(delivery)
+    // Its call may have ended with its request, so the next update makes another one.
+    if (this.asker === delivery) this.asker = undefined
     this.gate?.drop(update)
   }
 
   /** Forgets what timed out before a time. Answers nobody, because the requests have ended. */
   private forgetLost(before: Ms): void {
-    // Both are in the order in which they time out.
+    // `running` is in the order in which it times out; `aside` is not.
     for (const delivery of this.running.values()) {
       if (delivery.dueAt > before) break
       this.forget(delivery)

@@ -4,6 +4,7 @@ import { type SentinelOptions, sentinel } from '../../src/index.js'
 import { createTelegram } from '../../src/telegram/index.js'
 import type { FetchInfo } from '../../src/webhook/index.js'
 import { Stage } from '../middleware/rig.js'
+import { onWorkers } from '../on-workers.js'
 import { says, tick } from '../sentinel-desk.js'
 import { until } from '../servers/until.js'
 import { gate, post, SECRET } from './stand.js'
@@ -174,5 +175,23 @@ describe('the bot calls getMe at the first update', () => {
     expect((await webhook.fetch(post(JSON.stringify(says(1, 'hi'))))).status).toBe(500)
     expect((await webhook.fetch(post(JSON.stringify(says(1, 'hi'))))).status).toBe(200)
     expect(warned).toEqual(['webhook.unguarded'])
+  })
+
+  describe('on platforms where timers end with their request', () => {
+    onWorkers()
+
+    test('and calls it again after a call that ended with its request, and with its time-out', async () => {
+      const at = unreachable()
+      void at.deliver(1)
+      await until('it waits', () => at.asked() === 1)
+      at.time.forget()
+      at.time.advance(63_000)
+      const second = at.deliver(2)
+      await until('it is under way', () => at.webhook.size === 1)
+      expect(at.asked()).toBe(2)
+      at.open(1)
+      expect(await second).toBe(200)
+      expect(at.reached).toEqual([2])
+    })
   })
 })

@@ -1,6 +1,9 @@
+import { memory } from '../../src/index.js'
+import type { Storage } from '../../src/storage/storage.js'
 import { onWorkers } from '../on-workers.js'
-import { says, tick } from '../sentinel-desk.js'
+import { later, says, tick } from '../sentinel-desk.js'
 import { until } from '../servers/until.js'
+import { flood } from './gate-stand.js'
 import { type Stand, stand } from './stand.js'
 
 /* On platforms where a handler ends with its request, such as Cloudflare Workers: its promise then never settles. */
@@ -64,5 +67,35 @@ test('a hanging update that is handled again takes its second place for a minute
   at.time.advance(MINUTE - 2 * TIMEOUT)
   expect(at.webhook.size).toBe(1)
   at.time.advance(2 * TIMEOUT)
+  expect(at.webhook.size).toBe(0)
+})
+
+test('a request that ended while the gate asked a remote storage frees its place a minute after its time-out', async () => {
+  const near = memory()
+  let hanging = 0
+  let hangs = false
+  const storage: Storage = {
+    ...later(near),
+    async prepare(plan) {
+      const judge = await near.prepare(plan)
+      return {
+        async evaluate(ask, at) {
+          if (hangs) await new Promise(() => hanging++)
+          return judge.evaluate(ask, at)
+        },
+        peek: async (ask, at) => judge.peek(ask, at),
+        settle: async (receipt, how, check) => judge.settle(receipt, how, check),
+      }
+    },
+  }
+  const at = stand({ storage, throttle: '1/1m' })
+  await flood(at, 1, 3)
+  hangs = true
+  void at.deliver(says(1, 'flood'))
+  await until('the gate asks the storage', () => hanging === 1)
+  at.time.forget()
+  at.time.advance(MINUTE)
+  expect(at.webhook.size).toBe(1)
+  at.time.advance(TIMEOUT)
   expect(at.webhook.size).toBe(0)
 })
