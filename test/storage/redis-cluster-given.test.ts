@@ -1,5 +1,6 @@
 import { Cluster } from 'ioredis'
 import { redis } from '../../src/storage/redis/index.js'
+import { type RedisCluster, startCluster } from '../servers/cluster.js'
 import { freshName, sharedCluster } from '../servers/shared.js'
 import { until } from '../servers/until.js'
 import { ALICE, admits, askOf, blocked, planOf } from './redis-desk.js'
@@ -36,4 +37,45 @@ test.each(Object.entries(WHEN))('the first calls over one that %s reach all node
     }
     expect(errors).toEqual([])
   }
+})
+
+describe('while one node does not answer', () => {
+  let servers: RedisCluster
+  beforeAll(async () => {
+    servers = await startCluster()
+  }, 60_000)
+  afterAll(async () => servers.stop())
+
+  const clients = {
+    'a given client': () =>
+      new Cluster([servers.url], { enableOfflineQueue: false, retryDelayOnFailover: 0 }),
+    'a client of our own': () => [servers.url],
+  }
+
+  test.each(Object.entries(clients))(
+    'the first calls over %s are decided by the others',
+    async (_, connect) => {
+      servers.nodes[2]?.server.suspend()
+      const connection = connect()
+      if (connection instanceof Cluster) connection.on('error', () => undefined)
+      const storage = redis(connection, { prefix: freshName() })
+      try {
+        const judge = await storage.prepare(planOf(blocked))
+        const asks = Array.from({ length: 12 }, async (_, bot) =>
+          admits(judge, { ...askOf(ALICE), bot: bot + 1 }),
+        )
+        const decided = await Promise.allSettled(asks)
+        const admitted = decided.filter((each) => each.status === 'fulfilled' && each.value)
+        expect(admitted.length).toBeGreaterThan(0)
+        for (const each of decided) {
+          if (each.status === 'rejected') expect(each.reason.message).toMatch(/^redis: (?!redis: )/)
+        }
+        expect(admitted.length).toBeLessThan(decided.length)
+      } finally {
+        servers.nodes[2]?.server.resume()
+        await storage.close()
+        if (connection instanceof Cluster) connection.disconnect()
+      }
+    },
+  )
 })

@@ -90,6 +90,18 @@ describe('connects by', () => {
     await useAll({ host: hostname, port: Number(port) })
   })
 
+  test('options of ioredis in an instance of a class, or above an object with defaults', async () => {
+    const { hostname, port } = new URL(await sharedRedis())
+    class Config {
+      host = hostname
+      port = Number(port)
+      url = undefined
+    }
+    await useAll(new Config() as never)
+    await useAll(Object.assign(Object.create({ port: Number(port) }), { host: hostname }))
+    await useAll({ host: hostname, port: Number(port), url: undefined } as never)
+  })
+
   test('a Unix socket', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'sentinel-unix-'))
     const server = await startRedis({ config: [`unixsocket ${dir}/redis.sock`] })
@@ -217,6 +229,10 @@ describe('refuses', () => {
   test.each([
     ['a URL that is not a text', new URL('redis://cache:6379')],
     ['a Map', new Map([['host', 'cache']])],
+    [
+      'a legacy URL',
+      Object.assign(new (class Url {})(), { host: 'cache:6379', href: 'redis://cache:6379/' }),
+    ],
     ['the options of another client', { url: 'redis://cache:6379' }],
     ['another client', { options: { host: 'cache' }, sendCommand: () => undefined }],
   ])('%s, which ioredis would take for options of localhost', (_, given) => {

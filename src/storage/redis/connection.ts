@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import type { RedisOptions as ClientOptions, Cluster, Redis } from 'ioredis'
 import { SentinelError } from '../../core/errors.js'
 import { peer } from '../../core/peer.js'
+import { atMost } from './at-most.js'
 import { closed, explained, isMoving, readOnly, wordsOf } from './failures.js'
-import { accessOf, checkOptions, checkUrl, socketOf } from './urls.js'
+import { accessOf, checkOptions, checkUrl, copyOf, socketOf } from './urls.js'
 
 /** A script, and the hash by which a server knows it once it is loaded. */
 export interface Script {
@@ -58,7 +59,8 @@ const ENDED = 'the given client has been closed. Pass an open one'
 const NEVER = 'the connection was lost before it was ready'
 const NEVER_WHOLE = `${NEVER}. A cluster must serve all slots, and its nodes must announce an address: see cluster-announce-ip`
 /** Messages of ioredis that do not tell why a server cannot be reached. */
-const VAGUE = /^(Connection is closed|Stream isn't writeable|None of startup nodes|Failed to refresh slots)/
+const VAGUE =
+  /^(the connection was lost before|Connection is closed|Stream isn't writeable|None of startup nodes|Failed to refresh slots)/
 
 /** How long calls that no decision waits for are repeated while a slot is moved, and the pause before each repetition, in milliseconds. */
 const MOVING = 1000
@@ -91,7 +93,7 @@ export class Connection {
     this.ours = !isClient(given)
     if (isClient(given)) {
       this.made = given
-      given.on('ready', this.met).on('+node', this.met)
+      given.on('ready', this.recovered).on('+node', this.met)
       if (this.connectsNodes) given.on('+node', this.connectNode)
       allowListeners(given)
       warnOfResending(given)
@@ -135,15 +137,14 @@ export class Connection {
   private async connect(): Promise<void> {
     this.made ??= await this.make()
     const { client } = this
-    if (client.status === 'wait') {
-      try {
-        // ioredis tries again without end, and its promise does not settle, while a cluster is not ready or no Redis Sentinel answers.
-        await Promise.race([client.connect(), this.becomesReady(client)])
-      } catch (error) {
-        throw this.explained(error)
-      }
-    } else if (client.status === 'end') throw this.explained(new Error(ENDED))
-    else if (client.status !== 'ready') await this.becomesReady(client)
+    try {
+      // ioredis tries again without end, and its promise does not settle, while a cluster is not ready or no Redis Sentinel answers.
+      if (client.status === 'wait') await Promise.race([client.connect(), this.becomesReady(client)])
+      else if (client.status === 'end') throw new Error(ENDED)
+      else if (client.status !== 'ready') await this.becomesReady(client)
+    } catch (error) {
+      throw this.explained(error)
+    }
     if (isRedis(client)) {
       if (!this.wasReady) await this.refuseNode(client)
     } else if (this.connectsNodes) await this.connectNodes(client)
@@ -179,10 +180,10 @@ export class Connection {
 
   /**
    * Connects the nodes of a cluster in advance. Otherwise a node connects on its first call and rejects further calls meanwhile.
-   * A node that cannot be connected reports that to its first caller.
+   * A node that cannot be connected reports that to its first caller. One that does not answer must not delay calls to the others.
    */
   private async connectNodes(client: Cluster): Promise<void> {
-    await Promise.all(client.nodes('master').map(this.connectNode))
+    await atMost(OURS.connectTimeout, Promise.all(client.nodes('master').map(this.connectNode)))
   }
 
   private readonly connectNode = async (node: Redis): Promise<void> => {
@@ -210,7 +211,7 @@ export class Connection {
       }
       const lost = (error?: Error): void => {
         done()
-        reject(this.explained(error ?? new Error(isRedis(client) ? NEVER : NEVER_WHOLE)))
+        reject(error ?? new Error(isRedis(client) ? NEVER : NEVER_WHOLE))
       }
       client.on('ready', ready)
       client.on('close', lost)
@@ -315,10 +316,10 @@ export class Connection {
     if (this.closed) return
     this.closed = true
     const { made } = this
-    made?.off('ready', this.met).off('+node', this.met).off('+node', this.connectNode)
+    made?.off('ready', this.recovered).off('+node', this.met).off('+node', this.connectNode)
     if (made === undefined || !this.ours) return
     made.disconnect()
-    made.off('error', this.refused).off('ready', this.recovered)
+    made.off('error', this.refused)
     // Errors of a socket that is being closed are of no use, but without a listener they would end the process.
     made.on('error', () => undefined)
   }
@@ -327,7 +328,7 @@ export class Connection {
     this.lastError = undefined
     this.met()
     const { made } = this
-    if (made !== undefined && !isRedis(made)) void this.connectNodes(made)
+    if (made !== undefined && !isRedis(made) && this.connectsNodes) void this.connectNodes(made)
   }
 
   private readonly met = (): void => {
@@ -353,7 +354,7 @@ export class Connection {
     if (error instanceof SentinelError) return error
     const message = wordsOf(error)
     // The reason why a connection failed tells more than the fact that it ended.
-    const isVague = message.startsWith(NEVER) || VAGUE.test(message)
+    const isVague = VAGUE.test(message)
     // A node is gone, and another one may serve its keys by now. If several calls fail together, only one of them asks for the
     // new map.
     const { made } = this
@@ -421,7 +422,7 @@ async function clientOf(given: OfOurs): Promise<Redis | Cluster> {
   const { Cluster, Redis } = await peer('redis', 'ioredis', () => import('ioredis'))
   if (typeof given === 'string') return new Redis(socketOf(given) ?? given, { ...OURS, ...accessOf(given) })
   if (!isList(given)) {
-    const options: ClientOptions = { ...OURS, ...(given as Partial<ClientOptions>) }
+    const options: ClientOptions = { ...OURS, ...copyOf(given as Partial<ClientOptions>) }
     return new Redis(options as ClientOptions & { replyMapping: 'legacy' })
   }
   const { lazyConnect, retryStrategy, maxRetriesPerRequest, enableOfflineQueue, ...node } = OURS

@@ -20,20 +20,30 @@ export function checkUrl(url: unknown): void {
   )
 }
 
+/** Returns a copy of options, which includes what they inherit from an object with defaults. */
+export function copyOf<Options extends object>(options: Options): Options {
+  const copy = {} as Options
+  for (const name in options) copy[name] = options[name]
+  return copy
+}
+
 /**
  * Rejects what are not options of ioredis, which ignores all that it does not know and connects to localhost. Rejects a database
  * that is not a number: ioredis would ask for the database "NaN", and nothing could catch the error.
  */
-export function checkOptions(options: { readonly db?: unknown }): void {
+export function checkOptions(options: object): void {
   const prototype: unknown = Object.getPrototypeOf(options)
   const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null
-  if (!isPlain || 'url' in options || 'sendCommand' in options) {
+  const known: Readonly<Record<string, unknown>> = copyOf(options) as never
+  // Options may be an instance of a class of the application, but so are URLs.
+  const namesServer = ['host', 'path', 'sentinels'].some((name) => name in known) && !('href' in known)
+  if (!(isPlain || namesServer) || known.url !== undefined || 'sendCommand' in options) {
     throw new SentinelError(
       'option.invalid',
       'redis: that is neither a URL as text, nor options or a client of ioredis. Write redis(url), with the text of the URL.',
     )
   }
-  const { db } = options
+  const { db } = known
   if (db === undefined || /^\d+$/.test(String(db))) return
   throw new SentinelError(
     'option.invalid',
