@@ -37,6 +37,8 @@ export interface MarkWrite<T> {
 
 /** One of the storages of a failover, with the writes that it has missed. */
 export class Member extends SupervisedStorage {
+  /** Why no changes of this storage are received. */
+  lost: SentinelError | undefined
   /** Orders all writes to this storage, both those a caller waits for and those in the background. */
   private readonly turns = new WriteTurns((work) => this.line.try(work, true))
   /** Missed marks must queue behind the writes in progress, which would otherwise overwrite them. */

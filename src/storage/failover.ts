@@ -18,7 +18,7 @@ import { checkPlan } from './plan.js'
 import { NOT_ASKED } from './resilient/line.js'
 import { breakerOf, span } from './resilient/options.js'
 import { isAlike } from './resilient/plans.js'
-import { isOfTheCaller } from './resilient/reason.js'
+import { causeOf, isOfTheCaller } from './resilient/reason.js'
 import { type SessionStorage, type SessionsOptions, sessionsOver } from './sessions.js'
 import type { Storage, StorageHealth } from './storage.js'
 import type { Users } from './users.js'
@@ -158,11 +158,14 @@ class FailoverStorage implements Storage, Observable {
     return sessionsOver(this.values, options, this.clock)
   }
 
-  /** Reports changes seen by the storage in use, and a gap after each move. */
+  /** Reports changes seen by the storage in use, and a gap after each move, with `lost` if that storage reports none. */
   watch(listener: ChangeListener): () => void {
     this.watching = true
     this.watchAll()
-    return this.changes.add(listener)
+    const stop = this.changes.add(listener)
+    const inUse = this.members[this.inUse] as Member
+    if (inUse.lost !== undefined) listener(gapOf(inUse))
+    return stop
   }
 
   observe(listener: ConditionListener): () => void {
@@ -368,18 +371,24 @@ class FailoverStorage implements Storage, Observable {
 
   /** Never rejects. */
   private async watchMember(member: Member): Promise<void> {
-    const { line, storage } = member
+    const { line, storage, lost } = member
     try {
       // Writes to all storages are reported by all of them, so only the reports of the storage in use are passed on.
       const unwatch = await storage.watch((change) => {
+        if (change.kind === 'gap') member.lost = change.lost
         if (member.index === this.inUse) this.heard(change)
       })
       if (this.closing === undefined) this.unwatch.push(unwatch)
       else unwatch()
+      // Otherwise the storage has told already that it receives no changes.
+      if (member.lost === lost) member.lost = undefined
     } catch (error) {
       this.watched.delete(member)
       line.circuit.noted(error)
+      member.lost = causeOf(error) ?? line.unavailable('watch', error)
     }
+    const isNews = (lost === undefined) !== (member.lost === undefined)
+    if (isNews && member.index === this.inUse) this.heard(gapOf(member))
   }
 
   private heard(change: StorageChange): void {
@@ -396,8 +405,12 @@ class FailoverStorage implements Storage, Observable {
     const up = this.members.findIndex(({ isUp }) => isUp)
     if (up < 0 || up === this.inUse) return
     this.inUse = up
-    this.heard({ kind: 'gap' })
+    this.heard(gapOf(this.members[up] as Member))
   }
+}
+
+function gapOf({ lost }: Member): StorageChange {
+  return { kind: 'gap', lost }
 }
 
 function userId(bot: number, key: Key): string {

@@ -4,6 +4,7 @@ import { Client } from 'pg'
 import { SentinelError } from '../../src/core/errors.js'
 import { userKey } from '../../src/core/subject.js'
 import type { StorageChange } from '../../src/storage/changes.js'
+import { hybrid } from '../../src/storage/hybrid.js'
 import { postgres } from '../../src/storage/postgres/index.js'
 import { Changes } from '../../src/storage/redis/changes.js'
 import type { Connection } from '../../src/storage/redis/connection.js'
@@ -15,7 +16,18 @@ import { type RedisServer, startRedis } from '../servers/redis.js'
 import { freshName } from '../servers/shared.js'
 import { until } from '../servers/until.js'
 import * as near from './hybrid-desk.js'
-import { ALICE, askOf, BOB, BOT, blocked, isAdmitted, type Outage, outage, settled } from './outage.js'
+import {
+  ALICE,
+  askOf,
+  BOB,
+  BOT,
+  blocked,
+  isAdmitted,
+  type Outage,
+  outage,
+  planOf,
+  settled,
+} from './outage.js'
 
 /* The connection for changes is lost and cannot be made again, although the storage answers everything else. */
 
@@ -60,16 +72,63 @@ describe('a storage whose changes are no longer received', () => {
 
   test('is no longer copied once changes are received again', async () => {
     const stage = await lost()
-    stage.remote.gap()
-    await stage.pass(35_000)
     const before = readings(stage)
+    stage.remote.gap()
+    await stage.pass(100_000)
+    expect(readings(stage) - before).toBe(1)
+  })
+
+  test('tells listeners every 30 seconds to read again, also those that come after the loss', async () => {
+    const stage = await lost()
+    const told: StorageChange[] = []
+    await stage.storage.watch((change) => told.push(change))
+    expect(connectionsIn(told)).toEqual(['lost'])
     await stage.pass(65_000)
-    expect(readings(stage)).toBe(before)
+    expect(connectionsIn(told)).toEqual(['lost', 'lost', 'lost'])
+    stage.remote.gap()
+    await stage.pass(65_000)
+    expect(connectionsIn(told)).toEqual(['lost', 'lost', 'lost', 'back'])
   })
 
   test('has the reason in health()', async () => {
     const { circuit } = await (await lost()).storage.health()
     expect(circuit).toMatchObject({ state: 'closed', reason: LOST.code, message: LOST.message })
+  })
+
+  test('no longer has the reason in health() once changes are received again', async () => {
+    const stage = await lost()
+    stage.remote.gap()
+    const { circuit } = await stage.storage.health()
+    expect(circuit?.reason).toBeUndefined()
+    expect(circuit?.message).toBeUndefined()
+  })
+
+  test('has a later failure in health() even if changes are received again', async () => {
+    const stage = await lost()
+    stage.remote.fault = 'refuses'
+    await (await stage.judgeOf(blocked)).evaluate(askOf(BOB))
+    stage.remote.fault = 'none'
+    stage.remote.gap()
+    expect((await stage.storage.health()).circuit?.reason).toBe('ECONNREFUSED')
+  })
+
+  test('counts as lost for hybrid() if it could never be watched, until it can be', async () => {
+    const stage = outage()
+    const { watch } = stage.remote
+    stage.remote.watch = async () => {
+      throw LOST
+    }
+    const { clock, timers } = stage.time
+    const worker = hybrid(stage.storage, { clock, timers })
+    await worker.prepare(planOf(blocked))
+    await settled()
+    expect((await worker.health()).hybrid?.watching).toBe(false)
+    await stage.pass(65_000)
+    expect((await worker.health()).hybrid?.watching).toBe(false)
+    stage.remote.watch = watch
+    await stage.pass(30_000)
+    expect((await worker.health()).hybrid?.watching).toBe(true)
+    await worker.close()
   })
 })
 

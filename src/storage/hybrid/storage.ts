@@ -60,6 +60,8 @@ export class HybridStorage implements Storage, Observable {
   private readonly retired = new Set<Promise<void>>()
   private readonly conditions = new Listeners<StorageCondition>()
   private watching: Promise<void> | undefined
+  /** Why the storage reports no changes although it is watched. */
+  private lost: SentinelError | undefined
   private stopWatching: (() => void) | undefined
   private callOffWatch: (() => void) | undefined
   private unobserve: (() => void) | undefined
@@ -229,13 +231,14 @@ export class HybridStorage implements Storage, Observable {
   }
 
   private async beginWatching(): Promise<void> {
+    this.lost = undefined
     try {
       const stop = await this.inner.watch((change) => this.changed(change))
       if (this.closing !== undefined) stop()
       else {
         this.stopWatching = stop
-        // Refusals remembered before this may be outdated.
-        this.changed({ kind: 'gap' })
+        // Refusals remembered before this may be outdated. The storage may have told already that it receives no changes.
+        this.changed({ kind: 'gap', lost: this.lost })
       }
     } catch (error) {
       this.watching = undefined
@@ -255,7 +258,10 @@ export class HybridStorage implements Storage, Observable {
   private changed(change: StorageChange): void {
     const { shared } = this
     const announcement = isAnnouncement(change) ? announced(change) : undefined
-    if (change.kind === 'gap') shared.isWatching = change.lost === undefined
+    if (change.kind === 'gap') {
+      this.lost = change.lost
+      shared.isWatching = change.lost === undefined
+    }
     if (change.kind === 'gap' || (announcement === undefined && isAnnouncement(change))) {
       shared.memory.clear()
       for (const leasing of this.leasing.values()) leasing.marksChanged({ kind: 'gap' })

@@ -4,7 +4,7 @@ import type { Ms } from '../../core/duration.js'
 import type { SentinelError } from '../../core/errors.js'
 import { Lease, SharedTimer } from '../../core/request-bound.js'
 import type { CircuitState } from '../condition.js'
-import { causeOf, reasonOf } from './reason.js'
+import { causeOf, reasonOf, wordsOf } from './reason.js'
 
 /** Interval between the first probes. It doubles with each probe, up to `spacing`. */
 const FIRST_SPACING: Ms = 50
@@ -125,6 +125,13 @@ export class Circuit {
   noted(error: unknown): void {
     this.reason = reasonOf(error)
     this.cause = causeOf(error)
+  }
+
+  /** Forgets that failure, unless there was another since. */
+  mended(error: unknown): void {
+    if (this.cause === undefined || this.cause.message !== wordsOf(error)) return
+    this.reason = ''
+    this.cause = undefined
   }
 
   /** Opens the circuit, regardless of the breaker. */

@@ -26,7 +26,7 @@ import { ResilientJudge, type ResilientShared } from './judge.js'
 import { ResilientMarks } from './marks.js'
 import { marksOf, planWhenDown } from './plan.js'
 import { isAlike, unlessLoading } from './plans.js'
-import { isOfTheCaller } from './reason.js'
+import { causeOf, isOfTheCaller } from './reason.js'
 import { SupervisedStorage, type Supervision } from './supervised.js'
 
 /** When to try again to watch a storage. */
@@ -166,7 +166,9 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
   /** Reports changes, and a gap whenever the storage is back. */
   watch(listener: ChangeListener): () => void {
     this.watchInner()
-    return this.changes.add(listener)
+    const stop = this.changes.add(listener)
+    if (this.lost !== undefined) listener({ kind: 'gap', lost: this.lost })
+    return stop
   }
 
   /** Reports when the storage goes down and comes back. */
@@ -257,17 +259,21 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
   private watchInner(): void {
     if (this.watched !== 'no' || this.stopped) return
     this.watched = 'soon'
+    const { lost } = this
     const watching = (unwatch: () => void): void => {
       this.watched = 'yes'
       this.unwatch = unwatch
       if (this.stopped) unwatch()
       // Marks read before this may have changed since.
-      else this.heard({ kind: 'gap' })
+      // The storage may have told already that it receives none.
+      else this.heard({ kind: 'gap', lost: this.lost === lost ? undefined : this.lost })
     }
     const failed = (error: unknown): void => {
       this.watched = 'no'
       this.line.circuit.noted(error)
+      this.lost = causeOf(error) ?? this.line.unavailable('watch', error)
       this.unwatched()
+      if (lost === undefined) this.report({ kind: 'gap', lost: this.lost })
     }
     try {
       const unwatch = this.storage.watch((change) => this.heard(change))
@@ -284,7 +290,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
     if (this.stopped) return
     this.callOffWatch = this.timers.after(WATCH_AGAIN, () => {
       this.watchInner()
-      this.copy.refresh()
+      this.heard({ kind: 'gap', lost: this.lost })
       if (this.lost !== undefined) this.unwatched()
     })
   }
@@ -292,7 +298,10 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
   private heard(change: StorageChange): void {
     if (change.kind === 'gap') {
       const { lost } = change
-      if (lost !== undefined && lost !== this.lost) {
+      if (lost === undefined) {
+        this.callOffWatch?.()
+        this.line.circuit.mended(this.lost)
+      } else if (lost !== this.lost) {
         this.line.circuit.noted(lost)
         this.unwatched()
       }
@@ -300,6 +309,10 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
       this.copy.refresh()
     } else if (change.kind === 'marks') this.copy.stale(change.bot, change.name, change.keys)
     else this.aside(() => this.fallback.reset(change.bot, change.key, change.slot), 'storage.reset')
+    this.report(change)
+  }
+
+  private report(change: StorageChange): void {
     try {
       this.changes.tell(change)
     } catch (error) {
