@@ -34,7 +34,8 @@ export interface PreferenceOptions {
   /** Version of the schema, a whole number from 1. Raise it when stored preferences need `migrate` to fit. @default 1 */
   readonly version?: number
   /**
-   * Converts preferences that an earlier version stored; may return a promise. Must not modify its argument.
+   * Converts preferences that an earlier version stored; may return a promise, which is awaited for ten seconds at most. If it
+   * fails, `get()` returns the defaults, and `patch()` rejects and changes nothing. Must not modify its argument.
    * @default unchanged
    */
   readonly migrate?: (stored: unknown, from: number) => unknown

@@ -1,10 +1,13 @@
 import { SentinelError } from '../core/errors.js'
-import { errorText } from '../core/redact.js'
+import { errorText, redacted } from '../core/redact.js'
 import { shown } from '../core/show.js'
 import type { Subject } from '../core/subject.js'
 import { type Key, keyText, subjectKey } from '../core/subject.js'
+import { callbackEnded } from '../middleware/chain/in-time.js'
 import type { Services } from '../middleware/services.js'
 import type { PreferenceReader } from './preference-reader.js'
+
+class FailedMigration extends SentinelError {}
 
 interface Stored {
   readonly v: number
@@ -48,7 +51,7 @@ export class StoredPreferences<T extends object> implements Preferences<T> {
       throw this.reader.refused(`${shown(preferences)} is not an object of preferences`)
     }
     return this.inTurn(key, async () => {
-      const fields = new Map(Object.entries(await this.held(key)))
+      const fields = new Map(Object.entries(await this.held(key, true)))
       for (const [name, value] of Object.entries(preferences))
         if (value !== undefined) fields.set(name, value)
       return this.write(key, await this.reader.read(Object.fromEntries(fields)))
@@ -62,13 +65,17 @@ export class StoredPreferences<T extends object> implements Preferences<T> {
     )
   }
 
-  private async held(key: Key): Promise<T> {
+  /** @param toChange True if the result will be stored. Then a failing `migrate` rejects, because the defaults must not be stored. */
+  private async held(key: Key, toChange = false): Promise<T> {
     const kept = await this.services().storage.values.get(this.settings.name, keyText(key))
     if (kept === undefined) return this.reader.read({})
     try {
       return await this.reader.read(await this.migrated(kept))
     } catch (error) {
-      const cause = error instanceof SentinelError ? error.message : errorText(error)
+      const hasFailed = error instanceof FailedMigration
+      if (toChange && hasFailed) throw error
+      const why = hasFailed ? error.cause : error
+      const cause = why instanceof SentinelError ? why.message : errorText(why)
       this.services().events.tell('error', {
         error: new SentinelError(
           'preference.invalid',
@@ -80,11 +87,22 @@ export class StoredPreferences<T extends object> implements Preferences<T> {
     }
   }
 
-  private migrated(kept: unknown): unknown {
+  private async migrated(kept: unknown): Promise<unknown> {
     const { v, data } = Object(kept) as Partial<Stored>
     if (!Number.isInteger(v)) throw this.reader.refused('it was not written by this package')
     const { version, migrate } = this.settings
-    return v === version || migrate === undefined ? data : migrate(data, v as number)
+    if (v === version || migrate === undefined) return data
+    try {
+      const migrated = migrate(data, v as number)
+      await callbackEnded(migrated, 'preferences.migrate', this.services().timers)
+      return await migrated
+    } catch (error) {
+      throw new FailedMigration(
+        'preference.invalid',
+        `preferences: nothing was changed, because migrate() failed (${redacted(String(error))}). Try again, or mend it.`,
+        { cause: error },
+      )
+    }
   }
 
   private async write(key: Key, preferences: T): Promise<T> {
@@ -140,7 +158,10 @@ export interface Preferences<T extends object> {
    * JSON.
    */
   set(whom: Subject, preferences: T): Promise<T>
-  /** Changes some preferences and returns all. Calls for one subject run one after the other in one process. Throws as `set()` does. */
+  /**
+   * Changes some preferences and returns all. Calls for one subject run one after the other in one process. Throws as `set()` does,
+   * and `preference.invalid` if `migrate` fails: then nothing is changed.
+   */
   patch(whom: Subject, preferences: Partial<T>): Promise<T>
   /** Restores the defaults; returns whether anything was set. */
   reset(whom: Subject): Promise<boolean>

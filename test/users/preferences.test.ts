@@ -8,7 +8,8 @@ import {
 } from '../../src/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { Storage } from '../../src/storage/storage.js'
-import { later } from '../sentinel-desk.js'
+import { Stage } from '../middleware/rig.js'
+import { later, tick } from '../sentinel-desk.js'
 
 const ALICE = 7
 const PLAZA = subject.chat(-1001000000001)
@@ -130,6 +131,56 @@ describe('preferences', () => {
     expect(await refused.wishes.get(ALICE)).toEqual({ language: 'en', quiet: false })
     expect(failures).toEqual([])
     expect(refused.failures).toEqual([expect.objectContaining({ during: 'preferences' })])
+  })
+
+  test.each<[string, () => unknown, string]>([
+    [
+      'rejects',
+      () => Promise.reject(new Error('database is down')),
+      'preferences: nothing was changed, because migrate() failed (Error: database is down). Try again, or mend it.',
+    ],
+    [
+      'throws',
+      () => {
+        throw new Error('broken')
+      },
+      'preferences: nothing was changed, because migrate() failed (Error: broken). Try again, or mend it.',
+    ],
+  ])('of an earlier version stay as they are if migrate %s during a patch', async (_, migrate, message) => {
+    const storage = memory()
+    const old = { v: 1, data: { lang: 'ru' } }
+    await storage.values.put('preferences', 'u7', old)
+    const { wishes, failures } = stand(storage, { version: 2, migrate })
+    await expect(wishes.patch(ALICE, { quiet: true })).rejects.toEqual(
+      expect.objectContaining({ code: 'preference.invalid', message }),
+    )
+    expect(await storage.values.get('preferences', 'u7')).toEqual(old)
+    expect(failures).toEqual([])
+    // What replaces everything needs no migration.
+    await wishes.set(ALICE, { language: 'en', quiet: true })
+    expect(await wishes.get(ALICE)).toEqual({ language: 'en', quiet: true })
+  })
+
+  test('are waited for ten seconds at most if migrate never ends, and other changes wait no longer', async () => {
+    const storage = memory()
+    await storage.values.put('preferences', 'u7', { v: 1, data: { lang: 'ru' } })
+    const time = new Stage()
+    const { users } = sentinel({ storage, clock: time.clock, timers: time.timers })
+    let isAsked = false
+    const migrate = () => {
+      isAsked = true
+      return new Promise(() => {})
+    }
+    const wishes = users.preferences(schema, { version: 2, migrate })
+    const patched = wishes.patch(ALICE, { quiet: true }).catch((error: unknown) => error)
+    const reset = wishes.reset(ALICE)
+    while (!isAsked) await tick()
+    time.advance(10_000)
+    expect(await patched).toMatchObject({
+      code: 'preference.invalid',
+      cause: expect.objectContaining({ code: 'callback.timeout' }),
+    })
+    expect(await reset).toBe(true)
   })
 
   test('of an earlier version are migrated, and stored in this version when they are next written', async () => {
