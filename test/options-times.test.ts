@@ -155,9 +155,13 @@ describe('a plan that no storage can run', () => {
       },
     })
 
+  /** A local storage that prepares plans asynchronously, as `sqlite()` does. */
+  const local = (): Storage => ({ ...later(), remote: false })
+
   const storages: [what: string, storage: () => Storage][] = [
     ['memory', () => memory()],
     ['a storage that answers later', () => later()],
+    ['a local storage that answers later', local],
   ]
 
   test.each(storages)(

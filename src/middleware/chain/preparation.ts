@@ -3,6 +3,7 @@ import type { Ms } from '../../core/duration.js'
 import { SentinelError, type SentinelErrorCode } from '../../core/errors.js'
 import { Lease } from '../../core/request-bound.js'
 import { boundedJudge, boundedPrepare } from '../../storage/bounded.js'
+import { checkPlan } from '../../storage/plan.js'
 import type { Services } from '../services.js'
 import { type Probe, probedJudge } from './probe.js'
 
@@ -99,6 +100,8 @@ export class Preparation {
     this.lease.renew()
     const own = this.planOf()
     const plan = services.runtime === undefined ? own : services.runtime.planned(own)
+    // Here, because a storage whose prepare() is async rejects later, which counts as an outage.
+    checkPlan(plan)
     const prepared = services.storage.prepare(plan)
     if (!isPromise(prepared)) {
       this.take(prepared, plan, turn)
