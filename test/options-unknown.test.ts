@@ -15,7 +15,7 @@ const cases: [what: string, run: (options: never) => unknown, mistyped: object, 
     'memory()',
     (options) => memory(options),
     { maxSubject: 5 },
-    'memory.maxSubject: there is no such option. Options: maxSubjects, clock.',
+    'memory.maxSubject: there is no such option. Options: maxSubjects, clock, timers.',
   ],
   [
     'storage.sessions()',
@@ -45,25 +45,31 @@ const cases: [what: string, run: (options: never) => unknown, mistyped: object, 
     'redis()',
     (options) => redis('redis://127.0.0.1:1', options),
     { prefx: 'shop' },
-    'redis.prefx: there is no such option. Options: prefix, clock.',
+    'redis.prefx: there is no such option. Options: prefix, clock, timers.',
   ],
   [
     'postgres()',
     (options) => postgres('postgres://127.0.0.1:1/shop', options),
     { shema: 'shop' },
-    'postgres.shema: there is no such option. Options: schema, migrate, connections, listen, clock, onError.',
+    'postgres.shema: there is no such option. Options: schema, migrate, connections, listen, clock, timers, onError.',
   ],
   [
     'sqlite()',
     (options) => sqlite(':memory:', options),
     { busyTimout: 1 },
-    'sqlite.busyTimout: there is no such option. Options: busyTimeout, clock, onError.',
+    'sqlite.busyTimout: there is no such option. Options: busyTimeout, clock, timers, onError.',
   ],
   [
     'hybrid()',
     (options) => hybrid(later(), options),
     { remmember: '1m' },
     'hybrid.remmember: there is no such option. Options: maxRefusals, remember, lease, clock, timers.',
+  ],
+  [
+    'the lease of hybrid()',
+    (options) => hybrid(later(), { lease: options }),
+    { limits: ['global'], bach: 5 },
+    'hybrid.lease.bach: there is no such option. Options: limits, batch, for.',
   ],
   [
     'failover()',
@@ -81,7 +87,7 @@ const cases: [what: string, run: (options: never) => unknown, mistyped: object, 
     'combine()',
     (options) => combine(options),
     { durable: memory(), volatil: memory() },
-    'combine.volatil: there is no such option. Options: durable, volatile, refresh, maxSubjects, clock.',
+    'combine.volatil: there is no such option. Options: durable, volatile, refresh, maxSubjects, clock, timers.',
   ],
   [
     'fromGrammyStorage()',
@@ -95,4 +101,21 @@ test.each(cases)('%s refuses an unknown option', async (_, run, mistyped, messag
   await expect((async () => run(mistyped as never))()).rejects.toEqual(
     expect.objectContaining({ code: 'option.unknown', message }),
   )
+})
+
+test('all storages accept one object with a clock and timers', async () => {
+  const time = { clock: () => 0, timers: { after: () => () => undefined } }
+  const adapter = { read: () => undefined, write: () => {}, delete: () => {} }
+  const storages = [
+    memory(time),
+    sqlite(':memory:', time),
+    redis('redis://127.0.0.1:1', time),
+    postgres('postgres://127.0.0.1:1/shop', time),
+    combine({ durable: memory(), ...time }),
+    hybrid(later(), time),
+    failover([later(), memory()], time),
+    resilient(later(), time),
+    fromGrammyStorage(adapter, time),
+  ]
+  for (const each of storages) await each.close()
 })

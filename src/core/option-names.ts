@@ -1,7 +1,8 @@
 import { SentinelError } from './errors.js'
 
 /**
- * Rejects options with an unknown name: a mistyped one would be ignored silently.
+ * Rejects options with an unknown name: a mistyped one would be ignored silently. Storages that start no timer accept `timers`, too,
+ * so that one object `{ clock, timers }` can be passed to all of them.
  *
  * @throws SentinelError `option.unknown`, listing the names that exist.
  */

@@ -78,7 +78,7 @@ export interface CombineOptions {
  * ```
  */
 export function combine(options: CombineOptions): Storage {
-  checkNames('combine', options, ['durable', 'volatile', 'refresh', 'maxSubjects', 'clock'])
+  checkNames('combine', options, ['durable', 'volatile', 'refresh', 'maxSubjects', 'clock', 'timers'])
   const { durable, clock = systemClock, maxSubjects = 100_000 } = options
   checkedClock(clock, 'combine.clock')
   const volatile = options.volatile ?? memory({ clock })

@@ -136,7 +136,9 @@ export function hybrid(
   )
 }
 
-function leaseOf({ limits, batch = 32, for: span = '1s' }: LeasingOptions): LeaseOptions {
+function leaseOf(lease: LeasingOptions): LeaseOptions {
+  checkNames('hybrid.lease', lease, ['limits', 'batch', 'for'])
+  const { limits, batch = 32, for: span = '1s' } = lease
   if (!Array.isArray(limits) || limits.length === 0 || !limits.every((name) => typeof name === 'string')) {
     throw refuse('hybrid.lease.limits', `${shown(limits)} must be a list of names, such as ['global']`)
   }

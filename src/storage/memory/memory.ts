@@ -64,7 +64,7 @@ const MOST_EARLIER_PLANS = 8
  * ```
  */
 export function memory(options: MemoryOptions = {}): Storage {
-  checkNames('memory', options, ['maxSubjects', 'clock'])
+  checkNames('memory', options, ['maxSubjects', 'clock', 'timers'])
   return new MemoryStorage(options)
 }
 

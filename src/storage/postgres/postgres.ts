@@ -88,7 +88,15 @@ export interface PostgresOptions {
  * ```
  */
 export function postgres(connection: string | Pool, options: PostgresOptions = {}): Storage {
-  checkNames('postgres', options, ['schema', 'migrate', 'connections', 'listen', 'clock', 'onError'])
+  checkNames('postgres', options, [
+    'schema',
+    'migrate',
+    'connections',
+    'listen',
+    'clock',
+    'timers',
+    'onError',
+  ])
   return withProtection(new PostgresStorage(connection, options))
 }
 

@@ -68,7 +68,7 @@ export interface RedisOptions {
  * ```
  */
 export function redis(connection: RedisConnection, options: RedisOptions = {}): Storage {
-  checkNames('redis', options, ['prefix', 'clock'])
+  checkNames('redis', options, ['prefix', 'clock', 'timers'])
   return withProtection(new RedisStorage(connection, options))
 }
 

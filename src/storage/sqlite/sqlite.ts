@@ -68,7 +68,7 @@ export interface SqliteOptions {
  * ```
  */
 export function sqlite(database: string | SqliteDatabase, options: SqliteOptions = {}): Storage {
-  checkNames('sqlite', options, ['busyTimeout', 'clock', 'onError'])
+  checkNames('sqlite', options, ['busyTimeout', 'clock', 'timers', 'onError'])
   return new SqliteStorage(database, options)
 }
 
