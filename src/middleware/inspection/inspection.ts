@@ -33,7 +33,8 @@ import { unknownLimit } from './unknown-limit.js'
  * ```ts
  * import { type LimitState, sentinel } from 'grammy-sentinel'
  *
- * const line = ({ name, limit, remaining }: LimitState) => `${name}: ${Math.floor(remaining)} left of ${limit}`
+ * const line = ({ name, limit, remaining }: LimitState) =>
+ *   `${name}: ${Number.isNaN(remaining) ? '' : `${Math.floor(remaining)} left of `}${limit}`
  * console.log((await sentinel().peek(1234567)).map(line)) // ['user: 30 left of 60/1m (burst 30)', …]
  * ```
  */
