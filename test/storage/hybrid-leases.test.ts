@@ -4,6 +4,7 @@ import { userKey } from '../../src/core/subject.js'
 import { sentinel } from '../../src/index.js'
 import { hybrid } from '../../src/storage/hybrid.js'
 import { redis } from '../../src/storage/redis/index.js'
+import { rig } from '../middleware/rig.js'
 import { freshName, sharedRedis } from '../servers/shared.js'
 import { ALICE, askOf, BOB, BOT, blocked, bucket, Desk, once, planOf, settled } from './hybrid-desk.js'
 
@@ -249,7 +250,15 @@ test('the limit of chats can be leased by the name that it has by default, besid
   const { clock, timers } = desk.time
   const storage = desk.worker({ lease: { limits: ['chat'], for: '100ms' } })
   const guard = sentinel({ storage, clock, timers, throttle: { limit: '20/10s', scope: 'chat' } })
-  expect((await guard.health()).ok).toBe(true)
+  const on = await rig(guard)
+  on.start()
+  for (let i = 0; i < 10; i++) {
+    await on.alice.to(on.account).sends(`message ${i}`)
+    await on.settled()
+  }
+  expect(on.reached).toHaveLength(10)
+  expect((await guard.health()).storage.hybrid?.leased).toBeGreaterThan(0)
+  await on.stop()
   await guard.close()
 })
 
