@@ -1,7 +1,7 @@
 import type { Bot } from 'grammy'
 import type { Update } from 'grammy/types'
 import { isPromise } from '../core/check.js'
-import { quietTimers, steadyClock, systemClock, systemTimers } from '../core/clock.js'
+import { quietTimers, steadyClock, systemClock, systemTimers, type Timers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import { endsWithRequests } from '../core/request-bound.js'
 import type { Unfinished } from '../middleware/chain/closing.js'
@@ -51,6 +51,7 @@ export class Door implements UnderWay {
   private readonly aside = new Map<object, Ms>()
   private readonly mayBeLost = endsWithRequests()
   private readonly now: () => Ms
+  private readonly quiet: Timers
   private ready: boolean
   private readonly gate: Gate | undefined
   /** Whether the gate decides. It must not if some updates bypass the guard. */
@@ -67,11 +68,11 @@ export class Door implements UnderWay {
     private readonly callers: Callers | undefined,
   ) {
     const { clock, timers } = host.services()
-    const quiet = timers === systemTimers ? quietTimers : timers
+    this.quiet = timers === systemTimers ? quietTimers : timers
     this.now = clock === systemClock ? steadyClock : clock
     this.maxBody = settings.maxBody
     this.ready = bot.isInited()
-    this.shared = new Deadlines(settings.timeout, this.now, quiet)
+    this.shared = new Deadlines(settings.timeout, this.now, this.quiet)
     this.own = new OwnDeadlines(settings.timeout, this.now, timers)
     this.gate = settings.gate ? this.gateOf(host) : undefined
   }
@@ -187,6 +188,11 @@ export class Door implements UnderWay {
   /** Finishes background work without closing anything. */
   flush(rounds?: number): Promise<void> {
     return flush(this.host.unfinished(), rounds)
+  }
+
+  /** Calls a function after `timeout`. The returned function cancels that. */
+  afterTimeout(run: () => void): () => void {
+    return this.quiet.after(this.settings.timeout, run)
   }
 
   /** Reports an error of the webhook itself. */

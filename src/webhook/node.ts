@@ -37,7 +37,7 @@ export interface IncomingUpdate {
   /** The encoding that code upstream has set for the body. */
   readonly readableEncoding?: string | null
   on(event: 'data', listener: (chunk: Uint8Array | string) => void): unknown
-  on(event: 'end', listener: () => void): unknown
+  on(event: 'end' | 'close', listener: () => void): unknown
   /** Makes the sender wait. Called when more data arrives than is read. */
   pause?(): unknown
 }
@@ -77,7 +77,7 @@ export type BodyKeeper = Pick<IncomingUpdate, 'rawBody'>
 export interface BodyStream
   extends Pick<IncomingUpdate, 'readableDidRead' | 'readableEnded' | 'readableEncoding' | 'pause'> {
   on(event: 'data', listener: (chunk: Uint8Array | string) => void): unknown
-  on(event: 'end', listener: () => void): unknown
+  on(event: 'end' | 'close', listener: () => void): unknown
   on(event: 'error', listener: (error: unknown) => void): unknown
 }
 
@@ -115,16 +115,26 @@ export class NodeExchange implements Recipient {
     const { source, parsed } = this
     if (parsed !== undefined && parsed !== null && !this.isUnparsed(parsed)) this.given(parsed)
     else if (!isRead(source)) this.read()
-    // Code upstream is reading the body, and may keep it at the end.
-    else if (source.readableDidRead === true && source.readableEnded === false) this.atEnd(() => this.kept())
+    else if (this.mayGrow(source)) this.atEnd(() => this.kept(), true)
     else this.kept()
+  }
+
+  /** Whether code upstream is still reading the body, and may keep it at the end. A text that it has kept may be a part. */
+  private mayGrow({ readableDidRead, readableEnded }: IncomingUpdate | BodyStream): boolean {
+    return readableDidRead === true && readableEnded === false && !(this.rawBody instanceof Uint8Array)
   }
 
   /** Uses the body that code upstream has kept. */
   private kept(): void {
-    const { rawBody } = this.keeper
-    if (rawBody === undefined) this.fail(bodyIsGone())
-    else this.given(rawBody)
+    const { rawBody, request } = this
+    if (rawBody !== null) this.given(rawBody)
+    // A client that left before its body was complete has no answer to read, and nothing is wrong with the middleware.
+    else if (request.socket?.destroyed !== true) this.fail(bodyIsGone())
+  }
+
+  /** The body that code upstream has kept, with fastify on its request or on the request of Node. */
+  private get rawBody(): unknown {
+    return this.keeper.rawBody ?? this.request.rawBody ?? null
   }
 
   private get parsed(): unknown {
@@ -149,7 +159,7 @@ export class NodeExchange implements Recipient {
     this.write(status, json, this.door.draining)
   }
 
-  /** Rejects a request and ends its connection, or its stream with HTTP/2, since the rest of its body is not read. */
+  /** Rejects a request and ends its connection, or its stream with HTTP/2, since the rest of its body may remain unread. */
   private refuse(status: number): void {
     const { stream } = this.response
     stream?.once?.('finish', () => stream.close?.())
@@ -191,24 +201,36 @@ export class NodeExchange implements Recipient {
     this.atEnd(() => this.ended())
   }
 
-  /** Calls a function when the body has ended. What it throws is reported, since nobody would catch it. */
-  private atEnd(use: () => void): void {
+  /**
+   * Calls a function when the body has ended. What it throws is reported, since nobody would catch it. A body that is read
+   * `upstream` may never end, because its reader may stop at a limit: the wait ends when the body is closed, and after `timeout`.
+   */
+  private atEnd(use: () => void, upstream = false): void {
+    const { source, made, door } = this
+    const fail = (error: unknown): void => this.fail(error)
+    let callOff: (() => void) | undefined
     // Listeners run in the asynchronous context that reads the connection. With a promise created here, handlers run in the
     // context of the request instead: with its trace, and with what middleware upstream stores in an AsyncLocalStorage.
-    void new Promise<void>((ended) => this.source.on('end', ended)).then(() => {
+    void new Promise<void>((ended, broken) => {
+      source.on('end', ended)
+      // A stream that fails does not end, and an unhandled `error` event would end the process.
+      made?.on('error', broken)
+      if (!upstream) return
+      source.on('close', ended)
+      callOff = door.afterTimeout(ended)
+    }).then(() => {
+      callOff?.()
       try {
         use()
       } catch (error) {
-        this.fail(error)
+        fail(error)
       }
-    })
-    // A stream that fails does not end, and an unhandled `error` event would end the process.
-    this.made?.on('error', (error) => this.fail(error))
+    }, fail)
   }
 
   private fail(error: unknown): void {
     this.door.failed(error, 'webhook.body')
-    this.answer(500)
+    this.refuse(500)
   }
 
   /** Receives a body from a body parser upstream, whose size limit applies instead of `maxBody`. */

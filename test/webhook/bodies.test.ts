@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { once } from 'node:events'
 import { createServer, request as httpRequest, type IncomingMessage, type RequestListener } from 'node:http'
-import { Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { createGunzip, gzipSync } from 'node:zlib'
 import fastify, { type FastifyInstance } from 'fastify'
 import { type Context, Hono } from 'hono'
@@ -118,6 +119,63 @@ describe('middleware in front', () => {
     expect([at.reached, at.told]).toEqual([['привет'], []])
   })
 
+  test.each<[string, (request: IncomingMessage, kept: (bytes: Buffer) => void) => unknown]>([
+    ['reads it at once', (request, kept) => request.once('readable', () => kept(request.read() as Buffer))],
+    ['pauses it', (request, kept) => request.once('data', (bytes: Buffer) => kept(bytes) ?? request.pause())],
+  ])('may keep the bytes of the body before its end, if it %s', async (_, read) => {
+    const at = await behind(({ webhook }) => (request, response) => {
+      read(request, (rawBody) => webhook.http(Object.assign(request, { rawBody }), response))
+    })
+    expect(await send(at.url, privet)).toBe(200)
+    expect([at.reached, at.told]).toEqual([['привет'], []])
+  })
+
+  test.each<[string, object, number]>([
+    ['has kept a text, which is used', { rawBody: privet }, 200],
+    ['has kept nothing, which is reported', {}, 500],
+  ])('may stop before the end of the body. After the time-out it %s', async (_, kept, status) => {
+    let stopped = false
+    const at = await behind(({ webhook }) => (request, response) => {
+      request.once('data', () => {
+        request.pause()
+        webhook.http(Object.assign(request, kept), response)
+        stopped = true
+      })
+    })
+    const answer = fetch(at.url, { method: 'POST', headers, body: privet })
+    await until('it has stopped', () => stopped)
+    at.time.advance(9_999)
+    expect([at.reached, at.told]).toEqual([[], []])
+    at.time.advance(1)
+    const { status: answered, headers: given } = await answer
+    expect([answered, at.reached.length, at.told.length]).toEqual([
+      status,
+      ...(status === 200 ? [1, 0] : [0, 1]),
+    ])
+    // The next request on this connection could not be read.
+    if (status === 500) expect(given.get('connection')).toBe('close')
+  })
+
+  test('may be reading the body when the client leaves, which is no error', async () => {
+    let begun = false
+    let left = false
+    const at = await behind(({ webhook }) => (request, response) => {
+      request.once('data', () => {
+        webhook.http(request, response)
+        begun = true
+      })
+      request.on('close', () => setImmediate(() => (left = true)))
+    })
+    const asked = httpRequest(at.url, { method: 'POST', headers }).on('error', () => undefined)
+    asked.write(privet.slice(0, 20))
+    await until('the first half has come', () => begun)
+    asked.destroy()
+    await until('the client has left', () => left)
+    at.time.advance(10_000)
+    await new Promise((done) => setImmediate(done))
+    expect([at.reached, at.told]).toEqual([[], []])
+  })
+
   test.each([false, true])(
     'may parse the body when it is asked for, and fail, as on Vercel; warm: %s',
     async (warm) => {
@@ -209,6 +267,38 @@ describe('hooks of fastify', () => {
       expect([at.reached, at.told]).toEqual([['a', 'b', 'c'], []])
     },
   )
+
+  test('may read the body and keep it on the request of Node, as middleware of express does', async () => {
+    const at = await fastifyWith((app) =>
+      app.decorateRequest('rawBody', null).addHook('onRequest', async ({ raw }) => {
+        Object.assign(raw, { rawBody: await readOff(raw) })
+      }),
+    )
+    expect(await send(at.url, privet)).toBe(200)
+    expect([at.reached, at.told]).toEqual([['привет'], []])
+  })
+
+  test('may declare a kept body and not set it, which is reported', async () => {
+    const at = await fastifyWith((app) =>
+      app.decorateRequest('rawBody', null).addHook('onRequest', async ({ raw }) => void (await readOff(raw))),
+    )
+    expect(await send(at.url, privet)).toBe(500)
+    expect(at.told).toEqual([['webhook.body', 'webhook.body']])
+  })
+
+  test('may destroy the stream that they passed on: the request is answered, and the body is reported', async () => {
+    const made = new PassThrough()
+    const at = await fastifyWith((app) =>
+      app
+        .addHook('preParsing', async (_request, _reply, payload) => payload.pipe(made))
+        .addHook('preHandler', async () => {
+          await once(made, 'data')
+          setImmediate(() => made.destroy())
+        }),
+    )
+    expect(await inHalves(at.url, privet, () => made.destroyed)).toBe(500)
+    expect(at.told).toEqual([['webhook.body', 'webhook.body']])
+  })
 
   test('may pass on a stream that breaks: the request is answered, and the hooks are reported', async () => {
     const at = await fastifyWith((app) =>
