@@ -1,11 +1,12 @@
 import fc from 'fast-check'
-import { type Check, isPromise, type Receipt } from '../../src/core/check.js'
+import { type Check, isPromise, type Judge, type Plan, type Receipt } from '../../src/core/check.js'
 import { userKey } from '../../src/core/subject.js'
 import { sentinel } from '../../src/index.js'
 import { hybrid } from '../../src/storage/hybrid.js'
 import { redis } from '../../src/storage/redis/index.js'
 import { rig } from '../middleware/rig.js'
 import { freshName, sharedRedis } from '../servers/shared.js'
+import { having } from './audited.js'
 import { ALICE, askOf, BOB, BOT, blocked, bucket, Desk, once, planOf, settled } from './hybrid-desk.js'
 
 const LEASE = { limits: ['all'], batch: 32, for: '1s' } as const
@@ -134,6 +135,75 @@ describe('a leased limit', () => {
     await settled()
     expect(await admitted()).toBe(0)
   })
+
+  test('is leased on after a refund of an update that was admitted before limits were added', async () => {
+    const worker = desk.worker({ lease: LEASE })
+    const limit = all(50, 3_600_000, 500)
+    const earlier = await desk.judge(worker, limit)
+    const { receipt } = await earlier.evaluate({ ...askOf(), costs: [1] })
+    const judge = await desk.judge(worker, bucket(1000), limit)
+    for (let i = 0; i < 3; i++) await judge.evaluate(askOf())
+    await judge.settle(receipt as Receipt, 'refund')
+    for (let i = 0; i < 10; i++) {
+      await judge.evaluate(askOf())
+      await settled()
+    }
+    expect((await worker.health()).hybrid?.leased).toBeGreaterThan(0)
+  })
+
+  test.each([0, 1, 2, 3, 4])(
+    'is leased in one batch at a time, also when updates are admitted just after a batch arrives (%i)',
+    async (turns) => {
+      let waiting: { units: number; isBatch: boolean; go: () => void }[] = []
+      const prepare = async (plan: Plan): Promise<Judge> => {
+        const inner = await desk.remote.kept.prepare(plan)
+        return {
+          evaluate: async (ask) => {
+            const [units = 0] = ask.costs
+            const isBatch = ask.tokens.length === 0
+            await new Promise<void>((go) => waiting.push({ units, isBatch, go }))
+            for (let turn = 0; !isBatch && turn < turns; turn++) await undefined
+            return inner.evaluate(ask)
+          },
+          peek: (ask) => inner.peek(ask),
+          settle: (receipt, how, check) => inner.settle(receipt, how, check),
+        }
+      }
+      const { clock, timers } = desk.time
+      const worker = hybrid(having(desk.place(), { prepare }), {
+        clock,
+        timers,
+        lease: { ...LEASE, batch: 64 },
+      })
+      const judge = await desk.judge(worker, all(300, 1000, 900))
+      let spent = 0
+      const ask = (times: number): void => {
+        for (let i = 0; i < times; i++) judge.evaluate(askOf())
+        spent += times
+      }
+      const answer = async (batches: boolean): Promise<void> => {
+        const due = waiting.filter(({ isBatch }) => batches || !isBatch)
+        waiting = waiting.filter((each) => !due.includes(each))
+        for (const { go } of due) go()
+        await settled()
+      }
+      ask(4)
+      await answer(true)
+      expect(waiting.some(({ isBatch }) => isBatch)).toBe(true)
+      ask(40)
+      await answer(false)
+      // The answer to this one arrives with the batch.
+      ask(1)
+      await answer(true)
+      ask(5)
+      await answer(false)
+      const onTheWay = waiting.reduce((sum, { units, isBatch }) => (isBatch ? sum + units : sum), 0)
+      expect(onTheWay).toBeGreaterThan(0)
+      expect(onTheWay).toBeLessThanOrEqual(spent)
+      await answer(true)
+      await worker.close()
+    },
+  )
 
   test('is returned when the worker closes', async () => {
     const worker = desk.worker({ lease: LEASE })

@@ -85,7 +85,7 @@ export class HybridJudge implements Judge {
     if (how === 'refund') for (const key of charged(plan, receipt.ask, check)) shared.memory.forget(bot, key)
     const own = receipt instanceof LeasedReceipt ? receipt.inner : receipt
     const done = inOrder(late, () => (own === undefined ? undefined : this.inner.settle(own, how, check)))
-    if (how === 'refund') this.leasing?.refund(receipt, check)
+    if (how === 'refund') this.leasing?.refund(receipt, plan, check)
     if (own === undefined || how === 'complete') return done
     return inOrder(done, () => this.tell(plan, receipt.ask, how, check))
   }

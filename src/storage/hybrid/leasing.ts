@@ -147,8 +147,8 @@ export class Leasing {
     return isPromise(decision) ? decision.then(told) : told(decision)
   }
 
-  /** Counts units that are refunded as not spent, and puts those back that were taken from leases. */
-  refund(receipt: Receipt, only: number | undefined): void {
+  /** Counts units that are refunded as not spent, and puts those back that were taken from leases. `plan` is that of the receipt. */
+  refund(receipt: Receipt, plan: Plan, only: number | undefined): void {
     const { bot, subjects, costs } = receipt.ask
     const now = this.now(this.time.now > Number.NEGATIVE_INFINITY)
     if (receipt instanceof LeasedReceipt) {
@@ -159,8 +159,9 @@ export class Leasing {
         lease.refund(units, now)
       }
     }
-    for (const [nth, { index, scope }] of this.columns.entries()) {
-      const key = subjects[scope]
+    for (const [nth, column] of this.columns.entries()) {
+      const index = plan.checks.findIndex(({ slot }) => slot === column.slot)
+      const key = subjects[plan.checks[index]?.subject as number]
       if (key === undefined || (only !== undefined && only !== index)) continue
       const held = this.subjects[nth]?.get(bot)?.get(canonicalKey(key))
       held?.spending.add(-(costs[index] as number), now)
@@ -280,14 +281,7 @@ export class Leasing {
     if (batch < LEAST_UNITS || held.units * 4 > batch) return
     // It made room for another limit of the same ask.
     if (!this.places.has(held)) return
-    held.arriving = batch
-    this.track('hybrid.lease', async () => {
-      try {
-        await this.take(column, held, batch, ask, isTold, now)
-      } finally {
-        held.arriving = 0
-      }
-    })
+    this.track('hybrid.lease', () => this.take(column, held, batch, ask, isTold, now))
   }
 
   private async take(
@@ -306,13 +300,16 @@ export class Leasing {
     const { generation } = held
     const since = this.stopwatch()
     const lasts = (span * HELD_TENTHS) / 10
+    held.arriving = batch
     const asked = chunksOf(batch).map(async (units) => {
       const ask = { bot, subjects: only, costs: this.costsOf(index, units), tokens: [] }
       return { units, decision: await this.inner.evaluate(ask, at) }
     })
     const chunks: { units: number; receipt: Receipt }[] = []
     const failures: unknown[] = []
-    for (const each of await Promise.allSettled(asked)) {
+    const answers = await Promise.allSettled(asked)
+    held.arriving = 0
+    for (const each of answers) {
       if (each.status === 'rejected') {
         failures.push(each.reason)
         continue
@@ -339,7 +336,6 @@ export class Leasing {
       // Leasing ended while this lease was being taken.
       if (this.ended) lease.end()
       else {
-        held.arriving = 0
         held.add(lease, this.shared.timers, Math.max(0, lasts - trip))
         held.giveBackExcess(this.now(isTold))
       }
