@@ -36,6 +36,12 @@ const cases: [what: string, run: (options: never) => unknown, mistyped: object, 
     'preferences.nmae: there is no such option. Options: name, version, migrate.',
   ],
   [
+    'users.include()',
+    (options) => users.include('games', options),
+    { keys: () => [], own: () => true },
+    'users.include.own: there is no such option. Options: keys, owns.',
+  ],
+  [
     'users.erase()',
     (options) => users.erase(7, options),
     { keepBlok: true },

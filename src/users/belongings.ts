@@ -1,4 +1,5 @@
 import { SentinelError } from '../core/errors.js'
+import { checkNames } from '../core/option-names.js'
 import { shown } from '../core/show.js'
 import type { SubjectRef } from '../core/subject.js'
 import { refuseAsync } from '../core/unawaited.js'
@@ -44,6 +45,7 @@ export class Belongings {
         `users.include: ${shown(ownership)} does not say whom values belong to. Pass { keys: (subject) => […] }, or { owns: (key, subject) => true }.`,
       )
     }
+    checkNames('users.include', ownership, ['keys', 'owns'])
     refuseAsync(keys, 'users.include.keys')
     refuseAsync(owns, 'users.include.owns')
     this.spaces.set(space, ownership)
