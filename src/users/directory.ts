@@ -81,13 +81,13 @@ export interface UserDirectory {
    * Returns `storage.sessions()`, included in the export and erasure of their user: with grammY's default keys the sessions of
    * private chats, otherwise those that `ownership` selects.
    *
-   * @throws SentinelError as `storage.sessions()` does, and `option.invalid`.
+   * @throws SentinelError as `storage.sessions()` does, and `option.invalid`, `option.unknown`.
    */
   sessions<T>(options?: SessionsOptions<T>, ownership?: Ownership): SessionStorage<T>
   /**
    * Includes values of a space in the export and erasure of the user they belong to.
    *
-   * @throws SentinelError `value.invalid` for an invalid name of a space, `option.invalid`.
+   * @throws SentinelError `value.invalid` for an invalid name of a space, `option.invalid`, `option.unknown`.
    */
   include(space: string, ownership: Ownership): void
 }
