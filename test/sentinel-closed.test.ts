@@ -28,6 +28,15 @@ test.each([
   expect(errors).toEqual([])
 })
 
+test('a closed sentinel with memory() exports its whole block list, which is read in several pages', async () => {
+  const { guard, says } = desk()
+  await says(7, 'hello')
+  const many = Array.from({ length: 1500 }, (_, index) => 1000 + index)
+  await guard.block(many)
+  await guard.close()
+  expect((await guard.export()).blocked).toHaveLength(many.length)
+})
+
 /** Polls a batch of four updates, and closes everything while the first of them is handled. */
 async function closedWithin(storage?: Storage) {
   const telegram = createTelegram({ clock: 'virtual' })

@@ -1,5 +1,6 @@
 import { jest } from '@jest/globals'
 import { Bot } from 'grammy'
+import type { MaybePromise } from '../../src/core/check.js'
 import { steadyClock, systemTimers } from '../../src/core/clock.js'
 import { chatKey, type Key, memberKey, userKey } from '../../src/core/subject.js'
 import { memory, sentinel } from '../../src/index.js'
@@ -66,17 +67,24 @@ async function fill(storage: Storage): Promise<void> {
   for (let i = 0; i < 5; i++) await storage.values.put('space', `${i}`, i)
 }
 
-describe.each(KINDS)('%s', (_, make) => {
-  test.each([
-    ['marks', (storage: Storage, from?: string) => storage.marks.scan(BOT, 'blocked', from, 600)],
-    ['users', (storage: Storage, from?: string) => storage.users.scan(BOT, from, 600)],
-    ['values', (storage: Storage, from?: string) => storage.values.scan('space', from, 1)],
-  ])('fails a reading of %s during which it is closed, which would look complete', async (__, scan) => {
+const PAGES: readonly (readonly [
+  string,
+  (storage: Storage, from?: string) => MaybePromise<{ next?: string }>,
+])[] = [
+  ['marks', (storage, from) => storage.marks.scan(BOT, 'blocked', from, 600)],
+  ['users', (storage, from) => storage.users.scan(BOT, from, 600)],
+  ['values', (storage, from) => storage.values.scan('space', from, 1)],
+]
+
+describe.each(KINDS)('%s', (kind, make) => {
+  test.each(PAGES)('a list of %s is never cut short by a close during its reading', async (__, scan) => {
     const storage = make()
     await fill(storage)
     const reading = scan(storage, (await scan(storage)).next)
     await storage.close()
-    await expect(reading).rejects.toMatchObject({ code: 'storage.closed' })
+    // memory() keeps what it holds, for the updates that a bot still handles.
+    if (kind === 'memory') expect(await reading).toEqual(await scan(storage, (await scan(storage)).next))
+    else await expect(reading).rejects.toMatchObject({ code: 'storage.closed' })
   })
 
   test('reads lists while the timers of a test are fake', async () => {
@@ -91,11 +99,7 @@ describe.each(KINDS)('%s', (_, make) => {
     }
   })
 
-  test.each([
-    ['marks', (storage: Storage, from?: string) => storage.marks.scan(BOT, 'blocked', from, 600)],
-    ['users', (storage: Storage, from?: string) => storage.users.scan(BOT, from, 600)],
-    ['values', (storage: Storage, from?: string) => storage.values.scan('space', from, 1)],
-  ])('waits a turn of the event loop before each further page of %s', async (__, scan) => {
+  test.each(PAGES)('waits a turn of the event loop before each further page of %s', async (__, scan) => {
     const storage = make()
     await fill(storage)
     let pages = 0

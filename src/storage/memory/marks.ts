@@ -132,10 +132,6 @@ export class MemoryMarks implements Marks {
     }
   }
 
-  close(): void {
-    this.reader.close()
-  }
-
   private tell(bot: number, name: string, changed: number, keysOf: () => Key[]): void {
     if (changed > 0 && this.changes.any) this.changes.tell({ kind: 'marks', bot, name, keys: keysOf() })
   }

@@ -15,7 +15,6 @@ import { MemoryArchive } from './archive.js'
 import type { MemoryShared } from './bot-state.js'
 import { MemoryJudge } from './judge.js'
 import { MemoryMarks } from './marks.js'
-import { closedError } from './reading.js'
 import { MemoryUsers } from './users.js'
 import { MemoryValues } from './values.js'
 
@@ -101,7 +100,8 @@ class MemoryStorage implements Storage {
   }
 
   prepare(plan: Plan): MemoryJudge {
-    if (this.closed) throw closedError()
+    if (this.closed)
+      throw new SentinelError('storage.closed', 'memory: closed. Make a new one with memory().')
     checkPlan(plan)
     const latest = this.judges.get(plan.name)
     // Another guard of this name: a judge of its own would take the state away from the guard that has it now.
@@ -143,9 +143,6 @@ class MemoryStorage implements Storage {
   /** Keeps the state: a bot that polls has the rest of its last batch decided after this, and nobody who is blocked may get in. */
   close(): void {
     this.closed = true
-    this.marks.close()
-    this.users.close()
-    this.values.close()
     this.changes.clear()
   }
 }

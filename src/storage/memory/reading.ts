@@ -1,5 +1,4 @@
 import type { MaybePromise } from '../../core/check.js'
-import { SentinelError } from '../../core/errors.js'
 import { turn } from '../../core/turn.js'
 
 /** An item of a map, numbered in the order of insertion. The number serves as the cursor of pages. */
@@ -28,18 +27,10 @@ const PAGE = 1000
  */
 export class PageReader<K, T extends Numbered> {
   private reading: Position<K, T> | undefined
-  private closed = false
 
-  /**
-   * Reads a page: the first one at once, each further one after a turn of the event loop. If the storage was closed meanwhile, it
-   * fails, as with any other storage.
-   */
+  /** Reads a page: the first one at once, each further one after a turn of the event loop. */
   paged<Page>(from: string | undefined, read: () => Page): MaybePromise<Page> {
-    if (from === undefined) return read()
-    return turn().then(() => {
-      if (this.closed) throw closedError()
-      return read()
-    })
+    return from === undefined ? read() : turn().then(read)
   }
 
   page(
@@ -71,16 +62,6 @@ export class PageReader<K, T extends Numbered> {
     }
     return { found }
   }
-
-  close(): void {
-    this.closed = true
-    this.reading = undefined
-  }
-}
-
-/** The error of calls that the storage was closed before or during. */
-export function closedError(): SentinelError {
-  return new SentinelError('storage.closed', 'memory: closed. Make a new one with memory().')
 }
 
 function nextOf<K, T>(iterator: Iterator<[K, T]>): [K, T] | undefined {

@@ -97,10 +97,6 @@ export class MemoryUsers implements Users {
     return this.bots.get(bot)?.delete(canonicalKey(key)) ?? false
   }
 
-  close(): void {
-    this.reader.close()
-  }
-
   private knownOf(bot: number, key: Key, at: Ms): Known {
     let all = this.bots.get(bot)
     if (all === undefined) {

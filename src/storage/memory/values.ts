@@ -85,10 +85,6 @@ export class MemoryValues implements Values {
     return this.spaces.keys()
   }
 
-  close(): void {
-    this.reader.close()
-  }
-
   private spaceOf(name: string): Space {
     const known = this.spaces.get(name)
     if (known !== undefined) return known
