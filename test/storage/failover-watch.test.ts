@@ -6,7 +6,7 @@ import { pair } from './failover-pair.js'
 import type { Faulty } from './faulty.js'
 import { ALICE, askOf, BOT, blocked, bucket, isAdmitted, settled } from './outage.js'
 
-/* failover() over storages of which one does not report changes. Whoever listens must know whether the one in use does. */
+/* failover() over storages of which one does not report changes. Listeners must know whether the one in use does. */
 
 const LOST = new SentinelError('storage.permission', 'The user lacks the channel.')
 

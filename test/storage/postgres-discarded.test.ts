@@ -24,6 +24,8 @@ const PLAN: Plan = {
 
 test('an application that cleans all connections of its pool takes no update from the limits', async () => {
   const pool = new Pool({ connectionString: url, max: 6 })
+  let connections = 0
+  pool.on('connect', () => connections++)
   try {
     const judge = await open({}, pool).prepare(PLAN)
     const ask = { bot: 42, subjects: [userKey(7)], costs: [1], tokens: [] }
@@ -37,7 +39,28 @@ test('an application that cleans all connections of its pool takes no update fro
       decisions.push(await judge.evaluate(ask))
     }
     expect(decisions.filter(({ refusedBy }) => refusedBy === -1)).toHaveLength(20)
+    // The pool closes a connection whose query failed, which happens once.
+    expect(connections).toBeLessThanOrEqual(7)
   } finally {
+    await pool.end()
+  }
+})
+
+test('statements that another process has prepared on the same connection, as behind PgBouncer, fail no update', async () => {
+  const [before, pool] = [
+    new Pool({ connectionString: url, max: 1 }),
+    new Pool({ connectionString: url, max: 1 }),
+  ]
+  const ask = { bot: 42, subjects: [userKey(8)], costs: [1], tokens: [] }
+  try {
+    await (await open({}, before).prepare(PLAN)).evaluate(ask)
+    const { rows } = await before.query<{ name: string }>('SELECT name FROM pg_prepared_statements')
+    expect(rows.length).toBeGreaterThan(0)
+    for (const { name } of rows) await pool.query(`PREPARE "${name}" AS SELECT 1`)
+    const judge = await open({}, pool).prepare(PLAN)
+    for (let i = 0; i < 3; i++) expect((await judge.evaluate(ask)).refusedBy).toBe(-1)
+  } finally {
+    await before.end()
     await pool.end()
   }
 })

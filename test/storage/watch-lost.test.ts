@@ -5,7 +5,9 @@ import { SentinelError } from '../../src/core/errors.js'
 import { userKey } from '../../src/core/subject.js'
 import type { StorageChange } from '../../src/storage/changes.js'
 import { hybrid } from '../../src/storage/hybrid.js'
+import { Changes as PostgresChanges } from '../../src/storage/postgres/changes.js'
 import { postgres } from '../../src/storage/postgres/index.js'
+import type { Link } from '../../src/storage/postgres/link.js'
 import { Changes } from '../../src/storage/redis/changes.js'
 import type { Connection } from '../../src/storage/redis/connection.js'
 import { redis } from '../../src/storage/redis/index.js'
@@ -313,4 +315,35 @@ describe('postgres(), when its pool is led to another server', () => {
     await moved(servers[0].url, () => connectionsIn(told).includes('lost'))
     expect(told).toEqual([{ kind: 'gap', lost: expect.objectContaining({ code: 'storage.unsupported' }) }])
   })
+})
+
+test('postgres() tries no longer when the only watch failed although the storage was renewed meanwhile', async () => {
+  let attempts = 0
+  let fail = (): void => undefined
+  const link = {
+    failure: (error: unknown) => error,
+    listening: () => {
+      attempts++
+      return new Promise((_, reject) => {
+        fail = () => reject(LOST)
+      })
+    },
+  } as unknown as Link
+  const changes = new PostgresChanges(link, () => undefined)
+  jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask'] })
+  try {
+    const watching = changes.watch(() => undefined)
+    changes.renew()
+    fail()
+    await expect(watching).rejects.toBe(LOST)
+    for (let second = 0; second < 60; second++) {
+      jest.advanceTimersByTime(1000)
+      fail()
+      await settled()
+    }
+    expect(attempts).toBe(1)
+  } finally {
+    jest.useRealTimers()
+    changes.close()
+  }
 })

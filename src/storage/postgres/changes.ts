@@ -101,9 +101,10 @@ export class Changes {
     try {
       await starting
     } catch (error) {
-      // Another attempt may have begun meanwhile.
-      if (this.starting === starting) this.starting = undefined
       stop()
+      if (!this.listeners.any) this.release()
+      // Another attempt may have begun meanwhile.
+      else if (this.starting === starting) this.starting = undefined
       throw error
     }
     return () => {

@@ -1,12 +1,15 @@
 import { SentinelError } from '../../core/errors.js'
 
+/** pg reads any scheme as its own. Node ignores white space around a URL. */
+const SCHEME = /^\s*((postgres|postgresql|pg|pgsql|postgis|cockroachdb|tcp):\/\/|socket:)/i
+
 /**
  * Rejects a connection string that pg cannot read, or would read as something else: of `host=db user=bot` it would look for a host
  * named "base". The string is not shown, because it may contain a password.
  */
 export function checkConnectionString(option: string, text: string): void {
   // The path of a socket, perhaps with the name of a database.
-  if (text.startsWith('/') || (/^(postgres|postgresql|socket):/i.test(text) && isReadable(text))) return
+  if (text.startsWith('/') || (SCHEME.test(text) && isReadable(text))) return
   throw new SentinelError(
     'option.invalid',
     `${option}: that is not a connection string. Write it as postgres://user:password@host:5432/database, with one host; in the password, percent-encode everything but letters and digits.`,
@@ -15,9 +18,11 @@ export function checkConnectionString(option: string, text: string): void {
 
 function isReadable(text: string): boolean {
   try {
-    const { username, password, hostname, pathname } = urlOf(text)
+    const { username, password, hostname, port, pathname, hash, searchParams } = urlOf(text)
     for (const part of [username, password, hostname, pathname]) decodeURIComponent(part)
-    return !hostname.includes(',')
+    // The user was read as the host, and the digits that the password begins with as the port.
+    const isUser = username === '' && port !== '' && /@/.test([pathname, ...searchParams.keys()].join())
+    return hash === '' && !isUser && !`${hostname}${searchParams.get('host')}`.includes(',')
   } catch {
     return false
   }

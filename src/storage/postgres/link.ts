@@ -20,10 +20,13 @@ const TYPES = {
         : (value: string) => value,
 } as never
 
-/** A prepared statement is gone: the application has run DISCARD ALL on a connection of its pool. */
-const DISCARDED = '26000'
-/** Serialization failure, deadlock, and statements that are no longer prepared. */
-const AGAIN: ReadonlySet<string> = new Set(['40001', '40P01', DISCARDED])
+/**
+ * A prepared statement is gone, or there is one already: the application has run DISCARD ALL on a connection of its pool, or a pooler
+ * of transactions lends the connections of the server.
+ */
+const UNPREPARED: ReadonlySet<string> = new Set(['26000', '42P05'])
+/** Serialization failure and deadlock. */
+const CONFLICTS: ReadonlySet<string> = new Set(['40001', '40P01'])
 const MOST_TRIES = 3
 /** After a conflict, each party waits for a random part of this, so that they do not collide again. */
 const APART: Ms = 20
@@ -54,6 +57,8 @@ export class Link {
   missed: () => void = ignore
   private ended: Promise<void> | undefined
 
+  /** Whether statements are prepared. Once one was lost, they no longer are: pg closes a connection whose query failed. */
+  private prepares = true
   private pool: Pool | undefined
   private making: Promise<Pool> | undefined
   private readonly connections = new Connections()
@@ -107,32 +112,32 @@ export class Link {
     return rows
   }
 
-  /** Returns one value as text. The statement is prepared once per connection. */
+  /** Returns one value as text. The statement is prepared once per connection, where that is possible. */
   async value(name: string, text: string, values: unknown[]): Promise<string> {
     const question = { name, text, values, types: AS_TEXT, rowMode: 'array' }
     const { rows } = await this.inFlight.track(
       // Without a name, the statement need not have been prepared.
-      this.again((pool, state) => pool.query(state === DISCARDED ? { ...question, name: '' } : question)),
+      this.again((pool) => pool.query(this.prepares ? question : { ...question, name: '' })),
     )
     return (rows as unknown as string[][])[0]?.[0] as string
   }
 
   /**
-   * Repeats a statement that has certainly done nothing: after a conflict between concurrent statements, and if it was no longer
-   * prepared. The call receives the SQLSTATE of the failure before.
+   * Repeats a statement that has certainly done nothing: after a conflict between concurrent statements, and if it was not prepared.
    */
-  private async again<T>(call: (pool: Pool, state: string) => Promise<T>): Promise<T> {
-    let state = ''
+  private async again<T>(call: (pool: Pool) => Promise<T>): Promise<T> {
     for (let tries = 0; ; tries++) {
       this.checkOpen()
       try {
-        return await call(this.pool ?? (await this.make()), state)
+        return await call(this.pool ?? (await this.make()))
       } catch (error) {
         const told = failure(error)
         if (isMissing(told)) this.missed()
-        state = stateOf(told)
-        if (tries === MOST_TRIES || !AGAIN.has(state)) throw told
-        if (state === DISCARDED) continue
+        const state = stateOf(told)
+        const isUnprepared = UNPREPARED.has(state)
+        if (isUnprepared) this.prepares = false
+        if (tries === MOST_TRIES || !(isUnprepared || CONFLICTS.has(state))) throw told
+        if (isUnprepared) continue
         await new Promise((done) => setTimeout(done, Math.random() * APART * 2 ** tries))
       }
     }
