@@ -27,7 +27,14 @@ test.each([
     'MISCONF Redis is configured to save RDB snapshots, but it is currently unable to persist to disk.',
   ],
   ['TRYAGAIN', 'Too many Cluster redirections. Last error: ReplyError: MOVED 3999 127.0.0.1:6381'],
-  ['storage.failed', 'None of startup nodes is available 127.0.0.1:16379'],
+  ['disconnected', 'None of startup nodes is available 127.0.0.1:16379'],
+  ['disconnected', 'Command timed out'],
+  ['disconnected', 'Failed to refresh slots cache.'],
+  ['disconnected', "Cluster isn't ready and enableOfflineQueue options is false"],
+  ['disconnected', 'All sentinels are unreachable and retry is disabled.'],
+  ['disconnected', 'no node of the cluster is known'],
+  ['disconnected', 'ERR max number of clients reached'],
+  ['storage.failed', "ERR unknown command 'scan'"],
   ['disconnected', 'Too many Cluster redirections. Last error: Error: Connection is closed.'],
 ])('of an error of Redis is its code: %s', (code, message) => {
   expect(reasonOf(explained(wordsOf(new Error(message))))).toBe(code)

@@ -45,14 +45,38 @@ describe.each(Object.entries(answers))('%s', (code, words) => {
   })
 })
 
-test.each(['redis: connect ECONNREFUSED 127.0.0.1:6379', 'redis: Connection is closed'])(
-  'a failure to reach the server (%s) advises to try again',
-  async (words) => {
-    stage.remote.marks.scan = async () => {
-      throw new SentinelError('storage.failed', words)
-    }
-    await expect((async () => stage.storage.marks.scan(BOT, 'blocked'))()).rejects.toMatchObject({
-      message: expect.stringMatching(/did not answer .* Try again when health\(\)\.ok is true/),
-    })
-  },
-)
+test.each([
+  ['storage.failed', 'redis: its memory is full: OOM command not allowed. Raise maxmemory.'],
+  ['storage.failed', 'redis: MISCONF Redis is configured to save RDB snapshots.'],
+  ['storage.failed', 'postgres: could not extend file: No space left on device (53100).'],
+  ['storage.failed', 'postgres: cache lookup failed (XX000).'],
+] as const)('a refusal with a code (%s, %s) is told in its words', async (code, words) => {
+  stage.remote.marks.scan = async () => {
+    throw new SentinelError(code, words)
+  }
+  await expect((async () => stage.storage.marks.scan(BOT, 'blocked'))()).rejects.toMatchObject({
+    message: `marks.scan: the storage could not do this: ${words}`,
+  })
+})
+
+test.each([
+  'redis: connect ECONNREFUSED 127.0.0.1:6379',
+  'redis: Connection is closed',
+  'redis: Command timed out',
+])('a failure to reach the server (%s) advises to try again', async (words) => {
+  stage.remote.marks.scan = async () => {
+    throw new SentinelError('storage.failed', words)
+  }
+  await expect((async () => stage.storage.marks.scan(BOT, 'blocked'))()).rejects.toMatchObject({
+    message: expect.stringMatching(/did not answer .* Try again when health\(\)\.ok is true/),
+  })
+})
+
+test('a server that accepts no more connections (53300) advises to try again', async () => {
+  stage.remote.marks.scan = async () => {
+    throw new SentinelError('storage.unavailable', 'postgres: sorry, too many clients already (53300).')
+  }
+  await expect((async () => stage.storage.marks.scan(BOT, 'blocked'))()).rejects.toMatchObject({
+    message: expect.stringMatching(/did not answer \(53300\).* Try again when health\(\)\.ok is true/),
+  })
+})

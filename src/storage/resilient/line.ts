@@ -15,8 +15,8 @@ const PATIENCE = 8
 /** The advice for a call that was refused, and is not repeated for its caller. */
 export const AGAIN = ' Try again when health().ok is true.'
 
-/** The reasons of failures that are answers in words of the storage. */
-const ANSWER = /^storage\.(failed|permission|readonly)$/
+/** The reasons of failures that are answers of the storage. Codes with digits are SQLSTATEs. */
+const ANSWER = /^(storage\.(failed|permission|readonly)|OOM|MISCONF|BUSY|\w*\d\w*)$/
 
 /** The error for a call that was never made, because the storage is down. */
 export const NOT_ASKED: unique symbol = Symbol('not asked')
@@ -222,10 +222,10 @@ export class Line {
   unavailable(what: string, error: unknown, also = AGAIN): SentinelError {
     const { circuit } = this
     const reason = error === NOT_ASKED ? circuit.reason : reasonOf(error)
-    // It answered, so that the same call would fail again.
-    const isAnswer = error !== NOT_ASKED && ANSWER.test(reason)
     // Only errors of our own storages are safe to pass on: those of clients contain addresses and data.
     const cause = error === NOT_ASKED ? circuit.cause : causeOf(error)
+    // It answered, so that the same call would fail again.
+    const isAnswer = error !== NOT_ASKED && cause?.code !== 'storage.unavailable' && ANSWER.test(reason)
     return new SentinelError(
       'storage.unavailable',
       cause !== undefined && isAnswer

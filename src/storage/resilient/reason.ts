@@ -11,6 +11,10 @@ const CODE_IN_BRACKETS = /.*\(([0-9A-Z]{5}|E[A-Z_]+|SQLITE_[A-Z_]+|[A-Z_]*(?:CER
 const CODE_WITHIN =
   /\b(E[A-Z]{4,20}|SQLITE_[A-Z_]{2,30}|OOM|LOADING|CLUSTERDOWN|MASTERDOWN|MISCONF|NOREPLICAS|BUSY|TRYAGAIN)\b/
 
+/** Words of clients for a missing connection, which have no code, and of a Redis that accepts none. */
+const UNANSWERED =
+  /connection|stream|socket|max (retries|number of clients)|timed out|slots cache|sentinels|(startup|no) node|isn't ready/i
+
 /**
  * Returns the reason for a failure as a word that is safe to log. Errors of clients contain addresses, commands and data, so only
  * a code or the name of the error is used.
@@ -21,8 +25,7 @@ export function reasonOf(error: unknown): string {
   const text = typeof message === 'string' ? message : ''
   if (error instanceof SentinelError) {
     if (error.code !== 'storage.failed' && error.code !== 'storage.unavailable') return error.code
-    // Clients report a missing connection in words, without a code.
-    const otherwise = /connection|stream|socket|max retries/i.test(text) ? 'disconnected' : error.code
+    const otherwise = UNANSWERED.test(text) ? 'disconnected' : error.code
     return (CODE_IN_BRACKETS.exec(text) ?? CODE_WITHIN.exec(text))?.[1] ?? otherwise
   }
   if (typeof code === 'string' && CODE.test(code)) return code
