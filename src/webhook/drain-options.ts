@@ -17,8 +17,9 @@ export interface DrainOptions {
   /**
    * The server, which is closed after the guard: while the guard drains, new updates are answered 503, and other routes as usual.
    * All connections that are still open after `within` are cut off, since an idle connection would keep the process alive. WebSockets
-   * and HTTP/2 connections are cut only if `drainOn` was called before they were opened. A server of Node, HTTP/1 or HTTP/2, or an
-   * instance of fastify that listens on one address.
+   * and HTTP/2 connections are cut only if `drainOn` was called before they were opened. A server of Node, HTTP/1 or HTTP/2, an
+   * instance of fastify that listens on one address, or an object whose `close()` resolves when the server is closed; its
+   * connections are not cut.
    */
   readonly server?: {
     close(): unknown
