@@ -146,6 +146,15 @@ test('units that workers hold for long without spending them do not add up to mo
   expect(spare).toBeLessThan(0)
 })
 
+test('units that workers hold are given back before the limit has refilled what was spent for them', async () => {
+  const limit = { amount: 1000, per: 1000, burst: 1000 }
+  const each = (asks: number, after = 0): Step => ({ after, asks: Array.from({ length: 4 }, () => asks) })
+  const steps = [each(30), each(5), each(2), each(0, 285), each(300), each(300), each(300)]
+  const { least, answered } = await underLoad(limit, { batch: 64, for: 100 }, 4, steps)
+  expect(answered).toBeGreaterThan(0)
+  expect(least).toBeGreaterThanOrEqual(0)
+})
+
 test('units that go back late, to a limit that has refilled meanwhile, are withheld', async () => {
   const limit = { amount: 100, per: 1000, burst: 300 }
   const steps = [
