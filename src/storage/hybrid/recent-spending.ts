@@ -5,7 +5,7 @@ const PARTS = 10
 
 /** Counts the units that were spent in the last span: in the current tenth of a span and the nine before it. */
 export class RecentSpending {
-  private readonly counts: number[] = Array.from({ length: PARTS }, () => 0)
+  private readonly counts = new Array<number>(PARTS).fill(0)
   /** Number of the newest part, counted from time 0. */
   private newest = Number.NEGATIVE_INFINITY
 
