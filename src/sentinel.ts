@@ -272,9 +272,9 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     this.exemptions = exemptions
     this.chain = chain
     chain.probe(this.watched)
-    chain.follow(earlier)
     this.recorder.turn(settings.users)
     this.calls.configure(settings.outgoing)
+    chain.follow(earlier) // Last: this reports to listeners, which may call reconfigure() again.
     // Updates that the earlier chain holds back are still handled; close() waits for them.
     const draining = earlier.drain().finally(() => this.draining.delete(draining))
     this.draining.set(draining, earlier)

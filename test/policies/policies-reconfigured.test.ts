@@ -1,4 +1,4 @@
-import { type Guard, policy, type Sentinel, sentinel } from '../../src/index.js'
+import { type Guard, policy, requireRole, type Sentinel, sentinel } from '../../src/index.js'
 import type { GuardedContext } from '../middleware/rig.js'
 import { desk } from '../sentinel-desk.js'
 
@@ -75,4 +75,21 @@ test('guard.policy() keeps the policies of its own sentinel behind another one',
   expect(handled).toEqual(['/buy 1', '/buy 3', '/buy 4'])
   await at.guard.close()
   await own.close()
+})
+
+test('a listener may call reconfigure() when guards do not fit, which is reported once', async () => {
+  const at = desk({ throttle: false, debounce: false, users: false })
+  at.bot.command('a', requireRole('vip'), () => undefined)
+  at.bot.command('b', requireRole('vup'), () => undefined)
+  await at.says(ALICE, '/a', '/b')
+  const told: string[] = []
+  at.guard.on('error', ({ error }) => {
+    told.push((error as Error).message)
+    if (told.length < 9) at.guard.reconfigure({ users: false })
+  })
+  at.guard.reconfigure({ roles: { gold: {} }, users: true })
+  expect(told).toEqual([expect.stringContaining('"vip"'), expect.stringContaining('"vup"')])
+  await at.says(ALICE, 'hello')
+  expect(await at.guard.users.read(ALICE)).toBeUndefined()
+  await at.guard.close()
 })

@@ -10,6 +10,8 @@ export type LayerOf = Parameters<Chain['layer']>
 interface FormerLayer {
   readonly of: LayerOf
   readonly layer: Chain | undefined
+  /** Why they do not fit the options in force, if that was reported. */
+  unfit?: string | undefined
 }
 
 /**
@@ -26,21 +28,22 @@ export class EarlierLayers {
    */
   late = new Map<LayerOf[0], LayerOf>()
 
-  /** Takes over the handlers' guards of the replaced chain. Those that do not fit the changed options are reported at once. */
+  /**
+   * Takes over the handlers' guards of the replaced chain. Those that do not fit the changed options are reported at once, each
+   * problem once: a listener may call reconfigure() again.
+   */
   follow(earlier: Chain, services: Services): void {
     this.late = earlier.earlierLayers.late
     const made = [...earlier.layers].flatMap(({ of }) => (of === undefined ? [] : [{ of, layer: undefined }]))
     const left = earlier.earlierLayers.layers.filter(({ layer }) => layer === undefined)
     this.layers = [...made, ...left]
-    for (const { of } of this.layers) {
-      const [guards, name, place] = of
-      try {
-        // This wiring is discarded. Without limits that change at run time, it leaves no trace in their register.
-        new Questions({ ...services, runtime: undefined }, guards, place)
-      } catch (error) {
-        services.failed(located(place ?? name, error), 'wiring')
-      }
-    }
+    const problems = this.layers.flatMap((former) => {
+      const problem = problemOf(former.of, services)
+      const told = former.unfit
+      former.unfit = problem?.message
+      return problem === undefined || problem.message === told ? [] : [problem]
+    })
+    for (const problem of problems) services.failed(problem, 'wiring')
   }
 
   /** Forgets guards that will not be asked again. */
@@ -62,6 +65,17 @@ export class EarlierLayers {
     if (!this.isOver) return
     this.late.set(of[0], of)
     layer.drain().catch((error: unknown) => layer.services.failed(error, 'drain'))
+  }
+}
+
+/** Returns why guards do not fit the options in force; undefined if they do. */
+function problemOf([guards, name, place]: LayerOf, services: Services): Error | undefined {
+  try {
+    // This wiring is discarded. Without limits that change at run time, it leaves no trace in their register.
+    new Questions({ ...services, runtime: undefined }, guards, place)
+    return undefined
+  } catch (error) {
+    return located(place ?? name, error) as Error
   }
 }
 
