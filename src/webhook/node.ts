@@ -119,9 +119,13 @@ export class NodeExchange implements Recipient {
     else this.kept()
   }
 
-  /** Whether code upstream is still reading the body, and may keep it at the end. A text that it has kept may be a part. */
+  /** Whether code upstream is still reading the body. What it has kept may be a part, unless that is as long as the sender said. */
   private mayGrow({ readableDidRead, readableEnded }: IncomingUpdate | BodyStream): boolean {
-    return readableDidRead === true && readableEnded === false && !(this.rawBody instanceof Uint8Array)
+    if (readableDidRead !== true || readableEnded !== false) return false
+    const { rawBody } = this
+    const kept = typeof rawBody === 'string' ? encoder.encode(rawBody) : rawBody
+    const length = Number(first(this.request.headers['content-length']) ?? Number.NaN)
+    return !(kept instanceof Uint8Array && kept.length >= length)
   }
 
   /** Uses the body that code upstream has kept. */

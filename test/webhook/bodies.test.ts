@@ -119,10 +119,31 @@ describe('middleware in front', () => {
     expect([at.reached, at.told]).toEqual([['привет'], []])
   })
 
-  test.each<[string, (request: IncomingMessage, kept: (bytes: Buffer) => void) => unknown]>([
+  test('may be reading the body, and add to the bytes that it keeps', async () => {
+    let begun = false
+    const at = await behind(({ webhook }) => (request, response) => {
+      let rawBody = Buffer.alloc(0)
+      request.on('data', (chunk: Buffer) => {
+        rawBody = Buffer.concat([rawBody, chunk])
+        Object.assign(request, { rawBody })
+        if (begun) return
+        begun = true
+        webhook.http(request, response)
+      })
+    })
+    expect(await inHalves(at.url, privet, () => begun)).toBe(200)
+    expect([at.reached, at.told]).toEqual([['привет'], []])
+  })
+
+  test.each<[string, (request: IncomingMessage, kept: (body: Buffer | string) => void) => unknown]>([
     ['reads it at once', (request, kept) => request.once('readable', () => kept(request.read() as Buffer))],
     ['pauses it', (request, kept) => request.once('data', (bytes: Buffer) => kept(bytes) ?? request.pause())],
-  ])('may keep the bytes of the body before its end, if it %s', async (_, read) => {
+    [
+      'pauses it as text',
+      (request, kept) =>
+        request.setEncoding('utf8').once('data', (text: string) => kept(text) ?? request.pause()),
+    ],
+  ])('may keep the whole body before its end, if it %s', async (_, read) => {
     const at = await behind(({ webhook }) => (request, response) => {
       read(request, (rawBody) => webhook.http(Object.assign(request, { rawBody }), response))
     })
@@ -131,13 +152,15 @@ describe('middleware in front', () => {
   })
 
   test.each<[string, object, number]>([
-    ['has kept a text, which is used', { rawBody: privet }, 200],
+    ['has kept a text of unknown length, which is used', { rawBody: privet }, 200],
+    ['has kept bytes of unknown length, which are used', { rawBody: Buffer.from(privet) }, 200],
     ['has kept nothing, which is reported', {}, 500],
   ])('may stop before the end of the body. After the time-out it %s', async (_, kept, status) => {
     let stopped = false
     const at = await behind(({ webhook }) => (request, response) => {
       request.once('data', () => {
         request.pause()
+        delete request.headers['content-length']
         webhook.http(Object.assign(request, kept), response)
         stopped = true
       })
