@@ -1,3 +1,4 @@
+import { isPromise } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
 import { errorText, redacted } from '../core/redact.js'
 import { shown } from '../core/show.js'
@@ -93,7 +94,9 @@ export class StoredPreferences<T extends object> implements Preferences<T> {
     const { version, migrate } = this.settings
     if (v === version || migrate === undefined) return data
     try {
-      const migrated = migrate(data, v as number)
+      const given = migrate(data, v as number)
+      // A query of a database may run again each time it is awaited.
+      const migrated = isPromise(given) ? Promise.resolve(given) : given
       await callbackEnded(migrated, 'preferences.migrate', this.services().timers)
       return await migrated
     } catch (error) {

@@ -98,6 +98,10 @@ describe('connects by', () => {
       url = undefined
     }
     await useAll(new Config() as never)
+    class Port {
+      port = Number(port)
+    }
+    await useAll(new Port() as never)
     await useAll(Object.assign(Object.create({ port: Number(port) }), { host: hostname }))
     await useAll({ host: hostname, port: Number(port), url: undefined } as never)
   })

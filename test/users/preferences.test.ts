@@ -133,6 +133,22 @@ describe('preferences', () => {
     expect(refused.failures).toEqual([expect.objectContaining({ during: 'preferences' })])
   })
 
+  test('are migrated once by a query that runs each time it is awaited', async () => {
+    const storage = memory()
+    await storage.values.put('preferences', 'u7', { v: 1, data: {} })
+    let runs = 0
+    const migrate = () => ({
+      // biome-ignore lint/suspicious/noThenProperty: query builders have one
+      then: (done: (migrated: object) => void) => {
+        runs++
+        done({ language: 'ru' })
+      },
+    })
+    const { wishes } = stand(storage, { version: 2, migrate })
+    expect(await wishes.get(ALICE)).toEqual({ language: 'ru', quiet: false })
+    expect(runs).toBe(1)
+  })
+
   test.each<[string, () => unknown, string]>([
     [
       'rejects',

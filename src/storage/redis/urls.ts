@@ -36,7 +36,8 @@ export function checkOptions(options: object): void {
   const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null
   const known: Readonly<Record<string, unknown>> = copyOf(options) as never
   // Options may be an instance of a class of the application, but so are URLs.
-  const namesServer = ['host', 'path', 'sentinels'].some((name) => name in known) && !('href' in known)
+  const namesServer =
+    ['host', 'port', 'path', 'sentinels'].some((name) => name in known) && !('href' in known)
   if (!(isPlain || namesServer) || known.url !== undefined || 'sendCommand' in options) {
     throw new SentinelError(
       'option.invalid',
