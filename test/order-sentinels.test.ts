@@ -1,48 +1,9 @@
-import { Bot, type Context } from 'grammy'
-import { type SentinelFlavor, type SentinelOptions, sentinel, throttle } from '../src/index.js'
+import { throttle } from '../src/index.js'
 import { memory } from '../src/storage/memory/memory.js'
-import { createTelegram, type Person, type Telegram, type TelegramBot } from '../src/telegram/index.js'
-import { Stage } from './middleware/rig.js'
+import { alice, bot, ends, guarded, polling, sends, time, useBot } from './order-desk.js'
 import { tick } from './sentinel-desk.js'
 
-type Guarded = Context & SentinelFlavor
-
-let telegram: Telegram
-let account: TelegramBot
-let alice: Person
-let bot: Bot<Guarded>
-const time = new Stage()
-const ends: (() => Promise<unknown>)[] = []
-
-beforeEach(() => {
-  telegram = createTelegram()
-  account = telegram.createBot({ username: 'ordered_bot' })
-  alice = telegram.createUser({ firstName: 'Alice' })
-  bot = new Bot<Guarded>(account.token, account.config)
-})
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end()
-  await telegram.close()
-})
-
-function guarded(options: SentinelOptions = {}) {
-  const guard = sentinel<Guarded>({ clock: time.clock, timers: time.timers, ...options })
-  ends.push(() => guard.close())
-  return guard
-}
-
-function polling(): void {
-  const done = bot.start()
-  ends.push(async () => {
-    await bot.stop()
-    await done
-  })
-}
-
-async function sends(...texts: string[]): Promise<void> {
-  for (const text of texts) await alice.to(account).sends(text)
-  await telegram.settled()
-}
+useBot()
 
 describe('a guard on a fork', () => {
   test('applies to the whole context: a refused update counts as denied, and is not denied again', async () => {

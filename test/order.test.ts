@@ -1,65 +1,30 @@
-import { type ConversationFlavor, conversations, createConversation } from '@grammyjs/conversations'
+import { conversations, createConversation } from '@grammyjs/conversations'
 import { type RunnerHandle, run, sequentialize } from '@grammyjs/runner'
-import {
-  Bot,
-  type BotError,
-  type Context,
-  type Middleware,
-  type SessionFlavor,
-  session,
-  webhookCallback,
-} from 'grammy'
+import { type BotError, type Context, type Middleware, session, webhookCallback } from 'grammy'
 import type { Update } from 'grammy/types'
-import { type SentinelFlavor, type SentinelOptions, sentinel, throttle } from '../src/index.js'
+import { type SentinelOptions, throttle } from '../src/index.js'
 import { memory } from '../src/storage/memory/memory.js'
-import { createTelegram, type Person, type Telegram, type TelegramBot } from '../src/telegram/index.js'
-import { Stage } from './middleware/rig.js'
+import {
+  account,
+  alice,
+  bot,
+  ends,
+  guarded,
+  type Order,
+  polling,
+  sends,
+  telegram,
+  time,
+  useBot,
+} from './order-desk.js'
 import { later, says, tick } from './sentinel-desk.js'
 
-type Base = Context & SentinelFlavor & SessionFlavor<{ seen: number }>
-type Order = ConversationFlavor<Base>
-
-let telegram: Telegram
-let account: TelegramBot
-let alice: Person
-let bot: Bot<Order>
-const time = new Stage()
-const ends: (() => Promise<unknown>)[] = []
-
-beforeEach(async () => {
-  telegram = createTelegram()
-  account = telegram.createBot({ username: 'ordered_bot' })
-  alice = telegram.createUser({ firstName: 'Alice' })
-  bot = new Bot<Order>(account.token, account.config)
-})
-afterEach(async () => {
-  for (const end of ends.splice(0).reverse()) await end()
-  await telegram.close()
-})
-
-function guarded(options: SentinelOptions = {}) {
-  const guard = sentinel<Order>({ clock: time.clock, timers: time.timers, ...options })
-  ends.push(() => guard.close())
-  return guard
-}
-
-function polling(): void {
-  const done = bot.start()
-  ends.push(async () => {
-    await bot.stop()
-    await done
-  })
-}
+useBot()
 
 function concurrently(): RunnerHandle {
   const runner = run(bot)
   ends.push(() => (runner.isRunning() ? runner.stop() : Promise.resolve()))
   return runner
-}
-
-async function sends(...texts: string[]): Promise<void> {
-  for (const text of texts) await alice.to(account).sends(text)
-  await telegram.settled()
 }
 
 /** A promise that is resolved by `open()`. */
