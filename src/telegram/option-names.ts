@@ -20,7 +20,7 @@ const OPTIONS = { createTelegram: INSIDE, startTelegram: WITH_PORT } satisfies R
  *
  * @throws SentinelError `option.unknown`.
  */
-export function checkNames(options: TelegramOptions, what: keyof typeof OPTIONS): void {
+export function checkTelegramOptions(options: TelegramOptions, what: keyof typeof OPTIONS): void {
   const known = Object.keys(OPTIONS[what])
   const unknown = Object.keys(options).find((name) => !known.includes(name))
   if (unknown === undefined) return

@@ -4,7 +4,7 @@ import { BotApi } from './bot-api/bot-api.js'
 import { readFloodLimits } from './bot-api/flood.js'
 import { DEFAULT_TIMING } from './bot-api/link.js'
 import { type Front, serve } from './bot-api/server.js'
-import { checkNames } from './option-names.js'
+import { checkTelegramOptions } from './option-names.js'
 import type { TelegramOptions } from './options.js'
 import { Patience } from './people/waiting.js'
 import { type Parts, Telegram } from './telegram.js'
@@ -87,7 +87,7 @@ export async function startTelegram(options: TelegramOptions = {}): Promise<Tele
 }
 
 export function partsFrom(options: TelegramOptions, what: 'createTelegram' | 'startTelegram'): Parts {
-  checkNames(options, what)
+  checkTelegramOptions(options, what)
   const { clock = 'real' } = options
   if (clock !== 'real' && clock !== 'virtual' && typeof clock !== 'function')
     throw new SentinelError(
