@@ -39,9 +39,7 @@ class WiredLimits implements RuntimeLimits {
     const limits = this.book.openness.limits && !limit.computed
     const bounds = settings.get(limit.name)
     const problem = bounds && (misfit(limit, bounds.min) ?? misfit(limit, bounds.max))
-    if (problem === undefined) {
-      return { limits, settings: bounds && { min: bounds.min, max: bounds.max } }
-    }
+    if (problem === undefined) return { limits, settings: bounds && { min: bounds.min, max: bounds.max } }
     const text = `settings.limits.${limit.name}: ${problem}`
     if (!this.stands) throw new SentinelError('option.invalid', text)
     // A limit of a handler is wired only at its first use, too late to throw, so the limit cannot be tuned.

@@ -66,14 +66,13 @@ export function policy<C extends Context = Context>(
 /**
  * Like {@link policy}; with `book`, names are looked up in that book at once.
  *
- * @param bookOf Returns the book for each wiring, because options may have changed since. By default that is `book`, or the book
- * of the sentinel upstream.
+ * @param bookOf Returns the book for each wiring, because options may have changed since. By default that of the sentinel upstream.
  */
 export function policyGuard(
   which: string | Policy,
   own: PolicyOverride | undefined,
   book?: PolicyBook | undefined,
-  bookOf: (services: Services) => PolicyNames | undefined = ({ policies }) => book ?? policies,
+  bookOf: (services: Services) => PolicyNames | undefined = ({ policies }) => policies,
 ): Guard {
   checkOverride(own)
   const use = { policy: checkedPolicy(which), own }
