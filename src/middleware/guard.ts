@@ -8,18 +8,13 @@ import type { Key } from '../core/subject.js'
 import type { DenialReason } from '../core/verdict.js'
 import type { SentinelControl } from './chain/control.js'
 import type { Place } from './concurrency/places.js'
-import type { Excuse } from './exempt/excuses.js'
+import type { Excuse } from './exempt/excuse.js'
+import type { Excused } from './exempt/levels.js'
 import type { Denial } from './refusing/denial.js'
 import type { Services } from './services.js'
 
 /** Finds the subject of a scope in an update; undefined skips the checks of that scope. */
 export type SubjectOf<C extends Context> = (facts: Facts, ctx: C) => Key | undefined
-
-/**
- * Who is exempt from a check: `nobody`; the `trusted` (owner, listed users); the trusted and holders of exempt `roles`; or
- * `everybody` who is exempt in any way, including administrators of the chat.
- */
-export type Excused = 'nobody' | 'trusted' | 'roles' | 'everybody'
 
 /** A check, and what each update contributes to it. */
 export interface Question<C extends Context> {

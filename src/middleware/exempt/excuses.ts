@@ -1,18 +1,7 @@
 import type { Context } from 'grammy'
-import type { MaybePromise } from '../../core/check.js'
-import type { Facts } from '../../core/facts.js'
 import type { Question } from '../guard.js'
-import { NOT_EXEMPT, spares } from './exemptions.js'
-
-/** Exempts some actors from the checks that follow it in one plan. */
-export interface Excuse {
-  /** Returns the actor's exemption level as far as it is known without asking anybody. */
-  levelOf(facts: Facts, ctx: Context): number
-  /** Marks whose holders are exempt; read by the plan. */
-  readonly marks: readonly string[]
-  /** Whether a refused actor is exempt after all; {@link levelOf} knows the answer from then on. */
-  rescues?(facts: Facts, ctx: Context): MaybePromise<boolean>
-}
+import type { Excuse } from './excuse.js'
+import { NOT_EXEMPT, spares } from './levels.js'
 
 /** Returns the question so that it is not asked about actors whom the excuse exempts. */
 export function excused(question: Question<Context>, excuse: Excuse, actor: number): Question<Context> {
