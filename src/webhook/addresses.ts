@@ -1,8 +1,5 @@
 import { SentinelError } from '../core/errors.js'
 
-/** The networks that Telegram sends webhooks from: https://core.telegram.org/bots/webhooks */
-const TELEGRAM = ['149.154.160.0/20', '91.108.4.0/22'] as const
-
 const MAPPED = 0xffffn << 32n
 
 /** Parses an address to 128 bits; IPv4 as `::ffff:a.b.c.d`. Returns undefined if the text is not an address. */
@@ -58,13 +55,18 @@ function groupsOf(text: string, last: boolean): number[] | undefined {
   return groups.length > 8 ? undefined : groups
 }
 
-interface Network {
+export interface Network {
   readonly address: bigint
   /** Number of low bits that are ignored. */
   readonly free: bigint
 }
 
-function parseNetwork(text: string, what: string): Network {
+/**
+ * Parses a network.
+ *
+ * @throws SentinelError `option.invalid`.
+ */
+export function parseNetwork(text: string, what: string): Network {
   const [address = '', length, ...rest] = text.split('/')
   const parsed = parseAddress(address)
   const most = address.includes(':') ? 128 : 32
@@ -79,72 +81,15 @@ function parseNetwork(text: string, what: string): Network {
   return { address: parsed >> free, free }
 }
 
-/** A list of networks. */
-class Networks {
-  private readonly networks: readonly Network[]
-
-  constructor(texts: readonly string[], what: string) {
-    this.networks = texts.map((text) => parseNetwork(text, what))
-  }
-
-  has(address: bigint): boolean {
-    return this.networks.some((network) => address >> network.free === network.address)
-  }
-}
-
 /** Stands for a peer on a Unix domain socket: it has no address, and may be a proxy. */
 export const UNIX = 'unix'
 
-/** Rejects invalid networks of proxies, even if no address will be compared with them. */
-export function checkProxies(texts: readonly string[]): void {
-  for (const text of texts) if (text !== UNIX) parseNetwork(text, 'webhook.proxies')
+/** Rejects invalid networks, before any address is compared with them. */
+export function checkNetworks(texts: readonly string[], what: string): void {
+  for (const text of texts) parseNetwork(text, what)
 }
 
-/** Longest accepted header. Real chains of proxies are shorter, so a longer one is forged. */
-const MOST_FORWARDED = 2048
-
-/** Decides by address who may call. */
-export class Callers {
-  private readonly allowed: Networks
-  private readonly proxies: Networks
-  private readonly isUnixProxy: boolean
-
-  constructor(addresses: 'telegram' | readonly string[], proxies: readonly string[]) {
-    this.allowed = new Networks(addresses === 'telegram' ? TELEGRAM : addresses, 'webhook.addresses')
-    this.proxies = new Networks(
-      proxies.filter((text) => text !== UNIX),
-      'webhook.proxies',
-    )
-    this.isUnixProxy = proxies.includes(UNIX)
-  }
-
-  /**
-   * Whether a caller is allowed. The caller is the peer or, if the peer is a trusted proxy, the client it reports. Proxies append
-   * to `X-Forwarded-For`, so it is read from the right up to the first untrusted address; what is left of that could be forged.
-   */
-  admits(peer: string | undefined, forwarded: string | undefined): boolean {
-    let address = peer === undefined ? undefined : parseHop(peer)
-    let believed = address === undefined ? peer === UNIX && this.isUnixProxy : this.proxies.has(address)
-    if (forwarded !== undefined && believed) {
-      if (forwarded.length > MOST_FORWARDED) return false
-      const hops = forwarded.split(',')
-      while (hops.length > 0 && believed) {
-        address = parseHop((hops.pop() as string).trim())
-        if (address === undefined) return false
-        believed = this.proxies.has(address)
-      }
-    }
-    return address !== undefined && this.allowed.has(address)
-  }
-}
-
-/** Whether a peer is known by its address, or has none because its connection is closed or by a Unix domain socket. */
-export function isKnown(peer: string | undefined): boolean {
-  return peer === '' || peer === UNIX || (peer !== undefined && parseHop(peer) !== undefined)
-}
-
-/** Parses the address of a peer or an entry of `X-Forwarded-For`; some platforms and proxies append the port. */
-function parseHop(text: string): bigint | undefined {
-  const [, bracketed, plain] = /^(?:(\[[^\]]+\])|(\d+\.\d+\.\d+\.\d+)):\d{1,5}$/.exec(text) ?? []
-  return parseAddress(bracketed ?? plain ?? text)
+/** Returns the proxies that have an address. */
+export function networksOf(proxies: readonly string[]): readonly string[] {
+  return proxies.filter((text) => text !== UNIX)
 }

@@ -7,7 +7,7 @@ import { endsWithRequests } from '../core/request-bound.js'
 import type { Unfinished } from '../middleware/chain/closing.js'
 import type { Chain } from '../middleware/pipeline.js'
 import type { Services } from '../middleware/services.js'
-import { type Callers, isKnown } from './addresses.js'
+import { Callers, isKnown } from './callers.js'
 import { Deadlines, OwnDeadlines, type Watch } from './deadlines.js'
 import { Delivery, type Recipient } from './delivery.js'
 import { flush } from './flush.js'
@@ -54,6 +54,7 @@ export class Door implements UnderWay {
   private readonly quiet: Timers
   private ready: boolean
   private readonly gate: Gate | undefined
+  private readonly callers: Callers | undefined
   /** Whether the gate decides. It must not if some updates bypass the guard. */
   private gating = true
   private readonly shared: Deadlines
@@ -65,8 +66,9 @@ export class Door implements UnderWay {
     private readonly bot: Bot,
     private readonly host: WebhookHost,
     private readonly settings: WebhookSettings,
-    private readonly callers: Callers | undefined,
   ) {
+    const { addresses, proxies } = settings
+    this.callers = addresses && new Callers(addresses, proxies)
     const { clock, timers } = host.services()
     this.quiet = timers === systemTimers ? quietTimers : timers
     this.now = clock === systemClock ? steadyClock : clock

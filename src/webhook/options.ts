@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type Duration, type Ms, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { duration, option, parseOptions } from '../middleware/options/schema.js'
-import { checkProxies } from './addresses.js'
+import { checkNetworks, networksOf } from './addresses.js'
 
 /** Answers to an update that was not handled successfully: 200, so that Telegram goes on, or 500, so that it sends the update again. */
 const ANSWERS = ['accept', 'retry'] as const
@@ -119,12 +119,14 @@ export function readWebhook(given: WebhookOptions): WebhookSettings {
       'webhook.secret: must be 1 to 256 letters, digits, _ and -, the same that setWebhook was given as secret_token. (Not shown here.)',
     )
   }
-  checkProxies(options.proxies ?? [])
+  const { addresses, proxies = [] } = options
+  checkNetworks(networksOf(proxies), 'webhook.proxies')
+  if (addresses !== undefined && addresses !== 'telegram') checkNetworks(addresses, 'webhook.addresses')
   return {
     secret,
     maxBody: options.maxBody ?? 1_048_576,
-    addresses: options.addresses,
-    proxies: options.proxies ?? [],
+    addresses,
+    proxies,
     timeout: options.timeout ?? parseDuration('10s'),
     onTimeout: options.onTimeout ?? 'accept',
     onError: options.onError ?? 'accept',

@@ -1,7 +1,6 @@
 import type { Bot } from 'grammy'
 import { type Duration, type Ms, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
-import { Callers } from './addresses.js'
 import { connectedTo } from './connections.js'
 import type { Door, WebhookHost } from './door.js'
 import type { DrainOptions } from './drain-options.js'
@@ -100,7 +99,6 @@ export class Webhook {
   private opening: Promise<Opened> | undefined
   private drained: Promise<{ readonly left: number }> | undefined
   private readonly settings: WebhookSettings
-  private readonly callers: Callers | undefined
 
   /** Called by `guard.webhook()`. */
   constructor(
@@ -109,8 +107,6 @@ export class Webhook {
     options: WebhookOptions,
   ) {
     this.settings = readWebhook(options)
-    const { addresses, proxies } = this.settings
-    this.callers = addresses === undefined ? undefined : new Callers(addresses, proxies)
     if (bot.isRunning()) {
       throw new SentinelError(
         'bot.started',
@@ -273,7 +269,7 @@ export class Webhook {
 
   private async load(): Promise<Opened> {
     const { Door, ...code } = await import('./opened.js')
-    this.opened = { ...code, door: new Door(this.bot, this.host, this.settings, this.callers) }
+    this.opened = { ...code, door: new Door(this.bot, this.host, this.settings) }
     return this.opened
   }
 

@@ -1,6 +1,7 @@
 import { BlockList, isIP } from 'node:net'
 import fc from 'fast-check'
-import { Callers, parseAddress } from '../../src/webhook/addresses.js'
+import { parseAddress } from '../../src/webhook/addresses.js'
+import { Callers } from '../../src/webhook/callers.js'
 
 describe('callers', () => {
   const behindProxies = new Callers('telegram', ['10.0.0.0/8', '2001:db8::/32', '::1'])
