@@ -14,8 +14,8 @@ import {
   type SubjectRef,
   subjectKey,
 } from '../core/subject.js'
-import type { Questions } from '../middleware/chain/wiring.js'
-import type { Question } from '../middleware/guard.js'
+import { Questions } from '../middleware/chain/wiring.js'
+import type { Guard, Question } from '../middleware/guard.js'
 import type { Services } from '../middleware/services.js'
 import {
   ADAPTED_MARK,
@@ -26,6 +26,9 @@ import {
 } from '../middleware/throttle/runtime-limits.js'
 import type { Mark } from '../storage/storage.js'
 import type { PartOrigin, Resolved } from './layers.js'
+import { useOf } from './policy.js'
+import { definitionsOf, type PolicyBook } from './policy-book.js'
+import type { Policy } from './policy-options.js'
 import type { RoleLimit } from './role-limits.js'
 
 /**
@@ -126,20 +129,27 @@ export interface Explanation {
   readonly text: string
 }
 
-/** What to explain. */
-export interface Explained {
-  readonly questions: Questions
-  readonly resolved: Resolved | undefined
+/** Where an explanation finds limits and policies. */
+export interface Sources {
+  /** The guards of the sentinel itself. */
+  readonly main: Questions
+  readonly policies: PolicyBook
   /** Limits of roles that were set while the bot runs. */
   readonly roleLimits: readonly RoleLimit[]
 }
 
-/** Explains which limits apply to a subject. Uses the same variants as the plan, so it matches what guards really decide. */
+/**
+ * Explains which limits apply to a subject under a policy, or under the sentinel itself. Uses the same variants as the plan, so it
+ * matches what guards really decide.
+ */
 export async function explain(
   services: Services,
   whom: Subject,
-  { questions, resolved, roleLimits }: Explained,
+  policy: string | Policy | Guard | undefined,
+  { main, policies, roleLimits }: Sources,
 ): Promise<Explanation> {
+  const { questions, resolved } =
+    policy === undefined ? { questions: main, resolved: undefined } : asked(services, policies, policy)
   const key = subjectKey(whom)
   const subject = keySubject(key)
   const { actor, chat } = placesOf(key, subject)
@@ -183,8 +193,26 @@ export async function explain(
   return { ...told, text: textOf(told, key) }
 }
 
+/** Returns the limits of a policy, and what they are merged from. */
+function asked(
+  services: Services,
+  policies: PolicyBook,
+  given: string | Policy | Guard,
+): { readonly questions: Questions; readonly resolved: Resolved } {
+  const use = typeof given === 'function' ? useOf(given) : { policy: given, own: undefined }
+  if (use === undefined) throw notOfPolicy()
+  const { policy, own } = use
+  if (typeof policy === 'string' && !policies.names.includes(policy)) {
+    throw unexplained(policy, policies.names)
+  }
+  const resolved = policies.resolved(policy, own)
+  const definitions =
+    typeof policy === 'string' ? policies.definitionsOf(policy, own) : definitionsOf(resolved)
+  return { questions: new Questions(services, definitions), resolved }
+}
+
 /** The error for a guard that policy() did not make. */
-export function notOfPolicy(): SentinelError {
+function notOfPolicy(): SentinelError {
   return new SentinelError(
     'option.invalid',
     `explain: this guard was not made by policy(). Pass a policy, its name, or the result of policy(). ${BY_PEEK}`,
@@ -192,7 +220,7 @@ export function notOfPolicy(): SentinelError {
 }
 
 /** The error for an unknown name of a policy, listing the known ones. */
-export function unexplained(name: string, known: readonly string[]): SentinelError {
+function unexplained(name: string, known: readonly string[]): SentinelError {
   const list = known.length === 0 ? '' : ` Policies: ${known.join(', ')}.`
   return new SentinelError(
     'policy.unknown',

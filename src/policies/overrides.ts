@@ -11,8 +11,8 @@ import { LaterLimits } from './later-limits.js'
 import { LimitBook, type Openness } from './limit-book.js'
 import type { LimitRegister } from './limits.js'
 import { noteSentinel, takeUnknown } from './names.js'
-import { policyGuard, useOf } from './policy.js'
-import { definitionsOf, PolicyBook, unknownPolicy } from './policy-book.js'
+import { policyGuard } from './policy.js'
+import { PolicyBook, unknownPolicy } from './policy-book.js'
 import type { Policy, PolicyOptions, PolicyOverride } from './policy-options.js'
 
 const explaining = later('guard.explain', () => import('./explain.js'))
@@ -97,20 +97,8 @@ export class Overrides {
   ): Promise<Explanation> {
     const services = this.services()
     const roleLimits = this.book.isOpen ? this.book.roles.all() : []
-    const { explain, notOfPolicy, unexplained } = await explaining.load()
-    if (policy === undefined)
-      return explain(services, whom, { questions: main, resolved: undefined, roleLimits })
-    const use = typeof policy === 'function' ? useOf(policy) : { policy, own: undefined }
-    if (use === undefined) throw notOfPolicy()
-    if (typeof use.policy === 'string' && !this.policies.has(use.policy)) {
-      throw unexplained(use.policy, this.policies.names)
-    }
-    const resolved = this.policies.resolved(use.policy, use.own)
-    const { policy: asked, own } = use
-    const definitions =
-      typeof asked === 'string' ? this.policies.definitionsOf(asked, own) : definitionsOf(resolved)
-    const questions = new Questions(services, definitions)
-    return explain(services, whom, { questions, resolved, roleLimits })
+    const { explain } = await explaining.load()
+    return explain(services, whom, policy, { main, policies: this.policies, roleLimits })
   }
 
   /** Returns a promise while limits that the first update of a bot depends on are loading; otherwise undefined. */

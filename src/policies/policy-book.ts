@@ -1,5 +1,5 @@
 import { located, SentinelError } from '../core/errors.js'
-import { nearest } from '../core/nearest.js'
+import { hintAt } from '../core/nearest.js'
 import { shown } from '../core/show.js'
 import { debounce } from '../middleware/debounce.js'
 import type { GuardDefinition } from '../middleware/guard.js'
@@ -40,11 +40,6 @@ export class PolicyBook implements PolicyNames {
 
   get names(): readonly string[] {
     return [...this.policies.keys()]
-  }
-
-  /** Whether there is a policy of this name. */
-  has(name: string): boolean {
-    return this.policies.has(name)
   }
 
   definitionsOf(name: string, own: object | undefined): readonly GuardDefinition[] {
@@ -88,13 +83,14 @@ export class PolicyBook implements PolicyNames {
 
 /** The error for an unknown policy, suggesting the name that was probably meant. */
 export function unknownPolicy(what: string, name: unknown, known: readonly string[]): SentinelError {
-  const meant = typeof name === 'string' ? nearest(name, known) : undefined
-  const hint = meant === undefined ? '' : ` Did you mean "${meant}"?`
   const list =
     known.length === 0
       ? ' No sentinel upstream defines any: sentinel({ policies: { … } }).'
       : ` Policies: ${known.join(', ')}.`
-  return new SentinelError('policy.unknown', `${what}: there is no policy ${shown(name)}.${hint}${list}`)
+  return new SentinelError(
+    'policy.unknown',
+    `${what}: there is no policy ${shown(name)}.${hintAt(name, known)}${list}`,
+  )
 }
 
 /**
