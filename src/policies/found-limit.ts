@@ -8,8 +8,9 @@ import type { LimitBook } from './limit-book.js'
  * @throws SentinelError `limit.unknown`, listing the known limits.
  */
 export function foundLimit(book: LimitBook, name: unknown, what: string): Changeable {
-  const found = book.find(name)
+  const { known } = book
+  const found = typeof name === 'string' ? (known.get(name) ?? known.get(`throttle.${name}`)) : undefined
   if (found !== undefined) return found
-  const known = book.all().map((each) => each.name)
-  throw unknownLimit(what, name, known)
+  const names = [...known.values()].map((each) => each.name)
+  throw unknownLimit(what, name, names)
 }

@@ -1,4 +1,4 @@
-import type { MaybePromise } from '../core/check.js'
+import type { MaybePromise, Plan } from '../core/check.js'
 import { later } from '../core/later.js'
 import type { Services } from '../middleware/services.js'
 import type { RoleLimit, RoleLimits } from './role-limits.js'
@@ -23,6 +23,11 @@ export class LaterRoleLimits {
 
   all(): readonly RoleLimit[] {
     return this.made?.all() ?? []
+  }
+
+  /** Returns the plan with the changed limits of roles. */
+  planned(...args: Parameters<RoleLimits['planned']>): Plan {
+    return this.made?.planned(...args) ?? args[0]
   }
 
   ready(bot: number): Promise<void> | undefined {

@@ -1,15 +1,12 @@
-import type { Check, Plan } from '../core/check.js'
+import type { Plan } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
-import type { Limit } from '../core/limit.js'
 import type { Services } from '../middleware/services.js'
 import {
-  ADAPTED_MARK,
   type Bounds,
   type Changeable,
   LIMIT_MARK,
   misfit,
   type RuntimeLimits,
-  roleVariants,
   SETTING_MARK,
 } from '../middleware/throttle/runtime-limits.js'
 import type { StorageChange } from '../storage/changes.js'
@@ -94,8 +91,11 @@ export class LimitBook {
     return new WiredLimits(this)
   }
 
-  /** All limits by slot: those of the options in force, and those of handlers. */
-  private get known(): ReadonlyMap<string, Changeable> {
+  /**
+   * All limits by slot: those of the options in force, and those of handlers. Includes limits that cannot be changed because a
+   * function computes them.
+   */
+  get known(): ReadonlyMap<string, Changeable> {
     const { runtime } = this.services()
     return new Map([...this.ofHandlers, ...(runtime instanceof WiredLimits ? runtime.own : [])])
   }
@@ -108,24 +108,9 @@ export class LimitBook {
   }
 
   planned(plan: Plan, wired: ReadonlyMap<string, Changeable>): Plan {
-    const changed = this.open.limits ? this.roles.all() : []
-    const actor = plan.scopes.indexOf('actor')
-    if (changed.length === 0 || actor < 0) return plan
-    const checks = plan.checks.map((check): Check => {
-      if (check.kind !== 'bucket' && check.kind !== 'window') return check
-      const own = changed.filter(({ slot }) => slot === check.slot)
-      const known = wired.get(check.slot) ?? this.ofHandlers.get(check.slot)
-      if (own.length === 0 || known === undefined || known.computed) return check
-      const variants = check.variants ?? []
-      const stored = variants.filter(({ limit }) => limit === 'stored')
-      const isAdapted = ({ mark }: { readonly mark: string }): boolean => mark.startsWith(ADAPTED_MARK)
-      const roles = roleVariants(withRoles(known, own), this.services().roles, actor)
-      return {
-        ...check,
-        variants: [...stored.filter((each) => !isAdapted(each)), ...roles, ...stored.filter(isAdapted)],
-      }
-    })
-    return { ...plan, checks }
+    if (!this.open.limits) return plan
+    const limitOf = (slot: string) => wired.get(slot) ?? this.ofHandlers.get(slot)
+    return this.roles.planned(plan, limitOf, this.services().roles)
   }
 
   /** Warns that settings cannot change a limit. */
@@ -133,36 +118,11 @@ export class LimitBook {
     this.services().warn('settings.unfit', text)
   }
 
-  knows(name: string): boolean {
-    return this.known.has(`throttle.${name}`)
-  }
-
-  /** Every known limit, also those that cannot be changed because a function computes them. */
-  all(): readonly Changeable[] {
-    return [...this.known.values()]
-  }
-
-  /** Finds a limit by its name, with or without the name of its guard: `user`, `throttle.user`. */
-  find(name: unknown): Changeable | undefined {
-    const { known } = this
-    return typeof name === 'string' ? (known.get(name) ?? known.get(`throttle.${name}`)) : undefined
-  }
-
   /** Handles a change in the storage, made by this or another process. */
   changed(change: StorageChange): void {
     if (change.kind === 'gap') this.roles.readAll()
     else if (change.kind === 'marks' && change.name === ROLE_LIMIT_MARK) void this.roles.read(change.bot)
   }
-}
-
-/** Returns the role limits of the plan, overridden by changed ones. */
-function withRoles(
-  { roles }: Changeable,
-  changed: readonly { readonly role: string; readonly limit: Limit }[],
-): readonly (readonly [role: string, limit: Limit])[] {
-  const all = new Map(roles)
-  for (const { role, limit } of changed) all.set(role, limit)
-  return [...all]
 }
 
 /** Names of the marks that hold a changed limit. */

@@ -174,7 +174,7 @@ export class StoredLimits implements LimitRegister {
   async remove(whom: LimitHolder | readonly LimitHolder[], limit?: string | Policy): Promise<number> {
     this.checkOn()
     const slot = limit === undefined ? undefined : await this.slotOf(limit, 'limits.remove')
-    const known = this.book.all().find((each) => each.slot === slot)
+    const known = slot === undefined ? undefined : this.book.known.get(slot)
     const places = listOf(whom).map((each) => this.placeOf(each, known))
     return this.write((bot) => this.targetsOf(bot, places, slot), undefined)
   }
@@ -216,7 +216,7 @@ export class StoredLimits implements LimitRegister {
   /** Returns the slots of all limits that this process knows, and of those that any process has changed. */
   private async slotsOf(bot: number): Promise<ReadonlySet<string>> {
     const changed = await changedSlots(this.services().storage.marks, bot)
-    return new Set([...this.book.all().map(({ slot }) => slot), ...changed])
+    return new Set([...this.book.known.keys(), ...changed])
   }
 
   /** Returns what to write: one limit, or, without a slot, every limit that the storage holds for these holders. */
@@ -292,7 +292,7 @@ export class StoredLimits implements LimitRegister {
   private async slotOf(limit: string | Policy, what: string): Promise<string> {
     if (
       typeof limit === 'string' &&
-      !this.book.all().some(({ slot, name }) => slot === limit || name === limit)
+      ![...this.book.known.values()].some(({ slot, name }) => slot === limit || name === limit)
     ) {
       const { bots, storage } = this.services()
       for (const { id } of bots.all()) {
@@ -306,7 +306,7 @@ export class StoredLimits implements LimitRegister {
 
   private find(limit: string | Policy, what: string): Changeable {
     const isPolicy = typeof limit === 'object' && limit !== null
-    if (isPolicy && !this.book.knows(limit.name)) this.note(limit)
+    if (isPolicy && !this.book.known.has(`throttle.${limit.name}`)) this.note(limit)
     return foundLimit(this.book, isPolicy ? limit.name : limit, what)
   }
 

@@ -1,10 +1,12 @@
-import { isPromise, type MaybePromise } from '../core/check.js'
+import { type Check, isPromise, type MaybePromise, type Plan } from '../core/check.js'
 import { quietTimers, systemTimers, type Timers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import { formatLimit, type Limit } from '../core/limit.js'
+import type { Roles } from '../core/roles.js'
 import { type Key, keySubject, ownKey } from '../core/subject.js'
 import type { Services } from '../middleware/services.js'
-import { isSoundLimit } from '../storage/plan.js'
+import { ADAPTED_MARK, type Changeable, roleVariants } from '../middleware/throttle/runtime-limits.js'
+import { isLimited, isSoundLimit, variantsOf } from '../storage/plan.js'
 import type { MarkEntry, MarkPage } from '../storage/storage.js'
 import { ROLE_LIMIT_MARK } from './role-limit-mark.js'
 
@@ -79,6 +81,26 @@ export class RoleLimits {
       }
     }
     return [...held.values()].sort((a, b) => (a.role < b.role ? -1 : 1))
+  }
+
+  /** Returns a plan with the limits in force in place of those that it has for the same roles. */
+  planned(plan: Plan, limitOf: (slot: string) => Changeable | undefined, roles: Roles): Plan {
+    const changed = this.all()
+    const actor = plan.scopes.indexOf('actor')
+    if (changed.length === 0 || actor < 0) return plan
+    const checks = plan.checks.map((check): Check => {
+      if (!isLimited(check)) return check
+      const own = changed.filter(({ slot }) => slot === check.slot)
+      const known = limitOf(check.slot)
+      if (own.length === 0 || known === undefined || known.computed) return check
+      const limits = new Map(known.roles)
+      for (const { role, limit } of own) limits.set(role, limit)
+      const stored = variantsOf(check).filter(({ limit }) => limit === 'stored')
+      const adapted = stored.filter(({ mark }) => mark.startsWith(ADAPTED_MARK))
+      const set = stored.filter((variant) => !adapted.includes(variant))
+      return { ...check, variants: [...set, ...roleVariants([...limits], roles, actor), ...adapted] }
+    })
+    return { ...plan, checks }
   }
 
   /** Reads the limits of a bot on first use; returns a promise if that takes time. Does not reject. */
