@@ -12,7 +12,7 @@ import { Administration } from './middleware/block/administration.js'
 import { block } from './middleware/block.js'
 import { checkBot, checkListening } from './middleware/chain/check-arguments.js'
 import { finishInTime, heldIn, type Unfinished } from './middleware/chain/closing.js'
-import { hasPassed } from './middleware/chain/control.js'
+import { hasPassed, type RootChain } from './middleware/chain/control.js'
 import { backgroundHealth, storageHealth } from './middleware/chain/health.js'
 import { joined, type Probe } from './middleware/chain/probe.js'
 import { warnOfSameName } from './middleware/chain/same-name.js'
@@ -336,7 +336,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     }
   }
 
-  private readonly besides = (root: Chain | undefined): void => warnOfSameName(root, this.name, this.services)
+  private readonly besides = (root?: RootChain): void => warnOfSameName(root, this.name, this.services)
 
   private readonly go = (ctx: Context, next: NextFunction): MaybePromise<void> => this.chain.run(ctx, next)
 

@@ -2,7 +2,6 @@ import type { Context } from 'grammy'
 import type { Decision, MaybePromise } from '../../core/check.js'
 import type { Facts } from '../../core/facts.js'
 import type { Denied, Verdict } from '../../core/verdict.js'
-import type { Chain } from '../pipeline.js'
 import type { Redeliveries } from './redeliveries.js'
 
 /**
@@ -45,12 +44,18 @@ export interface DenyOptions {
   readonly refund?: boolean | undefined
 }
 
+/** The chain of a sentinel, as far as controls know it: chains make controls, so their full type is not known here. */
+export interface RootChain {
+  readonly name: string
+  readonly services: { readonly storage: object }
+}
+
 /** What the chain does on behalf of a control. */
 export interface ControlHost {
   /** Identifies the sentinel: each has a tally of its own. */
   readonly tally?: object
   /** The chain of the sentinel itself, also for guards in front of a handler behind it. */
-  readonly root?: Chain | undefined
+  readonly root?: RootChain | undefined
   /** Where failures of updates are noted: by the sentinel, or by guards that stand alone. */
   readonly redeliveries?: Redeliveries
   limitsOf(decision: Decision): readonly LimitView[]
@@ -261,12 +266,16 @@ export function bringForward(control: SentinelControl, ctx: Context & Partial<Se
         })
 }
 
-/** Returns the chain of the nearest sentinel that an update has passed. */
-export function rootOf(ctx: Context & Partial<SentinelFlavor>): Chain | undefined {
+/**
+ * Returns the chain of the nearest sentinel that an update has passed.
+ *
+ * @typeParam Chain The type of the chains that make controls. Only their caller can name it, see {@link RootChain}.
+ */
+export function rootOf<Chain extends RootChain>(ctx: Context & Partial<SentinelFlavor>): Chain | undefined {
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
     // In tests of bots, `ctx.sentinel` may be an object made by the test.
     const root = hostOf(control)?.root
-    if (root !== undefined) return root
+    if (root !== undefined) return root as Chain
   }
   return undefined
 }
@@ -285,7 +294,7 @@ export function stopsFirst(ctx: Context & Partial<SentinelFlavor>, tally: object
 /**
  * Refunds what guards in front of handlers behind a sentinel have charged, including those behind further sentinels in between.
  */
-export function takeBackBehind(root: Chain, ctx: Context & Partial<SentinelFlavor>): void {
+export function takeBackBehind(root: RootChain, ctx: Context & Partial<SentinelFlavor>): void {
   const behind: SentinelControl[] = []
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
     behind.push(control)
@@ -313,7 +322,7 @@ export function gatheredWith(control: SentinelControl): readonly Gathered[] {
 export function hasPassed(
   ctx: Context & Partial<SentinelFlavor>,
   by: object,
-  other: (root: ControlHost['root']) => void,
+  other: (root: RootChain | undefined) => void,
 ): boolean {
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
     // In tests of bots, `ctx.sentinel` may be an object made by the test.

@@ -1,8 +1,8 @@
-import type { Chain } from '../pipeline.js'
 import type { Services } from '../services.js'
+import type { RootChain } from './control.js'
 
 /** Warns if an update already passed another sentinel that keeps its state under the same name in the same storage. */
-export function warnOfSameName(root: Chain | undefined, name: string, services: Services): void {
+export function warnOfSameName(root: RootChain | undefined, name: string, services: Services): void {
   if (root === undefined || root.name !== name || root.services.storage !== services.storage) return
   services.warn(
     'sentinel.twin',

@@ -1,6 +1,7 @@
 import { later, madeLater, preload } from '../../core/later.js'
 import { rootOf } from '../chain/control.js'
 import type { Guard } from '../guard.js'
+import type { Chain } from '../pipeline.js'
 import { positionsOf, type Step, walk } from './guard-positions.js'
 
 const joining = later('fuse', () => import('./adjacent-guards.js'))
@@ -35,7 +36,7 @@ function joinedOf(guards: readonly Guard[]): Step {
   preload(joining)
   const adjacent = madeLater(joining, ({ AdjacentGuards }) => new AdjacentGuards(guards))
   return (ctx, next) => {
-    const root = rootOf(ctx)
+    const root = rootOf<Chain>(ctx)
     if (root === undefined) return walk(guards, 0, ctx, next)
     const { now } = adjacent
     if (now !== undefined) return now.run(root, ctx, next)

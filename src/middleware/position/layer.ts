@@ -49,7 +49,7 @@ export class Layer {
   }
 
   run(ctx: Context, next: NextFunction): MaybePromise<void> {
-    const root = this.own === undefined ? rootOf(ctx) : undefined
+    const root = this.own === undefined ? rootOf<Chain>(ctx) : undefined
     const chain = this.chain !== undefined && root === this.root ? this.chain : this.chainBehind(root)
     if (chain === undefined) return this.refuse(root, ctx, next)
     const { uses, host } = chain
