@@ -1,6 +1,5 @@
 import type { Ms } from '../core/duration.js'
 import { getOrInsert } from '../core/maps.js'
-import type { Services } from './services.js'
 
 /**
  * A bounded map whose entries expire. It is never swept: there are two generations, and the older is dropped as
@@ -46,6 +45,11 @@ export class Recent<T> {
  * Returns the subjects that a guard has notified recently, by the guard's slot and place. They are shared with the guards that
  * replace it, since `guard.reconfigure()` must not cause another notice.
  */
-export function notifiedBy({ shared }: Services, slot: string, noticeEvery: Ms, place = ''): Recent<true> {
+export function notifiedBy(
+  { shared }: { readonly shared: { readonly notified: Map<string, Recent<true>> } },
+  slot: string,
+  noticeEvery: Ms,
+  place = '',
+): Recent<true> {
   return getOrInsert(shared.notified, `${slot} ${noticeEvery} ${place}`, () => new Recent(noticeEvery))
 }

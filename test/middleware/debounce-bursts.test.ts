@@ -5,7 +5,8 @@ import { ofAnyLength } from '../../src/core/clock.js'
 import { describe as describeUpdate } from '../../src/core/facts.js'
 import { ALLOWED } from '../../src/core/verdict.js'
 import { type ControlHost, SentinelControl } from '../../src/middleware/chain/control.js'
-import { Bursts, type EarlierBursts, type Part } from '../../src/middleware/debounce/burst.js'
+import { Bursts, type Part } from '../../src/middleware/debounce/burst.js'
+import type { EarlierBursts } from '../../src/middleware/debounce/earlier-bursts.js'
 import { HandTime } from './debounce-time.js'
 
 const QUIET = 100

@@ -1,9 +1,8 @@
 import type { Context, NextFunction } from 'grammy'
 import type { Update } from 'grammy/types'
-import { isPromise, type MaybePromise } from '../../core/check.js'
+import { type Check, isPromise, type MaybePromise } from '../../core/check.js'
 import { hasPassed } from './control.js'
 import { Held } from './held.js'
-import type { Questions } from './wiring.js'
 
 const noOther = (): void => undefined
 
@@ -96,11 +95,17 @@ export class FirstUses {
 
 type Noting = Context & Record<symbol, Outcome | undefined>
 
+/** The guards of a chain, as far as it matters whether they must judge each update once. */
+interface Judging {
+  readonly questions: readonly { readonly check: Check }[]
+  readonly wired: readonly { readonly divert?: unknown }[]
+}
+
 /**
  * Returns the uses of guards in front of a handler; undefined if these judge an update again when it comes again. Guards that refuse
  * repetitions or hold updates back would take it for a repetition of itself.
  */
-export function usesOf({ wired, questions }: Questions): FirstUses | undefined {
+export function usesOf({ wired, questions }: Judging): FirstUses | undefined {
   const refuses = questions.some(({ check }) => check.kind === 'claim' && check.whenHeld === 'refuse')
   return refuses || wired.some(({ divert }) => divert !== undefined) ? new FirstUses() : undefined
 }

@@ -5,7 +5,6 @@ import { steadyClock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Listener } from '../../hooks/events.js'
 import type { SentinelEvents } from '../events.js'
-import type { Wired } from '../guard.js'
 
 /**
  * A step of handling an update that takes time of its own.
@@ -155,27 +154,4 @@ export function stepped<T>(
   run: () => MaybePromise<T>,
 ): MaybePromise<T> {
   return probe?.step === undefined || probe.idle === true ? run() : probe.step(step, run)
-}
-
-/** Returns a guard's additional functions watched by a probe; the same object if the probe does not watch steps. */
-export function probedGuard(wired: Wired<Context>, name: string, probe: Probe | undefined): Wired<Context> {
-  if (probe?.step === undefined || (wired.observe === undefined && wired.admit === undefined)) return wired
-  const observing: Step = { kind: 'guard', name, part: 'observe' }
-  const admitting: Step = { kind: 'guard', name, part: 'admit' }
-  return {
-    ...wired,
-    ...(wired.observe !== undefined && {
-      observe: (facts, ctx) =>
-        // Activities that the guard does not observe are not steps.
-        probe.idle === true || wired.observes?.includes(facts.activity) === false
-          ? wired.observe?.(facts, ctx)
-          : stepped(probe, observing, () => wired.observe?.(facts, ctx)),
-    }),
-    ...(wired.admit !== undefined && {
-      admit: (...update) =>
-        probe.idle === true
-          ? wired.admit?.(...update)
-          : stepped(probe, admitting, () => wired.admit?.(...update)),
-    }),
-  }
 }

@@ -3,6 +3,7 @@ import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { bringForward, type SentinelControl } from '../chain/control.js'
 import type { Onward } from '../guard.js'
+import type { EarlierBursts } from './earlier-bursts.js'
 
 /** A message that is held back, and the way to its handlers. */
 export interface Part {
@@ -22,14 +23,6 @@ export interface Patience {
 }
 
 const AT_ONCE: Patience = { quiet: 0, most: 0 }
-
-/** Bursts of replaced options, some of which still wait or run. */
-export interface EarlierBursts {
-  /** Whether anything of a key waits or runs. */
-  has(key: string): boolean
-  /** Fulfilled as soon as nothing of a key waits or runs. */
-  ended(key: string): Promise<void>
-}
 
 /** What bursts need from their guard, and their bounds. */
 export interface BurstsOptions {
