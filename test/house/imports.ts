@@ -180,9 +180,9 @@ export function checkImports(files: readonly SourceFile[]): string[] {
 
 /**
  * Folders whose files may import each other's types in a circle: the types of a chain, its guards and the context of handlers refer to
- * each other, as do those of the MTProto server and its sessions. Elsewhere such types belong in a file of their own.
+ * each other. Elsewhere such types belong in a file of their own.
  */
-const KNIT = ['src/middleware/', 'src/telegram/mtproto/']
+const KNIT = ['src/middleware/']
 
 function isKnit(path: string): boolean {
   return KNIT.some((prefix) => path.startsWith(prefix))

@@ -1,7 +1,8 @@
+import { LIMITS, type Limits } from '../../src/telegram/mtproto/connections/limits.js'
+import { DataCentre } from '../../src/telegram/mtproto/data-centre.js'
 import { DataCentres } from '../../src/telegram/mtproto/data-centres.js'
 import { METHODS } from '../../src/telegram/mtproto/methods/index.js'
 import { Rpc } from '../../src/telegram/mtproto/rpc.js'
-import { LIMITS, type Limits, MtprotoServer } from '../../src/telegram/mtproto/server.js'
 import { createClock } from '../../src/telegram/world/clock.js'
 import { World } from '../../src/telegram/world/world.js'
 import { RawClient, type Speech } from './raw-client.js'
@@ -9,7 +10,9 @@ import { RawClient, type Speech } from './raw-client.js'
 // Set-up of tests of the MTProto server itself: a server without any users.
 
 export let world: World
-export let server: MtprotoServer
+export let server: DataCentre
+/** Runs the methods, and counts their calls. */
+export let rpc: Rpc
 /** A client with an auth key, in files that call onClient(). */
 export let client: RawClient
 
@@ -18,7 +21,8 @@ const open: { close(): void }[] = []
 /** Starts a server, for files that call closeBehind(). */
 export async function serve(limits: Partial<Limits> = {}): Promise<void> {
   world = new World(createClock('real'))
-  server = new MtprotoServer(world, 2, new DataCentres(world, new Rpc(METHODS)), { ...LIMITS, ...limits })
+  rpc = new Rpc(METHODS)
+  server = new DataCentre(2, new DataCentres(world), rpc, { ...LIMITS, ...limits })
   await server.listen()
 }
 

@@ -146,8 +146,8 @@ describe('copies', () => {
 
   test('of received messages are acknowledged with them, and nothing is executed twice', async () => {
     let runs = 0
-    const run = server.rpc.run.bind(server.rpc)
-    server.rpc.run = (session, request, id) => {
+    const run = server.run.bind(server)
+    server.run = (session, request, id) => {
       runs++
       return run(session, request, id)
     }
@@ -212,7 +212,7 @@ describe('gzip', () => {
   })
 
   test('is used for long answers', async () => {
-    server.rpc.run = async () => ({ _: 'mt_rpc_error', error_code: 400, error_message: 'x'.repeat(5000) })
+    server.run = async () => ({ _: 'mt_rpc_error', error_code: 400, error_message: 'x'.repeat(5000) })
     const answer = await client.call(CONFIG)
     expect(answer).toMatchObject({ error_message: 'x'.repeat(5000) })
     expect(client.packed).toBeGreaterThan(0)

@@ -5,7 +5,7 @@ import type { TlObject } from '../../src/mtproto/protocol/tl/object.js'
 import { currentSchema } from '../../src/mtproto/protocol/tl/schema.js'
 import { encodeObject } from '../../src/mtproto/protocol/tl/writer.js'
 import { AuthKey } from '../../src/telegram/mtproto/sessions/auth-keys.js'
-import { onServer, server, stranger } from './bare-server.js'
+import { onServer, rpc, server, stranger } from './bare-server.js'
 import type { Came, RawClient } from './raw-client.js'
 
 // https://core.telegram.org/mtproto/security_guidelines and https://core.telegram.org/mtproto/auth_key, the parts for servers.
@@ -155,7 +155,7 @@ describe('an encrypted message', () => {
       changed[place] = (changed[place] as number) ^ 1
       expect(await isTaken(changed)).toBe(false)
     }
-    expect(server.rpc.counts.get('help.getConfig')).toBeUndefined()
+    expect(rpc.counts.get('help.getConfig')).toBeUndefined()
   })
 
   test('is refused if it was encrypted as a message of the server', async () => {
@@ -171,6 +171,6 @@ describe('an encrypted message', () => {
       client.frame(payload)
       await client.until(() => client.came.filter(({ object }) => object._ === 'config').length === n)
     }
-    expect(server.rpc.counts.get('help.getConfig')).toBe(1)
+    expect(rpc.counts.get('help.getConfig')).toBe(1)
   })
 })

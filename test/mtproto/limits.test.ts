@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import { Buffered, intermediate } from '../../src/mtproto/protocol/framing.js'
-import { LIMITS, type Limits } from '../../src/telegram/mtproto/server.js'
+import { LIMITS, type Limits } from '../../src/telegram/mtproto/connections/limits.js'
 import { closeBehind, kept, known, server, serve as serveWith } from './bare-server.js'
 
 const CONFIG = { _: 'help.getConfig' }
@@ -108,7 +108,7 @@ test('a client that sends requests but never reads is disconnected, and the memo
   client.pause()
   const bytes = Buffer.alloc(400_000)
   const file = { _: 'upload.file', type: { _: 'storage.fileUnknown' }, mtime: 0, bytes }
-  server.rpc.run = async () => file
+  server.run = async () => file
   const before = process.memoryUsage().external
   for (let n = 0; n < 20_000 && server.connections > 0; n++) {
     client.send(CONFIG)

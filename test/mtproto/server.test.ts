@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { abridged, full, intermediate, paddedIntermediate } from '../../src/mtproto/protocol/framing.js'
 import type { TlObject } from '../../src/mtproto/protocol/tl/object.js'
-import { kept, known, onServer, server, stranger, world } from './bare-server.js'
+import { kept, known, onServer, rpc, server, stranger, world } from './bare-server.js'
 import { obfuscated } from './obfuscated.js'
 import { plainly, type RawClient, type Speech } from './raw-client.js'
 
@@ -98,7 +98,7 @@ describe('a session', () => {
     const first = await made.until(({ answers }) => answers === id)
     made.send(CONFIG, { messageId: id })
     await made.until((each) => each.answers === id && each !== first && each.messageId === first.messageId)
-    expect(server.rpc.counts.get('help.getConfig')).toBe(1)
+    expect(rpc.counts.get('help.getConfig')).toBe(1)
   })
 
   test('accepts containers', async () => {

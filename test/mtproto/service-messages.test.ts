@@ -25,9 +25,8 @@ function held(): () => void {
   const holding = new Promise<void>((done) => {
     release = done
   })
-  const { rpc } = server
-  const run = rpc.run.bind(rpc)
-  rpc.run = async (session, request, id) => {
+  const run = server.run.bind(server)
+  server.run = async (session, request, id) => {
     if (request._ === 'help.getNearestDc') await holding
     return run(session, request, id)
   }
@@ -116,7 +115,7 @@ describe('a sent message', () => {
   test('is announced instead of repeated if it is long, and sent when the client asks for it', async () => {
     await client.call(CONFIG)
     // A configuration would be compressed to less.
-    server.rpc.run = async () => ({ _: 'mt_rpc_error', error_code: 400, error_message: noise(4000) })
+    server.run = async () => ({ _: 'mt_rpc_error', error_code: 400, error_message: noise(4000) })
     const long = client.send(CONFIG)
     const { messageId } = await client.until(({ answers }) => answers === long)
     client.send(CONFIG, { messageId: long, seqNo: 3 })

@@ -1,12 +1,12 @@
 import type { TlObject, TlValue } from '../../mtproto/protocol/tl/object.js'
 import type { Account } from '../world/accounts.js'
-import type { MtprotoServer } from './server.js'
-import type { Session } from './sessions/session.js'
+import type { DataCentre } from './data-centre.js'
+import type { ClientSession } from './sessions/client-session.js'
 
 /** A call, as passed to the implementation of its method. */
 export interface Call {
-  readonly server: MtprotoServer
-  readonly session: Session
+  readonly centre: DataCentre
+  readonly session: ClientSession
   readonly request: TlObject
   /** Id of the message that contained the request. */
   readonly messageId: bigint

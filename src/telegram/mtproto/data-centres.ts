@@ -6,7 +6,6 @@ import { keepLatest } from '../world/maps.js'
 import type { World } from '../world/world.js'
 import { Face } from './face.js'
 import { Phones } from './logins/phones.js'
-import type { Rpc } from './rpc.js'
 import type { MtprotoServer } from './server.js'
 
 /** How long an exported authorization is valid; clients import it within a second. */
@@ -29,8 +28,10 @@ function ownKey(): ServerKey {
   return key
 }
 
-/** State shared by all data centres of one world; each of them is a {@link MtprotoServer}. */
+/** State shared by all data centres of one world. */
 export class DataCentres {
+  /** The key by which clients authenticate each of them. */
+  readonly key = ownKey()
   readonly face: Face
   readonly phones = new Phones()
   /** The data centre for phone numbers without an account; undefined: no redirection. */
@@ -39,11 +40,7 @@ export class DataCentres {
   readonly #homes = new Map<number, number>()
   readonly #exports = new Map<string, Export>()
 
-  constructor(
-    readonly world: World,
-    readonly rpc: Rpc,
-    readonly key = ownKey(),
-  ) {
+  constructor(readonly world: World) {
     this.face = new Face(world)
     this.face.describer.phoneOf = (account) => this.phones.numberOf(account)
   }

@@ -10,45 +10,16 @@ import { Media } from './files/media.js'
 import { Uploads } from './files/uploads.js'
 import { BotEvents } from './journals/bot-events.js'
 import { type Entry, Journal } from './journals/journal.js'
-import { NO_SEQ } from './journals/state.js'
+import { Mailbox } from './journals/mailbox.js'
+import { NO_SEQ } from './journals/seq.js'
 import { RandomIds } from './random-ids.js'
 import type { AuthKey } from './sessions/auth-keys.js'
-import type { Session } from './sessions/session.js'
+import type { ClientSession } from './sessions/client-session.js'
 import { Describer } from './views/describe.js'
 import { namedIn } from './views/headers.js'
 import { isNumberedByAccount } from './views/numbering.js'
 import { channelId, Peers } from './views/peers.js'
 import { Reading } from './views/reading.js'
-
-/** An account's messages in private chats and basic groups, which share one sequence of ids. */
-export class Mailbox {
-  readonly journal = new Journal()
-  readonly #ids = new WeakMap<StoredMessage, number>()
-  readonly #byId = new Map<number, StoredMessage>()
-  #next = 1
-
-  idOf(stored: StoredMessage): number {
-    return getOrMake(this.#ids, stored, () => {
-      const id = this.#next++
-      this.#byId.set(id, stored)
-      return id
-    })
-  }
-
-  find(id: number): StoredMessage | undefined {
-    return this.#byId.get(id)
-  }
-
-  /** The id of a message that is still in the mailbox. */
-  knownId(stored: StoredMessage): number | undefined {
-    const id = this.#ids.get(stored)
-    return id !== undefined && this.#byId.has(id) ? id : undefined
-  }
-
-  remove(id: number): boolean {
-    return this.#byId.delete(id)
-  }
-}
 
 /** Decides when and how often an update is sent, to test lost, repeated and delayed updates. */
 export type Delivery = (send: () => void) => void
@@ -70,10 +41,10 @@ export class Face {
   readonly #mailboxes = new Map<number, Mailbox>()
   readonly #channels = new Map<number, Journal>()
   readonly #seen = new WeakSet<StoredMessage>()
-  readonly #sessions = new Map<number, Set<Session>>()
+  readonly #sessions = new Map<number, Set<ClientSession>>()
   /** Stop listening to the world. */
   readonly #ends: readonly (() => void)[]
-  #acting: Session | undefined
+  #acting: ClientSession | undefined
 
   constructor(readonly world: World) {
     this.peers = new Peers(world)
@@ -103,9 +74,9 @@ export class Face {
     return getOrMake(this.#channels, chat.id, () => new Journal())
   }
 
-  subscribe(session: Session, account: Account): void {
+  subscribe(session: ClientSession, account: Account): void {
     if (session.unsubscribe !== undefined) return
-    const own = getOrMake(this.#sessions, account.id, () => new Set<Session>())
+    const own = getOrMake(this.#sessions, account.id, () => new Set<ClientSession>())
     own.add(session)
     session.unsubscribe = () => own.delete(session)
   }
@@ -123,7 +94,7 @@ export class Face {
    * Runs `act` as the given session, which gets the changes in the answer to its call, while the account's other sessions get
    * updates. Works only for synchronous code: call it again after each `await`.
    */
-  during<T>(session: Session, act: () => T): T {
+  during<T>(session: ClientSession, act: () => T): T {
     const before = this.#acting
     this.#acting = session
     try {
@@ -136,6 +107,13 @@ export class Face {
   /** The id of a message for an account. */
   numberOf(viewer: Account, stored: StoredMessage): number {
     return isNumberedByAccount(stored.chat) ? this.mailbox(viewer.id).idOf(stored) : stored.message.message_id
+  }
+
+  /** An account's position in its updates (https://core.telegram.org/constructor/updates.state). */
+  stateOf(account: Account): TlObject {
+    const { pts } = this.mailbox(account.id).journal
+    const qts = this.botEvents.qtsOf(account.id)
+    return { _: 'updates.state', pts, qts, date: this.world.date(), seq: NO_SEQ, unread_count: 0 }
   }
 
   /** Sends updates about messages deleted in a channel. */

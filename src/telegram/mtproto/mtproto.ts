@@ -3,13 +3,15 @@ import type { Person } from '../people/person.js'
 import type { TelegramBot, TelegramChannel, TelegramGroup } from '../people/places.js'
 import type { World } from '../world/world.js'
 import { type NewCdn, TelegramCdn } from './cdn/cdn.js'
-import { serveCdn } from './cdn/centre.js'
 import { CdnRedirects } from './cdn/redirects.js'
+import { CdnServer } from './cdn/server.js'
+
+import { DataCentre } from './data-centre.js'
 import { DataCentres } from './data-centres.js'
 import { METHODS } from './methods/index.js'
 import { Rpc } from './rpc.js'
 import { RpcError } from './rpc-error.js'
-import { MtprotoServer } from './server.js'
+import type { MtprotoServer } from './server.js'
 import type { Reputation } from './views/reputation.js'
 
 /**
@@ -76,17 +78,20 @@ export interface MtprotoAddress {
  * ```
  */
 export class TelegramMtproto {
-  readonly #server: MtprotoServer
+  /** The main data centre. */
+  readonly #main: DataCentre
+  readonly #rpc: Rpc
   #cdn: MtprotoServer | undefined
 
   /** @internal */
-  constructor(server: MtprotoServer) {
-    this.#server = server
+  constructor(main: DataCentre, rpc: Rpc) {
+    this.#main = main
+    this.#rpc = rpc
   }
 
   /** Address and public key of the main data centre, for the option `server` of `mtproto()`. */
   get address(): MtprotoAddress {
-    return addressOf(this.#server)
+    return addressOf(this.#main)
   }
 
   /**
@@ -104,7 +109,7 @@ export class TelegramMtproto {
    * @throws SentinelError `telegram.invalid` if there is no data centre of that number.
    */
   move(who: Person | TelegramBot, dc: number): void {
-    this.#server.centres.move(who.account, this.#centre(dc).dc)
+    this.#main.centres.move(who.account, this.#centre(dc).dc)
   }
 
   /**
@@ -113,13 +118,13 @@ export class TelegramMtproto {
    * @throws SentinelError `telegram.invalid` if there is no data centre of that number.
    */
   sendNewcomersTo(dc: number): void {
-    this.#server.centres.network = this.#centre(dc).dc
+    this.#main.centres.network = this.#centre(dc).dc
   }
 
   /** Gives a person a phone number to log in with, and optionally a password for two-step verification. */
   givePhone(person: Person, phone: string, password?: string): void {
-    this.#server.phones.give(phone, person.account)
-    if (password !== undefined) this.#server.phones.setPassword(person.account, password)
+    this.#main.phones.give(phone, person.account)
+    if (password !== undefined) this.#main.phones.setPassword(person.account, password)
   }
 
   /**
@@ -128,7 +133,7 @@ export class TelegramMtproto {
    * @throws SentinelError `telegram.invalid` if none was sent.
    */
   codeFor(phone: string): string {
-    const code = this.#server.phones.codeOf(phone)
+    const code = this.#main.phones.codeOf(phone)
     if (code === undefined) {
       throw new SentinelError(
         'telegram.invalid',
@@ -147,7 +152,7 @@ export class TelegramMtproto {
     const token = /^tg:\/\/login\?token=([\w-]+)$/.exec(url)?.[1]
     try {
       if (token === undefined) throw new RpcError(400, 'AUTH_TOKEN_INVALID')
-      this.#server.phones.tokens.accept(Buffer.from(token, 'base64url'), person.account, this.#server.now())
+      this.#main.phones.tokens.accept(Buffer.from(token, 'base64url'), person.account, this.#main.now())
     } catch (error) {
       if (!(error instanceof RpcError)) throw error
       throw new SentinelError(
@@ -159,22 +164,22 @@ export class TelegramMtproto {
 
   /** Sets what Telegram reports about a person from now on. */
   repute(who: Person, reputation: Reputation): void {
-    this.#server.face.describer.reputations.set(who.id, reputation)
+    this.#main.face.describer.reputations.set(who.id, reputation)
   }
 
   /** Returns how often a method was called. */
   calls(method: string): number {
-    return this.#server.rpc.counts.get(method) ?? 0
+    return this.#rpc.counts.get(method) ?? 0
   }
 
   /** Makes the next `times` calls of a method fail, for example with `420, 'FLOOD_WAIT_5'`. */
   fail(method: string, code: number, message: string, times = 1): void {
-    this.#server.rpc.fail(method, new RpcError(code, message), times)
+    this.#rpc.fail(method, new RpcError(code, message), times)
   }
 
   /** Cuts every connection; sessions survive. */
   cut(): void {
-    for (const server of this.#server.centres.all()) server.cut()
+    for (const server of this.#main.centres.all()) server.cut()
   }
 
   /**
@@ -182,26 +187,26 @@ export class TelegramMtproto {
    * that the gap is too long.
    */
   forget(where: TelegramGroup | TelegramChannel | Person | TelegramBot): void {
-    const { face } = this.#server
+    const { face } = this.#main
     if ('room' in where) face.channel(where.room).forget()
     else face.mailbox(where.account.id).journal.forget()
   }
 
   /** Sets how updates are sent: call `send` to send one now, later, twice or not at all. By default each is sent at once. */
   deliverBy(delivery: (send: () => void) => void): void {
-    this.#server.face.deliver = delivery
+    this.#main.face.deliver = delivery
   }
 
   /** Invalidates every server salt that clients know, as happens over time. */
   rotateSalts(): void {
-    for (const server of this.#server.centres.all()) {
+    for (const server of this.#main.centres.all()) {
       for (const key of server.keys.all()) key.rotate(server.now())
     }
   }
 
   /** Invalidates every file reference that clients know: FILE_REFERENCE_EXPIRED until they fetch the message again. */
   expireFileReferences(): void {
-    this.#server.face.locations.expire()
+    this.#main.face.locations.expire()
   }
 
   /**
@@ -210,7 +215,7 @@ export class TelegramMtproto {
    * @throws SentinelError `telegram.invalid` if there is no data centre of that number.
    */
   moveFiles(dc: number): void {
-    this.#server.face.locations.home = this.#centre(dc).dc
+    this.#main.face.locations.home = this.#centre(dc).dc
   }
 
   /**
@@ -219,13 +224,14 @@ export class TelegramMtproto {
    * @throws SentinelError `telegram.invalid` if there is a CDN already, or the number is taken.
    */
   async cdn({ dc = 203, from = 0 }: NewCdn = {}): Promise<TelegramCdn> {
-    const { face, centres, world } = this.#server
+    const { face, centres, world } = this.#main
     if (this.#cdn !== undefined || centres.find(dc) !== undefined) {
       const why = `mtproto: there is a CDN data centre already, or ${dc} is one of Telegram's. One is enough.`
       throw new SentinelError('telegram.invalid', why)
     }
     const redirects = new CdnRedirects(dc, from)
-    const server = await serveCdn(world, redirects)
+    const server = new CdnServer(world, redirects)
+    await server.listen()
     this.#cdn = server
     redirects.address = { port: server.port, publicKey: server.key.pem }
     face.cdn = redirects
@@ -235,13 +241,13 @@ export class TelegramMtproto {
   /** @internal */
   async close(): Promise<void> {
     await this.#cdn?.close()
-    await Promise.all(this.#server.centres.all().map((server) => server.close()))
+    await Promise.all(this.#main.centres.all().map((server) => server.close()))
   }
 
   #centre(dc: number): MtprotoServer {
-    const found = this.#server.centres.find(dc)
+    const found = this.#main.centres.find(dc)
     if (found !== undefined) return found
-    const there = this.#server.centres.all().map((server) => server.dc)
+    const there = this.#main.centres.all().map((server) => server.dc)
     throw new SentinelError(
       'telegram.invalid',
       `mtproto: there is no data centre ${dc}, but ${there.join(', ')}. Name it among \`others\` of telegram.mtproto().`,
@@ -265,11 +271,13 @@ export async function serveMtproto(world: World, options: NewMtproto): Promise<T
       `mtproto: ${number} is not a valid number of a data centre, or is used twice. Use each of 1 to 999 once.`,
     )
   }
-  const server = new MtprotoServer(world, dc, new DataCentres(world, new Rpc(METHODS)))
-  const face = new TelegramMtproto(server)
+  const centres = new DataCentres(world)
+  const rpc = new Rpc(METHODS)
+  const main = new DataCentre(dc, centres, rpc)
+  const face = new TelegramMtproto(main, rpc)
   try {
-    await server.listen(port)
-    for (const number of others) await new MtprotoServer(world, number, server.centres).listen()
+    await main.listen(port)
+    for (const number of others) await new DataCentre(number, centres, rpc).listen()
   } catch (error) {
     await face.close()
     throw error

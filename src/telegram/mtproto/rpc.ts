@@ -1,9 +1,10 @@
 import type { TlObject, TlValue } from '../../mtproto/protocol/tl/object.js'
 import { TlError } from '../../mtproto/protocol/tl/object.js'
 import type { Call, Methods } from './call.js'
+import type { DataCentre, Requests } from './data-centre.js'
 import { badRequest, migrate, RpcError, rpcError } from './rpc-error.js'
 import type { Device } from './sessions/auth-keys.js'
-import type { Session } from './sessions/session.js'
+import type { ClientSession } from './sessions/client-session.js'
 
 /** A planned failure of a method. */
 interface Fault {
@@ -13,7 +14,7 @@ interface Fault {
 }
 
 /** Runs methods, and converts errors to Telegram's format. */
-export class Rpc {
+export class Rpc implements Requests {
   readonly #faults: Fault[] = []
   /** Number of calls by method. */
   readonly counts = new Map<string, number>()
@@ -28,11 +29,16 @@ export class Rpc {
     this.#faults.push({ method, error, times })
   }
 
-  async run(session: Session, asked: TlObject, messageId: bigint): Promise<TlValue> {
+  async run(
+    centre: DataCentre,
+    session: ClientSession,
+    asked: TlObject,
+    messageId: bigint,
+  ): Promise<TlValue> {
     try {
       const { request, after } = this.#unwrap(session, asked)
       for (const id of after) await settled(session, messageId, BigInt.asUintN(64, id))
-      return await this.#call(session, request, messageId)
+      return await this.#call({ centre, session, request, messageId })
     } catch (error) {
       if (error instanceof RpcError) return rpcError(error.code, error.message)
       if (error instanceof TlError) return rpcError(400, `INPUT_REQUEST_INVALID: ${error.message}`)
@@ -43,7 +49,7 @@ export class Rpc {
 
   /** Unwraps the actual request, and collects the messages that must be handled before it. */
   #unwrap(
-    session: Session,
+    session: ClientSession,
     asked: TlObject,
   ): { readonly request: TlObject; readonly after: readonly bigint[] } {
     let request = asked
@@ -76,10 +82,10 @@ export class Rpc {
     }
   }
 
-  #call(session: Session, request: TlObject, messageId: bigint): TlValue | Promise<TlValue> {
-    const { server } = session
+  #call(call: Call): TlValue | Promise<TlValue> {
+    const { centre, session, request } = call
     const { _: name } = request
-    if (server.schema.byName(name)?.kind !== 'method') throw new RpcError(400, 'INPUT_METHOD_INVALID')
+    if (centre.schema.byName(name)?.kind !== 'method') throw new RpcError(400, 'INPUT_METHOD_INVALID')
     this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
     const index = this.#faults.findIndex(({ method }) => method === name)
     const fault = this.#faults[index]
@@ -91,8 +97,7 @@ export class Rpc {
     if (key.expiresAt !== undefined && key.boundTo === undefined && name !== 'auth.bindTempAuthKey') {
       throw new RpcError(401, 'AUTH_KEY_PERM_EMPTY')
     }
-    key.lasting.heardAt = server.now()
-    const call: Call = { server, session, request, messageId }
+    key.lasting.heardAt = centre.now()
     const open = this.#methods.open.get(name)
     if (open !== undefined) return open(call)
     const known = this.#methods.account.get(name)
@@ -100,17 +105,17 @@ export class Rpc {
     if (known === undefined) throw new RpcError(400, `METHOD_NOT_IMPLEMENTED: ${name}`)
     const { account } = key.lasting
     if (account === undefined) throw new RpcError(401, 'AUTH_KEY_UNREGISTERED')
-    const home = server.centres.homeOf(account)
-    if (home !== server.dc) {
+    const home = centre.centres.homeOf(account)
+    if (home !== centre.dc) {
       if (!isServedAnywhere(name)) throw migrate('USER', home)
-    } else if (session.wantsUpdates && !isAboutFiles(name)) server.face.subscribe(session, account)
-    return server.face.during(session, () => known({ ...call, account }))
+    } else if (session.wantsUpdates && !isAboutFiles(name)) centre.face.subscribe(session, account)
+    return centre.face.during(session, () => known({ ...call, account }))
   }
 }
 
 /** Waits until an earlier request is handled (https://core.telegram.org/api/invoking#invokeaftermsg). */
-async function settled(session: Session, own: bigint, id: bigint): Promise<void> {
-  const outcome = id < own ? session.received.find(id)?.outcome : undefined
+async function settled(session: ClientSession, own: bigint, id: bigint): Promise<void> {
+  const outcome = id < own ? session.outcomeOf(id) : undefined
   // Messages arrive in order, so a request not known by now will not arrive.
   if (outcome === undefined) throw badRequest('MSG_WAIT_TIMEOUT')
   if (!(await outcome)) throw badRequest('MSG_WAIT_FAILED')

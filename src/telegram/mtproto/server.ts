@@ -1,40 +1,23 @@
 import { createServer, type Server, type Socket } from 'node:net'
-import { quietTimers, type Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Envelope } from '../../mtproto/protocol/message.js'
 import type { ServerKey } from '../../mtproto/protocol/rsa.js'
+import type { TlObject, TlValue } from '../../mtproto/protocol/tl/object.js'
 import type { Schema } from '../../mtproto/protocol/tl/schema.js'
 import { getOrMake } from '../world/maps.js'
 import type { World } from '../world/world.js'
 import { Connection } from './connections/connection.js'
-import type { DataCentres } from './data-centres.js'
-import type { Face } from './face.js'
+import type { ConnectionHost } from './connections/connection-host.js'
+import { LIMITS } from './connections/limits.js'
 import { layers } from './layers/layers.js'
-import type { Phones } from './logins/phones.js'
-import type { Rpc } from './rpc.js'
 import { type AuthKey, AuthKeys } from './sessions/auth-keys.js'
+import type { ClientSession } from './sessions/client-session.js'
 import { KeyExchange } from './sessions/key-exchange.js'
 import { MessageIds } from './sessions/message-ids.js'
 import { Session } from './sessions/session.js'
+import type { SessionHost } from './sessions/session-host.js'
 
-/** Limits on connections. */
-export interface Limits {
-  /** Time limit for the first encrypted message of a connection. */
-  readonly handshake: Ms
-  /** A connection is closed after this long without data; at most after twice as long, because of how it is checked. */
-  readonly silence: Ms
-  /** Maximum number of connections; further ones get error -429 and are closed. */
-  readonly connections: number
-  readonly timers: Timers
-}
-
-export const LIMITS: Limits = {
-  handshake: 60_000,
-  silence: 300_000,
-  connections: 10_000,
-  timers: quietTimers,
-}
 /** Maximum number of surplus connections that wait for their error; further ones are closed immediately. */
 const MOST_REFUSED = 100
 /** Maximum number of sessions per key; beyond it the oldest ends. */
@@ -42,8 +25,8 @@ const MOST_SESSIONS = 100
 /** Maximum number of sessions over all keys. */
 const MOST_SESSIONS_IN_ALL = 20_000
 
-/** A data centre: its port, and the keys and sessions of its clients. */
-export class MtprotoServer {
+/** A server at a port of its own, with the keys and sessions of its clients. Subclasses decide how requests are run. */
+export abstract class MtprotoServer implements ConnectionHost, SessionHost {
   readonly schema: Schema = layers().reading
   readonly keys = new AuthKeys()
   readonly messageIds: MessageIds
@@ -59,29 +42,14 @@ export class MtprotoServer {
     readonly world: World,
     /** Number of the data centre; clients that expect another one are refused. */
     readonly dc: number,
-    /** State shared by all data centres of the world. */
-    readonly centres: DataCentres,
+    /** The key by which clients authenticate the server. */
+    readonly key: ServerKey,
     readonly limits = LIMITS,
   ) {
     this.messageIds = new MessageIds(() => this.now())
-    centres.add(this)
   }
 
-  get rpc(): Rpc {
-    return this.centres.rpc
-  }
-
-  get face(): Face {
-    return this.centres.face
-  }
-
-  get phones(): Phones {
-    return this.centres.phones
-  }
-
-  get key(): ServerKey {
-    return this.centres.key
-  }
+  abstract run(session: ClientSession, request: TlObject, messageId: bigint): Promise<TlValue>
 
   now(): Ms {
     return this.world.clock.now()
@@ -106,7 +74,6 @@ export class MtprotoServer {
     return new KeyExchange(this.schema, this.key, this.dc, this.keys, () => this.now())
   }
 
-  /** Returns the session of a message, creating it with its first message. */
   session(key: AuthKey, { sessionId, messageId }: Envelope): Session {
     const owner = key.lasting
     const theirs = this.#sessions.get(owner)
@@ -146,7 +113,7 @@ export class MtprotoServer {
     return true
   }
 
-  /** Removes a key: its sessions end, and clients using it get error -404. */
+  /** Removes a key, and ends its sessions: clients using it get error -404. */
   forget(key: AuthKey): void {
     this.keys.remove(key)
     // The sessions of a bound temporary key belong to the permanent key and survive.
@@ -161,7 +128,6 @@ export class MtprotoServer {
   }
 
   async close(): Promise<void> {
-    this.face.close()
     for (const [, sessions] of this.#sessions) for (const [, session] of sessions) session.close()
     this.#sessions.clear()
     this.#all.clear()

@@ -12,11 +12,11 @@ import { decrypt, type Envelope, encrypt } from '../../../mtproto/protocol/messa
 import { TlError, type TlObject } from '../../../mtproto/protocol/tl/object.js'
 import { TlReader } from '../../../mtproto/protocol/tl/reader.js'
 import { encodeObject } from '../../../mtproto/protocol/tl/writer.js'
-import type { MtprotoServer } from '../server.js'
 import type { AuthKey } from '../sessions/auth-keys.js'
 import type { KeyExchange } from '../sessions/key-exchange.js'
 import { type TransportCode, TransportError } from '../sessions/transport-error.js'
 import type { Wire } from '../sessions/wire.js'
+import type { ConnectionHost } from './connection-host.js'
 import { goodbye, isHttp, policy, WebSocketEnd, WebSocketError } from './websocket.js'
 
 /** Maximum number of bytes buffered for a client that does not read. */
@@ -37,7 +37,7 @@ export class Connection implements Wire {
   #heard = false
 
   constructor(
-    private readonly server: MtprotoServer,
+    private readonly server: ConnectionHost,
     private readonly socket: Socket,
     /** Too many connections: this one gets an error as soon as its framing is known. */
     private readonly refused = false,

@@ -3,7 +3,7 @@ import type { Ms } from '../../../core/duration.js'
 import type { Account } from '../../world/accounts.js'
 import { keepLatest } from '../../world/maps.js'
 import { badRequest } from '../rpc-error.js'
-import type { Session } from '../sessions/session.js'
+import type { ClientSession } from '../sessions/client-session.js'
 
 /** "will expire in 30 seconds" (https://core.telegram.org/api/qr-login). */
 const HOLDS: Ms = 30_000
@@ -13,7 +13,7 @@ const MOST = 1000
 /** The content of a login QR code. */
 export interface LoginToken {
   readonly token: Buffer
-  readonly session: Session
+  readonly session: ClientSession
   readonly until: Ms
   /** The account that scanned the code; undefined until then. */
   account: Account | undefined
@@ -24,7 +24,7 @@ export class LoginTokens {
   readonly #tokens = new Map<string, LoginToken>()
 
   /** Creates a token for a client; its earlier tokens remain valid until they expire. */
-  export(session: Session, now: Ms): LoginToken {
+  export(session: ClientSession, now: Ms): LoginToken {
     const made: LoginToken = { token: randomBytes(24), session, until: now + HOLDS, account: undefined }
     this.#tokens.set(made.token.toString('hex'), made)
     keepLatest(this.#tokens, MOST)
@@ -32,7 +32,7 @@ export class LoginTokens {
   }
 
   /** Returns the client's token that was scanned, if any. */
-  accepted(session: Session): LoginToken | undefined {
+  accepted(session: ClientSession): LoginToken | undefined {
     const key = session.key.lasting
     for (const each of this.#tokens.values()) {
       if (each.account !== undefined && each.session.key.lasting === key) return each

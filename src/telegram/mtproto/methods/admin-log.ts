@@ -3,8 +3,8 @@ import type { Account } from '../../world/accounts.js'
 import type { LoggedEvent } from '../../world/admin-log.js'
 import type { SharedChat } from '../../world/chats.js'
 import { isAdministrator, isIn } from '../../world/members.js'
+import type { DataCentre } from '../data-centre.js'
 import { badRequest } from '../rpc-error.js'
-import type { MtprotoServer } from '../server.js'
 import { limitOf } from '../views/pages.js'
 import { participantOf } from '../views/participants.js'
 import { forPeople } from './for-people.js'
@@ -13,8 +13,8 @@ import { forPeople } from './for-people.js'
 const MOST_EVENTS = 100
 
 export const ADMIN_LOG = forPeople({
-  'channels.getAdminLog': ({ server, account, request }) => {
-    const { face, world } = server
+  'channels.getAdminLog': ({ centre, account, request }) => {
+    const { face, world } = centre
     const chat = face.peers.channel(account, request.channel as TlObject)
     if (!isAdministrator(world.membership(chat, account.id))) throw badRequest('CHAT_ADMIN_REQUIRED')
     const admins = (request.admins as readonly TlObject[] | undefined)?.map(
@@ -37,7 +37,7 @@ export const ADMIN_LOG = forPeople({
     }
     return {
       _: 'channels.adminLogResults',
-      events: events.map((logged) => eventOf(server, account, chat, logged)),
+      events: events.map((logged) => eventOf(centre, account, chat, logged)),
       chats: [face.describer.chat(account, chat)],
       users: [...people.values()].map(({ user }) => face.describer.user(account, user)),
     }
@@ -80,17 +80,17 @@ function wordsOf({ by, event }: LoggedEvent): string {
 }
 
 function eventOf(
-  server: MtprotoServer,
+  centre: DataCentre,
   viewer: Account,
   chat: SharedChat,
   { id, date, by, event }: LoggedEvent,
 ): TlObject {
-  const action = actionOf(server, viewer, chat, by, event)
+  const action = actionOf(centre, viewer, chat, by, event)
   return { _: 'channelAdminLogEvent', id: BigInt(id), date, user_id: BigInt(by.id), action }
 }
 
 function actionOf(
-  { face, world }: MtprotoServer,
+  { face, world }: DataCentre,
   viewer: Account,
   chat: SharedChat,
   by: Account,

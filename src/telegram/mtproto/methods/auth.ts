@@ -6,8 +6,8 @@ import { TlReader } from '../../../mtproto/protocol/tl/reader.js'
 import type { Account } from '../../world/accounts.js'
 import { keepLatest } from '../../world/maps.js'
 import type { AccountMethod, Call, Method } from '../call.js'
+import type { DataCentre } from '../data-centre.js'
 import { badRequest, migrate, RpcError } from '../rpc-error.js'
-import type { MtprotoServer } from '../server.js'
 
 /** How long a login code is valid. */
 const CODE_HOLDS: Ms = 5 * 60_000
@@ -23,15 +23,15 @@ interface SentCode {
 }
 
 export const AUTH = {
-  'auth.bindTempAuthKey': ({ server, session, request, messageId }) => {
+  'auth.bindTempAuthKey': ({ centre, session, request, messageId }) => {
     const { key } = session
-    const now = server.now()
-    const permanent = server.keys.find(BigInt.asUintN(64, request.perm_auth_key_id as bigint), now)
+    const now = centre.now()
+    const permanent = centre.keys.find(BigInt.asUintN(64, request.perm_auth_key_id as bigint), now)
     if (key.expiresAt === undefined) throw badRequest('TEMP_AUTH_KEY_EMPTY')
     if (permanent === undefined || permanent.expiresAt !== undefined)
       throw badRequest('ENCRYPTED_MESSAGE_INVALID')
     const bound = decryptBinding(permanent.key, request.encrypted_message as Buffer)
-    const inner = bound && new TlReader(server.schema, bound.body).object()
+    const inner = bound && new TlReader(centre.schema, bound.body).object()
     if ((request.expires_at as number) * 1000 <= now) throw badRequest('EXPIRES_AT_INVALID')
     const isMeant =
       inner?._ === 'mt_bind_auth_key_inner' &&
@@ -44,28 +44,28 @@ export const AUTH = {
     if (!isMeant) throw badRequest('ENCRYPTED_MESSAGE_INVALID')
     if (key.boundTo !== undefined && key.boundTo !== permanent)
       throw badRequest('TEMP_AUTH_KEY_ALREADY_BOUND')
-    server.bind(key, permanent)
+    centre.bind(key, permanent)
     return true
   },
   'auth.importBotAuthorization': (call) => {
-    const account = call.server.world.accounts.botByToken(call.request.bot_auth_token as string)
+    const account = call.centre.world.accounts.botByToken(call.request.bot_auth_token as string)
     if (account === undefined) throw badRequest('ACCESS_TOKEN_INVALID')
-    atHome(call.server, account, 'USER')
+    atHome(call.centre, account, 'USER')
     return logIn(call, account)
   },
-  'auth.sendCode': ({ server, session, request }) => {
+  'auth.sendCode': ({ centre, session, request }) => {
     const phone = (request.phone_number as string).replace(/\D/g, '')
     if (!/^\d{5,15}$/.test(phone)) throw badRequest('PHONE_NUMBER_INVALID')
-    const account = server.phones.accountOf(phone)
-    atHome(server, account, 'PHONE')
+    const account = centre.phones.accountOf(phone)
+    atHome(centre, account, 'PHONE')
     const hash = randomBytes(9).toString('base64url')
     const code = String(10_000 + (randomBytes(4).readUInt32LE() % 90_000))
-    const sent: SentCode = { account, phone, code, until: server.now() + CODE_HOLDS }
+    const sent: SentCode = { account, phone, code, until: centre.now() + CODE_HOLDS }
     const { pending } = session.key.lasting
     pending.set(hash, sent)
     // Only the latest ones are kept if a client asks again and again.
     keepLatest(pending, MOST_PENDING)
-    server.phones.sent(phone, code)
+    centre.phones.sent(phone, code)
     return {
       _: 'auth.sentCode',
       type: { _: 'auth.sentCodeTypeApp', length: code.length },
@@ -78,29 +78,29 @@ export const AUTH = {
     const { phone_code: code = '' } = call.request as { readonly phone_code?: string }
     const phone = (call.request.phone_number as string).replace(/\D/g, '')
     // A code is valid only for the number that it was sent to.
-    if (sent === undefined || sent.phone !== phone || call.server.now() >= sent.until)
+    if (sent === undefined || sent.phone !== phone || call.centre.now() >= sent.until)
       throw badRequest('PHONE_CODE_EXPIRED')
     if (code === '') throw badRequest('PHONE_CODE_EMPTY')
     if (sent.code !== code) throw badRequest('PHONE_CODE_INVALID')
     if (sent.account === undefined) return { _: 'auth.authorizationSignUpRequired' }
     pending.delete(call.request.phone_code_hash as string)
-    if (call.server.phones.passwordOf(sent.account) !== undefined) {
+    if (call.centre.phones.passwordOf(sent.account) !== undefined) {
       pending.set('password', sent.account)
       throw new RpcError(401, 'SESSION_PASSWORD_NEEDED')
     }
     return logIn(call, sent.account)
   },
-  'account.getPassword': ({ server, session }) => {
+  'account.getPassword': ({ centre, session }) => {
     const account = (session.key.lasting.pending.get('password') ?? session.key.lasting.account) as
       | Account
       | undefined
     if (account === undefined) throw new RpcError(401, 'AUTH_KEY_UNREGISTERED')
-    return server.phones.challenge(account)
+    return centre.phones.challenge(account)
   },
   'auth.checkPassword': (call) => {
     const account = call.session.key.lasting.pending.get('password') as Account | undefined
     if (account === undefined) throw badRequest('PASSWORD_NOT_NEEDED')
-    call.server.phones.check(account, call.request.password as TlObject)
+    call.centre.phones.check(account, call.request.password as TlObject)
     return logIn(call, account)
   },
 } as const satisfies Record<string, Method>
@@ -118,8 +118,8 @@ export const LOGGED_IN = {
  * Redirects log-ins to the account's data centre, and new accounts to that of their network
  * (https://core.telegram.org/api/datacenter).
  */
-function atHome(server: MtprotoServer, account: Account | undefined, what: 'PHONE' | 'USER'): void {
-  const { centres, dc } = server
+function atHome(centre: DataCentre, account: Account | undefined, what: 'PHONE' | 'USER'): void {
+  const { centres, dc } = centre
   if (account === undefined) {
     if (centres.network !== undefined && centres.network !== dc) throw migrate('NETWORK', centres.network)
     return
@@ -129,11 +129,11 @@ function atHome(server: MtprotoServer, account: Account | undefined, what: 'PHON
 }
 
 /** Logs the account in with the session's key. */
-export function logIn({ server, session }: Call, account: Account): TlObject {
+export function logIn({ centre, session }: Call, account: Account): TlObject {
   const { lasting } = session.key
   lasting.pending.clear()
   lasting.account = account
-  lasting.loggedInAt = server.now()
-  if (session.wantsUpdates) server.face.subscribe(session, account)
-  return { _: 'auth.authorization', user: server.face.describer.user(account, account.user) }
+  lasting.loggedInAt = centre.now()
+  if (session.wantsUpdates) centre.face.subscribe(session, account)
+  return { _: 'auth.authorization', user: centre.face.describer.user(account, account.user) }
 }

@@ -33,8 +33,8 @@ function isCurrent({ session }: AccountCall, key: AuthKey): boolean {
 }
 
 /** The account's log-ins. They are all in its own data centre, from where other data centres are authorized. */
-function keysOf({ server, account }: AccountCall): readonly AuthKey[] {
-  return [...server.keys.all()].filter((key) => key.account === account && key.expiresAt === undefined)
+function keysOf({ centre, account }: AccountCall): readonly AuthKey[] {
+  return [...centre.keys.all()].filter((key) => key.account === account && key.expiresAt === undefined)
 }
 
 /** Id of a session. The current one is described with 0, and can only be ended by logging out. */
@@ -43,14 +43,14 @@ function hashOf(key: AuthKey): bigint {
 }
 
 /** Ends a session: its client gets AUTH_KEY_UNREGISTERED. */
-function end({ server, account }: AccountCall, key: AuthKey): void {
+function end({ centre, account }: AccountCall, key: AuthKey): void {
   key.account = undefined
-  server.face.unsubscribe(key, account)
+  centre.face.unsubscribe(key, account)
 }
 
 function describe(call: AccountCall, key: AuthKey): TlObject {
   const { apiId = 0, model = '', system = '', app = '' } = key.device ?? {}
-  const dated = (at: Ms = call.server.now()) => Math.floor(at / 1000)
+  const dated = (at: Ms = call.centre.now()) => Math.floor(at / 1000)
   return {
     _: 'authorization',
     current: isCurrent(call, key),

@@ -2,18 +2,18 @@ import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
 import { isAdministrator, isIn } from '../../world/members.js'
 import type { AccountMethod } from '../call.js'
-import type { MtprotoServer } from '../server.js'
+import type { DataCentre } from '../data-centre.js'
 import type { BasicGroup } from '../views/numbering.js'
 
 export const BASIC_GROUPS = {
-  'messages.getChats': ({ server, account, request }) => ({
+  'messages.getChats': ({ centre, account, request }) => ({
     _: 'messages.chats',
     chats: (request.id as readonly bigint[]).map((id) =>
-      server.face.describer.chat(account, server.face.peers.group(account, id)),
+      centre.face.describer.chat(account, centre.face.peers.group(account, id)),
     ),
   }),
-  'messages.getFullChat': ({ server, account, request }) => {
-    const { face, world } = server
+  'messages.getFullChat': ({ centre, account, request }) => {
+    const { face, world } = centre
     const group = face.peers.group(account, request.chat_id as bigint)
     const members = world.membersOf(group)
     const pinned = Math.max(0, ...group.history.pinned)
@@ -24,7 +24,7 @@ export const BASIC_GROUPS = {
         _: 'chatFull',
         id: BigInt(-group.id),
         about: group.description ?? '',
-        participants: participantsOf(server, account, group),
+        participants: participantsOf(centre, account, group),
         notify_settings: { _: 'peerNotifySettings' },
         ...(pinnedMessage !== undefined && { pinned_msg_id: face.numberOf(account, pinnedMessage) }),
         ...(group.autoDeleteTime > 0 && { ttl_period: group.autoDeleteTime }),
@@ -36,7 +36,7 @@ export const BASIC_GROUPS = {
 } as const satisfies Record<string, AccountMethod>
 
 /** The members of a basic group with their join dates; forbidden for non-members. */
-function participantsOf({ face, world }: MtprotoServer, viewer: Account, group: BasicGroup): TlObject {
+function participantsOf({ face, world }: DataCentre, viewer: Account, group: BasicGroup): TlObject {
   const chat_id = BigInt(-group.id)
   if (!isIn(world.membership(group, viewer.id))) return { _: 'chatParticipantsForbidden', chat_id }
   const owner = [...group.members].find(([, { status }]) => status === 'creator')?.[0] ?? viewer.id

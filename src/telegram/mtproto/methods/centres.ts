@@ -3,20 +3,20 @@ import { badRequest } from '../rpc-error.js'
 
 /** Transfers authorizations to other data centres (https://core.telegram.org/api/datacenter#authorization-transfer). */
 export const LET_IN = {
-  'auth.importAuthorization': ({ server, session, request }) => {
-    const account = server.centres.import(request.bytes as Buffer, request.id as bigint, server.dc)
+  'auth.importAuthorization': ({ centre, session, request }) => {
+    const account = centre.centres.import(request.bytes as Buffer, request.id as bigint, centre.dc)
     if (account === undefined) throw badRequest('AUTH_BYTES_INVALID')
     session.key.lasting.account = account
-    return { _: 'auth.authorization', user: server.face.describer.user(account, account.user) }
+    return { _: 'auth.authorization', user: centre.face.describer.user(account, account.user) }
   },
 } as const satisfies Record<string, Method>
 
 export const LEAVING = {
-  'auth.exportAuthorization': ({ server, account, request }) => {
+  'auth.exportAuthorization': ({ centre, account, request }) => {
     const dc = request.dc_id as number
     // Not needed for the client's own data centre.
-    if (dc === server.dc || server.centres.find(dc) === undefined) throw badRequest('DC_ID_INVALID')
-    const bytes = server.centres.export(account, dc)
+    if (dc === centre.dc || centre.centres.find(dc) === undefined) throw badRequest('DC_ID_INVALID')
+    const bytes = centre.centres.export(account, dc)
     return { _: 'auth.exportedAuthorization', id: BigInt(account.id), bytes }
   },
 } as const satisfies Record<string, AccountMethod>

@@ -5,8 +5,8 @@ import { hasRight, isAdministrator, isIn, type Membership } from '../../world/me
 import { remove } from '../../world/posting.js'
 import type { World } from '../../world/world.js'
 import type { AccountCall, AccountMethod } from '../call.js'
+import type { DataCentre } from '../data-centre.js'
 import { badRequest } from '../rpc-error.js'
-import type { MtprotoServer } from '../server.js'
 import { limitOf } from '../views/pages.js'
 import { participantOf } from '../views/participants.js'
 import { channelId } from '../views/peers.js'
@@ -21,15 +21,15 @@ const FOR_ADMINISTRATORS: ReadonlySet<string> = new Set([
 ])
 
 export const CHANNELS = {
-  'channels.getChannels': ({ server, account, request }) => ({
+  'channels.getChannels': ({ centre, account, request }) => ({
     _: 'messages.chats',
     chats: (request.id as readonly TlObject[]).map((input) =>
-      server.face.describer.chat(account, server.face.peers.channel(account, input)),
+      centre.face.describer.chat(account, centre.face.peers.channel(account, input)),
     ),
   }),
   'channels.getFullChannel': (call) => {
     const chat = visible(call)
-    const { face, world } = call.server
+    const { face, world } = call.centre
     const members = world.membersOf(chat)
     const membership = world.membership(chat, call.account.id)
     return {
@@ -62,7 +62,7 @@ export const CHANNELS = {
             requests_pending: chat.joinRequests.size,
             recent_requesters: [...chat.joinRequests.keys()].map(BigInt),
           }),
-        ...(chat.linkedId !== undefined && { linked_chat_id: linkedId(call.server, chat.linkedId) }),
+        ...(chat.linkedId !== undefined && { linked_chat_id: linkedId(call.centre, chat.linkedId) }),
       },
       // The linked chat must be described, because its id is in the answer.
       chats: [chat, world.sharedChat(chat.linkedId ?? 0)]
@@ -72,112 +72,107 @@ export const CHANNELS = {
     }
   },
   'channels.getParticipants': (call) => {
-    const { server, request } = call
+    const { centre, request } = call
     const chat = visible(call)
-    const { world } = server
+    const { world } = centre
     const filter = request.filter as TlObject
     // Members of a channel, and banned users of a group, are shown to administrators only.
     const isSecret = chat.kind === 'channel' || FOR_ADMINISTRATORS.has(filter._)
     if (isSecret && !isAdministrator(world.membership(chat, call.account.id))) {
       throw badRequest('CHAT_ADMIN_REQUIRED')
     }
-    const found = matching(server, chat, filter)
+    const found = matching(centre, chat, filter)
     const offset = Math.max(0, request.offset as number)
     const page = found.slice(offset, offset + limitOf(request, MOST_PARTICIPANTS))
     return {
       _: 'channels.channelParticipants',
       count: found.length,
-      participants: page.map((account) => participantOf(server.world, call.account, chat, account)),
+      participants: page.map((account) => participantOf(centre.world, call.account, chat, account)),
       chats: [],
-      users: page.map(({ user }) => server.face.describer.user(call.account, user)),
+      users: page.map(({ user }) => centre.face.describer.user(call.account, user)),
     }
   },
   'channels.getParticipant': (call) => {
-    const { server, request } = call
+    const { centre, request } = call
     const chat = visible(call)
-    const account = server.face.peers.user(call.account, request.participant as TlObject)
+    const account = centre.face.peers.user(call.account, request.participant as TlObject)
     const isOther = account.id !== call.account.id
     if (
       chat.kind === 'channel' &&
       isOther &&
-      !isAdministrator(server.world.membership(chat, call.account.id))
+      !isAdministrator(centre.world.membership(chat, call.account.id))
     )
       throw badRequest('CHAT_ADMIN_REQUIRED')
     if (!chat.members.has(account.id)) throw badRequest('USER_NOT_PARTICIPANT')
     return {
       _: 'channels.channelParticipant',
-      participant: participantOf(server.world, call.account, chat, account),
+      participant: participantOf(centre.world, call.account, chat, account),
       chats: [],
-      users: [server.face.describer.user(call.account, account.user)],
+      users: [centre.face.describer.user(call.account, account.user)],
     }
   },
   'channels.getMessages': (call) => {
-    const { server, account } = call
+    const { centre, account } = call
     const chat = visible(call)
     const asked = askedMessages(call.request.id as readonly TlObject[], (id) => chat.history.find(id), chat)
     return {
       _: 'messages.channelMessages',
-      pts: server.face.channel(chat).pts,
+      pts: centre.face.channel(chat).pts,
       count: asked.filter(({ stored }) => stored !== undefined).length,
-      ...describeAsked(server.face, account, asked),
+      ...describeAsked(centre.face, account, asked),
     }
   },
   'channels.deleteMessages': (call) => {
-    const { server, account, request } = call
+    const { centre, account, request } = call
     const chat = visible(call)
-    const mayAll = hasRight(server.world.membership(chat, account.id), 'can_delete_messages')
+    const mayAll = hasRight(centre.world.membership(chat, account.id), 'can_delete_messages')
     const stored = (request.id as readonly number[])
       .map((id) => chat.history.find(id))
       .filter((each): each is StoredMessage => each !== undefined)
     if (!mayAll && stored.some(({ authorId }) => authorId !== account.id)) {
       throw badRequest('MESSAGE_DELETE_FORBIDDEN')
     }
-    return affected(server, account, chat, stored)
+    return affected(centre, account, chat, stored)
   },
   ...forPeople({
     'channels.deleteParticipantHistory': (call) => {
-      const { server, account } = call
+      const { centre, account } = call
       const chat = visible(call)
-      if (!hasRight(server.world.membership(chat, account.id), 'can_delete_messages')) {
+      if (!hasRight(centre.world.membership(chat, account.id), 'can_delete_messages')) {
         throw badRequest('CHAT_ADMIN_REQUIRED')
       }
       const isTheirs = writtenBy(call)
       const stored = chat.history.all().filter((each) => each.receiverId === undefined && isTheirs(each))
-      const { pts, pts_count } = affected(server, account, chat, stored)
+      const { pts, pts_count } = affected(centre, account, chat, stored)
       return { _: 'messages.affectedHistory', pts, pts_count, offset: 0 }
     },
   }),
 } as const satisfies Record<string, AccountMethod>
 
 /** Whether a message is from the participant: a user, or a channel in whose name it was written. */
-function writtenBy({ server, account, request }: AccountCall): (stored: StoredMessage) => boolean {
+function writtenBy({ centre, account, request }: AccountCall): (stored: StoredMessage) => boolean {
   const participant = request.participant as TlObject
   if (participant._ === 'inputPeerChannel') {
-    const channel = server.face.peers.channel(account, participant)
+    const channel = centre.face.peers.channel(account, participant)
     return ({ message }) => message.sender_chat?.id === channel.id
   }
-  const author = server.face.peers.user(account, participant)
+  const author = centre.face.peers.user(account, participant)
   return ({ authorId }) => authorId === author.id
 }
 
-function affected(
-  server: MtprotoServer,
-  account: Account,
-  chat: SharedChat,
-  stored: readonly StoredMessage[],
-) {
-  for (const each of stored) remove(server.world, each, account)
+function affected(centre: DataCentre, account: Account, chat: SharedChat, stored: readonly StoredMessage[]) {
+  for (const each of stored) remove(centre.world, each, account)
   const ids = stored.map(({ message }) => message.message_id)
   if (ids.length === 0)
-    return { _: 'messages.affectedMessages', pts: server.face.channel(chat).pts, pts_count: 0 }
-  const { pts, count } = server.face.removed(chat, ids)
+    return { _: 'messages.affectedMessages', pts: centre.face.channel(chat).pts, pts_count: 0 }
+  const { pts, count } = centre.face.removed(chat, ids)
   return { _: 'messages.affectedMessages', pts, pts_count: count }
 }
 
 /** The channel of a request, if the account may see it. */
-function visible({ server, account, request }: AccountCall): SharedChat {
-  const chat = server.face.peers.channel(account, request.channel as TlObject)
-  const membership = server.world.membership(chat, account.id)
+function visible({ centre, account, request }: AccountCall): SharedChat {
+  const chat = centre.face.peers.channel(account, request.channel as TlObject)
+  const membership = centre.world.membership(chat, account.id)
   if (
     !isIn(membership) &&
     (chat.username === undefined || account.kind === 'bot' || membership.status === 'kicked')
@@ -191,13 +186,13 @@ function standing(world: World, chat: SharedChat, status: Membership['status']):
   return [...chat.members.keys()].filter((id) => world.membership(chat, id).status === status).length
 }
 
-function linkedId(server: MtprotoServer, id: number): bigint {
-  const chat = server.world.sharedChat(id)
+function linkedId(centre: DataCentre, id: number): bigint {
+  const chat = centre.world.sharedChat(id)
   return chat === undefined ? 0n : channelId(chat)
 }
 
-function matching(server: MtprotoServer, chat: SharedChat, filter: TlObject): readonly Account[] {
-  const { world } = server
+function matching(centre: DataCentre, chat: SharedChat, filter: TlObject): readonly Account[] {
+  const { world } = centre
   // Most recent joins first; members since the creation come last.
   const all = [...chat.members.keys()]
     .reverse()

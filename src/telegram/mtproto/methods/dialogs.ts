@@ -3,7 +3,6 @@ import type { Account } from '../../world/accounts.js'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import { isIn } from '../../world/members.js'
 import type { Face } from '../face.js'
-import { stateOf } from '../journals/state.js'
 import { badRequest } from '../rpc-error.js'
 import { isNumberedByAccount } from '../views/numbering.js'
 import { limitOf } from '../views/pages.js'
@@ -25,28 +24,28 @@ interface Dialog {
 }
 
 export const DIALOGS = forPeople({
-  'messages.getDialogs': ({ server, account, request }) => {
+  'messages.getDialogs': ({ centre, account, request }) => {
     const folder = (request.folder_id as number | undefined) ?? ALL_CHATS
-    const all = folder === ALL_CHATS ? dialogsOf(server.face, account) : []
+    const all = folder === ALL_CHATS ? dialogsOf(centre.face, account) : []
     const from = startOf(all, request)
     const page = all.slice(from, from + limitOf(request, MOST_DIALOGS))
-    const content = contentOf(server.face, account, page)
+    const content = contentOf(centre.face, account, page)
     return page.length === all.length
       ? { _: 'messages.dialogs', ...content }
       : { _: 'messages.dialogsSlice', count: all.length, ...content }
   },
-  'messages.getPeerDialogs': ({ server, account, request }) => {
+  'messages.getPeerDialogs': ({ centre, account, request }) => {
     const asked = (request.peers as readonly TlObject[]).map((input) => {
       if (input._ !== 'inputDialogPeer') throw badRequest('PEER_ID_INVALID')
-      return dialogOf(server.face, account, chatOf(server, account, input.peer as TlObject))
+      return dialogOf(centre.face, account, chatOf(centre, account, input.peer as TlObject))
     })
-    const state = stateOf(server, account)
-    return { _: 'messages.peerDialogs', ...contentOf(server.face, account, asked), state }
+    const state = centre.face.stateOf(account)
+    return { _: 'messages.peerDialogs', ...contentOf(centre.face, account, asked), state }
   },
   /** Always empty: pinning chats is not supported here. */
-  'messages.getPinnedDialogs': ({ server, account }) => {
-    const state = stateOf(server, account)
-    return { _: 'messages.peerDialogs', ...contentOf(server.face, account, []), state }
+  'messages.getPinnedDialogs': ({ centre, account }) => {
+    const state = centre.face.stateOf(account)
+    return { _: 'messages.peerDialogs', ...contentOf(centre.face, account, []), state }
   },
   /** Only the default filter, which shows all chats. */
   'messages.getDialogFilters': () => ({

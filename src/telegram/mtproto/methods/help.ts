@@ -1,21 +1,21 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Method } from '../call.js'
-import type { MtprotoServer } from '../server.js'
+import type { DataCentre } from '../data-centre.js'
 
 /** In seconds. The configuration does not change during a test. */
 const VALID_FOR = 3600
 
 export const HELP = {
-  'help.getConfig': ({ server, session }) => {
-    const date = Math.floor(server.now() / 1000)
+  'help.getConfig': ({ centre }) => {
+    const date = Math.floor(centre.now() / 1000)
     return {
       _: 'config',
       date,
       expires: date + VALID_FOR,
       test_mode: false,
       // Must be the data centre that the client connected to, or TDLib asks again endlessly.
-      this_dc: server.dc,
-      dc_options: [...server.centres.all().map(optionOf), ...cdnOptions(server)],
+      this_dc: centre.dc,
+      dc_options: [...centre.centres.all().map(optionOf), ...cdnOptions(centre)],
       dc_txt_domain_name: 'apv3.stel.com',
       chat_size_max: 200,
       megagroup_size_max: 200_000,
@@ -41,32 +41,32 @@ export const HELP = {
       me_url_prefix: 'https://t.me/',
       caption_length_max: 1024,
       message_length_max: 4096,
-      webfile_dc_id: session.server.dc,
+      webfile_dc_id: centre.dc,
     }
   },
-  'help.getNearestDc': ({ server }) => ({
+  'help.getNearestDc': ({ centre }) => ({
     _: 'nearestDc',
     country: 'DE',
-    this_dc: server.dc,
-    nearest_dc: server.centres.network ?? server.dc,
+    this_dc: centre.dc,
+    nearest_dc: centre.centres.network ?? centre.dc,
   }),
   'help.getAppConfig': () => ({ _: 'help.appConfig', hash: 1, config: { _: 'jsonObject', value: [] } }),
-  'help.getCdnConfig': ({ server }) => {
-    const { cdn } = server.face
+  'help.getCdnConfig': ({ centre }) => {
+    const { cdn } = centre.face
     const keys = cdn?.address === undefined ? [] : [{ dc_id: cdn.dc, public_key: cdn.address.publicKey }]
     return { _: 'cdnConfig', public_keys: keys.map((key) => ({ _: 'cdnPublicKey', ...key })) }
   },
-  'help.getTermsOfServiceUpdate': ({ server }) => ({
+  'help.getTermsOfServiceUpdate': ({ centre }) => ({
     _: 'help.termsOfServiceUpdateEmpty',
-    expires: Math.floor(server.now() / 1000) + VALID_FOR,
+    expires: Math.floor(centre.now() / 1000) + VALID_FOR,
   }),
 } as const satisfies Record<string, Method>
 
-function optionOf({ dc, port }: Pick<MtprotoServer, 'dc' | 'port'>): TlObject {
+function optionOf({ dc, port }: Pick<DataCentre, 'dc' | 'port'>): TlObject {
   return { _: 'dcOption', id: dc, ip_address: '127.0.0.1', port, static: true }
 }
 
-function cdnOptions({ face: { cdn } }: MtprotoServer): TlObject[] {
+function cdnOptions({ face: { cdn } }: DataCentre): TlObject[] {
   return cdn?.address === undefined
     ? []
     : [{ ...optionOf({ dc: cdn.dc, port: cdn.address.port }), cdn: true }]

@@ -12,21 +12,21 @@ import { chatOf } from './messages.js'
 export const MOST_OF_HISTORY = 100
 
 export const HISTORY = forPeople({
-  'messages.getHistory': ({ server, account, request }) => {
-    const { face } = server
-    const chat = chatOf(server, account, request.peer as TlObject)
+  'messages.getHistory': ({ centre, account, request }) => {
+    const { face } = centre
+    const chat = chatOf(centre, account, request.peer as TlObject)
     const all = historyOf(face, account, chat)
     return pageOfChat(face, account, chat, all, request)
   },
-  'messages.readHistory': ({ server, account, request }) => {
-    const chat = chatOf(server, account, request.peer as TlObject)
+  'messages.readHistory': ({ centre, account, request }) => {
+    const chat = chatOf(centre, account, request.peer as TlObject)
     if (!isNumberedByAccount(chat)) throw badRequest('PEER_ID_INVALID')
-    read(server.face, account, chat, request.max_id as number)
-    return { _: 'messages.affectedMessages', pts: server.face.mailbox(account.id).journal.pts, pts_count: 0 }
+    read(centre.face, account, chat, request.max_id as number)
+    return { _: 'messages.affectedMessages', pts: centre.face.mailbox(account.id).journal.pts, pts_count: 0 }
   },
-  'channels.readHistory': ({ server, account, request }) => {
+  'channels.readHistory': ({ centre, account, request }) => {
     const peer = { ...(request.channel as TlObject), _: 'inputPeerChannel' }
-    return read(server.face, account, chatOf(server, account, peer), request.max_id as number)
+    return read(centre.face, account, chatOf(centre, account, peer), request.max_id as number)
   },
 })
 

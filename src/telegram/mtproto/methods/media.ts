@@ -11,26 +11,26 @@ const MOST_OF_ALBUM = 10
 
 export const MEDIA = {
   'messages.sendMedia': async (call) => {
-    const { server, session, account, request } = call
-    const { face } = server
+    const { centre, session, account, request } = call
+    const { face } = centre
     const randomId = request.random_id as bigint
     const stored = await face.randomIds.once(account, randomId, async () => {
-      const chat = chatOf(server, account, request.peer as TlObject)
+      const chat = chatOf(centre, account, request.peer as TlObject)
       const content = await contentOf(call, request.media as TlObject, request.message as string)
-      assertMayWrite(server.world, chat, account, content)
+      assertMayWrite(centre.world, chat, account, content)
       const replyTo = repliedBy(call, chat)
-      return face.during(session, () => post(server.world, chat, { author: account, content, replyTo }))
+      return face.during(session, () => post(centre.world, chat, { author: account, content, replyTo }))
     })
-    return sentAs(server, account, [{ stored, randomId }])
+    return sentAs(centre, account, [{ stored, randomId }])
   },
   'messages.sendMultiMedia': async (call) => {
-    const { server, session, account, request } = call
-    const { face, world } = server
+    const { centre, session, account, request } = call
+    const { face, world } = centre
     const items = request.multi_media as readonly TlObject[]
     if (items.length === 0 || items.length > MOST_OF_ALBUM) throw badRequest('MULTI_MEDIA_TOO_LONG')
     const randomIds = items.map((item) => item.random_id as bigint)
     const sent = await face.randomIds.together(account, randomIds, async () => {
-      const chat = chatOf(server, account, request.peer as TlObject)
+      const chat = chatOf(centre, account, request.peer as TlObject)
       const contents: Content[] = []
       for (const { media, message } of items)
         contents.push(await contentOf(call, media as TlObject, message as string))
@@ -45,16 +45,16 @@ export const MEDIA = {
       )
     })
     return sentAs(
-      server,
+      centre,
       account,
       sent.map((stored, nth) => ({ stored, randomId: randomIds[nth] as bigint })),
     )
   },
   'messages.uploadMedia': async (call) => {
-    const { server, account, request } = call
-    chatOf(server, account, request.peer as TlObject)
+    const { centre, account, request } = call
+    chatOf(centre, account, request.peer as TlObject)
     const content = await contentOf(call, request.media as TlObject, '')
-    return server.face.media.ofMessage(account, content) ?? { _: 'messageMediaEmpty' }
+    return centre.face.media.ofMessage(account, content) ?? { _: 'messageMediaEmpty' }
   },
 } as const satisfies Record<string, AccountMethod>
 
@@ -65,12 +65,12 @@ function sortOf({ audio, document, animation }: Content): 'sound' | 'document' |
 }
 
 async function contentOf(
-  { server, account }: AccountCall,
+  { centre, account }: AccountCall,
   media: TlObject,
   caption: string,
 ): Promise<Content> {
   if (caption.length > LONGEST_CAPTION) throw badRequest('MEDIA_CAPTION_TOO_LONG')
-  const { face } = server
+  const { face } = centre
   const content = await face.media.content(account, media, (input) => face.uploads.take(account.id, input))
   return caption === '' ? content : { ...content, caption }
 }

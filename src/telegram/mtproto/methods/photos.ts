@@ -2,16 +2,16 @@ import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
 import { numberOf, type StoredFile } from '../../world/files.js'
 import type { AccountCall, AccountMethod } from '../call.js'
+import type { DataCentre } from '../data-centre.js'
 import { badRequest } from '../rpc-error.js'
-import type { MtprotoServer } from '../server.js'
 import { limitOf } from '../views/pages.js'
 
 /** Maximum number of photos in an answer, and kept per account. */
 const MOST_PHOTOS = 100
 
 export const PHOTOS = {
-  'photos.getUserPhotos': ({ server, account, request }) => {
-    const { face, world } = server
+  'photos.getUserPhotos': ({ centre, account, request }) => {
+    const { face, world } = centre
     const shown = face.peers.user(account, request.user_id as TlObject)
     const all = world.profilePhotos.get(shown.id) ?? []
     const maxId = request.max_id as bigint
@@ -28,26 +28,26 @@ export const PHOTOS = {
       : { _: 'photos.photosSlice', count: all.length, ...content }
   },
   'photos.uploadProfilePhoto': (call) => {
-    const { server, account, request } = call
+    const { centre, account, request } = call
     const input = request.file as TlObject | undefined
     if (input === undefined) throw badRequest('PHOTO_FILE_MISSING')
-    const { bytes, name } = server.face.uploads.take(account.id, input)
-    const file = server.world.files.store(bytes, name, 'image/jpeg')
+    const { bytes, name } = centre.face.uploads.take(account.id, input)
+    const file = centre.world.files.store(bytes, name, 'image/jpeg')
     return shown(call, file)
   },
   'photos.updateProfilePhoto': (call) => {
-    const { server, account, request } = call
+    const { centre, account, request } = call
     const input = request.id as TlObject
-    if (input._ === 'inputPhoto') return shown(call, server.face.locations.named(account, input))
-    const all = server.world.profilePhotos.get(account.id) ?? []
-    server.world.profilePhotos.set(account.id, all.slice(1))
-    return photoOf(server, account, all[1])
+    if (input._ === 'inputPhoto') return shown(call, centre.face.locations.named(account, input))
+    const all = centre.world.profilePhotos.get(account.id) ?? []
+    centre.world.profilePhotos.set(account.id, all.slice(1))
+    return photoOf(centre, account, all[1])
   },
-  'photos.deletePhotos': ({ server, account, request }) => {
-    const { locations } = server.face
+  'photos.deletePhotos': ({ centre, account, request }) => {
+    const { locations } = centre.face
     const gone = (request.id as readonly TlObject[]).map((input) => locations.named(account, input))
-    const all = server.world.profilePhotos.get(account.id) ?? []
-    server.world.profilePhotos.set(
+    const all = centre.world.profilePhotos.get(account.id) ?? []
+    centre.world.profilePhotos.set(
       account.id,
       all.filter((file) => !gone.includes(file)),
     )
@@ -56,14 +56,14 @@ export const PHOTOS = {
 } as const satisfies Record<string, AccountMethod>
 
 /** Puts a photo in front of the earlier ones. */
-function shown({ server, account }: AccountCall, file: StoredFile): TlObject {
-  const former = server.world.profilePhotos.get(account.id) ?? []
+function shown({ centre, account }: AccountCall, file: StoredFile): TlObject {
+  const former = centre.world.profilePhotos.get(account.id) ?? []
   const all = [file, ...former.filter((other) => other !== file)].slice(0, MOST_PHOTOS)
-  server.world.profilePhotos.set(account.id, all)
-  return photoOf(server, account, file)
+  centre.world.profilePhotos.set(account.id, all)
+  return photoOf(centre, account, file)
 }
 
-function photoOf({ face }: MtprotoServer, account: Account, file: StoredFile | undefined): TlObject {
+function photoOf({ face }: DataCentre, account: Account, file: StoredFile | undefined): TlObject {
   return {
     _: 'photos.photo',
     photo: file === undefined ? { _: 'photoEmpty', id: 0n } : face.media.photo(account, file),

@@ -8,24 +8,24 @@ import { forPeople } from './for-people.js'
 /** Methods for log-ins by QR code, available without a log-in (https://core.telegram.org/api/qr-login). */
 export const QR = {
   'auth.exportLoginToken': (call) => {
-    const { server, session } = call
-    const accepted = server.phones.tokens.accepted(session)
+    const { centre, session } = call
+    const accepted = centre.phones.tokens.accepted(session)
     return accepted === undefined
-      ? shown(server.phones.tokens.export(session, server.now()))
+      ? shown(centre.phones.tokens.export(session, centre.now()))
       : letIn(call, accepted)
   },
   'auth.importLoginToken': (call) => {
-    const { server, request } = call
-    const found = server.phones.tokens.import(request.token as Uint8Array, server.now())
+    const { centre, request } = call
+    const found = centre.phones.tokens.import(request.token as Uint8Array, centre.now())
     return found.account === undefined ? shown(found) : letIn(call, found)
   },
 } as const satisfies Record<string, Method>
 
 /** The method called by the phone that scans the code. */
 export const SCAN = forPeople({
-  'auth.acceptLoginToken': ({ server, account, request }) => {
-    const date = Math.floor(server.now() / 1000)
-    server.phones.tokens.accept(request.token as Uint8Array, account, server.now())
+  'auth.acceptLoginToken': ({ centre, account, request }) => {
+    const date = Math.floor(centre.now() / 1000)
+    centre.phones.tokens.accept(request.token as Uint8Array, account, centre.now())
     return {
       _: 'authorization',
       hash: BigInt(date),
@@ -50,13 +50,13 @@ function shown({ token, until }: LoginToken): TlObject {
 
 /** Logs in the account that scanned the code, redirecting to its data centre, and asking for its password if it has one. */
 function letIn(call: Call, accepted: LoginToken): TlObject {
-  const { server, session } = call
+  const { centre, session } = call
   const { account } = accepted
   if (account === undefined) throw badRequest('AUTH_TOKEN_INVALID')
-  const home = server.centres.homeOf(account)
-  if (home !== server.dc) return { _: 'auth.loginTokenMigrateTo', dc_id: home, token: accepted.token }
-  server.phones.tokens.spend(accepted)
-  if (server.phones.passwordOf(account) !== undefined) {
+  const home = centre.centres.homeOf(account)
+  if (home !== centre.dc) return { _: 'auth.loginTokenMigrateTo', dc_id: home, token: accepted.token }
+  centre.phones.tokens.spend(accepted)
+  if (centre.phones.passwordOf(account) !== undefined) {
     session.key.lasting.pending.set('password', account)
     throw new RpcError(401, 'SESSION_PASSWORD_NEEDED')
   }

@@ -11,9 +11,9 @@ import { describeMessages, historyOf, MOST_OF_HISTORY, pageOfChat } from './hist
 import { chatOf } from './messages.js'
 
 export const SEARCH = forPeople({
-  'messages.search': ({ server, account, request }) => {
-    const { face } = server
-    const chat = chatOf(server, account, request.peer as TlObject)
+  'messages.search': ({ centre, account, request }) => {
+    const { face } = centre
+    const chat = chatOf(centre, account, request.peer as TlObject)
     const from = request.from_id as TlObject | undefined
     const author = from === undefined ? undefined : face.peers.user(account, from).id
     const matches = matcherOf(chat, account, request)
@@ -22,8 +22,8 @@ export const SEARCH = forPeople({
     )
     return pageOfChat(face, account, chat, all, request)
   },
-  'messages.searchGlobal': ({ server, account, request }) => {
-    const { face, world } = server
+  'messages.searchGlobal': ({ centre, account, request }) => {
+    const { face, world } = centre
     const chats = world
       .chatsOf(account.id)
       .filter((chat) => chat.kind === 'private' || isIn(world.membership(chat, account.id)))

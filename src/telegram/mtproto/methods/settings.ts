@@ -19,9 +19,9 @@ export const SETTINGS = {
     'account.getContentSettings': () => ({ _: 'account.contentSettings' }),
     'account.updateStatus': () => true,
     /** Suggested actions for a chat: none. */
-    'messages.getPeerSettings': ({ server, account, request }) => {
-      const chat = chatOf(server, account, request.peer as TlObject)
-      const { describer } = server.face
+    'messages.getPeerSettings': ({ centre, account, request }) => {
+      const chat = chatOf(centre, account, request.peer as TlObject)
+      const { describer } = centre.face
       return {
         _: 'messages.peerSettings',
         settings: { _: 'peerSettings' },
@@ -29,15 +29,15 @@ export const SETTINGS = {
         users: chat.kind === 'private' ? [describer.user(account, chat.bot.user)] : [],
       }
     },
-    'help.getPromoData': ({ server }) => ({
+    'help.getPromoData': ({ centre }) => ({
       _: 'help.promoDataEmpty',
-      expires: server.world.date() + PROMO_HOLDS,
+      expires: centre.world.date() + PROMO_HOLDS,
     }),
   }),
   /** Telegram's own sets, such as that for dice, do not exist here. */
-  'messages.getStickerSet': ({ server, request }) => {
+  'messages.getStickerSet': ({ centre, request }) => {
     const { short_name: name } = request.stickerset as TlObject
-    if (typeof name !== 'string' || server.world.stickerSets.find(name) === undefined)
+    if (typeof name !== 'string' || centre.world.stickerSets.find(name) === undefined)
       throw badRequest('STICKERSET_INVALID')
     throw badRequest('METHOD_NOT_IMPLEMENTED: messages.getStickerSet')
   },

@@ -3,10 +3,10 @@ import type { Account } from '../../world/accounts.js'
 import type { SharedChat, StoredMessage } from '../../world/chats.js'
 import { isIn } from '../../world/members.js'
 import type { AccountMethod } from '../call.js'
+import type { DataCentre } from '../data-centre.js'
 import type { Entry } from '../journals/journal.js'
-import { NO_SEQ, stateOf } from '../journals/state.js'
+import { NO_SEQ } from '../journals/seq.js'
 import { badRequest } from '../rpc-error.js'
-import type { MtprotoServer } from '../server.js'
 import { dialogOf } from './dialogs.js'
 import { describeMessages, historyOf } from './history.js'
 
@@ -16,9 +16,9 @@ const MOST_IN_SLICE = 1000
 const LATEST = 20
 
 export const UPDATES = {
-  'updates.getState': ({ server, account }) => stateOf(server, account),
-  'updates.getDifference': ({ server, account, request }) => {
-    const { journal } = server.face.mailbox(account.id)
+  'updates.getState': ({ centre, account }) => centre.face.stateOf(account),
+  'updates.getDifference': ({ centre, account, request }) => {
+    const { journal } = centre.face.mailbox(account.id)
     const pts = request.pts as number
     const { pts_limit: limit = MOST_IN_SLICE, pts_total_limit: total = Number.POSITIVE_INFINITY } =
       request as {
@@ -28,14 +28,18 @@ export const UPDATES = {
     const isTooLong = journal.pts - pts > total
     const found = isTooLong ? undefined : journal.since(pts, Math.max(1, Math.min(MOST_IN_SLICE, limit)))
     if (found === undefined) return { _: 'updates.differenceTooLong', pts: journal.pts }
-    const others = found.more ? [] : server.face.botEvents.since(account.id, request.qts as number)
+    const others = found.more ? [] : centre.face.botEvents.since(account.id, request.qts as number)
     if (found.entries.length === 0 && others.length === 0) {
-      return { _: 'updates.differenceEmpty', date: server.world.date(), seq: NO_SEQ }
+      return { _: 'updates.differenceEmpty', date: centre.world.date(), seq: NO_SEQ }
     }
     const state = found.more
-      ? { ...stateOf(server, account), pts: (found.entries.at(-1) as Entry).pts, qts: request.qts as number }
-      : stateOf(server, account)
-    const messages = differenceOf(server, account, found.entries)
+      ? {
+          ...centre.face.stateOf(account),
+          pts: (found.entries.at(-1) as Entry).pts,
+          qts: request.qts as number,
+        }
+      : centre.face.stateOf(account)
+    const messages = differenceOf(centre, account, found.entries)
     const difference = {
       ...messages,
       other_updates: [...messages.other_updates, ...others.map(({ update }) => update)],
@@ -46,19 +50,19 @@ export const UPDATES = {
       ? { _: 'updates.differenceSlice', ...difference, intermediate_state: state }
       : { _: 'updates.difference', ...difference, state }
   },
-  'updates.getChannelDifference': ({ server, account, request }) => {
-    const { face, world } = server
+  'updates.getChannelDifference': ({ centre, account, request }) => {
+    const { face, world } = centre
     const chat = face.peers.channel(account, request.channel as TlObject)
     if (!isIn(world.membership(chat, account.id))) throw badRequest('CHANNEL_PRIVATE')
     const journal = face.channel(chat)
     const pts = request.pts as number
     const most = Math.max(1, Math.min(MOST_IN_SLICE, request.limit as number))
     const found = journal.since(pts, most)
-    if (found === undefined) return tooLong(server, account, chat)
+    if (found === undefined) return tooLong(centre, account, chat)
     if (found.entries.length === 0) {
       return { _: 'updates.channelDifferenceEmpty', final: true, pts: journal.pts, timeout: 30 }
     }
-    const { new_encrypted_messages: _, ...difference } = differenceOf(server, account, found.entries, chat)
+    const { new_encrypted_messages: _, ...difference } = differenceOf(centre, account, found.entries, chat)
     return {
       _: 'updates.channelDifference',
       final: !found.more,
@@ -69,8 +73,8 @@ export const UPDATES = {
   },
 } as const satisfies Record<string, AccountMethod>
 
-function differenceOf(server: MtprotoServer, account: Account, entries: readonly Entry[], chat?: SharedChat) {
-  const { face } = server
+function differenceOf(centre: DataCentre, account: Account, entries: readonly Entry[], chat?: SharedChat) {
+  const { face } = centre
   const messages: TlObject[] = []
   const others: TlObject[] = []
   const mentioned: StoredMessage[] = []
@@ -91,8 +95,8 @@ function differenceOf(server: MtprotoServer, account: Account, entries: readonly
  * The answer if events were dropped: the latest messages instead
  * (https://core.telegram.org/constructor/updates.channelDifferenceTooLong).
  */
-function tooLong(server: MtprotoServer, account: Account, chat: SharedChat): TlObject {
-  const { face } = server
+function tooLong(centre: DataCentre, account: Account, chat: SharedChat): TlObject {
+  const { face } = centre
   const latest = historyOf(face, account, chat).slice(0, LATEST)
   const { messages, users, chats } = describeMessages(face, account, latest)
   return {

@@ -2,21 +2,21 @@ import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { StoredFile } from '../../world/files.js'
 import type { AccountCall, AccountMethod } from '../call.js'
 import type { CdnRedirects } from '../cdn/redirects.js'
+import type { DataCentre } from '../data-centre.js'
 import { hashesOf } from '../files/hashes.js'
 import { rangeOf } from '../files/ranges.js'
 import type { Part } from '../files/uploads.js'
 import { badRequest, migrate } from '../rpc-error.js'
-import type { MtprotoServer } from '../server.js'
 
 export const UPLOAD = {
-  'upload.saveFilePart': ({ server, account, request }) =>
-    save({ server, account }, { ...partOf(request), fileId: request.file_id as bigint }),
-  'upload.saveBigFilePart': ({ server, account, request }) =>
-    save({ server, account }, { ...partOf(request), total: request.file_total_parts as number }),
+  'upload.saveFilePart': ({ centre, account, request }) =>
+    save({ centre, account }, { ...partOf(request), fileId: request.file_id as bigint }),
+  'upload.saveBigFilePart': ({ centre, account, request }) =>
+    save({ centre, account }, { ...partOf(request), total: request.file_total_parts as number }),
   'upload.getFile': (call) => {
     const file = located(call)
     const { offset, limit } = rangeOf(call.request)
-    const redirect = call.request.cdn_supported === true ? call.server.face.cdn?.redirect(file) : undefined
+    const redirect = call.request.cdn_supported === true ? call.centre.face.cdn?.redirect(file) : undefined
     if (redirect !== undefined) return redirect
     return {
       _: 'upload.file',
@@ -26,18 +26,18 @@ export const UPLOAD = {
     }
   },
   'upload.getFileHashes': (call) => hashesOf(located(call), Number(call.request.offset as bigint)),
-  'upload.getCdnFileHashes': ({ server, request }) =>
-    hashesOf(cdnOf(server).fileOf(request.file_token as Buffer), Number(request.offset as bigint)),
-  'upload.reuploadCdnFile': ({ server, request }) =>
-    cdnOf(server).reupload(request.file_token as Buffer, request.request_token as Buffer),
+  'upload.getCdnFileHashes': ({ centre, request }) =>
+    hashesOf(cdnOf(centre).fileOf(request.file_token as Buffer), Number(request.offset as bigint)),
+  'upload.reuploadCdnFile': ({ centre, request }) =>
+    cdnOf(centre).reupload(request.file_token as Buffer, request.request_token as Buffer),
 } as const satisfies Record<string, AccountMethod>
 
-function save({ server, account }: Pick<AccountCall, 'server' | 'account'>, part: Part): boolean {
-  server.face.uploads.save(account.id, part, account.user.is_premium === true)
+function save({ centre, account }: Pick<AccountCall, 'centre' | 'account'>, part: Part): boolean {
+  centre.face.uploads.save(account.id, part, account.user.is_premium === true)
   return true
 }
 
-function cdnOf({ face }: MtprotoServer): CdnRedirects {
+function cdnOf({ face }: DataCentre): CdnRedirects {
   if (face.cdn === undefined) throw badRequest('CDN_METHOD_INVALID')
   return face.cdn
 }
@@ -51,10 +51,10 @@ function partOf(request: TlObject): Part {
 }
 
 /** The file of a request, if it is stored in this data centre. */
-function located({ server, account, request }: AccountCall): StoredFile {
-  const { locations } = server.face
+function located({ centre, account, request }: AccountCall): StoredFile {
+  const { locations } = centre.face
   const file = locations.atLocation(account, request.location as TlObject)
-  if (locations.home !== undefined && locations.home !== server.dc) throw migrate('FILE', locations.home)
+  if (locations.home !== undefined && locations.home !== centre.dc) throw migrate('FILE', locations.home)
   return file
 }
 

@@ -10,14 +10,14 @@ const NAME = /^\w{3,32}$/
 const NOTIFY: TlObject = { _: 'peerNotifySettings' }
 
 export const USERS = {
-  'users.getUsers': ({ server, account, request }) => {
-    const { peers, describer } = server.face
+  'users.getUsers': ({ centre, account, request }) => {
+    const { peers, describer } = centre.face
     return (request.id as readonly TlObject[]).map((input) =>
       describer.user(account, peers.user(account, input).user),
     )
   },
-  'users.getFullUser': ({ server, account, request }) => {
-    const { peers, describer } = server.face
+  'users.getFullUser': ({ centre, account, request }) => {
+    const { peers, describer } = centre.face
     const found = peers.user(account, request.id as TlObject)
     return {
       _: 'users.userFull',
@@ -26,14 +26,14 @@ export const USERS = {
         id: BigInt(found.id),
         settings: describer.reputations.settingsOf(found.id),
         notify_settings: NOTIFY,
-        common_chats_count: commonChats(server.world, account.id, found.id),
+        common_chats_count: commonChats(centre.world, account.id, found.id),
       },
       chats: [],
       users: [describer.user(account, found.user)],
     }
   },
-  'contacts.resolveUsername': ({ server, account, request }) => {
-    const { world, face } = server
+  'contacts.resolveUsername': ({ centre, account, request }) => {
+    const { world, face } = centre
     const name = (request.username as string).replace(/^@/, '')
     const chat = world.sharedChatByName(name)
     if (chat !== undefined) {

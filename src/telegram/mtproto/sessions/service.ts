@@ -1,5 +1,5 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
-import type { Session } from './session.js'
+import type { ServedSession } from './served-session.js'
 import { TransportError } from './transport-error.js'
 import type { Wire } from './wire.js'
 
@@ -17,7 +17,7 @@ export type Served = 'answered' | 'taken' | undefined
  * Handles messages about messages and the session: https://core.telegram.org/mtproto/service_messages and
  * https://core.telegram.org/mtproto/service_messages_about_messages.
  */
-export function serve(session: Session, id: bigint, request: TlObject, wire: Wire): Served {
+export function serve(session: ServedSession, id: bigint, request: TlObject, wire: Wire): Served {
   if (Array.isArray(request.msg_ids) && request.msg_ids.length > MOST_IDS) throw new TransportError(-429)
   switch (request._) {
     case 'mt_msgs_ack':
@@ -78,12 +78,12 @@ export function isNeverContent(name: string): boolean {
   return name === 'mt_http_wait'
 }
 
-function pong(session: Session, id: bigint, request: TlObject): Served {
+function pong(session: ServedSession, id: bigint, request: TlObject): Served {
   session.reply({ _: 'mt_pong', msg_id: id, ping_id: request.ping_id as bigint }, false)
   return 'answered'
 }
 
-function salts(session: Session, id: bigint, count: number): Served {
+function salts(session: ServedSession, id: bigint, count: number): Served {
   const now = session.server.now()
   const salts = session.key.salts(now, Math.max(1, Math.min(MOST_SALTS, count)))
   const described = salts.map(({ since, until, value }) => ({
@@ -97,14 +97,14 @@ function salts(session: Session, id: bigint, count: number): Served {
   return 'answered'
 }
 
-function states(session: Session, id: bigint, ids: readonly bigint[]): Served {
+function states(session: ServedSession, id: bigint, ids: readonly bigint[]): Served {
   const info = Buffer.from(ids.map((each) => session.received.stateOf(unsigned(each))))
   session.reply({ _: 'mt_msgs_state_info', req_msg_id: id, info }, false)
   return 'answered'
 }
 
 /** Handles states reported by the client: 4 and above acknowledge a message, 2 and 3 cause it to be resent. */
-function informed(session: Session, request: TlObject): void {
+function informed(session: ServedSession, request: TlObject): void {
   const info = request.info as Buffer
   for (const [nth, id] of (request.msg_ids as readonly bigint[]).entries()) {
     const state = (info[nth] ?? 0) & 7
@@ -113,7 +113,7 @@ function informed(session: Session, request: TlObject): void {
   }
 }
 
-function destroySession(session: Session, id: bigint): Served {
+function destroySession(session: ServedSession, id: bigint): Served {
   // "A session cannot destroy itself": it could not send the answer.
   const isGone = id !== session.id && session.server.endSession(session.key.lasting, id)
   session.reply({ _: isGone ? 'mt_destroy_session_ok' : 'mt_destroy_session_none', session_id: id }, true)

@@ -16,13 +16,15 @@ import { TlWriter } from '../../../mtproto/protocol/tl/writer.js'
 import { fitted } from '../layers/fit.js'
 import { layers } from '../layers/layers.js'
 import { rpcError } from '../rpc-error.js'
-import type { MtprotoServer } from '../server.js'
 import type { AuthKey } from './auth-keys.js'
+import type { ClientSession } from './client-session.js'
 import { contained, leastIdOf, originalOf, partsOf } from './containers.js'
 import { Departures } from './departures.js'
 import { type BadMessage, badIdOf, Received } from './message-ids.js'
 import { Outbox, type Sent } from './outbox.js'
+import type { ServedSession } from './served-session.js'
 import { isNeverContent, type Served, serve } from './service.js'
+import type { SessionHost } from './session-host.js'
 import type { Wire } from './wire.js'
 
 /** Minimum size, in bytes, of answers that are compressed. */
@@ -31,15 +33,12 @@ const WORTH_PACKING = 1024
 const LONG_ANSWER = 1024
 
 /** A session of a client under one key (https://core.telegram.org/mtproto/description#session). */
-export class Session {
-  /** Whether the session gets updates. */
+export class Session implements ClientSession, ServedSession {
   wantsUpdates = true
-  /** Unsubscribes the session from updates. */
   unsubscribe: (() => void) | undefined
   wire: Wire | undefined
   /** Id of the session's first message, until the client was told that the session has begun. */
   startsWith: bigint | undefined
-  /** The key of the latest message; temporary keys change. */
   key: AuthKey
   readonly received = new Received()
   readonly #outbox = new Outbox()
@@ -49,7 +48,7 @@ export class Session {
   readonly #toAcknowledge = new Set<bigint>()
 
   constructor(
-    readonly server: MtprotoServer,
+    readonly server: SessionHost,
     key: AuthKey,
     readonly id: bigint,
   ) {
@@ -70,7 +69,6 @@ export class Session {
     this.#take(messageId, seqNo, body, wire)
   }
 
-  /** Sends a message that is not an answer. */
   send(object: TlObject): void {
     try {
       this.#send(this.#encoded(object), true, false)
@@ -80,7 +78,6 @@ export class Session {
     }
   }
 
-  /** Answers a service message. */
   reply(object: TlObject, isContent: boolean, wire?: Wire): void {
     this.#send(this.#encoded(object), isContent, true, undefined, wire)
   }
@@ -100,7 +97,6 @@ export class Session {
     this.#send(writer.result(), true, true, id)
   }
 
-  /** Notes that the client has received these messages. */
   acknowledge(ids: readonly bigint[]): void {
     for (const id of ids) {
       const { answers } = this.#outbox.acknowledge(BigInt.asUintN(64, id)) ?? {}
@@ -109,7 +105,6 @@ export class Session {
     }
   }
 
-  /** Resends a message; returns false if it is not kept. */
   resend(id: bigint): boolean {
     return this.#resent(this.#outbox.find(BigInt.asUintN(64, id)))
   }
@@ -118,7 +113,6 @@ export class Session {
     return this.#resent(this.#outbox.answerTo(request))
   }
 
-  /** Cancels the answer to a request (https://core.telegram.org/mtproto/service_messages#cancellation-of-an-rpc-query). */
   drop(request: bigint): TlObject {
     if (this.#running.delete(request)) return { _: 'mt_rpc_answer_dropped_running' }
     const answer = this.#outbox.answerTo(request)
@@ -126,6 +120,10 @@ export class Session {
     this.#outbox.acknowledge(answer.id)
     const { id, seqNo: seq_no, body } = answer
     return { _: 'mt_rpc_answer_dropped', msg_id: id, seq_no, bytes: body.length }
+  }
+
+  outcomeOf(request: bigint): Promise<boolean> | undefined {
+    return this.received.find(request)?.outcome
   }
 
   close(): void {
@@ -214,7 +212,7 @@ export class Session {
     }
     this.#running.add(id)
     this.#acknowledgeSoon(id)
-    note.outcome = this.server.rpc.run(this, request, id).then((result) => {
+    note.outcome = this.server.run(this, request, id).then((result) => {
       // No answer if the client has cancelled the request meanwhile.
       if (this.#running.delete(id)) this.answer(id, result)
       return !isError(result)
