@@ -21,7 +21,7 @@ import { debounce } from './middleware/debounce.js'
 import type { SentinelEvents } from './middleware/events.js'
 import { Exemptions } from './middleware/exempt/exemptions.js'
 import { fuse } from './middleware/fuse.js'
-import { type Guard, inShadow } from './middleware/guard.js'
+import { type Guard, type GuardServices, inShadow } from './middleware/guard.js'
 import type { HookAt, HookPoints } from './middleware/hooking/hook-points.js'
 import type { LimitState, Simulation } from './middleware/inspection/inspection.js'
 import { peek, reset, simulate } from './middleware/inspection/later-inspection.js'
@@ -72,7 +72,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   /** The directory of the bots' users: when each was seen and what they did, preferences, export and erasure. */
   readonly users: UserDirectory
   private resolved: ResolvedOptions
-  private services: Services
+  private services: GuardServices
   private exemptions: Exemptions
   private chain: Chain
   private readonly name: string
@@ -401,7 +401,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     return { services: this.services, chain: this.chain, draining: this.draining }
   }
 
-  private equip(services: Services, options: ResolvedOptions): Services {
+  private equip(services: Services, options: ResolvedOptions): GuardServices {
     const tuning = options.settings === false ? undefined : readSettings(options.settings)
     const equipped = this.overrides.equip(services, options, tuning?.limits)
     this.chatSettings.turn(tuning, services)
@@ -409,7 +409,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     return equipped
   }
 
-  private chainOf(settings: ResolvedOptions, services: Services, exemptions: Exemptions): Chain {
+  private chainOf(settings: ResolvedOptions, services: GuardServices, exemptions: Exemptions): Chain {
     const guards: Guard[] = []
     if (settings.membership !== false) guards.push(this.membership as unknown as Guard)
     if (settings.block !== false) guards.push(block(settings.block))

@@ -53,7 +53,7 @@ export interface Question<C extends Context> {
 /** Collects what a guard will ask. */
 export interface Wiring<C extends Context> {
   /** The services that the guards of a chain share: storage, clock, bots, events, background work. */
-  readonly services: Services
+  readonly services: GuardServices
   /**
    * The handler that the guards protect, by a name that stays the same after `reconfigure()`; undefined for guards of the
    * sentinel itself.
@@ -171,6 +171,26 @@ export interface GuardDefinition<C extends Context = Context> {
   readonly label?: string
   wire(wiring: Wiring<C>): Wired<C> | undefined
 }
+
+/** The named policies of a sentinel. */
+export interface PolicyNames {
+  readonly names: readonly string[]
+  /**
+   * Returns the definitions of a policy, with a handler's overrides laid over them.
+   *
+   * @throws SentinelError `policy.unknown`.
+   */
+  definitionsOf(name: string, own: object | undefined): readonly GuardDefinition[]
+}
+
+/** The services that guards are wired with. Policies are not among the others because they consist of guards. */
+export interface GuardServices extends Services {
+  /** Policies by name; undefined without named policies. */
+  readonly policies?: PolicyNames | undefined
+}
+
+/** Used while guards are wired only to check that they fit together: the policies are not known yet then. */
+export const POLICIES_TO_COME: PolicyNames = { names: [], definitionsOf: () => [] }
 
 /** Returns the same guard in shadow mode: it evaluates updates but never refuses. */
 export function inShadow<C extends Context>(definition: GuardDefinition<C>): GuardDefinition<C> {

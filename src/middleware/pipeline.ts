@@ -21,11 +21,17 @@ import { Questions } from './chain/wiring.js'
 import { levelIn } from './exempt/excuses.js'
 import type { Exemptions } from './exempt/exemptions.js'
 import { ADMINISTRATOR } from './exempt/levels.js'
-import { type Admission, type GuardDefinition, inShadow, type Question, type Wired } from './guard.js'
+import {
+  type Admission,
+  type GuardDefinition,
+  type GuardServices,
+  inShadow,
+  type Question,
+  type Wired,
+} from './guard.js'
 import { type HookVeto, Steps } from './hooking/steps.js'
 import { Names } from './position/place.js'
 import { Refusals } from './refusing/refusals.js'
-import type { Services } from './services.js'
 
 export { newTally, type Tally }
 
@@ -74,7 +80,7 @@ export class Chain {
   private watch: IdleWatch | undefined
 
   constructor(
-    readonly services: Services,
+    readonly services: GuardServices,
     guards: readonly GuardDefinition[],
     readonly name: string,
     readonly exemptions: Exemptions,

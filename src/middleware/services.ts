@@ -24,7 +24,7 @@ import { LastResort } from './last-resort.js'
 import type { Recent } from './recent.js'
 import { type NoticeOptions, Notices } from './refusing/notices.js'
 import type { Conduct } from './throttle/conduct.js'
-import type { PolicyNames, RuntimeLimits } from './throttle/runtime-limits.js'
+import type { RuntimeLimits } from './throttle/runtime-limits.js'
 
 /** The services that the guards of one chain share. */
 export interface Services {
@@ -59,8 +59,6 @@ export interface Services {
   readonly shared: Shared
   /** Limits that are changed at run time; undefined without that option. */
   readonly runtime?: RuntimeLimits | undefined
-  /** Policies by name; undefined without named policies. */
-  readonly policies?: PolicyNames | undefined
   /** Runs an operation for every known bot; if none is known yet, for each as it is met. */
   forEachBot(what: string, operation: (bot: KnownBot) => MaybePromise<unknown>): Promise<void>
   /** Runs an operation in the background for every known bot and for each that is met later. */

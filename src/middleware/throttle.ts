@@ -33,9 +33,10 @@ import {
 import { checkKey, JOINS, SCOPES, type ScopeName, scopeOf } from './options/scopes.js'
 import type { Denial } from './refusing/denial.js'
 import { type Adaptation, type AdaptOptions, adaptOptions, readAdapt } from './throttle/adapt.js'
-import { watchConduct } from './throttle/conduct.js'
 import { limitOf } from './throttle/given-limit.js'
-import { ADAPTED_MARK, roleVariants, storedVariants } from './throttle/runtime-limits.js'
+import { ADAPTED_MARK, roleVariants } from './throttle/runtime-limits.js'
+import { storedVariants } from './throttle/stored-variants.js'
+import { watchConduct } from './throttle/watch-conduct.js'
 
 /** The largest amount for which `sliding` keeps a time stamp per unit; larger limits use two counters. */
 const MOST_STAMPS = 64

@@ -3,7 +3,7 @@ import { isPromise } from '../core/check.js'
 import { later } from '../core/later.js'
 import type { Subject } from '../core/subject.js'
 import { Questions } from '../middleware/chain/wiring.js'
-import type { Guard } from '../middleware/guard.js'
+import type { Guard, GuardServices } from '../middleware/guard.js'
 import type { Services } from '../middleware/services.js'
 import type { StorageChange } from '../storage/changes.js'
 import type { Explanation } from './explain.js'
@@ -35,7 +35,7 @@ export class Overrides {
   private readonly goes = noteSentinel()
 
   constructor(
-    private readonly services: () => Services,
+    private readonly services: () => GuardServices,
     first: Services,
   ) {
     this.book = new LimitBook(services, first, { limits: false, settings: new Map() })
@@ -51,7 +51,11 @@ export class Overrides {
    *
    * @throws SentinelError for an invalid policy; then nothing has changed.
    */
-  equip(services: Services, options: OverrideOptions, settings?: Openness['settings'] | undefined): Services {
+  equip(
+    services: Services,
+    options: OverrideOptions,
+    settings?: Openness['settings'] | undefined,
+  ): GuardServices {
     const policies = new PolicyBook(options.policies)
     const before = this.book.openness
     const open: Openness = { limits: options.limits === true, settings: settings ?? new Map() }

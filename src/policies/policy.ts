@@ -3,9 +3,15 @@ import { isPromise, type MaybePromise } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
 import { shown } from '../core/show.js'
 import { guardOf } from '../middleware/compose.js'
-import type { Admission, Guard, GuardDefinition, Wired, Wiring } from '../middleware/guard.js'
-import type { Services } from '../middleware/services.js'
-import type { PolicyNames } from '../middleware/throttle/runtime-limits.js'
+import type {
+  Admission,
+  Guard,
+  GuardDefinition,
+  GuardServices,
+  PolicyNames,
+  Wired,
+  Wiring,
+} from '../middleware/guard.js'
 import { noteAsked } from './names.js'
 import { definitionsOf, PolicyBook, unknownPolicy } from './policy-book.js'
 import {
@@ -72,7 +78,7 @@ export function policyGuard(
   which: string | Policy,
   own: PolicyOverride | undefined,
   book?: PolicyBook | undefined,
-  bookOf: (services: Services) => PolicyNames | undefined = ({ policies }) => policies,
+  bookOf: (services: GuardServices) => PolicyNames | undefined = ({ policies }) => policies,
 ): Guard {
   checkOverride(own)
   const use = { policy: checkedPolicy(which), own }

@@ -10,9 +10,8 @@ import { shownAnswer } from '../../core/unawaited.js'
 import type { Excuse } from '../exempt/excuse.js'
 import { excused, withMarks } from '../exempt/excuses.js'
 import { LEVELS, spares } from '../exempt/levels.js'
-import type { GuardDefinition, Question, SubjectOf, Wired, Wiring } from '../guard.js'
+import type { GuardDefinition, GuardServices, Question, SubjectOf, Wired, Wiring } from '../guard.js'
 import type { GuardStep } from '../hooking/steps.js'
-import type { Services } from '../services.js'
 
 interface Scope {
   readonly name: string
@@ -73,7 +72,7 @@ export class Questions implements Wiring<Context> {
   private noSubjects: readonly (Key | undefined)[] = []
 
   constructor(
-    readonly services: Services,
+    readonly services: GuardServices,
     guards: readonly GuardDefinition[],
     /** The handler that the guards protect. */
     readonly place: string | undefined = undefined,

@@ -1,9 +1,9 @@
 import type { Context, NextFunction } from 'grammy'
 import type { Check, MaybePromise } from '../../core/check.js'
 import { Questions } from '../chain/wiring.js'
-import { type Guard, type GuardDefinition, type Wiring, wiringWith } from '../guard.js'
+import { type Guard, type GuardDefinition, type GuardServices, type Wiring, wiringWith } from '../guard.js'
 import type { Chain } from '../pipeline.js'
-import { createServices, type Services } from '../services.js'
+import { createServices } from '../services.js'
 import { positionsOf, type Step, walk } from './guard-positions.js'
 import { Layer } from './layer.js'
 
@@ -94,7 +94,7 @@ function drop(root: Chain, chain: Chain): Promise<void> {
  * update that another one still has to admit, or counts an update that another one holds back. The guards of a group fit into one
  * plan.
  */
-function groupsOf(guards: readonly Guard[], services: Services): readonly Group[] {
+function groupsOf(guards: readonly Guard[], services: GuardServices): readonly Group[] {
   const { policies, roles } = services
   const forNothing = { ...createServices({}), policies, roles }
   const groups: { readonly guards: Guard[]; name: string | undefined }[] = []
@@ -149,7 +149,7 @@ function nameOf(guard: Guard): string {
 }
 
 /** Wires guards as one plan; undefined if they do not fit together. */
-function together(guards: readonly Guard[], services: Services): Questions | undefined {
+function together(guards: readonly Guard[], services: GuardServices): Questions | undefined {
   try {
     return new Questions(services, guards.flatMap(placed))
   } catch {

@@ -1,8 +1,18 @@
+import type { Clock } from '../../core/clock.js'
 import { formatLimit, type Limit } from '../../core/limit.js'
 import type { Key } from '../../core/subject.js'
-import type { Services } from '../services.js'
+import type { Events } from '../../hooks/events.js'
+import type { Storage } from '../../storage/storage.js'
+import type { SentinelEvents } from '../events.js'
 import { type Adaptation, limitAt } from './adapt.js'
 import { ADAPTED_MARK, storedLimit } from './runtime-limits.js'
+
+/** What changing an adapted limit needs of the services. */
+export interface Adapting {
+  readonly storage: Pick<Storage, 'marks'>
+  readonly clock: Clock
+  readonly events: Events<SentinelEvents>
+}
 
 /** Whose limit changes, and in which direction. */
 export interface Change {
@@ -13,7 +23,7 @@ export interface Change {
 
 /** Changes the adapted limit of an actor, which is stored as a mark. */
 export async function adaptLimit(
-  { storage, clock, events }: Services,
+  { storage, clock, events }: Adapting,
   slot: string,
   adaptation: Adaptation,
   { bot, key, how }: Change,

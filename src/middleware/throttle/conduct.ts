@@ -1,17 +1,26 @@
 import type { Context } from 'grammy'
+import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Facts } from '../../core/facts.js'
 import { later } from '../../core/later.js'
-import { getOrInsert, setNewest } from '../../core/maps.js'
+import { setNewest } from '../../core/maps.js'
 import { type Key, keyText } from '../../core/subject.js'
-import type { Wired } from '../guard.js'
-import type { Services } from '../services.js'
+import type { Background } from '../chain/background.js'
 import type { Adaptation } from './adapt.js'
+import type { Adapting } from './adapted.js'
 
 const changing = later('throttle.adapt', () => import('./adapted.js'))
 
 /** Most actors whose conduct is remembered; the one seen longest ago is forgotten first. */
 export const MOST_ACTORS = 10_000
+
+/** What counting needs of the services. */
+interface Counting extends Adapting {
+  /** A clock that never goes back. */
+  readonly steady: Clock
+  readonly background: Background
+  readonly failed: (error: unknown, during: string) => void
+}
 
 interface Record {
   /** Updates that passed since the last refusal, or since the last reward. */
@@ -34,7 +43,7 @@ export class Conduct {
   private readonly stops: (() => void)[] = []
 
   constructor(
-    private readonly services: Services,
+    private readonly services: Counting,
     private readonly slot: string,
     private readonly name: string,
     private adaptation: Adaptation,
@@ -139,36 +148,11 @@ function nameOf(bot: number, actor: Key): string {
 }
 
 /** Forgets a subject's conduct with every limit, for an erasure. Settled when no change of it is being written. */
-export async function forgetConduct({ shared }: Services, bot: number, actor: Key): Promise<void> {
+export async function forgetConduct(
+  { shared }: { readonly shared: { readonly conduct: ReadonlyMap<string, Conduct> } },
+  bot: number,
+  actor: Key,
+): Promise<void> {
   const all = [...shared.conduct.values()]
   await Promise.all(all.map((conduct) => conduct.forget(bot, actor)))
-}
-
-/** Returns what an adapting limit does besides its check, which has this index. */
-export function watchConduct(
-  services: Services,
-  slot: string,
-  name: string,
-  adaptation: Adaptation,
-  index: number,
-): Wired<Context> {
-  const own = getOrInsert(services.shared.conduct, slot, () => new Conduct(services, slot, name, adaptation))
-  let begun = false
-  return {
-    begin() {
-      begun = true
-      own.turn(adaptation)
-      own.begin()
-    },
-    admit(facts, ctx, _, decision) {
-      // Only updates that the limit has judged are good conduct: not those of exempt users, those that cost nothing, later parts
-      // of an album or redelivered updates.
-      if (decision?.waived === false && !Number.isNaN(decision.remaining[index])) own.passed(facts, ctx)
-      return undefined
-    },
-    async drain() {
-      if (begun) own.end()
-      begun = false
-    },
-  }
 }

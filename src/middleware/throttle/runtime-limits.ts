@@ -1,12 +1,8 @@
-import type { Context } from 'grammy'
-import { MARKED_CHAT, markedChatOf } from '../../core/chat-of.js'
 import type { Plan, Variant } from '../../core/check.js'
 import { capacityOf, formatLimit, type Limit, limitWithin } from '../../core/limit.js'
 import type { Roles } from '../../core/roles.js'
 import { isSoundLimit } from '../../storage/plan.js'
 import type { Mark } from '../../storage/storage.js'
-import type { GuardDefinition, Wiring } from '../guard.js'
-import type { ScopeName } from '../options/scopes.js'
 
 /** Prefix of the durable mark for a subject's own limit, such as `limit:throttle.user`. The mark's value is the limit. */
 export const LIMIT_MARK = 'limit:'
@@ -66,49 +62,6 @@ export function storedLimit(mark: Mark | undefined, within?: Bounds): Limit | un
   const limit = mark?.value as Limit | null | undefined
   const isLimit = typeof limit === 'object' && limit !== null && isSoundLimit(limit)
   return isLimit ? limitWithin(limit, within) : undefined
-}
-
-/** The named policies of a sentinel. */
-export interface PolicyNames {
-  readonly names: readonly string[]
-  /**
-   * Returns the definitions of a policy, with a handler's overrides laid over them.
-   *
-   * @throws SentinelError `policy.unknown`.
-   */
-  definitionsOf(name: string, own: object | undefined): readonly GuardDefinition[]
-}
-
-/** Used while guards are wired only to check that they fit together: the policies are not known yet then. */
-export const POLICIES_TO_COME: PolicyNames = { names: [], definitionsOf: () => [] }
-
-/**
- * Returns the stored limits that a check reads before those of roles, in order of precedence: the limit set for the user, for the
- * chat, and by the chat's administrators. Empty if limits cannot be changed at run time.
- */
-export function storedVariants(
-  wiring: Pick<Wiring<Context>, 'services' | 'scope'>,
-  limit: Omit<Changeable, 'users' | 'chats'>,
-  scope: ScopeName | undefined,
-): readonly Variant[] {
-  const runtime = wiring.services.runtime
-  if (runtime === undefined) return []
-  // A limit that counts several users or chats together cannot be changed for one of them.
-  const users = scope === 'user' || scope === 'member' || scope === 'command'
-  const chats = users || scope === 'chat'
-  const { limits, settings } = runtime.wire({ ...limit, users, chats })
-  const variants: Variant[] = []
-  if (limits && users) {
-    const actor = wiring.scope('actor', (facts) => facts.actor)
-    variants.push({ mark: `${LIMIT_MARK}${limit.slot}`, subject: actor, limit: 'stored' })
-  }
-  if (!chats || !(limits || settings !== undefined)) return variants
-  const chat = wiring.scope(MARKED_CHAT, markedChatOf)
-  if (limits) variants.push({ mark: `${LIMIT_MARK}${limit.slot}`, subject: chat, limit: 'stored' })
-  if (settings !== undefined) {
-    variants.push({ mark: `${SETTING_MARK}${limit.slot}`, subject: chat, limit: 'stored', within: settings })
-  }
-  return variants
 }
 
 /**
