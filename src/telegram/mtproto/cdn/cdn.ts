@@ -73,7 +73,7 @@ export class TelegramCdn {
 
   /** Drops all authorization keys, as after a restart: clients must negotiate new ones. */
   forgetKeys(): void {
-    for (const key of [...this.#server.keys.all()]) this.#server.forget(key)
+    for (const key of [...this.#server.keys.all()]) this.#server.sessions.forget(key)
   }
 
   /** Cuts every connection. */

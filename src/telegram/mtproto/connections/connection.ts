@@ -149,7 +149,7 @@ export class Connection implements Wire {
     }
     if (quickAck) this.#acknowledge(envelope.token)
     this.#callOffHandshake?.()
-    this.server.session(key, envelope).receive(envelope, this)
+    this.server.sessions.of(key, envelope).receive(envelope, this)
   }
 
   #handlePlain(payload: Buffer): void {

@@ -3,7 +3,7 @@ import { sha256 } from '../../../mtproto/protocol/message.js'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
 import { badRequest } from '../rpc-error.js'
-import { GENERATOR, PRIME } from '../sessions/key-exchange.js'
+import { bytes, GENERATOR, number, PRIME, power } from '../sessions/diffie-hellman.js'
 import { LoginTokens } from './login-tokens.js'
 
 /** Prime and generator of https://core.telegram.org/api/srp are the same as in the key exchange. */
@@ -142,23 +142,4 @@ function multiplier(): bigint {
 
 function xor(a: Buffer, b: Buffer): Buffer {
   return Buffer.from(a.map((byte, i) => byte ^ (b[i] as number)))
-}
-
-function number(data: Uint8Array): bigint {
-  return BigInt(`0x${Buffer.from(data).toString('hex') || '0'}`)
-}
-
-/** Encodes a number in 256 bytes, the form in which SRP hashes it. */
-function bytes(value: bigint): Buffer {
-  return Buffer.from(value.toString(16).padStart(512, '0'), 'hex')
-}
-
-function power(base: bigint, exponent: bigint): bigint {
-  let [result, square, left] = [1n, base % P, exponent]
-  while (left > 0n) {
-    if ((left & 1n) === 1n) result = (result * square) % P
-    square = (square * square) % P
-    left >>= 1n
-  }
-  return result
 }

@@ -1,8 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Ms } from '../../../core/duration.js'
-import { decryptBinding } from '../../../mtproto/protocol/message.js'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
-import { TlReader } from '../../../mtproto/protocol/tl/reader.js'
 import type { Account } from '../../world/accounts.js'
 import { keepLatest } from '../../world/maps.js'
 import type { AccountMethod, Call, Method } from '../call.js'
@@ -23,30 +21,6 @@ interface SentCode {
 }
 
 export const AUTH = {
-  'auth.bindTempAuthKey': ({ centre, session, request, messageId }) => {
-    const { key } = session
-    const now = centre.now()
-    const permanent = centre.keys.find(BigInt.asUintN(64, request.perm_auth_key_id as bigint), now)
-    if (key.expiresAt === undefined) throw badRequest('TEMP_AUTH_KEY_EMPTY')
-    if (permanent === undefined || permanent.expiresAt !== undefined)
-      throw badRequest('ENCRYPTED_MESSAGE_INVALID')
-    const bound = decryptBinding(permanent.key, request.encrypted_message as Buffer)
-    const inner = bound && new TlReader(centre.schema, bound.body).object()
-    if ((request.expires_at as number) * 1000 <= now) throw badRequest('EXPIRES_AT_INVALID')
-    const isMeant =
-      inner?._ === 'mt_bind_auth_key_inner' &&
-      bound?.messageId === messageId &&
-      inner.nonce === request.nonce &&
-      BigInt.asUintN(64, inner.temp_auth_key_id as bigint) === key.id &&
-      inner.perm_auth_key_id === request.perm_auth_key_id &&
-      inner.temp_session_id === session.id &&
-      inner.expires_at === request.expires_at
-    if (!isMeant) throw badRequest('ENCRYPTED_MESSAGE_INVALID')
-    if (key.boundTo !== undefined && key.boundTo !== permanent)
-      throw badRequest('TEMP_AUTH_KEY_ALREADY_BOUND')
-    centre.bind(key, permanent)
-    return true
-  },
   'auth.importBotAuthorization': (call) => {
     const account = call.centre.world.accounts.botByToken(call.request.bot_auth_token as string)
     if (account === undefined) throw badRequest('ACCESS_TOKEN_INVALID')

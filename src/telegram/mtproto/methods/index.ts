@@ -1,4 +1,4 @@
-import type { Methods } from '../call.js'
+import type { Method, Methods } from '../call.js'
 import { ADMIN_LOG } from './admin-log.js'
 import { AUTH, LOGGED_IN } from './auth.js'
 import { AUTHORIZATIONS } from './authorizations.js'
@@ -21,13 +21,9 @@ import { USERS } from './users.js'
 
 /** All implemented methods. */
 export const METHODS: Methods = {
-  open: new Map([
-    ...Object.entries(HELP),
-    ...Object.entries(AUTH),
-    ...Object.entries(QR),
-    ...Object.entries(LET_IN),
-    ...Object.entries(TEMPORARY_KEYS),
-  ]),
+  open: new Map(
+    [HELP, AUTH, QR, LET_IN, TEMPORARY_KEYS].flatMap((methods) => Object.entries<Method>(methods)),
+  ),
   account: new Map(
     [
       LOGGED_IN,

@@ -1,4 +1,4 @@
-import { createDiffieHellman, type DiffieHellman, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { Ms } from '../../../core/duration.js'
 import { igeDecrypt, igeEncrypt } from '../../../mtproto/protocol/ige.js'
 import { sha1 } from '../../../mtproto/protocol/message.js'
@@ -8,31 +8,16 @@ import { TlReader } from '../../../mtproto/protocol/tl/reader.js'
 import type { Schema } from '../../../mtproto/protocol/tl/schema.js'
 import { encodeObject } from '../../../mtproto/protocol/tl/writer.js'
 import { AuthKey, type AuthKeys } from './auth-keys.js'
+import { bytes, GENERATOR, newPrivateKey, number, PRIME, power } from './diffie-hellman.js'
 import { TransportError } from './transport-error.js'
 
-/** Telegram's prime, which clients know and need not test (https://core.telegram.org/mtproto/auth_key). */
-export const PRIME = Buffer.from(
-  'c71caeb9c6b1c9048e6c522f70f13f73980d40238e3e21c14934d037563d930f48198a0aa7c14058229493d22530f4dbfa336f6e0ac925139543aed44cce7c3720fd51f69458705ac68cd4fe6b6b13abdc9746512969328454f18faf8c595f642477fe96bb2a941d5bcd1d4ac8cc49880708fa9b378e3c4f3a9060bee67cf9a4a4a695811051907e162753b56b0f6b410dba74d8a84b2a14b3144e0ef1284754fd17ed950d5965b4b9dd46582db1178d169c6bc465b0d6ff9ca3928fef5b9ae4e418fc15e83ebea0f87fa9ff5eed70050ded2849f47bf959d956850ce929851f0d8115f635b105ee2e4e15d04b2454bf6f4fadf034b10403119cd8e3b92fcc5b',
-  'hex',
-)
-export const GENERATOR = 3
 /** Bounds of g_b, which prevent leaking information (https://core.telegram.org/mtproto/security_guidelines). */
 const SAFE_FROM = 2n ** (2048n - 64n)
-const SAFE_TO = BigInt(`0x${PRIME.toString('hex')}`) - SAFE_FROM
+const SAFE_TO = number(PRIME) - SAFE_FROM
 
 /** Two primes; clients must factorize their product as a proof of work. */
 const [P, Q] = [Buffer.from('494c553b', 'hex'), Buffer.from('53911073', 'hex')]
 const PQ = Buffer.from('17ed48941a08f981', 'hex')
-
-let shared: DiffieHellman | undefined
-
-/** Created once, because that tests the prime and takes 200 ms; every use sets a new private key. */
-function diffieHellman(): DiffieHellman {
-  shared ??= createDiffieHellman(PRIME, GENERATOR)
-  shared.setPrivateKey(randomBytes(256))
-  shared.generateKeys()
-  return shared
-}
 
 /** Whether the client's number denotes this data centre; negative for media, plus 10,000 in test mode. */
 function isMeant(dc: number, own: number): boolean {
@@ -45,7 +30,7 @@ interface Progress {
   readonly serverNonce: Buffer
   inner?: { readonly newNonce: Buffer; readonly expiresIn?: number }
   /** Private key of our half. */
-  privateKey?: Buffer
+  privateKey?: bigint
 }
 
 /** The server side of a key exchange (https://core.telegram.org/mtproto/auth_key). One for each connection. */
@@ -105,15 +90,14 @@ export class KeyExchange {
     const newNonce = Buffer.from(inner.new_nonce as Buffer)
     const { expires_in: expiresIn } = inner as { expires_in?: number }
     progress.inner = { newNonce, ...(expiresIn !== undefined && { expiresIn }) }
-    const exchange = diffieHellman()
-    progress.privateKey = exchange.getPrivateKey()
+    progress.privateKey = newPrivateKey()
     const answer = encodeObject(this.schema, {
       _: 'mt_server_DH_inner_data',
       nonce: progress.nonce,
       server_nonce: progress.serverNonce,
       g: GENERATOR,
       dh_prime: PRIME,
-      g_a: exchange.getPublicKey(),
+      g_a: bytes(power(BigInt(GENERATOR), progress.privateKey)),
       server_time: Math.floor(this.now() / 1000),
     })
     const withHash = Buffer.concat([sha1(answer), answer])
@@ -142,14 +126,9 @@ export class KeyExchange {
     if (!sha1(plain.subarray(20, 20 + reader.pos)).equals(plain.subarray(0, 20)))
       throw new TlError('a wrong digest')
     this.#same(progress, client)
-    const gB = client.g_b as Buffer
-    const half = BigInt(`0x${gB.toString('hex') || '0'}`)
+    const half = number(client.g_b as Buffer)
     if (half <= SAFE_FROM || half >= SAFE_TO) throw new TlError('an unsafe g_b')
-    const exchange = diffieHellman()
-    exchange.setPrivateKey(privateKey)
-    const secret = exchange.computeSecret(gB)
-    // computeSecret() omits leading zeros.
-    const authKey = Buffer.concat([Buffer.alloc(256 - secret.length), secret])
+    const authKey = bytes(power(half, privateKey))
     const salt = Buffer.alloc(8)
     for (let i = 0; i < 8; i++) salt[i] = (newNonce[i] as number) ^ (progress.serverNonce[i] as number)
     const now = this.now()

@@ -1,6 +1,6 @@
 import type { TlObject, TlValue } from '../../../mtproto/protocol/tl/object.js'
 import type { AuthKey } from './auth-keys.js'
-import type { Received } from './message-ids.js'
+import type { Received } from './received.js'
 import type { SessionHost } from './session-host.js'
 
 /** A session as service messages see it: they report on its messages, and have them sent again. */

@@ -12,8 +12,10 @@ export interface SessionHost {
   now(): Ms
   /** Runs a request. Never rejects: an error is a result, too. */
   run(session: ClientSession, request: TlObject, messageId: bigint): Promise<TlValue>
-  /** Ends a session of a key; returns false if there is none of that id. */
-  endSession(owner: AuthKey, id: bigint): boolean
-  /** Removes a key, and ends its sessions. */
-  forget(key: AuthKey): void
+  readonly sessions: {
+    /** Ends a session of a key; returns false if there is none of that id. */
+    end(owner: AuthKey, id: bigint): boolean
+    /** Removes a key, and ends its sessions. */
+    forget(key: AuthKey): void
+  }
 }

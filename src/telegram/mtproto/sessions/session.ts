@@ -19,11 +19,12 @@ import { rpcError } from '../rpc-error.js'
 import type { AuthKey } from './auth-keys.js'
 import type { ClientSession } from './client-session.js'
 import { contained, leastIdOf, originalOf, partsOf } from './containers.js'
-import { Departures } from './departures.js'
-import { type BadMessage, badIdOf, Received } from './message-ids.js'
+import { type BadMessage, badIdOf } from './message-ids.js'
 import { Outbox, type Sent } from './outbox.js'
+import { Received } from './received.js'
+import { SendQueue } from './send-queue.js'
 import type { ServedSession } from './served-session.js'
-import { isNeverContent, type Served, serve } from './service.js'
+import { isNeverContent, type Served, serve } from './service-messages.js'
 import type { SessionHost } from './session-host.js'
 import type { Wire } from './wire.js'
 
@@ -42,7 +43,7 @@ export class Session implements ClientSession, ServedSession {
   key: AuthKey
   readonly received = new Received()
   readonly #outbox = new Outbox()
-  readonly #departures = new Departures((wire, messages) => this.#depart(wire, messages))
+  readonly #queue = new SendQueue((wire, messages) => this.#write(wire, messages))
   readonly #running = new Set<bigint>()
   /** Running requests that were not acknowledged yet. */
   readonly #toAcknowledge = new Set<bigint>()
@@ -334,10 +335,11 @@ export class Session implements ClientSession, ServedSession {
   }
 
   #transmit(sent: Sent, wire = this.wire): void {
-    if (wire !== undefined) this.#departures.add(wire, sent)
+    if (wire !== undefined) this.#queue.add(wire, sent)
   }
 
-  #depart(wire: Wire, messages: readonly Sent[]): void {
+  /** Writes one message, or several in a container. */
+  #write(wire: Wire, messages: readonly Sent[]): void {
     const {
       id: messageId,
       seqNo,

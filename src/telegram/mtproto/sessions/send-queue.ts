@@ -9,7 +9,8 @@ const LONG = 16 * 1024
 const MOST_BYTES = 64 * 1024
 const RPC_ERROR = 0x2144ca19
 
-interface Leaving {
+/** A message that waits for the end of the turn. */
+interface Queued {
   readonly wire: Wire
   readonly sent: Sent
 }
@@ -18,28 +19,28 @@ interface Leaving {
  * Combines what a session sends in one turn of the event loop into one container, which is encrypted and written once, as
  * Telegram does. A client that sends many requests at once thus gets its answers together.
  */
-export class Departures {
-  #leaving: Leaving[] = []
+export class SendQueue {
+  #queued: Queued[] = []
 
   constructor(
-    /** Sends one message, or several in a container. */
-    private readonly depart: (wire: Wire, messages: readonly Sent[]) => void,
+    /** Writes one message, or several in a container. */
+    private readonly write: (wire: Wire, messages: readonly Sent[]) => void,
   ) {}
 
   add(wire: Wire, sent: Sent): void {
     // Runs after all received messages were handled as far as possible without waiting.
-    if (this.#leaving.push({ wire, sent }) === 1) setImmediate(this.#flush)
+    if (this.#queued.push({ wire, sent }) === 1) setImmediate(this.#flush)
   }
 
   readonly #flush = (): void => {
-    const leaving = this.#leaving
-    this.#leaving = []
+    const queued = this.#queued
+    this.#queued = []
     let together: Sent[] = []
     let bytes = 0
-    leaving.forEach(({ wire, sent }, index) => {
+    queued.forEach(({ wire, sent }, index) => {
       together.push(sent)
       bytes += PART + sent.body.length
-      const next = leaving[index + 1]
+      const next = queued[index + 1]
       const goes =
         next === undefined ||
         next.wire !== wire ||
@@ -49,7 +50,7 @@ export class Departures {
         together.length === MOST_CONTAINED ||
         bytes > MOST_BYTES
       if (!goes) return
-      this.depart(wire, together)
+      this.write(wire, together)
       together = []
       bytes = 0
     })

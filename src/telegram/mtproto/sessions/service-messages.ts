@@ -57,7 +57,7 @@ export function serve(session: ServedSession, id: bigint, request: TlObject, wir
     case 'mt_destroy_auth_key':
       // Replies first: without the key the answer could not be sent.
       session.reply({ _: 'mt_destroy_auth_key_ok' }, true)
-      session.server.forget(session.key)
+      session.server.sessions.forget(session.key)
       return 'answered'
     // No effect over TCP, where nothing has to be polled; and the server never asks for states of its messages.
     case 'mt_http_wait':
@@ -115,7 +115,7 @@ function informed(session: ServedSession, request: TlObject): void {
 
 function destroySession(session: ServedSession, id: bigint): Served {
   // "A session cannot destroy itself": it could not send the answer.
-  const isGone = id !== session.id && session.server.endSession(session.key.lasting, id)
+  const isGone = id !== session.id && session.server.sessions.end(session.key.lasting, id)
   session.reply({ _: isGone ? 'mt_destroy_session_ok' : 'mt_destroy_session_none', session_id: id }, true)
   return 'answered'
 }
