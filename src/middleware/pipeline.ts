@@ -60,7 +60,7 @@ export class Chain {
   readonly layers = new Set<Chain>()
   /** Names taken by the guards in front of single handlers; each may be used once. */
   readonly names = new Names()
-  readonly earlierLayers = new EarlierLayers()
+  readonly earlierLayers = new EarlierLayers<Chain>()
   /** For guards in front of a handler: the arguments of the call to {@link layer} that created this chain. */
   of: LayerOf | undefined
   private readonly shared = new Map<string, Chain>()

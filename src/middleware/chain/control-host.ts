@@ -2,23 +2,46 @@ import type { Context } from 'grammy'
 import type { Decision } from '../../core/check.js'
 import { later } from '../../core/later.js'
 import { hintAt } from '../../core/nearest.js'
-import type { Chain } from '../pipeline.js'
+import type { Exemptions } from '../exempt/exemptions.js'
+import type { GuardServices } from '../guard.js'
+import type { Refusals } from '../refusing/refusals.js'
 import type { ControlHost, DenyOptions, LimitView, SentinelControl } from './control.js'
+import type { Preparation } from './preparation.js'
 import type { Redeliveries } from './redeliveries.js'
+import type { Tally } from './tally.js'
+import type { Questions } from './wiring.js'
 
 type Permissions = typeof import('../roles/permissions.js')
 
 const permitting = later('permissions', (): Promise<Permissions> => import('../roles/permissions.js'))
 
+/** The chain of the guards that made a control, or of the sentinel upstream. */
+interface HostedChain {
+  readonly name: string
+  readonly services: GuardServices
+  readonly questions: Questions
+  readonly prepared: Preparation
+  readonly exemptions: Exemptions
+  readonly refusals: Refusals
+  readonly redeliveries: Redeliveries
+  readonly tally: Tally
+  /** True for guards in front of a single handler. */
+  readonly inner: boolean
+  /** The chain of a sentinel; undefined for guards that stand alone. */
+  readonly root: HostedChain | undefined
+  /** This chain, and those in front of single handlers behind it. */
+  readonly within: readonly { readonly questions: Questions }[]
+}
+
 /** What a chain does on behalf of the controls that handlers get. */
 export class ChainHost implements ControlHost {
-  constructor(private readonly chain: Chain) {}
+  constructor(private readonly chain: HostedChain) {}
 
   get tally(): object {
     return this.chain.tally
   }
 
-  get root(): Chain | undefined {
+  get root(): HostedChain | undefined {
     return this.chain.root
   }
 

@@ -1,13 +1,26 @@
+import type { Context } from 'grammy'
 import { located } from '../../core/errors.js'
-import type { Chain } from '../pipeline.js'
+import type { GuardDefinition } from '../guard.js'
 import type { Services } from '../services.js'
 import { Questions } from './wiring.js'
 
-/** The arguments of {@link Chain.layer}. */
-export type LayerOf = Parameters<Chain['layer']>
+/** The guards of one handler: the arguments of the call that creates their chain. */
+export type LayerOf = [
+  guards: readonly GuardDefinition<Context>[],
+  name: string,
+  place: string | undefined,
+  many?: boolean,
+]
+
+/** The chain of the guards of one handler. */
+interface LayerChain {
+  readonly services: Pick<Services, 'failed'>
+  readonly of: LayerOf | undefined
+  drain(): Promise<void>
+}
 
 /** The guards of one handler, and their chain if it has been recreated. */
-interface FormerLayer {
+interface FormerLayer<Chain extends LayerChain> {
   readonly of: LayerOf
   readonly layer: Chain | undefined
   /** Why they do not fit the options in force, if that was reported. */
@@ -18,8 +31,8 @@ interface FormerLayer {
  * The guards of handlers that were used before options were changed. They are recreated when their handler is next used, or when
  * all limits are queried, whichever comes first.
  */
-export class EarlierLayers {
-  layers: FormerLayer[] = []
+export class EarlierLayers<Chain extends LayerChain> {
+  layers: FormerLayer<Chain>[] = []
   /** Whether the chain has been drained, because other options replaced it or the sentinel closes. */
   isOver = false
   /**
@@ -32,7 +45,10 @@ export class EarlierLayers {
    * Takes over the handlers' guards of the replaced chain. Those that do not fit the changed options are reported at once, each
    * problem once: a listener may call reconfigure() again.
    */
-  follow(earlier: Chain, services: Services): void {
+  follow(
+    earlier: { readonly layers: Iterable<Chain>; readonly earlierLayers: EarlierLayers<Chain> },
+    services: Services,
+  ): void {
     this.late = earlier.earlierLayers.late
     const made = [...earlier.layers].flatMap(({ of }) => (of === undefined ? [] : [{ of, layer: undefined }]))
     const left = earlier.earlierLayers.layers.filter(({ layer }) => layer === undefined)

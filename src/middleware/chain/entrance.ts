@@ -8,22 +8,33 @@ import type { Place } from '../concurrency/places.js'
 import { isUnseated, Seating, seated, type Taken } from '../concurrency/seating.js'
 import type { Admission, Onward, Wired } from '../guard.js'
 import type { HookVeto, Steps } from '../hooking/steps.js'
-import type { Chain } from '../pipeline.js'
 import type { Denial } from '../refusing/denial.js'
 import type { Refusals } from '../refusing/refusals.js'
 import type { Services } from '../services.js'
-import { SentinelControl, type SentinelFlavor } from './control.js'
+import { type ControlHost, SentinelControl, type SentinelFlavor } from './control.js'
+import type { FirstUses } from './first-uses.js'
 import { Held } from './held.js'
+import type { LateEntrance } from './late-entrance.js'
 import { type Step, stepped } from './probe.js'
 import type { Settling } from './settling.js'
+import type { Tally } from './tally.js'
 
 const entering = later(GUARD, () => import('./late-entrance.js'))
+
+/** The chain that an update has passed. */
+interface EnteredChain {
+  readonly tally: Tally
+  readonly host: ControlHost
+  readonly uses: FirstUses | undefined
+  /** True for guards in front of a single handler. */
+  readonly inner: boolean
+}
 
 /**
  * Brings an admitted update to its handlers: runs the last hooks, takes places, lets guards hold it back, and handles how it
  * ends.
  */
-export class Entrance {
+export class Entrance implements LateEntrance {
   private readonly diverters: readonly Wired<Context>[]
   /** Undefined if no guard counts running handlers. */
   readonly seating: Seating | undefined
@@ -32,7 +43,7 @@ export class Entrance {
 
   constructor(
     readonly services: Services,
-    readonly chain: Pick<Chain, 'tally' | 'host' | 'uses' | 'inner'>,
+    readonly chain: EnteredChain,
     private readonly refusals: Refusals,
     readonly settling: Settling,
     private readonly steps: Steps,

@@ -1,15 +1,66 @@
 import type { Context, NextFunction } from 'grammy'
-import type { Decision } from '../../core/check.js'
+import type { Decision, MaybePromise } from '../../core/check.js'
 import type { Facts } from '../../core/facts.js'
-import { isUnseated, seated, type Taken } from '../concurrency/seating.js'
-import type { Onward } from '../guard.js'
+import type { Place } from '../concurrency/places.js'
+import { isUnseated, type Seating, seated, type Taken } from '../concurrency/seating.js'
+import type { Admission, Onward } from '../guard.js'
+import type { HookVeto } from '../hooking/steps.js'
+import type { Denial } from '../refusing/denial.js'
+import type { Services } from '../services.js'
 import { gatheredWith, type SentinelControl, type SentinelFlavor } from './control.js'
-import type { Entrance } from './entrance.js'
+import type { FirstUses } from './first-uses.js'
 import { Held } from './held.js'
+import type { Settling } from './settling.js'
+
+/** What admitting an update late needs of its entrance. */
+export interface LateEntrance {
+  readonly services: Pick<Services, 'hooks'>
+  readonly chain: { readonly uses: FirstUses | undefined }
+  readonly settling: Settling
+  /** Undefined if no guard counts running handlers. */
+  readonly seating: Seating | undefined
+  /** Takes places for an update that no guard holds back. */
+  take(facts: Facts, ctx: Context): MaybePromise<Taken>
+  /** Lets probes see a wait for places. */
+  stepped(ctx: Context, run: () => Promise<Taken>): MaybePromise<Taken>
+  /** Runs the hooks that come after the wait for a place. */
+  lateHooks(facts: Facts, ctx: Context): Promise<HookVeto | undefined>
+  /** Whether a hook has stopped the update. */
+  isStopped(facts: Facts, ctx: Context, veto: HookVeto | undefined): veto is HookVeto
+  /** Whether a guard holds the update back. `later` takes it to its handlers when the time has come. */
+  isHeld(
+    held: Held,
+    later: Onward,
+    control: SentinelControl,
+    decision: Decision | undefined,
+    seated: boolean,
+  ): boolean
+  /** Counts an admitted update. */
+  count(facts: Facts, ctx: Context): void
+  /** Refuses an update for which there is no place. */
+  veto(
+    refusal: Admission,
+    facts: Facts,
+    ctx: Context,
+    decision: Decision | undefined,
+    denial: Denial | undefined,
+    late: boolean,
+    wasAllowed: boolean,
+  ): MaybePromise<void>
+  /** Refuses an update that a hook has stopped. */
+  stopped(
+    place: Place | undefined,
+    facts: Facts,
+    ctx: Context,
+    decision: Decision | undefined,
+    veto: HookVeto,
+    wasAllowed: boolean,
+  ): MaybePromise<void>
+}
 
 /** Admits an update of a chain with late places: if it is held back, it takes its place when it is handled, otherwise now. */
 export async function letInLate(
-  entrance: Entrance,
+  entrance: LateEntrance,
   control: SentinelControl,
   next: NextFunction,
   decision: Decision | undefined,
@@ -39,7 +90,7 @@ export async function letInLate(
  * @param held The control of an update that was held back, and so was counted as allowed.
  */
 async function placeFor(
-  entrance: Entrance,
+  entrance: LateEntrance,
   facts: Facts,
   ctx: Context,
   decision: Decision | undefined,
