@@ -1,11 +1,4 @@
-import {
-  constants,
-  createDiffieHellman,
-  createPublicKey,
-  type DiffieHellman,
-  publicEncrypt,
-  randomBytes,
-} from 'node:crypto'
+import { constants, createPublicKey, publicEncrypt, randomBytes } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import { Buffered, type Framing, intermediate, type Veil } from '../../src/mtproto/protocol/framing.js'
 import { igeDecrypt, igeEncrypt } from '../../src/mtproto/protocol/ige.js'
@@ -28,6 +21,14 @@ import { TlReader } from '../../src/mtproto/protocol/tl/reader.js'
 import { currentSchema, type Schema } from '../../src/mtproto/protocol/tl/schema.js'
 import { encodeObject, TlWriter } from '../../src/mtproto/protocol/tl/writer.js'
 import { partsOf } from '../../src/telegram/mtproto/sessions/containers.js'
+import {
+  bytes,
+  GENERATOR,
+  newPrivateKey,
+  number,
+  PRIME,
+  power,
+} from '../../src/telegram/mtproto/sessions/diffie-hellman.js'
 
 const schema = currentSchema()
 
@@ -192,10 +193,9 @@ export class RawClient {
     const [key, iv] = temporary(server_nonce, newNonce)
     const answer = Buffer.from(igeDecrypt(params.encrypted_answer as Buffer, key, iv))
     const dh = new TlReader(schema, answer.subarray(20)).object()
-    const exchange = exchangeOf(dh.dh_prime as Buffer, dh.g as number)
-    const gB = exchange.generateKeys()
-    const secret = exchange.computeSecret(dh.g_a as Buffer)
-    this.authKey = Buffer.concat([Buffer.alloc(256 - secret.length), secret])
+    expect(dh).toMatchObject({ dh_prime: PRIME, g: GENERATOR })
+    const privateKey = newPrivateKey()
+    this.authKey = bytes(power(number(dh.g_a as Buffer), privateKey))
     const client = encodeObject(
       schema,
       tamper({
@@ -203,7 +203,7 @@ export class RawClient {
         nonce,
         server_nonce,
         retry_id: 0n,
-        g_b: gB,
+        g_b: bytes(power(BigInt(GENERATOR), privateKey)),
       }),
     )
     const hashed = Buffer.concat([sha1(client), client])
@@ -401,15 +401,6 @@ export class RawClient {
     const object = (typeof value === 'object' && '_' in value ? value : { _: 'value', value }) as TlObject
     this.came.push({ messageId, seqNo, object, answers })
   }
-}
-
-let shared: DiffieHellman | undefined
-
-/** Reuses one object, because creating it takes long; each exchange gets its own private key. */
-function exchangeOf(prime: Buffer, generator: number): DiffieHellman {
-  shared ??= createDiffieHellman(prime, generator)
-  shared.setPrivateKey(randomBytes(256))
-  return shared
 }
 
 /** RSA_PAD (https://core.telegram.org/mtproto/auth_key, 4.1). */
