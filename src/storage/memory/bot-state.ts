@@ -4,7 +4,7 @@ import type { Digest } from '../../core/digest.js'
 import type { Ms } from '../../core/duration.js'
 import { type Limit, limitWithin } from '../../core/limit.js'
 import type { Key } from '../../core/subject.js'
-import { isLimited, isSoundLimit, variantsOf } from '../plan.js'
+import { isSoundLimit, variantsOf } from '../plan.js'
 import { type ClaimBook, DigestClaims, SequenceClaims } from './claims.js'
 import type { JudgedState, Judging } from './judging.js'
 import {
@@ -39,11 +39,11 @@ export class BotState implements JudgedState {
   /** By check; only for claims. */
   readonly claims: readonly (ClaimBook | undefined)[]
   /** By check: the holders of the marks it reads. `unless` and `variants` hold the same for exemptions and variants. */
-  private readonly marks: readonly (readonly Holders[] | undefined)[]
+  private readonly marks: readonly (readonly Holders[])[]
   /** By check: the map of holders, if the check reads a single mark. */
   readonly soleHolders: readonly (Holders['held'] | undefined)[]
-  private readonly unless: readonly (readonly Holders[] | undefined)[]
-  private readonly variants: readonly (readonly Holders[] | undefined)[]
+  private readonly unless: readonly (readonly Holders[])[]
+  private readonly variants: readonly (readonly Holders[])[]
   readonly quickWay: QuickWay
 
   constructor(
@@ -63,17 +63,11 @@ export class BotState implements JudgedState {
       const old = earlier?.judge.columns.find((each) => sameState(each, column))
       return claimsOf(column, old && earlier?.state.claims[old.index], shared.cap, judge.moment)
     })
-    this.marks = judge.columns.map(({ check }) =>
-      check.kind === 'absent' || check.kind === 'present' ? holdersOf(check.anyOf) : undefined,
-    )
-    this.soleHolders = this.marks.map((holders) => (holders?.length === 1 ? holders[0]?.held : undefined))
-    this.unless = judge.columns.map(({ check }) =>
-      check.unless === undefined ? undefined : holdersOf(check.unless.anyOf),
-    )
-    this.variants = judge.columns.map(({ check }) =>
-      isLimited(check) ? holdersOf(variantsOf(check).map(({ mark }) => mark)) : undefined,
-    )
-    this.quickWay = new QuickWay(judge, judge.columns, judge.moment, this)
+    this.marks = judge.columns.map(({ check }) => holdersOf('anyOf' in check ? check.anyOf : []))
+    this.soleHolders = this.marks.map((holders) => (holders.length === 1 ? holders[0]?.held : undefined))
+    this.unless = judge.columns.map(({ check }) => holdersOf(check.unless?.anyOf ?? []))
+    this.variants = judge.columns.map(({ check }) => holdersOf(variantsOf(check).map(({ mark }) => mark)))
+    this.quickWay = new QuickWay(judge, this)
   }
 
   /** Clears a record, or only the part that belongs to one slot. */
@@ -100,10 +94,8 @@ export class BotState implements JudgedState {
   limitOf(column: Column, ask: Ask, at: Ms): Limit {
     const own = ask.limits?.[column.index]
     if (own !== undefined) return reaching(column, own)
-    const { check } = column
-    if (!column.varied || (check.kind !== 'bucket' && check.kind !== 'window')) return column.limit
     const holders = this.variants[column.index] as readonly Holders[]
-    const variants = check.variants ?? []
+    const variants = variantsOf(column.check)
     for (let i = 0; i < variants.length; i++) {
       const variant = variants[i] as (typeof variants)[number]
       const key = ask.subjects[variant.subject]

@@ -1,4 +1,4 @@
-import { type Column, depthOf, traitsOf } from './layout.js'
+import { type Column, depthOf } from './layout.js'
 
 /**
  * The numbers of a plan by check, in typed arrays, because reading them from objects costs more than the arithmetic. Also caches
@@ -11,7 +11,6 @@ export class FlatPlan {
   readonly amounts: Float64Array
   readonly pers: Float64Array
   readonly depths: Float64Array
-  /** Bits EXCUSED, PENAL, VARIED and SHADOW. Zero for most checks. */
   readonly traits: Uint8Array
   /** Indexes of the checks that the last costs ask for, in order; `askedCount` of them are valid. */
   readonly asked: Uint8Array
@@ -27,7 +26,7 @@ export class FlatPlan {
     this.amounts = Float64Array.from(columns, (column) => column.limit.amount)
     this.pers = Float64Array.from(columns, (column) => column.limit.per)
     this.depths = Float64Array.from(columns, (column) => depthOf(column.limit))
-    this.traits = Uint8Array.from(columns, traitsOf)
+    this.traits = Uint8Array.from(columns, (column) => column.traits)
     this.asked = new Uint8Array(columns.length)
     this.pending = new Float64Array(columns.length)
   }

@@ -231,7 +231,7 @@ export class MemoryJudge implements Judge {
           // Looked up by slot, since the plan may have changed. If no check of that slot can refuse any longer, the claim is
           // free.
           const slot = claims.refuserOf(key, token)
-          refuser = this.columns.findIndex(({ check, shadow }) => check.slot === slot && !shadow)
+          refuser = this.columns.findIndex(({ check }) => check.slot === slot && check.shadow !== true)
           if (refuser === -1) standing = FREE
         }
         if (standing === FREE || standing === PAID) pending[i] = 1
@@ -318,8 +318,8 @@ export class MemoryJudge implements Judge {
       const { scope, index } = column
       const key = ask.subjects[scope]
       if (column.code < BUCKET || ask.costs[index] === 0 || key === undefined) return Number.NaN
-      if (column.excused && state.excuses(column, ask, at)) return Number.NaN
-      if (column.penal && this.bannedUntil(state, column, key, now) > now) return 0
+      if ((column.traits & EXCUSED) !== 0 && state.excuses(column, ask, at)) return Number.NaN
+      if ((column.traits & PENAL) !== 0 && this.bannedUntil(state, column, key, now) > now) return 0
       if (this.rows[scope] === UNSEEN) this.locate(state, scope, key)
       const limit = state.limitOf(column, ask, at)
       const cells = this.rowCells[scope] ?? column.blank
@@ -366,7 +366,6 @@ export class MemoryJudge implements Judge {
 
   /** Returns the limit for this ask, and records it for the charge if it differs from the plan's. */
   private limitInForce(column: Column, ask: Ask, state: BotState, at: Ms): Limit {
-    if (!column.varied && ask.limits === undefined) return column.limit
     const limit = state.limitOf(column, ask, at)
     if (limit !== column.limit) {
       this.inForce ??= this.columns.map((each) => each.limit)
@@ -426,7 +425,7 @@ export class MemoryJudge implements Judge {
     const { check, scope } = this.columns[by] as Column
     for (let i = 0; commit && i < by; i++) {
       const column = this.columns[i] as Column
-      if (!column.waives || column.shadow || this.flat.pending[i] === 0) continue
+      if (!column.waives || (column.traits & SHADOW) !== 0 || this.flat.pending[i] === 0) continue
       const token = ask.tokens[column.claim] as number
       state.claims[i]?.refuse(ask.subjects[column.scope] as Key, token, check.slot)
     }

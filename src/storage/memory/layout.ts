@@ -1,6 +1,7 @@
 import type { Check, Limited, Plan } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { capacityOf, type Limit } from '../../core/limit.js'
+import { isLimited, variantsOf } from '../plan.js'
 import {
   BUCKET_CELLS,
   COUNTER_CELLS,
@@ -48,11 +49,8 @@ export interface Column {
    * another one is refunded.
    */
   readonly ring: number
-  readonly shadow: boolean
-  readonly penal: boolean
-  readonly varied: boolean
-  /** Some marks exempt from the check. */
-  readonly excused: boolean
+  /** Bits EXCUSED, PENAL, VARIED and SHADOW. Zero for most checks, which evaluation can then handle faster. */
+  readonly traits: number
   /** For claims: the index of the claim's token. */
   readonly claim: number
   /** For claims: a later taker shares the fate of the first. */
@@ -71,7 +69,7 @@ export function layOut(
   const strides: number[] = plan.scopes.map(() => HEADER_CELLS)
   let claims = 0
   const columns = plan.checks.map((check, index): Column => {
-    const limited = check.kind === 'bucket' || check.kind === 'window'
+    const limited = isLimited(check)
     const most = check.kind === 'window' && check.form === 'log' ? mostOf(check) : 0
     const before = earlier.find((each) => each.code === codeOf(check) && each.check.slot === check.slot)
     const ring = Math.max(most, before?.ring ?? 0)
@@ -89,10 +87,7 @@ export function layOut(
       reach: limited ? longestReach(check, codeOf(check)) : 0,
       most,
       ring,
-      shadow: check.shadow === true,
-      penal: check.onRefusal?.penalty !== undefined,
-      varied: limited && check.variants !== undefined && check.variants.length > 0,
-      excused: check.unless !== undefined,
+      traits: traitsOf(check),
       claim: check.kind === 'claim' ? claims++ : -1,
       waives: check.kind === 'claim' && check.whenHeld === 'waive',
       blank: new Float64Array(cells),
@@ -232,7 +227,11 @@ export function longestLife(columns: readonly Column[]): Ms {
   return longest
 }
 
-/** Returns the traits of a check as bits; 0 for most checks, which evaluation can then handle faster. */
-export function traitsOf({ excused, penal, varied, shadow }: Column): number {
-  return (excused ? EXCUSED : 0) | (penal ? PENAL : 0) | (varied ? VARIED : 0) | (shadow ? SHADOW : 0)
+function traitsOf(check: Check): number {
+  return (
+    (check.unless === undefined ? 0 : EXCUSED) |
+    (check.onRefusal?.penalty === undefined ? 0 : PENAL) |
+    (variantsOf(check).length === 0 ? 0 : VARIED) |
+    (check.shadow === true ? SHADOW : 0)
+  )
 }

@@ -3,7 +3,7 @@ import type { Ms } from '../../core/duration.js'
 import { SequenceClaims } from './claims.js'
 import { MemoryAdmission, NO_SHADOWS } from './decision.js'
 import type { JudgedState, Judging } from './judging.js'
-import { ABSENT, BUCKET, CLAIM, type Column, depthOf } from './layout.js'
+import { ABSENT, BUCKET, CLAIM, depthOf } from './layout.js'
 import type { Holders } from './marks.js'
 import type { Moment } from './moment.js'
 import type { RecordTable } from './records.js'
@@ -59,13 +59,14 @@ export class QuickWay {
   private readonly known = new Map<readonly number[], Steps | undefined>()
   private costs: readonly number[] | undefined
   private steps: Steps | undefined
+  private readonly moment: Moment
 
   constructor(
     private readonly judge: Judging,
-    private readonly columns: readonly Column[],
-    private readonly moment: Moment,
     private readonly state: JudgedState,
-  ) {}
+  ) {
+    this.moment = judge.moment
+  }
 
   admit(ask: Ask, at: Ms): MemoryAdmission | undefined {
     if (ask.costs !== this.costs) this.turnTo(ask.costs)
@@ -148,20 +149,21 @@ export class QuickWay {
     const absences: Absence[] = []
     const buckets: Bucket[] = []
     let claim: Claiming | undefined
-    for (const column of this.columns) {
+    for (const column of this.judge.columns) {
       const { index, scope, code } = column
       const cost = costs[index]
       if (cost === 0 || cost === undefined) continue
-      if (cost !== 1 || !isOrdinary(column)) return undefined
+      if (cost !== 1 || column.traits !== 0) return undefined
       if (code === ABSENT) {
         const held = this.state.soleHolders[index]
         if (held === undefined) return undefined
         absences.push({ scope, held })
       } else if (code === CLAIM) {
         const book = this.state.claims[index]
-        if (!(book instanceof SequenceClaims)) return undefined
+        if (column.claim !== 0 || !(book instanceof SequenceClaims)) return undefined
         claim = { scope, bit: 1 << index, book }
       } else {
+        if (code !== BUCKET) return undefined
         const { amount, per } = column.limit
         const table = this.state.tables[scope] as RecordTable
         buckets.push(new Bucket(scope, 1 << index, table, column.offset, amount, per, depthOf(column.limit)))
@@ -169,11 +171,4 @@ export class QuickWay {
     }
     return { absences, claim, buckets }
   }
-}
-
-function isOrdinary({ check, code, claim, excused, penal, varied, shadow }: Column): boolean {
-  if (excused || penal || varied || shadow) return false
-  if (check.kind === 'absent') return check.anyOf.length === 1
-  if (code === CLAIM) return check.kind === 'claim' && claim === 0 && check.tokens === 'sequence'
-  return code === BUCKET
 }
