@@ -2,6 +2,8 @@ import type { TlObject, TlValue } from '../../mtproto/protocol/tl/object.js'
 import { LIMITS } from './connections/limits.js'
 import type { DataCentres } from './data-centres.js'
 import type { Face } from './face.js'
+import type { LoginTokens } from './logins/login-tokens.js'
+import type { Passwords } from './logins/passwords.js'
 import type { Phones } from './logins/phones.js'
 import { MtprotoServer } from './server.js'
 import type { ClientSession } from './sessions/client-session.js'
@@ -30,6 +32,14 @@ export class DataCentre extends MtprotoServer {
 
   get phones(): Phones {
     return this.centres.phones
+  }
+
+  get passwords(): Passwords {
+    return this.centres.passwords
+  }
+
+  get loginTokens(): LoginTokens {
+    return this.centres.loginTokens
   }
 
   override run(session: ClientSession, request: TlObject, messageId: bigint): Promise<TlValue> {

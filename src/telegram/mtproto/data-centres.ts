@@ -5,6 +5,8 @@ import type { Account } from '../world/accounts.js'
 import { keepLatest } from '../world/maps.js'
 import type { World } from '../world/world.js'
 import { Face } from './face.js'
+import { LoginTokens } from './logins/login-tokens.js'
+import { Passwords } from './logins/passwords.js'
 import { Phones } from './logins/phones.js'
 import type { MtprotoServer } from './server.js'
 
@@ -34,6 +36,8 @@ export class DataCentres {
   readonly key = ownKey()
   readonly face: Face
   readonly phones = new Phones()
+  readonly passwords = new Passwords()
+  readonly loginTokens = new LoginTokens()
   /** The data centre for phone numbers without an account; undefined: no redirection. */
   network: number | undefined
   readonly #servers = new Map<number, MtprotoServer>()

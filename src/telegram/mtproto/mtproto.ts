@@ -124,7 +124,7 @@ export class TelegramMtproto {
   /** Gives a person a phone number to log in with, and optionally a password for two-step verification. */
   givePhone(person: Person, phone: string, password?: string): void {
     this.#main.phones.give(phone, person.account)
-    if (password !== undefined) this.#main.phones.setPassword(person.account, password)
+    if (password !== undefined) this.#main.passwords.set(person.account, password)
   }
 
   /**
@@ -152,7 +152,7 @@ export class TelegramMtproto {
     const token = /^tg:\/\/login\?token=([\w-]+)$/.exec(url)?.[1]
     try {
       if (token === undefined) throw new RpcError(400, 'AUTH_TOKEN_INVALID')
-      this.#main.phones.tokens.accept(Buffer.from(token, 'base64url'), person.account, this.#main.now())
+      this.#main.loginTokens.accept(Buffer.from(token, 'base64url'), person.account, this.#main.now())
     } catch (error) {
       if (!(error instanceof RpcError)) throw error
       throw new SentinelError(

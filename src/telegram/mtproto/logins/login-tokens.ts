@@ -19,7 +19,7 @@ export interface LoginToken {
   account: Account | undefined
 }
 
-/** Log-ins by QR code (https://core.telegram.org/api/qr-login), shared by all data centres. */
+/** Log-ins by QR code (https://core.telegram.org/api/qr-login). */
 export class LoginTokens {
   readonly #tokens = new Map<string, LoginToken>()
 

@@ -58,7 +58,7 @@ export const AUTH = {
     if (sent.code !== code) throw badRequest('PHONE_CODE_INVALID')
     if (sent.account === undefined) return { _: 'auth.authorizationSignUpRequired' }
     pending.delete(call.request.phone_code_hash as string)
-    if (call.centre.phones.passwordOf(sent.account) !== undefined) {
+    if (call.centre.passwords.has(sent.account)) {
       pending.set('password', sent.account)
       throw new RpcError(401, 'SESSION_PASSWORD_NEEDED')
     }
@@ -69,12 +69,12 @@ export const AUTH = {
       | Account
       | undefined
     if (account === undefined) throw new RpcError(401, 'AUTH_KEY_UNREGISTERED')
-    return centre.phones.challenge(account)
+    return centre.passwords.challenge(account)
   },
   'auth.checkPassword': (call) => {
     const account = call.session.key.lasting.pending.get('password') as Account | undefined
     if (account === undefined) throw badRequest('PASSWORD_NOT_NEEDED')
-    call.centre.phones.check(account, call.request.password as TlObject)
+    call.centre.passwords.check(account, call.request.password as TlObject)
     return logIn(call, account)
   },
 } as const satisfies Record<string, Method>

@@ -9,14 +9,14 @@ import { forPeople } from './for-people.js'
 export const QR = {
   'auth.exportLoginToken': (call) => {
     const { centre, session } = call
-    const accepted = centre.phones.tokens.accepted(session)
+    const accepted = centre.loginTokens.accepted(session)
     return accepted === undefined
-      ? shown(centre.phones.tokens.export(session, centre.now()))
+      ? shown(centre.loginTokens.export(session, centre.now()))
       : letIn(call, accepted)
   },
   'auth.importLoginToken': (call) => {
     const { centre, request } = call
-    const found = centre.phones.tokens.import(request.token as Uint8Array, centre.now())
+    const found = centre.loginTokens.import(request.token as Uint8Array, centre.now())
     return found.account === undefined ? shown(found) : letIn(call, found)
   },
 } as const satisfies Record<string, Method>
@@ -25,7 +25,7 @@ export const QR = {
 export const SCAN = forPeople({
   'auth.acceptLoginToken': ({ centre, account, request }) => {
     const date = Math.floor(centre.now() / 1000)
-    centre.phones.tokens.accept(request.token as Uint8Array, account, centre.now())
+    centre.loginTokens.accept(request.token as Uint8Array, account, centre.now())
     return {
       _: 'authorization',
       hash: BigInt(date),
@@ -55,8 +55,8 @@ function letIn(call: Call, accepted: LoginToken): TlObject {
   if (account === undefined) throw badRequest('AUTH_TOKEN_INVALID')
   const home = centre.centres.homeOf(account)
   if (home !== centre.dc) return { _: 'auth.loginTokenMigrateTo', dc_id: home, token: accepted.token }
-  centre.phones.tokens.spend(accepted)
-  if (centre.phones.passwordOf(account) !== undefined) {
+  centre.loginTokens.spend(accepted)
+  if (centre.passwords.has(account)) {
     session.key.lasting.pending.set('password', account)
     throw new RpcError(401, 'SESSION_PASSWORD_NEEDED')
   }
