@@ -5,8 +5,14 @@ import { ACTIVITIES } from '../core/kinds.js'
 import type { SentinelFlavor } from './chain/control.js'
 import { guardOf } from './compose.js'
 import { letOffFrom } from './exempt/excuses.js'
-import { Exemptions, type ExemptOptions, exemptOptions } from './exempt/exemptions.js'
-import { ADMINISTRATOR, HOLDER, NOT_EXEMPT } from './exempt/levels.js'
+import {
+  ADMINISTRATOR,
+  Exemptions,
+  type ExemptOptions,
+  exemptOptions,
+  HOLDER,
+  NOT_EXEMPT,
+} from './exempt/exemptions.js'
 import type { Admission, Guard, Wired, Wiring } from './guard.js'
 import { parseOptions } from './options/schema.js'
 import type { Services } from './services.js'

@@ -9,7 +9,7 @@ import type { DenialReason } from '../core/verdict.js'
 import type { SentinelControl } from './chain/control.js'
 import type { Place } from './concurrency/places.js'
 import type { Excuse } from './exempt/excuse.js'
-import type { Excused } from './exempt/levels.js'
+import type { Excused } from './exempt/exemptions.js'
 import type { Denial } from './refusing/denial.js'
 import type { Services } from './services.js'
 

@@ -19,8 +19,7 @@ import { Settling } from './chain/settling.js'
 import { newTally, type Tally } from './chain/tally.js'
 import { Questions } from './chain/wiring.js'
 import { levelIn } from './exempt/excuses.js'
-import type { Exemptions } from './exempt/exemptions.js'
-import { ADMINISTRATOR } from './exempt/levels.js'
+import { ADMINISTRATOR, type Exemptions } from './exempt/exemptions.js'
 import {
   type Admission,
   type GuardDefinition,

@@ -1,6 +1,6 @@
 import type { Ask } from '../../core/check.js'
 import type { Facts } from '../../core/facts.js'
-import { NOT_EXEMPT } from '../exempt/levels.js'
+import { NOT_EXEMPT } from '../exempt/exemptions.js'
 import type { GuardStep } from '../hooking/steps.js'
 import type { Services } from '../services.js'
 

@@ -9,7 +9,7 @@ import { GLOBAL_KEY, type Key } from '../../core/subject.js'
 import { shownAnswer } from '../../core/unawaited.js'
 import type { Excuse } from '../exempt/excuse.js'
 import { excused, withMarks } from '../exempt/excuses.js'
-import { LEVELS, spares } from '../exempt/levels.js'
+import { LEVELS, spares } from '../exempt/exemptions.js'
 import type { GuardDefinition, GuardServices, Question, SubjectOf, Wired, Wiring } from '../guard.js'
 import type { GuardStep } from '../hooking/steps.js'
 

@@ -1,7 +1,7 @@
 import type { Context } from 'grammy'
 import type { Question } from '../guard.js'
 import type { Excuse } from './excuse.js'
-import { NOT_EXEMPT, spares } from './levels.js'
+import { NOT_EXEMPT, spares } from './exemptions.js'
 
 /** Returns the question so that it is not asked about actors whom the excuse exempts. */
 export function excused(question: Question<Context>, excuse: Excuse, actor: number): Question<Context> {
