@@ -100,39 +100,38 @@ const MOST_LINES = 450
 export interface Import {
   /** As written; undefined if it is computed. */
   readonly specifier: string | undefined
-  readonly typeOnly: boolean
   readonly line: number
 }
 
 /** Every import and re-export of a file, `import()` in code and in types included. */
 export function importsOf({ body, lineOf }: Parsed): Import[] {
   const found: Import[] = []
-  const add = (node: SyntaxNode, source: unknown, typeOnly: boolean): void => {
-    found.push({ specifier: literal(source), typeOnly, line: lineOf(node) })
+  const add = (node: SyntaxNode, source: unknown): void => {
+    found.push({ specifier: literal(source), line: lineOf(node) })
   }
   const visit = (node: SyntaxNode): void => {
     switch (node.type) {
       case 'ImportDeclaration':
       case 'ExportAllDeclaration':
-        add(node, node.source, node.typeOnly === true)
+        add(node, node.source)
         break
       case 'ExportNamedDeclaration':
-        if (isNode(node.source)) add(node, node.source, node.typeOnly === true)
+        if (isNode(node.source)) add(node, node.source)
         break
       case 'TsImportType':
-        add(node, node.argument, true)
+        add(node, node.argument)
         break
       case 'TsExternalModuleReference':
-        add(node, node.expression, false)
+        add(node, node.expression)
         break
       case 'TsModuleDeclaration':
-        if (literal(node.id) !== undefined) add(node, node.id, true)
+        if (literal(node.id) !== undefined) add(node, node.id)
         break
       case 'CallExpression': {
         const callee = node.callee as SyntaxNode
         const called =
           callee.type === 'Import' || (callee.type === 'Identifier' && callee.value === 'require')
-        if (called) add(node, (node.arguments as { expression: unknown }[])[0]?.expression, false)
+        if (called) add(node, (node.arguments as { expression: unknown }[])[0]?.expression)
         break
       }
     }
@@ -158,7 +157,7 @@ export function checkImports(files: readonly SourceFile[]): string[] {
       problems.push(`${file.path}: "${roomOf(file.path)}" is no room; name it in test/house/imports.ts`)
       continue
     }
-    for (const { specifier, typeOnly, line } of importsOf(parsed)) {
+    for (const { specifier, line } of importsOf(parsed)) {
       const at = `${file.path}:${line}`
       if (specifier === undefined) {
         if (!onNode) problems.push(`${at}: computes what it imports; write the name out`)
@@ -166,7 +165,7 @@ export function checkImports(files: readonly SourceFile[]): string[] {
         const target = posix.join(posix.dirname(file.path), specifier).replace(/\.js$/, '.ts')
         const refusal = known.has(target) ? refusalOf(file.path, target) : 'which is not a file of src'
         if (refusal !== undefined) problems.push(`${at}: imports ${target}, ${refusal}`)
-        else if (!typeOnly || !(isKnit(file.path) && isKnit(target))) targets.push(target)
+        else targets.push(target)
       } else if (/^grammy-sentinel(\/|$)/.test(specifier)) {
         problems.push(`${at}: imports the package by its own name; import the file`)
       } else if (isBuiltin(specifier) && !onNode) {
@@ -176,16 +175,6 @@ export function checkImports(files: readonly SourceFile[]): string[] {
     problems.push(...runtimeUses(parsed, onNode))
   }
   return [...problems, ...cyclesOf(edges)]
-}
-
-/**
- * Folders whose files may import each other's types in a circle: the types of a chain, its guards and the context of handlers refer to
- * each other. Elsewhere such types belong in a file of their own.
- */
-const KNIT = ['src/middleware/']
-
-function isKnit(path: string): boolean {
-  return KNIT.some((prefix) => path.startsWith(prefix))
 }
 
 function roomOf(path: string): string {
