@@ -1,12 +1,12 @@
 import type { TlObject, TlValue } from '../../mtproto/protocol/tl/object.js'
 import { LIMITS } from './connections/limits.js'
 import type { DataCentres } from './data-centres.js'
-import type { Face } from './face.js'
 import type { LoginTokens } from './logins/login-tokens.js'
 import type { Passwords } from './logins/passwords.js'
 import type { Phones } from './logins/phones.js'
 import { MtprotoServer } from './server.js'
 import type { ClientSession } from './sessions/client-session.js'
+import type { WorldView } from './world-view.js'
 
 /** Runs the requests of a data centre's clients. */
 export interface Requests {
@@ -26,8 +26,8 @@ export class DataCentre extends MtprotoServer {
     centres.add(this)
   }
 
-  get face(): Face {
-    return this.centres.face
+  get view(): WorldView {
+    return this.centres.view
   }
 
   get phones(): Phones {
@@ -47,7 +47,7 @@ export class DataCentre extends MtprotoServer {
   }
 
   override async close(): Promise<void> {
-    this.face.close()
+    this.view.close()
     await super.close()
   }
 }

@@ -4,11 +4,11 @@ import { newServerKey, type ServerKey } from '../../mtproto/protocol/rsa.js'
 import type { Account } from '../world/accounts.js'
 import { keepLatest } from '../world/maps.js'
 import type { World } from '../world/world.js'
-import { Face } from './face.js'
 import { LoginTokens } from './logins/login-tokens.js'
 import { Passwords } from './logins/passwords.js'
 import { Phones } from './logins/phones.js'
 import type { MtprotoServer } from './server.js'
+import { WorldView } from './world-view.js'
 
 /** How long an exported authorization is valid; clients import it within a second. */
 const EXPORT_HOLDS: Ms = 60_000
@@ -34,7 +34,7 @@ function ownKey(): ServerKey {
 export class DataCentres {
   /** The key by which clients authenticate each of them. */
   readonly key = ownKey()
-  readonly face: Face
+  readonly view: WorldView
   readonly phones = new Phones()
   readonly passwords = new Passwords()
   readonly loginTokens = new LoginTokens()
@@ -45,14 +45,14 @@ export class DataCentres {
   readonly #exports = new Map<string, Export>()
 
   constructor(readonly world: World) {
-    this.face = new Face(world)
-    this.face.describer.phoneOf = (account) => this.phones.numberOf(account)
+    this.view = new WorldView(world)
+    this.view.describer.phoneOf = (account) => this.phones.numberOf(account)
   }
 
   add(server: MtprotoServer): void {
     this.#servers.set(server.dc, server)
     // Files belong to the first data centre unless moved.
-    this.face.locations.home ??= server.dc
+    this.view.locations.home ??= server.dc
   }
 
   find(dc: number): MtprotoServer | undefined {

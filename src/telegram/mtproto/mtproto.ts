@@ -164,7 +164,7 @@ export class TelegramMtproto {
 
   /** Sets what Telegram reports about a person from now on. */
   repute(who: Person, reputation: Reputation): void {
-    this.#main.face.describer.reputations.set(who.id, reputation)
+    this.#main.view.describer.reputations.set(who.id, reputation)
   }
 
   /** Returns how often a method was called. */
@@ -187,14 +187,14 @@ export class TelegramMtproto {
    * that the gap is too long.
    */
   forget(where: TelegramGroup | TelegramChannel | Person | TelegramBot): void {
-    const { face } = this.#main
-    if ('room' in where) face.channel(where.room).forget()
-    else face.mailbox(where.account.id).journal.forget()
+    const { view } = this.#main
+    if ('room' in where) view.channel(where.room).forget()
+    else view.mailbox(where.account.id).journal.forget()
   }
 
   /** Sets how updates are sent: call `send` to send one now, later, twice or not at all. By default each is sent at once. */
   deliverBy(delivery: (send: () => void) => void): void {
-    this.#main.face.deliver = delivery
+    this.#main.view.subscriptions.deliver = delivery
   }
 
   /** Invalidates every server salt that clients know, as happens over time. */
@@ -206,7 +206,7 @@ export class TelegramMtproto {
 
   /** Invalidates every file reference that clients know: FILE_REFERENCE_EXPIRED until they fetch the message again. */
   expireFileReferences(): void {
-    this.#main.face.locations.expire()
+    this.#main.view.locations.expire()
   }
 
   /**
@@ -215,7 +215,7 @@ export class TelegramMtproto {
    * @throws SentinelError `telegram.invalid` if there is no data centre of that number.
    */
   moveFiles(dc: number): void {
-    this.#main.face.locations.home = this.#centre(dc).dc
+    this.#main.view.locations.home = this.#centre(dc).dc
   }
 
   /**
@@ -224,7 +224,7 @@ export class TelegramMtproto {
    * @throws SentinelError `telegram.invalid` if there is a CDN already, or the number is taken.
    */
   async cdn({ dc = 203, from = 0 }: NewCdn = {}): Promise<TelegramCdn> {
-    const { face, centres, world } = this.#main
+    const { view, centres, world } = this.#main
     if (this.#cdn !== undefined || centres.find(dc) !== undefined) {
       const why = `mtproto: there is a CDN data centre already, or ${dc} is one of Telegram's. One is enough.`
       throw new SentinelError('telegram.invalid', why)
@@ -234,7 +234,7 @@ export class TelegramMtproto {
     await server.listen()
     this.#cdn = server
     redirects.address = { port: server.port, publicKey: server.key.pem }
-    face.cdn = redirects
+    view.cdn = redirects
     return new TelegramCdn(server, redirects)
   }
 
@@ -274,13 +274,13 @@ export async function serveMtproto(world: World, options: NewMtproto): Promise<T
   const centres = new DataCentres(world)
   const rpc = new Rpc(METHODS)
   const main = new DataCentre(dc, centres, rpc)
-  const face = new TelegramMtproto(main, rpc)
+  const served = new TelegramMtproto(main, rpc)
   try {
     await main.listen(port)
     for (const number of others) await new DataCentre(number, centres, rpc).listen()
   } catch (error) {
-    await face.close()
+    await served.close()
     throw error
   }
-  return face
+  return served
 }

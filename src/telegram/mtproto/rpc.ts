@@ -108,8 +108,9 @@ export class Rpc implements Requests {
     const home = centre.centres.homeOf(account)
     if (home !== centre.dc) {
       if (!isServedAnywhere(name)) throw migrate('USER', home)
-    } else if (session.wantsUpdates && !isAboutFiles(name)) centre.face.subscribe(session, account)
-    return centre.face.during(session, () => known({ ...call, account }))
+    } else if (session.wantsUpdates && !isAboutFiles(name))
+      centre.view.subscriptions.subscribe(session, account)
+    return centre.view.subscriptions.during(session, () => known({ ...call, account }))
   }
 }
 

@@ -14,11 +14,11 @@ const MOST_EVENTS = 100
 
 export const ADMIN_LOG = forPeople({
   'channels.getAdminLog': ({ centre, account, request }) => {
-    const { face, world } = centre
-    const chat = face.peers.channel(account, request.channel as TlObject)
+    const { view, world } = centre
+    const chat = view.peers.channel(account, request.channel as TlObject)
     if (!isAdministrator(world.membership(chat, account.id))) throw badRequest('CHAT_ADMIN_REQUIRED')
     const admins = (request.admins as readonly TlObject[] | undefined)?.map(
-      (input) => face.peers.user(account, input).id,
+      (input) => view.peers.user(account, input).id,
     )
     const filter = request.events_filter as TlObject | undefined
     const [maxId, minId] = [request.max_id as bigint, request.min_id as bigint]
@@ -38,8 +38,8 @@ export const ADMIN_LOG = forPeople({
     return {
       _: 'channels.adminLogResults',
       events: events.map((logged) => eventOf(centre, account, chat, logged)),
-      chats: [face.describer.chat(account, chat)],
-      users: [...people.values()].map(({ user }) => face.describer.user(account, user)),
+      chats: [view.describer.chat(account, chat)],
+      users: [...people.values()].map(({ user }) => view.describer.user(account, user)),
     }
   },
 })
@@ -90,7 +90,7 @@ function eventOf(
 }
 
 function actionOf(
-  { face, world }: DataCentre,
+  { view, world }: DataCentre,
   viewer: Account,
   chat: SharedChat,
   by: Account,
@@ -117,13 +117,13 @@ function actionOf(
     }
     case 'edited':
       return action('EditMessage', {
-        prev_message: face.describer.message(viewer, { ...event.stored, message: event.before }),
-        new_message: face.describer.message(viewer, event.stored),
+        prev_message: view.describer.message(viewer, { ...event.stored, message: event.before }),
+        new_message: view.describer.message(viewer, event.stored),
       })
     case 'deleted':
-      return action('DeleteMessage', { message: face.describer.message(viewer, event.stored) })
+      return action('DeleteMessage', { message: view.describer.message(viewer, event.stored) })
     case 'pinned':
-      return action('UpdatePinned', { message: face.describer.message(viewer, event.stored) })
+      return action('UpdatePinned', { message: view.describer.message(viewer, event.stored) })
     case 'title':
       return action('ChangeTitle', { prev_value: event.before, new_value: event.after })
     case 'about':

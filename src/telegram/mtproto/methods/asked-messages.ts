@@ -1,9 +1,9 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
-import type { Face } from '../face.js'
 import { badRequest } from '../rpc-error.js'
 import { answeredBy } from '../views/headers.js'
+import type { WorldView } from '../world-view.js'
 
 /** A requested message, which is given by id or by its relation to another (https://core.telegram.org/type/InputMessage). */
 interface Asked {
@@ -12,14 +12,14 @@ interface Asked {
 }
 
 /** Describes requested messages, and whom and what they mention. */
-export function describeAsked(face: Face, account: Account, asked: readonly Asked[]) {
+export function describeAsked(view: WorldView, account: Account, asked: readonly Asked[]) {
   const there = asked.map(({ stored }) => stored).filter((each) => each !== undefined)
   return {
     messages: asked.map(({ id, stored }) =>
-      stored === undefined ? { _: 'messageEmpty', id } : face.describer.message(account, stored),
+      stored === undefined ? { _: 'messageEmpty', id } : view.describer.message(account, stored),
     ),
     topics: [],
-    ...face.mentioned(account, there),
+    ...view.describer.mentioned(account, there),
   }
 }
 

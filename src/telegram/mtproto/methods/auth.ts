@@ -108,6 +108,6 @@ export function logIn({ centre, session }: Call, account: Account): TlObject {
   lasting.pending.clear()
   lasting.account = account
   lasting.loggedInAt = centre.now()
-  if (session.wantsUpdates) centre.face.subscribe(session, account)
-  return { _: 'auth.authorization', user: centre.face.describer.user(account, account.user) }
+  if (session.wantsUpdates) centre.view.subscriptions.subscribe(session, account)
+  return { _: 'auth.authorization', user: centre.view.describer.user(account, account.user) }
 }

@@ -45,7 +45,7 @@ function hashOf(key: AuthKey): bigint {
 /** Ends a session: its client gets AUTH_KEY_UNREGISTERED. */
 function end({ centre, account }: AccountCall, key: AuthKey): void {
   key.account = undefined
-  centre.face.unsubscribe(key, account)
+  centre.view.subscriptions.unsubscribe(key, account)
 }
 
 function describe(call: AccountCall, key: AuthKey): TlObject {

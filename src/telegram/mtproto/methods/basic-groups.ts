@@ -9,12 +9,12 @@ export const BASIC_GROUPS = {
   'messages.getChats': ({ centre, account, request }) => ({
     _: 'messages.chats',
     chats: (request.id as readonly bigint[]).map((id) =>
-      centre.face.describer.chat(account, centre.face.peers.group(account, id)),
+      centre.view.describer.chat(account, centre.view.peers.group(account, id)),
     ),
   }),
   'messages.getFullChat': ({ centre, account, request }) => {
-    const { face, world } = centre
-    const group = face.peers.group(account, request.chat_id as bigint)
+    const { view, world } = centre
+    const group = view.peers.group(account, request.chat_id as bigint)
     const members = world.membersOf(group)
     const pinned = Math.max(0, ...group.history.pinned)
     const pinnedMessage = group.history.find(pinned)
@@ -26,17 +26,17 @@ export const BASIC_GROUPS = {
         about: group.description ?? '',
         participants: participantsOf(centre, account, group),
         notify_settings: { _: 'peerNotifySettings' },
-        ...(pinnedMessage !== undefined && { pinned_msg_id: face.numberOf(account, pinnedMessage) }),
+        ...(pinnedMessage !== undefined && { pinned_msg_id: view.numberOf(account, pinnedMessage) }),
         ...(group.autoDeleteTime > 0 && { ttl_period: group.autoDeleteTime }),
       },
-      chats: [face.describer.chat(account, group)],
-      users: members.map(({ user }) => face.describer.user(account, user)),
+      chats: [view.describer.chat(account, group)],
+      users: members.map(({ user }) => view.describer.user(account, user)),
     }
   },
 } as const satisfies Record<string, AccountMethod>
 
 /** The members of a basic group with their join dates; forbidden for non-members. */
-function participantsOf({ face, world }: DataCentre, viewer: Account, group: BasicGroup): TlObject {
+function participantsOf({ view, world }: DataCentre, viewer: Account, group: BasicGroup): TlObject {
   const chat_id = BigInt(-group.id)
   if (!isIn(world.membership(group, viewer.id))) return { _: 'chatParticipantsForbidden', chat_id }
   const owner = [...group.members].find(([, { status }]) => status === 'creator')?.[0] ?? viewer.id
@@ -52,5 +52,5 @@ function participantsOf({ face, world }: DataCentre, viewer: Account, group: Bas
       date: joined?.date ?? group.date,
     }
   })
-  return { _: 'chatParticipants', chat_id, participants, version: face.describer.versionOf(group) }
+  return { _: 'chatParticipants', chat_id, participants, version: view.describer.versionOf(group) }
 }

@@ -7,7 +7,7 @@ export const LET_IN = {
     const account = centre.centres.import(request.bytes as Buffer, request.id as bigint, centre.dc)
     if (account === undefined) throw badRequest('AUTH_BYTES_INVALID')
     session.key.lasting.account = account
-    return { _: 'auth.authorization', user: centre.face.describer.user(account, account.user) }
+    return { _: 'auth.authorization', user: centre.view.describer.user(account, account.user) }
   },
 } as const satisfies Record<string, Method>
 

@@ -24,12 +24,12 @@ export const CHANNELS = {
   'channels.getChannels': ({ centre, account, request }) => ({
     _: 'messages.chats',
     chats: (request.id as readonly TlObject[]).map((input) =>
-      centre.face.describer.chat(account, centre.face.peers.channel(account, input)),
+      centre.view.describer.chat(account, centre.view.peers.channel(account, input)),
     ),
   }),
   'channels.getFullChannel': (call) => {
     const chat = visible(call)
-    const { face, world } = call.centre
+    const { view, world } = call.centre
     const members = world.membersOf(chat)
     const membership = world.membership(chat, call.account.id)
     return {
@@ -50,10 +50,10 @@ export const CHANNELS = {
         read_outbox_max_id: 0,
         unread_count: 0,
         chat_photo:
-          chat.photo === undefined ? { _: 'photoEmpty', id: 0n } : face.media.photo(call.account, chat.photo),
+          chat.photo === undefined ? { _: 'photoEmpty', id: 0n } : view.media.photo(call.account, chat.photo),
         notify_settings: { _: 'peerNotifySettings' },
         bot_info: [],
-        pts: face.channel(chat).pts,
+        pts: view.channel(chat).pts,
         ...(chat.slowModeDelay > 0 && { slowmode_seconds: chat.slowModeDelay }),
         ...(chat.autoDeleteTime > 0 && { ttl_period: chat.autoDeleteTime }),
         ...(chat.history.pinned.size > 0 && { pinned_msg_id: Math.max(...chat.history.pinned) }),
@@ -67,7 +67,7 @@ export const CHANNELS = {
       // The linked chat must be described, because its id is in the answer.
       chats: [chat, world.sharedChat(chat.linkedId ?? 0)]
         .filter((each) => each !== undefined)
-        .map((each) => face.describer.chat(call.account, each)),
+        .map((each) => view.describer.chat(call.account, each)),
       users: [],
     }
   },
@@ -89,13 +89,13 @@ export const CHANNELS = {
       count: found.length,
       participants: page.map((account) => participantOf(centre.world, call.account, chat, account)),
       chats: [],
-      users: page.map(({ user }) => centre.face.describer.user(call.account, user)),
+      users: page.map(({ user }) => centre.view.describer.user(call.account, user)),
     }
   },
   'channels.getParticipant': (call) => {
     const { centre, request } = call
     const chat = visible(call)
-    const account = centre.face.peers.user(call.account, request.participant as TlObject)
+    const account = centre.view.peers.user(call.account, request.participant as TlObject)
     const isOther = account.id !== call.account.id
     if (
       chat.kind === 'channel' &&
@@ -108,7 +108,7 @@ export const CHANNELS = {
       _: 'channels.channelParticipant',
       participant: participantOf(centre.world, call.account, chat, account),
       chats: [],
-      users: [centre.face.describer.user(call.account, account.user)],
+      users: [centre.view.describer.user(call.account, account.user)],
     }
   },
   'channels.getMessages': (call) => {
@@ -117,9 +117,9 @@ export const CHANNELS = {
     const asked = askedMessages(call.request.id as readonly TlObject[], (id) => chat.history.find(id), chat)
     return {
       _: 'messages.channelMessages',
-      pts: centre.face.channel(chat).pts,
+      pts: centre.view.channel(chat).pts,
       count: asked.filter(({ stored }) => stored !== undefined).length,
-      ...describeAsked(centre.face, account, asked),
+      ...describeAsked(centre.view, account, asked),
     }
   },
   'channels.deleteMessages': (call) => {
@@ -153,10 +153,10 @@ export const CHANNELS = {
 function writtenBy({ centre, account, request }: AccountCall): (stored: StoredMessage) => boolean {
   const participant = request.participant as TlObject
   if (participant._ === 'inputPeerChannel') {
-    const channel = centre.face.peers.channel(account, participant)
+    const channel = centre.view.peers.channel(account, participant)
     return ({ message }) => message.sender_chat?.id === channel.id
   }
-  const author = centre.face.peers.user(account, participant)
+  const author = centre.view.peers.user(account, participant)
   return ({ authorId }) => authorId === author.id
 }
 
@@ -164,14 +164,14 @@ function affected(centre: DataCentre, account: Account, chat: SharedChat, stored
   for (const each of stored) remove(centre.world, each, account)
   const ids = stored.map(({ message }) => message.message_id)
   if (ids.length === 0)
-    return { _: 'messages.affectedMessages', pts: centre.face.channel(chat).pts, pts_count: 0 }
-  const { pts, count } = centre.face.removed(chat, ids)
+    return { _: 'messages.affectedMessages', pts: centre.view.channel(chat).pts, pts_count: 0 }
+  const { pts, count } = centre.view.removed(chat, ids)
   return { _: 'messages.affectedMessages', pts, pts_count: count }
 }
 
 /** The channel of a request, if the account may see it. */
 function visible({ centre, account, request }: AccountCall): SharedChat {
-  const chat = centre.face.peers.channel(account, request.channel as TlObject)
+  const chat = centre.view.peers.channel(account, request.channel as TlObject)
   const membership = centre.world.membership(chat, account.id)
   if (
     !isIn(membership) &&

@@ -2,11 +2,11 @@ import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
 import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import { isIn } from '../../world/members.js'
-import type { Face } from '../face.js'
 import { badRequest } from '../rpc-error.js'
 import { isNumberedByAccount } from '../views/numbering.js'
 import { limitOf } from '../views/pages.js'
 import { chatIdOf, peerOf } from '../views/peers.js'
+import type { WorldView } from '../world-view.js'
 import { forPeople } from './for-people.js'
 import { historyOf } from './history.js'
 import { chatOf } from './messages.js'
@@ -26,10 +26,10 @@ interface Dialog {
 export const DIALOGS = forPeople({
   'messages.getDialogs': ({ centre, account, request }) => {
     const folder = (request.folder_id as number | undefined) ?? ALL_CHATS
-    const all = folder === ALL_CHATS ? dialogsOf(centre.face, account) : []
+    const all = folder === ALL_CHATS ? dialogsOf(centre.view, account) : []
     const from = startOf(all, request)
     const page = all.slice(from, from + limitOf(request, MOST_DIALOGS))
-    const content = contentOf(centre.face, account, page)
+    const content = contentOf(centre.view, account, page)
     return page.length === all.length
       ? { _: 'messages.dialogs', ...content }
       : { _: 'messages.dialogsSlice', count: all.length, ...content }
@@ -37,15 +37,15 @@ export const DIALOGS = forPeople({
   'messages.getPeerDialogs': ({ centre, account, request }) => {
     const asked = (request.peers as readonly TlObject[]).map((input) => {
       if (input._ !== 'inputDialogPeer') throw badRequest('PEER_ID_INVALID')
-      return dialogOf(centre.face, account, chatOf(centre, account, input.peer as TlObject))
+      return dialogOf(centre.view, account, chatOf(centre, account, input.peer as TlObject))
     })
-    const state = centre.face.stateOf(account)
-    return { _: 'messages.peerDialogs', ...contentOf(centre.face, account, asked), state }
+    const state = centre.view.stateOf(account)
+    return { _: 'messages.peerDialogs', ...contentOf(centre.view, account, asked), state }
   },
   /** Always empty: pinning chats is not supported here. */
   'messages.getPinnedDialogs': ({ centre, account }) => {
-    const state = centre.face.stateOf(account)
-    return { _: 'messages.peerDialogs', ...contentOf(centre.face, account, []), state }
+    const state = centre.view.stateOf(account)
+    return { _: 'messages.peerDialogs', ...contentOf(centre.view, account, []), state }
   },
   /** Only the default filter, which shows all chats. */
   'messages.getDialogFilters': () => ({
@@ -55,20 +55,20 @@ export const DIALOGS = forPeople({
 })
 
 /** The account's chats, those with the latest messages first. */
-function dialogsOf(face: Face, account: Account): readonly Dialog[] {
-  const own = face.world.chats().filter((chat) => {
+function dialogsOf(view: WorldView, account: Account): readonly Dialog[] {
+  const own = view.world.chats().filter((chat) => {
     if (chat.kind === 'private') return chat.person.id === account.id && chat.history.all().length > 0
-    return isIn(face.world.membership(chat, account.id))
+    return isIn(view.world.membership(chat, account.id))
   })
   const order = ({ top }: Dialog) => top?.order ?? 0
-  return own.map((chat) => dialogOf(face, account, chat)).sort((one, other) => order(other) - order(one))
+  return own.map((chat) => dialogOf(view, account, chat)).sort((one, other) => order(other) - order(one))
 }
 
 /** Describes a chat as an entry of the account's chat list. */
-export function dialogOf(face: Face, account: Account, chat: WorldChat): Dialog {
-  const history = historyOf(face, account, chat)
+export function dialogOf(view: WorldView, account: Account, chat: WorldChat): Dialog {
+  const history = historyOf(view, account, chat)
   const top = history[0]
-  const reached = face.reading.reached(account, chat)
+  const reached = view.readPositions.reached(account, chat)
   const unread = history.filter(({ id, stored }) => id > reached && stored.authorId !== account.id)
   const described = {
     _: 'dialog',
@@ -81,7 +81,7 @@ export function dialogOf(face: Face, account: Account, chat: WorldChat): Dialog 
     unread_reactions_count: 0,
     unread_poll_votes_count: 0,
     notify_settings: { _: 'peerNotifySettings' },
-    ...(!isNumberedByAccount(chat) && { pts: face.channel(chat).pts }),
+    ...(!isNumberedByAccount(chat) && { pts: view.channel(chat).pts }),
   }
   return { chat, top: top?.stored, described }
 }
@@ -107,18 +107,18 @@ function markedId({ user_id: user, chat_id: group, channel_id: channel }: TlObje
   return user === undefined ? undefined : Number(user)
 }
 
-function contentOf(face: Face, account: Account, dialogs: readonly Dialog[]) {
+function contentOf(view: WorldView, account: Account, dialogs: readonly Dialog[]) {
   const tops = dialogs.map(({ top }) => top).filter((top): top is StoredMessage => top !== undefined)
-  const { users, chats } = face.mentioned(account, tops)
+  const { users, chats } = view.describer.mentioned(account, tops)
   // Chats without messages are not covered by `mentioned`.
   for (const { chat, top } of dialogs) {
     if (top !== undefined) continue
-    if (chat.kind === 'private') users.push(face.describer.user(account, chat.bot.user))
-    else chats.push(face.describer.chat(account, chat))
+    if (chat.kind === 'private') users.push(view.describer.user(account, chat.bot.user))
+    else chats.push(view.describer.chat(account, chat))
   }
   return {
     dialogs: dialogs.map(({ described }) => described),
-    messages: tops.map((stored) => face.describer.message(account, stored)),
+    messages: tops.map((stored) => view.describer.message(account, stored)),
     users,
     chats,
   }

@@ -52,7 +52,7 @@ export const HELP = {
   }),
   'help.getAppConfig': () => ({ _: 'help.appConfig', hash: 1, config: { _: 'jsonObject', value: [] } }),
   'help.getCdnConfig': ({ centre }) => {
-    const { cdn } = centre.face
+    const { cdn } = centre.view
     const keys = cdn?.address === undefined ? [] : [{ dc_id: cdn.dc, public_key: cdn.address.publicKey }]
     return { _: 'cdnConfig', public_keys: keys.map((key) => ({ _: 'cdnPublicKey', ...key })) }
   },
@@ -66,7 +66,7 @@ function optionOf({ dc, port }: Pick<DataCentre, 'dc' | 'port'>): TlObject {
   return { _: 'dcOption', id: dc, ip_address: '127.0.0.1', port, static: true }
 }
 
-function cdnOptions({ face: { cdn } }: DataCentre): TlObject[] {
+function cdnOptions({ view: { cdn } }: DataCentre): TlObject[] {
   return cdn?.address === undefined
     ? []
     : [{ ...optionOf({ dc: cdn.dc, port: cdn.address.port }), cdn: true }]

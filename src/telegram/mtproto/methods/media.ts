@@ -12,24 +12,26 @@ const MOST_OF_ALBUM = 10
 export const MEDIA = {
   'messages.sendMedia': async (call) => {
     const { centre, session, account, request } = call
-    const { face } = centre
+    const { view } = centre
     const randomId = request.random_id as bigint
-    const stored = await face.randomIds.once(account, randomId, async () => {
+    const stored = await view.randomIds.once(account, randomId, async () => {
       const chat = chatOf(centre, account, request.peer as TlObject)
       const content = await contentOf(call, request.media as TlObject, request.message as string)
       assertMayWrite(centre.world, chat, account, content)
       const replyTo = repliedBy(call, chat)
-      return face.during(session, () => post(centre.world, chat, { author: account, content, replyTo }))
+      return view.subscriptions.during(session, () =>
+        post(centre.world, chat, { author: account, content, replyTo }),
+      )
     })
     return sentAs(centre, account, [{ stored, randomId }])
   },
   'messages.sendMultiMedia': async (call) => {
     const { centre, session, account, request } = call
-    const { face, world } = centre
+    const { view, world } = centre
     const items = request.multi_media as readonly TlObject[]
     if (items.length === 0 || items.length > MOST_OF_ALBUM) throw badRequest('MULTI_MEDIA_TOO_LONG')
     const randomIds = items.map((item) => item.random_id as bigint)
-    const sent = await face.randomIds.together(account, randomIds, async () => {
+    const sent = await view.randomIds.together(account, randomIds, async () => {
       const chat = chatOf(centre, account, request.peer as TlObject)
       const contents: Content[] = []
       for (const { media, message } of items)
@@ -38,7 +40,7 @@ export const MEDIA = {
       for (const content of contents) assertMayWrite(world, chat, account, content)
       const replyTo = repliedBy(call, chat)
       const album = items.length === 1 ? {} : { media_group_id: world.nextAlbumId() }
-      return face.during(session, () =>
+      return view.subscriptions.during(session, () =>
         contents.map((content) =>
           post(world, chat, { author: account, content: { ...content, ...album }, replyTo }),
         ),
@@ -54,7 +56,7 @@ export const MEDIA = {
     const { centre, account, request } = call
     chatOf(centre, account, request.peer as TlObject)
     const content = await contentOf(call, request.media as TlObject, '')
-    return centre.face.media.ofMessage(account, content) ?? { _: 'messageMediaEmpty' }
+    return centre.view.media.ofMessage(account, content) ?? { _: 'messageMediaEmpty' }
   },
 } as const satisfies Record<string, AccountMethod>
 
@@ -70,7 +72,7 @@ async function contentOf(
   caption: string,
 ): Promise<Content> {
   if (caption.length > LONGEST_CAPTION) throw badRequest('MEDIA_CAPTION_TOO_LONG')
-  const { face } = centre
-  const content = await face.media.content(account, media, (input) => face.uploads.take(account.id, input))
+  const { view } = centre
+  const content = await view.media.content(account, media, (input) => view.uploads.take(account.id, input))
   return caption === '' ? content : { ...content, caption }
 }

@@ -11,8 +11,8 @@ const MOST_PHOTOS = 100
 
 export const PHOTOS = {
   'photos.getUserPhotos': ({ centre, account, request }) => {
-    const { face, world } = centre
-    const shown = face.peers.user(account, request.user_id as TlObject)
+    const { view, world } = centre
+    const shown = view.peers.user(account, request.user_id as TlObject)
     const all = world.profilePhotos.get(shown.id) ?? []
     const maxId = request.max_id as bigint
     // "Only photos with ids below it": those after it in the list, because the latest come first.
@@ -20,8 +20,8 @@ export const PHOTOS = {
     const offset = Math.max(0, (request.offset as number) + below + 1)
     const page = all.slice(offset, offset + limitOf(request, MOST_PHOTOS))
     const content = {
-      photos: page.map((file) => face.media.photo(account, file)),
-      users: [face.describer.user(account, shown.user)],
+      photos: page.map((file) => view.media.photo(account, file)),
+      users: [view.describer.user(account, shown.user)],
     }
     return page.length === all.length
       ? { _: 'photos.photos', ...content }
@@ -31,20 +31,20 @@ export const PHOTOS = {
     const { centre, account, request } = call
     const input = request.file as TlObject | undefined
     if (input === undefined) throw badRequest('PHOTO_FILE_MISSING')
-    const { bytes, name } = centre.face.uploads.take(account.id, input)
+    const { bytes, name } = centre.view.uploads.take(account.id, input)
     const file = centre.world.files.store(bytes, name, 'image/jpeg')
     return shown(call, file)
   },
   'photos.updateProfilePhoto': (call) => {
     const { centre, account, request } = call
     const input = request.id as TlObject
-    if (input._ === 'inputPhoto') return shown(call, centre.face.locations.named(account, input))
+    if (input._ === 'inputPhoto') return shown(call, centre.view.locations.named(account, input))
     const all = centre.world.profilePhotos.get(account.id) ?? []
     centre.world.profilePhotos.set(account.id, all.slice(1))
     return photoOf(centre, account, all[1])
   },
   'photos.deletePhotos': ({ centre, account, request }) => {
-    const { locations } = centre.face
+    const { locations } = centre.view
     const gone = (request.id as readonly TlObject[]).map((input) => locations.named(account, input))
     const all = centre.world.profilePhotos.get(account.id) ?? []
     centre.world.profilePhotos.set(
@@ -63,10 +63,10 @@ function shown({ centre, account }: AccountCall, file: StoredFile): TlObject {
   return photoOf(centre, account, file)
 }
 
-function photoOf({ face }: DataCentre, account: Account, file: StoredFile | undefined): TlObject {
+function photoOf({ view }: DataCentre, account: Account, file: StoredFile | undefined): TlObject {
   return {
     _: 'photos.photo',
-    photo: file === undefined ? { _: 'photoEmpty', id: 0n } : face.media.photo(account, file),
-    users: [face.describer.user(account, account.user)],
+    photo: file === undefined ? { _: 'photoEmpty', id: 0n } : view.media.photo(account, file),
+    users: [view.describer.user(account, account.user)],
   }
 }

@@ -12,18 +12,18 @@ import { chatOf } from './messages.js'
 
 export const SEARCH = forPeople({
   'messages.search': ({ centre, account, request }) => {
-    const { face } = centre
+    const { view } = centre
     const chat = chatOf(centre, account, request.peer as TlObject)
     const from = request.from_id as TlObject | undefined
-    const author = from === undefined ? undefined : face.peers.user(account, from).id
+    const author = from === undefined ? undefined : view.peers.user(account, from).id
     const matches = matcherOf(chat, account, request)
-    const all = historyOf(face, account, chat).filter(
+    const all = historyOf(view, account, chat).filter(
       ({ stored }) => matches(stored) && (author === undefined || stored.authorId === author),
     )
-    return pageOfChat(face, account, chat, all, request)
+    return pageOfChat(view, account, chat, all, request)
   },
   'messages.searchGlobal': ({ centre, account, request }) => {
-    const { face, world } = centre
+    const { view, world } = centre
     const chats = world
       .chatsOf(account.id)
       .filter((chat) => chat.kind === 'private' || isIn(world.membership(chat, account.id)))
@@ -31,13 +31,13 @@ export const SEARCH = forPeople({
     const all = chats
       .flatMap((chat) => {
         const matches = matcherOf(chat, account, request)
-        return historyOf(face, account, chat).filter(({ stored }) => matches(stored))
+        return historyOf(view, account, chat).filter(({ stored }) => matches(stored))
       })
       .sort((one, other) => other.date - one.date || other.stored.order - one.stored.order)
     // "offset_rate: next_rate of the last page". Here it is the `order` of the last message on that page.
     const from = all.findIndex(({ stored }) => stored.order === (request.offset_rate as number)) + 1
     const page = all.slice(from, from + limitOf(request, MOST_OF_HISTORY))
-    const content = describeMessages(face, account, page)
+    const content = describeMessages(view, account, page)
     if (from === 0 && page.length === all.length) return { _: 'messages.messages', ...content }
     const last = page.at(-1)
     return {

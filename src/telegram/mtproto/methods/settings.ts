@@ -21,7 +21,7 @@ export const SETTINGS = {
     /** Suggested actions for a chat: none. */
     'messages.getPeerSettings': ({ centre, account, request }) => {
       const chat = chatOf(centre, account, request.peer as TlObject)
-      const { describer } = centre.face
+      const { describer } = centre.view
       return {
         _: 'messages.peerSettings',
         settings: { _: 'peerSettings' },

@@ -4,9 +4,9 @@ import type { SharedChat, StoredMessage } from '../../world/chats.js'
 import { isIn } from '../../world/members.js'
 import type { AccountMethod } from '../call.js'
 import type { DataCentre } from '../data-centre.js'
-import type { Entry } from '../journals/journal.js'
-import { NO_SEQ } from '../journals/seq.js'
 import { badRequest } from '../rpc-error.js'
+import type { Entry } from '../updates/journal.js'
+import { NO_SEQ } from '../updates/seq.js'
 import { dialogOf } from './dialogs.js'
 import { describeMessages, historyOf } from './history.js'
 
@@ -16,9 +16,9 @@ const MOST_IN_SLICE = 1000
 const LATEST = 20
 
 export const UPDATES = {
-  'updates.getState': ({ centre, account }) => centre.face.stateOf(account),
+  'updates.getState': ({ centre, account }) => centre.view.stateOf(account),
   'updates.getDifference': ({ centre, account, request }) => {
-    const { journal } = centre.face.mailbox(account.id)
+    const { journal } = centre.view.mailbox(account.id)
     const pts = request.pts as number
     const { pts_limit: limit = MOST_IN_SLICE, pts_total_limit: total = Number.POSITIVE_INFINITY } =
       request as {
@@ -28,17 +28,17 @@ export const UPDATES = {
     const isTooLong = journal.pts - pts > total
     const found = isTooLong ? undefined : journal.since(pts, Math.max(1, Math.min(MOST_IN_SLICE, limit)))
     if (found === undefined) return { _: 'updates.differenceTooLong', pts: journal.pts }
-    const others = found.more ? [] : centre.face.botEvents.since(account.id, request.qts as number)
+    const others = found.more ? [] : centre.view.botEvents.since(account.id, request.qts as number)
     if (found.entries.length === 0 && others.length === 0) {
       return { _: 'updates.differenceEmpty', date: centre.world.date(), seq: NO_SEQ }
     }
     const state = found.more
       ? {
-          ...centre.face.stateOf(account),
+          ...centre.view.stateOf(account),
           pts: (found.entries.at(-1) as Entry).pts,
           qts: request.qts as number,
         }
-      : centre.face.stateOf(account)
+      : centre.view.stateOf(account)
     const messages = differenceOf(centre, account, found.entries)
     const difference = {
       ...messages,
@@ -51,10 +51,10 @@ export const UPDATES = {
       : { _: 'updates.difference', ...difference, state }
   },
   'updates.getChannelDifference': ({ centre, account, request }) => {
-    const { face, world } = centre
-    const chat = face.peers.channel(account, request.channel as TlObject)
+    const { view, world } = centre
+    const chat = view.peers.channel(account, request.channel as TlObject)
     if (!isIn(world.membership(chat, account.id))) throw badRequest('CHANNEL_PRIVATE')
-    const journal = face.channel(chat)
+    const journal = view.channel(chat)
     const pts = request.pts as number
     const most = Math.max(1, Math.min(MOST_IN_SLICE, request.limit as number))
     const found = journal.since(pts, most)
@@ -74,20 +74,20 @@ export const UPDATES = {
 } as const satisfies Record<string, AccountMethod>
 
 function differenceOf(centre: DataCentre, account: Account, entries: readonly Entry[], chat?: SharedChat) {
-  const { face } = centre
+  const { view } = centre
   const messages: TlObject[] = []
   const others: TlObject[] = []
   const mentioned: StoredMessage[] = []
   for (const entry of entries) {
     if (entry.what !== 'delete') mentioned.push(entry.stored)
-    if (entry.what === 'new') messages.push(face.describer.message(account, entry.stored))
-    else others.push(face.updateOf(account, entry, chat))
+    if (entry.what === 'new') messages.push(view.describer.message(account, entry.stored))
+    else others.push(view.updateOf(account, entry, chat))
   }
   return {
     new_messages: messages,
     new_encrypted_messages: [],
     other_updates: others,
-    ...face.mentioned(account, mentioned),
+    ...view.describer.mentioned(account, mentioned),
   }
 }
 
@@ -96,16 +96,16 @@ function differenceOf(centre: DataCentre, account: Account, entries: readonly En
  * (https://core.telegram.org/constructor/updates.channelDifferenceTooLong).
  */
 function tooLong(centre: DataCentre, account: Account, chat: SharedChat): TlObject {
-  const { face } = centre
-  const latest = historyOf(face, account, chat).slice(0, LATEST)
-  const { messages, users, chats } = describeMessages(face, account, latest)
+  const { view } = centre
+  const latest = historyOf(view, account, chat).slice(0, LATEST)
+  const { messages, users, chats } = describeMessages(view, account, latest)
   return {
     _: 'updates.channelDifferenceTooLong',
     final: true,
     timeout: 30,
-    dialog: dialogOf(face, account, chat).described,
+    dialog: dialogOf(view, account, chat).described,
     messages,
     users,
-    chats: chats.length > 0 ? chats : [face.describer.chat(account, chat)],
+    chats: chats.length > 0 ? chats : [view.describer.chat(account, chat)],
   }
 }

@@ -16,7 +16,7 @@ export const UPLOAD = {
   'upload.getFile': (call) => {
     const file = located(call)
     const { offset, limit } = rangeOf(call.request)
-    const redirect = call.request.cdn_supported === true ? call.centre.face.cdn?.redirect(file) : undefined
+    const redirect = call.request.cdn_supported === true ? call.centre.view.cdn?.redirect(file) : undefined
     if (redirect !== undefined) return redirect
     return {
       _: 'upload.file',
@@ -33,13 +33,13 @@ export const UPLOAD = {
 } as const satisfies Record<string, AccountMethod>
 
 function save({ centre, account }: Pick<AccountCall, 'centre' | 'account'>, part: Part): boolean {
-  centre.face.uploads.save(account.id, part, account.user.is_premium === true)
+  centre.view.uploads.save(account.id, part, account.user.is_premium === true)
   return true
 }
 
-function cdnOf({ face }: DataCentre): CdnRedirects {
-  if (face.cdn === undefined) throw badRequest('CDN_METHOD_INVALID')
-  return face.cdn
+function cdnOf({ view }: DataCentre): CdnRedirects {
+  if (view.cdn === undefined) throw badRequest('CDN_METHOD_INVALID')
+  return view.cdn
 }
 
 function partOf(request: TlObject): Part {
@@ -52,7 +52,7 @@ function partOf(request: TlObject): Part {
 
 /** The file of a request, if it is stored in this data centre. */
 function located({ centre, account, request }: AccountCall): StoredFile {
-  const { locations } = centre.face
+  const { locations } = centre.view
   const file = locations.atLocation(account, request.location as TlObject)
   if (locations.home !== undefined && locations.home !== centre.dc) throw migrate('FILE', locations.home)
   return file

@@ -11,13 +11,13 @@ const NOTIFY: TlObject = { _: 'peerNotifySettings' }
 
 export const USERS = {
   'users.getUsers': ({ centre, account, request }) => {
-    const { peers, describer } = centre.face
+    const { peers, describer } = centre.view
     return (request.id as readonly TlObject[]).map((input) =>
       describer.user(account, peers.user(account, input).user),
     )
   },
   'users.getFullUser': ({ centre, account, request }) => {
-    const { peers, describer } = centre.face
+    const { peers, describer } = centre.view
     const found = peers.user(account, request.id as TlObject)
     return {
       _: 'users.userFull',
@@ -33,11 +33,11 @@ export const USERS = {
     }
   },
   'contacts.resolveUsername': ({ centre, account, request }) => {
-    const { world, face } = centre
+    const { world, view } = centre
     const name = (request.username as string).replace(/^@/, '')
     const chat = world.sharedChatByName(name)
     if (chat !== undefined) {
-      const described = face.describer.chat(account, chat)
+      const described = view.describer.chat(account, chat)
       const peer = { _: 'peerChannel', channel_id: described.id as bigint }
       return { _: 'contacts.resolvedPeer', peer, chats: [described], users: [] }
     }
@@ -48,7 +48,7 @@ export const USERS = {
       _: 'contacts.resolvedPeer',
       peer: { _: 'peerUser', user_id: BigInt(found.id) },
       chats: [],
-      users: [face.describer.user(account, found.user)],
+      users: [view.describer.user(account, found.user)],
     }
   },
 } as const satisfies Record<string, AccountMethod>

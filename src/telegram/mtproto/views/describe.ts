@@ -7,7 +7,7 @@ import type { World } from '../../world/world.js'
 import type { Media } from '../files/media.js'
 import { actionOf } from './actions.js'
 import { entitiesOf } from './entities.js'
-import { forwardHeader, replyHeader } from './headers.js'
+import { forwardHeader, namedIn, replyHeader } from './headers.js'
 import { channelId, type Peers, peerOf } from './peers.js'
 import { Reputations } from './reputation.js'
 import { adminRights, bannedRights } from './rights.js'
@@ -185,6 +185,30 @@ export class Describer {
       ...(message.media_group_id !== undefined && { grouped_id: BigInt(message.media_group_id) }),
       ...(message.effect_id !== undefined && { effect: BigInt(message.effect_id) }),
     }
+  }
+
+  /** Users and chats that the messages refer to, which every answer must include. */
+  mentioned(viewer: Account, messages: readonly StoredMessage[]): { users: TlObject[]; chats: TlObject[] } {
+    const users = new Map<number, TlObject>()
+    const chats = new Map<number, TlObject>()
+    const add = (id: number | undefined) => {
+      const account = id === undefined ? undefined : this.world.accounts.find(id)
+      if (account !== undefined) users.set(account.id, this.user(viewer, account.user))
+      const chat = id === undefined || account !== undefined ? undefined : this.world.sharedChat(id)
+      if (chat !== undefined) chats.set(chat.id, this.chat(viewer, chat))
+    }
+    for (const { message, chat } of messages) {
+      add(message.from?.id)
+      add(message.sender_chat?.id)
+      add(message.left_chat_member?.id)
+      for (const id of namedIn(message)) add(id)
+      for (const { id } of message.new_chat_members ?? []) add(id)
+      if (chat.kind === 'private') {
+        add(chat.person.id)
+        add(chat.bot.id)
+      } else add(chat.id)
+    }
+    return { users: [...users.values()], chats: [...chats.values()] }
   }
 
   #other(viewer: Account, { chat }: StoredMessage): TlObject {

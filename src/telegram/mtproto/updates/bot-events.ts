@@ -11,8 +11,8 @@ import { participantOf } from '../views/participants.js'
 import { channelId, peerOf } from '../views/peers.js'
 import { pollOf, resultsOf } from '../views/polls.js'
 
-/** An event other than a message, as sent to one bot. */
-interface BotEvent {
+/** An update, with the users and chats that it refers to. */
+export interface DescribedUpdate {
   readonly update: TlObject
   readonly users: readonly TlObject[]
   readonly chats: readonly TlObject[]
@@ -21,7 +21,7 @@ interface BotEvent {
 /** The events of one bot that it can fetch later, and the number (`qts`) of the latest. */
 interface Kept {
   qts: number
-  readonly list: (BotEvent & { readonly qts: number })[]
+  readonly list: (DescribedUpdate & { readonly qts: number })[]
 }
 
 /** An update of the Bot API, as MTProto has it. */
@@ -55,7 +55,7 @@ export class BotEvents {
     private readonly describer: Describer,
     /** Returns the id of a message for an account. */
     private readonly numberOf: (viewer: Account, stored: StoredMessage) => number,
-    private readonly tell: (bot: BotAccount, event: BotEvent) => void,
+    private readonly tell: (bot: BotAccount, event: DescribedUpdate) => void,
   ) {
     this.close = world.emitted.add((bot, kind, payload) => this.#happened(bot, kind, payload))
   }
@@ -65,7 +65,7 @@ export class BotEvents {
   }
 
   /** Returns the kept events after a number. */
-  since(account: number, qts: number): readonly BotEvent[] {
+  since(account: number, qts: number): readonly DescribedUpdate[] {
     return (this.#kept.get(account)?.list ?? []).filter((each) => each.qts > qts)
   }
 

@@ -8,24 +8,19 @@ import type { CdnRedirects } from './cdn/redirects.js'
 import { Locations } from './files/locations.js'
 import { Media } from './files/media.js'
 import { Uploads } from './files/uploads.js'
-import { BotEvents } from './journals/bot-events.js'
-import { type Entry, Journal } from './journals/journal.js'
-import { Mailbox } from './journals/mailbox.js'
-import { NO_SEQ } from './journals/seq.js'
 import { RandomIds } from './random-ids.js'
-import type { AuthKey } from './sessions/auth-keys.js'
-import type { ClientSession } from './sessions/client-session.js'
+import { BotEvents, type DescribedUpdate } from './updates/bot-events.js'
+import { type Entry, Journal } from './updates/journal.js'
+import { Mailbox } from './updates/mailbox.js'
+import { ReadPositions } from './updates/read-positions.js'
+import { NO_SEQ } from './updates/seq.js'
+import { Subscriptions } from './updates/subscriptions.js'
 import { Describer } from './views/describe.js'
-import { namedIn } from './views/headers.js'
 import { isNumberedByAccount } from './views/numbering.js'
 import { channelId, Peers } from './views/peers.js'
-import { Reading } from './views/reading.js'
 
-/** Decides when and how often an update is sent, to test lost, repeated and delayed updates. */
-export type Delivery = (send: () => void) => void
-
-/** The world as MTProto clients see it: assigns ids and positions, and sends updates to sessions. */
-export class Face {
+/** The world as MTProto clients see it: numbers messages and events, and sends updates about them. */
+export class WorldView {
   readonly peers: Peers
   readonly describer: Describer
   readonly botEvents: BotEvents
@@ -35,16 +30,13 @@ export class Face {
   readonly media: Media
   /** Set if a CDN serves files. */
   cdn: CdnRedirects | undefined
-  readonly reading = new Reading()
-  /** Replaced by tests to lose, repeat or delay updates. */
-  deliver: Delivery = (send) => send()
+  readonly readPositions = new ReadPositions()
+  readonly subscriptions = new Subscriptions()
   readonly #mailboxes = new Map<number, Mailbox>()
   readonly #channels = new Map<number, Journal>()
   readonly #seen = new WeakSet<StoredMessage>()
-  readonly #sessions = new Map<number, Set<ClientSession>>()
   /** Stop listening to the world. */
   readonly #ends: readonly (() => void)[]
-  #acting: ClientSession | undefined
 
   constructor(readonly world: World) {
     this.peers = new Peers(world)
@@ -52,9 +44,7 @@ export class Face {
     this.media = new Media(world, this.locations)
     const numberOf = (viewer: Account, stored: StoredMessage) => this.numberOf(viewer, stored)
     this.describer = new Describer(world, this.peers, this.media, numberOf)
-    this.botEvents = new BotEvents(world, this.describer, numberOf, (bot, { update, users, chats }) =>
-      this.#send(bot, { _: 'updates', updates: [update], users, chats, date: world.date(), seq: NO_SEQ }),
-    )
+    this.botEvents = new BotEvents(world, this.describer, numberOf, (bot, event) => this.#send(bot, event))
     this.#ends = [
       world.shown.add((stored) => this.#happened(stored)),
       world.removed.add((stored) => this.#gone(stored)),
@@ -74,36 +64,6 @@ export class Face {
     return getOrMake(this.#channels, chat.id, () => new Journal())
   }
 
-  subscribe(session: ClientSession, account: Account): void {
-    if (session.unsubscribe !== undefined) return
-    const own = getOrMake(this.#sessions, account.id, () => new Set<ClientSession>())
-    own.add(session)
-    session.unsubscribe = () => own.delete(session)
-  }
-
-  /** Stops sending updates to the sessions of a key. */
-  unsubscribe(key: AuthKey, account: Account): void {
-    for (const session of [...(this.#sessions.get(account.id) ?? [])]) {
-      if (session.key.lasting !== key) continue
-      session.unsubscribe?.()
-      session.unsubscribe = undefined
-    }
-  }
-
-  /**
-   * Runs `act` as the given session, which gets the changes in the answer to its call, while the account's other sessions get
-   * updates. Works only for synchronous code: call it again after each `await`.
-   */
-  during<T>(session: ClientSession, act: () => T): T {
-    const before = this.#acting
-    this.#acting = session
-    try {
-      return act()
-    } finally {
-      this.#acting = before
-    }
-  }
-
   /** The id of a message for an account. */
   numberOf(viewer: Account, stored: StoredMessage): number {
     return isNumberedByAccount(stored.chat) ? this.mailbox(viewer.id).idOf(stored) : stored.message.message_id
@@ -119,15 +79,14 @@ export class Face {
   /** Sends updates about messages deleted in a channel. */
   removed(chat: SharedChat, ids: readonly number[]): Entry {
     const entry = this.channel(chat).remove(ids)
-    for (const account of this.world.membersOf(chat))
-      this.#tell(account, [this.updateOf(account, entry, chat)])
+    for (const account of this.world.membersOf(chat)) this.#tell(account, this.updateOf(account, entry, chat))
     return entry
   }
 
   /** Sends updates about messages deleted from an account's private chats and basic groups. */
   removedPrivately(account: Account, ids: readonly number[]): Entry {
     const entry = this.mailbox(account.id).journal.remove(ids)
-    this.#tell(account, [this.updateOf(account, entry)])
+    this.#tell(account, this.updateOf(account, entry))
     return entry
   }
 
@@ -141,30 +100,6 @@ export class Face {
     const name = entry.what === 'new' ? 'New' : 'Edit'
     const kind = chat === undefined ? `update${name}Message` : `update${name}ChannelMessage`
     return { _: kind, message: this.describer.message(viewer, entry.stored), ...state }
-  }
-
-  /** Users and chats that the messages refer to, which every answer must include. */
-  mentioned(viewer: Account, messages: readonly StoredMessage[]): { users: TlObject[]; chats: TlObject[] } {
-    const users = new Map<number, TlObject>()
-    const chats = new Map<number, TlObject>()
-    const add = (id: number | undefined) => {
-      const account = id === undefined ? undefined : this.world.accounts.find(id)
-      if (account !== undefined) users.set(account.id, this.describer.user(viewer, account.user))
-      const chat = id === undefined || account !== undefined ? undefined : this.world.sharedChat(id)
-      if (chat !== undefined) chats.set(chat.id, this.describer.chat(viewer, chat))
-    }
-    for (const { message, chat } of messages) {
-      add(message.from?.id)
-      add(message.sender_chat?.id)
-      add(message.left_chat_member?.id)
-      for (const id of namedIn(message)) add(id)
-      for (const { id } of message.new_chat_members ?? []) add(id)
-      if (chat.kind === 'private') {
-        add(chat.person.id)
-        add(chat.bot.id)
-      } else add(chat.id)
-    }
-    return { users: [...users.values()], chats: [...chats.values()] }
   }
 
   #happened(stored: StoredMessage): void {
@@ -181,15 +116,15 @@ export class Face {
         const mailbox = this.mailbox(account.id)
         mailbox.idOf(stored)
         const entry = mailbox.journal.add(what, stored)
-        if (this.#isListening(account)) this.#tell(account, [this.updateOf(account, entry)], stored)
+        if (this.subscriptions.has(account.id)) this.#tell(account, this.updateOf(account, entry), stored)
       }
       return
     }
     const entry = this.channel(chat).add(what, stored)
-    for (const [id] of this.#sessions) {
+    for (const id of this.subscriptions.accountIds()) {
       const account = this.world.accounts.find(id)
       if (account === undefined || !isIn(this.world.membership(chat, id))) continue
-      this.#tell(account, [this.updateOf(account, entry, chat)], stored)
+      this.#tell(account, this.updateOf(account, entry, chat), stored)
     }
   }
 
@@ -214,23 +149,16 @@ export class Face {
         this.removedPrivately(account, [id])
       }
       // Deletions by an MTProto call are reported together by that call.
-    } else if (this.#acting === undefined) this.removed(chat, [stored.message.message_id])
+    } else if (!this.subscriptions.isWithinCall) this.removed(chat, [stored.message.message_id])
   }
 
-  #isListening(account: Account): boolean {
-    return (this.#sessions.get(account.id)?.size ?? 0) > 0
+  #tell(account: Account, update: TlObject, about?: StoredMessage): void {
+    const { users, chats } = this.describer.mentioned(account, about === undefined ? [] : [about])
+    this.#send(account, { update, users, chats })
   }
 
-  #tell(account: Account, updates: readonly TlObject[], about?: StoredMessage): void {
-    const sessions = this.#sessions.get(account.id)
-    if (sessions === undefined || sessions.size === 0) return
-    const { users, chats } = this.mentioned(account, about === undefined ? [] : [about])
-    this.#send(account, { _: 'updates', updates, users, chats, date: this.world.date(), seq: NO_SEQ })
-  }
-
-  #send(account: Account, object: TlObject): void {
-    for (const session of this.#sessions.get(account.id) ?? []) {
-      if (session !== this.#acting) this.deliver(() => session.send(object))
-    }
+  #send(account: Account, { update, users, chats }: DescribedUpdate): void {
+    const date = this.world.date()
+    this.subscriptions.send(account, { _: 'updates', updates: [update], users, chats, date, seq: NO_SEQ })
   }
 }

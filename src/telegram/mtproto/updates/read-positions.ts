@@ -3,7 +3,7 @@ import type { WorldChat } from '../../world/chats.js'
 import { getOrMake } from '../../world/maps.js'
 
 /** Read positions of accounts, which exist only in MTProto. */
-export class Reading {
+export class ReadPositions {
   readonly #marks = new WeakMap<WorldChat, Map<number, number>>()
 
   /** The last message read, by the account's own ids; 0 if none. */
