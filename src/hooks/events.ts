@@ -1,3 +1,5 @@
+import { getOrInsert } from '../core/maps.js'
+
 /**
  * Receives one event; see `guard.on()`. It is called synchronously, so it should be quick. An exception that it throws is
  * reported through the `error` event.
@@ -29,7 +31,11 @@ export class Events<Map extends object> {
 
   /** Adds a listener; the returned function removes it. */
   on<E extends keyof Map>(event: E, listener: Listener<Map[E]>): () => void {
-    return added(this.listeners, event, listener)
+    const listeners = getOrInsert(this.listeners, event, () => new Set<Listener<never>>())
+    listeners.add(listener)
+    return () => {
+      listeners.delete(listener)
+    }
   }
 
   /** Adds a passive listener: events without other listeners still go to `unheard`. It is skipped while `whose.idle` is true. */
@@ -90,16 +96,4 @@ export class Events<Map extends object> {
 interface Watcher {
   readonly listener: Listener<never>
   readonly whose: { readonly idle?: boolean }
-}
-
-function added<E>(to: Map<E, Set<Listener<never>>>, event: E, listener: Listener<never>): () => void {
-  let listeners = to.get(event)
-  if (listeners === undefined) {
-    listeners = new Set()
-    to.set(event, listeners)
-  }
-  listeners.add(listener)
-  return () => {
-    listeners.delete(listener)
-  }
 }

@@ -1,5 +1,6 @@
 import { isPromise, type MaybePromise } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
+import { getOrInsert } from '../core/maps.js'
 import { hintAt } from '../core/nearest.js'
 import { shown } from '../core/show.js'
 import { compile, type Node } from './compile.js'
@@ -118,13 +119,8 @@ export class HookRegistry {
 
   /** Returns the data that hooks added to an update; creates the object on first use. */
   enrichedOf(ctx: object): Record<string, unknown> {
-    let enriched = this.enrichments.get(ctx)
-    if (enriched === undefined) {
-      // Without a prototype, so that hooks may use any name, including `__proto__` and `constructor`.
-      enriched = Object.create(null) as Record<string, unknown>
-      this.enrichments.set(ctx, enriched)
-    }
-    return enriched
+    // Without a prototype, so that hooks may use any name, including `__proto__` and `constructor`.
+    return getOrInsert(this.enrichments, ctx, () => Object.create(null) as Record<string, unknown>)
   }
 
   /** Returns the data that hooks added to an update, or undefined if they added none. */
@@ -133,14 +129,11 @@ export class HookRegistry {
   }
 
   private standAt(point: string): Standing {
-    let standing = this.standing.get(point)
-    if (standing === undefined) {
+    return getOrInsert(this.standing, point, () => {
       const tells = this.places.telling.includes(point)
       const stop = tells ? this.places.listen(point, (told) => this.tell(point, told)) : undefined
-      standing = { all: { kind: 'chain', nodes: [] }, stop }
-      this.standing.set(point, standing)
-    }
-    return standing
+      return { all: { kind: 'chain', nodes: [] }, stop }
+    })
   }
 
   /** Runs the hooks of an event in the background; their answers are ignored. */

@@ -1,4 +1,5 @@
 import type { MaybePromise } from '../core/check.js'
+import { getOrInsert } from '../core/maps.js'
 import { type Key, keySubject, keyText, subjectKey } from '../core/subject.js'
 import type { UserRecord } from './users.js'
 
@@ -94,7 +95,7 @@ export function contentsOf(
   spaces: Iterable<string>,
 ): ArchiveContents {
   const names = new Map<number, Set<string>>()
-  for (const [bot, name] of marks) names.set(bot, (names.get(bot) ?? new Set()).add(name))
+  for (const [bot, name] of marks) getOrInsert(names, bot, () => new Set()).add(name)
   const known = new Set(users)
   const ids = [...new Set([...names.keys(), ...known])].sort((a, b) => a - b)
   return {
@@ -106,10 +107,6 @@ export function contentsOf(
 /** Groups pairs of a subject and a mark name by subject. */
 export function markedSubjects(found: Iterable<readonly [key: Key, name: string]>): readonly MarkedSubject[] {
   const names = new Map<Key, string[]>()
-  for (const [key, name] of found) {
-    const known = names.get(key)
-    if (known === undefined) names.set(key, [name])
-    else known.push(name)
-  }
+  for (const [key, name] of found) getOrInsert(names, key, () => []).push(name)
   return [...names].map(([key, all]) => ({ key, names: all }))
 }

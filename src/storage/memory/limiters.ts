@@ -109,6 +109,11 @@ export function logRemove(
   for (let i = kept.length - 1; i >= 0; i--) logAdd(cells, at, ring, 1, kept[i] as number)
 }
 
+/** Returns the usage in a span, 0 after its end. Both windows below begin with these cells: start of the span, usage in it. */
+export function spanUsed(cells: Float64Array, at: number, per: Ms, now: Ms): number {
+  return (cells[at] as number) + per > now ? (cells[at + 1] as number) : 0
+}
+
 /*
  * Two-counter window, after https://blog.cloudflare.com/counting-things-a-lot-of-different-things/
  * Time is divided into spans, beginning with the first charge. Usage of the previous span counts in proportion to the part of it
@@ -122,10 +127,6 @@ export function countersStart(cells: Float64Array, at: number, per: Ms, now: Ms)
   const start = cells[at] as number
   if (start + per > now) return start
   return start + per * 2 > now ? start + per : now
-}
-
-export function countersUsed(cells: Float64Array, at: number, per: Ms, now: Ms): number {
-  return (cells[at] as number) + per > now ? (cells[at + 1] as number) : 0
 }
 
 export function countersBefore(cells: Float64Array, at: number, per: Ms, now: Ms): number {
@@ -171,7 +172,7 @@ function countersFit(
 
 export function countersAdd(cells: Float64Array, at: number, per: Ms, charge: number, now: Ms): void {
   const before = countersBefore(cells, at, per, now)
-  const used = countersUsed(cells, at, per, now)
+  const used = spanUsed(cells, at, per, now)
   cells[at] = countersStart(cells, at, per, now)
   cells[at + 1] = used + charge
   cells[at + 2] = before
@@ -194,10 +195,6 @@ export function countersRemove(
 
 export const FIXED_CELLS = 2
 
-export function fixedUsed(cells: Float64Array, at: number, per: Ms, now: Ms): number {
-  return (cells[at] as number) + per > now ? (cells[at + 1] as number) : 0
-}
-
 export function fixedRetry(
   cells: Float64Array,
   at: number,
@@ -207,11 +204,11 @@ export function fixedRetry(
   now: Ms,
 ): Ms {
   if (charge > most) return Number.POSITIVE_INFINITY
-  return fixedUsed(cells, at, per, now) + charge <= most ? 0 : (cells[at] as number) + per - now
+  return spanUsed(cells, at, per, now) + charge <= most ? 0 : (cells[at] as number) + per - now
 }
 
 export function fixedAdd(cells: Float64Array, at: number, per: Ms, charge: number, now: Ms): void {
-  const used = fixedUsed(cells, at, per, now)
+  const used = spanUsed(cells, at, per, now)
   if ((cells[at] as number) + per <= now) cells[at] = now
   cells[at + 1] = used + charge
 }

@@ -1,6 +1,7 @@
 import type { MaybePromise } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
+import { getOrInsert } from '../../core/maps.js'
 import type { Key } from '../../core/subject.js'
 import type { StorageChange } from '../changes.js'
 import { jsonText } from '../json.js'
@@ -41,17 +42,8 @@ export class MemoryMarks implements Marks {
 
   /** Returns the holders of a mark, creating an empty list if needed. For marks that are written or belong to a plan. */
   holders(bot: number, name: string): Holders {
-    let names = this.bots.get(bot)
-    if (names === undefined) {
-      names = new Map()
-      this.bots.set(bot, names)
-    }
-    let holders = names.get(name)
-    if (holders === undefined) {
-      holders = new Holders()
-      names.set(name, holders)
-    }
-    return holders
+    const names = getOrInsert(this.bots, bot, () => new Map<string, Holders>())
+    return getOrInsert(names, name, () => new Holders())
   }
 
   /** Returns the holders of a mark for reading. Creates none: the names that are asked about may come from users. */
@@ -113,9 +105,9 @@ export class MemoryMarks implements Marks {
   private page(bot: number, name: string, from?: string, size?: number): MarkPage {
     const now = this.clock()
     const { held } = this.read(bot, name)
-    const { found, next } = this.reader.page(held, from, size, ({ mark }) => !isLapsed(mark, now))
+    const { found, ...cursor } = this.reader.page(held, from, size, ({ mark }) => !isLapsed(mark, now))
     const entries = found.map(([key, { mark }]) => ({ key, mark: handed(mark) }))
-    return next === undefined ? { entries } : { entries, next }
+    return { entries, ...cursor }
   }
 
   /** Yields the names of the marks in use or recently in use. */

@@ -13,7 +13,7 @@ interface Position<K, T> {
   readonly rest: Iterator<[K, T]>
 }
 
-/** A page of a map, and the cursor of the next page. */
+/** A page of a map, and the cursor of the next page; the last page has none. */
 export interface ReadPage<K, T> {
   readonly found: readonly [K, T][]
   readonly next?: string

@@ -152,19 +152,6 @@ export class RecordTable {
     return (id << this.slotBits) | (this.foundAt / this.stride)
   }
 
-  /** Length of the longest run of occupied slots: the most that a look-up may have to probe. */
-  longestChain(): number {
-    let longest = 0
-    for (const { cells } of this.blocks) {
-      let length = 0
-      for (let slot = 0; slot <= this.slotMask * 2; slot++) {
-        length = cells[(slot & this.slotMask) * this.stride] === 0 ? 0 : length + 1
-        longest = Math.max(longest, length)
-      }
-    }
-    return longest
-  }
-
   /** Returns a cleared row for a key that has none, or -1 if there is no room. */
   insert(key: number, now: Ms): number {
     this.sweep(now)

@@ -1,6 +1,7 @@
 import type { MaybePromise } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
+import { getOrInsert } from '../../core/maps.js'
 import type { Key } from '../../core/subject.js'
 import { jsonText } from '../json.js'
 import { canonicalKey } from '../keys.js'
@@ -70,9 +71,9 @@ export class MemoryUsers implements Users {
   private page(bot: number, from?: string, size?: number): UserPage {
     const all = this.bots.get(bot)
     if (all === undefined) return { users: [] }
-    const { found, next } = this.reader.page(all, from, size, () => true)
+    const { found, ...cursor } = this.reader.page(all, from, size, () => true)
     const users = found.map(([key, known]) => recordOf(key, known))
-    return next === undefined ? { users } : { users, next }
+    return { users, ...cursor }
   }
 
   /** Replaces existing records. */
@@ -98,17 +99,14 @@ export class MemoryUsers implements Users {
   }
 
   private knownOf(bot: number, key: Key, at: Ms): Known {
-    let all = this.bots.get(bot)
-    if (all === undefined) {
-      all = new Map()
-      this.bots.set(bot, all)
-    }
-    let known = all.get(key)
-    if (known === undefined) {
-      known = { serial: ++this.serial, firstSeen: at, lastSeen: at, counts: NO_COUNTS, data: '{}' }
-      all.set(key, known)
-    }
-    return known
+    const all = getOrInsert(this.bots, bot, () => new Map<Key, Known>())
+    return getOrInsert(all, key, () => ({
+      serial: ++this.serial,
+      firstSeen: at,
+      lastSeen: at,
+      counts: NO_COUNTS,
+      data: '{}',
+    }))
   }
 }
 

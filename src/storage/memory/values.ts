@@ -1,6 +1,7 @@
 import type { MaybePromise } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
+import { getOrInsert } from '../../core/maps.js'
 import { jsonText } from '../json.js'
 import { endOf, isLapsed } from '../lapse.js'
 import { checkSpace, checkValueKey, type ValuePage, type Values } from '../values.js'
@@ -37,7 +38,7 @@ export class MemoryValues implements Values {
   put(space: string, key: string, value: unknown, until?: Ms): void {
     checkValueKey(space, key)
     const text = jsonText(value, `values.${space}`)
-    const at = this.spaceOf(space)
+    const at = getOrInsert(this.spaces, space, () => new Space())
     at.kept.set(key, { text, until: endOf(until), serial: at.kept.get(key)?.serial ?? ++this.serial })
     if (at.kept.size <= at.sweepAt) return
     const now = this.clock()
@@ -73,23 +74,15 @@ export class MemoryValues implements Values {
     const at = this.spaces.get(space)
     if (at === undefined) return { entries: [] }
     const now = this.clock()
-    const { found, next } = this.reader.page(at.kept, from, size, (kept) => !isLapsed(kept, now))
+    const { found, ...cursor } = this.reader.page(at.kept, from, size, (kept) => !isLapsed(kept, now))
     const entries = found.map(([key, { text, until }]) => {
       const value = JSON.parse(text) as unknown
       return until === undefined ? { key, value } : { key, value, until }
     })
-    return next === undefined ? { entries } : { entries, next }
+    return { entries, ...cursor }
   }
 
   names(): Iterable<string> {
     return this.spaces.keys()
-  }
-
-  private spaceOf(name: string): Space {
-    const known = this.spaces.get(name)
-    if (known !== undefined) return known
-    const made = new Space()
-    this.spaces.set(name, made)
-    return made
   }
 }

@@ -20,7 +20,7 @@ export function windowWait(
   const most = limit.amount * limits.COST_SCALE
   const charge = limits.scaledCost(cost)
   if (column.code === FIXED) return limits.fixedRetry(cells, at, most, per, charge, now)
-  const used = limits.countersUsed(cells, at, per, now)
+  const used = limits.spanUsed(cells, at, per, now)
   const before = limits.countersBefore(cells, at, per, now)
   const covered = limits.countersStart(cells, at, per, now) + per - now
   return limits.countersRetry(used, before, most, per, charge, covered)
@@ -33,11 +33,11 @@ export function windowLeft(column: Column, limit: Limit, cells: Float64Array, at
     return Math.max(0, logAmount(column, limit) - limits.logUsed(cells, at, column.ring, per, now))
   }
   let used: number
-  if (column.code === FIXED) used = limits.fixedUsed(cells, at, per, now)
+  if (column.code === FIXED) used = limits.spanUsed(cells, at, per, now)
   else {
     const covered = limits.countersStart(cells, at, per, now) + per - now
     const before = limits.countersBefore(cells, at, per, now)
-    used = limits.countersUsed(cells, at, per, now) + (before * covered) / per
+    used = limits.spanUsed(cells, at, per, now) + (before * covered) / per
   }
   return Math.max(0, limit.amount - used / limits.COST_SCALE)
 }

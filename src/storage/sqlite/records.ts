@@ -64,7 +64,7 @@ export class Record {
       case 'fixed':
         return limits.fixedRetry(cells, 0, most, per, limits.scaledCost(cost), now)
       default: {
-        const used = limits.countersUsed(cells, 0, per, now)
+        const used = limits.spanUsed(cells, 0, per, now)
         const before = limits.countersBefore(cells, 0, per, now)
         const covered = limits.countersStart(cells, 0, per, now) + per - now
         return limits.countersRetry(used, before, most, per, limits.scaledCost(cost), covered)
@@ -81,11 +81,11 @@ export class Record {
       case 'log':
         return Math.max(0, this.#logAmount(limit) - limits.logUsed(cells, 0, this.column.ring, per, now))
       case 'fixed':
-        return Math.max(0, amount - limits.fixedUsed(cells, 0, per, now) / limits.COST_SCALE)
+        return Math.max(0, amount - limits.spanUsed(cells, 0, per, now) / limits.COST_SCALE)
       default: {
         const covered = limits.countersStart(cells, 0, per, now) + per - now
         const before = limits.countersBefore(cells, 0, per, now)
-        const used = limits.countersUsed(cells, 0, per, now) + (before * covered) / per
+        const used = limits.spanUsed(cells, 0, per, now) + (before * covered) / per
         return Math.max(0, amount - used / limits.COST_SCALE)
       }
     }
