@@ -89,7 +89,7 @@ export interface Pattern {
 export class Roles {
   private readonly roles = new Map<string, Role>()
   /** By role: all roles that its holders count as holding, itself first. */
-  private readonly upward = new Map<string, readonly string[]>()
+  readonly upward = new Map<string, readonly string[]>()
   /** By role: all roles whose holders count as holding it, itself first. */
   private readonly downward = new Map<string, string[]>()
   /** Whether the option `roles` was given, so that any other name is a mistake. */
@@ -113,11 +113,6 @@ export class Roles {
         this.downward.set(each, holders)
       }
     }
-  }
-
-  /** Whether any of the roles is assigned by Telegram, so that Telegram must be asked. */
-  get askTelegram(): boolean {
-    return [...this.roles.keys()].some(isOfChat)
   }
 
   /** The role definitions. */
@@ -164,13 +159,6 @@ export class Roles {
     return [...marks]
   }
 
-  /** Returns the given roles and all roles that their holders count as holding. */
-  expanded(held: Iterable<string>): ReadonlySet<string> {
-    const all = new Set<string>()
-    for (const name of held) for (const each of this.upward.get(name) ?? [name]) all.add(each)
-    return all
-  }
-
   private expand(name: string, way: readonly string[]): readonly string[] {
     if (way.includes(name)) {
       const circle = [...way.slice(way.indexOf(name)), name]
@@ -184,6 +172,13 @@ export class Roles {
     )
     return [...new Set([name, ...inherited])]
   }
+}
+
+/** Returns the given roles and all roles that their holders count as holding. */
+export function expanded({ upward }: Roles, held: Iterable<string>): ReadonlySet<string> {
+  const all = new Set<string>()
+  for (const name of held) for (const each of upward.get(name) ?? [name]) all.add(each)
+  return all
 }
 
 /** Returns the marks of roles. Roles that Telegram assigns have none. */

@@ -2,7 +2,7 @@ import type { Context } from 'grammy'
 import { isPromise, type MaybePromise } from '../../core/check.js'
 import type { Facts } from '../../core/facts.js'
 import { allows, isPermission } from '../../core/grants.js'
-import { isOfChat, roleOfMark } from '../../core/roles.js'
+import { expanded, isOfChat, roleOfMark } from '../../core/roles.js'
 import { type Key, keySubject, memberKey } from '../../core/subject.js'
 import type { Mark } from '../../storage/storage.js'
 import type { KnownBot } from '../chain/bots.js'
@@ -33,7 +33,7 @@ export function heldRoles(services: Services, asker: Asker, role?: string): Mayb
     ...(chat === undefined ? [] : [marks.of(bot.id, memberKey(key, chat))]),
   ].map((found) => (isPromise(found) ? found.then(rolesAmong) : rolesAmong(found)))
   const { roles } = services
-  const byTelegram = role === undefined ? roles.askTelegram : roles.countingAs(role).some(isOfChat)
+  const byTelegram = role === undefined ? roles.names.some(isOfChat) : roles.countingAs(role).some(isOfChat)
   const given = byTelegram ? chatRolesOf(services, asker) : NONE
   if (!isPromise(given) && held.every((each) => !isPromise(each))) {
     return [...(held as (readonly string[])[]).flat(), ...given]
@@ -60,7 +60,7 @@ export async function actorHasRole(
   role: string,
 ): Promise<boolean> {
   const asker = askerOf(facts, ctx)
-  return asker !== undefined && services.roles.expanded(await heldRoles(services, asker, role)).has(role)
+  return asker !== undefined && expanded(services.roles, await heldRoles(services, asker, role)).has(role)
 }
 
 function askerOf({ actor, chatId }: Facts, ctx: Context): Asker | undefined {

@@ -3,7 +3,7 @@ import { markedKey } from '../../core/chat-of.js'
 import type { Duration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { allows, isPermission, meantBy, unknownPermission } from '../../core/grants.js'
-import { checkedRole, isOfChat, roleOfMark } from '../../core/roles.js'
+import { checkedRole, expanded, isOfChat, roleOfMark } from '../../core/roles.js'
 import { shown } from '../../core/show.js'
 import { type Key, keySubject, memberKey, type Subject, subject, subjectKey } from '../../core/subject.js'
 import type { Mark } from '../../storage/storage.js'
@@ -113,7 +113,7 @@ export class RoleAdministration {
     parseOptions('hasRole', scopeSchema, scope)
     const { roles } = this.services()
     roles.check(name, 'hasRole')
-    return (await this.heldBy(whom, scope, name)).some((held) => roles.expanded(held).has(name))
+    return (await this.heldBy(whom, scope, name)).some((held) => expanded(roles, held).has(name))
   }
 
   async rolesOf(whom: Subject, scope: RoleScope = {}): Promise<readonly string[]> {
