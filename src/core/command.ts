@@ -1,4 +1,4 @@
-type Fields = Readonly<Record<string, unknown>>
+import type { Fields } from './fields.js'
 
 /**
  * Matches what Telegram treats as a command at the beginning of a text: the rule of match_bot_commands in

@@ -1,6 +1,5 @@
+import { asFields, type Fields } from './fields.js'
 import type { UpdateKind } from './kinds.js'
-
-type Fields = Readonly<Record<string, unknown>>
 
 /** Media with a `file_unique_id`, which is the same for the same file whoever sends it. */
 const FILES = [
@@ -41,17 +40,17 @@ function messageContent(message: Fields): string | undefined {
 
 function mediaContent(message: Fields): string | undefined {
   for (const name of FILES) {
-    const id = fieldsOf(message[name])?.file_unique_id
+    const id = asFields(message[name])?.file_unique_id
     if (typeof id === 'string') return name + part(id)
   }
   const sizes = message.photo
   if (Array.isArray(sizes)) {
     // Each size has a file id of its own; the last size is the largest.
-    const id = fieldsOf(sizes.at(-1))?.file_unique_id
+    const id = asFields(sizes.at(-1))?.file_unique_id
     if (typeof id === 'string') return `photo${part(id)}`
   }
   for (const name of TOLD.keys()) {
-    const value = fieldsOf(message[name])
+    const value = asFields(message[name])
     if (value !== undefined) return name + (TOLD.get(name) as Teller)(value)
   }
   return undefined
@@ -66,14 +65,14 @@ type Teller = (value: Fields) => string
 const TOLD: ReadonlyMap<string, Teller> = new Map<string, Teller>([
   ['rich_message', (rich) => leaves(rich.blocks, DEEPEST)],
   ['contact', (contact) => parts(contact, 'phone_number', 'first_name', 'last_name')],
-  ['venue', (venue) => parts(venue, 'title', 'address') + place(fieldsOf(venue.location))],
+  ['venue', (venue) => parts(venue, 'title', 'address') + place(asFields(venue.location))],
   ['location', place],
   ['dice', (dice) => part(dice.emoji)],
   ['poll', (poll) => part(poll.question) + texts(poll.options)],
   ['checklist', (checklist) => part(checklist.title) + texts(checklist.tasks)],
   ['game', (game) => parts(game, 'title', 'description')],
   // Story ids are unique only within their chat.
-  ['story', (story) => part(fieldsOf(story.chat)?.id) + part(story.id)],
+  ['story', (story) => part(asFields(story.chat)?.id) + part(story.id)],
 ])
 
 function place(location: Fields | undefined): string {
@@ -82,7 +81,7 @@ function place(location: Fields | undefined): string {
 
 function texts(items: unknown): string {
   if (!Array.isArray(items)) return ''
-  return items.map((item) => part(fieldsOf(item)?.text)).join('')
+  return items.map((item) => part(asFields(item)?.text)).join('')
 }
 
 /** Telegram nests rich text at most 16 deep; anything beyond this depth is ignored. */
@@ -90,7 +89,7 @@ const DEEPEST = 64
 
 /** Returns all texts and numbers in a value, with their names, but without file ids, which differ from message to message. */
 function leaves(value: unknown, depth: number): string {
-  const fields = fieldsOf(value)
+  const fields = asFields(value)
   if (fields === undefined) return part(value)
   if (depth === 0) return ''
   let told = '('
@@ -101,7 +100,7 @@ function leaves(value: unknown, depth: number): string {
 }
 
 function tapContent(query: Fields): string | undefined {
-  const message = fieldsOf(query.message)
+  const message = asFields(query.message)
   const inline = query.inline_message_id
   const place = typeof inline === 'string' ? inline : message?.message_id
   const button = typeof query.data === 'string' ? query.data : query.game_short_name
@@ -120,8 +119,4 @@ function parts(value: Fields, ...names: readonly string[]): string {
 function part(value: unknown): string {
   const text = typeof value === 'string' || typeof value === 'number' ? String(value) : ''
   return ` ${text.length}:${text}`
-}
-
-function fieldsOf(value: unknown): Fields | undefined {
-  return typeof value === 'object' && value !== null ? (value as Fields) : undefined
 }

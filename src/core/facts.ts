@@ -2,6 +2,7 @@ import type { Chat, Update, User } from '@grammyjs/types'
 import { commandOf } from './command.js'
 import { contentOf } from './content.js'
 import { Digest } from './digest.js'
+import { asFields, type Fields } from './fields.js'
 import {
   type Activity,
   type ActorKind,
@@ -47,8 +48,6 @@ export interface Reading {
 }
 
 const OF_THIS_PROCESS: Reading = { digest: Digest.random() }
-
-type Fields = Readonly<Record<string, unknown>>
 
 /**
  * The facts of an update, read once: who acts, where, on whom, and what they do.
@@ -113,7 +112,7 @@ export class Facts {
     const source = this.payload
 
     let chat = asFields(source.chat)
-    let actorKind: ActorKind | undefined
+    let actorKind: ActorKind = 'user'
     let actorId: number | undefined
     let activity: Activity
 
@@ -124,10 +123,8 @@ export class Facts {
       case 'edited_message':
       case 'edited_business_message': {
         actorId = idOf(source.sender_chat)
-        if (actorId === undefined) {
-          actorId = idOf(source.from)
-          actorKind = 'user'
-        } else actorKind = actorId === idOf(chat) ? 'anonymous' : 'channel'
+        if (actorId === undefined) actorId = idOf(source.from)
+        else actorKind = actorId === idOf(chat) ? 'anonymous' : 'channel'
         if (source.is_automatic_forward === true) activity = 'post'
         else if (source.sender_business_bot !== undefined) activity = 'service'
         else if (kind === 'edited_message' || kind === 'edited_business_message') activity = 'edit'
@@ -142,37 +139,30 @@ export class Facts {
         break
       case 'callback_query':
         actorId = idOf(source.from)
-        actorKind = 'user'
         chat = asFields(asFields(source.message)?.chat)
         activity = 'tap'
         break
       case 'inline_query':
       case 'chosen_inline_result':
         actorId = idOf(source.from)
-        actorKind = 'user'
         activity = 'inline'
         break
       case 'chat_member':
       case 'my_chat_member':
       case 'chat_join_request':
         actorId = idOf(source.from)
-        actorKind = 'user'
         activity = 'membership'
         break
       case 'message_reaction':
         actorId = idOf(source.actor_chat)
-        if (actorId === undefined) {
-          actorId = idOf(source.user)
-          actorKind = 'user'
-        } else actorKind = actorId === idOf(chat) ? 'anonymous' : 'channel'
+        if (actorId === undefined) actorId = idOf(source.user)
+        else actorKind = actorId === idOf(chat) ? 'anonymous' : 'channel'
         activity = 'reaction'
         break
       case 'poll_answer':
         actorId = idOf(source.voter_chat)
-        if (actorId === undefined) {
-          actorId = idOf(source.user)
-          actorKind = 'user'
-        } else {
+        if (actorId === undefined) actorId = idOf(source.user)
+        else {
           // The update does not tell the poll's chat. A channel may vote anywhere; any other chat votes only in itself.
           actorKind = asFields(source.voter_chat)?.type === 'channel' ? 'channel' : 'anonymous'
         }
@@ -181,39 +171,32 @@ export class Facts {
       case 'pre_checkout_query':
       case 'shipping_query':
         actorId = idOf(source.from)
-        actorKind = 'user'
         activity = 'checkout'
         break
       case 'purchased_paid_media':
         actorId = idOf(source.from)
-        actorKind = 'user'
         activity = 'payment'
         break
       case 'subscription':
         actorId = idOf(source.user)
-        actorKind = 'user'
         activity = 'payment'
         break
       case 'business_connection':
       case 'managed_bot':
         actorId = idOf(source.user)
-        actorKind = 'user'
         activity = 'service'
         break
       case 'stopped_message_generation':
         // A private chat has the id of the user in it.
         actorId = idOf(chat)
-        actorKind = 'user'
         activity = 'service'
         break
       case 'chat_boost':
         actorId = idOf(asFields(asFields(source.boost)?.source)?.user)
-        actorKind = 'user'
         activity = 'service'
         break
       case 'removed_chat_boost':
         actorId = idOf(asFields(source.source)?.user)
-        actorKind = 'user'
         activity = 'service'
         break
       case 'poll':
@@ -425,10 +408,6 @@ const NOTHING: Fields = Object.freeze({})
  */
 export function describe(update: Update, reading: Reading = OF_THIS_PROCESS): Facts {
   return new Facts(update, reading)
-}
-
-function asFields(value: unknown): Fields | undefined {
-  return typeof value === 'object' && value !== null ? (value as Fields) : undefined
 }
 
 function idOf(value: unknown): number | undefined {
