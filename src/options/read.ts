@@ -49,6 +49,10 @@ export function checkOptions(input: unknown): SentinelError[] {
     hooks,
     clock,
   } = withDefaults(input as SentinelOptions)
+  // Limits are objects by now, because the defaults spell short forms out.
+  const limits = ([throttle || []].flat() as readonly ThrottleOptions[]).map((one, index) => {
+    return { what: Array.isArray(throttle) ? inside('throttle', index) : 'throttle', one }
+  })
   const check = (read: () => unknown): void => {
     try {
       read()
@@ -73,17 +77,12 @@ export function checkOptions(input: unknown): SentinelError[] {
     for (const [index, role] of asked.entries()) {
       check(() => roles.check(role, inside('auth.roles', index)))
     }
-    const limits = Array.isArray(throttle) ? throttle : [throttle]
-    limits.forEach((one: ThrottleOptions | false, index) => {
-      const what = Array.isArray(throttle) ? inside('throttle', index) : 'throttle'
-      const own = typeof one === 'object' ? Object.keys(one.roles ?? {}) : []
-      for (const role of own) check(() => roles.check(role, `${what}.roles`))
-    })
+    for (const { what, one } of limits) {
+      for (const role of Object.keys(one.roles ?? {})) check(() => roles.check(role, `${what}.roles`))
+    }
   })
   const taken = new Map<string, string>()
-  const limits = Array.isArray(throttle) ? throttle : throttle === false ? [] : [throttle]
-  limits.forEach((one: ThrottleOptions, index) => {
-    const what = Array.isArray(throttle) ? inside('throttle', index) : 'throttle'
+  for (const { what, one } of limits) {
     check(() => readThrottle(one, what))
     const name = one.name ?? one.scope ?? 'user'
     const other = taken.get(name)
@@ -92,7 +91,7 @@ export function checkOptions(input: unknown): SentinelError[] {
       const message = `${what}.name: "${name}" is already the name of ${other}. Choose another, such as "${name}2".`
       problems.push(new SentinelError('limit.duplicate', message))
     }
-  })
+  }
   if (debounce) check(() => readDebounce(debounce))
   check(() => checkConcurrency(concurrency))
   check(() => new PolicyBook(policies))
