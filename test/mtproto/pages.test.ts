@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { pageOf } from '../../src/telegram/mtproto/views/pages.js'
+import { pageOf } from '../../src/telegram/mtproto/methods/shared/pages.js'
 
 /** Returns messages with descending ids and dates, the latest first. */
 const list = (length: number) =>

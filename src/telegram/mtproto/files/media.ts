@@ -6,7 +6,7 @@ import { numberOf, type StoredFile } from '../../world/files.js'
 import { type MediaDetails, type MediaKind, mediaContent, photoSizes } from '../../world/media.js'
 import type { World } from '../../world/world.js'
 import { badRequest } from '../rpc-error.js'
-import { thingOf } from '../views/things.js'
+import { filelessMediaOf } from '../views/fileless-media.js'
 import type { Locations } from './locations.js'
 
 /** Types of photo sizes, smallest first (https://core.telegram.org/api/files#image-thumbnail-types). */
@@ -45,7 +45,7 @@ export class Media {
     const shown = round ?? voice ?? sticker ?? video ?? animation ?? audio ?? document
     if (shown === undefined) {
       const isText = message.text !== undefined
-      return thingOf(message) ?? (isText ? undefined : { _: 'messageMediaUnsupported' })
+      return filelessMediaOf(message) ?? (isText ? undefined : { _: 'messageMediaUnsupported' })
     }
     const file = this.world.files.find(shown.file_id)
     const thumbnail = 'thumbnail' in shown && shown.thumbnail !== undefined ? shown.thumbnail.file_id : ''

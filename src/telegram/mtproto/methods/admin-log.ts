@@ -5,9 +5,9 @@ import type { SharedChat } from '../../world/chats.js'
 import { isAdministrator, isIn } from '../../world/members.js'
 import type { DataCentre } from '../data-centre.js'
 import { badRequest } from '../rpc-error.js'
-import { limitOf } from '../views/pages.js'
 import { participantOf } from '../views/participants.js'
-import { forPeople } from './for-people.js'
+import { forPeople } from './shared/for-people.js'
+import { limitOf } from './shared/pages.js'
 
 /** Maximum number of events in an answer (https://core.telegram.org/method/channels.getAdminLog). */
 const MOST_EVENTS = 100

@@ -79,7 +79,7 @@ export const AUTH = {
   },
 } as const satisfies Record<string, Method>
 
-export const LOGGED_IN = {
+export const LOG_OUT = {
   'auth.logOut': ({ session }) => {
     session.unsubscribe?.()
     session.unsubscribe = undefined

@@ -3,7 +3,7 @@ import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { AccountCall } from '../call.js'
 import { badRequest } from '../rpc-error.js'
 import type { AuthKey } from '../sessions/auth-keys.js'
-import { forPeople } from './for-people.js'
+import { forPeople } from './shared/for-people.js'
 
 /** Days until inactive sessions end; reported to clients, but without effect here. */
 const SESSIONS_END_AFTER = 180

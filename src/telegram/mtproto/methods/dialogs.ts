@@ -4,12 +4,12 @@ import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import { isIn } from '../../world/members.js'
 import { badRequest } from '../rpc-error.js'
 import { isNumberedByAccount } from '../views/numbering.js'
-import { limitOf } from '../views/pages.js'
 import { chatIdOf, peerOf } from '../views/peers.js'
 import type { WorldView } from '../world-view.js'
-import { forPeople } from './for-people.js'
-import { historyOf } from './history.js'
-import { chatOf } from './messages.js'
+import { forPeople } from './shared/for-people.js'
+import { historyOf } from './shared/history.js'
+import { chatOf } from './shared/input-peers.js'
+import { limitOf } from './shared/pages.js'
 
 /** Maximum number of dialogs in an answer (https://core.telegram.org/method/messages.getDialogs). */
 const MOST_DIALOGS = 100

@@ -1,17 +1,19 @@
 import type { Method, Methods } from '../call.js'
 import { ADMIN_LOG } from './admin-log.js'
-import { AUTH, LOGGED_IN } from './auth.js'
+import { AUTH, LOG_OUT } from './auth.js'
+import { AUTHORIZATION_EXPORT, AUTHORIZATION_IMPORT } from './authorization-transfer.js'
 import { AUTHORIZATIONS } from './authorizations.js'
 import { BASIC_GROUPS } from './basic-groups.js'
-import { LEAVING, LET_IN } from './centres.js'
+import { CHANNEL_MESSAGES } from './channel-messages.js'
 import { CHANNELS } from './channels.js'
 import { DIALOGS } from './dialogs.js'
 import { HELP } from './help.js'
 import { HISTORY } from './history.js'
 import { MEDIA } from './media.js'
 import { MESSAGES } from './messages.js'
+import { PARTICIPANTS } from './participants.js'
 import { PHOTOS } from './photos.js'
-import { QR, SCAN } from './qr.js'
+import { QR_LOGIN, QR_SCAN } from './qr.js'
 import { SEARCH } from './search.js'
 import { SETTINGS } from './settings.js'
 import { TEMPORARY_KEYS } from './temporary-keys.js'
@@ -22,21 +24,25 @@ import { USERS } from './users.js'
 /** All implemented methods. */
 export const METHODS: Methods = {
   open: new Map(
-    [HELP, AUTH, QR, LET_IN, TEMPORARY_KEYS].flatMap((methods) => Object.entries<Method>(methods)),
+    [HELP, AUTH, QR_LOGIN, AUTHORIZATION_IMPORT, TEMPORARY_KEYS].flatMap((methods) =>
+      Object.entries<Method>(methods),
+    ),
   ),
   account: new Map(
     [
-      LOGGED_IN,
-      LEAVING,
-      SCAN,
+      LOG_OUT,
+      AUTHORIZATION_EXPORT,
+      QR_SCAN,
       ADMIN_LOG,
       AUTHORIZATIONS,
       BASIC_GROUPS,
       CHANNELS,
+      CHANNEL_MESSAGES,
       DIALOGS,
       HISTORY,
       MESSAGES,
       MEDIA,
+      PARTICIPANTS,
       PHOTOS,
       SEARCH,
       SETTINGS,

@@ -3,8 +3,9 @@ import type { Content } from '../../world/content.js'
 import { LONGEST_CAPTION, post } from '../../world/posting.js'
 import type { AccountCall, AccountMethod } from '../call.js'
 import { badRequest } from '../rpc-error.js'
-import { assertMayWrite } from '../writing.js'
-import { chatOf, repliedBy, sentAs } from './messages.js'
+import { chatOf } from './shared/input-peers.js'
+import { repliedBy, sentAs } from './shared/sending.js'
+import { assertMayWrite } from './shared/writing.js'
 
 /** "Up to 10 in an album" (https://core.telegram.org/method/messages.sendMultiMedia). */
 const MOST_OF_ALBUM = 10

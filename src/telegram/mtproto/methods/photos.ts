@@ -4,7 +4,7 @@ import { numberOf, type StoredFile } from '../../world/files.js'
 import type { AccountCall, AccountMethod } from '../call.js'
 import type { DataCentre } from '../data-centre.js'
 import { badRequest } from '../rpc-error.js'
-import { limitOf } from '../views/pages.js'
+import { limitOf } from './shared/pages.js'
 
 /** Maximum number of photos in an answer, and kept per account. */
 const MOST_PHOTOS = 100

@@ -3,10 +3,10 @@ import type { Call, Method } from '../call.js'
 import type { LoginToken } from '../logins/login-tokens.js'
 import { badRequest, RpcError } from '../rpc-error.js'
 import { logIn } from './auth.js'
-import { forPeople } from './for-people.js'
+import { forPeople } from './shared/for-people.js'
 
 /** Methods for log-ins by QR code, available without a log-in (https://core.telegram.org/api/qr-login). */
-export const QR = {
+export const QR_LOGIN = {
   'auth.exportLoginToken': (call) => {
     const { centre, session } = call
     const accepted = centre.loginTokens.accepted(session)
@@ -22,7 +22,7 @@ export const QR = {
 } as const satisfies Record<string, Method>
 
 /** The method called by the phone that scans the code. */
-export const SCAN = forPeople({
+export const QR_SCAN = forPeople({
   'auth.acceptLoginToken': ({ centre, account, request }) => {
     const date = Math.floor(centre.now() / 1000)
     centre.loginTokens.accept(request.token as Uint8Array, account, centre.now())

@@ -5,10 +5,10 @@ import type { StoredMessage, WorldChat } from '../../world/chats.js'
 import { isIn } from '../../world/members.js'
 import { isService } from '../../world/service-messages.js'
 import { badRequest } from '../rpc-error.js'
-import { limitOf } from '../views/pages.js'
-import { forPeople } from './for-people.js'
-import { describeMessages, historyOf, MOST_OF_HISTORY, pageOfChat } from './history.js'
-import { chatOf } from './messages.js'
+import { forPeople } from './shared/for-people.js'
+import { describeMessages, historyOf, MOST_OF_HISTORY, pageOfChat } from './shared/history.js'
+import { chatOf } from './shared/input-peers.js'
+import { limitOf } from './shared/pages.js'
 
 export const SEARCH = forPeople({
   'messages.search': ({ centre, account, request }) => {

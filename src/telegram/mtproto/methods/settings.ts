@@ -1,8 +1,8 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { AccountMethod } from '../call.js'
 import { badRequest } from '../rpc-error.js'
-import { forPeople } from './for-people.js'
-import { chatOf } from './messages.js'
+import { forPeople } from './shared/for-people.js'
+import { chatOf } from './shared/input-peers.js'
 
 /** In seconds, until the client asks again for promoted content, of which there is none. */
 const PROMO_HOLDS = 3600

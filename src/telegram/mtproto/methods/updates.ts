@@ -8,7 +8,7 @@ import { badRequest } from '../rpc-error.js'
 import type { Entry } from '../updates/journal.js'
 import { NO_SEQ } from '../updates/seq.js'
 import { dialogOf } from './dialogs.js'
-import { describeMessages, historyOf } from './history.js'
+import { describeMessages, historyOf } from './shared/history.js'
 
 /** Maximum number of events in an answer; clients ask again for the rest. */
 const MOST_IN_SLICE = 1000

@@ -1,5 +1,5 @@
-import type { AccountMethod } from '../call.js'
-import { badRequest } from '../rpc-error.js'
+import type { AccountMethod } from '../../call.js'
+import { badRequest } from '../../rpc-error.js'
 
 type Methods = Readonly<Record<string, AccountMethod>>
 

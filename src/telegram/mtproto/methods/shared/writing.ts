@@ -1,10 +1,10 @@
-import type { Account } from '../world/accounts.js'
-import type { WorldChat } from '../world/chats.js'
-import type { Content } from '../world/content.js'
-import { Refusal } from '../world/refusal.js'
-import { assertMaySpeak, permissionFor } from '../world/speaking.js'
-import type { World } from '../world/world.js'
-import { RpcError } from './rpc-error.js'
+import type { Account } from '../../../world/accounts.js'
+import type { WorldChat } from '../../../world/chats.js'
+import type { Content } from '../../../world/content.js'
+import { Refusal } from '../../../world/refusal.js'
+import { assertMaySpeak, permissionFor } from '../../../world/speaking.js'
+import type { World } from '../../../world/world.js'
+import { RpcError } from '../../rpc-error.js'
 
 /** Errors for missing permissions (https://core.telegram.org/method/messages.sendMedia#possible-errors). */
 const FORBIDDEN: Partial<Record<ReturnType<typeof permissionFor>, string>> = {

@@ -4,7 +4,14 @@ import type { Content } from '../../world/content.js'
 import { pollOf, resultsOf } from './polls.js'
 
 /** Converts content that is neither a text nor a file: locations, contacts, dice, polls, invoices. */
-export function thingOf({ venue, location, contact, dice, poll, invoice }: Content): TlObject | undefined {
+export function filelessMediaOf({
+  venue,
+  location,
+  contact,
+  dice,
+  poll,
+  invoice,
+}: Content): TlObject | undefined {
   // Checked first, because a venue also has `location`.
   if (venue !== undefined) return venueOf(venue)
   if (location !== undefined) return placeOf(location)

@@ -1,4 +1,4 @@
-import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
+import type { TlObject } from '../../../../mtproto/protocol/tl/object.js'
 
 /** How many entries a client asks for, within what an answer may hold. */
 export function limitOf(request: TlObject, most: number): number {

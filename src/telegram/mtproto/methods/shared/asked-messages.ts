@@ -1,9 +1,9 @@
-import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
-import type { Account } from '../../world/accounts.js'
-import type { StoredMessage, WorldChat } from '../../world/chats.js'
-import { badRequest } from '../rpc-error.js'
-import { answeredBy } from '../views/headers.js'
-import type { WorldView } from '../world-view.js'
+import type { TlObject } from '../../../../mtproto/protocol/tl/object.js'
+import type { Account } from '../../../world/accounts.js'
+import type { StoredMessage, WorldChat } from '../../../world/chats.js'
+import { badRequest } from '../../rpc-error.js'
+import { answeredBy } from '../../views/headers.js'
+import type { WorldView } from '../../world-view.js'
 
 /** A requested message, which is given by id or by its relation to another (https://core.telegram.org/type/InputMessage). */
 interface Asked {

@@ -2,7 +2,7 @@ import type { AccountMethod, Method } from '../call.js'
 import { badRequest } from '../rpc-error.js'
 
 /** Transfers authorizations to other data centres (https://core.telegram.org/api/datacenter#authorization-transfer). */
-export const LET_IN = {
+export const AUTHORIZATION_IMPORT = {
   'auth.importAuthorization': ({ centre, session, request }) => {
     const account = centre.centres.import(request.bytes as Buffer, request.id as bigint, centre.dc)
     if (account === undefined) throw badRequest('AUTH_BYTES_INVALID')
@@ -11,7 +11,7 @@ export const LET_IN = {
   },
 } as const satisfies Record<string, Method>
 
-export const LEAVING = {
+export const AUTHORIZATION_EXPORT = {
   'auth.exportAuthorization': ({ centre, account, request }) => {
     const dc = request.dc_id as number
     // Not needed for the client's own data centre.
