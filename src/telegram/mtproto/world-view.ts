@@ -43,7 +43,12 @@ export class WorldView {
     this.locations = new Locations(world)
     this.media = new Media(world, this.locations)
     const numberOf = (viewer: Account, stored: StoredMessage) => this.numberOf(viewer, stored)
-    this.describer = new Describer(world, this.peers, this.media, numberOf)
+    this.describer = new Describer(
+      world,
+      this.peers,
+      (viewer, message) => this.media.ofMessage(viewer, message),
+      numberOf,
+    )
     this.botEvents = new BotEvents(world, this.describer, numberOf, (bot, event) => this.#send(bot, event))
     this.#ends = [
       world.shown.add((stored) => this.#happened(stored)),

@@ -2,9 +2,9 @@ import type { Message, User } from 'grammy/types'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
 import type { SharedChat, StoredMessage } from '../../world/chats.js'
+import type { Content } from '../../world/content.js'
 import { isAdministrator, isIn } from '../../world/members.js'
 import type { World } from '../../world/world.js'
-import type { Media } from '../files/media.js'
 import { actionOf } from './actions.js'
 import { entitiesOf } from './entities.js'
 import { forwardHeader, namedIn, replyHeader } from './headers.js'
@@ -23,7 +23,8 @@ export class Describer {
   constructor(
     private readonly world: World,
     private readonly peers: Peers,
-    private readonly media: Media,
+    /** Returns the media of a message; undefined for a plain text. */
+    private readonly mediaOf: (viewer: Account, message: Content) => TlObject | undefined,
     /** Returns the id of a message for an account. */
     private readonly numberOf: (viewer: Account, stored: StoredMessage) => number,
   ) {}
@@ -156,12 +157,12 @@ export class Describer {
       ...replyHeader(
         stored,
         (each) => this.numberOf(viewer, each),
-        (each) => this.media.ofMessage(viewer, each),
+        (each) => this.mediaOf(viewer, each),
       ),
     }
     const action = actionOf(message)
     if (action !== undefined) return { _: 'messageService', ...common, action }
-    const media = this.media.ofMessage(viewer, message)
+    const media = this.mediaOf(viewer, message)
     const entities = entitiesOf(message.entities ?? message.caption_entities)
     return {
       _: 'message',
