@@ -6,19 +6,12 @@ import { keepLatest } from '../../world/maps.js'
 import type { AccountMethod, Call, Method } from '../call.js'
 import type { DataCentre } from '../data-centre.js'
 import { badRequest, migrate, RpcError } from '../rpc-error.js'
+import type { SentCode } from '../sessions/auth-keys.js'
 
 /** How long a login code is valid. */
 const CODE_HOLDS: Ms = 5 * 60_000
-/** Maximum number of log-ins in progress per key. */
-const MOST_PENDING = 20
-
-/** A code that was sent, and the account of the phone number. */
-interface SentCode {
-  readonly account: Account | undefined
-  readonly phone: string
-  readonly code: string
-  readonly until: Ms
-}
+/** Maximum number of login codes kept per key. */
+const MOST_CODES = 20
 
 export const AUTH = {
   'auth.importBotAuthorization': (call) => {
@@ -35,10 +28,10 @@ export const AUTH = {
     const hash = randomBytes(9).toString('base64url')
     const code = String(10_000 + (randomBytes(4).readUInt32LE() % 90_000))
     const sent: SentCode = { account, phone, code, until: centre.now() + CODE_HOLDS }
-    const { pending } = session.key.lasting
-    pending.set(hash, sent)
+    const { sentCodes } = session.key.lasting
+    sentCodes.set(hash, sent)
     // Only the latest ones are kept if a client asks again and again.
-    keepLatest(pending, MOST_PENDING)
+    keepLatest(sentCodes, MOST_CODES)
     centre.phones.sent(phone, code)
     return {
       _: 'auth.sentCode',
@@ -47,8 +40,8 @@ export const AUTH = {
     }
   },
   'auth.signIn': (call) => {
-    const { pending } = call.session.key.lasting
-    const sent = pending.get(call.request.phone_code_hash as string) as SentCode | undefined
+    const { lasting } = call.session.key
+    const sent = lasting.sentCodes.get(call.request.phone_code_hash as string)
     const { phone_code: code = '' } = call.request as { readonly phone_code?: string }
     const phone = (call.request.phone_number as string).replace(/\D/g, '')
     // A code is valid only for the number that it was sent to.
@@ -57,22 +50,21 @@ export const AUTH = {
     if (code === '') throw badRequest('PHONE_CODE_EMPTY')
     if (sent.code !== code) throw badRequest('PHONE_CODE_INVALID')
     if (sent.account === undefined) return { _: 'auth.authorizationSignUpRequired' }
-    pending.delete(call.request.phone_code_hash as string)
+    lasting.sentCodes.delete(call.request.phone_code_hash as string)
     if (call.centre.passwords.has(sent.account)) {
-      pending.set('password', sent.account)
+      lasting.passwordNeededFor = sent.account
       throw new RpcError(401, 'SESSION_PASSWORD_NEEDED')
     }
     return logIn(call, sent.account)
   },
   'account.getPassword': ({ centre, session }) => {
-    const account = (session.key.lasting.pending.get('password') ?? session.key.lasting.account) as
-      | Account
-      | undefined
+    const { lasting } = session.key
+    const account = lasting.passwordNeededFor ?? lasting.account
     if (account === undefined) throw new RpcError(401, 'AUTH_KEY_UNREGISTERED')
     return centre.passwords.challenge(account)
   },
   'auth.checkPassword': (call) => {
-    const account = call.session.key.lasting.pending.get('password') as Account | undefined
+    const account = call.session.key.lasting.passwordNeededFor
     if (account === undefined) throw badRequest('PASSWORD_NOT_NEEDED')
     call.centre.passwords.check(account, call.request.password as TlObject)
     return logIn(call, account)
@@ -105,7 +97,8 @@ function atHome(centre: DataCentre, account: Account | undefined, what: 'PHONE' 
 /** Logs the account in with the session's key. */
 export function logIn({ centre, session }: Call, account: Account): TlObject {
   const { lasting } = session.key
-  lasting.pending.clear()
+  lasting.sentCodes.clear()
+  lasting.passwordNeededFor = undefined
   lasting.account = account
   lasting.loggedInAt = centre.now()
   if (session.wantsUpdates) centre.view.subscriptions.subscribe(session, account)

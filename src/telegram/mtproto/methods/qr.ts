@@ -57,7 +57,7 @@ function letIn(call: Call, accepted: LoginToken): TlObject {
   if (home !== centre.dc) return { _: 'auth.loginTokenMigrateTo', dc_id: home, token: accepted.token }
   centre.loginTokens.spend(accepted)
   if (centre.passwords.has(account)) {
-    session.key.lasting.pending.set('password', account)
+    session.key.lasting.passwordNeededFor = account
     throw new RpcError(401, 'SESSION_PASSWORD_NEEDED')
   }
   return { _: 'auth.loginTokenSuccess', authorization: logIn(call, account) }

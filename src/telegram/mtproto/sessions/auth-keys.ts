@@ -22,6 +22,15 @@ export interface Device {
   readonly app: string
 }
 
+/** A login code that was sent to a phone number. */
+export interface SentCode {
+  /** The account of the number, if it has one. */
+  readonly account: Account | undefined
+  readonly phone: string
+  readonly code: string
+  readonly until: Ms
+}
+
 /** An authorization key, with the account logged in and the state of its client. */
 export class AuthKey {
   readonly id: bigint
@@ -32,8 +41,10 @@ export class AuthKey {
   device: Device | undefined
   /** Layer of the client; undefined until reported. */
   layer: number | undefined
-  /** State of log-ins in progress, such as sent codes. */
-  readonly pending = new Map<string, unknown>()
+  /** Login codes that the client asked for, by their `phone_code_hash`. */
+  readonly sentCodes = new Map<string, SentCode>()
+  /** The account that a client is logging in to, while its password is asked for. */
+  passwordNeededFor: Account | undefined
   /** For a temporary key: the permanent key that it is bound to. */
   boundTo: AuthKey | undefined
   #salts: Salt[]
