@@ -1,5 +1,6 @@
-// npm test: runs every check, cheapest first, and stops at the first that fails. Arguments are passed to jest.
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+// npm test: runs every check, cheapest first, and stops at the first that fails. Arguments are passed to jest. Checks that use only
+// one core run in groups at the same time.
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { node, programOf, root } from './run.mjs'
 
@@ -13,18 +14,22 @@ const jest = [
   `--outputFile=${report}`,
   ...process.argv.slice(2),
 ]
-const steps = [
-  ['lint', [programOf('@biomejs/biome', 'biome'), 'check', '--error-on-warnings', '.']],
-  ['types', [programOf('typescript', 'tsc'), '-p', 'tsconfig.json']],
-  ['types of experimentalDecorators', [programOf('typescript', 'tsc'), '-p', 'tsconfig.legacy.json']],
-  ['build', script('build.mjs')],
-  ['api', script('api.mjs', '--check')],
-  ['package', script('check-package.mjs')],
-  ['size', script('size.mjs')],
+const groups = [
+  [
+    ['lint', [programOf('@biomejs/biome', 'biome'), 'check', '--error-on-warnings', '.']],
+    ['types of experimentalDecorators', [programOf('typescript', 'tsc'), '-p', 'tsconfig.legacy.json']],
+    ['build', script('build.mjs')],
+  ],
+  [
+    ['types', [programOf('typescript', 'tsc'), '-p', 'tsconfig.json']],
+    ['api', script('api.mjs', '--check')],
+    ['package', script('check-package.mjs')],
+    ['size', script('size.mjs')],
+  ],
   // With --json jest prints its results to stdout too; people read stderr.
-  ['unit', jest, { stdio: ['inherit', 'ignore', 'inherit'], done: report }],
+  [['unit', jest, { stdio: ['inherit', 'ignore', 'inherit'], done: report }]],
   // Last, because it may have to install packages first.
-  ['interop', script('interop.mjs')],
+  [['interop', script('interop.mjs')]],
 ]
 
 mkdirSync(join(root, '.cache'), { recursive: true })
@@ -33,17 +38,13 @@ const times = []
 let stopped
 // Packages for `interop` are fetched while tests wait for servers. If that fails, the step itself tries again and reports why.
 let fetching
-for (const [name, args, options] of steps) {
-  if (name === 'unit') fetching = node(script('installed.mjs', 'interop')).catch(console.error)
-  if (name === 'interop') await fetching
-  console.log(`\n== ${name}`)
-  const start = performance.now()
-  const code = await node(args, options)
-  times.push(`${name} ${((performance.now() - start) / 1000).toFixed(1)} s`)
-  if (code !== 0) {
-    stopped = { name, code }
-    break
-  }
+for (const group of groups) {
+  const [[first]] = group
+  if (first === 'unit') fetching = node(script('installed.mjs', 'interop')).catch(console.error)
+  if (first === 'interop') await fetching
+  const results = await Promise.all(group.map(group.length === 1 ? shown : recorded))
+  stopped = results.find(({ code }) => code !== 0)
+  if (stopped !== undefined) break
 }
 
 const {
@@ -60,6 +61,27 @@ if (repeated.length > 0)
 // A failure after the tests counts as one more.
 console.log(`${passed} passed, ${failed + (stopped?.name === 'interop' ? 1 : 0)} failed`)
 process.exitCode = stopped?.code ?? (failed > 0 ? 1 : 0)
+
+/** Runs a step in the foreground. */
+async function shown([name, args, options]) {
+  console.log(`\n== ${name}`)
+  const start = performance.now()
+  const code = await node(args, options)
+  times.push(`${name} ${((performance.now() - start) / 1000).toFixed(1)} s`)
+  return { name, code }
+}
+
+/** Runs a step beside others, and prints its output when it has ended. */
+async function recorded([name, args]) {
+  const path = join(root, '.cache', `${name.replaceAll(' ', '-')}.log`)
+  const output = openSync(path, 'w')
+  const start = performance.now()
+  const code = await node(args, { stdio: ['ignore', output, output] })
+  closeSync(output)
+  times.push(`${name} ${((performance.now() - start) / 1000).toFixed(1)} s`)
+  console.log(`\n== ${name}\n${readFileSync(path, 'utf8')}`.trimEnd())
+  return { name, code }
+}
 
 /** A check that fails before any test has run counts as one failure. */
 function unstarted() {
