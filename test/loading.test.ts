@@ -17,6 +17,7 @@ const GONE = [
   '../src/users/profiles.js',
   '../src/users/stored-preferences.js',
   '../src/policies/role-limits.js',
+  '../src/webhook/opened.js',
   '../src/settings/menu-of-chat.js',
   '../src/middleware/position/adjacent-guards.js',
 ]
@@ -160,5 +161,15 @@ test('without the code of users and preferences, their calls reject', async () =
   await expect(desk.guard.users.read(7)).rejects.toMatchObject(failed)
   await expect(desk.guard.users.scan().next()).rejects.toMatchObject(failed)
   await expect(preferences.get(7)).rejects.toMatchObject(failed)
+  await desk.guard.close()
+})
+
+test('without the code of webhooks, requests are answered with 500', async () => {
+  const { desk, told } = stand()
+  const webhook = desk.guard.webhook(desk.bot, { secret: 'what-setWebhook-was-given' })
+  const request = new Request('https://bot.example/', { method: 'POST', body: '{}' })
+  expect((await webhook.fetch(request)).status).toBe(500)
+  expect(told).toEqual(['webhook: module.failed'])
+  expect(await webhook.drain()).toEqual({ left: 0 })
   await desk.guard.close()
 })

@@ -1,6 +1,7 @@
 import type { Bot } from 'grammy'
 import { type Duration, type Ms, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
+import { type Later, later, madeLater, preload } from '../core/later.js'
 import { connectedTo } from './connections.js'
 import type { Door, WebhookHost } from './door.js'
 import type { DrainOptions } from './drain-options.js'
@@ -72,6 +73,8 @@ export interface SignalSource {
 
 const WITHIN: Ms = parseDuration('25s')
 
+const opening = later('guard.webhook', () => import('./opened.js'))
+
 /**
  * Receives updates from Telegram over HTTP, in place of grammY's `webhookCallback`. Made by `guard.webhook(bot)`. Pass the
  * adapter for your server (`http`, `fetch`, `hono`, `fastify`) without calling it; adapters need no `this`.
@@ -95,18 +98,19 @@ const WITHIN: Ms = parseDuration('25s')
  * ```
  */
 export class Webhook {
-  private opened: Opened | undefined
-  private opening: Promise<Opened> | undefined
+  /** Loaded on demand, to keep the code out of bots that poll. */
+  private readonly opened: Later<Opened>
   private drained: Promise<{ readonly left: number }> | undefined
   private readonly settings: WebhookSettings
 
   /** Called by `guard.webhook()`. */
   constructor(
-    private readonly bot: Bot,
+    bot: Bot,
     private readonly host: WebhookHost,
     options: WebhookOptions,
   ) {
-    this.settings = readWebhook(options)
+    const settings = readWebhook(options)
+    this.settings = settings
     if (bot.isRunning()) {
       throw new SentinelError(
         'bot.started',
@@ -122,8 +126,11 @@ export class Webhook {
     host.webhooks.add(this)
     host.services().bots.note(bot.api)
     this.warn()
-    // Preloads the code, so that the first update need not wait for it. A failure is reported with the first request.
-    this.open().catch(() => undefined)
+    this.opened = madeLater(opening, ({ Door, ...code }) => ({
+      ...code,
+      door: new Door(bot, host, settings),
+    }))
+    preload(this.opened)
   }
 
   /** Adapter for `createServer(webhook.http)` of `node:http`, and for express, also behind a body parser. */
@@ -135,12 +142,14 @@ export class Webhook {
     made?: BodyStream,
     keeper: BodyKeeper = request,
   ): void {
-    if (this.opened !== undefined) {
-      const { door, NodeExchange } = this.opened
+    const opened = this.opened.now
+    if (opened !== undefined) {
+      const { door, NodeExchange } = opened
       new NodeExchange(door, request, response, made, keeper).begin()
       return
     }
-    this.open()
+    this.opened
+      .load()
       .then(() => this.serve(request, response, made, keeper))
       .catch((error: unknown) => {
         this.unopened(error)
@@ -156,7 +165,7 @@ export class Webhook {
 
   private async answer(by: (opened: Opened) => Promise<Response>): Promise<Response> {
     try {
-      return await by(await this.open())
+      return await by(await this.opened.load())
     } catch (error) {
       this.unopened(error)
       return new Response(null, { status: 500 })
@@ -203,7 +212,7 @@ export class Webhook {
 
   /** Number of updates under way. */
   get size(): number {
-    return this.opened?.door.size ?? 0
+    return this.opened.now?.door.size ?? 0
   }
 
   /**
@@ -217,7 +226,7 @@ export class Webhook {
    */
   async drain(within: Duration = WITHIN): Promise<{ readonly left: number }> {
     const span = parseDuration(within, 'webhook.drain')
-    this.drained ??= this.open().then(
+    this.drained ??= this.opened.load().then(
       ({ door }) => door.drain(span),
       () => ({ left: 0 }),
     )
@@ -240,7 +249,8 @@ export class Webhook {
       // Without a listener a second signal would end the process at once, with everything under way.
       if (ending) return
       ending = true
-      void this.open()
+      void this.opened
+        .load()
         .then(({ shutDown }) => shutDown(this.host, options, span, connected))
         .catch(async (error: unknown) => {
           this.unopened(error)
@@ -256,21 +266,6 @@ export class Webhook {
     }
     for (const signal of signals) source.on(signal, end)
     return stop
-  }
-
-  /** Loaded on demand, to keep the code out of bots that poll. */
-  private open(): Promise<Opened> {
-    this.opening ??= this.load().catch((error: unknown) => {
-      this.opening = undefined
-      throw error
-    })
-    return this.opening
-  }
-
-  private async load(): Promise<Opened> {
-    const { Door, ...code } = await import('./opened.js')
-    this.opened = { ...code, door: new Door(this.bot, this.host, this.settings) }
-    return this.opened
   }
 
   private unopened(error: unknown): void {
