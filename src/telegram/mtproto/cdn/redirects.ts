@@ -2,14 +2,12 @@ import { createCipheriv, randomBytes } from 'node:crypto'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { StoredFile } from '../../world/files.js'
 import { keepLatest } from '../../world/maps.js'
-import { hashesOf } from '../files/hashes.js'
+import { HASHED, hashesOf } from '../files/hashes.js'
 import { RpcError } from '../rpc-error.js'
 
 /** Maximum number of file tokens; beyond it the oldest become invalid. */
 const MOST_TOKENS = 1000
 const MEGABYTE = 1024 * 1024
-/** Number of bytes covered by one hash. */
-const PIECE = 128 * 1024
 
 interface Given {
   readonly file: StoredFile
@@ -89,7 +87,7 @@ export class CdnRedirects {
     this.counts.parts++
     const iv = Buffer.from(given.iv)
     iv.writeUInt32BE(offset / 16, 12)
-    const length = this.#short.delete(offset) ? PIECE : limit
+    const length = this.#short.delete(offset) ? HASHED : limit
     const plain = given.file.bytes.subarray(offset, offset + length)
     const bytes = createCipheriv('aes-256-ctr', given.key, iv).update(plain)
     for (const place of this.#corrupt) {

@@ -3,7 +3,7 @@ import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { StoredFile } from '../../world/files.js'
 
 /** Number of bytes per hash; the last hash of a file may cover fewer (https://core.telegram.org/constructor/fileHash). */
-const HASHED = 128 * 1024
+export const HASHED = 128 * 1024
 /** Maximum number of hashes in an answer. */
 const MOST_HASHES = 10
 

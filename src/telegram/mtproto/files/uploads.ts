@@ -83,13 +83,6 @@ export class Uploads {
     return { bytes, name: input.name as string }
   }
 
-  /** Number of stored parts, over all accounts. */
-  get waiting(): number {
-    let waiting = 0
-    for (const { parts } of this.#uploads.values()) waiting += parts.size
-    return waiting
-  }
-
   #begun(account: number, fileId: bigint, isBig: boolean): Upload {
     const begin = (): Upload => ({ parts: new Map(), bytes: 0, partSize: 0, isBig })
     return getOrMake(this.#uploads, `${account} ${fileId}`, begin)
