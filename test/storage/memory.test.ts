@@ -307,14 +307,17 @@ describe('memory is bounded', () => {
 
   test('claims on random sequence numbers are held in two thousand chunks at most', () => {
     const claims = new SequenceClaims(86_400_000, 1000, 10_000, new Moment())
+    let [largest, evicted] = [0, 0]
     for (let i = 0; i < 20_000; i++) {
       const token = (i * 2_654_435_761 * 4096) % Number.MAX_SAFE_INTEGER
       claims.take(GLOBAL_KEY, token, i)
-      // Made-up numbers do not evict those in use.
       claims.take(GLOBAL_KEY, 7, i)
-      expect(claims.stateOf(GLOBAL_KEY, 7)).not.toBe(0)
-      expect(claims.size).toBeLessThanOrEqual(2048)
+      if (claims.stateOf(GLOBAL_KEY, 7) === 0) evicted++
+      largest = Math.max(largest, claims.size)
     }
+    expect(largest).toBeLessThanOrEqual(2048)
+    // Made-up numbers do not evict those in use.
+    expect(evicted).toBe(0)
   })
 
   test('claims on digests are bounded, and lapsed ones are deleted', () => {
