@@ -268,7 +268,7 @@ export class Chain {
     next: NextFunction,
   ): Promise<void> {
     await observed
-    await this.decide(facts, ctx, next)
+    return this.decide(facts, ctx, next)
   }
 
   private decide(facts: Facts, ctx: Context, next: NextFunction): MaybePromise<void> {
@@ -292,7 +292,7 @@ export class Chain {
     next: NextFunction,
   ): Promise<void> {
     await preparing
-    await this.consult(facts, ctx, next)
+    return this.consult(facts, ctx, next)
   }
 
   private consult(
@@ -339,7 +339,7 @@ export class Chain {
       this.services.failed(error, 'storage.evaluate')
       return this.withoutStorage(ask, facts, ctx, next)
     }
-    await this.act(facts, ctx, next, decision)
+    return this.act(facts, ctx, next, decision)
   }
 
   private act(facts: Facts, ctx: Context, next: NextFunction, decision: Decision): MaybePromise<void> {

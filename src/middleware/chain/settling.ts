@@ -49,7 +49,13 @@ export class Settling {
       return handled
     }
     // Nobody waits for the settlement.
-    const completed = this.leased ? (): void => void this.settle(decision, 'complete') : undefined
+    // Around a function, what its handler returns is passed on.
+    const completed = this.leased
+      ? <T>(returned: T): T => {
+          this.settle(decision, 'complete')
+          return returned
+        }
+      : undefined
     return handled.then(completed, (error) => this.release(decision, ctx, error))
   }
 

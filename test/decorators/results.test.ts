@@ -1,0 +1,68 @@
+import type { Context } from 'grammy'
+import {
+  compose,
+  concurrency,
+  debounce,
+  exempt,
+  type Guard,
+  memory,
+  once,
+  throttle,
+} from '../../src/index.js'
+import { desk, later, says } from '../sentinel-desk.js'
+
+/* What a guarded function returns and throws: what its handler returns and throws. */
+
+const ALICE = 7
+
+const GUARDS: readonly [string, () => Guard][] = [
+  ['throttle', () => throttle('9/1m')],
+  ['concurrency', () => concurrency()],
+  ['debounce', () => debounce('1s')],
+  ['once', () => once()],
+  ['once with a lease', () => once({ lease: '1m' })],
+  ['exempt', () => exempt()],
+  ['compose', () => compose(throttle('9/1m'), concurrency({ per: 'chat' }))],
+]
+
+describe.each([
+  ['memory', () => memory()],
+  ['a storage that answers later', () => later()],
+])('behind %s', (_, storage) => {
+  describe.each(GUARDS)('a function guarded by %s', (_name, guard) => {
+    test('returns what its handler returns', async () => {
+      const prices: unknown[] = []
+      const price = guard()(async function price(_ctx: Context) {
+        return 5
+      })
+      const { bot, handle, time } = desk({ storage: storage() })
+      bot.command('price', async (ctx) => {
+        prices.push(await price(ctx))
+      })
+      for (let update = 0; update < 3; update++) {
+        await handle(says(ALICE, '/price'))
+        time.advance(2000)
+      }
+      expect(prices).toEqual([5, 5, 5])
+    })
+
+    test('throws what its handler throws', async () => {
+      const failure = new Error('the till is stuck')
+      const price = guard()(async function price(_ctx: Context) {
+        throw failure
+      })
+      const { bot, handle, time } = desk({ storage: storage() })
+      const thrown: unknown[] = []
+      bot.command('price', (ctx) =>
+        Promise.resolve(price(ctx)).catch((error) => {
+          thrown.push(error)
+        }),
+      )
+      for (let update = 0; update < 3; update++) {
+        await handle(says(ALICE, '/price'))
+        time.advance(2000)
+      }
+      expect(thrown).toEqual([failure, failure, failure])
+    })
+  })
+})
