@@ -3,9 +3,8 @@ import type { Ms } from '../core/duration.js'
 import { type Key, keyText, textKey } from '../core/subject.js'
 import type { StorageChange } from '../storage/changes.js'
 import type { Storage } from '../storage/storage.js'
+import { PAUSED } from './pause-mark.js'
 
-/** Marks a chat to which nothing is sent until the mark expires. */
-const PAUSED = 'outgoing.paused'
 /** Shorter pauses are not shared, since they would end before other workers learn of them. */
 const SHORTEST: Ms = 100
 /** Most background tasks at a time. */

@@ -8,7 +8,7 @@ import { isOfMenu } from './choice.js'
 import type { Menu } from './menu-of-chat.js'
 import type { Tuning } from './settings-options.js'
 
-const moving = later('chats', () => import('./moving.js'))
+const moving = later('chats', () => import('./moves.js'))
 const drawing = later('settings', () => import('./menu-of-chat.js'))
 
 /** Guard definitions that maintain chats rather than guard them: the move to a supergroup and the settings menu. */
@@ -17,19 +17,24 @@ export function ofChats(settings: ChatSettings): readonly GuardDefinition[] {
   return tuned === undefined ? [MOVES] : [MOVES, settingsMenu(settings, tuned)]
 }
 
-/** A group that becomes a supergroup gets a new id, which Telegram announces in the old group. */
+/**
+ * A group that becomes a supergroup gets a new id. Telegram announces this in both chats. Each message suffices: another process
+ * may get the other one, and fail.
+ */
 const MOVES: GuardDefinition = {
   name: 'chats',
   wire: ({ services }): Wired<Context> => ({
     observes: ['service'],
-    observe({ activity }, { me, message }) {
-      const to: unknown = activity === 'service' ? message?.migrate_to_chat_id : undefined
-      if (message === undefined || typeof to !== 'number') return undefined
+    observe({ activity, chatId }, { me, message }) {
+      if (activity !== 'service' || chatId === undefined) return undefined
+      const { migrate_to_chat_id: to = chatId, migrate_from_chat_id: from = chatId } = message ?? {}
+      if (from === to || !Number.isSafeInteger(from) || !Number.isSafeInteger(to)) return undefined
       return moving
         .load()
-        .then(({ moveChat }) => moveChat(services, me.id, message.chat.id, to))
+        .then(({ moveChat }) => moveChat(services, me.id, from, to))
         .catch((error: unknown) => services.failed(error, 'chats.migrate'))
     },
+    drain: async () => moving.now?.finishMoves(services),
   }),
 }
 

@@ -1,37 +1,52 @@
 import { chatKey, type Key, keySubject, memberKey, senderKey, subjectKey } from '../core/subject.js'
 import { outlasts } from '../middleware/block/block-list.js'
 import { BLOCKED } from '../middleware/block.js'
+import { RECONCILED, Roster } from '../middleware/membership/roster.js'
 import type { Services } from '../middleware/services.js'
 import { ROLE_MARK } from '../middleware/throttle/runtime-limits.js'
+import { PAUSED } from '../outgoing/pause-mark.js'
 import type { Mark, Marks } from '../storage/storage.js'
 
-/**
- * Moves what is stored for a group to its new id when it becomes a supergroup; otherwise a blocked group would be free again.
- * Blocks, of the group as a chat and as a sender, are kept under both ids. Its limits and settings are moved. Roles granted in
- * the group are moved in the background, because every holder of a role has to be checked.
- */
-export async function moveChat(services: Services, bot: number, from: number, to: number): Promise<void> {
-  const { marks } = services.storage
-  for (const keyOf of [chatKey, senderKey]) {
-    const [old, key] = [keyOf(from), keyOf(to)]
-    for (const [name, mark] of await marks.of(bot, old)) {
-      const isNew = await copyMark(marks, bot, name, mark, key)
-      // Updates about the move itself still come from the old group, so its block stays.
-      if (name !== BLOCKED) await marks.remove(bot, name, [old])
-      else if (isNew) services.events.tell('blocked', { bot, key, reason: mark.reason })
-    }
-  }
-  if (services.roles.names.length === 0) return
-  if (services.background.run('chats.roles', () => moveRoles(services, bot, from, to))) return
-  throw new Error('too much work in progress for the roles of a chat')
+/** A group that has become a supergroup. */
+export interface Move {
+  readonly bot: number
+  readonly from: number
+  readonly to: number
+  /** Keys under the new id whose block has been put, but not reported yet. */
+  readonly unreported: Set<Key>
 }
 
-async function moveRoles(
-  { roles, storage: { marks } }: Services,
-  bot: number,
-  from: number,
-  to: number,
-): Promise<void> {
+/**
+ * Marks that {@link moveMarks} does not move. Telegram limits the old chat, not the new one. A roster is marked as complete when
+ * its members have been moved. A block is kept under both ids: updates about the move itself still come from the old group.
+ */
+const STAYS: ReadonlySet<string> = new Set([PAUSED, RECONCILED, BLOCKED])
+
+/**
+ * Moves what is stored for a group to its new id; otherwise a blocked group would be free again. Blocks, of the group as a chat
+ * and as a sender, are kept under both ids. All other marks are moved. May be repeated after a failure.
+ */
+export async function moveMarks(services: Services, move: Move): Promise<void> {
+  const { bot, from, to } = move
+  const { marks } = services.storage
+  const keys = [chatKey, senderKey].map((keyOf) => [keyOf(from), keyOf(to)] as const)
+  // Blocks first, and both even if one fails: while the storage is down, they are read from a copy and hold in this process.
+  const failures: unknown[] = []
+  for (const [old, key] of keys) {
+    await copyBlock(services, move, old, key).catch((error: unknown) => failures.push(error))
+  }
+  if (failures.length > 0) throw failures[0]
+  for (const [old, key] of keys) {
+    for (const [name, mark] of await marks.of(bot, old)) {
+      if (!STAYS.has(name)) await moveMark(marks, bot, name, mark, old, key)
+    }
+  }
+}
+
+/** Moves the roles granted in a group, for which every holder of a role has to be checked, and its roster. May be repeated. */
+export async function moveMembers(services: Services, { bot, from, to }: Move): Promise<void> {
+  const { roles, storage, clock } = services
+  const { marks } = storage
   for (const role of roles.names) {
     const name = `${ROLE_MARK}${role}`
     const there: [Key, Key, Mark][] = []
@@ -40,23 +55,43 @@ async function moveRoles(
       const page = await marks.scan(bot, name, next)
       for (const { key, mark } of page.entries) {
         const { kind, id, actor } = keySubject(key)
-        if (kind === 'member' && id === from && actor !== undefined) {
-          there.push([key, memberKey(subjectKey(actor), to), mark])
-        }
+        if (kind !== 'member' || id !== from || actor === undefined) continue
+        const holder = subjectKey(actor)
+        // The group's anonymous administrators write as the supergroup from now on.
+        there.push([key, memberKey(holder === senderKey(from) ? senderKey(to) : holder, to), mark])
       }
       next = page.next
     } while (next !== undefined)
-    for (const [old, key, mark] of there) {
-      await copyMark(marks, bot, name, mark, key)
-      await marks.remove(bot, name, [old])
-    }
+    for (const [old, key, mark] of there) await moveMark(marks, bot, name, mark, old, key)
   }
+  await new Roster(marks, bot, to).takeOver(from, clock())
 }
 
-/** Copies a mark; returns whether it was written. An existing mark under the new id stays, unless it is a block that ends sooner. */
-async function copyMark(marks: Marks, bot: number, name: string, mark: Mark, to: Key): Promise<boolean> {
-  const there = await marks.get(bot, to, name)
-  if (there !== undefined && !(name === BLOCKED && outlasts(mark, there))) return false
-  await marks.put(bot, name, [{ key: to, mark }])
-  return true
+/** Copies a block, unless one that lasts as long is there. */
+async function copyBlock(
+  { storage: { marks }, events }: Services,
+  { bot, unreported }: Move,
+  old: Key,
+  key: Key,
+): Promise<void> {
+  const mark = await marks.get(bot, old, BLOCKED)
+  if (mark === undefined) return
+  if (outlasts(mark, await marks.get(bot, key, BLOCKED))) {
+    unreported.add(key)
+    await marks.put(bot, BLOCKED, [{ key, mark }])
+  }
+  if (unreported.delete(key)) events.tell('blocked', { bot, key, reason: mark.reason })
+}
+
+/** Moves a mark. One that exists under the new id already is newer, and stays. */
+async function moveMark(
+  marks: Marks,
+  bot: number,
+  name: string,
+  mark: Mark,
+  old: Key,
+  key: Key,
+): Promise<void> {
+  if ((await marks.get(bot, key, name)) === undefined) await marks.put(bot, name, [{ key, mark }])
+  await marks.remove(bot, name, [old])
 }

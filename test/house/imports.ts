@@ -19,7 +19,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   observability: ['core', 'storage', 'hooks', 'middleware', 'users', 'outgoing'],
   middleware: ['core', 'storage', 'hooks'],
   policies: ['core', 'storage', 'middleware', 'hooks'],
-  settings: ['core', 'storage', 'middleware', 'hooks', 'policies'],
+  settings: ['core', 'storage', 'middleware', 'hooks', 'policies', 'outgoing'],
   decorators: ['core', 'storage', 'middleware', 'hooks'],
   users: ['core', 'storage', 'middleware', 'hooks'],
   webhook: ['core', 'storage', 'hooks', 'middleware'],

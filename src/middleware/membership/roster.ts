@@ -6,7 +6,7 @@ import type { Transition } from './transitions.js'
 /** The mark of users who belong to a chat or are banned there; its value is their status. */
 const rosterOf = (chat: number): string => `member@${chat}`
 /** The mark of a chat whose roster is complete; it holds since when. */
-const RECONCILED = 'reconciled'
+export const RECONCILED = 'reconciled'
 
 /** A user's status in a chat; undefined stands for no relation. */
 export type Standing = Exclude<ChatMember['status'], 'left'>
@@ -36,6 +36,22 @@ export class Roster {
     const key = userKey(user)
     if (standing === undefined) await this.marks.remove(this.bot, rosterOf(this.chat), [key])
     else await this.marks.put(this.bot, rosterOf(this.chat), [{ key, mark: { since, value: standing } }])
+  }
+
+  /** Takes over the roster of the group that has become this supergroup. What is recorded here already is newer, and stays. */
+  async takeOver(group: number, since: number): Promise<void> {
+    const old = new Roster(this.marks, this.bot, group)
+    const members: (readonly [user: number, standing: Standing])[] = []
+    for await (const member of old.entries()) members.push(member)
+    for (const [user, standing] of members) {
+      if ((await this.standingOf(user)) === undefined) await this.note(user, standing, since)
+      await old.note(user, undefined, since)
+    }
+    const reconciledAt = await old.reconciledAt()
+    if (reconciledAt === undefined) return
+    // Last: if members were still missing from a roster that is marked as complete, they would be reported as having joined.
+    if ((await this.reconciledAt()) === undefined) await this.reconciled(reconciledAt)
+    await this.marks.remove(this.bot, RECONCILED, [chatKey(group)])
   }
 
   async *entries(): AsyncGenerator<readonly [user: number, standing: Standing], void, undefined> {
