@@ -11,7 +11,7 @@ import {
 } from '../../src/index.js'
 import { desk, later, says } from '../sentinel-desk.js'
 
-/* What a guarded function returns and throws: what its handler returns and throws. */
+/* A guarded function returns and throws what its handler does. */
 
 const ALICE = 7
 
@@ -44,6 +44,22 @@ describe.each([
         time.advance(2000)
       }
       expect(prices).toEqual([5, 5, 5])
+    })
+
+    test('runs a lazy query that its handler returns once', async () => {
+      let runs = 0
+      const query = {
+        // biome-ignore lint/suspicious/noThenProperty: like those of several database libraries, it runs whenever `then` is called.
+        then(done: (rows: number) => unknown) {
+          runs++
+          return Promise.resolve(1).then(done)
+        },
+      }
+      const order = guard()((_ctx: Context) => query)
+      const { bot, handle } = desk({ storage: storage() })
+      bot.command('order', order)
+      await handle(says(ALICE, '/order'))
+      expect(runs).toBe(1)
     })
 
     test('throws what its handler throws', async () => {

@@ -102,7 +102,15 @@ export function seated(
     place.leave()
     return handled
   }
-  const leave = (): void => place.leave()
-  handled.then(leave, leave)
-  return handled
+  // `then` is called once only, because a handler may return a query that runs anew with each call of it.
+  return handled.then(
+    (returned) => {
+      place.leave()
+      return returned
+    },
+    (error) => {
+      place.leave()
+      throw error
+    },
+  )
 }
