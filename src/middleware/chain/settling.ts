@@ -56,7 +56,7 @@ export class Settling {
           return returned
         }
       : undefined
-    return handled.then(completed, (error) => this.release(decision, ctx, error))
+    return handled.then<void>(completed, (error) => this.release(decision, ctx, error))
   }
 
   private release(decision: Decision, ctx: Context, error: unknown): Promise<never> {
