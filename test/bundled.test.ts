@@ -3,9 +3,19 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { type BuildOptions, build } from 'esbuild'
+import { sharedPostgres, sharedRedis } from './servers/shared.js'
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
+
+/** Several files, with all packages. Those in the format CommonJS need `require` for modules of Node. */
+const SPLIT = {
+  format: 'esm',
+  splitting: true,
+  banner: {
+    js: `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)`,
+  },
+} as const
 
 let folder: string
 
@@ -22,19 +32,21 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 /** Bundles a program beside its `node_modules`, runs it in another folder, and returns what it prints. */
-async function printed(format: 'cjs' | 'esm', contents: string): Promise<string> {
-  const outfile = join(folder, format === 'cjs' ? 'bot.cjs' : 'bot.mjs')
+async function printed(contents: string, options: BuildOptions & { format: 'cjs' | 'esm' }): Promise<string> {
+  const extension = options.format === 'cjs' ? '.cjs' : '.mjs'
   await build({
     stdin: { contents, resolveDir: ROOT, loader: 'ts' },
     bundle: true,
     platform: 'node',
-    format,
-    outfile,
-    packages: 'external',
+    outdir: folder,
+    entryNames: 'bot',
+    outExtension: { '.js': extension },
     logLevel: 'error',
     logOverride: { 'empty-import-meta': 'silent' },
+    ...options,
   })
-  const { stdout, stderr } = spawnSync(process.execPath, [outfile], { cwd: tmpdir(), encoding: 'utf8' })
+  const program = join(folder, `bot${extension}`)
+  const { stdout, stderr } = spawnSync(process.execPath, [program], { cwd: tmpdir(), encoding: 'utf8' })
   return stdout === '' ? stderr : stdout.trim()
 }
 
@@ -44,13 +56,36 @@ describe.each(['cjs', 'esm'] as const)('a bundle in the format %s', (format) => 
       import { openDatabase } from './src/storage/sqlite/driver.js'
       process.getBuiltinModule = () => undefined
       console.log(openDatabase('bot.db').opened)`
-    expect(await printed(format, program)).toBe('bot.db')
+    expect(await printed(program, { format, packages: 'external' })).toBe('bot.db')
   })
 
   test('loads the schema of MTProto', async () => {
     const program = `
       import { currentSchema } from './src/mtproto/protocol/tl/schema.js'
       console.log(currentSchema().byName('mt_req_pq_multi').name)`
-    expect(await printed(format, program)).toBe('mt_req_pq_multi')
+    expect(await printed(program, { format, packages: 'external' })).toBe('mt_req_pq_multi')
+  })
+})
+
+describe('a bundle of several files, with its packages,', () => {
+  test.each([
+    ['redis', sharedRedis],
+    ['postgres', sharedPostgres],
+  ] as const)('reaches the storage %s', async (kind, shared) => {
+    const program = `
+      import { ${kind} } from './src/storage/${kind}/index.js'
+      const storage = ${kind}('${await shared()}')
+      console.log(await storage.values.get('bundled', 'missing'))
+      await storage.close()`
+    expect(await printed(program, SPLIT)).toBe('undefined')
+  })
+
+  test('runs random schedules of the suite for storages', async () => {
+    const program = `
+      import { storageConformance } from './src/testing/conformance.js'
+      import { memory } from './src/storage/memory/memory.js'
+      await storageConformance({ make: (clock) => memory({ clock }), schedules: 1 }).at(-1).run()
+      console.log('passed')`
+    expect(await printed(program, SPLIT)).toBe('passed')
   })
 })

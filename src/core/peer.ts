@@ -46,7 +46,10 @@ export function isMissing(error: unknown, names: readonly string[]): boolean {
   return names.some((name) => String(message).includes(`'${name}'`))
 }
 
-/** Loads an optional peer on first use. */
+/**
+ * Loads an optional peer on first use. Of a CommonJS package use `default` only: in bundles that are split into several files, and
+ * in those of older webpack, it is the only export.
+ */
 export async function peer<T>(what: string, name: PeerName, load: () => Promise<T>): Promise<T> {
   try {
     return await load()

@@ -419,7 +419,7 @@ function check(given: OfOurs): void {
 }
 
 async function clientOf(given: OfOurs): Promise<Redis | Cluster> {
-  const { Cluster, Redis } = await peer('redis', 'ioredis', () => import('ioredis'))
+  const { Cluster, Redis } = (await peer('redis', 'ioredis', () => import('ioredis'))).default
   if (typeof given === 'string') return new Redis(socketOf(given) ?? given, { ...OURS, ...accessOf(given) })
   if (!isList(given)) {
     const options: ClientOptions = { ...OURS, ...copyOf(given as Partial<ClientOptions>) }
