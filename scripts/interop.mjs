@@ -3,6 +3,7 @@
 // npm run interop -- deno workerd
 import { spawn } from 'node:child_process'
 import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { installed } from './installed.mjs'
 import { node, root } from './run.mjs'
@@ -54,23 +55,43 @@ if (chosen.length === 0) {
 }
 const width = Math.max(...chosen.map(([name]) => name.length))
 let failed = 0
-for (const [name, program, ...args] of chosen) {
-  const start = performance.now()
-  let { problems, told } = program === undefined ? missing(name) : await run(program, args)
-  if (problems.length > 0 && program !== undefined) {
-    // Suites start many processes, which may time out on a busy machine, so a failed suite is tried once more.
-    for (const problem of problems) console.error(`${name}, tried again: ${problem}`)
-    ;({ problems, told } = await run(program, args))
+// A suite uses one core at most, and often waits. Results are printed in the order of the list.
+const waiting = [...chosen]
+const results = new Map()
+let printed = 0
+await Promise.all(Array.from({ length: availableParallelism() }, work))
+console.log(`\n${chosen.length - failed} of ${chosen.length} suites passed`)
+process.exitCode = failed > 0 ? 1 : 0
+
+/** Runs suites until none is left. */
+async function work() {
+  for (let suite = waiting.shift(); suite !== undefined; suite = waiting.shift()) {
+    results.set(suite, await attempt(suite))
+    for (; results.has(chosen[printed]); printed++) print(chosen[printed], results.get(chosen[printed]))
   }
-  const took = `${((performance.now() - start) / 1000).toFixed(1)} s`
+}
+
+async function attempt([name, program, ...args]) {
+  const start = performance.now()
+  const repeated = []
+  let outcome = program === undefined ? missing(name) : await run(program, args)
+  if (outcome.problems.length > 0 && program !== undefined) {
+    // Suites start many processes, which may time out on a busy machine, so a failed suite is tried once more.
+    repeated.push(...outcome.problems)
+    outcome = await run(program, args)
+  }
+  return { ...outcome, repeated, seconds: (performance.now() - start) / 1000 }
+}
+
+function print([name], { problems, told, repeated, seconds }) {
+  for (const problem of repeated) console.error(`${name}, tried again: ${problem}`)
+  const took = `${seconds.toFixed(1)} s`
   console.log(
     `${name.padEnd(width)}  ${problems.length === 0 ? 'passed' : 'FAILED'}  ${took.padStart(6)}  ${told}`,
   )
   for (const problem of problems) console.error(problem.replace(/^/gm, '    '))
   if (problems.length > 0) failed++
 }
-console.log(`\n${chosen.length - failed} of ${chosen.length} suites passed`)
-process.exitCode = failed > 0 ? 1 : 0
 
 /** Returns the first executable file of a list. */
 function binary(_name, ...candidates) {
