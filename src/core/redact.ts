@@ -6,10 +6,18 @@ const TOKEN = /(?<!\d)(\d{5,16}(?::|%3A))[A-Za-z0-9_-]{20,}/gi
  */
 const PASSWORD = /((?<![a-z0-9+.-])[a-z0-9+.-]+:\/\/[^\s:/@]{0,1024}:)[^\s/"]{1,1024}@/gi
 
-/** Formats an error for a log: with its stack, but without tokens, passwords and attached objects. */
-export function errorText(error: unknown): string {
-  const text = error instanceof Error ? (error.stack ?? `${error.name}: ${error.message}`) : String(error)
-  return redacted(text)
+/**
+ * Formats an error for a log: with its stack, but without tokens, passwords and attached objects. Never throws: any value may be
+ * thrown, also one that has no text.
+ */
+export function errorText(error: unknown, withStack = true): string {
+  try {
+    // `Error.prepareStackTrace` may replace the text by a list of call sites.
+    const stack = withStack && error instanceof Error && error.stack
+    return redacted(typeof stack === 'string' ? stack : String(error))
+  } catch {
+    return 'a value without a text'
+  }
 }
 
 /** Removes the secrets from a text that errors and URLs may contain. */

@@ -1,6 +1,6 @@
 import { isPromise } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
-import { errorText, redacted } from '../core/redact.js'
+import { errorText } from '../core/redact.js'
 import { shown } from '../core/show.js'
 import type { Subject } from '../core/subject.js'
 import { type Key, keyText, subjectKey } from '../core/subject.js'
@@ -102,7 +102,7 @@ export class StoredPreferences<T extends object> implements Preferences<T> {
     } catch (error) {
       throw new FailedMigration(
         'preference.invalid',
-        `preferences: nothing was changed, because migrate() failed (${redacted(String(error))}). Try again, or mend it.`,
+        `preferences: nothing was changed, because migrate() failed (${errorText(error, false)}). Try again, or mend it.`,
         { cause: error },
       )
     }

@@ -60,5 +60,6 @@ describe('redaction', () => {
 
   test('accepts values that are not errors', () => {
     expect(errorText(undefined)).toBe('undefined')
+    expect(errorText(Object.create(null))).toBe('a value without a text')
   })
 })

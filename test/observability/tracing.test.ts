@@ -289,6 +289,24 @@ test('an error of a handler is recorded without secrets, and reaches the bot unc
   }
 })
 
+test.each([
+  ['an object without a prototype', Object.create(null), 'a value without a text'],
+  [
+    'an error whose message is no text',
+    Object.assign(new Error(), { message: { code: 1 } }),
+    '[object Object]',
+  ],
+])('%s ends its span, and reaches the bot unchanged', async (_, thrown, message) => {
+  const { guard, bot, handle } = desk()
+  tracing(guard)
+  bot.use(() => {
+    throw thrown
+  })
+  await expect(handle(says(7, 'hello'))).rejects.toMatchObject({ error: thrown })
+  for (const name of ['sentinel.handlers', 'sentinel.update'])
+    expect(named(name).events.at(-1)?.attributes).toMatchObject({ 'exception.message': message })
+})
+
 test('listeners of memberships run within the span of the update', async () => {
   const stage = desk()
   tracing(stage.guard)

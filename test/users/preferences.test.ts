@@ -162,6 +162,13 @@ describe('preferences', () => {
       },
       'preferences: nothing was changed, because migrate() failed (Error: broken). Try again, or mend it.',
     ],
+    [
+      'throws a value without a text',
+      () => {
+        throw Object.create(null)
+      },
+      'preferences: nothing was changed, because migrate() failed (a value without a text). Try again, or mend it.',
+    ],
   ])('of an earlier version stay as they are if migrate %s during a patch', async (_, migrate, message) => {
     const storage = memory()
     const old = { v: 1, data: { lang: 'ru' } }

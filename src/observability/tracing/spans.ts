@@ -14,7 +14,7 @@ import type { Ask, Check, Decision, MaybePromise, Plan } from '../../core/check.
 import { isPromise } from '../../core/check.js'
 import { steadyClock } from '../../core/clock.js'
 import type { Facts } from '../../core/facts.js'
-import { redacted } from '../../core/redact.js'
+import { errorText, redacted } from '../../core/redact.js'
 import type { SentinelFlavor } from '../../middleware/chain/control.js'
 import type { Probe, Step } from '../../middleware/chain/probe.js'
 
@@ -218,10 +218,20 @@ function during<T>(span: Span, at: TraceContext, run: () => MaybePromise<T>): Ma
   )
 }
 
-/** Records an error. Errors of the Bot API contain the payload, so only name and message are recorded, without tokens. */
+/** Records an error, and ends the span. */
 function failed(span: Span, error: unknown): void {
-  const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) }
-  span.recordException({ name, message: redacted(message) })
+  const { name, message } = partsOf(error)
+  span.recordException({ name, message })
   span.setStatus({ code: SpanStatusCode.ERROR, message: name })
   span.end()
+}
+
+/** Errors of the Bot API contain the payload, so only name and message are recorded, without tokens. Never throws. */
+function partsOf(error: unknown): { readonly name: string; readonly message: string } {
+  try {
+    if (error instanceof Error) return { name: String(error.name), message: redacted(String(error.message)) }
+  } catch {
+    // A value that cannot be read has a text all the same.
+  }
+  return { name: 'Error', message: errorText(error) }
 }
