@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
-import { problemsOfFiles, problemsOfLinks } from './packed-files.mjs'
+import { problemsOfFiles, problemsOfImports, problemsOfLinks } from './packed-files.mjs'
 import { npm, programOf, root } from './run.mjs'
 
 // The schema is data for editors, and its types are never imported.
@@ -23,9 +23,11 @@ try {
   const [packed] = JSON.parse(told)
   const files = packed.files.map(({ path }) => path)
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const textOf = (file) => readFileSync(join(root, file), 'utf8')
   const problems = [
     ...problemsOfFiles(files, manifest),
-    ...problemsOfLinks(files, (file) => readFileSync(join(root, file), 'utf8')),
+    ...problemsOfLinks(files, textOf),
+    ...problemsOfImports(files, manifest, textOf),
   ]
 
   const tarball = join(folder, packed.filename)

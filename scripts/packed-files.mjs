@@ -1,3 +1,4 @@
+import { isBuiltin } from 'node:module'
 import { dirname, join, normalize } from 'node:path/posix'
 
 const BELONGS = [
@@ -39,6 +40,30 @@ export function problemsOfLinks(files, textOf) {
       .filter((target) => !isThere(target))
       .map((target) => `${file} sends its readers to ${target}, which is not packed`),
   )
+}
+
+/**
+ * Finds packages that packed code or types import although the manifest does not declare them: users may have another version of
+ * them, or none, and then types silently turn into `any`. `textOf` reads a packed file.
+ */
+export function problemsOfImports(files, manifest, textOf) {
+  const declared = { [manifest.name]: '', ...manifest.dependencies, ...manifest.peerDependencies }
+  return files
+    .filter((file) => /\.(js|d\.ts)$/.test(file))
+    .flatMap((file) =>
+      [...new Set(importsIn(textOf(file)))]
+        .filter((name) => !name.startsWith('.') && !isBuiltin(name))
+        .filter((name) => !Object.hasOwn(declared, /^(@[^/]+\/)?[^/]+/.exec(name)[0]))
+        .map((name) => `${file} imports ${name}, which the package does not declare`),
+    )
+}
+
+/** Examples in comments may import what they like. */
+function importsIn(text) {
+  const code = text.replace(/^\s*\/\*\*[\s\S]*?\*\/|^\s*\/\/.*/gm, '')
+  const statements = code.matchAll(/^\s*(?:import|export)\b(?:[^'"();]*?\bfrom)?\s*['"]([^'"]+)['"]/gm)
+  const calls = code.matchAll(/\bimport\(\s*['"]([^'"]+)['"]\s*\)/g)
+  return [...statements, ...calls].map(([, name]) => name)
 }
 
 function targetsIn(file, textOf) {

@@ -1,4 +1,4 @@
-import type { Chat, Update, User } from '@grammyjs/types'
+import type { Chat, Update, User } from 'grammy/types'
 import { commandOf } from './command.js'
 import { contentOf } from './content.js'
 import { Digest } from './digest.js'

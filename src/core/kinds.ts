@@ -1,4 +1,4 @@
-import type { Update } from '@grammyjs/types'
+import type { Update } from 'grammy/types'
 
 /**
  * The 27 kinds of update of Bot API 10.3, most frequent first.

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
 import { posix } from 'node:path'
 import {
@@ -97,6 +98,13 @@ const ARITHMETIC = 'src/storage/memory/limiters.ts'
 
 const MOST_LINES = 450
 
+const { dependencies, peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as Record<
+  'dependencies' | 'peerDependencies',
+  object
+>
+/** The packages that a user has installed. Others may be absent, or present in another version. */
+const DECLARED = new Set(Object.keys({ ...dependencies, ...peerDependencies }))
+
 export interface Import {
   /** As written; undefined if it is computed. */
   readonly specifier: string | undefined
@@ -170,6 +178,8 @@ export function checkImports(files: readonly SourceFile[]): string[] {
         problems.push(`${at}: imports the package by its own name; import the file`)
       } else if (isBuiltin(specifier) && !onNode) {
         problems.push(`${at}: imports ${specifier}, which not every runtime has`)
+      } else if (!isBuiltin(specifier) && !DECLARED.has(packageOf(specifier))) {
+        problems.push(`${at}: imports ${specifier}, which package.json does not declare for users`)
       }
     }
     problems.push(...runtimeUses(parsed, onNode))
@@ -180,6 +190,11 @@ export function checkImports(files: readonly SourceFile[]): string[] {
 function roomOf(path: string): string {
   const parts = path.split('/')
   return parts.length === 2 ? 'top' : (parts[1] as string)
+}
+
+/** `@scope/name` for `@scope/name/file.js`. */
+function packageOf(specifier: string): string {
+  return /^(@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? specifier
 }
 
 function refusalOf(from: string, to: string): string | undefined {

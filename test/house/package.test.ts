@@ -4,8 +4,13 @@ type Check = (files: readonly string[], manifest: object) => string[]
 type Follow = (files: readonly string[], textOf: (file: string) => string) => string[]
 // The path is not a literal, so that the compiler does not follow it: the scripts are plain JavaScript.
 const script: string = '../../scripts/packed-files.mjs'
-const { problemsOfFiles, problemsOfLinks } = (await import(script)) as {
+const { problemsOfFiles, problemsOfImports, problemsOfLinks } = (await import(script)) as {
   problemsOfFiles: Check
+  problemsOfImports: (
+    files: readonly string[],
+    manifest: object,
+    textOf: (file: string) => string,
+  ) => string[]
   problemsOfLinks: Follow
 }
 
@@ -74,4 +79,38 @@ test('links in pages and alerts that lead out of the package are reported', () =
     'docs/a.md sends its readers to src/a.ts, which is not packed',
     'observability/rules.yml sends its readers to docs/runbooks/down.md, which is not packed',
   ])
+})
+
+test('packed code and types that import what the package does not declare are reported', () => {
+  const manifest = { name: 'tool', dependencies: { zod: '4' }, peerDependencies: { '@scope/peer': '1' } }
+  const texts: Readonly<Record<string, string>> = {
+    'dist/index.js': `#!/usr/bin/env node
+import { z } from 'zod'
+import './own.js'
+import 'loaded-at-once'
+import {
+  peer,
+} from '@scope/peer/inner.js'
+/**
+ * import { example } from 'of-a-comment'
+ */
+export * from 'node:fs'
+export { a } from "exported"
+const later = () => import('loaded-later')
+`,
+    'dist/index.d.ts': `export declare const a: import("zod/v4/core").$strip & import('@scope/other/deep').B;
+import type { Update } from '@grammyjs/types';
+`,
+    'docs/page.md': `import 'page'`,
+  }
+  const names = problemsOfImports(Object.keys(texts), manifest, (file) => texts[file] ?? '')
+  expect(names).toEqual(
+    [
+      ['dist/index.js', 'loaded-at-once'],
+      ['dist/index.js', 'exported'],
+      ['dist/index.js', 'loaded-later'],
+      ['dist/index.d.ts', '@grammyjs/types'],
+      ['dist/index.d.ts', '@scope/other/deep'],
+    ].map(([file, name]) => `${file} imports ${name}, which the package does not declare`),
+  )
 })
