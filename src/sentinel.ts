@@ -392,7 +392,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     await this.recorder.close()
     await this.counting?.close()
     this.overrides.stop()
-    if (!this.ownsStorage) this.administration.reportUnwritten()
+    if (!this.ownsStorage) await this.administration.reportUnwritten()
     await this.services.letGo()
     if (this.ownsStorage) await this.services.storage.close()
   }

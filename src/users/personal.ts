@@ -12,6 +12,7 @@ import {
   subjectKey,
 } from '../core/subject.js'
 import type { Administration } from '../middleware/block/administration.js'
+import { forgetPending, stagedOf } from '../middleware/block/staged-marks.js'
 import { BLOCKED } from '../middleware/block.js'
 import type { KnownBot } from '../middleware/chain/bots.js'
 import type { LimitState } from '../middleware/inspection/inspection.js'
@@ -157,10 +158,10 @@ export class Personal {
     const waits = bots.all().length === 0
     const found = new Map<string, { readonly key: Key; readonly name: string }>()
     let profiles = 0
-    this.administration.forget(keys, keepBlock ? BLOCKED : undefined)
+    forgetPending(this.administration, keys, keepBlock ? BLOCKED : undefined)
     // First, to wait until no change of conduct is being written: it is a mark, and must be found with the other marks.
     for (const { id } of bots.all()) await forgetConduct(this.services(), id, key)
-    for (const marked of [this.administration.stagedOf(keys), ...(await this.markedByBot(storage, keys))]) {
+    for (const marked of [stagedOf(this.administration, keys), ...(await this.markedByBot(storage, keys))]) {
       for (const { key: subject, names } of marked) {
         for (const name of names) found.set(`${keyText(subject)} ${name}`, { key: subject, name })
       }
@@ -169,7 +170,7 @@ export class Personal {
     const kept = [...found.values()].filter(({ name }) => keepBlock && name === BLOCKED)
     // The user was present wherever they have marks, so limits there are reset, too.
     const reset = new Set([...keys, ...places, ...[...found.values()].map((each) => each.key)])
-    for (const { key: subject, name } of gone) await this.administration.takeAway(name, subject)
+    for (const { key: subject, name } of gone) await this.administration.take(name, [subject])
     const erase = async ({ id }: KnownBot): Promise<void> => {
       await this.recorder.forget(id, key)
       for (const each of keys) if (await storage.users.erase(id, each)) profiles++

@@ -1,18 +1,16 @@
-import { isPromise } from '../../core/check.js'
+import { isPromise, type MaybePromise } from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
 import { type Key, keyText, subjectKey } from '../../core/subject.js'
 import type { PatientMarks } from '../../storage/patient-marks.js'
 import type { Mark, MarkEntry } from '../../storage/storage.js'
 import { BLOCKED, blockable } from '../block.js'
 import type { Services } from '../services.js'
-import type { Blocked, BlockListExport } from './blocked.js'
-import { blockedOf, isTime, lapsed } from './blocked.js'
+import { type Blocked, type BlockListExport, blockedOf, isTime, lapsed } from './blocked.js'
+import type { LargeWrite, PendingMarks } from './pending-marks.js'
 
 /** Lists every blocked subject once (again if it is blocked anew meanwhile), reading the storage page by page, then the blocks that wait for a bot. */
-export async function* blockedIn(
-  services: Services,
-  staged: () => readonly MarkEntry[],
-): AsyncGenerator<Blocked, void, undefined> {
+export async function* blockedIn(pending: PendingMarks): AsyncGenerator<Blocked, void, undefined> {
+  const { services } = pending
   const { marks } = services.storage
   // Goes through the bots one by one. Subjects blocked for an earlier bot were listed already.
   const earlier: number[] = []
@@ -27,7 +25,11 @@ export async function* blockedIn(
     } while (from !== undefined)
     earlier.push(bot.id)
   }
-  for (const entry of staged()) yield blockedOf(entry)
+  if (!pending.waits) return
+  for (const key of [...(pending.staged.get(BLOCKED)?.keys() ?? [])]) {
+    const mark = pending.stagedMark(BLOCKED, key)
+    if (mark !== undefined) yield blockedOf({ key, mark })
+  }
 }
 
 async function heldByAny(
@@ -41,10 +43,10 @@ async function heldByAny(
   return false
 }
 
-/** Converts a block list to plain JSON. */
-export async function exported(all: AsyncIterable<Blocked>): Promise<BlockListExport> {
+/** Returns the block list as plain JSON. */
+export async function exported(pending: PendingMarks): Promise<BlockListExport> {
   const blocked: BlockListExport['blocked'][number][] = []
-  for await (const { subject, ...rest } of all) {
+  for await (const { subject, ...rest } of blockedIn(pending)) {
     blocked.push({ subject: keyText(subjectKey(subject)), ...rest })
   }
   return { version: 1, blocked }
@@ -56,66 +58,75 @@ const AT_ONCE = 100
 const PUT_AT_ONCE = 1000
 
 /** Imported marks that wait for a bot. They never replace a longer block. */
-export const additions = new WeakSet<Mark>()
-
-/** What an import needs to know of other requests. */
-export interface Importing {
-  /** Earlier large writes, which are awaited first. */
-  readonly earlier: readonly (Promise<unknown> | undefined)[]
-  /** Subjects for which something else has been requested since; that request wins. */
-  readonly later: ReadonlySet<Key>
-  /** Returns the blocks that wait for bots. Called after the earlier writes, which may be the first to wait. */
-  staged(): ReadonlyMap<Key, Mark | undefined> | undefined
-  /** Adds a block to those. */
-  stage(key: Key, mark: Mark): void
-  /** Returns the write of these blocks that is in progress for a bot that was just met. */
-  caughtUp(bot: number): Promise<void> | undefined
-}
+const additions = new WeakSet<Mark>()
 
 /**
  * Adds an exported list to the blocks that wait for bots and to those of the known bots. Returns how many subjects changed.
+ *
+ * @param earlier Writes in progress when the import was requested. They finish first, since they decide whether a block lengthens
+ * another.
+ * @param changed Subjects for which something else has been requested since; that request wins.
  */
 export async function importInto(
-  services: Services,
+  pending: PendingMarks,
   list: BlockListExport,
-  { earlier, later, staged: blocks, stage, caughtUp }: Importing,
+  earlier: readonly LargeWrite[],
+  changed: ReadonlySet<Key>,
 ): Promise<number> {
-  await Promise.allSettled(earlier)
-  const staged = blocks()
+  const { services } = pending
+  await Promise.allSettled(earlier.flatMap(({ name, done }) => (name === BLOCKED ? [done] : [])))
+  const { waits } = pending
+  const staged = pending.staged.get(BLOCKED)
   const now = services.clock()
-  const entries = readExport(list, now).filter(({ key }) => !later.has(key))
-  const waits = services.bots.all().length === 0
-  const changed = new Set<Key>()
+  const entries = readExport(list, now).filter(({ key }) => !changed.has(key))
+  const imported = new Set<Key>()
   for (const { key, mark } of entries) {
     const known = staged?.get(key)
     if (known !== undefined && !lapsed(known, now) && !outlasts(mark, known)) continue
     // Whether it is an addition depends on earlier requests, not on the content of the storage.
     if (known === undefined ? !staged?.has(key) : additions.has(known)) additions.add(mark)
-    stage(key, mark)
-    if (waits) changed.add(key)
+    pending.keep(BLOCKED, key, mark)
+    if (waits) imported.add(key)
   }
   if (!waits) {
     await services.forEachBot(BLOCKED, async ({ id }) => {
       // A list that was imported before the bot was met may still be on its way to the storage.
-      await Promise.allSettled([caughtUp(id)])
-      for (const key of await lengthen(services, id, entries, later)) changed.add(key)
+      await Promise.allSettled([pending.catchingUp.get(id)])
+      for (const key of await lengthen(services, id, entries, changed)) imported.add(key)
     })
   }
-  return changed.size
+  return imported.size
 }
 
-/** Writes for a newly met bot those of the waiting blocks that were imported, except for the subjects in `later`. */
-export async function add(
-  services: Services,
+/** Starts to write those of the staged marks that were imported, for a newly met bot. Returns the others. */
+export function addImported(
+  { services, running }: PendingMarks,
   bot: number,
-  entries: readonly MarkEntry[],
-  later: ReadonlySet<Key>,
-): Promise<void> {
-  await lengthen(
-    services,
-    bot,
-    entries.filter(({ mark }) => additions.has(mark)),
-    later,
+  name: string,
+  staged: readonly MarkEntry[],
+  writes: MaybePromise<unknown>[],
+): readonly MarkEntry[] {
+  const imported = staged.filter(({ mark }) => additions.has(mark))
+  if (imported.length === 0) return staged
+  const own = { name, keys: [], changed: new Set<Key>() }
+  running.add(own)
+  writes.push(lengthen(services, bot, imported, own.changed).finally(() => running.delete(own)))
+  return staged.filter(({ mark }) => !additions.has(mark))
+}
+
+/** Reports the marks that no bot was met for, which are lost now. */
+export function reportUnwritten({ services, staged: all, waits }: PendingMarks): void {
+  let count = 0
+  for (const staged of all.values())
+    for (const mark of staged.values()) if (mark === undefined || !lapsed(mark, services.clock())) count++
+  if (count === 0 || !waits) return
+  all.clear()
+  services.failed(
+    new SentinelError(
+      'bot.unknown',
+      `close: changes of blocks, registrations and roles were never written (${count}), because this sentinel has met no bot. In a script, call await bot.init() and guard.install(bot) first.`,
+    ),
+    'close',
   )
 }
 
@@ -127,23 +138,23 @@ async function lengthen(
   { storage, events }: Services,
   bot: number,
   entries: readonly MarkEntry[],
-  later: ReadonlySet<Key>,
+  changed: ReadonlySet<Key>,
 ): Promise<Key[]> {
   const marks: PatientMarks = storage.marks
-  const changed: Key[] = []
+  const lengthened: Key[] = []
   for (let from = 0; from < entries.length; from += AT_ONCE) {
     const part = entries.slice(from, from + AT_ONCE)
     const asked = part.map(({ key }) => marks.get(bot, key, BLOCKED, true))
     const held = asked.some(isPromise) ? await Promise.all(asked) : (asked as (Mark | undefined)[])
-    const longer = part.filter(({ key, mark }, at) => !later.has(key) && outlasts(mark, held[at]))
+    const longer = part.filter(({ key, mark }, at) => !changed.has(key) && outlasts(mark, held[at]))
     const written = marks.put(bot, BLOCKED, longer)
     if (isPromise(written)) await written
     for (const { key, mark } of longer) {
-      changed.push(key)
+      lengthened.push(key)
       events.tell('blocked', { bot, key, reason: mark.reason })
     }
   }
-  return changed
+  return lengthened
 }
 
 /** Whether a block ends after another one; true if there is no other. */
@@ -167,14 +178,13 @@ async function heldAmong(
   return held
 }
 
-/** Writes many marks in portions. */
+/** Puts a mark on many subjects in portions. */
 export async function putAll(
-  entries: readonly MarkEntry[],
-  left: ReadonlySet<Key>,
-  put: (some: readonly MarkEntry[]) => Promise<void>,
+  keys: readonly Key[],
+  changed: ReadonlySet<Key>,
+  put: (some: readonly Key[]) => Promise<void>,
 ): Promise<void> {
-  const marks = new Map(entries.map((entry) => [entry.key, entry]))
-  await inPortions(left, PUT_AT_ONCE, (keys) => put(keys.map((key) => marks.get(key) as MarkEntry)))
+  await inPortions(keys, changed, PUT_AT_ONCE, put)
 }
 
 /** Removes a mark from many subjects and raises events for those who held it. Returns how many held it. */
@@ -182,12 +192,13 @@ export async function takeAll(
   { storage: { marks }, events }: Services,
   bot: number,
   name: string,
-  left: ReadonlySet<Key>,
+  keys: readonly Key[],
+  changed: ReadonlySet<Key>,
   event: 'unblocked' | 'unregistered' | undefined,
 ): Promise<number> {
   let count = 0
-  const isLeft = (key: Key): boolean => left.has(key)
-  await inPortions(left, AT_ONCE, async (some) => {
+  const isLeft = (key: Key): boolean => !changed.has(key)
+  await inPortions(keys, changed, AT_ONCE, async (some) => {
     // Removed from all of them in any case: while the storage is down, the holders are unknown.
     const held = event === undefined ? [] : await heldAmong(marks, bot, name, some).catch(() => some)
     const holders = held.filter(isLeft)
@@ -207,15 +218,16 @@ const PORTIONS = 10
  * Rejects with the last error.
  */
 async function inPortions(
-  left: ReadonlySet<Key>,
+  keys: readonly Key[],
+  changed: ReadonlySet<Key>,
   size: number,
   work: (some: readonly Key[]) => Promise<void>,
 ): Promise<void> {
-  const all = [...left]
+  const all = [...new Set(keys)].filter((key) => !changed.has(key))
   const under: Promise<void>[] = []
   const failures: unknown[] = []
   for (let from = 0; from < all.length; from += size) {
-    const some = all.slice(from, from + size).filter((key) => left.has(key))
+    const some = all.slice(from, from + size).filter((key) => !changed.has(key))
     if (some.length === 0) continue
     under.push(
       work(some).catch((error) => {

@@ -6,8 +6,8 @@ import { allows, isPermission, meantBy, unknownPermission } from '../../core/gra
 import { checkedRole, expanded, isOfChat, roleOfMark } from '../../core/roles.js'
 import { shown } from '../../core/show.js'
 import { type Key, keySubject, memberKey, type Subject, subject, subjectKey } from '../../core/subject.js'
-import type { Mark } from '../../storage/storage.js'
 import { type Administration, keysOf, untilOf } from '../block/administration.js'
+import { stagedMarks } from '../block/staged-marks.js'
 import { acting } from '../block.js'
 import type { Exemptions } from '../exempt/exemptions.js'
 import { option, parseOptions } from '../options/schema.js'
@@ -82,11 +82,6 @@ export class RoleAdministration {
     parseOptions('grant', grantOptions, options)
     const since = clock()
     const until = untilOf(options, since, 'grant')
-    const mark: Mark = {
-      since,
-      ...(until === undefined ? {} : { until }),
-      ...(options.reason === undefined ? {} : { reason: options.reason }),
-    }
     for (const key of keysOf(whom)) {
       const { kind, actor } = keySubject(key)
       // A role granted in one chat is looked up by the member, so a member subject may act there.
@@ -95,17 +90,17 @@ export class RoleAdministration {
         'grant',
       )
     }
-    const keys = keysIn(whom, options)
-    await this.administration.put(
-      `role:${name}`,
-      keys.map((key) => ({ key, mark })),
-    )
+    await this.administration.put(`role:${name}`, keysIn(whom, options), {
+      since,
+      ...(until === undefined ? {} : { until }),
+      ...(options.reason === undefined ? {} : { reason: options.reason }),
+    })
   }
 
   async revoke(whom: Subject | readonly Subject[], role: string, scope: RoleScope = {}): Promise<number> {
     const name = checkedRole(role)
     parseOptions('revoke', scopeSchema, scope)
-    return this.administration.take(`role:${name}`, keysIn(whom, scope), undefined)
+    return this.administration.take(`role:${name}`, keysIn(whom, scope))
   }
 
   async hasRole(whom: Subject, role: string, scope: RoleScope = {}): Promise<boolean> {
@@ -147,7 +142,7 @@ export class RoleAdministration {
     const bots = services.bots.all()
     if (bots.length === 0) {
       const keys = place.chat === undefined ? [place.key] : [place.key, memberKey(place.key, place.chat)]
-      const marks = keys.flatMap((each) => this.administration.stagedMarks(each))
+      const marks = keys.flatMap((each) => stagedMarks(this.administration, each))
       return [marks.flatMap((mark) => roleOfMark(mark) ?? [])]
     }
     return Promise.all(bots.map(async (bot) => heldRoles(services, { bot, ...place }, role)))
