@@ -147,8 +147,8 @@ export function membershipBy<C extends Context = Context>(
         observes: ['membership'],
         observe(facts, ctx): MaybePromise<void> {
           if (facts.activity !== 'membership') return
-          services.chatRoles.observe(facts, ctx)
-          return using(opened, (loaded) => loaded.read(facts, ctx))
+          const isShared = services.chatRoles.observe(facts, ctx)
+          return using(opened, (loaded) => loaded.read(facts, ctx, isShared))
         },
       }
     },

@@ -150,6 +150,8 @@ export function createServices(options: ServicesOptions): Services {
   const bots = new Bots()
   const warned = new Set<string>()
   const { storage, release } = protect(options.storage ?? memory({ clock }), options)
+  const askingFailed = (error: unknown): void => failed(error, 'getChatAdministrators')
+  const chatRoles = new ChatAdministrators(steady, timers, askingFailed, storage)
   const unobserve = isObservable(storage) ? storage.observe((told) => conditionTold(told, events)) : undefined
   return {
     storage,
@@ -167,10 +169,7 @@ export function createServices(options: ServicesOptions): Services {
     notices: new Notices(options.notices ?? {}, steady, timers, background, failed),
     firstUses: new FirstUses(),
     shared: newShared(),
-    ...rolesOf(
-      options,
-      new ChatAdministrators(steady, timers, (error) => failed(error, 'getChatAdministrators')),
-    ),
+    ...rolesOf(options, chatRoles),
     async forEachBot(what, operation) {
       const known = bots.all()
       if (known.length > 0) await Promise.all(known.map(operation))
@@ -195,6 +194,7 @@ export function createServices(options: ServicesOptions): Services {
       events.tell('warning', { code, message })
     },
     async letGo() {
+      chatRoles.close()
       try {
         await release()
       } catch (error) {

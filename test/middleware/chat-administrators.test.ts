@@ -1,5 +1,6 @@
 import { Api } from 'grammy'
 import { ChatAdministrators } from '../../src/middleware/exempt/chat-administrators.js'
+import { memory } from '../../src/storage/memory/memory.js'
 import { Stage } from './rig.js'
 
 const BOT = 42
@@ -14,9 +15,10 @@ function remembering() {
     asked.push((payload as { chat_id?: unknown }).chat_id)
     return { ok: true, result: [] as never }
   })
-  const known = new ChatAdministrators(clock, timers, (error) => {
+  const failed = (error: unknown): never => {
     throw error
-  })
+  }
+  const known = new ChatAdministrators(clock, timers, failed, memory())
   return { asked, looksAt: (chat: number) => known.rolesIn(BOT, chat, 7, api) }
 }
 

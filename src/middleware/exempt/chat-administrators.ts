@@ -5,9 +5,13 @@ import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Facts } from '../../core/facts.js'
+import { later } from '../../core/later.js'
 import { setNewest } from '../../core/maps.js'
 import { CHAT_ADMINISTRATOR, CHAT_CREATOR, CHAT_RIGHTS } from '../../core/roles.js'
+import type { Storage } from '../../storage/storage.js'
 import { inTime } from '../chain/in-time.js'
+
+const sharing = later('administrators', () => import('./administrator-changes.js'))
 
 /** How long Telegram's answer is used. An update about a promotion invalidates it earlier. */
 const BELIEVED_FOR: Ms = 600_000
@@ -40,11 +44,15 @@ export class ChatAdministrators {
   private readonly asking = new Map<string, Promise<Answer>>()
   /** Requests that ran into the time-out and are no longer awaited. */
   private readonly late = new Map<string, Promise<Answer>>()
+  /** Stops watching the storage. Undefined while it is not watched. */
+  private watching: Promise<(() => void) | undefined> | undefined
 
   constructor(
     private readonly clock: Clock,
     private readonly timers: Timers,
     private readonly failed: (error: unknown) => void,
+    /** Reports the changes that other processes have seen. */
+    private readonly storage: Pick<Storage, 'watch'>,
   ) {}
 
   /** Whether the actor is known to be an administrator, without a request. */
@@ -86,14 +94,18 @@ export class ChatAdministrators {
       : (answer.roles.get(user) ?? NONE)
   }
 
-  /** Reads a membership update: if it changes an administrator, drops what is remembered of the chat. */
-  observe({ chatId }: Facts, { update, me }: Context): void {
+  /**
+   * Reads a membership update: if it changes an administrator, drops what is remembered of the chat. Returns whether other
+   * processes have to do the same.
+   */
+  observe({ chatId }: Facts, { update, me }: Context): boolean {
     const { my_chat_member: own, chat_member: other } = update
-    if (chatId === undefined) return
     // A change of the bot's own status may change what it can see; rights may change without a promotion.
-    if (own !== undefined || administers(other?.old_chat_member) || administers(other?.new_chat_member)) {
-      this.forget(me.id, chatId)
-    }
+    const isChange =
+      own !== undefined || administers(other?.old_chat_member) || administers(other?.new_chat_member)
+    if (!isChange || chatId === undefined || chatId > 0) return false
+    this.forget(me.id, chatId)
+    return true
   }
 
   /** Drops what is remembered of a chat. */
@@ -103,6 +115,15 @@ export class ChatAdministrators {
     // An answer that is on its way may predate the change.
     this.asking.delete(name)
     this.late.delete(name)
+  }
+
+  forgetAll(): void {
+    for (const each of [this.answers, this.asking, this.late]) each.clear()
+  }
+
+  /** Stops watching the storage, without waiting: it may hang. */
+  close(): void {
+    this.watching?.then((stop) => stop?.())
   }
 
   private answerOf(bot: number, chat: number, api: Api): MaybePromise<Answer> {
@@ -150,6 +171,17 @@ export class ChatAdministrators {
     told.then(settled, () => settled())
   }
 
+  private async watch(): Promise<(() => void) | undefined> {
+    try {
+      const { forgetChanged } = await sharing.load()
+      return await forgetChanged(this.storage, this)
+    } catch (error) {
+      this.watching = undefined
+      this.failed(error)
+      return undefined
+    }
+  }
+
   private nobody(): Answer {
     return { roles: NOBODY, until: this.clock() + FAILURE_FOR }
   }
@@ -159,6 +191,8 @@ export class ChatAdministrators {
   }
 
   private async told(chat: number, api: Api): Promise<Answer> {
+    // From the first question on, since until then there is nothing to forget.
+    this.watching ??= this.watch()
     const members = await api.getChatAdministrators(chat)
     const roles = new Map(members.map((member) => [member.user.id, rolesOf(member)]))
     return { roles, until: this.clock() + BELIEVED_FOR }

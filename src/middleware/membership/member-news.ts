@@ -3,6 +3,7 @@ import type { MaybePromise } from '../../core/check.js'
 import type { Facts } from '../../core/facts.js'
 import { later } from '../../core/later.js'
 import { userKey } from '../../core/subject.js'
+import { tellAdministratorsChanged } from '../exempt/administrator-changes.js'
 import type { Services } from '../services.js'
 import { TRANSITION_EVENTS } from './transition-events.js'
 import { type Transition, type TransitionEvent, transitionsOf } from './transitions.js'
@@ -40,7 +41,10 @@ export class MemberNews {
     private readonly settings: NewsSettings,
   ) {}
 
-  read(facts: Facts, ctx: Context): MaybePromise<void> {
+  /** @param isShared Whether other processes must forget the administrators of the chat. */
+  read(facts: Facts, ctx: Context, isShared: boolean): MaybePromise<void> {
+    if (isShared && facts.chatId !== undefined)
+      tellAdministratorsChanged(this.services, ctx.me.id, facts.chatId)
     const transitions = transitionsOf(facts, ctx)
     if (transitions.length === 0) return
     return this.settings.roster ? this.note(transitions, ctx.me.id) : this.tell(transitions, ctx.me.id)
