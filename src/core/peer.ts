@@ -43,7 +43,8 @@ export function peerMissing(what: string, names: readonly PeerName[], cause: unk
 export function isMissing(error: unknown, names: readonly string[]): boolean {
   const { code, message } = Object(error) as { readonly code?: unknown; readonly message?: unknown }
   if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') return false
-  return names.some((name) => String(message).includes(`'${name}'`))
+  // Yarn Plug'n'Play has a message of its own.
+  return names.some((name) => new RegExp(`(?:'|Required package: )${name}['\\s]`).test(String(message)))
 }
 
 /**
