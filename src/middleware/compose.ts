@@ -76,10 +76,14 @@ function fused<C extends Context>(
   const name = options.name ?? claim(label, storage)
   const own: OwnServices | undefined =
     storage === undefined && clock === undefined && timers === undefined ? undefined : { ...options, name }
-  const crowded = options.name === undefined && tooMany(name)
+  // Guards with a name are counted apart, so that they do not change the numbers of unnamed ones.
+  const crowded = tooMany(
+    options.name === undefined ? name : own === undefined ? claim(`compose ${name}~`) : '',
+  )
   const named = (root: Chain | undefined): string => {
     noteUsedAlone(guard, root)
-    return crowded ? `${label} (many)` : name
+    // Limits of guards that are created with each update may differ although the guards have one name.
+    return crowded ? `${options.name === undefined ? '' : `${name} `}${label} (many)` : name
   }
   const inPlace = new Layer(definitions, named, undefined, own, crowded)
   const guards: Guards = { definitions, own, label, name: options.name }

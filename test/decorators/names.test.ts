@@ -1,9 +1,10 @@
-import type { Bot, Context, MiddlewareFn } from 'grammy'
+import { Bot, type Context, type MiddlewareFn } from 'grammy'
 import type { Plan } from '../../src/core/check.js'
-import { compose, debounce, memory, type Storage, throttle } from '../../src/index.js'
+import { type ComposeOptions, compose, debounce, memory, type Storage, throttle } from '../../src/index.js'
 import { claim } from '../../src/middleware/position/place.js'
+import { Extras } from '../extras.js'
 import type { GuardedContext } from '../middleware/rig.js'
-import { type Desk, desk } from '../sentinel-desk.js'
+import { type Desk, desk, says } from '../sentinel-desk.js'
 
 const ALICE = 7
 
@@ -307,5 +308,49 @@ describe('names and buckets stay the same', () => {
       (await stand.guard.peek(ALICE)).map(({ limit }) => limit).filter((limit) => limit === '1/3h'),
     ).toHaveLength(6)
     expect(new Set(warnings)).toEqual(new Set(['handler.many']))
+  })
+
+  test('so do composed guards with a name', async () => {
+    const warnings: string[] = []
+    const uploads = () => compose(throttle('1/3h'), { name: 'uploads' })
+    const stand = worker(memory(), (bot, note) => {
+      bot.lazy(uploads)
+      bot.use(note)
+    })
+    stand.guard.on('warning', ({ code }) => warnings.push(code))
+    await stand.says(ALICE, 'first')
+    for (let nth = 1; nth < 1000; nth++) uploads()
+    expect(warnings).toEqual([])
+    await stand.says(ALICE, 'second', 'third')
+    await stand.says(8, 'first')
+    expect(stand.handled).toEqual(['first', 'second', 'first'])
+    // Further guards are not kept.
+    expect((await stand.guard.peek(ALICE)).filter(({ limit }) => limit === '1/3h')).toHaveLength(6)
+    expect(warnings).toEqual(['handler.many'])
+  })
+
+  test.each<[string, () => ComposeOptions]>([
+    ['without a sentinel', () => ({})],
+    ['with a storage of their own', () => ({ storage: memory() })],
+  ])('so do guards %s, and the console says so once', async (_, options) => {
+    const said: unknown[] = []
+    const { warn } = console
+    console.warn = (text: unknown) => said.push(text)
+    try {
+      const own = options()
+      const limited = () => compose(throttle('1/5h'), own)
+      for (let nth = 0; nth < 1000; nth++) limited()
+      const handled: string[] = []
+      const { account, config } = new Extras(Date.now).hire(42)
+      const bot = new Bot(account.token, config)
+      bot.lazy(limited)
+      bot.use((ctx) => void handled.push(ctx.msg?.text ?? ''))
+      for (const text of ['first', 'second', 'third']) await bot.handleUpdate(says(ALICE, text))
+      await bot.handleUpdate(says(8, 'first'))
+      expect(handled).toEqual(['first', 'first'])
+    } finally {
+      console.warn = warn
+    }
+    expect(said).toEqual([expect.stringContaining('More than a thousand handlers are named "throttle 1/5h"')])
   })
 })

@@ -2,6 +2,7 @@ import type { Context, NextFunction } from 'grammy'
 import type { MaybePromise } from '../../core/check.js'
 import { located } from '../../core/errors.js'
 import { describe } from '../../core/facts.js'
+import { getOrInsert } from '../../core/maps.js'
 import { rootOf, type SentinelFlavor } from '../chain/control.js'
 import { Exemptions } from '../exempt/exemptions.js'
 import type { GuardDefinition } from '../guard.js'
@@ -13,6 +14,13 @@ import type { Place } from './place.js'
 /** Own services of guards, in place of those of the sentinel upstream. */
 export interface OwnServices extends Pick<ServicesOptions, 'storage' | 'clock' | 'timers'> {
   readonly name: string
+}
+
+/** Chains without a sentinel that very many guards of one name share, by what these keep their state in. */
+const crowds = new WeakMap<object, Map<string, Chain>>()
+
+function crowdOf({ storage, clock, timers }: Partial<OwnServices> = {}): Map<string, Chain> {
+  return getOrInsert(crowds, storage ?? clock ?? timers ?? crowds, () => new Map())
 }
 
 /**
@@ -86,30 +94,40 @@ export class Layer {
    * Creates the chain. Guards that do not fit together are reported and refuse every update: throwing here would stop the bot.
    */
   private made(root: Chain | undefined): Chain | undefined {
-    const services = root?.services ?? this.ownServices()
     const place = this.place?.name
     let at = place
     try {
       const many = this.place?.crowded ?? this.crowded
-      if (many) {
-        services.warn(
-          'handler.many',
-          `More than a thousand handlers are named "${place ?? labelOf(this.definitions)}": further ones share one state. Apply guards to a handler once, where it is registered, and not for each update.`,
-        )
-      }
       const name = many && place !== undefined ? `${place} ${labelOf(this.definitions)}` : this.named(root)
       at ??= name
-      if (root !== undefined) {
-        // Without a place, limits are named after their guards, so that they do not get the names of the sentinel's own limits.
-        return root.layer(this.definitions, name, place ?? name, many)
+      if (root === undefined) {
+        const create = (): Chain => this.madeAlone(name, place, many)
+        return many ? getOrInsert(crowdOf(this.own), name, create) : create()
       }
-      const nobody = new Exemptions({}, undefined)
-      return new Chain(services, this.definitions, name, nobody, newTally(), true, { place })
+      if (many) this.warn(root.services, place)
+      // Without a place, limits are named after their guards, so that they do not get the names of the sentinel's own limits.
+      return root.layer(this.definitions, name, place ?? name, many)
     } catch (error) {
+      const services = root?.services ?? this.ownServices()
       this.unfit.set(root ?? this, new Refusals(services, root?.tally ?? newTally(), true))
       services.failed(located(at, error), 'wiring')
       return undefined
     }
+  }
+
+  private madeAlone(name: string, place: string | undefined, many: boolean): Chain {
+    const services = this.ownServices()
+    if (many) this.warn(services, place)
+    return new Chain(services, this.definitions, name, new Exemptions({}, undefined), newTally(), true, {
+      place,
+    })
+  }
+
+  private warn(services: Services, place = labelOf(this.definitions)): void {
+    services.warn(
+      'handler.many',
+      `More than a thousand handlers are named "${place}": further ones share one state. Apply guards to a handler once, where it is registered, and not for each update.`,
+    )
   }
 
   private ownServices(): Services {
