@@ -122,16 +122,19 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     // The context type only matters to the caller; inside, every context is handled alike.
     this.resolved = readOptions(options as SentinelOptions)
     const first = createServices(this.resolved)
-    this.overrides = new Overrides(() => this.services, first)
+    this.overrides = new Overrides(
+      () => this.services,
+      first,
+      (change) => this.chatSettings.changed(change),
+    )
     this.chatSettings = new ChatSettings(() => this.services, this.overrides.book)
-    this.overrides.onChange((change) => this.chatSettings.changed(change))
     this.services = this.equip(first, this.resolved)
     this.ownsStorage = this.resolved.storage === undefined
     this.name = this.resolved.name ?? chainName(this.services.storage)
     this.membership = membershipBy(() => this.resolved.membership)
     this.exemptions = new Exemptions(this.resolved.exempt ?? {}, this.services.administrators)
     this.chain = this.chainOf(this.resolved, this.services, this.exemptions)
-    this.services.hooks.configure(this.resolved.hooks)
+    this.services.hooks.placing(this.resolved.hooks)()
     this.administration = new Administration(this.services)
     this.roles = new LaterRoles(
       () => this.services,
@@ -259,7 +262,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     let place: (() => void) | undefined
     try {
       const { hooks } = options as SentinelOptions
-      if (hooks !== undefined) place = services.hooks.checked(hooks)
+      if (hooks !== undefined) place = services.hooks.placing(hooks)
       chain = unclaimed(() => this.chainOf(settings, services, exemptions))
     } catch (error) {
       this.equip(this.services, this.resolved)

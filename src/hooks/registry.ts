@@ -48,10 +48,12 @@ export class HookRegistry {
    * @throws SentinelError `hook.unknown`, suggesting a point; the errors of {@link compile}; `option.invalid` above the maximum.
    */
   add(point: string, hook: Hook<never>): () => void {
+    checkPoint(point, this.places)
     let number = 1
     while (this.names.has(`${point}#${number}`)) number++
     const name = `${point}#${number}`
-    const node = this.check(point, hook, name)
+    const node = compile(hook, point, name)
+    this.checkRoom(0, point)
     const standing = this.standAt(point)
     standing.all = { kind: 'chain', nodes: [...standing.all.nodes, node] }
     this.names.add(name)
@@ -70,30 +72,26 @@ export class HookRegistry {
   }
 
   /** @param besides How many other hooks are about to be added. */
-  private check(point: string, hook: Hook<never>, usual: string, besides = 0): Node {
-    checkPoint(point, this.places)
-    const node = compile(hook, point, usual)
-    if (this.names.size + besides >= MOST_HOOKS) {
-      throw new SentinelError(
-        'option.invalid',
-        `hooks.${point}: there are ${MOST_HOOKS} hooks already. Add them once, not with every update.`,
-      )
-    }
-    return node
+  private checkRoom(besides: number, point: string): void {
+    if (this.names.size + besides < MOST_HOOKS) return
+    throw new SentinelError(
+      'option.invalid',
+      `hooks.${point}: there are ${MOST_HOOKS} hooks already. Add them once, not with every update.`,
+    )
   }
 
-  /** Replaces the hooks given by earlier options. Throws as {@link add} does, and then changes nothing. */
-  configure(hooks: Readonly<Record<string, unknown>> | undefined): void {
-    this.checked(hooks)()
-  }
-
-  /** Checks the hooks of options as {@link configure} does. The returned function, to be called at once, puts them in place. */
-  checked(hooks: Readonly<Record<string, unknown>> | undefined): () => void {
+  /**
+   * Returns a function, to be called at once, that puts the hooks of options in place of those of earlier options. The options have
+   * been checked, so that only their number can be wrong.
+   *
+   * @throws SentinelError `option.invalid` above the maximum.
+   */
+  placing(hooks: Readonly<Record<string, unknown>> | undefined): () => void {
     const all: (readonly [string, Hook<never>])[] = []
     for (const [point, given] of Object.entries(hooks ?? {})) {
       if (given === undefined) continue
       for (const hook of (Array.isArray(given) ? given : [given]) as readonly Hook<never>[]) {
-        this.check(point, hook, point, all.length)
+        this.checkRoom(all.length, point)
         all.push([point, hook])
       }
     }

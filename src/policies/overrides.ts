@@ -31,12 +31,13 @@ export class Overrides {
   private unwatch: (() => void) | undefined
   private watching = false
   private stopped = false
-  private readonly listeners = new Set<(change: StorageChange) => void>()
   private readonly goes = noteSentinel()
 
   constructor(
     private readonly services: () => GuardServices,
     first: Services,
+    /** Called with changes in the storage, which is watched once limits or settings may change. */
+    private readonly onChange: (change: StorageChange) => void,
   ) {
     this.book = new LimitBook(services, first, { limits: false, settings: new Map() })
     // A bot may be met while its handlers are still being registered; they are complete one microtask later.
@@ -110,11 +111,6 @@ export class Overrides {
     return this.book.isOpen ? this.book.roles.ready(ctx.me.id) : undefined
   }
 
-  /** Adds a listener for changes in the storage, which is watched once limits or settings may change. */
-  onChange(listener: (change: StorageChange) => void): void {
-    this.listeners.add(listener)
-  }
-
   stop(): void {
     this.stopped = true
     this.goes()
@@ -145,6 +141,6 @@ export class Overrides {
 
   private changed(change: StorageChange): void {
     this.book.changed(change)
-    for (const listener of this.listeners) listener(change)
+    this.onChange(change)
   }
 }

@@ -71,7 +71,8 @@ export interface ExemptOptions {
 
 /** Determines an actor's exemption level. Roles are not part of it: the plan itself reads their marks. */
 export class Exemptions {
-  private readonly trusted: ReadonlySet<number | string>
+  /** The keys of the owner and the listed users. */
+  readonly trusted: ReadonlySet<Key>
   /** Whether nobody can be exempt. */
   private readonly none: boolean
 
@@ -81,11 +82,6 @@ export class Exemptions {
   ) {
     this.trusted = new Set([...(owner === undefined ? [] : [owner]), ...users].map(subjectKey))
     this.none = this.trusted.size === 0 && administrators === undefined
-  }
-
-  /** Whether a key is that of the owner or a listed user. */
-  trusts(key: Key): boolean {
-    return this.trusted.has(key)
   }
 
   /** Returns the level as far as it is known without asking anybody. */

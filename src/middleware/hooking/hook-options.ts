@@ -18,7 +18,8 @@ export function isHooks(value: unknown): boolean {
 export function checkHooks(hooks: HookOptions | undefined): void {
   for (const [point, given] of Object.entries(hooks ?? {})) {
     checkPoint(point, { deciding: DECIDING, telling: TELLING })
+    if (given === undefined) continue
     const all: readonly unknown[] = Array.isArray(given) ? given : [given]
-    for (const hook of all) if (hook !== undefined) compile(hook as Hook<never>, point, point)
+    for (const hook of all) compile(hook as Hook<never>, point, point)
   }
 }

@@ -119,7 +119,7 @@ export class RoleAdministration {
   async can(whom: Subject, permission: string, scope: RoleScope = {}): Promise<boolean> {
     parseOptions('can', scopeSchema, scope)
     const services = this.services()
-    if (this.exemptions().trusts(subjectKey(whom))) return isPermission(permission)
+    if (this.exemptions().trusted.has(subjectKey(whom))) return isPermission(permission)
     const unknown = unknownPermission(services.roles, permission, 'can')
     if (unknown !== undefined) {
       // The name may come from a user, so it is neither thrown nor logged; but a name close to a known one may be a developer's
