@@ -122,12 +122,9 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     // The context type only matters to the caller; inside, every context is handled alike.
     this.resolved = readOptions(options as SentinelOptions)
     const first = createServices(this.resolved)
-    this.overrides = new Overrides(
-      () => this.services,
-      first,
-      (change) => this.chatSettings.changed(change),
-    )
+    this.overrides = new Overrides(() => this.services, first)
     this.chatSettings = new ChatSettings(() => this.services, this.overrides.book)
+    this.overrides.onChange = (change) => this.chatSettings.changed(change)
     this.services = this.equip(first, this.resolved)
     this.ownsStorage = this.resolved.storage === undefined
     this.name = this.resolved.name ?? chainName(this.services.storage)

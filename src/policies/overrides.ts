@@ -27,6 +27,8 @@ export interface OverrideOptions {
 export class Overrides {
   readonly book: LimitBook
   readonly limits: LimitRegister
+  /** Called with changes in the storage, which is watched once limits or settings may change. */
+  onChange: ((change: StorageChange) => void) | undefined
   private policies = new PolicyBook()
   private unwatch: (() => void) | undefined
   private watching = false
@@ -36,8 +38,6 @@ export class Overrides {
   constructor(
     private readonly services: () => GuardServices,
     first: Services,
-    /** Called with changes in the storage, which is watched once limits or settings may change. */
-    private readonly onChange: (change: StorageChange) => void,
   ) {
     this.book = new LimitBook(services, first, { limits: false, settings: new Map() })
     // A bot may be met while its handlers are still being registered; they are complete one microtask later.
@@ -141,6 +141,6 @@ export class Overrides {
 
   private changed(change: StorageChange): void {
     this.book.changed(change)
-    this.onChange(change)
+    this.onChange?.(change)
   }
 }
