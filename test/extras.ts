@@ -56,6 +56,9 @@ export class Extras {
     if (id < 0) this.#open(bot, id, params.message_thread_id)
     const receiver = Object(params.ephemeral_message_parameters).receiver_user_id
     if (typeof receiver === 'number') this.#meet(bot, receiver)
+    const members = world.sharedChat(id)?.members
+    // Only members of a group can receive an ephemeral message.
+    if (members?.has(receiver) === false) members.set(receiver, { status: 'member' })
     const queries = {
       callback_query_id: world.callbackQueries,
       inline_query_id: world.inlineQueries,

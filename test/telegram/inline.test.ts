@@ -55,6 +55,16 @@ test('a chosen result is sent via the bot, which receives an update and may edit
   expect(await refusalOf(api.editMessageTextInline('none', 'x'))).toBe('Bad Request: MESSAGE_ID_INVALID')
 })
 
+test('a query names the kind of chat in which it is typed', async () => {
+  const cellar = telegram.createGroup({ title: 'Cellar', owner: alice, basic: true })
+  const news = telegram.createChannel({ title: 'News', owner: alice })
+  const other = telegram.createBot({ username: 'other_bot' })
+  const types: unknown[] = []
+  for (const place of [undefined, bot, other, cellar, group, news])
+    types.push((await alice.asks(bot, 'cats', place && { in: place })).query.chat_type)
+  expect(types).toEqual(['sender', 'sender', 'private', 'group', 'supergroup', 'channel'])
+})
+
 test('files, places and contacts can be chosen as well', async () => {
   await alice.to(bot).sends('/start')
   const { photo } = await api.sendPhoto(alice.id, 'https://example.com/cat.jpg')

@@ -78,7 +78,7 @@ export class Payment {
       }
       this.#answer.give(answer)
     }
-    this.query = { id: world.checkoutQueries.open(bot.id, answered), from: person.user, ...terms }
+    this.query = { id: world.checkoutQueries.open(bot.id, person.id, answered), from: person.user, ...terms }
     world.emit(bot, 'pre_checkout_query', this.query)
   }
 

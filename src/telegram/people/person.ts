@@ -148,22 +148,26 @@ export class Person {
     setBlocked(this.#world, this.#world.privateChat(this.account, bot.account), false)
   }
 
-  /** Sends an inline query, as if typing `@bot query`. `await asked.answer` waits for the bot's results. */
+  /** Sends an inline query, as if typing `@bot query` in the chat `in` (default: with the bot). `await asked.answer` waits for the results. */
   async asks(
     bot: TelegramBot,
     query: string,
-    options: { readonly offset?: string } = {},
+    options: {
+      readonly offset?: string
+      readonly in?: TelegramGroup | TelegramChannel | TelegramBot
+    } = {},
   ): Promise<InlineQuestion> {
+    const place = options.in ?? bot
     const answer = new AwaitedAnswer<InlineAnswer>(
       this.#patience,
       `${this.firstName}'s inline query "${query}"`,
     )
     const inlineQuery: InlineQuery = {
-      id: this.#world.inlineQueries.open(bot.id, answer.give),
+      id: this.#world.inlineQueries.open(bot.id, this.id, answer.give),
       from: this.account.user,
       query,
       offset: options.offset ?? '',
-      chat_type: 'sender',
+      chat_type: place.id === bot.id ? 'sender' : 'kind' in place ? place.kind : 'private',
     }
     this.#world.emit(bot.account, 'inline_query', inlineQuery)
     const send = (choice: InlineChoice, room: WorldChat) =>

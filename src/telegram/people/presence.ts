@@ -10,6 +10,7 @@ import {
   type WorldChat,
 } from '../world/chats.js'
 import type { Content } from '../world/content.js'
+import { soleReceiverOf } from '../world/ephemeral.js'
 import { typeOf } from '../world/file-types.js'
 import { settleText } from '../world/formatting.js'
 import { contentOf } from '../world/forwarding.js'
@@ -65,7 +66,10 @@ export class Presence {
     protected readonly scene: Scene,
   ) {}
 
-  /** Sends a text, trimmed. Commands, links and mentions in it become entities, as in Telegram. */
+  /**
+   * Sends a text, trimmed. Commands, links and mentions in it become entities, as in Telegram. In a group, a command that a bot has
+   * declared as `is_ephemeral` reaches only this bot.
+   */
   async sends(text: string): Promise<Message> {
     return this.speak(textContent(text)).message
   }
@@ -281,7 +285,12 @@ export class Presence {
     const thread = this.scene.topic ?? (replyTo && topicOfMessage(replyTo))
     this.#checkMaySpeak(content, thread)
     this.#checkLength(content)
-    return post(world, room, { author: actor, content, onBehalfOf: voice, replyTo, thread })
+    // People who speak in the name of a chat have no ephemeral commands.
+    const receiver =
+      voiceOf(world, room, actor, voice) === undefined
+        ? soleReceiverOf(world, room, actor, content)
+        : undefined
+    return post(world, room, { author: actor, content, onBehalfOf: voice, replyTo, thread, receiver })
   }
 
   #checkLength({ text, caption }: Content): void {

@@ -44,7 +44,7 @@ export class Tap {
       `${actor.user.first_name}'s tap on ${JSON.stringify(button.text)}`,
     )
     this.query = {
-      id: world.callbackQueries.open(bot.id, this.#answer.give),
+      id: world.callbackQueries.open(bot.id, actor.id, this.#answer.give),
       from: actor.user,
       ...(inlineId === undefined ? { message: stored.message } : { inline_message_id: inlineId }),
       chat_instance: createHash('sha256')

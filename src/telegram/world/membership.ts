@@ -115,7 +115,7 @@ export function requestToJoin(
         ...(bio !== undefined && { bio }),
         ...(invite !== undefined && { invite_link: describeInvite(chat, invite, bot.id) }),
         ...(bot.me.supports_join_request_queries && {
-          query_id: world.joinQueries.open(bot.id, (answer) => {
+          query_id: world.joinQueries.open(bot.id, person.id, (answer) => {
             if (answer !== 'queue') decideJoinRequest(world, chat, bot, person.id, answer === 'approve')
           }),
         }),

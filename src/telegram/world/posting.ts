@@ -218,7 +218,7 @@ function announce(world: World, stored: StoredMessage, kind: MessageKind): void 
  */
 function audience(world: World, stored: StoredMessage): readonly BotAccount[] {
   const { chat, message, authorId, receiverId } = stored
-  if (receiverId !== undefined) return []
+  if (receiverId !== undefined) return world.botsIn(chat).filter(({ id }) => id === receiverId)
   if (chat.kind === 'private')
     return authorId === chat.bot.id && !isToldToItsAuthor(message) ? [] : [chat.bot]
   const bots = world.botsIn(chat)

@@ -1,6 +1,7 @@
 import type { Message } from 'grammy/types'
 import type { BotAccount } from './accounts.js'
 import { isGroup, type SharedChat, type StoredMessage } from './chats.js'
+import type { Content } from './content.js'
 import { isAdministrator } from './members.js'
 import type { World } from './world.js'
 
@@ -32,7 +33,7 @@ function concerns(chat: SharedChat, bot: BotAccount, message: Message): boolean 
 }
 
 /** The bot named in a command, in lower case; empty if the command names none, undefined if there is no command. */
-function addresseeOf({ text, caption, entities, caption_entities }: Message): string | undefined {
+export function addresseeOf({ text, caption, entities, caption_entities }: Content): string | undefined {
   const command = (entities ?? caption_entities)?.find(
     ({ type, offset }) => type === 'bot_command' && offset === 0,
   )

@@ -5,6 +5,8 @@ import { Shelf } from './shelf.js'
 
 interface OpenQuery<Answer> {
   readonly botId: number
+  /** Who sent it; undefined if a raw update does not say. */
+  readonly senderId: number | undefined
   readonly expiresAt: Ms
   answered: ((answer: Answer) => void) | undefined
 }
@@ -21,21 +23,23 @@ export class OpenQueries<Answer> {
   ) {}
 
   /** Opens a query and returns its id. `answered` is called once, with the first answer. */
-  open(botId: number, answered: (answer: Answer) => void): string {
+  open(botId: number, senderId: number, answered: (answer: Answer) => void): string {
     // Random, because Telegram's 64-bit ids have no order that bots could rely on.
     const id = `${randomInt(1, 2 ** 31)}${String(randomInt(0, 10 ** 9)).padStart(9, '0')}`
-    this.#keep(id, botId, answered)
+    this.#keep(id, botId, senderId, answered)
     return id
   }
 
   /** Opens a query from a raw update, under its own id; does nothing if it is already open. */
-  admit(id: string, botId: number): void {
-    if (this.#open.get(id) === undefined) this.#keep(id, botId, undefined)
+  admit(id: string, botId: number, senderId?: number): void {
+    if (this.#open.get(id) === undefined) this.#keep(id, botId, senderId, undefined)
   }
 
-  isOpen(id: string, botId: number): boolean {
+  /** Whether the bot may still answer the query; with a sender, only if it is theirs. */
+  isOpen(id: string, botId: number, senderId?: number): boolean {
     const query = this.#open.get(id)
-    return query !== undefined && query.botId === botId && this.now() < query.expiresAt
+    if (query === undefined || query.botId !== botId || this.now() >= query.expiresAt) return false
+    return senderId === undefined || query.senderId === undefined || query.senderId === senderId
   }
 
   answer(id: string, botId: number, answer: Answer): true {
@@ -49,7 +53,12 @@ export class OpenQueries<Answer> {
     return true
   }
 
-  #keep(id: string, botId: number, answered: OpenQuery<Answer>['answered']): void {
-    this.#open.keep(id, { botId, expiresAt: this.now() + this.lifetime, answered })
+  #keep(
+    id: string,
+    botId: number,
+    senderId: number | undefined,
+    answered: OpenQuery<Answer>['answered'],
+  ): void {
+    this.#open.keep(id, { botId, senderId, expiresAt: this.now() + this.lifetime, answered })
   }
 }

@@ -332,6 +332,7 @@ export class World {
 
 /** Raw updates may be malformed: a query without a text id cannot be answered, but is delivered. */
 function admit<Answer>(queries: OpenQueries<Answer>, query: unknown, bot: BotAccount): void {
-  const id: unknown = Reflect.get(Object(query), 'id')
-  if (typeof id === 'string') queries.admit(id, bot.id)
+  const { id, from } = Object(query) as { readonly id: unknown; readonly from: unknown }
+  const sender: unknown = Object(from).id
+  if (typeof id === 'string') queries.admit(id, bot.id, typeof sender === 'number' ? sender : undefined)
 }

@@ -1,5 +1,4 @@
 import type { LinkPreviewOptions, MessageEntity } from 'grammy/types'
-import type { PersonAccount } from '../../world/accounts.js'
 import type { WorldChat } from '../../world/chats.js'
 import type { Content } from '../../world/content.js'
 import { parseFormatted, settleText } from '../../world/formatting.js'
@@ -67,18 +66,4 @@ export function captionContent(
   const { text, entities } = formattedText(world, params, 'caption', LONGEST_CAPTION)
   if (text === '') return {}
   return { caption: text, ...(entities.length > 0 && { caption_entities: entities }) }
-}
-
-/** The receiver, if the message is ephemeral. */
-export function ephemeralReceiver({ world, bot, params }: Call, chat: WorldChat): PersonAccount | undefined {
-  const given = params.object('ephemeral_message_parameters')
-  if (given === undefined) return undefined
-  const parameters = Params.of(given)
-  const receiver = world.accounts.find(parameters.integer('receiver_user_id') ?? 0)
-  if (receiver?.kind !== 'person') throw badRequest('user not found')
-  if (chat.kind !== 'supergroup') throw badRequest('ephemeral messages can be sent only in groups')
-  const queryId = parameters.text('callback_query_id')
-  if (queryId !== undefined && !world.callbackQueries.isOpen(queryId, bot.id))
-    throw badRequest('query is too old and response timeout expired or query ID is invalid')
-  return receiver
 }

@@ -40,7 +40,11 @@ export const forwardingMethods: Methods = {
         ...(caption !== undefined && { caption }),
         ...(caption_entities !== undefined && { caption_entities }),
       }
-      return say(call, { ...rest, ...(!bare && captions), ...album }, { hasMarkup: false })
+      return say(
+        call,
+        { ...rest, ...(!bare && captions), ...album },
+        { hasMarkup: false, mayBeEphemeral: false },
+      )
     })
   },
 }
@@ -94,7 +98,7 @@ function forward(call: Call, stored: StoredMessage, album: Album = {}): StoredMe
 function copy(call: Call, content: Content): MessageId {
   const { media_group_id: _, ...rest } = content
   // Buttons are not copied; the copy has only those of the call.
-  return { message_id: say(call, rest).message.message_id }
+  return { message_id: say(call, rest, { mayBeEphemeral: false }).message.message_id }
 }
 
 /** The content to copy; a poll becomes a new poll without votes. */

@@ -8,7 +8,7 @@ import { say } from './sending.js'
 export const invoiceMethods: Methods = {
   sendInvoice(call) {
     const { invoice, payload } = invoiceTerms(call.params)
-    const stored = say(call, { invoice })
+    const stored = say(call, { invoice }, { mayBeEphemeral: false })
     call.world.invoicePayloads.set(stored, payload)
     return stored.message as Message.InvoiceMessage
   },

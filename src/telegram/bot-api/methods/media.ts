@@ -43,7 +43,7 @@ export const mediaMethods: Methods = {
     // Checked first, so that either all messages are sent or none.
     for (const content of contents) writableChat(call, content)
     return contents.map(
-      (content) => say(call, content, { hasMarkup: false }).message,
+      (content) => say(call, content, { hasMarkup: false, mayBeEphemeral: false }).message,
     ) as (Message.PhotoMessage & Message.VideoMessage)[]
   },
 

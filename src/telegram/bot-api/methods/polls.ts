@@ -20,7 +20,7 @@ export const pollMethods: Methods = {
     if (chat.kind === 'channel' && !terms.isAnonymous)
       throw badRequest("non-anonymous polls can't be sent to channel chats")
     const poll = createPoll(call.world, call.bot, terms)
-    const stored = say(call, { poll: describePoll(call.world, poll) })
+    const stored = say(call, { poll: describePoll(call.world, poll) }, { mayBeEphemeral: false })
     openPoll(call.world, stored, poll)
     return stored.message as Message.PollMessage
   },

@@ -1,6 +1,7 @@
 import type { Message } from 'grammy/types'
 import { describeChat, type StoredMessage, type WorldChat } from '../../world/chats.js'
 import type { Content } from '../../world/content.js'
+import { answerableEphemeral } from '../../world/ephemeral.js'
 import { contentOf, originOf } from '../../world/forwarding.js'
 import { badRequest } from '../../world/refusal.js'
 import { type Call, presentChat } from '../call.js'
@@ -26,11 +27,13 @@ export function answeredBy(call: Call, chat: WorldChat): Answered {
   const found =
     ephemeralId === undefined
       ? place.history.find(messageId as number)
-      : place.history.findEphemeral(ephemeralId)
+      : answerableEphemeral(call.world, place, call.bot, ephemeralId)
   if (found === undefined) {
+    // "Always False for … sent ephemeral messages."
+    const isEphemeral = ephemeralId !== undefined || params.has('ephemeral_message_parameters')
     const forgiving =
       parameters.flag('allow_sending_without_reply') || params.flag('allow_sending_without_reply')
-    if (!forgiving) throw badRequest('message to be replied not found')
+    if (!forgiving || isEphemeral) throw badRequest('message to be replied not found')
     return { content: {} }
   }
   const quote = quoteOf(call, parameters, found.message)

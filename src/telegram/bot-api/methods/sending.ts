@@ -1,19 +1,33 @@
+import type { PersonAccount } from '../../world/accounts.js'
 import type { StoredMessage, Topic, WorldChat } from '../../world/chats.js'
 import type { Content } from '../../world/content.js'
+import { ephemeralReceiverIn } from '../../world/ephemeral.js'
 import { post } from '../../world/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import { assertOpen, forumOf, topicIdOf, topicOf } from '../../world/topics.js'
 import type { Call } from '../call.js'
+import { Params } from '../params.js'
 import { markupOf } from './buttons.js'
-import { ephemeralReceiver, writableChat } from './content.js'
+import { writableChat } from './content.js'
 import { answeredBy } from './replying.js'
 
-/** Sends a message as the call asks: to its chat and topic, as a reply, and with buttons unless the method has none. */
-export function say(call: Call, content: Content, { hasMarkup = true } = {}): StoredMessage {
+/**
+ * Sends a message as the call asks: to its chat and topic, as a reply, and, unless the method has no such parameter, with buttons
+ * and to one receiver only.
+ */
+export function say(
+  call: Call,
+  content: Content,
+  { hasMarkup = true, mayBeEphemeral = true } = {},
+): StoredMessage {
   const chat = writableChat(call, content)
   const isInvoice = content.invoice !== undefined
   const markup = hasMarkup ? markupOf(call.params, { chat, isInvoice }) : { isOnScreen: false }
   const { replyTo, content: shown } = answeredBy(call, chat)
+  const receiver = mayBeEphemeral ? ephemeralReceiver(call, chat, replyTo) : undefined
+  // A reply that everybody sees would show what only one person was meant to see.
+  if (receiver === undefined && replyTo?.receiverId !== undefined)
+    throw badRequest('a reply to an ephemeral message must be an ephemeral message')
   return post(call.world, chat, {
     author: call.bot,
     content: {
@@ -23,9 +37,25 @@ export function say(call: Call, content: Content, { hasMarkup = true } = {}): St
     },
     replyTo,
     thread: threadOf(call, chat, replyTo),
-    receiver: ephemeralReceiver(call, chat),
+    receiver,
     replyMarkup: markup.inline,
     changesScreen: markup.isOnScreen,
+  })
+}
+
+/** The receiver, if the message is ephemeral. */
+function ephemeralReceiver(
+  { world, bot, params }: Call,
+  chat: WorldChat,
+  replyTo: StoredMessage | undefined,
+): PersonAccount | undefined {
+  const given = params.object('ephemeral_message_parameters')
+  if (given === undefined) return undefined
+  const parameters = Params.of(given)
+  const queryId = parameters.text('callback_query_id')
+  return ephemeralReceiverIn(world, chat, bot, parameters.integer('receiver_user_id') ?? 0, {
+    queryId,
+    replyTo,
   })
 }
 

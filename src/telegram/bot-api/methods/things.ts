@@ -21,7 +21,7 @@ export const thingMethods: Methods = {
     const sides = DICE.get(emoji)
     if (sides === undefined) throw badRequest('EMOTICON_INVALID')
     const dice = { emoji, value: randomInt(1, sides + 1) }
-    return say(call, { dice }).message as Message.DiceMessage
+    return say(call, { dice }, { mayBeEphemeral: false }).message as Message.DiceMessage
   },
 
   sendLocation(call) {

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import type { BotCommand, WebhookInfo } from 'grammy/types'
 import { describeChat } from '../../world/chats.js'
+import { commandsKey } from '../../world/ephemeral.js'
 import { badRequest, Refusal } from '../../world/refusal.js'
 import type { UpdateKind } from '../../world/updates.js'
 import { assertPresent, type Call, chatOf, languageIn, type Methods } from '../call.js'
@@ -143,10 +144,10 @@ function readCommand(given: Record<string, unknown>): BotCommand {
 function scopeKey(call: Call): string {
   const language = languageIn(call)
   const { type = 'default', ...rest } = call.params.object('scope') ?? {}
-  if (!String(type).startsWith('chat')) return `${type} ${language}`
+  if (!String(type).startsWith('chat')) return commandsKey(String(type), language)
   const named = { ...call, params: Params.of(rest) }
   const chat = chatOf(named)
   // Commands can be set for a person who has not written to the bot yet.
   if (chat.kind !== 'private') assertPresent(named, chat)
-  return `${type} ${describeChat(chat).id} ${rest.user_id ?? ''} ${language}`
+  return commandsKey(String(type), language, describeChat(chat).id, rest.user_id)
 }
