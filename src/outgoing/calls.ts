@@ -77,6 +77,11 @@ export function waitIn(answer: ApiResponse<unknown>): Ms | undefined {
   return typeof seconds === 'number' && seconds > 0 ? seconds * 1000 : 1000
 }
 
+/** Whether Telegram has processed a call, successfully or not, so that its rate is within the limits. */
+export function isWithinLimits(answer: ApiResponse<unknown> | undefined): boolean {
+  return answer !== undefined && (answer.ok || (answer.error_code !== 429 && answer.error_code < 500))
+}
+
 /** Returns the answer that Telegram would give to a call that is not sent because of a limit. */
 export function tooMany(wait: Ms): ApiError {
   const seconds = Math.max(1, Math.ceil(wait / 1000))

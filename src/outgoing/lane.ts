@@ -40,12 +40,12 @@ export class Lane {
   private readonly waiting: Waiter[] = []
   private out = 0
   private expected = 0
-  /** Whether no call has succeeded since the lane was last closed. */
+  /** Whether no call was within the limits since the lane was last closed. */
   isUnproven = false
   /** How many calls may run at a time. */
   private width = 1
-  /** Successful calls since the width last changed. */
-  private succeeded = 0
+  /** Calls within the limits since the width last changed. */
+  private accepted = 0
   /** Half the width at which the lane was last refused. */
   private threshold = WIDEST
   private disarm: (() => void) | undefined
@@ -73,7 +73,7 @@ export class Lane {
     if (this.openAt > Number.NEGATIVE_INFINITY && this.opensIn === 0) {
       this.threshold = Math.max(1, Math.floor(this.width / 2))
       this.width = 1
-      this.succeeded = 0
+      this.accepted = 0
     }
     this.openAt = until
     this.isUnproven = true
@@ -125,10 +125,10 @@ export class Lane {
     this.advance()
   }
 
-  /** Gives a place back. */
-  leave(succeeded: boolean): void {
-    // Only a success in a full, open lane suggests that more fit. A call that ends while the lane is closed was admitted earlier.
-    if (succeeded && this.opensIn === 0) {
+  /** Gives a place back, after a call that was within the limits or not. */
+  leave(accepted: boolean): void {
+    // Only an accepted call in a full, open lane suggests that more fit. A call that ends while the lane is closed was admitted earlier.
+    if (accepted && this.opensIn === 0) {
       this.isUnproven = false
       if (this.widens && this.out >= this.width) this.widen()
     }
@@ -137,9 +137,9 @@ export class Lane {
   }
 
   private widen(): void {
-    if (this.width >= WIDEST || (++this.succeeded < this.width && this.width >= this.threshold)) return
+    if (this.width >= WIDEST || (++this.accepted < this.width && this.width >= this.threshold)) return
     this.width++
-    this.succeeded = 0
+    this.accepted = 0
   }
 
   private advance(): void {

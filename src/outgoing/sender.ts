@@ -20,6 +20,7 @@ import {
   isSafe,
   isSending,
   isSpent,
+  isWithinLimits,
   isWriting,
   laneKey,
   tooMany,
@@ -198,7 +199,7 @@ export class Sender {
           last = await this.answerTo(call, make)
           if (last.ok || !this.limitedBy(call, last)) return last
         } finally {
-          for (const lane of lanes) lane.leave(last?.ok === true)
+          for (const lane of lanes) lane.leave(isWithinLimits(last))
         }
       }
     } finally {

@@ -286,6 +286,29 @@ describe('a bot that is limited as a whole', () => {
     expect(await last).toBe('sent')
   })
 
+  test.each([
+    ['sent', 'sent'],
+    ['refused, since everybody has blocked the bot,', 403],
+  ])('ends as soon when its calls are %s', async (_, outcome) => {
+    on = await office({}, false, 40)
+    if (outcome === 403) for (const person of on.people) await person.blocks(on.account)
+    const api = new Api(on.account.token, { apiRoot: on.telegram.apiRoot })
+    let running = 0
+    let most = 0
+    api.config.use(async (prev, method, payload, signal) => {
+      most = Math.max(most, ++running)
+      return prev(method, payload, signal).finally(() => running--)
+    })
+    api.config.use(on.calls)
+    on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 1, times: 40 })
+    const sent = on.people.map(({ id }) => fate(api.sendMessage(id, 'news')))
+    await on.waiting(40)
+    most = 0
+    await on.pass(2 * SECOND)
+    expect(await Promise.all(sent)).toEqual(Array(40).fill(outcome))
+    expect(most).toBeGreaterThan(3)
+  })
+
   test('repeats no call that may be made only once', async () => {
     on = await office({ attempts: 1 }, false, 8)
     on.telegram.faults.next('sendMessage', { code: 429, retryAfter: 2, times: 8 })
