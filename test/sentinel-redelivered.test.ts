@@ -236,7 +236,7 @@ describe('an update that is handled several times, with a lease', () => {
   )
 })
 
-test('hundreds of handlers that fail at once all get their charges refunded', async () => {
+test('hundreds of updates that fail at once are charged once each when they are redelivered', async () => {
   const slow = later()
   const storage: Storage = {
     ...slow,

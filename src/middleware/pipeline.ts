@@ -2,8 +2,8 @@ import type { Context, NextFunction } from 'grammy'
 import { type Ask, type Decision, isPromise, type Judge, type MaybePromise } from '../core/check.js'
 import { describe, type Facts } from '../core/facts.js'
 import { getOrInsert } from '../core/maps.js'
-import { askedAgain, noteCharged, noteFailed } from './chain/asked-again.js'
-import { known, takeBackBehind } from './chain/control.js'
+import { askedAgain } from './chain/asked-again.js'
+import { known, noteChargesBehind } from './chain/control.js'
 import { ChainHost } from './chain/control-host.js'
 import { EarlierLayers, type LayerOf } from './chain/earlier-layers.js'
 import type { EarlyDecisions } from './chain/early-decisions.js'
@@ -69,12 +69,12 @@ export class Chain {
   readonly host: ChainHost
   /** What became of updates at their first use of these guards; undefined if a second use is judged anew. */
   readonly uses: FirstUses | undefined
-  private readonly entrance: Entrance
+  readonly entrance: Entrance
   readonly refusals: Refusals
   private readonly steps: Steps
   readonly redeliveries: Redeliveries
-  /** Whether any claim has a lease that may end while handlers run. */
-  readonly leased: boolean
+  /** Whether it charges redelivered updates once by what it notes itself, and not by a claim of its own or not at all. */
+  readonly follows: boolean
   /** Warns if the guards never ask anything; undefined as soon as they have, and for a sentinel's own chain. */
   private watch: IdleWatch | undefined
 
@@ -100,13 +100,11 @@ export class Chain {
     this.observers = wired.filter(({ observe }) => observe !== undefined)
     this.admitters = wired.filter(({ admit }) => admit !== undefined)
     this.prepared = new Preparation(services, () => this.questions.plan(name), late)
-    const released = questions.some(({ check }) => check.kind === 'claim' && check.retry === true)
-    this.leased = questions.some(({ check }) => check.kind === 'claim' && check.lease !== undefined)
-    const { refusals, steps, inner, leased } = this
-    const settling = new Settling(this.prepared, released, leased, services.failed, (ctx) => {
-      if (inner) return
-      noteFailed(this, ctx)
-      takeBackBehind(this, ctx)
+    this.follows = this.inner || (late && !this.questions.released)
+    const { refusals, steps, prepared } = this
+    const settling = new Settling(prepared, this.questions, services.failed, (ctx) => {
+      this.redeliveries.failed(ctx)
+      return noteChargesBehind(this.host, ctx)
     })
     this.uses = late ? usesOf(this.questions) : services.firstUses
     this.host = new ChainHost(this)
@@ -306,7 +304,12 @@ export class Chain {
     if (decided !== undefined) return this.act(facts, ctx, next, decided)
     const asked = this.questions.askFor(facts, ctx, ctx.me.id, level)
     if (this.watch !== undefined) this.watch = this.watch.see(asked, facts, level)
-    const ask = asked !== undefined && this.inner ? askedAgain(this, asked, ctx) : asked
+    const ask = asked !== undefined && this.follows ? askedAgain(this, asked, ctx) : asked
+    if (isPromise(ask)) return ask.then((late) => this.ask(late, facts, ctx, next))
+    return this.ask(ask, facts, ctx, next)
+  }
+
+  private ask(ask: Ask | undefined, facts: Facts, ctx: Context, next: NextFunction): MaybePromise<void> {
     if (ask === undefined) return this.pass(facts, ctx, next, undefined)
     const { judge } = this.prepared
     if (judge === undefined) {
@@ -344,7 +347,6 @@ export class Chain {
 
   private act(facts: Facts, ctx: Context, next: NextFunction, decision: Decision): MaybePromise<void> {
     if (decision.refusedBy < 0) {
-      if (this.inner) noteCharged(this, ctx)
       if (decision.shadowRefusals.length > 0) this.tellShadows(facts, ctx, decision)
       return this.pass(facts, ctx, next, decision)
     }

@@ -46,8 +46,32 @@ export interface ModelDecision {
   /** Gives back what was charged. */
   refund(): void
   settle(how: 'complete' | 'release'): void
-  /** For guards in front of a handler that threw: they give back what they charged, and charge it when the update comes again. */
+  /** For guards in front of a handler that threw: they charge nothing when the update comes again. */
   fail(): void
+}
+
+/** An attempt to handle an update, as the guards in front of its handler see it. */
+interface Attempt {
+  readonly update: number
+  readonly worker: number
+  readonly isRepeated: boolean
+}
+
+/** Who knows that guards have charged a failed update. */
+interface Charged {
+  readonly storages: Set<number>
+  /** How the workers in which it failed refund it. */
+  readonly refunds: Map<number, () => void>
+}
+
+/** The decision about an update that was charged before. */
+const FREE: ModelDecision = {
+  refusal: undefined,
+  shadows: [],
+  left: new Map(),
+  refund: () => undefined,
+  settle: () => undefined,
+  fail: () => undefined,
 }
 
 /** The rules of one chain of guards, and the reference model that decides them. */
@@ -55,8 +79,8 @@ class ChainModel {
   /** One for each storage that may decide. */
   readonly references: readonly Reference[]
   inUse = 0
-  /** Updates of which this chain has given back what it charged. */
-  private readonly givenBack = new Set<number>()
+  /** Updates that failed, and that this chain has charged. */
+  private readonly charged = new Map<number, Charged>()
 
   constructor(
     public rules: readonly Rule[],
@@ -75,14 +99,13 @@ class ChainModel {
     return this.references[this.inUse] as Reference
   }
 
-  decide(ask: Ask, at: number, update: number): ModelDecision {
-    // A part of an album that paid for the album pays again, so it does not share the outcome of an earlier part: of itself.
-    const costs = ask.costs.map((cost, index) => (this.rules[index]?.check.kind === 'claim' ? 0 : cost))
-    const { decision, receipt } = this.reference.evaluate(
-      this.givenBack.has(update) ? { ...ask, costs } : ask,
-      at,
-    )
-    return this.decisionOf(decision, receipt, update)
+  decide(ask: Ask, at: number, attempt?: Attempt): ModelDecision {
+    const charged = attempt?.isRepeated ? this.charged.get(attempt.update) : undefined
+    const refund = charged?.refunds.get(attempt?.worker ?? -1)
+    if (refund !== undefined || charged?.storages.has(this.inUse))
+      return { ...FREE, refund: refund ?? FREE.refund }
+    const { decision, receipt } = this.reference.evaluate(ask, at)
+    return this.decisionOf(decision, receipt, attempt)
   }
 
   /** What is left of the limit with this index, if something is charged. */
@@ -96,9 +119,9 @@ class ChainModel {
   }
 
   private decisionOf(
-    { refusedBy, cause, retryAfterMs, remaining, shadowRefusals, waived }: ReferenceDecision,
+    { refusedBy, cause, retryAfterMs, remaining, shadowRefusals }: ReferenceDecision,
     receipt?: ReferenceReceipt,
-    update = Number.NaN,
+    attempt?: Attempt,
   ): ModelDecision {
     const { reference } = this
     const rule = this.rules[refusedBy]
@@ -116,10 +139,12 @@ class ChainModel {
       refund,
       settle: (how) => receipt && reference.settle(receipt, how),
       fail: () => {
-        // If another part of the album has paid, there is nothing to give back.
-        if (waived) return
-        refund()
-        this.givenBack.add(update)
+        if (attempt === undefined) return
+        const { update, worker } = attempt
+        const charged = this.charged.get(update) ?? { storages: new Set(), refunds: new Map() }
+        this.charged.set(update, charged)
+        charged.storages.add(this.inUse)
+        charged.refunds.set(worker, refund)
       },
     }
   }
@@ -151,10 +176,9 @@ export class Model {
 
   /** What the sentinel itself decides, behind the one in front. */
   decide(facts: Facts, at: number): ModelDecision {
-    const update = facts.updateId
-    const outer = this.outer?.decide(this.ask(this.outer, facts), at, update)
+    const outer = this.outer?.decide(this.ask(this.outer, facts), at)
     if (outer?.refusal !== undefined) return outer
-    const own = this.main.decide(this.ask(this.main, facts), at, update)
+    const own = this.main.decide(this.ask(this.main, facts), at)
     // For the one in front, an update that the other refuses is handled.
     if (own.refusal !== undefined) outer?.settle('complete')
     if (outer === undefined) return own
@@ -208,10 +232,15 @@ export class Model {
   }
 
   /** What the guards in front of a handler decide; the last decision is the one that refuses, if any does. */
-  decideAt(route: Route | undefined, facts: Facts, at: number): readonly ModelDecision[] {
+  decideAt(
+    route: Route | undefined,
+    facts: Facts,
+    at: number,
+    attempt: Omit<Attempt, 'update'>,
+  ): readonly ModelDecision[] {
     const decisions: ModelDecision[] = []
     for (const chain of (route && this.handlers.get(route)) ?? []) {
-      const decision = chain.decide(this.ask(chain, facts), at, facts.updateId)
+      const decision = chain.decide(this.ask(chain, facts), at, { ...attempt, update: facts.updateId })
       decisions.push(decision)
       if (decision.refusal !== undefined) break
     }

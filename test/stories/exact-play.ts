@@ -232,8 +232,8 @@ class Play {
     const last = this.recent.slice(-RECENT)
     const delivered = last[which % last.length]
     if (delivered === undefined) return
-    // Another process cannot know what a failed attempt in this one has given back: with a lease it charges nothing more, and it does
-    // not recognize parts of albums. So these stay with their worker.
+    // With a lease, another process cannot know whether a failed attempt in this one was charged, and charges nothing. It does not
+    // recognize parts of albums either. So these stay with their worker.
     const { once } = this.options
     const isBound =
       (typeof once === 'object' && once.lease !== undefined) ||
@@ -257,7 +257,8 @@ class Play {
     if (decision.refusal !== undefined) return this.compareRefusal(where, facts, outcome, decision.refusal)
     this.differs(where, 'shadow refusals', outcome.shadows, decision.shadows)
     const isRepeated = failed.get(id) === model.inUse
-    const atHandler = model.decideAt(outcome.route, facts, now)
+    const own = worker % this.workers.length
+    const atHandler = model.decideAt(outcome.route, facts, now, { worker: own, isRepeated })
     const refusal = atHandler.at(-1)?.refusal
     if (refusal !== undefined) {
       decision.settle('complete')

@@ -1,48 +1,72 @@
 import type { Context } from 'grammy'
-import type { Ask } from '../../core/check.js'
-import type { SentinelFlavor } from './control.js'
+import { type Ask, type Decision, isPromise, type MaybePromise } from '../../core/check.js'
+import { later } from '../../core/later.js'
+import { getOrInsert } from '../../core/maps.js'
+import type { Services } from '../services.js'
+import type { ChargedUpdates } from './charged-updates.js'
+import { attemptsFor, type SentinelFlavor } from './control.js'
 import type { Redeliveries } from './redeliveries.js'
 import type { Questions } from './wiring.js'
 
 type Attempted = Context & Partial<SentinelFlavor>
 
-/** A chain that may be reached by redelivered updates: that of a sentinel, or of the guards in front of a handler behind it. */
-interface Attempting {
+const charging = later('once', () => import('./charged-updates.js'))
+const charged = new WeakMap<Follower, ChargedUpdates>()
+
+/** A chain behind a guard that lets a failed update pass again. It charges such an update once. */
+export interface Follower {
+  readonly name: string
+  readonly services: Services
+  readonly questions: Pick<Questions, 'demanded'>
   readonly redeliveries: Redeliveries
-  /** Whether any claim has a lease that may end while handlers run. */
-  readonly leased: boolean
 }
 
-/** The chain of the guards in front of a handler. */
-interface Layer extends Attempting {
-  readonly root: Attempting | undefined
-  readonly questions: Pick<Questions, 'unclaimed' | 'demanded'>
-}
-
-/** Adapts the ask of a handler's guards to a redelivered update: what they already claimed or charged is not asked again. */
-export function askedAgain(
-  { redeliveries, root, questions }: Layer,
-  asked: Ask,
-  ctx: Attempted,
-): Ask | undefined {
+/** Adapts the ask of guards to a redelivered update: what an earlier attempt has claimed and charged is not asked again. */
+export function askedAgain(chain: Follower, asked: Ask, ctx: Attempted): MaybePromise<Ask | undefined> {
   if (ctx.sentinel?.isRepeated !== true) return asked
-  const left = redeliveries.leftOf(ctx)
-  if (left === 'free') return questions.unclaimed(asked)
-  // All earlier attempts failed in this process before they reached this handler, so nothing was charged here.
-  if (left === undefined && root?.redeliveries.leftOf(ctx) === 'free') return asked
-  // An earlier attempt was in another process. If its handler threw, the charge was given back; if the process died, it was not.
-  if (root?.leased !== true) return questions.unclaimed(asked)
-  redeliveries.note(ctx, 'kept')
-  return questions.demanded(asked)
+  const { questions, redeliveries } = chain
+  if (redeliveries.chargeOf(ctx) !== undefined) return questions.demanded(asked)
+  const attempts = attemptsFor(ctx)
+  // With a lease, the process of an earlier attempt may have died, and left no trace of what it charged.
+  const isUnknown = attempts?.questions.leased === true && attempts.redeliveries.failureOf(ctx) !== true
+  return isUnknown ? questions.demanded(asked) : unlessCharged(chain, asked, ctx)
 }
 
-/** Records that a handler's guards have admitted an update, and possibly charged it once more. */
-export function noteCharged({ redeliveries, root }: Layer, ctx: Attempted): void {
-  if (root?.leased === true && ctx.sentinel?.isRepeated === true) redeliveries.note(ctx, 'charged')
+async function unlessCharged(chain: Follower, asked: Ask, { me, update }: Context): Promise<Ask | undefined> {
+  const updates = await chargedBy(chain)
+  return (await updates?.has(me.id, update.update_id)) ? chain.questions.demanded(asked) : asked
 }
 
-/** Records that a sentinel's handlers threw, unless an earlier attempt may have ended without a trace. */
-export function noteFailed({ redeliveries, leased }: Attempting, ctx: Attempted): void {
-  if (!leased || ctx.sentinel?.isRepeated !== true || redeliveries.leftOf(ctx) === 'free')
-    redeliveries.note(ctx)
+/** Records that a failed update was charged. Never rejects. */
+export function noteCharge(chain: Follower, decision: Decision, ctx: Context): MaybePromise<void> {
+  if (chain.redeliveries.chargeOf(ctx) === decision) return
+  chain.redeliveries.charged(ctx, decision)
+  return chargedBy(chain).then((updates) => updates?.add(ctx.me.id, ctx.update.update_id))
+}
+
+/** Returns the decision by which guards have charged an update that they admit: of this attempt, or of an earlier one. */
+export function chargeFor(
+  chain: Follower,
+  decision: Decision | undefined,
+  ctx: Attempted,
+): Decision | undefined {
+  const earlier = ctx.sentinel?.isRepeated === true ? chain.redeliveries.chargeOf(ctx) : undefined
+  if (earlier !== undefined || decision === undefined) return earlier
+  // If the handlers of another branch have failed by now, nobody else notes this charge.
+  const hasFailed = attemptsFor(ctx)?.redeliveries.failureOf(ctx) !== undefined
+  const noted = hasFailed ? noteCharge(chain, decision, ctx) : undefined
+  if (isPromise(noted)) chain.services.background.run('once', () => noted)
+  return decision
+}
+
+/** Resolves to undefined if the part cannot be loaded, which is reported. */
+async function chargedBy(chain: Follower): Promise<ChargedUpdates | undefined> {
+  const { name, services } = chain
+  try {
+    const { ChargedUpdates } = charging.now ?? (await charging.load())
+    return getOrInsert(charged, chain, () => new ChargedUpdates(services, name))
+  } catch (error) {
+    services.failed(error, 'once')
+    return undefined
+  }
 }

@@ -1,13 +1,15 @@
-import type { Context } from 'grammy'
-import type { Decision } from '../../core/check.js'
+import type { Context, NextFunction } from 'grammy'
+import type { Decision, MaybePromise } from '../../core/check.js'
 import { later } from '../../core/later.js'
 import { hintAt } from '../../core/nearest.js'
 import type { Exemptions } from '../exempt/exemptions.js'
 import type { GuardServices } from '../guard.js'
 import type { Refusals } from '../refusing/refusals.js'
-import type { ControlHost, DenyOptions, LimitView, SentinelControl } from './control.js'
+import { noteCharge } from './asked-again.js'
+import type { Attempts, ControlHost, DenyOptions, LimitView, SentinelControl } from './control.js'
 import type { Preparation } from './preparation.js'
 import type { Redeliveries } from './redeliveries.js'
+import type { Settling } from './settling.js'
 import type { Tally } from './tally.js'
 import type { Questions } from './wiring.js'
 
@@ -25,8 +27,9 @@ interface HostedChain {
   readonly refusals: Refusals
   readonly redeliveries: Redeliveries
   readonly tally: Tally
-  /** True for guards in front of a single handler. */
-  readonly inner: boolean
+  readonly entrance: { readonly settling: Settling }
+  /** Whether it charges redelivered updates once by what it notes itself. */
+  readonly follows: boolean
   /** The chain of a sentinel; undefined for guards that stand alone. */
   readonly root: HostedChain | undefined
   /** This chain, and those in front of single handlers behind it. */
@@ -76,13 +79,16 @@ export class ChainHost implements ControlHost {
     return true
   }
 
-  takeBack(decision: Decision, ctx: Context): void {
-    // Another part of the album has paid for an update that was waived, so there is no charge to give back.
-    if (!this.chain.inner || decision.receipt === undefined || decision.waived) return
-    this.chain.redeliveries.note(ctx)
-    const refunding = (): Promise<unknown> => this.refund(decision, undefined)
-    // If too much is running in the background, it runs detached instead. It reports its errors itself.
-    if (!this.chain.services.background.run('refund', refunding)) void refunding()
+  get attempts(): Attempts | undefined {
+    return this.chain.questions.released ? this.chain : undefined
+  }
+
+  noteCharge(decision: Decision, ctx: Context): MaybePromise<void> {
+    return this.chain.follows ? noteCharge(this.chain, decision, ctx) : undefined
+  }
+
+  handle(decision: Decision | undefined, ctx: Context, next: NextFunction): MaybePromise<void> {
+    return this.chain.entrance.settling.run(next, decision, ctx)
   }
 
   hasLimit(limit: string): boolean {

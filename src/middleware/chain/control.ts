@@ -1,5 +1,5 @@
-import type { Context } from 'grammy'
-import type { Decision, MaybePromise } from '../../core/check.js'
+import type { Context, NextFunction } from 'grammy'
+import { type Decision, isPromise, type MaybePromise } from '../../core/check.js'
 import type { Facts } from '../../core/facts.js'
 import type { Denied, Verdict } from '../../core/verdict.js'
 import type { Redeliveries } from './redeliveries.js'
@@ -50,6 +50,15 @@ export interface RootChain {
   readonly services: { readonly storage: object }
 }
 
+/** What a chain with `once` knows of attempts to handle an update. */
+export interface Attempts {
+  readonly redeliveries: Redeliveries
+  readonly questions: {
+    /** Whether any claim has a lease that may end while handlers run. */
+    readonly leased: boolean
+  }
+}
+
 /** What the chain does on behalf of a control. */
 export interface ControlHost {
   /** Identifies the sentinel: each has a tally of its own. */
@@ -70,8 +79,12 @@ export interface ControlHost {
   /** Warns that no limit has this name. */
   unknownLimit?(word: 'remaining' | 'refund', limit: string, known: readonly string[]): void
   denyLater(control: SentinelControl, options: DenyOptions): MaybePromise<void>
-  /** Refunds what a guard in front of a handler charged: the handler failed, and the update may be delivered again. */
-  takeBack?(decision: Decision, ctx: Context): void
+  /** Undefined if the chain has no `once`. */
+  readonly attempts?: Attempts | undefined
+  /** Notes that an update which failed was charged, and may be redelivered. Never rejects. */
+  noteCharge?(decision: Decision, ctx: Context): MaybePromise<void>
+  /** Runs the handlers of a further branch for an update that was admitted by this decision. */
+  handle?(decision: Decision | undefined, ctx: Context, next: NextFunction): MaybePromise<void>
   can(control: SentinelControl, permission: string): MaybePromise<boolean>
   hasRole(control: SentinelControl, role: string): MaybePromise<boolean>
 }
@@ -80,7 +93,8 @@ const NOTHING: Readonly<Record<string, unknown>> = Object.freeze(Object.create(n
 
 /** These functions access private parts of a control, for this package only. */
 let hostOf: (control: SentinelControl) => ControlHost
-let takenBack: (control: SentinelControl) => void
+let notedCharge: (control: SentinelControl) => MaybePromise<void>
+let decisionOf: (control: SentinelControl) => Decision | undefined
 let gathered: (control: SentinelControl) => readonly Gathered[]
 /** Marks the update as denied after it was allowed. Returns true the first time. */
 let stopped: (control: SentinelControl) => boolean
@@ -117,9 +131,9 @@ export class SentinelControl<C extends Context = Context> {
         if (own === undefined || each === ctx || own.host !== host) return []
         return [{ facts: own.facts, ctx: each, decision: own.decision }]
       })
-    takenBack = (control) => {
-      if (control.decision !== undefined) control.host.takeBack?.(control.decision, control.ctx)
-    }
+    decisionOf = (control) => control.decision
+    notedCharge = ({ decision, host, ctx }) =>
+      decision === undefined ? undefined : host.noteCharge?.(decision, ctx)
   }
 
   /**
@@ -152,7 +166,7 @@ export class SentinelControl<C extends Context = Context> {
       outer?.isRepeated === true ||
       // Later parts of an album are waived, too, although they are no repetitions unless this process attempted to handle them.
       (decision?.waived === true &&
-        (facts.album === undefined || host.redeliveries?.leftOf(ctx) !== undefined))
+        (facts.album === undefined || host.redeliveries?.failureOf(ctx) !== undefined))
   }
 
   /** The verdict on the update; {@link deny} changes it. */
@@ -291,16 +305,46 @@ export function stopsFirst(ctx: Context & Partial<SentinelFlavor>, tally: object
   return counted === undefined || stopped(counted)
 }
 
-/**
- * Refunds what guards in front of handlers behind a sentinel have charged, including those behind further sentinels in between.
- */
-export function takeBackBehind(root: RootChain, ctx: Context & Partial<SentinelFlavor>): void {
+/** Notes that guards have charged a failed update, of those behind the guards with this host. Never rejects. */
+export function noteChargesBehind(
+  host: ControlHost,
+  ctx: Context & Partial<SentinelFlavor>,
+): MaybePromise<unknown> {
   const behind: SentinelControl[] = []
+  const noting: MaybePromise<void>[] = []
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
-    behind.push(control)
-    // Only up to the controls of that sentinel; nothing outside of it has failed.
-    if (hostOf(control)?.root === root) for (const each of behind.splice(0)) takenBack(each)
+    // Only up to the controls of those guards; nothing outside of them has failed.
+    if (hostOf(control) === host) noting.push(...behind.splice(0).map(notedCharge))
+    else behind.push(control)
   }
+  return noting.some(isPromise) ? Promise.all(noting) : undefined
+}
+
+/** Returns what the nearest guards with `once` know of attempts to handle an update; undefined if it has passed none. */
+export function attemptsFor(ctx: Context & Partial<SentinelFlavor>): Attempts | undefined {
+  for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
+    const attempts = hostOf(control)?.attempts
+    if (attempts !== undefined) return attempts
+  }
+  return undefined
+}
+
+/**
+ * Runs the handlers of a further branch for an update that has passed guards before. `by` identifies the guards, see
+ * {@link hasPassed}. If these handlers throw, the update may be redelivered as if those of the first branch had thrown.
+ */
+export function handleAlso(
+  ctx: Context & Partial<SentinelFlavor>,
+  by: object,
+  next: NextFunction,
+): MaybePromise<void> {
+  let passed: SentinelControl | undefined
+  for (let control = ctx.sentinel; control !== undefined; control = control.outer)
+    if (isBy(hostOf(control), by)) passed = control
+  const host = passed && hostOf(passed)
+  return passed === undefined || host?.handle === undefined
+    ? next()
+    : host.handle(decisionOf(passed), ctx, next)
 }
 
 /** An update of a burst that is handled together with the burst's last one. */
@@ -327,10 +371,15 @@ export function hasPassed(
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
     // In tests of bots, `ctx.sentinel` may be an object made by the test.
     const host: ControlHost | undefined = hostOf(control)
-    if (host === by || host?.tally === by) return true
+    if (isBy(host, by)) return true
     other(host?.root)
   }
   return false
+}
+
+/** Guards in front of a handler share the tally of their sentinel. */
+function isBy(host: ControlHost | undefined, by: object): boolean {
+  return host === by || host?.tally === by
 }
 
 /** Returns the facts of an update if a guard further up has already read them. */

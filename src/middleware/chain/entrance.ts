@@ -11,6 +11,7 @@ import type { HookVeto, Steps } from '../hooking/steps.js'
 import type { Denial } from '../refusing/denial.js'
 import type { Refusals } from '../refusing/refusals.js'
 import type { Services } from '../services.js'
+import { chargeFor, type Follower } from './asked-again.js'
 import { type ControlHost, SentinelControl, type SentinelFlavor } from './control.js'
 import type { FirstUses } from './first-uses.js'
 import { Held } from './held.js'
@@ -22,12 +23,14 @@ import type { Tally } from './tally.js'
 const entering = later(GUARD, () => import('./late-entrance.js'))
 
 /** The chain that an update has passed. */
-interface EnteredChain {
+interface EnteredChain extends Follower {
   readonly tally: Tally
   readonly host: ControlHost
   readonly uses: FirstUses | undefined
   /** True for guards in front of a single handler. */
   readonly inner: boolean
+  /** Whether it charges redelivered updates once by what it notes itself. */
+  readonly follows: boolean
 }
 
 /**
@@ -222,7 +225,12 @@ export class Entrance implements LateEntrance {
     identity: unknown,
   ): MaybePromise<void> {
     const flavored = ctx as Context & Partial<SentinelFlavor>
-    const control = new SentinelControl(facts, ctx, ALLOWED, decision, this.chain.host, flavored.sentinel)
+    const { sentinel: outer } = flavored
+    const { chain } = this
+    // On a fork, guards of another branch may have refused the update.
+    const verdict = chain.inner && outer !== undefined ? outer.verdict : ALLOWED
+    const charge = chain.follows ? chargeFor(chain, decision, ctx) : decision
+    const control = new SentinelControl(facts, ctx, verdict, charge, chain.host, outer)
     if (identity !== undefined) control.identity = identity
     flavored.sentinel = control
     if (this.chain.uses?.isAwaited) this.chain.uses.wake(ctx)

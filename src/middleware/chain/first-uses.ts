@@ -1,7 +1,7 @@
 import type { Context, NextFunction } from 'grammy'
 import type { Update } from 'grammy/types'
 import { type Check, isPromise, type MaybePromise } from '../../core/check.js'
-import { hasPassed } from './control.js'
+import { handleAlso, hasPassed } from './control.js'
 import { Held } from './held.js'
 
 const noOther = (): void => undefined
@@ -66,7 +66,8 @@ export class FirstUses {
     const known = (ctx as Noting)[this.outcome]
     if (known === 'stopped') return undefined
     if (known instanceof Held) return known.join(next)
-    if (known === 'passed' || (known !== 'seating' && hasPassed(ctx, by, noOther))) return next()
+    if (known === 'passed' || (known !== 'seating' && hasPassed(ctx, by, noOther)))
+      return handleAlso(ctx, by, next)
     return this.decided(ctx, known, by).then(() => this.again(ctx, next, by))
   }
 

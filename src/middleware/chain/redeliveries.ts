@@ -1,30 +1,38 @@
 import type { Context } from 'grammy'
+import type { Decision } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { Recent } from '../recent.js'
 
 /** Telegram redelivers unconfirmed updates for this long (https://core.telegram.org/bots/api#getting-updates). */
-const REDELIVERED_WITHIN: Ms = 86_400_000
+export const REDELIVERED_WITHIN: Ms = 86_400_000
 
-/**
- * What is left of the attempts to handle an update: `free` if all of them failed, so that nothing is charged; `charged` if this
- * chain has charged the latest, which has not failed yet; `kept` if an earlier one may have ended without a trace, as it can with
- * a lease. Its charge may still stand, so no later attempt is charged, whether or not it fails.
- */
-type Left = 'free' | 'charged' | 'kept'
-
-/** Updates that this process attempted to handle, as long as they may be redelivered. */
+/** What a chain knows of updates that failed in this process, as long as they may be redelivered. */
 export class Redeliveries {
-  private readonly updates = new Recent<Left>(REDELIVERED_WITHIN)
+  /** Updates whose handlers behind this chain threw, and whether all attempts so far were made, and failed, in this process. */
+  private readonly failures = new Recent<boolean>(REDELIVERED_WITHIN)
+  /** Decisions of this chain about failed updates that it has admitted, and so may have charged. */
+  private readonly charges = new Recent<Decision>(REDELIVERED_WITHIN)
 
   constructor(private readonly clock: Clock) {}
 
-  note(ctx: Context, left: Left = 'free'): void {
-    if (this.leftOf(ctx) !== 'kept') this.updates.set(nameOf(ctx), left, this.clock())
+  /** Records that handlers threw. */
+  failed(ctx: Context & { readonly sentinel?: { readonly isRepeated: boolean } }): void {
+    const isFirst = ctx.sentinel?.isRepeated !== true
+    this.failures.set(nameOf(ctx), this.failureOf(ctx) ?? isFirst, this.clock())
   }
 
-  leftOf(ctx: Context): Left | undefined {
-    return this.updates.get(nameOf(ctx), this.clock())
+  /** Undefined if no attempt has failed in this process; true if all attempts so far have. */
+  failureOf(ctx: Context): boolean | undefined {
+    return this.failures.size === 0 ? undefined : this.failures.get(nameOf(ctx), this.clock())
+  }
+
+  charged(ctx: Context, decision: Decision): void {
+    this.charges.set(nameOf(ctx), decision, this.clock())
+  }
+
+  chargeOf(ctx: Context): Decision | undefined {
+    return this.charges.size === 0 ? undefined : this.charges.get(nameOf(ctx), this.clock())
   }
 }
 

@@ -1,17 +1,19 @@
 import type { Context, NextFunction } from 'grammy'
 import { type Decision, isPromise, type MaybePromise, type Settlement } from '../../core/check.js'
 import type { Preparation } from './preparation.js'
+import type { Questions } from './wiring.js'
 
 /** Reports to the storage how admissions ended. */
 export class Settling {
+  /** By decision, on how many branches its handlers run; not a number once those of a branch have thrown. Only with leases. */
+  private readonly running = new WeakMap<Decision, number>()
+
   constructor(
     private readonly prepared: Preparation,
-    /** Whether any check needs to know that handlers threw (`released`) or that they finished (`leased`). */
-    private readonly released: boolean,
-    private readonly leased: boolean,
+    private readonly questions: Pick<Questions, 'released' | 'leased'>,
     private readonly failed: (error: unknown, during: string) => void,
-    /** Called with updates whose handlers threw, and which may be redelivered. */
-    private readonly unhandled: (ctx: Context) => void,
+    /** Called with updates whose handlers threw, and which may be redelivered. Must neither throw nor reject. */
+    private readonly unhandled: (ctx: Context) => MaybePromise<unknown>,
   ) {}
 
   /**
@@ -20,14 +22,14 @@ export class Settling {
    * wait is bounded, since storages have time-outs.
    */
   run(next: NextFunction, decision: Decision | undefined, ctx: Context): MaybePromise<void> {
-    return decision !== undefined && (this.released || this.leased)
+    return decision !== undefined && (this.questions.released || this.questions.leased)
       ? this.watched(next, decision, ctx)
       : next()
   }
 
   /** Never rejects. */
   settle(decision: Decision | undefined, how: Settlement): MaybePromise<void> {
-    if (decision?.receipt === undefined || (how === 'complete' && !this.leased)) return
+    if (decision?.receipt === undefined || (how === 'complete' && !this.questions.leased)) return
     try {
       const settled = this.prepared.judge?.settle(decision.receipt, how)
       if (isPromise(settled)) return settled.catch((error) => this.failed(error, 'storage.settle'))
@@ -37,6 +39,7 @@ export class Settling {
   }
 
   private watched(next: NextFunction, decision: Decision, ctx: Context): MaybePromise<void> {
+    this.ranMore(decision, 1)
     // A wrapped handler may be synchronous.
     let handled: MaybePromise<void>
     try {
@@ -45,25 +48,37 @@ export class Settling {
       return this.release(decision, ctx, error)
     }
     if (!isPromise(handled)) {
-      this.settle(decision, 'complete')
+      this.completed(decision)
       return handled
     }
-    // Nobody waits for the settlement.
     // Around a function, what its handler returns is passed on.
-    const completed = this.leased
+    const completed = this.questions.leased
       ? <T>(returned: T): T => {
-          this.settle(decision, 'complete')
+          this.completed(decision)
           return returned
         }
       : undefined
     return handled.then<void>(completed, (error) => this.release(decision, ctx, error))
   }
 
+  /** Completes the admission when the handlers of all branches have ended. Nobody waits for the settlement. */
+  private completed(decision: Decision): void {
+    if (this.ranMore(decision, -1) === 0) this.settle(decision, 'complete')
+  }
+
+  private ranMore(decision: Decision, more: number): number | undefined {
+    if (!this.questions.leased) return undefined
+    const running = (this.running.get(decision) ?? 0) + more
+    this.running.set(decision, running)
+    return running
+  }
+
   private release(decision: Decision, ctx: Context, error: unknown): Promise<never> {
+    this.ranMore(decision, Number.NaN)
     const released = this.settle(decision, 'release')
-    this.unhandled(ctx)
-    if (!isPromise(released)) throw error
-    return released.then(() => {
+    const noted = this.unhandled(ctx)
+    if (!isPromise(released) && !isPromise(noted)) throw error
+    return Promise.all([released, noted]).then(() => {
       throw error
     })
   }

@@ -60,6 +60,10 @@ export class Questions implements Wiring<Context> {
   readonly names: string[] = []
   /** The guards in order, each once, as hooks see them. */
   readonly steps: GuardStep[] = []
+  /** Whether a claim is released when handlers throw, as that of `once` is. */
+  released = false
+  /** Whether a claim has a lease, which may end while handlers run. */
+  leased = false
   /** Number of limits without a name in front of a handler, by guard. */
   private readonly unnamed = new Map<string, number>()
   private readonly excuses: Excuse[] = []
@@ -136,7 +140,10 @@ export class Questions implements Wiring<Context> {
     const actor = this.excuses.length === 0 ? -1 : this.scope('actor', (facts) => facts.actor)
     const spared = this.excuses.reduce((own, excuse) => excused(own, excuse, actor), question)
     this.questions.push(this.withExemptions(spared))
-    this.claimOf.push(check.kind === 'claim' ? this.claims++ : -1)
+    const isClaim = check.kind === 'claim'
+    this.claimOf.push(isClaim ? this.claims++ : -1)
+    if (isClaim && check.retry === true) this.released = true
+    if (isClaim && check.lease !== undefined) this.leased = true
     return this.questions.length - 1
   }
 
@@ -246,18 +253,11 @@ export class Questions implements Wiring<Context> {
     return { ...ask, tokens: this.withToken(ask.tokens, shared, facts.digest(token)) }
   }
 
-  /** Returns an ask without its claims, which have already been taken; undefined if nothing else is asked. */
-  unclaimed(ask: Ask): Ask | undefined {
-    return this.only(({ kind }) => kind !== 'claim', ask)
-  }
-
   /** Returns an ask that only checks marks and takes or charges nothing; undefined if it checks none. */
   demanded(ask: Ask): Ask | undefined {
-    return this.only(({ kind }) => kind === 'absent' || kind === 'present', ask)
-  }
-
-  private only(kept: (check: Check) => boolean, ask: Ask): Ask | undefined {
-    const costs = this.questions.map(({ check }, index) => (kept(check) ? (ask.costs[index] as number) : 0))
+    const costs = this.questions.map(({ check: { kind } }, index) =>
+      kind === 'absent' || kind === 'present' ? (ask.costs[index] as number) : 0,
+    )
     return costs.some((cost) => cost > 0) ? { ...ask, costs } : undefined
   }
 
