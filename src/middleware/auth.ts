@@ -9,7 +9,7 @@ import type { DossierSource } from './auth/dossier-source.js'
 import { RESOLVED, VETOED } from './auth/marks.js'
 import type { Resolve } from './auth/resolution.js'
 import type { Resolver } from './auth/resolver.js'
-import { Vetting } from './auth/vetting.js'
+import { type Vetting, vettingOf } from './auth/vetting.js'
 import { guardOf } from './compose.js'
 import type { Admission, Guard, Question, Wired, Wiring } from './guard.js'
 import {
@@ -217,7 +217,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
     probe(RESOLVED)
   }
   const { name: _, reason: __, ...shared } = question('dossier')
-  const vetting = Vetting.of(settings, wiring, shared, refusing)
+  const vetting = vettingOf(settings, wiring, shared, refusing)
   const resolver =
     resolve && madeLater(resolving, ({ Resolver }) => new Resolver(services, resolve, settings))
   return {

@@ -1,8 +1,10 @@
+import type { MaybePromise } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Key } from '../../core/subject.js'
 import { keyText } from '../../core/subject.js'
 import { inTime } from '../chain/in-time.js'
+import type { Admission } from '../guard.js'
 import type { Services } from '../services.js'
 import type { DossierFacts, DossierSource } from './dossier-source.js'
 import { SUSPECT, VETTED } from './marks.js'
@@ -37,8 +39,32 @@ export class Dossiers {
     private readonly rules: VettingRules,
   ) {}
 
+  /** Requests a dossier and waits for it as long as the rules say. */
+  admit(bot: number, key: Key, user: number): MaybePromise<Admission | undefined> {
+    const asking = this.#ask(bot, key, user)
+    return asking === undefined || this.rules.dossierWait === 0 ? undefined : this.#within(asking)
+  }
+
+  async #within(asking: Promise<string | undefined>): Promise<Admission | undefined> {
+    let callOff: () => void = () => undefined
+    const late = new Promise<undefined>((resolve) => {
+      callOff = this.services.timers.after(this.rules.dossierWait, () => resolve(undefined))
+    })
+    const why = await Promise.race([asking, late])
+    callOff()
+    if (why === undefined) return undefined
+    const by = {
+      guard: 'auth',
+      limit: 'dossier',
+      retryAfterMs: Number.POSITIVE_INFINITY,
+      notice: !this.rules.quiet,
+      note: why,
+    }
+    return { veto: 'suspect', by }
+  }
+
   /** Resolves to why a user is suspect, or undefined if they are not. Undefined if no request is possible now. Never rejects. */
-  ask(bot: number, key: Key, user: number): Promise<string | undefined> | undefined {
+  #ask(bot: number, key: Key, user: number): Promise<string | undefined> | undefined {
     const name = `${bot} ${keyText(key)}`
     const asked = this.#asked.get(name)
     if (asked !== undefined) return asked
@@ -137,7 +163,7 @@ export class Dossiers {
 /** Returns why a user is suspect, and for how long at most; undefined if nothing speaks against them. */
 export function suspicionOf(
   { profile, age }: DossierFacts,
-  { denyScam, denyFake, minAccountAge }: Omit<VettingRules, 'dossier' | 'dossierFor' | 'timeout'>,
+  { denyScam, denyFake, minAccountAge }: Pick<VettingRules, 'denyScam' | 'denyFake' | 'minAccountAge'>,
 ): { readonly why: string; readonly ends?: Ms } | undefined {
   if (denyScam && profile?.isScam === true) return { why: 'scam' }
   if (denyFake && profile?.isFake === true) return { why: 'fake' }
@@ -154,5 +180,9 @@ export interface VettingRules {
   readonly denyScam: boolean
   readonly denyFake: boolean
   readonly dossierFor: Ms
+  /** How long an update waits for a dossier. */
+  readonly dossierWait: Ms
   readonly timeout: Ms
+  /** Whether refused users get no notice. */
+  readonly quiet: boolean
 }
