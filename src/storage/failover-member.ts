@@ -1,6 +1,7 @@
 import type { Judge, MaybePromise, Plan, Receipt, Settlement } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
 import type { Key } from '../core/subject.js'
+import type { ChangeListener } from './changes.js'
 import type { StorageCondition } from './condition.js'
 import { WriteTurns } from './failover-turns.js'
 import { inBackground } from './in-background.js'
@@ -9,6 +10,7 @@ import { type Taker, unlessLoading } from './resilient/plans.js'
 import { isOfTheCaller } from './resilient/reason.js'
 import { SupervisedStorage, type Supervision } from './resilient/supervised.js'
 import type { Marks, Storage } from './storage.js'
+import { watchInTime } from './watch-in-time.js'
 import { writesThrough } from './writes-through.js'
 
 export interface MemberOptions extends Supervision {
@@ -55,6 +57,10 @@ export class Member extends SupervisedStorage {
     private readonly options: MemberOptions,
   ) {
     super(storage, options)
+  }
+
+  watch(listener: ChangeListener): MaybePromise<() => void> {
+    return watchInTime(this.storage.watch(listener), this.options.timers)
   }
 
   /**

@@ -371,10 +371,10 @@ class FailoverStorage implements Storage, Observable {
 
   /** Never rejects. */
   private async watchMember(member: Member): Promise<void> {
-    const { line, storage, lost } = member
+    const { line, lost } = member
     try {
       // Writes to all storages are reported by all of them, so only the reports of the storage in use are passed on.
-      const unwatch = await storage.watch((change) => {
+      const unwatch = await member.watch((change) => {
         if (change.kind === 'gap') member.lost = change.lost
         if (member.index === this.inUse) this.heard(change)
       })

@@ -130,11 +130,21 @@ export class Changes {
   private async listen(): Promise<void> {
     this.drop()
     const attempt = ++this.attempt
-    const connection = await this.link.listening()
-    if (attempt !== this.attempt) {
-      connection.close()
-      return this.starting
+    const echo = new Echo()
+    this.echo = echo
+    const opening = this.link.listening()
+    let connection: Listening | undefined
+    try {
+      // A server may accept the connection and not answer, so the time of the echo includes the opening.
+      connection = (await Promise.race([opening, echo.heard])) ?? undefined
+    } finally {
+      if (connection === undefined || attempt !== this.attempt) {
+        echo.end()
+        if (this.echo === echo) this.echo = undefined
+        opening.then(({ close }) => close(), ignore)
+      }
     }
+    if (connection === undefined || attempt !== this.attempt) return this.starting
     const { client } = connection
     client.on('notification', this.hear)
     // A connection that was dropped may still report errors, which must not end its successor.
@@ -144,10 +154,8 @@ export class Changes {
     client.on('error', lost)
     client.on('end', lost)
     this.connection = connection
-    const echo = new Echo()
-    this.echo = echo
     try {
-      await client.query(`LISTEN "${channelOf(this.link.schema)}"`)
+      await Promise.race([client.query(`LISTEN "${channelOf(this.link.schema)}"`), echo.heard])
       await Promise.all([echo.isOver ? undefined : this.send(echo), echo.heard])
     } catch (error) {
       if (attempt !== this.attempt) return this.starting
@@ -241,6 +249,8 @@ export class Changes {
   }
 }
 
+function ignore(): void {}
+
 /** A payload that must arrive before a connection counts as listening: through a pooler of transactions LISTEN succeeds as well. */
 class Echo {
   readonly payload = `${ECHO}${randomUUID()}`
@@ -256,7 +266,7 @@ class Echo {
     })
     // It may fail while nobody waits for it yet.
     this.heard.catch(() => undefined)
-    this.wait('storage.unavailable', 'no test notification arrived within five seconds.')
+    this.wait('storage.unavailable', 'no connection that hears NOTIFY could be opened within five seconds.')
   }
 
   /** Waits from now on, to fail with this error. */

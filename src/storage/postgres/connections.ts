@@ -7,6 +7,17 @@ import type { Ms } from '../../core/duration.js'
  */
 type Breakable = Client & { readonly connection?: { readonly stream: { destroy(): void } } }
 
+/** Opens a connection, for no longer than this: pg itself would wait for a server that accepts and does not answer without end. */
+export async function connectWithin(within: Ms, client: Client): Promise<void> {
+  const timer = setTimeout(() => (client as Breakable).connection?.stream.destroy(), within)
+  timer.unref()
+  try {
+    await client.connect()
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 /** The open connections to a server, which can be broken off when the server no longer answers. */
 export class Connections {
   private readonly open = new Set<Client>()

@@ -3,7 +3,7 @@ import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { peer } from '../../core/peer.js'
 import { checkConnectionString } from './connection-string.js'
-import { Connections } from './connections.js'
+import { Connections, connectWithin } from './connections.js'
 import { failure, isMissing, stateOf } from './failures.js'
 import { InFlight } from './in-flight.js'
 
@@ -35,6 +35,9 @@ const KEEP_ALIVE: Ms = 30_000
 
 /** How long `close()` waits for statements, and then for the server to end its connections. */
 const LEAVE: Ms = 5000
+
+/** How long opening the connection that listens for changes may take. */
+const OPEN: Ms = 5000
 
 /** By default a connection sends nothing while it is idle, and routers forget it. */
 const KEPT_ALIVE = {
@@ -186,7 +189,7 @@ export class Link {
         this.own && Client ? Client : this.connections.counting(Client ?? (await pgOf()).Client)
       const client = new Listener(config as ClientConfig)
       client.on('error', ignore)
-      await client.connect()
+      await connectWithin(OPEN, client)
       return { client, close: () => void client.end().catch(ignore) }
     } catch (error) {
       throw failure(error)

@@ -4,6 +4,7 @@ import type { SentinelError } from '../../core/errors.js'
 import { type Key, keyText, textKey } from '../../core/subject.js'
 import type { ChangeListener, StorageChange } from '../changes.js'
 import { Listeners } from '../listeners.js'
+import { atMost } from './at-most.js'
 import { type Connection, scriptOf } from './connection.js'
 import { closed } from './failures.js'
 
@@ -12,6 +13,8 @@ const CONNECT_AGAIN = 100
 const CONNECT_AGAIN_AT_MOST = 5000
 /** Once a connection could not be made again for this long, the listeners are told that they receive nothing. */
 const LOST_AFTER = 1000
+/** A connection that is neither made nor refused within this is given up, and another one is tried. */
+const CONNECT_WITHIN = 5000
 const HEARTBEAT = 1000
 /** Every so many heartbeats, a message of our own must arrive. */
 const PROOF = 3
@@ -102,12 +105,28 @@ export class Changes {
   /** Connects; concurrent callers share one attempt. */
   private begin(): Promise<void> {
     if (this.starting !== undefined) return this.starting
-    const starting = this.listen(++this.attempt).catch((error) => {
+    const starting = this.listenInTime(++this.attempt).catch((error) => {
       if (this.starting === starting) this.starting = undefined
       throw error
     })
     this.starting = starting
     return starting
+  }
+
+  private async listenInTime(attempt: number): Promise<void> {
+    let isOver = false
+    const listening = this.listen(attempt).finally(() => {
+      isOver = true
+    })
+    await atMost(CONNECT_WITHIN, listening)
+    if (isOver) return
+    if (attempt === this.attempt) {
+      this.attempt++
+      this.client?.disconnect()
+    }
+    throw this.connection.explained(
+      new Error('the connection that listens for changes was not ready within five seconds'),
+    )
   }
 
   private async listen(attempt: number): Promise<void> {

@@ -20,6 +20,7 @@ import { type SessionStorage, type SessionsOptions, sessionsOver } from '../sess
 import type { Storage } from '../storage.js'
 import type { Users } from '../users.js'
 import type { Values } from '../values.js'
+import { watchInTime } from '../watch-in-time.js'
 import { MarksCopy } from './copy.js'
 import { guardedArchive, guardedUsers, guardedValues } from './guarded.js'
 import { ResilientJudge, type ResilientShared } from './judge.js'
@@ -271,12 +272,17 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
     const failed = (error: unknown): void => {
       this.watched = 'no'
       this.line.circuit.noted(error)
+      const isNews = this.lost === undefined
       this.lost = causeOf(error) ?? this.line.unavailable('watch', error)
+      if (!isNews) return
       this.unwatched()
-      if (lost === undefined) this.report({ kind: 'gap', lost: this.lost })
+      this.report({ kind: 'gap', lost: this.lost })
     }
     try {
-      const unwatch = this.storage.watch((change) => this.heard(change))
+      const unwatch = watchInTime(
+        this.storage.watch((change) => this.heard(change)),
+        this.timers,
+      )
       if (isPromise(unwatch)) unwatch.then(watching, failed)
       else watching(unwatch)
     } catch (error) {

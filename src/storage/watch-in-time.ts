@@ -1,0 +1,25 @@
+import { isPromise, type MaybePromise } from '../core/check.js'
+import type { Timers } from '../core/clock.js'
+import type { Ms } from '../core/duration.js'
+import { SentinelError } from '../core/errors.js'
+
+/** Longer than our own storages may take. */
+const WITHIN: Ms = 15_000
+
+/** Rejects if a storage neither begins to report changes nor refuses to. If it begins later, it is told to stop. */
+export function watchInTime(watching: MaybePromise<() => void>, timers: Timers): MaybePromise<() => void> {
+  if (!isPromise(watching)) return watching
+  return new Promise((resolve, reject) => {
+    let isLate = false
+    const callOff = timers.after(WITHIN, () => {
+      isLate = true
+      reject(
+        new SentinelError(
+          'storage.unavailable',
+          `watch: the storage did not begin to report changes within ${WITHIN / 1000} seconds.`,
+        ),
+      )
+    })
+    watching.then((unwatch) => (isLate ? unwatch() : resolve(unwatch)), reject).finally(callOff)
+  })
+}
