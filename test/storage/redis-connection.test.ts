@@ -251,6 +251,15 @@ describe('refuses', () => {
     expect(message).toContain(`db is ${db}`)
   })
 
+  test.each([
+    ['no name of the master', { sentinels: [{ host: 'localhost' }] }],
+    ['no Sentinel', { sentinels: [], name: 'mymaster' }],
+  ])('options with Sentinels, but with %s', async (_, options) => {
+    const { code, message } = await failure(() => redis(options))
+    expect(code).toBe('option.invalid')
+    expect(message).toMatch(/list of Sentinels and the name of the master/)
+  })
+
   test('an empty list of nodes', async () => {
     expect((await failure(() => redis([]))).code).toBe('option.invalid')
   })

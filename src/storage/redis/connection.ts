@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
 import type { RedisOptions as ClientOptions, Cluster, Redis } from 'ioredis'
 import { SentinelError } from '../../core/errors.js'
-import { peer } from '../../core/peer.js'
 import { atMost } from './at-most.js'
+import { checkAddress, clientOf, OURS, type ServerAddress } from './clients.js'
 import { closed, explained, isMoving, readOnly, wordsOf } from './failures.js'
-import { accessOf, checkOptions, checkUrl, copyOf, socketOf } from './urls.js'
 
 /** A script, and the hash by which a server knows it once it is loaded. */
 export interface Script {
@@ -33,22 +32,6 @@ export function scriptOf(text: string): Script {
  */
 export type RedisConnection = string | readonly string[] | ClientOptions | Redis | Cluster
 
-/**
- * On connections of our own nothing is sent again or queued: a charge repeated after a lost connection may be made twice, and a
- * question that waits for the server to come back is answered too late.
- */
-const OURS = {
-  autoResendUnfulfilledCommands: false,
-  enableOfflineQueue: false,
-  maxRetriesPerRequest: 0,
-  connectTimeout: 2000,
-  socketTimeout: 5000,
-  retryStrategy: (times: number) => Math.min(times * 25, 250),
-  reconnectOnError: (error: Error): false | 1 => (error.message.startsWith('READONLY') ? 1 : false),
-  disconnectTimeout: 500,
-  lazyConnect: true,
-} satisfies ClientOptions
-
 /** Methods that both kinds of client have, although the types of one do not declare them. */
 interface ScriptRunner {
   evalshaBuffer(sha: string, keys: number, ...rest: readonly (string | number | Buffer)[]): Promise<unknown>
@@ -58,9 +41,11 @@ interface ScriptRunner {
 const ENDED = 'the given client has been closed. Pass an open one'
 const NEVER = 'the connection was lost before it was ready'
 const NEVER_WHOLE = `${NEVER}. A cluster must serve all slots, and its nodes must announce an address: see cluster-announce-ip`
+const NAMED =
+  'Redis Sentinel may have named a server that is still a replica, which is not used: a failover may be under way'
 /** Messages of ioredis that do not tell why a server cannot be reached. */
 const VAGUE =
-  /^(the connection was lost before|Connection is closed|Stream isn't writeable|None of startup nodes|Failed to refresh slots)/
+  /^(the connection was lost before|Connection is closed|Stream isn't writeable|None of startup nodes|Failed to refresh slots|All sentinels are unreachable. Retrying from scratch after \d+ms.$)/
 
 /** How long calls that no decision waits for are repeated while a slot is moved, and the pause before each repetition, in milliseconds. */
 const MOVING = 1000
@@ -97,7 +82,7 @@ export class Connection {
       if (this.connectsNodes) given.on('+node', this.connectNode)
       allowListeners(given)
       warnOfResending(given)
-    } else check(given)
+    } else checkAddress(given)
   }
 
   get kind(): 'redis' | 'redis-cluster' {
@@ -165,12 +150,14 @@ export class Connection {
   }
 
   private async make(): Promise<Redis | Cluster> {
-    const client = await clientOf(this.given as OfOurs)
+    const client = await clientOf(this.given as ServerAddress).catch((error: unknown) => {
+      throw this.explained(error)
+    })
     if (this.closed) throw closed()
     client.on('error', this.refused).on('ready', this.recovered).on('+node', this.met)
     client.on('+node', this.connectNode)
-    // Says why a node of a cluster cannot be reached; the error that follows does not.
-    return client.on('node error', this.failed)
+    // These say why a node of a cluster, or a Sentinel, cannot be reached; the error that follows does not always.
+    return client.on('node error', this.failed).on('sentinelError', this.failed)
   }
 
   /** Whether nodes of a cluster are connected in advance. A given client with a queue keeps calls until they are connected. */
@@ -308,6 +295,8 @@ export class Connection {
       disconnectTimeout: 100,
       // `Changes` makes a new connection, perhaps to another node.
       retryStrategy: () => null,
+      sentinelRetryStrategy: () => null,
+      sentinelCommandTimeout: node.options.sentinelCommandTimeout ?? OURS.sentinelCommandTimeout,
       maxRetriesPerRequest: null,
     })
   }
@@ -359,7 +348,9 @@ export class Connection {
     // new map.
     const { made } = this
     if (isVague && made !== undefined && !isRedis(made) && made.status === 'ready') made.refreshSlotsCache()
-    return explained(isVague ? (this.lastError ?? message) : message)
+    if (!isVague) return explained(message)
+    const isNamed = !this.wasReady && isRedis(made) && made.options.sentinels
+    return explained(this.lastError ?? (isNamed ? `${message.replace(/[.]$/, '')}. ${NAMED}` : message))
   }
 }
 
@@ -397,52 +388,4 @@ function warnOfResending(client: Redis | Cluster): void {
     `The Redis client given to redis() resends unfulfilled commands after a lost connection, so an update may be charged twice. Set ${option} on it.`,
     { code: 'GRAMMY_SENTINEL_RESEND' },
   )
-}
-
-type OfOurs = Exclude<RedisConnection, Redis | Cluster>
-
-/** Rejects invalid connection options. */
-function check(given: OfOurs): void {
-  if (typeof given !== 'object' || given === null) checkUrl(given)
-  if (typeof given === 'string') return
-  if (!isList(given)) {
-    checkOptions(given)
-    return
-  }
-  if (given.length === 0) {
-    throw new SentinelError(
-      'option.invalid',
-      'redis: the list of nodes is empty. Name one node of the cluster.',
-    )
-  }
-  for (const url of given) checkUrl(url)
-}
-
-async function clientOf(given: OfOurs): Promise<Redis | Cluster> {
-  const { Cluster, Redis } = (await peer('redis', 'ioredis', () => import('ioredis'))).default
-  if (typeof given === 'string') return new Redis(socketOf(given) ?? given, { ...OURS, ...accessOf(given) })
-  if (!isList(given)) {
-    const options: ClientOptions = { ...OURS, ...copyOf(given as Partial<ClientOptions>) }
-    return new Redis(options as ClientOptions & { replyMapping: 'legacy' })
-  }
-  const { lazyConnect, retryStrategy, maxRetriesPerRequest, enableOfflineQueue, ...node } = OURS
-  const access = accessOf(given[0] as string)
-  return new Cluster(given as string[], {
-    lazyConnect,
-    enableOfflineQueue,
-    clusterRetryStrategy: (times) => Math.min(times * 25, 250),
-    // Otherwise commands sent to a lost node would be sent again.
-    retryDelayOnFailover: 0,
-    // While a slot is moved, the error should be reported before the call takes too long.
-    retryDelayOnTryAgain: 10,
-    slotsRefreshTimeout: 2000,
-    // The first URL also tells how to log in to the nodes that the cluster names.
-    redisOptions: { ...node, ...access },
-    // A certificate is issued to a name, so names are not replaced by addresses.
-    ...(access.tls !== undefined && { dnsLookup: (name, done) => done(null, name) }),
-  })
-}
-
-function isList(given: Exclude<RedisConnection, string>): given is readonly string[] {
-  return Array.isArray(given)
 }

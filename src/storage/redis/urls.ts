@@ -44,7 +44,14 @@ export function checkOptions(options: object): void {
       'redis: that is neither a URL as text, nor options or a client of ioredis. Write redis(url), with the text of the URL.',
     )
   }
-  const { db } = known
+  const { db, sentinels, name } = known
+  const isListed = Array.isArray(sentinels) && sentinels.length > 0
+  if (sentinels && !(isListed && typeof name === 'string' && name !== '')) {
+    throw new SentinelError(
+      'option.invalid',
+      "redis: behind Redis Sentinel, give the list of Sentinels and the name of the master: redis({ sentinels: [{ host: '10.0.0.1', port: 26379 }], name: 'mymaster' }).",
+    )
+  }
   if (db === undefined || /^\d+$/.test(String(db))) return
   throw new SentinelError(
     'option.invalid',

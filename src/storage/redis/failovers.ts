@@ -1,0 +1,53 @@
+import type { Redis, RedisOptions } from 'ioredis'
+
+const SWITCHED = '+switch-master'
+/** Shorter than the time after which routers drop idle connections. */
+const KEEP_ALIVE = 30_000
+
+/**
+ * Makes a client behind Redis Sentinel connect anew once the Sentinels have another master. The former one may be well and accept
+ * writes for ten seconds or longer, until it is made a replica and loses them.
+ *
+ * The `failoverDetector` of ioredis is not used: it also cuts the connection when another master fails over, ends the client for
+ * good if it is connecting at that moment, and writes to the console when a Sentinel cannot be reached.
+ */
+export function followFailovers(Client: typeof Redis, client: Redis): void {
+  const { options } = client
+  let listeners: Redis[] = []
+  const begin = (): void => {
+    listeners = (options.sentinels ?? []).map(({ host, port = 26379, family = options.family }) => {
+      const listener: Redis = new Client({
+        host,
+        port,
+        family,
+        username: options.sentinelUsername,
+        password: options.sentinelPassword,
+        tls: options.sentinelTLS,
+        protocol: options.protocol,
+        replyMapping: 'legacy',
+        connectTimeout: options.connectTimeout,
+        disconnectTimeout: options.disconnectTimeout,
+        keepAlive: KEEP_ALIVE,
+        enableReadyCheck: false,
+        maxRetriesPerRequest: null,
+        retryStrategy: (times) => Math.min(times * 100, 5000),
+      } as RedisOptions & { replyMapping: 'legacy' })
+      // The others report failovers meanwhile.
+      listener.on('error', ignore)
+      listener.on('message', (_channel: string, message: string) => {
+        // While it is connecting, it is asking the Sentinels already.
+        if (message.startsWith(`${options.name} `) && /^(ready|connect)$/.test(client.status))
+          client.disconnect(true)
+      })
+      listener.subscribe(SWITCHED).catch(ignore)
+      return listener
+    })
+  }
+  client.once('ready', begin)
+  client.on('end', () => {
+    client.off('ready', begin)
+    for (const listener of listeners) listener.disconnect()
+  })
+}
+
+function ignore(): void {}
