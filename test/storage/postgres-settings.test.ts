@@ -191,6 +191,14 @@ describe('the remedy in an error', () => {
     expect(message).not.toMatch(/Is the server running/)
   })
 
+  test('on a standby, which has no tables without a log, suggests the primary', () => {
+    const refused = new Error('cannot access temporary or unlogged relations during recovery')
+    expect(failure(Object.assign(refused, { code: '0A000' }))).toMatchObject({
+      code: 'storage.readonly',
+      message: expect.stringMatching(/0A000.*primary/),
+    })
+  })
+
   test('on a read-only server suggests the primary', async () => {
     await open().health()
     expect(await put(open({}, withSetting('default_transaction_read_only=on')))).toMatchObject({

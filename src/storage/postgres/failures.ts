@@ -47,7 +47,8 @@ const MENDS: readonly (readonly [pattern: RegExp, mend: string, code?: SentinelE
     'storage.unavailable',
   ],
   [
-    /^25006/,
+    // A standby has no records of tables without a log, and says so before it refuses to write.
+    /^(25006|0A000 cannot access temporary or unlogged relations during recovery)/,
     'The server is read-only: it is a standby, or default_transaction_read_only is on. Connect to the primary.',
     'storage.readonly',
   ],
