@@ -72,6 +72,29 @@ test.each([
   })
 })
 
+test('a storage that reports itself unhealthy while it is down does not hide why it went down', async () => {
+  const words = 'postgres: too many connections for role "bot" (53300).'
+  const { remote, storage } = stage
+  const refuse = async (): Promise<never> => {
+    throw new SentinelError('storage.unavailable', words)
+  }
+  const { put } = remote.values
+  const { health } = remote
+  remote.values.put = refuse
+  remote.marks.scan = refuse
+  for (let i = 0; i < 5; i++) {
+    await expect((async () => storage.marks.scan(BOT, 'blocked'))()).rejects.toThrow('53300')
+  }
+  // A connection is free again when the probe writes, but was not when it asked for the health.
+  remote.values.put = put
+  remote.health = async () => ({ ...(await health()), ok: false })
+  await stage.pass(2000)
+  const mark = { since: 1 }
+  await expect(
+    (async () => storage.marks.put(BOT, 'blocked', [{ key: ALICE, mark }]))(),
+  ).rejects.toMatchObject({ cause: { message: words } })
+})
+
 test('a server that accepts no more connections (53300) advises to try again', async () => {
   stage.remote.marks.scan = async () => {
     throw new SentinelError('storage.unavailable', 'postgres: sorry, too many clients already (53300).')

@@ -1,7 +1,7 @@
 import type { CircuitState as CockatielState, IBreaker } from 'cockatiel'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
-import type { SentinelError } from '../../core/errors.js'
+import { SentinelError } from '../../core/errors.js'
 import { Lease, SharedTimer } from '../../core/request-bound.js'
 import type { CircuitState } from '../condition.js'
 import { causeOf, reasonOf, wordsOf } from './reason.js'
@@ -22,6 +22,9 @@ const STATES = {
   open: 1 satisfies CockatielState.Open,
   'half-open': 2 satisfies CockatielState.HalfOpen,
 } as const
+
+/** The storage reports that it is unhealthy, without a reason. */
+export class Unhealthy extends SentinelError {}
 
 export interface CircuitOptions {
   /** Decides when there are too many failures. */
@@ -123,6 +126,8 @@ export class Circuit {
 
   /** Records a failure that says nothing about the state of the storage. */
   noted(error: unknown): void {
+    // It says less than the failure that opened the circuit.
+    if (error instanceof Unhealthy && this.reason !== '') return
     this.reason = reasonOf(error)
     this.cause = causeOf(error)
   }

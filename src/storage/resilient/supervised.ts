@@ -1,11 +1,11 @@
 import type { IBreaker } from 'cockatiel'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
-import { SentinelError } from '../../core/errors.js'
 import { SharedTimer } from '../../core/request-bound.js'
 import type { Key } from '../../core/subject.js'
 import type { CircuitHealth, CircuitState, StorageCondition } from '../condition.js'
 import type { Marks, Storage, StorageHealth } from '../storage.js'
+import { Unhealthy } from './circuit.js'
 import { PROBE } from './guarded.js'
 import { Line } from './line.js'
 import { PendingMarks } from './pending.js'
@@ -125,7 +125,7 @@ export abstract class SupervisedStorage {
     // reason here.
     const now = this.clock()
     await this.storage.values.put(PROBE, PROBE, now, now + PROBE_KEPT)
-    if (!ok) throw new SentinelError('storage.failed', 'The storage reports that it is unhealthy.')
+    if (!ok) throw new Unhealthy('storage.failed', 'The storage reports that it is unhealthy.')
     this.kind = kind
     await this.plans.probe()
   }
