@@ -38,7 +38,7 @@ interface Record {
  */
 export class Conduct {
   /** Records by actor, the most recently seen last. */
-  private readonly records = new Map<string, Record>()
+  readonly records = new Map<string, Record>()
   private users = 0
   private readonly stops: (() => void)[] = []
 
@@ -88,14 +88,6 @@ export class Conduct {
     this.change(ctx.me.id, actor, record, 'earn')
   }
 
-  /** Forgets an actor's conduct, and waits for a change that is being written. */
-  async forget(bot: number, actor: Key): Promise<void> {
-    const name = nameOf(bot, actor)
-    const record = this.records.get(name)
-    this.records.delete(name)
-    await record?.changing
-  }
-
   private refused({ actor }: Facts, ctx: Context): void {
     if (actor === undefined) return
     const record = this.recordOf(ctx.me.id, actor)
@@ -143,16 +135,7 @@ export class Conduct {
   }
 }
 
-function nameOf(bot: number, actor: Key): string {
+/** Returns the name of an actor's record. */
+export function nameOf(bot: number, actor: Key): string {
   return `${bot} ${keyText(actor)}`
-}
-
-/** Forgets a subject's conduct with every limit, for an erasure. Settled when no change of it is being written. */
-export async function forgetConduct(
-  { shared }: { readonly shared: { readonly conduct: ReadonlyMap<string, Conduct> } },
-  bot: number,
-  actor: Key,
-): Promise<void> {
-  const all = [...shared.conduct.values()]
-  await Promise.all(all.map((conduct) => conduct.forget(bot, actor)))
 }
