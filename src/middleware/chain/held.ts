@@ -1,4 +1,5 @@
 import type { NextFunction } from 'grammy'
+import { inThisContext } from '../../core/asynchronous-context.js'
 import type { MaybePromise } from '../../core/check.js'
 
 /** An update that a guard holds back, and its ways to the handlers: one for each branch on which the guard stands. */
@@ -13,7 +14,8 @@ export class Held {
   /** Adds a branch; nobody waits for it. If the handlers have begun already, the branch is handled at once. */
   join(next: NextFunction): MaybePromise<void> {
     if (this.ways === undefined) return next()
-    this.ways.push(next)
+    const within = inThisContext<void>()
+    this.ways.push(() => within(next))
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { Context } from 'grammy'
+import { inThisContext } from '../../core/asynchronous-context.js'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { bringForward, type SentinelControl } from '../chain/control.js'
@@ -12,6 +13,12 @@ export interface Part {
   readonly control: SentinelControl
   /** Whether `next` may wait for a place first and calls back when it has one. */
   readonly seated?: boolean
+}
+
+/** A part in a burst. */
+interface HeldPart extends Part {
+  /** Runs handlers in the asynchronous context of the update that brought the message. */
+  readonly within: (run: () => Promise<void>) => Promise<void>
 }
 
 /** How long a burst may wait. */
@@ -45,7 +52,7 @@ export interface BurstsOptions {
 interface Burst {
   readonly lane: Lane
   /** Oldest first. */
-  readonly parts: Part[]
+  readonly parts: HeldPart[]
   /** Whether handlers see the parts as a burst; false for a command or an edit that only waits for its turn. */
   readonly gathered: boolean
   /** The album of which it consists, if it takes no other parts. */
@@ -127,7 +134,7 @@ export class Bursts implements EarlierBursts {
     const burst = openIn(lane, album) ?? this.open(lane, true, now, now + most, album)
     this.look(burst, now)
     burst.quietAt = Math.max(burst.quietAt, now + quiet)
-    insert(burst.parts, part)
+    insert(burst.parts, held(part))
     if (burst.parts.length >= this.options.maxSize) burst.sealed = true
     this.advance(lane)
     return true
@@ -145,7 +152,7 @@ export class Bursts implements EarlierBursts {
     if (ends) for (const each of lane.waiting) each.sealed = true
     const now = this.options.clock()
     const burst = this.open(lane, false, now, now)
-    burst.parts.push(part)
+    burst.parts.push(held(part))
     burst.sealed = true
     this.advance(lane)
     return true
@@ -320,7 +327,9 @@ export class Bursts implements EarlierBursts {
       last.control.burst = [...new Set(burst.parts.flatMap(({ ctx, control }) => control.burst ?? [ctx]))]
     const run: Run = { part: last, parts: burst.parts, since: undefined }
     lane.runs.add(run)
-    const running = this.handle(run, lane, beside).then(() => {
+    // The middleware that brought the last message returns first: handlers may call the bot again synchronously.
+    const handled = last.within(() => this.handle(run, lane, beside))
+    const running = handled.then(() => {
       this.running.delete(running)
       if (lane.runs.delete(run)) this.advance(lane)
     })
@@ -334,8 +343,6 @@ export class Bursts implements EarlierBursts {
       run.since = this.options.clock()
       this.watch(lane)
     }
-    // Lets the middleware that brought the last message return first: handlers may call the bot again synchronously.
-    await undefined
     if (!beside && this.options.earlier.size > 0) await this.waitBehind(lane.key)
     if (seated !== true) begun()
     try {
@@ -355,10 +362,14 @@ function isWaitedFor({ waiting, ended }: Lane): boolean {
   return waiting.length > 0 || ended.length > 0
 }
 
+function held(part: Part): HeldPart {
+  return { ...part, within: inThisContext() }
+}
+
 /** Inserts a part by its update id: webhook requests may overtake each other. */
-function insert(parts: Part[], part: Part): void {
+function insert(parts: HeldPart[], part: HeldPart): void {
   let at = parts.length
   const id = part.control.facts.updateId
-  while (at > 0 && (parts[at - 1] as Part).control.facts.updateId > id) at--
+  while (at > 0 && (parts[at - 1] as HeldPart).control.facts.updateId > id) at--
   parts.splice(at, 0, part)
 }
