@@ -1,59 +1,41 @@
 import type { Api, Context } from 'grammy'
-import type { ChatMemberAdministrator, ChatMemberOwner } from 'grammy/types'
 import { isPromise, type MaybePromise } from '../../core/check.js'
 import type { Clock, Timers } from '../../core/clock.js'
-import type { Ms } from '../../core/duration.js'
-import { SentinelError } from '../../core/errors.js'
 import type { Facts } from '../../core/facts.js'
-import { later } from '../../core/later.js'
+import { type Later, later, madeLater } from '../../core/later.js'
 import { setNewest } from '../../core/maps.js'
-import { CHAT_ADMINISTRATOR, CHAT_CREATOR, CHAT_RIGHTS } from '../../core/roles.js'
+import { CHAT_ADMINISTRATOR } from '../../core/roles.js'
 import type { Storage } from '../../storage/storage.js'
-import { inTime } from '../chain/in-time.js'
+import { type AdministratorAnswer as Answer, FAILURE_FOR } from './administrator-answer.js'
+import type { AdministratorQuestions } from './administrator-questions.js'
 
-const sharing = later('administrators', () => import('./administrator-changes.js'))
+const questioning = later('getChatAdministrators', () => import('./administrator-questions.js'))
 
-/** How long Telegram's answer is used. An update about a promotion invalidates it earlier. */
-const BELIEVED_FOR: Ms = 600_000
-/** How long a failed request is remembered, so that a flood does not cause a request per message. */
-const FAILURE_FOR: Ms = 30_000
-/** The longest an update waits for Telegram's answer: under polling the bot handles nothing else meanwhile. */
-const PATIENCE: Ms = 2000
 /** Most chats whose administrators are remembered. */
 const MOST_CHATS = 10_000
 
-interface Answer {
-  /** Roles by user id. */
-  readonly roles: ReadonlyMap<number, readonly string[]>
-  readonly until: Ms
-}
-
-const NOBODY: ReadonlyMap<number, readonly string[]> = new Map()
 const NONE: readonly string[] = Object.freeze([])
 /** The rights of an anonymous administrator are unknown. */
 const ANONYMOUS: readonly string[] = Object.freeze([CHAT_ADMINISTRATOR])
-const OF_CREATORS: readonly string[] = Object.freeze([
-  CHAT_CREATOR,
-  CHAT_ADMINISTRATOR,
-  ...CHAT_RIGHTS.map((right) => `chat:${right}`),
-])
 
 /** The administrators of chats as reported by Telegram, with a cache. */
 export class ChatAdministrators {
   private readonly answers = new Map<string, Answer>()
   private readonly asking = new Map<string, Promise<Answer>>()
-  /** Requests that ran into the time-out and are no longer awaited. */
-  private readonly late = new Map<string, Promise<Answer>>()
-  /** Stops watching the storage. Undefined while it is not watched. */
-  private watching: Promise<(() => void) | undefined> | undefined
+  private readonly questions: Later<AdministratorQuestions>
 
   constructor(
     private readonly clock: Clock,
-    private readonly timers: Timers,
+    timers: Timers,
     private readonly failed: (error: unknown) => void,
     /** Reports the changes that other processes have seen. */
-    private readonly storage: Pick<Storage, 'watch'>,
-  ) {}
+    storage: Pick<Storage, 'watch'>,
+  ) {
+    this.questions = madeLater(
+      questioning,
+      ({ AdministratorQuestions }) => new AdministratorQuestions(clock, timers, failed, storage, this),
+    )
+  }
 
   /** Whether the actor is known to be an administrator, without a request. */
   known(facts: Facts, bot: number): boolean {
@@ -114,16 +96,16 @@ export class ChatAdministrators {
     this.answers.delete(name)
     // An answer that is on its way may predate the change.
     this.asking.delete(name)
-    this.late.delete(name)
+    this.questions.now?.late.delete(name)
   }
 
   forgetAll(): void {
-    for (const each of [this.answers, this.asking, this.late]) each.clear()
+    for (const each of [this.answers, this.asking, this.questions.now?.late]) each?.clear()
   }
 
   /** Stops watching the storage, without waiting: it may hang. */
   close(): void {
-    this.watching?.then((stop) => stop?.())
+    this.questions.now?.close()
   }
 
   private answerOf(bot: number, chat: number, api: Api): MaybePromise<Answer> {
@@ -148,69 +130,20 @@ export class ChatAdministrators {
   }
 
   private async ask(name: string, chat: number, api: Api): Promise<Answer> {
-    // The previous request is still unanswered; another one would most likely hang as well.
-    if (this.late.has(name)) return this.nobody()
-    const told = this.told(chat, api)
     try {
-      return await inTime(told, PATIENCE, this.timers, tooLate)
+      return await (await this.questions.load()).ask(name, chat, api)
     } catch (error) {
       this.failed(error)
-      this.expectLate(name, told)
-      return this.nobody()
+      return { roles: new Map(), until: this.clock() + FAILURE_FOR }
     }
   }
 
-  /** Keeps a late answer unless the chat was forgotten meanwhile. A late failure is ignored: the time-out has been reported. */
-  private expectLate(name: string, told: Promise<Answer>): void {
-    this.late.set(name, told)
-    const settled = (answer?: Answer): void => {
-      if (this.late.get(name) !== told) return
-      this.late.delete(name)
-      if (answer !== undefined) this.remember(name, answer)
-    }
-    told.then(settled, () => settled())
-  }
-
-  private async watch(): Promise<(() => void) | undefined> {
-    try {
-      const { forgetChanged } = await sharing.load()
-      return await forgetChanged(this.storage, this)
-    } catch (error) {
-      this.watching = undefined
-      this.failed(error)
-      return undefined
-    }
-  }
-
-  private nobody(): Answer {
-    return { roles: NOBODY, until: this.clock() + FAILURE_FOR }
-  }
-
-  private remember(name: string, answer: Answer): void {
+  remember(name: string, answer: Answer): void {
     setNewest(this.answers, name, answer, MOST_CHATS)
   }
-
-  private async told(chat: number, api: Api): Promise<Answer> {
-    // From the first question on, since until then there is nothing to forget.
-    this.watching ??= this.watch()
-    const members = await api.getChatAdministrators(chat)
-    const roles = new Map(members.map((member) => [member.user.id, rolesOf(member)]))
-    return { roles, until: this.clock() + BELIEVED_FOR }
-  }
-}
-
-function tooLate(): SentinelError {
-  return new SentinelError('callback.timeout', `getChatAdministrators: no answer within ${PATIENCE} ms.`)
 }
 
 /** Whether a member is an administrator. The value comes from outside, so its types are not certain. */
 function administers(member: { readonly status?: unknown } | undefined): boolean {
   return member?.status === 'administrator' || member?.status === 'creator'
-}
-
-/** Returns a member's roles. The creator has every right, although Telegram lists none. */
-function rolesOf(member: ChatMemberAdministrator | ChatMemberOwner): readonly string[] {
-  if (member.status === 'creator') return OF_CREATORS
-  const rights = CHAT_RIGHTS.filter((right) => member[right] === true)
-  return [CHAT_ADMINISTRATOR, ...rights.map((right) => `chat:${right}`)]
 }
