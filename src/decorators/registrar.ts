@@ -68,7 +68,7 @@ type Held<Given extends Context, Target, Key> = Key extends keyof Target
  *
  * class Desk {
  *   @staffOnly
- *   list = async (ctx: CommandContext<Context>): Promise<void> => {
+ *   async list(ctx: CommandContext<Context>): Promise<void> {
  *     await ctx.reply('Nobody.')
  *   }
  * }

@@ -3,6 +3,7 @@ import { SentinelError } from '../core/errors.js'
 import { isGuardedField } from '../middleware/position/fields.js'
 import { type AnyHandler, checkedHandler, guardsOf, layersOf } from '../middleware/position/guarded.js'
 import { nameOfKey } from '../middleware/position/place.js'
+import { positionOf } from './source-order.js'
 
 export type Key = string | symbol
 
@@ -66,7 +67,8 @@ export function register(
     const kind = isDecoration(second) ? `a ${second.kind}` : 'something other than a class member'
     throw misplaced(what, kind)
   }
-  const { name: key, access, metadata, private: isPrivate = false } = second
+  const { kind, name: key, access, metadata, static: isStatic = false, private: isPrivate = false } = second
+  const placed = { ...registration, order: positionOf(registration.order, `${kind} ${isStatic}`, key) }
   const method = second.kind === 'method' ? checkedHandler(first, what) : undefined
   /** Initial values of the field, by instance. */
   const given = new WeakMap<object, unknown>()
@@ -79,7 +81,7 @@ export function register(
     if (given.has(this)) given.set(this, held(this))
     members.push({
       key,
-      registration,
+      registration: placed,
       get method() {
         return method ?? asFunction(given.get(this.owner))
       },
@@ -111,7 +113,8 @@ function registerLegacy(
   // A guarded field has only a setter at this point, added by the guards, so a getter was written by the user.
   if (given?.get !== undefined) throw misplaced(`@${registration.label} on ${nameOfKey(key)}`, 'a getter')
   const members = ofClasses.get(target) ?? new Map<Key, LegacyMember>()
-  const registrations = [...(members.get(key)?.registrations ?? []), registration]
+  const placed = { ...registration, order: positionOf(registration.order, typeof target, key) }
+  const registrations = [...(members.get(key)?.registrations ?? []), placed]
   members.set(key, { registrations, isField: typeof given?.value !== 'function' })
   ofClasses.set(target, members)
 }

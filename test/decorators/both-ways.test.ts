@@ -78,6 +78,13 @@ describe.each(Object.entries(COMPILERS))('a class compiled by %s', (_, compiler)
     expect(reached).toEqual(['one'])
   })
 
+  test('registers members in the order in which they are written, also with registrars kept in constants', async () => {
+    const corner = new file.CornerOfStation()
+    const open = desk({ storage: memory() }, (bot) => bot.use(file.handlers(corner)))
+    await open.says(ALICE, '/help')
+    expect(corner.log).toEqual(['first', 'second', 'third', 'fourth', 'fifth', 'sixth', 'seventh', 'eighth'])
+  })
+
   test('keeps names and arities of members, also after bind()', async () => {
     expect([shop.buy.name, shop.buy.length, shop.any.length, shop.order.length]).toEqual(['buy', 1, 2, 1])
     expect(Object.keys(shop)).toEqual(expect.arrayContaining(['log', 'order']))

@@ -85,4 +85,62 @@ export class Shop extends Counter {
   }
 }
 
+const anyText = on('message:text')
+const anything = on('message')
+
+/** With registrars that are kept in constants, and used more than once. */
+export class Corner {
+  readonly log: string[] = []
+
+  @anyText
+  async first(_ctx: Context, next: NextFunction): Promise<void> {
+    this.log.push('first')
+    await next()
+  }
+
+  @command('help')
+  async second(_ctx: CommandContext<Context>, next: NextFunction): Promise<void> {
+    this.log.push('second')
+    await next()
+  }
+
+  @anything
+  async third(_ctx: Context, next: NextFunction): Promise<void> {
+    this.log.push('third')
+    await next()
+  }
+
+  @anyText
+  async fourth(_ctx: Context, next: NextFunction): Promise<void> {
+    this.log.push('fourth')
+    await next()
+  }
+
+  @command('start')
+  @command('help')
+  async fifth(_ctx: CommandContext<Context>, next: NextFunction): Promise<void> {
+    this.log.push('fifth')
+    await next()
+  }
+
+  @on('message:text')
+  sixth = async (_ctx: Context, next: NextFunction): Promise<void> => {
+    this.log.push('sixth')
+    await next()
+  }
+
+  @anything
+  seventh = async (_ctx: Context, next: NextFunction): Promise<void> => {
+    this.log.push('seventh')
+    await next()
+  }
+}
+
+export class CornerOfStation extends Corner {
+  @anything
+  async eighth(_ctx: Context): Promise<void> {
+    this.log.push('eighth')
+  }
+}
+
 export { handlers }
