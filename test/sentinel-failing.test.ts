@@ -2,6 +2,7 @@ import { Bot, type Middleware } from 'grammy'
 import {
   compose,
   debounce,
+  exempt,
   type Guard,
   memory,
   once,
@@ -116,6 +117,33 @@ describe('a redelivered update', () => {
     await at.handle(update)
     expect(left).toEqual([4, 4])
     expect((await at.guard.peek(ALICE, 'drawings')).map(({ remaining }) => remaining)).toEqual([5])
+  })
+
+  type Ends = (bot: Bot<GuardedContext>, at: () => Desk) => void
+  const refunds: readonly [string, SentinelOptions, Ends][] = [
+    ['its handler refunds it', {}, (bot) => bot.use(({ sentinel }) => sentinel.refund())],
+    ['its handler denies it', {}, (bot) => bot.use(({ sentinel }) => sentinel.deny({ refund: true }))],
+    ['it is exempt', {}, (bot) => bot.use(exempt())],
+    ['a hook vetoes it', {}, (_, at) => at().guard.hook('allowed', () => ({ veto: 'closed' }))],
+    [
+      'there is no place for it',
+      { concurrency: { per: 'global', queue: 0 } },
+      (_, at) => void at().handle(says(8, 'hang')),
+    ],
+  ]
+  test.each(refunds)('gets back what its first attempt was charged if %s', async (_, options, ends) => {
+    let isAway = true
+    const at: Desk = stand({ throttle: '5/1h', ...options }, (bot) => {
+      bot.hears('hang', () => new Promise(() => undefined))
+      bot.use((_, next) => (isAway ? fails() : next()))
+    })
+    const update = says(ALICE, 'hello')
+    await expect(at.handle(update)).rejects.toThrow('the till is stuck')
+    isAway = false
+    ends(at.bot, () => at)
+    await at.handle(update)
+    await at.quiet()
+    expect((await at.guard.peek(ALICE)).map(({ remaining }) => remaining)[0]).toBe(5)
   })
 
   test('is charged by another process if it failed in front of the guard, and not again afterwards', async () => {

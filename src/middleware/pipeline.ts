@@ -102,8 +102,8 @@ export class Chain {
     this.prepared = new Preparation(services, () => this.questions.plan(name), late)
     this.follows = this.inner || (late && !this.questions.released)
     const { refusals, steps, prepared } = this
-    const settling = new Settling(prepared, this.questions, services.failed, (ctx) => {
-      this.redeliveries.failed(ctx)
+    const settling = new Settling(prepared, this.questions, services.failed, (ctx, decision) => {
+      this.redeliveries.failed(ctx, decision)
       return noteChargesBehind(this.host, ctx)
     })
     this.uses = late ? usesOf(this.questions) : services.firstUses
@@ -407,7 +407,7 @@ export class Chain {
     const wired = this.admitters[from]
     if (wired === undefined) return this.entrance.enter(facts, ctx, next, decision, identity)
     const go = (admission: Admission | undefined): MaybePromise<void> => {
-      if (admission?.refund === true) this.entrance.giveBack(decision)
+      if (admission?.refund === true) this.entrance.giveBack(ctx, decision)
       if (admission?.veto !== undefined && facts.activity !== 'payment') {
         if (wired.shadow !== true) return this.entrance.veto(admission, facts, ctx, decision, wired.denial)
         this.entrance.shadow(facts, ctx, admission)

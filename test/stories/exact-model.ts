@@ -50,11 +50,12 @@ export interface ModelDecision {
   fail(): void
 }
 
-/** An attempt to handle an update, as the guards in front of its handler see it. */
+/** An attempt to handle an update. */
 interface Attempt {
   readonly update: number
   readonly worker: number
-  readonly isRepeated: boolean
+  /** Only for the guards in front of its handler: whether the sentinel has recognized it. */
+  readonly isRepeated?: boolean
 }
 
 /** Who knows that guards have charged a failed update. */
@@ -79,8 +80,10 @@ class ChainModel {
   /** One for each storage that may decide. */
   readonly references: readonly Reference[]
   inUse = 0
-  /** Updates that failed, and that this chain has charged. */
+  /** Updates that failed, and that this chain has charged, for a chain in front of a handler. */
   private readonly charged = new Map<number, Charged>()
+  /** How workers refund updates that failed there, by update and worker, for a chain with `once`. */
+  private readonly refunds = new Map<string, () => void>()
 
   constructor(
     public rules: readonly Rule[],
@@ -119,7 +122,7 @@ class ChainModel {
   }
 
   private decisionOf(
-    { refusedBy, cause, retryAfterMs, remaining, shadowRefusals }: ReferenceDecision,
+    { refusedBy, cause, retryAfterMs, remaining, shadowRefusals, waived }: ReferenceDecision,
     receipt?: ReferenceReceipt,
     attempt?: Attempt,
   ): ModelDecision {
@@ -127,6 +130,8 @@ class ChainModel {
     const rule = this.rules[refusedBy]
     const left = remaining.map((units, index) => [this.rules[index]?.name as string, units] as const)
     const refund = (): void => receipt && reference.settle(receipt, 'refund')
+    const name = `${attempt?.update} ${attempt?.worker}`
+    const isReleased = this.rules.some(({ check }) => check.kind === 'claim' && check.retry === true)
     return {
       refusal: rule && {
         guard: rule.check.guard,
@@ -136,8 +141,12 @@ class ChainModel {
       },
       shadows: shadowRefusals.map((index) => this.rules[index]?.name as string),
       left: new Map(left.filter(([, units]) => !Number.isNaN(units))),
-      refund,
-      settle: (how) => receipt && reference.settle(receipt, how),
+      // Later attempts are free, so the first one is refunded.
+      refund: () => ((waived && this.refunds.get(name)) || refund)(),
+      settle: (how) => {
+        if (receipt) reference.settle(receipt, how)
+        if (how === 'release' && isReleased && !waived) this.refunds.set(name, refund)
+      },
       fail: () => {
         if (attempt === undefined) return
         const { update, worker } = attempt
@@ -175,10 +184,11 @@ export class Model {
   }
 
   /** What the sentinel itself decides, behind the one in front. */
-  decide(facts: Facts, at: number): ModelDecision {
-    const outer = this.outer?.decide(this.ask(this.outer, facts), at)
+  decide(facts: Facts, at: number, worker: number): ModelDecision {
+    const attempt = { update: facts.updateId, worker }
+    const outer = this.outer?.decide(this.ask(this.outer, facts), at, attempt)
     if (outer?.refusal !== undefined) return outer
-    const own = this.main.decide(this.ask(this.main, facts), at)
+    const own = this.main.decide(this.ask(this.main, facts), at, attempt)
     // For the one in front, an update that the other refuses is handled.
     if (own.refusal !== undefined) outer?.settle('complete')
     if (outer === undefined) return own

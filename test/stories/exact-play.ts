@@ -252,12 +252,12 @@ class Play {
     const now = town.now()
     const outcome = await this.worker(worker).handles(update, does)
     await town.quiet()
-    const decision = model.decide(facts, now)
+    const own = worker % this.workers.length
+    const decision = model.decide(facts, now, own)
     const where = `update ${id} (${facts.activity})`
     if (decision.refusal !== undefined) return this.compareRefusal(where, facts, outcome, decision.refusal)
     this.differs(where, 'shadow refusals', outcome.shadows, decision.shadows)
     const isRepeated = failed.get(id) === model.inUse
-    const own = worker % this.workers.length
     const atHandler = model.decideAt(outcome.route, facts, now, { worker: own, isRepeated })
     const refusal = atHandler.at(-1)?.refusal
     if (refusal !== undefined) {

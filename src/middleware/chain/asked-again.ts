@@ -44,19 +44,21 @@ export function noteCharge(chain: Follower, decision: Decision, ctx: Context): M
   return chargedBy(chain).then((updates) => updates?.add(ctx.me.id, ctx.update.update_id))
 }
 
-/** Returns the decision by which guards have charged an update that they admit: of this attempt, or of an earlier one. */
+/** Returns the decision that charged an update: of this attempt, or of an earlier one that failed here, since later ones are free. */
 export function chargeFor(
-  chain: Follower,
+  { redeliveries }: Pick<Follower, 'redeliveries'>,
   decision: Decision | undefined,
   ctx: Attempted,
 ): Decision | undefined {
-  const earlier = ctx.sentinel?.isRepeated === true ? chain.redeliveries.chargeOf(ctx) : undefined
-  if (earlier !== undefined || decision === undefined) return earlier
-  // If the handlers of another branch have failed by now, nobody else notes this charge.
-  const hasFailed = attemptsFor(ctx)?.redeliveries.failureOf(ctx) !== undefined
-  const noted = hasFailed ? noteCharge(chain, decision, ctx) : undefined
+  const isFree = decision === undefined || decision.waived || ctx.sentinel?.isRepeated === true
+  return (isFree ? redeliveries.chargeOf(ctx) : undefined) ?? decision
+}
+
+/** Notes the charge of an update that is being admitted if handlers of another branch have failed by now: nobody else does. */
+export function noteLateCharge(chain: Follower, decision: Decision | undefined, ctx: Attempted): void {
+  if (decision === undefined || attemptsFor(ctx)?.redeliveries.failureOf(ctx) === undefined) return
+  const noted = noteCharge(chain, decision, ctx)
   if (isPromise(noted)) chain.services.background.run('once', () => noted)
-  return decision
 }
 
 /** Resolves to undefined if the part cannot be loaded, which is reported. */

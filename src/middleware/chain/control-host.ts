@@ -83,6 +83,10 @@ export class ChainHost implements ControlHost {
     return this.chain.questions.released ? this.chain : undefined
   }
 
+  chargeOf(ctx: Context): Decision | undefined {
+    return this.chain.redeliveries.chargeOf(ctx)
+  }
+
   noteCharge(decision: Decision, ctx: Context): MaybePromise<void> {
     return this.chain.follows ? noteCharge(this.chain, decision, ctx) : undefined
   }

@@ -79,6 +79,8 @@ export interface ControlHost {
   /** Warns that no limit has this name. */
   unknownLimit?(word: 'remaining' | 'refund', limit: string, known: readonly string[]): void
   denyLater(control: SentinelControl, options: DenyOptions): MaybePromise<void>
+  /** Returns the decision by which an earlier attempt, which failed in this process, was charged. */
+  chargeOf?(ctx: Context): Decision | undefined
   /** Undefined if the chain has no `once`. */
   readonly attempts?: Attempts | undefined
   /** Notes that an update which failed was charged, and may be redelivered. Never rejects. */
@@ -194,7 +196,7 @@ export class SentinelControl<C extends Context = Context> {
 
   /**
    * Gives back what the sentinel and the guards in front of the handler charged for this update: everything, or the charge of one
-   * limit. Works once, and never returns more than was charged. If two limits share the name, the one nearest to the handler is
+   * limit. If the update is redelivered, what its first attempt was charged, unless that was in another process. Works once, and never returns more than was charged. If two limits share the name, the one nearest to the handler is
    * refunded, as in {@link SentinelControl.remaining}. A name that no limit has causes the warning `limit.unknown`.
    */
   async refund(limit?: string): Promise<void> {
@@ -221,7 +223,9 @@ export class SentinelControl<C extends Context = Context> {
   }
 
   private async refundOwn(limit: string | undefined): Promise<boolean> {
-    return this.decision !== undefined && (await this.host.refund(this.decision, limit))
+    const { decision, host } = this
+    const earlier = decision?.waived === true ? host.chargeOf?.(this.ctx) : undefined
+    return decision !== undefined && (await host.refund(earlier ?? decision, limit))
   }
 
   /**

@@ -11,7 +11,7 @@ import type { HookVeto, Steps } from '../hooking/steps.js'
 import type { Denial } from '../refusing/denial.js'
 import type { Refusals } from '../refusing/refusals.js'
 import type { Services } from '../services.js'
-import { chargeFor, type Follower } from './asked-again.js'
+import { chargeFor, type Follower, noteLateCharge } from './asked-again.js'
 import { type ControlHost, SentinelControl, type SentinelFlavor } from './control.js'
 import type { FirstUses } from './first-uses.js'
 import { Held } from './held.js'
@@ -87,7 +87,7 @@ export class Entrance implements LateEntrance {
     // The update was not handled: if it is redelivered, it may be handled, and is not charged again.
     this.settling.settle(decision, 'release')
     if (by === undefined) return this.refusals.deny(facts, ctx, veto, 'auth', note, denial, wasAllowed)
-    this.uncharge(facts, decision)
+    this.uncharge(facts, ctx, decision)
     return this.refusals.veto(facts, ctx, veto, by, denial, late, wasAllowed)
   }
 
@@ -95,13 +95,13 @@ export class Entrance implements LateEntrance {
    * Gives the charges back, as if a limit of the plan had refused. Except for the first part of an album, which pays for the
    * later parts: otherwise albums would cost nothing as long as their first part is vetoed.
    */
-  private uncharge({ album, activity }: Facts, decision: Decision | undefined): void {
-    if (album === undefined || activity !== 'message') this.settling.settle(decision, 'refund')
+  private uncharge({ album, activity }: Facts, ctx: Context, decision: Decision | undefined): void {
+    if (album === undefined || activity !== 'message') this.giveBack(ctx, decision)
   }
 
-  /** Gives back the charges of an exempt actor. */
-  giveBack(decision: Decision | undefined): void {
-    this.settling.settle(decision, 'refund')
+  /** Gives back what was charged, in this attempt to handle the update or in an earlier one that failed here. */
+  giveBack(ctx: Context, decision: Decision | undefined): void {
+    this.settling.settle(chargeFor(this.chain, decision, ctx), 'refund')
   }
 
   /** Reports a veto in shadow mode, which stops nothing. */
@@ -211,7 +211,7 @@ export class Entrance implements LateEntrance {
   ): MaybePromise<void> {
     place?.leave()
     this.settling.settle(decision, 'release')
-    this.uncharge(facts, decision)
+    this.uncharge(facts, ctx, decision)
     return this.refusals.hooked(facts, ctx, veto, wasAllowed)
   }
 
@@ -229,7 +229,8 @@ export class Entrance implements LateEntrance {
     const { chain } = this
     // On a fork, guards of another branch may have refused the update.
     const verdict = chain.inner && outer !== undefined ? outer.verdict : ALLOWED
-    const charge = chain.follows ? chargeFor(chain, decision, ctx) : decision
+    const charge = chain.follows && outer?.isRepeated === true ? chargeFor(chain, decision, ctx) : decision
+    if (chain.follows) noteLateCharge(chain, charge, ctx)
     const control = new SentinelControl(facts, ctx, verdict, charge, chain.host, outer)
     if (identity !== undefined) control.identity = identity
     flavored.sentinel = control

@@ -7,19 +7,24 @@ import { Recent } from '../recent.js'
 /** Telegram redelivers unconfirmed updates for this long (https://core.telegram.org/bots/api#getting-updates). */
 export const REDELIVERED_WITHIN: Ms = 86_400_000
 
+/** Fewer than of other updates, since decisions are larger. Of older ones, only the storage knows that they were charged. */
+const MOST_CHARGES = 4000
+
 /** What a chain knows of updates that failed in this process, as long as they may be redelivered. */
 export class Redeliveries {
   /** Updates whose handlers behind this chain threw, and whether all attempts so far were made, and failed, in this process. */
   private readonly failures = new Recent<boolean>(REDELIVERED_WITHIN)
   /** Decisions of this chain about failed updates that it has admitted, and so may have charged. */
-  private readonly charges = new Recent<Decision>(REDELIVERED_WITHIN)
+  private readonly charges = new Recent<Decision>(REDELIVERED_WITHIN, MOST_CHARGES)
 
   constructor(private readonly clock: Clock) {}
 
   /** Records that handlers threw. */
-  failed(ctx: Context & { readonly sentinel?: { readonly isRepeated: boolean } }): void {
+  failed(ctx: Context & { readonly sentinel?: { readonly isRepeated: boolean } }, decision: Decision): void {
     const isFirst = ctx.sentinel?.isRepeated !== true
     this.failures.set(nameOf(ctx), this.failureOf(ctx) ?? isFirst, this.clock())
+    // Later attempts are free, so the first one must be refunded.
+    if (!decision.waived) this.charged(ctx, decision)
   }
 
   /** Undefined if no attempt has failed in this process; true if all attempts so far have. */

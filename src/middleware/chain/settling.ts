@@ -13,7 +13,7 @@ export class Settling {
     private readonly questions: Pick<Questions, 'released' | 'leased'>,
     private readonly failed: (error: unknown, during: string) => void,
     /** Called with updates whose handlers threw, and which may be redelivered. Must neither throw nor reject. */
-    private readonly unhandled: (ctx: Context) => MaybePromise<unknown>,
+    private readonly unhandled: (ctx: Context, decision: Decision) => MaybePromise<unknown>,
   ) {}
 
   /**
@@ -76,7 +76,7 @@ export class Settling {
   private release(decision: Decision, ctx: Context, error: unknown): Promise<never> {
     this.ranMore(decision, Number.NaN)
     const released = this.settle(decision, 'release')
-    const noted = this.unhandled(ctx)
+    const noted = this.unhandled(ctx, decision)
     if (!isPromise(released) && !isPromise(noted)) throw error
     return Promise.all([released, noted]).then(() => {
       throw error
