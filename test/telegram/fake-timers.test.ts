@@ -51,3 +51,15 @@ test('the bot’s own timers follow the test', async () => {
   await jest.advanceTimersByTimeAsync(3_600_000)
   await alice.hears('An hour has passed')
 })
+
+test('bots run while queueMicrotask is faked, as by sinon and Vitest', async () => {
+  // Node's fetch looks it up outside of the globals that Jest gives to a test.
+  const node = Response.constructor('return globalThis')() as typeof globalThis
+  const held = jest.spyOn(node, 'queueMicrotask').mockImplementation(() => undefined)
+  try {
+    await alice.to(account).sends('hi')
+    await alice.hears('Hello')
+  } finally {
+    held.mockRestore()
+  }
+})

@@ -92,7 +92,14 @@ function responseOf({ status, type, body, brokenOffAt }: Answering): Response {
   const headers = { 'content-type': type }
   if (brokenOffAt === undefined) {
     const length = { 'content-length': String(body.length) }
-    return new Response(new Uint8Array(body), { status, headers: { ...headers, ...length } })
+    // Node ends a stream of its own in a microtask of the global queueMicrotask(), which tests may have replaced.
+    const whole = new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(new Uint8Array(body))
+        controller.close()
+      },
+    })
+    return new Response(whole, { status, headers: { ...headers, ...length } })
   }
   const half = new Uint8Array(body.subarray(0, brokenOffAt))
   const parts = [() => half, () => Promise.reject(broken('terminated'))]
