@@ -98,7 +98,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
     const { firstUses } = this.services
     // A sentinel used twice on one bot would take every update for a duplicate of itself.
     if (hasPassed(ctx, this.tally, this.besides) || firstUses.has(ctx))
-      return firstUses.again(ctx, next, this.tally)
+      return firstUses.again(ctx, this.watched?.branch?.(ctx, next) ?? next, this.tally)
     this.delivery.seen(ctx)
     const reading = this.overrides.ready(ctx)
     const entered = reading === undefined ? this.enter(ctx, next) : this.enterKnown(reading, ctx, next)

@@ -7,8 +7,11 @@ import {
   type ReadableSpan,
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base'
+import { Bot } from 'grammy'
 import { hooks, sentinel, throttle } from '../../src/index.js'
 import { tracing } from '../../src/observability/tracing/index.js'
+import { Extras } from '../extras.js'
+import { Stage } from '../middleware/rig.js'
 import { type Desk, desk, joins, later, says } from '../sentinel-desk.js'
 import { until } from '../servers/until.js'
 
@@ -192,6 +195,30 @@ test('a burst is handled in the trace of its last update, with links to the othe
   expect(handlers.parentSpanContext?.spanId).toBe(updates[1]?.spanContext().spanId)
   expect(handlers.links.map((link) => link.context.traceId)).toEqual([updates[0]?.spanContext().traceId])
   expect(named('own, later').parentSpanContext?.spanId).toBe(handlers.spanContext().spanId)
+})
+
+test.each([
+  ['an update', {}],
+  ['a burst', { debounce: { mode: 'trailing', window: '1s' } }],
+] as const)('%s has a span for the handlers of each branch of a fork', async (_, options) => {
+  const time = new Stage()
+  const { clock, timers } = time
+  const guard = sentinel({ clock, timers, ...options })
+  tracing(guard)
+  const { account, config } = new Extras(clock).hire(42)
+  const bot = new Bot(account.token, config)
+  bot.fork(guard.middleware(), () => trace.getTracer('of the bot').startSpan('of fork').end())
+  bot.use(guard, () => trace.getTracer('of the bot').startSpan('of main').end())
+  await bot.handleUpdate(says(7, 'a'))
+  time.advance(1000)
+  const handled = () => exporter.getFinishedSpans().filter(({ name }) => name === 'sentinel.handlers')
+  await until('both were handled', () => handled().length === 2)
+  const handlers = handled()
+  const update = named('sentinel.update').spanContext().spanId
+  expect(handlers.map(({ parentSpanContext }) => parentSpanContext?.spanId)).toEqual([update, update])
+  const within = ['of fork', 'of main'].map((name) => named(name).parentSpanContext?.spanId)
+  expect(within.sort()).toEqual(handlers.map((span) => span.spanContext().spanId).sort())
+  await guard.close()
 })
 
 test('waiting for a place of concurrency is a span of its update; a free place creates none', async () => {

@@ -63,6 +63,11 @@ export interface Probe {
     go: (ctx: Context, next: NextFunction) => MaybePromise<void>,
   ): MaybePromise<void>
   /**
+   * Wraps the handlers of a further branch of a fork. `update` is called once for an update, on the branch that reaches the
+   * sentinel first.
+   */
+  branch?(ctx: Context, next: NextFunction): NextFunction
+  /**
    * Called if a webhook refused an update before parsing it: `update` is not called for it, only events report it. If a probe has
    * `update` but not `unread`, every update is parsed, so that the probe sees it.
    */
@@ -86,6 +91,7 @@ export function joined(probes: readonly Probe[]): Probe | undefined {
   const updates = probes.filter((probe) => probe.update !== undefined)
   const steps = probes.filter((probe) => probe.step !== undefined)
   const asked = probes.filter((probe) => probe.asked !== undefined)
+  const branches = probes.filter((probe) => probe.branch !== undefined)
   const around = (from: number, ctx: Context, next: NextFunction, go: Go): MaybePromise<void> => {
     const probe = updates[from]
     return probe?.update === undefined
@@ -107,6 +113,10 @@ export function joined(probes: readonly Probe[]): Probe | undefined {
       unread: () => {
         for (const probe of updates) probe.unread?.()
       },
+    }),
+    ...(branches.length > 0 && {
+      branch: (ctx, next) =>
+        branches.reduceRight((inner, probe) => probe.branch?.(ctx, inner) ?? inner, next),
     }),
     ...(steps.length > 0 && { step: (step, run) => through(0, step, run) }),
     ...(asked.length > 0 && {

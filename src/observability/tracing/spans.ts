@@ -78,6 +78,12 @@ export class Tracing implements Probe {
     return tracer === undefined ? go(ctx, next) : this.trace(tracer, ctx, next, go)
   }
 
+  branch(ctx: Context, next: NextFunction): NextFunction {
+    const traced = this.tracedOf(ctx)
+    if (traced === undefined) return next
+    return () => (traced.isRecorded ? this.handlers(ctx, traced, next) : context.with(traced.at, next))
+  }
+
   private trace(
     tracer: Tracer,
     ctx: Context,
