@@ -9,7 +9,7 @@ import { compose } from '../../src/middleware/compose.js'
 import type { FailureEvent } from '../../src/middleware/events.js'
 import { Exemptions } from '../../src/middleware/exempt/exemptions.js'
 import type { Guard } from '../../src/middleware/guard.js'
-import { UNREACHABLE } from '../../src/middleware/membership/member-news.js'
+import { UNREACHABLE } from '../../src/middleware/membership/reach.js'
 import { TRANSITION_EVENTS } from '../../src/middleware/membership/transition-events.js'
 import {
   type Transition,
@@ -622,7 +622,7 @@ describe('a user who blocks the bot', () => {
     await marks.put(account.id, BLOCKED, [{ key, mark: { since: 1, reason: 'spam' } }])
     await bob.blocks(account)
     await telegram.settled()
-    expect(await marks.get(account.id, key, UNREACHABLE)).toEqual({ since: expect.any(Number) })
+    expect(await marks.get(account.id, key, UNREACHABLE)).toMatchObject({ since: expect.any(Number) })
     expect(await marks.get(account.id, key, BLOCKED)).toMatchObject({ since: 1, reason: 'spam' })
     await bob.unblocks(account)
     await bob.to(account).sends('let me in')

@@ -2,17 +2,11 @@ import type { Context } from 'grammy'
 import type { MaybePromise } from '../../core/check.js'
 import type { Facts } from '../../core/facts.js'
 import { later } from '../../core/later.js'
-import { userKey } from '../../core/subject.js'
 import { tellAdministratorsChanged } from '../exempt/administrator-changes.js'
 import type { Services } from '../services.js'
+import { Reach } from './reach.js'
 import { TRANSITION_EVENTS } from './transition-events.js'
 import { type Transition, type TransitionEvent, transitionsOf } from './transitions.js'
-
-/**
- * The durable mark of users who blocked the bot. Not the mark `blocked` of the block list: with one mark for both,
- * a banned user could unban themselves by blocking the bot and letting it write again.
- */
-export const UNREACHABLE = 'unreachable'
 
 const keeping = later('membership.roster', () => import('./roster.js'))
 
@@ -36,10 +30,22 @@ export interface NewsSettings {
 
 /** Reads transitions from updates, records them in the roster if asked to, and calls handlers. */
 export class MemberNews {
+  private readonly reach: Reach
+
   constructor(
     readonly services: Services,
     private readonly settings: NewsSettings,
-  ) {}
+  ) {
+    this.reach = new Reach(services)
+  }
+
+  /** Reads a message in a private chat, which proves that its sender can be written to. */
+  heard({ actorId }: Facts, { update, me, message }: Context): void {
+    const date: unknown = message?.date
+    // The actor of a group is its anonymous administrators.
+    if (!this.settings.unreachable || actorId === undefined || actorId < 0 || typeof date !== 'number') return
+    this.reach.heard(me.id, actorId, date * 1000, update.update_id)
+  }
 
   /** @param isShared Whether other processes must forget the administrators of the chat. */
   read(facts: Facts, ctx: Context, isShared: boolean): MaybePromise<void> {
@@ -54,7 +60,7 @@ export class MemberNews {
   readonly tell = async (transitions: readonly Transition[], bot: number): Promise<void> => {
     const { services } = this
     const { unreachable, registrations } = this.settings
-    if (unreachable) await this.markReach(bot, transitions)
+    if (unreachable) await this.reach.note(bot, transitions)
     const silent = transitions.find(losesSight)
     if (silent !== undefined && this.listensToMembers()) warnOfSilence(services, silent.chat.id)
     for (const transition of transitions) {
@@ -87,21 +93,6 @@ export class MemberNews {
         [...events].some((event) => !OF_THE_BOT.has(event)),
       )
     )
-  }
-
-  /** Marks users who can no longer be written to. The update itself tells, so that no failed message is needed to find out. */
-  private async markReach(bot: number, transitions: readonly Transition[]): Promise<void> {
-    const { marks } = this.services.storage
-    for (const { event, member, at } of transitions) {
-      if (event !== 'botBlocked' && event !== 'botUnblocked') continue
-      const key = userKey(member.id)
-      try {
-        if (event === 'botBlocked') await marks.put(bot, UNREACHABLE, [{ key, mark: { since: at } }])
-        else await marks.remove(bot, UNREACHABLE, [key])
-      } catch (error) {
-        this.services.failed(error, 'membership.unreachable')
-      }
-    }
   }
 }
 
