@@ -299,6 +299,7 @@ describe('denials', () => {
         text: 'Slow down, please. Try again in 1m.',
         parse_mode: '',
         message_thread_id: 5,
+        disable_notification: true,
         ephemeral_message_parameters: { receiver_user_id: 8 },
       },
     ])

@@ -57,6 +57,7 @@ describe('a notice that a deny function sends by say()', () => {
         text: CALM,
         parse_mode: '',
         message_thread_id: 5,
+        disable_notification: true,
         ephemeral_message_parameters: { receiver_user_id: ALICE },
       },
     ])

@@ -1,14 +1,17 @@
 import type { Api, Context } from 'grammy'
-import type { InlineKeyboardButton, InlineKeyboardMarkup } from 'grammy/types'
+import type { InlineKeyboardButton, InlineKeyboardMarkup, Message } from 'grammy/types'
 import type { Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Facts } from '../core/facts.js'
 import { formatLimit, type Limit } from '../core/limit.js'
 import { chatKey } from '../core/subject.js'
 import { inTime } from '../middleware/chain/in-time.js'
+import { notifiedBy } from '../middleware/recent.js'
 import { inTopic } from '../middleware/refusing/in-topic.js'
 import { PLAIN } from '../middleware/refusing/plain.js'
+import { refusalCode } from '../middleware/refusing/refusal-code.js'
 import { tapAnswer } from '../middleware/refusing/tap-answer.js'
+import { onlyFor } from '../middleware/refusing/whisper.js'
 import type { Services } from '../middleware/services.js'
 import { type Choice, choiceIn, dataOf, isOfMenu } from './choice.js'
 import type { SettingsRegister } from './register.js'
@@ -25,6 +28,10 @@ const NAMED: ReadonlySet<string> = new Set(['user', 'chat', 'member'] satisfies 
 const SHOWN_ANEW: ReadonlySet<SettingText> = new Set<SettingText>(['saved', 'unchanged', 'stale', 'closed'])
 /** The longest wait for an edit of the menu. */
 const PATIENCE: Ms = 10_000
+/** The longest wait for the administrators of a chat. Answers to taps expire after 15 seconds. */
+const PATIENCE_TO_ASK: Ms = 5000
+/** How long the command of somebody who was refused the menu is not answered again, nor Telegram asked about them. */
+const REFUSED_FOR: Ms = 60_000
 
 /** The menu of `/sentinel`: draws it, checks who may use it, and carries out what its buttons ask for. */
 export class Menu {
@@ -39,19 +46,34 @@ export class Menu {
   }
 
   async asked(facts: Facts, ctx: Context): Promise<void> {
-    const { chatId: chat } = facts
+    const { chatId: chat, actorId } = facts
     if (chat === undefined) return
-    const topic = inTopic(ctx)
     if (!facts.inGroup) {
-      await ctx.api.sendMessage(chat, this.say(facts, 'groupsOnly'), topic)
+      await ctx.api.sendMessage(chat, this.say(facts, 'groupsOnly'), inTopic(ctx))
       return
     }
-    if (!(await this.isAdministrator(facts, ctx, chat))) {
-      await this.whisper(facts, ctx, chat)
-      return
-    }
+    // In turn, so that a burst of commands asks Telegram once.
+    const who = `${ctx.me.id} ${chat} ${facts.actorKind} ${actorId}`
+    if (await inTurn(this.services.events, who, () => this.isRefused(facts, ctx, chat, who))) return
     const menu = await this.draw(facts, ctx.me.id, chat)
-    await ctx.api.sendMessage(chat, menu.text, { ...topic, reply_markup: menu.keyboard })
+    // The answer to a command that the others cannot see is not for them either.
+    const isEphemeral = ctx.msg?.ephemeral_message_id !== undefined && facts.actorKind === 'user'
+    const options = isEphemeral ? onlyFor(ctx, actorId as number) : inTopic(ctx)
+    await ctx.api.sendMessage(chat, menu.text, { ...options, reply_markup: menu.keyboard })
+  }
+
+  /**
+   * Whether somebody may not open the menu, which they are told once a minute. Otherwise anybody could make the bot run into the
+   * flood limits of the group.
+   */
+  private async isRefused(facts: Facts, ctx: Context, chat: number, who: string): Promise<boolean> {
+    const { steady, notices } = this.services
+    const refused = notifiedBy(this.services, 'settings', REFUSED_FOR)
+    if (refused.get(who, steady())) return true
+    if (await this.isAdministrator(facts, ctx, chat)) return false
+    refused.set(who, true, steady())
+    await notices.whisper(ctx, facts, this.say(facts, 'adminsOnly'))
+    return true
   }
 
   async tapped(facts: Facts, ctx: Context): Promise<void> {
@@ -120,22 +142,11 @@ export class Menu {
     if (facts.actorKind === 'anonymous') return facts.kind === 'message'
     if (facts.actorKind !== 'user' || facts.actorId === undefined) return false
     // getChatMember reliably reports other members only to bots that are administrators.
-    const administrators = await ctx.api.getChatAdministrators(chat)
+    const asking = ctx.api.getChatAdministrators(chat)
+    const administrators = await inTime(asking, PATIENCE_TO_ASK, this.services.timers, () =>
+      tooLate('Telegram did not tell the administrators', PATIENCE_TO_ASK),
+    )
     return administrators.some(({ user }) => user.id === facts.actorId)
-  }
-
-  /** Replies with a message that only the asking user sees, or not at all; otherwise anybody could make the bot write to the group. */
-  private async whisper(facts: Facts, ctx: Context, chat: number): Promise<void> {
-    if (facts.actorKind !== 'user' || facts.actorId === undefined) return
-    try {
-      await ctx.api.sendMessage(chat, this.say(facts, 'adminsOnly'), {
-        ...inTopic(ctx),
-        ephemeral_message_parameters: { receiver_user_id: facts.actorId },
-      })
-    } catch (error) {
-      // The chat or the server does not support ephemeral messages.
-      if (!isRefusal(error)) throw error
-    }
   }
 
   private async draw(
@@ -197,17 +208,28 @@ export class Menu {
     const options = keyboard === undefined ? PLAIN : { ...PLAIN, reply_markup: keyboard }
     const over = new AbortController()
     const signal = over.signal as unknown as Parameters<Api['editMessageText']>[4]
-    const editing = ctx.api.editMessageText(chat, message.message_id, text, options, signal)
+    const { ephemeral_message_id: ephemeral } = message as Message
+    const editing: Promise<unknown> =
+      ephemeral === undefined
+        ? ctx.api.editMessageText(chat, message.message_id, text, options, signal)
+        : ctx.api.editEphemeralMessageText(
+            chat,
+            ctx.callbackQuery?.from.id as number,
+            ephemeral,
+            text,
+            options,
+            signal,
+          )
     try {
       // Later taps wait for this, to show their state after it.
       await inTime(editing, PATIENCE, this.services.timers, () => {
         // It must not be repeated any more, since it would show an earlier state again.
         over.abort()
-        return tooLate()
+        return tooLate('the menu was not edited', PATIENCE)
       })
     } catch (error) {
       // The message is unchanged, deleted or too old to edit; the choice itself is saved in any case.
-      if (!isRefusal(error)) throw error
+      if (refusalCode(error) !== 400) throw error
     }
   }
 
@@ -231,14 +253,6 @@ export class Menu {
   }
 }
 
-function tooLate(): SentinelError {
-  return new SentinelError(
-    'callback.timeout',
-    `settings.menu: the menu was not edited within ${PATIENCE} ms.`,
-  )
-}
-
-/** Whether Telegram rejected the request, as opposed to a network failure. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof Error && 'error_code' in error && error.error_code === 400
+function tooLate(what: string, patience: Ms): SentinelError {
+  return new SentinelError('callback.timeout', `settings.menu: ${what} within ${patience} ms.`)
 }

@@ -53,6 +53,9 @@ function settingsMenu(settings: ChatSettings, tuning: Tuning): GuardDefinition {
           await work(new Menu(services, await settings.register(), tuning))
         }
         if (!services.background.run('settings.menu', handle, chatId)) {
+          // The share of the chat is full, not necessarily that of all chats.
+          if (ctx.callbackQuery !== undefined)
+            services.background.run('settings.menu', () => ctx.answerCallbackQuery())
           services.events.tell('error', {
             error: new Error('too much work in progress'),
             during: 'settings.menu',

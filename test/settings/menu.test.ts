@@ -170,6 +170,7 @@ describe('the menu of /sentinel', () => {
     const plea = async (): Promise<number> => {
       await at.bob.in(plaza).sends('/help')
       await at.settled()
+      await quiet()
       return at.telegram
         .calls('sendMessage')
         .filter(({ params }) => String(params.text).includes('Попробуйте')).length

@@ -4,10 +4,8 @@ import { setNewest } from '../../core/maps.js'
 /** A group gets five notices at once, and one every twelve seconds: half of the 20 messages a minute that Telegram allows there. */
 const EACH: Ms = 12_000
 const MOST_AHEAD: Ms = 48_000
-/** How long a group that refused an ephemeral message gets other ones. */
-const PLAIN_FOR: Ms = 600_000
 /** Most groups to remember; beyond that the one with the oldest entry is forgotten. */
-const MOST_GROUPS = 10_000
+export const MOST_GROUPS = 10_000
 
 /** Times by group. Each worker knows its own only, for all bots of a sentinel together. */
 export type TimeByGroup = Map<number, Ms>
@@ -20,14 +18,4 @@ export function hasRoom(fullAt: TimeByGroup, chat: number, now: Ms): boolean {
 /** Takes a notice from the budget of a group. */
 export function countNotice(fullAt: TimeByGroup, chat: number, now: Ms): void {
   setNewest(fullAt, chat, Math.max(fullAt.get(chat) ?? now, now) + EACH, MOST_GROUPS)
-}
-
-/** Whether a group has lately refused an ephemeral message. */
-export function isPlain(plainUntil: TimeByGroup, chat: number, now: Ms): boolean {
-  return (plainUntil.get(chat) ?? now) > now
-}
-
-/** Notes that a group has refused an ephemeral message. */
-export function keepPlain(plainUntil: TimeByGroup, chat: number, now: Ms): void {
-  setNewest(plainUntil, chat, now + PLAIN_FOR, MOST_GROUPS)
 }

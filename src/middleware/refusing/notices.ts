@@ -4,6 +4,7 @@ import type { MaybePromise } from '../../core/check.js'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Facts } from '../../core/facts.js'
+import { later } from '../../core/later.js'
 import { capacityOf, type Limit } from '../../core/limit.js'
 import type { DenialReason, Denied } from '../../core/verdict.js'
 import type { Background } from '../chain/background.js'
@@ -11,11 +12,16 @@ import { goOwnWay } from '../chain/bots.js'
 import { callbackEnded } from '../chain/in-time.js'
 import { limit as limitSchema, option, prompt } from '../options/schema.js'
 import type { Denial } from './denial.js'
-import { countNotice, hasRoom, isPlain, keepPlain, type TimeByGroup } from './group-notices.js'
+import { countNotice, hasRoom, type TimeByGroup } from './group-notices.js'
 import { inTopic } from './in-topic.js'
 import { OwedNotices } from './owed-notices.js'
+import { refusalCode } from './refusal-code.js'
 import { tapAnswer } from './tap-answer.js'
 import { REASONS, type Texts, type Translate, Wording } from './texts.js'
+import type { PlainTimes } from './whisper.js'
+
+/** How to send what only one member of a group sees. Few bots are written to in groups by somebody who is refused. */
+const whispering = later('notices', () => import('./whisper.js'))
 
 /** Any placeholder other than `{wait}`, which would be sent literally. */
 const PLACEHOLDER = /\{\s*(?!wait\})\w+\s*\}/
@@ -80,9 +86,9 @@ export class Notices {
   quiet: ((bot: number, chat: number) => MaybePromise<boolean>) | undefined
   /** Notices that came due where none may be sent. */
   owed = new OwedNotices()
-  /** When the budget of a group is full again, and until when it gets no ephemeral messages. */
+  /** When the budget of a group is full again. */
   private fullAt: TimeByGroup = new Map()
-  private plainUntil: TimeByGroup = new Map()
+  private plainUntil: PlainTimes = new Map()
   private budgetFullAt = 0
   private readonly wording: Wording
   private readonly budget: Limit
@@ -206,31 +212,40 @@ export class Notices {
 
   private send(ctx: Context, facts: Facts, verdict: Denied, text: string): void {
     const chat = facts.chatId
-    if (chat === undefined || text.trim() === '' || !this.spend()) return
+    // The automatic forward of a post is not answered, as the post itself is not: its author is a channel.
+    if (chat === undefined || text.trim() === '' || ctx.msg?.is_automatic_forward || !this.spend()) return
     if (facts.inGroup) countNotice(this.fullAt, chat, this.clock())
+    const owe = () => this.owed.owe(ctx.me.id, facts, verdict.guard, verdict.limit, this.clock())
     this.aside(ctx, 'notice', async () => {
       if (facts.inGroup && this.quiet !== undefined && (await this.quiet(ctx.me.id, chat))) {
-        this.owed.owe(ctx.me.id, facts, verdict.guard, verdict.limit, this.clock())
+        owe()
         this.budgetFullAt -= this.each
         return
       }
-      const options = inTopic(ctx)
-      const receiver = facts.inGroup && facts.actorKind === 'user' ? facts.actorId : undefined
-      if (receiver !== undefined && !isPlain(this.plainUntil, chat, this.clock())) {
-        try {
-          await ctx.api.sendMessage(chat, text, {
-            ...options,
-            ephemeral_message_parameters: { receiver_user_id: receiver },
-          })
-          return
-        } catch (error) {
-          if (!isRefusal(error)) throw error
-          // This chat or server does not support ephemeral messages: falls through to a plain one.
-          keepPlain(this.plainUntil, chat, this.clock())
-        }
+      try {
+        if (await this.whispered(ctx, facts, text)) return
+        await ctx.api.sendMessage(chat, text, { ...inTopic(ctx), disable_notification: true })
+      } catch (error) {
+        // Telegram would refuse the same message again, but a flood limit, a fault or a cut connection ends.
+        if (![400, 403].includes(refusalCode(error) as number)) owe()
+        throw error
       }
-      await ctx.api.sendMessage(chat, text, { ...options, disable_notification: true })
     })
+  }
+
+  /**
+   * Tells the sender of a command in a group what nobody else should read: not at all if that is impossible, or beyond the
+   * budgets of notices.
+   */
+  async whisper(ctx: Context, facts: Facts, text: string): Promise<void> {
+    if (!this.mayBeSaid(facts) || !this.spend()) return
+    countNotice(this.fullAt, facts.chatId as number, this.clock())
+    await this.whispered(ctx, facts, text)
+  }
+
+  /** Sends a text that only the actor of an update in a group sees; returns false if a plain message may be sent instead. */
+  private async whispered(ctx: Context, facts: Facts, text: string): Promise<boolean> {
+    return facts.inGroup && (await whispering.load()).whisper(ctx, facts, text, this.plainUntil, this.clock)
   }
 
   /** Runs work in the background, with API calls that are not sent as webhook replies: the webhook request may end before. */
@@ -270,11 +285,6 @@ async function unlessAnswered(call: () => Promise<unknown>): Promise<void> {
   } catch (error) {
     // The function has answered already, or too late for anybody to wait for it. Any other error, such as for a bad text, is
     // reported.
-    if (!isRefusal(error) || !ANSWERED.test((error as Error).message)) throw error
+    if (refusalCode(error) !== 400 || !ANSWERED.test((error as Error).message)) throw error
   }
-}
-
-/** Whether Telegram received the call and refused it, in contrast to a failed connection. */
-function isRefusal(error: unknown): boolean {
-  return error instanceof Error && 'error_code' in error && error.error_code === 400
 }

@@ -1,0 +1,198 @@
+import { Bot } from 'grammy'
+import type { Message } from 'grammy/types'
+import { type Sentinel, type SentinelOptions, sentinel } from '../src/index.js'
+import type { Person, TelegramGroup } from '../src/telegram/index.js'
+import { type GuardedContext, type Rig, rig, Stage } from './middleware/rig.js'
+import { tick } from './sentinel-desk.js'
+
+const SLOWLY = /^Slow down/
+
+let at: Rig
+let time: Stage
+let guard: Sentinel<GuardedContext>
+let plaza: TelegramGroup
+let failures: string[]
+
+/** A bot in a group that Alice owns and of which Bob is a member. It answers one command a minute. */
+async function open(isAdmin: boolean, options: SentinelOptions = {}): Promise<void> {
+  time = new Stage()
+  guard = sentinel<GuardedContext>({
+    throttle: '1/1m',
+    clock: time.clock,
+    timers: time.timers,
+    ...options,
+  })
+  failures = []
+  guard.on('error', ({ error }) => failures.push((error as Error).message))
+  at = await rig(guard)
+  plaza = at.telegram.createGroup({
+    title: 'Plaza',
+    owner: at.alice,
+    members: isAdmin ? [at.bob] : [at.bob, at.account],
+    admins: isAdmin ? [at.account] : [],
+  })
+  at.start()
+}
+
+afterEach(async () => {
+  await at.stop()
+  await guard.close()
+})
+
+async function quiet(): Promise<void> {
+  await at.settled()
+  while ((await guard.health()).background.running > 0) await tick()
+}
+
+/** Sends the command until it is refused. */
+async function exceeds(who: Person, command = '/x'): Promise<void> {
+  for (let i = 0; i < 2; i++) await who.in(plaza).sends(command)
+  await quiet()
+}
+
+/** The messages that the bot tried to send: to whom they were visible, and whether Telegram sent them. */
+const tried = (): string[] =>
+  at.telegram
+    .calls('sendMessage')
+    .map(
+      ({ params, result }) =>
+        `${params.ephemeral_message_parameters === undefined ? 'public' : 'ephemeral'} ${result?.ok === true ? 'sent' : 'refused'}`,
+    )
+
+/** What the whole group sees of the bot. */
+const inPublic = (): (string | undefined)[] =>
+  plaza.messages
+    .filter(({ from, ephemeral_message_id }: Message) => from?.is_bot && ephemeral_message_id === undefined)
+    .map(({ text }) => text)
+
+describe('a notice in a group', () => {
+  test('is ephemeral if the bot is an administrator', async () => {
+    await open(true)
+    await exceeds(at.alice)
+    expect(tried()).toEqual(['ephemeral sent'])
+    expect(at.telegram.calls('sendMessage')[0]?.params).toMatchObject({ disable_notification: true })
+  })
+
+  test('is public and silent if it is not, and is tried as an ephemeral one every ten minutes only', async () => {
+    await open(false)
+    await exceeds(at.alice)
+    time.advance(60_000)
+    await exceeds(at.alice)
+    expect(tried()).toEqual(['ephemeral refused', 'public sent', 'public sent'])
+    time.advance(600_000)
+    await exceeds(at.alice)
+    expect(tried().slice(3)).toEqual(['ephemeral refused', 'public sent'])
+    expect(failures).toEqual([])
+  })
+
+  test('answers an ephemeral command by an ephemeral message, which every bot may send', async () => {
+    await open(false)
+    await exceeds(at.alice)
+    await at.bot.api.setMyCommands([{ command: 'secret', description: 'Secret', is_ephemeral: true }])
+    time.advance(60_000)
+    await exceeds(at.alice, '/secret')
+    expect(tried()).toEqual(['ephemeral refused', 'public sent', 'ephemeral sent'])
+    expect(inPublic()).toHaveLength(1)
+  })
+
+  test('is never public if it answers an ephemeral command', async () => {
+    await open(true)
+    await at.bot.api.setMyCommands([{ command: 'secret', description: 'Secret', is_ephemeral: true }])
+    at.telegram.faults.next('sendMessage', { code: 400, description: 'Bad Request: message not found' })
+    await exceeds(at.alice, '/secret')
+    expect(tried()).toEqual(['ephemeral refused'])
+    expect(failures).toEqual([expect.stringContaining('message not found')])
+  })
+
+  test('stays ephemeral for others if one receiver is no member', async () => {
+    await open(true)
+    // Whoever can read a channel may comment in its group without joining.
+    at.telegram.createChannel({ title: 'News', owner: at.alice, linkedGroup: plaza, username: 'news' })
+    const reader = at.telegram.createUser({ firstName: 'Reader' })
+    await exceeds(reader)
+    await exceeds(at.alice)
+    expect(tried()).toEqual(['ephemeral refused', 'public sent', 'ephemeral sent'])
+  })
+
+  test('stays ephemeral for others if a topic is closed, in which nothing is sent twice', async () => {
+    await open(true)
+    at.telegram.faults.next('sendMessage', { code: 400, description: 'Bad Request: TOPIC_CLOSED' })
+    await exceeds(at.alice)
+    await exceeds(at.bob)
+    expect(tried()).toEqual(['ephemeral refused', 'ephemeral sent'])
+    expect(failures).toEqual([expect.stringContaining('TOPIC_CLOSED')])
+  })
+
+  test('stays ephemeral if another bot of the sentinel is no administrator', async () => {
+    await open(true)
+    const bot = at.telegram.createBot({ username: 'plain_bot' })
+    await at.alice.in(plaza).adds(bot)
+    at.telegram.faults.next('sendMessage', { code: 400, description: 'Bad Request: BOT_NOT_ADMIN', bot })
+    const other = new Bot<GuardedContext>(bot.token, bot.config)
+    other.use(guard)
+    await at.telegram.runs(other)
+    await exceeds(at.alice, '/x@plain_bot')
+    await exceeds(at.bob, '/x@guarded_bot')
+    expect(tried()).toEqual(['ephemeral refused', 'public sent', 'ephemeral sent'])
+  })
+
+  test('is public from then on if the Bot API server does not know ephemeral messages', async () => {
+    await open(true)
+    // Such a server ignores the parameter.
+    at.bot.api.config.use((prev, method, payload, signal) => {
+      if ('ephemeral_message_parameters' in payload) delete payload.ephemeral_message_parameters
+      return prev(method, payload, signal)
+    })
+    const asked: boolean[] = []
+    at.bot.api.config.use((prev, method, payload, signal) => {
+      if (method === 'sendMessage') asked.push('ephemeral_message_parameters' in payload)
+      return prev(method, payload, signal)
+    })
+    await exceeds(at.alice)
+    await exceeds(at.bob)
+    expect(asked).toEqual([true, false])
+    expect(at.telegram.calls('sendMessage').map(({ params }) => params.disable_notification)).toEqual([
+      true,
+      true,
+    ])
+  })
+
+  test('is not sent for commands that a linked channel posts', async () => {
+    await open(true, { auth: {} })
+    const news = at.telegram.createChannel({
+      title: 'News',
+      owner: at.alice,
+      admins: [at.account],
+      linkedGroup: plaza,
+    })
+    await at.alice.in(news).posts('/ban@guarded_bot x')
+    await quiet()
+    expect(plaza.messages.map(({ text }) => text)).toEqual(['/ban@guarded_bot x'])
+    expect(tried()).toEqual([])
+  })
+})
+
+describe('a notice that could not be sent', () => {
+  test.each([
+    ['a flood limit', { code: 429, retryAfter: 1 }],
+    ['a fault of Telegram', { code: 500 }],
+    ['a cut connection', { drop: true }],
+  ])('because of %s is sent at the next refusal', async (_, fault) => {
+    await open(true, { throttle: { limit: '1/1h', noticeEvery: '1h' } })
+    at.telegram.faults.next('sendMessage', fault)
+    for (const text of ['1', '2']) await at.alice.to(at.account).sends(text)
+    await quiet()
+    expect(failures).toHaveLength(1)
+    for (const text of ['3', '4']) await at.alice.to(at.account).sends(text)
+    await quiet()
+    expect(at.alice.heard.filter(({ text }) => SLOWLY.test(text ?? ''))).toHaveLength(1)
+  })
+
+  test('because the user has blocked the bot is not sent again', async () => {
+    await open(true, { throttle: { limit: '1/1h', noticeEvery: '1h' } })
+    at.telegram.faults.next('sendMessage', { code: 403 })
+    for (const text of ['1', '2', '3']) await at.alice.to(at.account).sends(text)
+    await quiet()
+    expect(at.telegram.calls('sendMessage')).toHaveLength(1)
+  })
+})
