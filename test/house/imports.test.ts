@@ -125,6 +125,44 @@ import { a } from './real.js'`
   })
 })
 
+describe('the check of the order in src/middleware/', () => {
+  const names = [
+    'chain/control',
+    'chain/wiring',
+    'services',
+    'pipeline',
+    'position/layer',
+    'position/place',
+    'block/list',
+  ]
+  const files = [...STOCK, ...names.map((name) => file(`middleware/${name}.ts`, 'export const a = 1'))]
+  const problemsWith = (from: string, to: string): string[] =>
+    checkImports([...files, file(`middleware/${from}.ts`, `import { a } from '${to}.js'`)])
+
+  test.each([
+    ['chain/control', './wiring'],
+    ['chain/closing', '../pipeline'],
+    ['chain/closing', '../throttle'],
+    ['guard', './pipeline'],
+    ['pipeline', './position/layer'],
+    ['compose', './throttle'],
+  ])('src/middleware/%s.ts may not import %s', (from, to) => {
+    expect(problemsWith(from, to)).toEqual([expect.stringContaining('which is above it')])
+  })
+
+  test.each([
+    ['chain/closing', './control'],
+    ['services', './chain/wiring'],
+    ['pipeline', './position/place'],
+    ['pipeline', './block/list'],
+    ['compose', './pipeline'],
+    ['once', './throttle'],
+    ['block/administration', '../throttle'],
+  ])('src/middleware/%s.ts may import %s', (from, to) => {
+    expect(problemsWith(from, to)).toEqual([])
+  })
+})
+
 describe('the check of cycles', () => {
   const a = (text: string) => file('core/a.ts', text)
   const b = file('core/b.ts', `import { a } from './a.js'`)

@@ -96,6 +96,19 @@ const CONTRACT = [
 /** The algorithms of limits: storages that decide in this process use those of the memory storage, which is the reference. */
 const ARITHMETIC = 'src/storage/memory/limiters.ts'
 
+/**
+ * The order in `src/middleware/`, from the bottom, as ARCHITECTURE.md describes it: no file imports one of a later line. The check of
+ * cycles keeps files of the same line in order. Files that no line names, such as parts of guards, are not checked.
+ */
+const MIDDLEWARE_LEVELS: readonly RegExp[] = [
+  /^chain\/control\.ts$/,
+  /^(chain\/|hooking\/|refusing\/|(services|guard|events|recent|last-resort)\.ts$)/,
+  /^pipeline\.ts$/,
+  /^(position\/(?!place\.ts$)|compose\.ts$)/,
+  // Every other file directly in the room is a guard.
+  /^[^/]+\.ts$/,
+]
+
 const MOST_LINES = 450
 
 const { dependencies, peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as Record<
@@ -206,6 +219,7 @@ function refusalOf(from: string, to: string): string | undefined {
   if (room !== target) {
     return MAY_IMPORT[room]?.includes(target) ? undefined : `but ${room} may not import ${target}`
   }
+  if (room === 'middleware' && levelOf(to) > levelOf(from)) return 'which is above it, see ARCHITECTURE.md'
   if (room !== 'storage') return undefined
   // The contract imports no storage; memory, the reference implementation, imports only the contract.
   const [cell, targetCell] = [cellOf(from), cellOf(to)]
@@ -221,6 +235,12 @@ function refusalOf(from: string, to: string): string | undefined {
     return 'but storage/memory may import the contract and core only'
   }
   return undefined
+}
+
+/** The place of a file of `src/middleware/` in its order; NaN, which is neither above nor below, for a file that has none. */
+function levelOf(path: string): number {
+  const level = MIDDLEWARE_LEVELS.findIndex((names) => names.test(path.slice('src/middleware/'.length)))
+  return level < 0 ? Number.NaN : level
 }
 
 /** `memory` for `src/storage/memory/…`; undefined for a file directly in the room. */

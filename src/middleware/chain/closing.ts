@@ -1,17 +1,31 @@
 import type { Timers } from '../../core/clock.js'
 import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
-import type { Chain } from '../pipeline.js'
 import type { Services } from '../services.js'
+import type { Questions } from './wiring.js'
 
 /** The default time for closing; an update also waits at most this long for a place by default. */
 const WITHIN: Duration = '30s'
 
+/** A chain, as far as it is asked about updates that it holds back. */
+interface HoldingChain {
+  /** Adds how many updates guards hold back now, by guard. */
+  waiting(held: Map<string, number>): unknown
+}
+
+/** The chain of a sentinel, as far as closing and flushing use it. */
+interface ClosingChain extends HoldingChain {
+  /** The chain, and those in front of single handlers behind it. */
+  readonly within: readonly { readonly questions: Pick<Questions, 'wired'> }[]
+  unfinished(): ReadonlyMap<string, number>
+  drain(): Promise<void>
+}
+
 /** What has to be finished before a sentinel is closed. */
 export interface Unfinished {
   readonly services: Services
-  readonly chain: Pick<Chain, 'drain' | 'unfinished' | 'waiting' | 'within'>
+  readonly chain: ClosingChain
   /** Chains that other options have replaced, by the promise of their drain. */
-  readonly draining: ReadonlyMap<Promise<void>, Pick<Chain, 'waiting'>>
+  readonly draining: ReadonlyMap<Promise<void>, HoldingChain>
 }
 
 /** Returns how many updates guards hold back now, by guard, including guards of replaced options. */

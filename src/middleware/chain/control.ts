@@ -2,7 +2,6 @@ import type { Context, NextFunction } from 'grammy'
 import { type Decision, isPromise, type MaybePromise } from '../../core/check.js'
 import type { Facts } from '../../core/facts.js'
 import type { Denied, Verdict } from '../../core/verdict.js'
-import type { Redeliveries } from './redeliveries.js'
 
 /**
  * The state of a limit that was asked about an update: with memory as it is now, with other storages as it was when the update was
@@ -50,9 +49,15 @@ export interface RootChain {
   readonly services: { readonly storage: object }
 }
 
+/** What a chain knows of updates that failed, as far as controls use it. */
+interface FailedUpdates {
+  /** Undefined if no attempt has failed in this process; true if all attempts so far have. */
+  failureOf(ctx: Context): boolean | undefined
+}
+
 /** What a chain with `once` knows of attempts to handle an update. */
 export interface Attempts {
-  readonly redeliveries: Redeliveries
+  readonly redeliveries: FailedUpdates
   readonly questions: {
     /** Whether any claim has a lease that may end while handlers run. */
     readonly leased: boolean
@@ -66,7 +71,7 @@ export interface ControlHost {
   /** The chain of the sentinel itself, also for guards in front of a handler behind it. */
   readonly root?: RootChain | undefined
   /** Where failures of updates are noted: by the sentinel, or by guards that stand alone. */
-  readonly redeliveries?: Redeliveries
+  readonly redeliveries?: FailedUpdates
   limitsOf(decision: Decision): readonly LimitView[]
   /** Returns what hooks have added for the update of a context. */
   broughtFor?(ctx: Context): Readonly<Record<string, unknown>> | undefined
