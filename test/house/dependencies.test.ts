@@ -1,4 +1,7 @@
 import { readFileSync } from 'node:fs'
+import { isBuiltin } from 'node:module'
+import { importsOf, packageOf } from './imports.js'
+import { parse, readSources } from './source.js'
 
 interface Lock {
   readonly packages: Record<
@@ -61,3 +64,32 @@ test.each(['package.json', 'interop/package.json'])(
     ).toEqual([])
   },
 )
+
+test('package.json declares every package that tests and scripts import', () => {
+  const { name, dependencies, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+    name: string
+    dependencies: object
+    devDependencies: object
+  }
+  const declared = new Set([name, ...Object.keys({ ...dependencies, ...devDependencies })])
+  const isDeclared = (specifier: string): boolean =>
+    specifier.startsWith('.') || isBuiltin(specifier) || declared.has(packageOf(specifier))
+  const sources = ['test', 'scripts'].flatMap((folder) => [
+    ...readSources('.', folder, '.ts'),
+    ...readSources('.', folder, '.mjs'),
+  ])
+  // Parsing all of them takes seconds, so only those are parsed whose text seems to import something else.
+  const suspects = sources.filter(({ text }) =>
+    [...text.matchAll(/\b(?:from|import\(?) ?'([^']*)'/g)].some(
+      ([, specifier = '']) => !isDeclared(specifier),
+    ),
+  )
+  const undeclared = suspects.flatMap((source) =>
+    importsOf(parse(source)).flatMap(({ specifier, line }) =>
+      specifier === undefined || isDeclared(specifier)
+        ? []
+        : [`${source.path}:${line}: imports ${specifier}`],
+    ),
+  )
+  expect(undeclared).toEqual([])
+})

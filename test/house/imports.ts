@@ -206,7 +206,7 @@ function roomOf(path: string): string {
 }
 
 /** `@scope/name` for `@scope/name/file.js`. */
-function packageOf(specifier: string): string {
+export function packageOf(specifier: string): string {
   return /^(@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? specifier
 }
 
