@@ -1,7 +1,8 @@
-// npm test: runs every check, cheapest first, and stops at the first that fails. Arguments are passed to jest. Checks that use only
-// one core run in groups at the same time.
-import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs'
+// npm test: runs groups of checks, cheapest first, and stops after the first group in which a check fails. The checks of a group run
+// at the same time. Arguments are passed to jest.
+import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { runGroups } from './groups.mjs'
 import { node, programOf, root } from './run.mjs'
 
 const report = join(root, '.cache', 'jest.json')
@@ -32,61 +33,34 @@ const groups = [
   [['interop', script('interop.mjs')]],
 ]
 
-mkdirSync(join(root, '.cache'), { recursive: true })
 rmSync(report, { force: true })
-const times = []
-let stopped
 // Packages for `interop` are fetched while tests wait for servers. If that fails, the step itself tries again and reports why.
 let fetching
-for (const group of groups) {
-  const [[first]] = group
-  if (first === 'unit') fetching = node(script('installed.mjs', 'interop')).catch(console.error)
-  if (first === 'interop') await fetching
-  const results = await Promise.all(group.map(group.length === 1 ? shown : recorded))
-  stopped = results.find(({ code }) => code !== 0)
-  if (stopped !== undefined) break
-}
+const { broken, times } = await runGroups(groups, {
+  folder: join(root, '.cache'),
+  async before([[first]]) {
+    if (first === 'unit') fetching = node(script('installed.mjs', 'interop')).catch(console.error)
+    if (first === 'interop') await fetching
+  },
+})
 
+const interopFailed = broken.some(({ name }) => name === 'interop')
+const testsRan = broken.length === 0 || interopFailed || broken.some(({ name }) => name === 'unit')
+// A check that fails before any test has run counts as one failure.
 const {
   passed,
   failed,
   complaint,
   repeated = [],
-} = stopped === undefined || stopped.name === 'unit' || stopped.name === 'interop' ? counted() : unstarted()
+} = testsRan ? counted() : { passed: 0, failed: broken.length }
 console.log(`\n${times.join(', ')}`)
-if (stopped !== undefined) console.log(`${stopped.name} failed with exit code ${stopped.code}`)
+for (const { name, code } of broken) console.log(`${name} failed with exit code ${code}`)
 if (complaint !== undefined) console.log(complaint)
 if (repeated.length > 0)
   console.log(`passed only when repeated:\n${repeated.map((name) => `  ${name}`).join('\n')}`)
 // A failure after the tests counts as one more.
-console.log(`${passed} passed, ${failed + (stopped?.name === 'interop' ? 1 : 0)} failed`)
-process.exitCode = stopped?.code ?? (failed > 0 ? 1 : 0)
-
-/** Runs a step in the foreground. */
-async function shown([name, args, options]) {
-  console.log(`\n== ${name}`)
-  const start = performance.now()
-  const code = await node(args, options)
-  times.push(`${name} ${((performance.now() - start) / 1000).toFixed(1)} s`)
-  return { name, code }
-}
-
-/** Runs a step beside others, and prints its output when it has ended. */
-async function recorded([name, args]) {
-  const path = join(root, '.cache', `${name.replaceAll(' ', '-')}.log`)
-  const output = openSync(path, 'w')
-  const start = performance.now()
-  const code = await node(args, { stdio: ['ignore', output, output] })
-  closeSync(output)
-  times.push(`${name} ${((performance.now() - start) / 1000).toFixed(1)} s`)
-  console.log(`\n== ${name}\n${readFileSync(path, 'utf8')}`.trimEnd())
-  return { name, code }
-}
-
-/** A check that fails before any test has run counts as one failure. */
-function unstarted() {
-  return { passed: 0, failed: 1 }
-}
+console.log(`${passed} passed, ${failed + (interopFailed ? 1 : 0)} failed`)
+process.exitCode = broken[0]?.code ?? (failed > 0 ? 1 : 0)
 
 /** Reads jest's counts. A file that does not run, a skipped test, and no tests at all are failures. */
 function counted() {
