@@ -6,6 +6,7 @@ import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:f
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { installed } from './installed.mjs'
+import { resultsOf } from './interop-results.mjs'
 import { node, root } from './run.mjs'
 
 const folder = join(root, 'interop')
@@ -55,20 +56,16 @@ if (chosen.length === 0) {
 }
 const width = Math.max(...chosen.map(([name]) => name.length))
 let failed = 0
-// A suite uses one core at most, and often waits. Results are printed in the order of the list.
+// A suite uses one core at most, and often waits. Results are printed in the order in which suites end.
 const waiting = [...chosen]
-const results = new Map()
-let printed = 0
 await Promise.all(Array.from({ length: availableParallelism() }, work))
 console.log(`\n${chosen.length - failed} of ${chosen.length} suites passed`)
 process.exitCode = failed > 0 ? 1 : 0
 
 /** Runs suites until none is left. */
 async function work() {
-  for (let suite = waiting.shift(); suite !== undefined; suite = waiting.shift()) {
-    results.set(suite, await attempt(suite))
-    for (; results.has(chosen[printed]); printed++) print(chosen[printed], results.get(chosen[printed]))
-  }
+  for (let suite = waiting.shift(); suite !== undefined; suite = waiting.shift())
+    print(suite, await attempt(suite))
 }
 
 async function attempt([name, program, ...args]) {
@@ -133,16 +130,8 @@ function missing(name) {
   }
 }
 
-/** Runs a suite; if its last line is JSON, reads the number of checks from it. */
 async function run(program, args) {
-  const { code, output, late } = await execute(program, args, MOST_MS)
-  const problems = []
-  if (late) problems.push(`still ran after ${MOST_MS / 1000} s; what it said:\n${output}`)
-  else if (code !== 0) problems.push(`ended with ${code}:\n${output}`)
-  const last = output.trimEnd().split('\n').at(-1) ?? ''
-  if (!last.startsWith('{')) return { problems, told: '' }
-  const { checks, failures } = JSON.parse(last)
-  return { problems: [...problems, ...failures], told: `${checks} checks` }
+  return resultsOf(await execute(program, args, MOST_MS), MOST_MS)
 }
 
 function execute(program, args, mostMs) {
