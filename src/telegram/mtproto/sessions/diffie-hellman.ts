@@ -10,12 +10,15 @@ export const PRIME = Buffer.from(
 export const GENERATOR = 3
 const MODULUS = number(PRIME)
 
-/** Returns a private key of 256 bits: twice the strength of the prime, and powers of it take an eighth of the time of 2048 bits. */
+/**
+ * Returns a private key of 256 bits. Attacks on the prime cost about as much as guessing 112 bits, and a private key has to be twice
+ * as long; one of 2048 bits would take eight times as long to compute with.
+ */
 export function newPrivateKey(): bigint {
   return number(randomBytes(32))
 }
 
-/** Returns a power modulo the prime. */
+/** Returns a power modulo the prime. The time that this takes reveals the exponent: it is for tests only. */
 export function power(base: bigint, exponent: bigint): bigint {
   let [result, square, left] = [1n, base % MODULUS, exponent]
   while (left > 0n) {
