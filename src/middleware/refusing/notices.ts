@@ -4,7 +4,6 @@ import type { MaybePromise } from '../../core/check.js'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Facts } from '../../core/facts.js'
-import { later } from '../../core/later.js'
 import { capacityOf, type Limit } from '../../core/limit.js'
 import type { DenialReason, Denied } from '../../core/verdict.js'
 import type { Background } from '../chain/background.js'
@@ -18,10 +17,7 @@ import { OwedNotices } from './owed-notices.js'
 import { refusalCode } from './refusal-code.js'
 import { tapAnswer } from './tap-answer.js'
 import { REASONS, type Texts, type Translate, Wording } from './texts.js'
-import type { PlainTimes } from './whisper.js'
-
-/** How to send what only one member of a group sees. Few bots are written to in groups by somebody who is refused. */
-const whispering = later('notices', () => import('./whisper.js'))
+import { type PlainTimes, whisper } from './whisper.js'
 
 /** Any placeholder other than `{wait}`, which would be sent literally. */
 const PLACEHOLDER = /\{\s*(?!wait\})\w+\s*\}/
@@ -245,7 +241,7 @@ export class Notices {
 
   /** Sends a text that only the actor of an update in a group sees; returns false if a plain message may be sent instead. */
   private async whispered(ctx: Context, facts: Facts, text: string): Promise<boolean> {
-    return facts.inGroup && (await whispering.load()).whisper(ctx, facts, text, this.plainUntil, this.clock)
+    return facts.inGroup && whisper(ctx, facts, text, this.plainUntil, this.clock)
   }
 
   /** Runs work in the background, with API calls that are not sent as webhook replies: the webhook request may end before. */
