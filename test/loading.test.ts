@@ -6,6 +6,7 @@ import type { SentinelOptions } from '../src/options.js'
  */
 
 const GONE = [
+  '../src/middleware/block/block-list.js',
   '../src/middleware/chain/late-entrance.js',
   '../src/middleware/concurrency/seats.js',
   '../src/middleware/auth/resolver.js',
@@ -27,7 +28,7 @@ for (const path of GONE) {
   })
 }
 const { desk: make, joins } = await import('./sentinel-desk.js')
-const { fuse, requireRegistered, throttle } = await import('../src/index.js')
+const { fuse, memory, requireRegistered, throttle } = await import('../src/index.js')
 
 function stand(options: SentinelOptions = {}, handlers?: Parameters<typeof make>[1]) {
   const desk = make(options, handlers)
@@ -152,6 +153,13 @@ test('limits stay as they are, whatever the conduct', async () => {
   expect(desk.reached).toEqual(['one', 'two'])
   expect(told).toEqual(['throttle.adapt: module.failed'])
   await desk.guard.close()
+})
+
+test('close() reports blocks that were never written, without the code that counts them', async () => {
+  const { desk, told } = stand({ storage: memory() })
+  await desk.guard.block(7)
+  await desk.guard.close()
+  expect(told).toEqual(['close: bot.unknown'])
 })
 
 test('without the code of users and preferences, their calls reject', async () => {

@@ -47,6 +47,9 @@ const blockingOptions = z.strictObject({
 /** Most marks written in one call. */
 const BATCH = 1000
 
+const UNWRITTEN =
+  'close: changes of blocks, registrations or roles may be lost, because no bot was met. Call guard.install(bot) first.'
+
 /** Puts marks on subjects and removes them, for all known bots, or while none is known for the bots that are met later. */
 export class Administration implements PendingMarks {
   readonly staged = new Map<string, Map<Key, Mark | undefined>>()
@@ -138,7 +141,8 @@ export class Administration implements PendingMarks {
     if (!this.waits || this.staged.size === 0) return
     await listing.load().then(
       ({ reportUnwritten }) => reportUnwritten(this),
-      (error) => this.services.failed(error, 'close'),
+      // Without the code that counts them, the operator still has to learn that marks are lost.
+      (cause) => this.services.failed(new SentinelError('bot.unknown', UNWRITTEN, { cause }), 'close'),
     )
   }
 
