@@ -161,3 +161,29 @@ describe.each(Object.entries(STORAGES))(
     })
   },
 )
+
+test('a storage that cannot be watched while a worker is loaded is watched with the first request', async () => {
+  const adapter = namespace()
+  const storage = combine({ durable: fromGrammyStorage(adapter) })
+  const { watch } = storage
+  let watched = 0
+  Object.assign(storage, {
+    async watch(listener: Parameters<Storage['watch']>[0]) {
+      await io()
+      watched++
+      return watch.call(storage, listener)
+    },
+  })
+  const failed: unknown[] = []
+  const { guard, says } = await whileLoading(() => {
+    const made = desk({ storage: resilient(storage) })
+    made.guard.on('error', (event) => failed.push(event))
+    return made
+  })
+  expect(watched).toBe(0)
+  await says(9, 'hello')
+  await tick()
+  expect(watched).toBe(1)
+  expect((await guard.health()).storage.circuit?.reason).toBeUndefined()
+  expect(failed).toEqual([])
+})

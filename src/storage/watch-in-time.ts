@@ -2,6 +2,7 @@ import { isPromise, type MaybePromise } from '../core/check.js'
 import type { Timers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
+import { setIfAllowed } from '../core/request-bound.js'
 
 /** Longer than our own storages may take. */
 const WITHIN: Ms = 15_000
@@ -11,7 +12,7 @@ export function watchInTime(watching: MaybePromise<() => void>, timers: Timers):
   if (!isPromise(watching)) return watching
   return new Promise((resolve, reject) => {
     let isLate = false
-    const callOff = timers.after(WITHIN, () => {
+    const callOff = setIfAllowed(timers, WITHIN, () => {
       isLate = true
       reject(
         new SentinelError(

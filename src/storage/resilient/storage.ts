@@ -271,6 +271,8 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
     }
     const failed = (error: unknown): void => {
       this.watched = 'no'
+      // Says nothing about the storage, which is watched again with the first request.
+      if (isLoading()) return
       this.line.circuit.noted(error)
       const isNews = this.lost === undefined
       this.lost = causeOf(error) ?? this.line.unavailable('watch', error)
