@@ -32,7 +32,7 @@ class Moves {
     if (this.finished.get(name, services.steady()) !== undefined) return Promise.resolve()
     const known = this.underWay.get(name)
     if (known !== undefined) return known
-    const move = this.failed.get(name) ?? { bot, from, to, unreported: new Set() }
+    const move = this.failed.get(name) ?? { bot, from, to, copied: new Set() }
     const beginning = this.attempt(services, name, move).finally(() => this.underWay.delete(name))
     this.underWay.set(name, beginning)
     return beginning
@@ -43,10 +43,7 @@ class Moves {
     await this.repeat(services)
     if (!services.shared.closing) return
     this.timer.off()
-    for (const { from, to } of this.failed.values()) {
-      const text = `The group ${from} became the supergroup ${to} while the storage did not answer. Not all of its block, limits, settings and roles were moved: set them again for ${to}.`
-      services.failed(new SentinelError('storage.unavailable', text), 'chats.migrate')
-    }
+    for (const move of this.failed.values()) giveUp(services, move)
     this.failed.clear()
   }
 
@@ -81,6 +78,7 @@ class Moves {
     // Put at the end of the line, so that a move that fails each time does not hold up the others.
     this.failed.delete(name)
     if (this.failed.size < MOST) this.failed.set(name, move)
+    else giveUp(services, move)
     if (!this.timer.isSet && !services.shared.closing) this.timer.set(AGAIN, () => this.repeatAside(services))
   }
 
@@ -103,6 +101,12 @@ class Moves {
       }
     }
   }
+}
+
+/** Reports a move that is not repeated any more. */
+function giveUp(services: Services, { from, to }: Move): void {
+  const text = `The group ${from} became the supergroup ${to} while the storage did not answer. Not all of its block, limits, settings and roles were moved: set them again for ${to}.`
+  services.failed(new SentinelError('storage.unavailable', text), 'chats.migrate')
 }
 
 /** The moves of each sentinel, which outlive its options. */

@@ -1,3 +1,4 @@
+import type { Ms } from '../core/duration.js'
 import { chatKey, type Key, keySubject, memberKey, senderKey, subjectKey } from '../core/subject.js'
 import { outlasts } from '../middleware/block/block-list.js'
 import { BLOCKED } from '../middleware/block.js'
@@ -12,15 +13,23 @@ export interface Move {
   readonly bot: number
   readonly from: number
   readonly to: number
-  /** Keys under the new id whose block has been put, but not reported yet. */
-  readonly unreported: Set<Key>
+  /** Keys under the new id to which the block was copied. A repetition does not copy it again: it may have been lifted meanwhile. */
+  readonly copied: Set<Key>
 }
+
+/**
+ * The mark of a group whose blocks are kept under the new id, too. Telegram announces the move twice, perhaps to two processes,
+ * and a block that was lifted between the two messages must not return with the second one.
+ */
+const MOVED = 'moved'
+/** Twice the day for which Telegram delivers updates. */
+const MOVED_FOR: Ms = 2 * 86_400_000
 
 /**
  * Marks that {@link moveMarks} does not move. Telegram limits the old chat, not the new one. A roster is marked as complete when
  * its members have been moved. A block is kept under both ids: updates about the move itself still come from the old group.
  */
-const STAYS: ReadonlySet<string> = new Set([PAUSED, RECONCILED, BLOCKED])
+const STAYS: ReadonlySet<string> = new Set([PAUSED, RECONCILED, BLOCKED, MOVED])
 
 /**
  * Moves what is stored for a group to its new id; otherwise a blocked group would be free again. Blocks, of the group as a chat
@@ -30,12 +39,7 @@ export async function moveMarks(services: Services, move: Move): Promise<void> {
   const { bot, from, to } = move
   const { marks } = services.storage
   const keys = [chatKey, senderKey].map((keyOf) => [keyOf(from), keyOf(to)] as const)
-  // Blocks first, and both even if one fails: while the storage is down, they are read from a copy and hold in this process.
-  const failures: unknown[] = []
-  for (const [old, key] of keys) {
-    await copyBlock(services, move, old, key).catch((error: unknown) => failures.push(error))
-  }
-  if (failures.length > 0) throw failures[0]
+  await copyBlocks(services, move, keys)
   for (const [old, key] of keys) {
     for (const [name, mark] of await marks.of(bot, old)) {
       if (!STAYS.has(name)) await moveMark(marks, bot, name, mark, old, key)
@@ -67,20 +71,45 @@ export async function moveMembers(services: Services, { bot, from, to }: Move): 
   await new Roster(marks, bot, to).takeOver(from, clock())
 }
 
+/** Copies blocks before all else, and all of them even if one fails: while the storage is down, they hold in this process. */
+async function copyBlocks(
+  services: Services,
+  move: Move,
+  keys: readonly (readonly [old: Key, key: Key])[],
+): Promise<void> {
+  const { storage, clock } = services
+  const { bot, from, to } = move
+  const group = chatKey(from)
+  // While the storage is down, this cannot be read, but blocks can, from a copy.
+  if ((await readMark(storage.marks, bot, group, MOVED)) !== undefined) return
+  const failures: unknown[] = []
+  for (const [old, key] of keys) {
+    await copyBlock(services, move, old, key).catch((error: unknown) => failures.push(error))
+  }
+  if (failures.length > 0) throw failures[0]
+  const since = clock()
+  await storage.marks.put(bot, MOVED, [{ key: group, mark: { since, until: since + MOVED_FOR, value: to } }])
+}
+
 /** Copies a block, unless one that lasts as long is there. */
 async function copyBlock(
   { storage: { marks }, events }: Services,
-  { bot, unreported }: Move,
+  { bot, copied }: Move,
   old: Key,
   key: Key,
 ): Promise<void> {
+  if (copied.has(key)) return
   const mark = await marks.get(bot, old, BLOCKED)
-  if (mark === undefined) return
-  if (outlasts(mark, await marks.get(bot, key, BLOCKED))) {
-    unreported.add(key)
-    await marks.put(bot, BLOCKED, [{ key, mark }])
+  if (mark !== undefined && outlasts(mark, await marks.get(bot, key, BLOCKED))) {
+    try {
+      await marks.put(bot, BLOCKED, [{ key, mark }])
+    } catch (error) {
+      // While the storage is down, a block holds in this process and is written later. If it does, it is copied.
+      if (outlasts(mark, await marks.get(bot, key, BLOCKED))) throw error
+    }
+    events.tell('blocked', { bot, key, reason: mark.reason })
   }
-  if (unreported.delete(key)) events.tell('blocked', { bot, key, reason: mark.reason })
+  copied.add(key)
 }
 
 /** Moves a mark. One that exists under the new id already is newer, and stays. */
@@ -94,4 +123,13 @@ async function moveMark(
 ): Promise<void> {
   if ((await marks.get(bot, key, name)) === undefined) await marks.put(bot, name, [{ key, mark }])
   await marks.remove(bot, name, [old])
+}
+
+/** Returns a mark; undefined also if it cannot be read. */
+async function readMark(marks: Marks, bot: number, key: Key, name: string): Promise<Mark | undefined> {
+  try {
+    return await marks.get(bot, key, name)
+  } catch {
+    return undefined
+  }
 }

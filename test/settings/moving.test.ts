@@ -89,9 +89,9 @@ describe('while the storage is down', () => {
     await at.handle(says(ALICE, 'down', { group: true }))
     await at.quiet()
     expect(at.reached).toEqual(['met'])
-    expect(at.told).toEqual(['chats.migrate'])
+    const told = [`blocked ${chatKey(SUPERGROUP)}`, 'chats.migrate']
+    expect(at.told).toEqual(told)
     await at.later()
-    const told = ['chats.migrate', `blocked ${chatKey(SUPERGROUP)}`]
     expect(at.told).toEqual(told)
 
     at.storage.fault = 'none'
@@ -126,7 +126,7 @@ describe('while the storage is down', () => {
     for (const end of ['reconfigure', 'close'] as const) {
       const at = await setting()
       await prepare(at)
-      at.storage.parts = (what) => what.startsWith('marks.')
+      at.storage.parts = (what) => what === 'marks.put'
       at.storage.fault = 'refuses'
       await at.handle(leavesFor())
       at.storage.fault = 'none'
@@ -134,7 +134,7 @@ describe('while the storage is down', () => {
       else at.guard.reconfigure({ throttle: '9/1h' })
       await at.quiet()
       for (let turn = 0; turn < 20; turn++) await tick()
-      expect(at.told).toEqual(['chats.migrate', `blocked ${chatKey(SUPERGROUP)}`])
+      expect(at.told).toEqual([`blocked ${chatKey(SUPERGROUP)}`, 'chats.migrate'])
       expect(await at.storage.kept.marks.get(42, chatKey(SUPERGROUP), 'settings')).toBeDefined()
     }
   })
@@ -161,7 +161,7 @@ describe('on a platform that ends timers with the request that set them', () => 
   test('a failed move is repeated with the next one', async () => {
     const at = await setting()
     await prepare(at)
-    at.storage.parts = (what) => what.startsWith('marks.')
+    at.storage.parts = (what) => what === 'marks.put'
     at.storage.fault = 'refuses'
     await at.handle(leavesFor())
     at.time.forget()
@@ -204,6 +204,76 @@ test('a block that is lifted after the move stays lifted when Telegram delivers 
   await at.handle(comesFrom())
   await at.quiet()
   expect(await at.guard.isBlocked(subject.chat(SUPERGROUP))).toBe(false)
+  await at.guard.close()
+})
+
+describe('a block that is lifted after the move', () => {
+  test('stays lifted when the other message reaches another process', async () => {
+    const at = await setting()
+    await prepare(at)
+    await at.handle(leavesFor())
+    await at.quiet()
+    await at.guard.unblock(subject.chat(SUPERGROUP))
+    const other = desk({ storage: at.storage, clock: at.time.clock, timers: at.time.timers, ...OPTIONS })
+    await other.handle(comesFrom())
+    await other.quiet()
+    expect(await other.guard.isBlocked(subject.chat(SUPERGROUP))).toBe(false)
+    expect(await other.guard.isBlocked(subject.chat(GROUP))).toBe(true)
+    await at.guard.close()
+    await other.guard.close()
+  })
+
+  test('stays lifted while the storage is down, and afterwards', async () => {
+    const at = await setting()
+    await prepare(at)
+    at.storage.fault = 'refuses'
+    await at.handle(leavesFor())
+    await at.quiet()
+    await expect(at.guard.unblock(subject.chat(SUPERGROUP))).rejects.toThrow()
+    await at.later()
+    expect(await at.guard.isBlocked(subject.chat(SUPERGROUP))).toBe(false)
+    at.storage.fault = 'none'
+    await at.later()
+    expect(await stateOf(at, SUPERGROUP)).toEqual({ ...MOVED, blocked: undefined })
+    expect(at.told).toEqual([`blocked ${chatKey(SUPERGROUP)}`, 'chats.migrate'])
+    await at.guard.close()
+  })
+
+  test('stays lifted when the rest of the move is repeated', async () => {
+    for (const failing of ['marks.scan', 'marks.of']) {
+      const at = await setting()
+      await prepare(at)
+      at.storage.parts = (what) => what === failing
+      at.storage.fault = 'refuses'
+      await at.handle(leavesFor())
+      await at.quiet()
+      expect(await at.guard.isBlocked(subject.chat(SUPERGROUP))).toBe(true)
+      await at.guard.unblock(subject.chat(SUPERGROUP))
+      await at.later()
+      expect(await at.guard.isBlocked(subject.chat(SUPERGROUP))).toBe(false)
+      at.storage.fault = 'none'
+      await at.later()
+      expect(await stateOf(at, SUPERGROUP)).toEqual({ ...MOVED, blocked: undefined })
+      await at.guard.close()
+    }
+  })
+})
+
+test('a move for which there is no place among the failed ones is reported with the names of its groups', async () => {
+  const at = await setting()
+  at.storage.parts = (what) => what.startsWith('marks.')
+  at.storage.fault = 'refuses'
+  const messages: string[] = []
+  at.guard.on('error', ({ error }) => messages.push((error as Error).message))
+  for (let group = 1; group <= 1000; group++)
+    await at.handle(service(GROUP - group, { migrate_to_chat_id: SUPERGROUP - group }))
+  const named = (): string[] => messages.filter((message) => message.startsWith('The group'))
+  expect(named()).toEqual([])
+  await at.handle(leavesFor())
+  expect(named()).toEqual([
+    `The group ${GROUP} became the supergroup ${SUPERGROUP} while the storage did not answer. Not all of its block, limits, settings and roles were moved: set them again for ${SUPERGROUP}.`,
+  ])
+  at.storage.fault = 'none'
   await at.guard.close()
 })
 
