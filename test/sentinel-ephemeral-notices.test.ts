@@ -177,15 +177,37 @@ describe('a notice that could not be sent', () => {
     ['a flood limit', { code: 429, retryAfter: 1 }],
     ['a fault of Telegram', { code: 500 }],
     ['a cut connection', { drop: true }],
-  ])('because of %s is sent at the next refusal', async (_, fault) => {
+  ])('because of %s is sent at the first refusal after the wait', async (_, fault) => {
     await open(true, { throttle: { limit: '1/1h', noticeEvery: '1h' } })
     at.telegram.faults.next('sendMessage', fault)
     for (const text of ['1', '2']) await at.alice.to(at.account).sends(text)
     await quiet()
     expect(failures).toHaveLength(1)
+    time.advance(60_000)
     for (const text of ['3', '4']) await at.alice.to(at.account).sends(text)
     await quiet()
     expect(at.alice.heard.filter(({ text }) => SLOWLY.test(text ?? ''))).toHaveLength(1)
+  })
+
+  test.each([
+    ['Telegram asks to wait 30 seconds', { code: 429, retryAfter: 30 }, 30_000],
+    ['Telegram has a fault', { code: 500 }, 60_000],
+  ])('is not tried again before the wait is over: %s', async (_, fault, wait) => {
+    await open(true, { throttle: { limit: '1/1h', noticeEvery: '1h' } })
+    at.telegram.faults.next('sendMessage', fault)
+    const calls = async (): Promise<number> => {
+      for (const text of ['1', '2', '3']) {
+        await at.alice.to(at.account).sends(text)
+        await quiet()
+      }
+      return at.telegram.calls('sendMessage').length
+    }
+    expect(await calls()).toBe(1)
+    time.advance(wait - 1)
+    expect(await calls()).toBe(1)
+    time.advance(1)
+    expect(await calls()).toBe(2)
+    expect(failures).toHaveLength(1)
   })
 
   test('because the user has blocked the bot is not sent again', async () => {

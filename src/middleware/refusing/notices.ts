@@ -14,7 +14,7 @@ import type { Denial } from './denial.js'
 import { countNotice, hasRoom, type TimeByGroup } from './group-notices.js'
 import { inTopic } from './in-topic.js'
 import { OwedNotices } from './owed-notices.js'
-import { refusalCode } from './refusal-code.js'
+import { refusalCode, waitAfter } from './refusal-code.js'
 import { tapAnswer } from './tap-answer.js'
 import { REASONS, type Texts, type Translate, Wording } from './texts.js'
 import { type PlainTimes, whisper } from './whisper.js'
@@ -211,7 +211,8 @@ export class Notices {
     // The automatic forward of a post is not answered, as the post itself is not: its author is a channel.
     if (chat === undefined || text.trim() === '' || ctx.msg?.is_automatic_forward || !this.spend()) return
     if (facts.inGroup) countNotice(this.fullAt, chat, this.clock())
-    const owe = () => this.owed.owe(ctx.me.id, facts, verdict.guard, verdict.limit, this.clock())
+    const owe = (wait = 0) =>
+      this.owed.owe(ctx.me.id, facts, verdict.guard, verdict.limit, this.clock() + wait)
     this.aside(ctx, 'notice', async () => {
       if (facts.inGroup && this.quiet !== undefined && (await this.quiet(ctx.me.id, chat))) {
         owe()
@@ -223,7 +224,8 @@ export class Notices {
         await ctx.api.sendMessage(chat, text, { ...inTopic(ctx), disable_notification: true })
       } catch (error) {
         // Telegram would refuse the same message again, but a flood limit, a fault or a cut connection ends.
-        if (![400, 403].includes(refusalCode(error) as number)) owe()
+        // Without a wait, people who flood would make the bot call Telegram with every refusal.
+        if (![400, 403].includes(refusalCode(error) as number)) owe(waitAfter(error))
         throw error
       }
     })

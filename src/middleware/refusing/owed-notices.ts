@@ -10,24 +10,25 @@ const MOST_OWED = 10_000
 
 /**
  * Notices that came due where none may be sent. Storages count them as sent, so they are sent the next time the same limit
- * refuses the same actor where one may be sent. Each worker knows its own only.
+ * refuses the same actor where one may be sent. A notice that Telegram could not send waits as well. Each worker knows its own only.
  */
 export class OwedNotices {
-  private readonly until = new Map<string, Ms>()
+  /** The times from which they may be sent. */
+  private readonly from = new Map<string, Ms>()
 
-  owe(bot: number, facts: Facts, guard: string, limit: string, now: Ms): void {
-    setNewest(this.until, nameOf(bot, facts, guard, limit), now + OWED_FOR, MOST_OWED)
+  owe(bot: number, facts: Facts, guard: string, limit: string, from: Ms): void {
+    setNewest(this.from, nameOf(bot, facts, guard, limit), from, MOST_OWED)
   }
 
   owes(bot: number, facts: Facts, guard: string, limit: string, now: Ms): boolean {
     // Usually no notice is owed; during a flood this saves creating the names.
-    if (this.until.size === 0) return false
-    const until = this.until.get(nameOf(bot, facts, guard, limit))
-    return until !== undefined && now < until
+    if (this.from.size === 0) return false
+    const from = this.from.get(nameOf(bot, facts, guard, limit))
+    return from !== undefined && from <= now && now < from + OWED_FOR
   }
 
   given(bot: number, facts: Facts, guard: string, limit: string): void {
-    if (this.until.size > 0) this.until.delete(nameOf(bot, facts, guard, limit))
+    if (this.from.size > 0) this.from.delete(nameOf(bot, facts, guard, limit))
   }
 }
 
