@@ -123,6 +123,19 @@ describe('a notice in a group', () => {
     expect(failures).toEqual([expect.stringContaining('TOPIC_CLOSED')])
   })
 
+  test.each([
+    'BOT_NOT_ADMIN',
+    'not enough rights to send ephemeral messages',
+    'ephemeral messages cannot be sent in topics',
+  ])('is public if Telegram refuses it because of the bot: %s', async (reason) => {
+    await open(true)
+    at.telegram.faults.next('sendMessage', { code: 400, description: `Bad Request: ${reason}` })
+    await exceeds(at.alice)
+    await exceeds(at.bob)
+    expect(tried()).toEqual(['ephemeral refused', 'public sent', 'public sent'])
+    expect(failures).toEqual([])
+  })
+
   test('stays ephemeral if another bot of the sentinel is no administrator', async () => {
     await open(true)
     const bot = at.telegram.createBot({ username: 'plain_bot' })

@@ -1,4 +1,4 @@
-import { type Sentinel, sentinel } from '../../src/index.js'
+import { type Sentinel, type SentinelOptions, sentinel } from '../../src/index.js'
 import type { Person, TelegramGroup } from '../../src/telegram/index.js'
 import { type GuardedContext, type Rig, rig, Stage } from '../middleware/rig.js'
 import { tick } from '../sentinel-desk.js'
@@ -15,9 +15,14 @@ let people: Person[]
 let failures: string[]
 
 /** A bot in a group that Alice owns, with sixty members. */
-async function open(isAdmin = true): Promise<void> {
+async function open(isAdmin = true, options: SentinelOptions = {}): Promise<void> {
   time = new Stage()
-  guard = sentinel<GuardedContext>({ settings: { notices: true }, clock: time.clock, timers: time.timers })
+  guard = sentinel<GuardedContext>({
+    settings: { notices: true },
+    clock: time.clock,
+    timers: time.timers,
+    ...options,
+  })
   failures = []
   guard.on('error', ({ error }) => failures.push((error as Error).message))
   at = await rig(guard)
@@ -71,6 +76,14 @@ describe('the refusal of /sentinel', () => {
     for (const person of people.slice(0, 2)) await ask(person)
     expect(at.telegram.calls('sendMessage').map(({ result }) => result?.ok)).toEqual([false])
     expect(failures).toEqual([])
+  })
+
+  test('takes no room from notices where it is not sent', async () => {
+    await open(false, { throttle: '1/1h' })
+    for (const person of people.slice(0, 10)) await ask(person)
+    for (let i = 0; i < 2; i++) await ask(at.alice)
+    const texts = at.telegram.calls('sendMessage').map(({ params }) => params.text)
+    expect(texts).toEqual([ADMINS_ONLY, expect.stringMatching(MENU), expect.stringMatching(/^Slow down/)])
   })
 })
 

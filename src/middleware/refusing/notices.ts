@@ -17,7 +17,7 @@ import { OwedNotices } from './owed-notices.js'
 import { refusalCode, waitAfter } from './refusal-code.js'
 import { tapAnswer } from './tap-answer.js'
 import { REASONS, type Texts, type Translate, Wording } from './texts.js'
-import { type PlainTimes, whisper } from './whisper.js'
+import { mayWhisper, type PlainTimes, whisper } from './whisper.js'
 
 /** Any placeholder other than `{wait}`, which would be sent literally. */
 const PLACEHOLDER = /\{\s*(?!wait\})\w+\s*\}/
@@ -232,11 +232,12 @@ export class Notices {
   }
 
   /**
-   * Tells the sender of a command in a group what nobody else should read: not at all if that is impossible, or beyond the
-   * budgets of notices.
+   * Tells the sender of a command in a group what nobody else should read: not at all if that is impossible, which costs none of
+   * the budgets of notices, or beyond these budgets.
    */
   async whisper(ctx: Context, facts: Facts, text: string): Promise<void> {
-    if (!this.mayBeSaid(facts) || !this.spend()) return
+    const { plainUntil } = this
+    if (!this.mayBeSaid(facts) || !mayWhisper(ctx, facts, plainUntil, this.clock()) || !this.spend()) return
     countNotice(this.fullAt, facts.chatId as number, this.clock())
     await this.whispered(ctx, facts, text)
   }

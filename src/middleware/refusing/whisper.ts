@@ -28,30 +28,42 @@ export function onlyFor(ctx: Context, receiver: number) {
   }
 }
 
+/** Whether to try an ephemeral message to the actor of an update. */
+export function mayWhisper(
+  ctx: Context,
+  { actorKind, chatId }: Facts,
+  plainUntil: PlainTimes,
+  now: Ms,
+): boolean {
+  const isAnswer = ctx.msg?.ephemeral_message_id !== undefined
+  return actorKind === 'user' && (isAnswer || now >= (plainUntil.get(`${ctx.me.id} ${chatId}`) ?? now))
+}
+
 /**
  * Sends a message that only one member of a group sees. Returns false if that is impossible and a plain message may be sent
  * instead: never as the answer to an ephemeral message, because the others cannot see what it answers.
  */
 export async function whisper(
   ctx: Context,
-  { actorId, actorKind, chatId }: Facts,
+  facts: Facts,
   text: string,
   plainUntil: PlainTimes,
   clock: Clock,
 ): Promise<boolean> {
-  const place = `${ctx.me.id} ${chatId}`
+  const { actorId, chatId } = facts
   const isAnswer = ctx.msg?.ephemeral_message_id !== undefined
-  if (actorKind !== 'user') return isAnswer
-  const keepPlain = () => setNewest(plainUntil, place, clock() + PLAIN_FOR, MOST_GROUPS)
-  if (!isAnswer && clock() < (plainUntil.get(place) ?? 0)) return false
+  if (!mayWhisper(ctx, facts, plainUntil, clock())) return isAnswer
+  const keepPlain = () => setNewest(plainUntil, `${ctx.me.id} ${chatId}`, clock() + PLAIN_FOR, MOST_GROUPS)
   try {
     const sent = await ctx.api.sendMessage(chatId as number, text, onlyFor(ctx, actorId as number))
     // A Bot API server that does not know the parameter ignores it: everybody sees the message.
     if (sent?.ephemeral_message_id === undefined) keepPlain()
     return true
   } catch (error) {
-    if (isAnswer || refusalCode(error) !== 400 || ANYHOW.test((error as Error).message)) throw error
-    if (OF_CHAT.test((error as Error).message)) keepPlain()
+    if (isAnswer || refusalCode(error) !== 400) throw error
+    const { message } = error as Error
+    if (OF_CHAT.test(message)) keepPlain()
+    else if (ANYHOW.test(message)) throw error
     return false
   }
 }
