@@ -2,7 +2,6 @@ import type { Context } from 'grammy'
 import { z } from 'zod'
 import type { MaybePromise } from '../core/check.js'
 import { SentinelError } from '../core/errors.js'
-import type { Facts } from '../core/facts.js'
 import { later, madeLater, using } from '../core/later.js'
 import { shown } from '../core/show.js'
 import { guardOf } from './compose.js'
@@ -143,27 +142,13 @@ export function membershipBy<C extends Context = Context>(
         ({ MemberNews }) => new MemberNews(services, { ...settings(), registrations }),
       )
       news = () => opened.load()
-      // Functions of their own: closures in observe() would be allocated for every update.
-      const read = (facts: Facts, ctx: Context): MaybePromise<void> => {
-        const isShared = services.chatRoles.observe(facts, ctx)
-        return using(opened, (loaded) => loaded.read(facts, ctx, isShared))
-      }
-      const hear = (facts: Facts, ctx: Context): void => {
-        // That the code cannot be loaded is reported when an update about members comes.
-        opened.load().then(
-          (loaded) => loaded.heard(facts, ctx),
-          () => undefined,
-        )
-      }
       return {
         needs: KINDS,
         observes: ['membership'],
         observe(facts, ctx): MaybePromise<void> {
-          if (facts.activity === 'membership') return read(facts, ctx)
-          if (facts.kind !== 'message' || facts.actorId !== facts.chatId) return
-          const { now } = opened
-          if (now === undefined) hear(facts, ctx)
-          else now.heard(facts, ctx)
+          if (facts.activity !== 'membership') return
+          const isShared = services.chatRoles.observe(facts, ctx)
+          return using(opened, (loaded) => loaded.read(facts, ctx, isShared))
         },
       }
     },

@@ -6,6 +6,7 @@ import { RECONCILED, Roster } from '../middleware/membership/roster.js'
 import type { Services } from '../middleware/services.js'
 import { ROLE_MARK } from '../middleware/throttle/runtime-limits.js'
 import { PAUSED } from '../outgoing/pause-mark.js'
+import { readMark } from '../storage/read-mark.js'
 import type { Mark, Marks } from '../storage/storage.js'
 
 /** A group that has become a supergroup. */
@@ -123,13 +124,4 @@ async function moveMark(
 ): Promise<void> {
   if ((await marks.get(bot, key, name)) === undefined) await marks.put(bot, name, [{ key, mark }])
   await marks.remove(bot, name, [old])
-}
-
-/** Returns a mark; undefined also if it cannot be read. */
-async function readMark(marks: Marks, bot: number, key: Key, name: string): Promise<Mark | undefined> {
-  try {
-    return await marks.get(bot, key, name)
-  } catch {
-    return undefined
-  }
 }

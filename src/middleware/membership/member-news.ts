@@ -4,7 +4,7 @@ import type { Facts } from '../../core/facts.js'
 import { later } from '../../core/later.js'
 import { tellAdministratorsChanged } from '../exempt/administrator-changes.js'
 import type { Services } from '../services.js'
-import { Reach } from './reach.js'
+import { noteReach } from './reach.js'
 import { TRANSITION_EVENTS } from './transition-events.js'
 import { type Transition, type TransitionEvent, transitionsOf } from './transitions.js'
 
@@ -30,22 +30,10 @@ export interface NewsSettings {
 
 /** Reads transitions from updates, records them in the roster if asked to, and calls handlers. */
 export class MemberNews {
-  private readonly reach: Reach
-
   constructor(
     readonly services: Services,
     private readonly settings: NewsSettings,
-  ) {
-    this.reach = new Reach(services)
-  }
-
-  /** Reads a message in a private chat, which proves that its sender can be written to. */
-  heard({ actorId }: Facts, { update, me, message }: Context): void {
-    const date: unknown = message?.date
-    // The actor of a group is its anonymous administrators.
-    if (!this.settings.unreachable || actorId === undefined || actorId < 0 || typeof date !== 'number') return
-    this.reach.heard(me.id, actorId, date * 1000, update.update_id)
-  }
+  ) {}
 
   /** @param isShared Whether other processes must forget the administrators of the chat. */
   read(facts: Facts, ctx: Context, isShared: boolean): MaybePromise<void> {
@@ -60,7 +48,7 @@ export class MemberNews {
   readonly tell = async (transitions: readonly Transition[], bot: number): Promise<void> => {
     const { services } = this
     const { unreachable, registrations } = this.settings
-    if (unreachable) await this.reach.note(bot, transitions)
+    if (unreachable) await noteReach(services, bot, transitions)
     const silent = transitions.find(losesSight)
     if (silent !== undefined && this.listensToMembers()) warnOfSilence(services, silent.chat.id)
     for (const transition of transitions) {
