@@ -46,6 +46,22 @@ describe.each([
       expect(prices).toEqual([5, 5, 5])
     })
 
+    test('waits for a handler that returns an object whose `then` returns nothing', async () => {
+      const prices: unknown[] = []
+      const price = guard()((_ctx: Context) => ({
+        // biome-ignore lint/suspicious/noThenProperty: await needs nothing but a `then` that calls back.
+        then(done: (price: number) => void) {
+          setImmediate(() => done(5))
+        },
+      }))
+      const { bot, handle } = desk({ storage: storage() })
+      bot.command('price', async (ctx) => {
+        prices.push(await price(ctx))
+      })
+      await handle(says(ALICE, '/price'))
+      expect(prices).toEqual([5])
+    })
+
     test('runs a lazy query that its handler returns once', async () => {
       let runs = 0
       const query = {

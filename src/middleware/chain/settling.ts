@@ -58,7 +58,8 @@ export class Settling {
           return returned
         }
       : undefined
-    return handled.then<void>(completed, (error) => this.release(decision, ctx, error))
+    // `then` of an object that is no promise may return nothing.
+    return Promise.resolve(handled).then<void>(completed, (error) => this.release(decision, ctx, error))
   }
 
   /** Completes the admission when the handlers of all branches have ended. Nobody waits for the settlement. */

@@ -102,8 +102,9 @@ export function seated(
     place.leave()
     return handled
   }
-  // `then` is called once only, because a handler may return a query that runs anew with each call of it.
-  return handled.then(
+  // `then` is called once only, because a handler may return a query that runs anew with each call of it. Its result is not used:
+  // `then` of an object that is no promise may return nothing.
+  return Promise.resolve(handled).then(
     (returned) => {
       place.leave()
       return returned
