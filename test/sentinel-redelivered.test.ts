@@ -172,6 +172,18 @@ describe('a handler failed', () => {
   })
 })
 
+test('after a handler failed in shadow mode, guards in front of it report no refusal of the redelivered update', async () => {
+  const at = shop(throttle(limited), { shadow: true })
+  at.fate = fails
+  const update = says(ALICE, '/sell')
+  const refused: string[] = []
+  at.guard.on('shadow', ({ guard, limit }) => refused.push(`${guard}.${limit}`))
+  await expect(at.handle(update)).rejects.toThrow('the till is stuck')
+  at.fate = () => undefined
+  await at.handle(update)
+  expect([at.sold, refused]).toEqual([['sold'], []])
+})
+
 describe('a worker died over an update, and its lease has run out', () => {
   test.each(GUARDS)('%s admits it, as it was already charged', async (_, guard, options) => {
     const at = shop(guard(), { ...options, once: { lease: '1s' } })

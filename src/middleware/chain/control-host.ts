@@ -48,10 +48,6 @@ export class ChainHost implements ControlHost {
     return this.chain.root
   }
 
-  get redeliveries(): Redeliveries {
-    return (this.chain.root ?? this.chain).redeliveries
-  }
-
   limitsOf(decision: Decision): readonly LimitView[] {
     const { remaining } = decision
     return this.chain.questions.questions.flatMap(({ check, name }, index) => {

@@ -70,8 +70,6 @@ export interface ControlHost {
   readonly tally?: object
   /** The chain of the sentinel itself, also for guards in front of a handler behind it. */
   readonly root?: RootChain | undefined
-  /** Where failures of updates are noted: by the sentinel, or by guards that stand alone. */
-  readonly redeliveries?: FailedUpdates
   limitsOf(decision: Decision): readonly LimitView[]
   /** Returns what hooks have added for the update of a context. */
   broughtFor?(ctx: Context): Readonly<Record<string, unknown>> | undefined
@@ -171,9 +169,10 @@ export class SentinelControl<C extends Context = Context> {
     this.identity = outer?.identity
     this.isRepeated =
       outer?.isRepeated === true ||
-      // Later parts of an album are waived, too, although they are no repetitions unless this process attempted to handle them.
-      (decision?.waived === true &&
-        (facts.album === undefined || host.redeliveries?.failureOf(ctx) !== undefined))
+      // In shadow mode nothing is waived, but this process knows of its own failed attempts.
+      host.attempts?.redeliveries.failureOf(ctx) !== undefined ||
+      // Later parts of an album are waived, too, although they are no repetitions.
+      (decision?.waived === true && facts.album === undefined)
   }
 
   /** The verdict on the update; {@link deny} changes it. */
