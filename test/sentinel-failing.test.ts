@@ -6,6 +6,7 @@ import {
   type Guard,
   memory,
   once,
+  requireRole,
   type Sentinel,
   type SentinelOptions,
   type Storage,
@@ -45,6 +46,17 @@ const STORAGES: readonly [string, () => Storage][] = [
   ['memory', () => memory()],
   ['a storage that answers later', () => later()],
 ]
+
+/** A storage that records the names of its plans. */
+function preparing(storage: Storage, plans: string[]): Storage {
+  return {
+    ...storage,
+    prepare(plan) {
+      plans.push(plan.name)
+      return storage.prepare(plan)
+    },
+  }
+}
 
 describe.each(STORAGES)('a limit in front of a handler counts updates although, in %s,', (_, storage) => {
   const failing: readonly [string, (bot: Bot<GuardedContext>, ran: () => void) => void][] = [
@@ -117,6 +129,19 @@ describe('a redelivered update', () => {
     await at.handle(update)
     expect(left).toEqual([4, 4])
     expect((await at.guard.peek(ALICE, 'drawings')).map(({ remaining }) => remaining)).toEqual([5])
+  })
+
+  test('causes no note of its failure by guards that charge nothing', async () => {
+    const plans: string[] = []
+    const storage = later()
+    const at = stand({ storage: preparing(storage, plans), roles: { admin: {} } }, (bot) => {
+      bot.command('buy', requireRole('admin'), fails)
+      bot.command('draw', throttle(once1h), fails)
+    })
+    await at.guard.grant(ALICE, 'admin')
+    for (const text of ['/buy', '/draw'])
+      await expect(at.handle(says(ALICE, text))).rejects.toThrow('the till is stuck')
+    expect(plans.filter((name) => name.endsWith(' charged'))).toEqual([expect.stringContaining('throttle')])
   })
 
   type Ends = (bot: Bot<GuardedContext>, at: () => Desk) => void
@@ -217,6 +242,23 @@ describe('once() without a sentinel: a redelivered update is charged once', () =
     const bot = hired()
     bot.use(first())
     bot.command('buy', second(), () => {
+      if (++ran === 1) fails()
+    })
+    const update = says(ALICE, '/buy')
+    await expect(bot.handleUpdate(update)).rejects.toThrow('the till is stuck')
+    await bot.handleUpdate(update)
+    await bot.handleUpdate(update)
+    await bot.handleUpdate(says(ALICE, '/buy'))
+    expect(ran).toBe(2)
+  })
+
+  test('also by a sentinel without `once`', async () => {
+    let ran = 0
+    const bot = hired()
+    const guard = sentinel<GuardedContext>({ once: false, throttle: once1h })
+    open.push(guard)
+    bot.use(once(), guard)
+    bot.command('buy', () => {
       if (++ran === 1) fails()
     })
     const update = says(ALICE, '/buy')

@@ -62,6 +62,8 @@ export class Questions implements Wiring<Context> {
   readonly steps: GuardStep[] = []
   /** Whether a claim is released when handlers throw, as that of `once` is. */
   released = false
+  /** Whether anything is taken or charged: not if only marks are asked for. */
+  charging = false
   /** Whether a claim has a lease, which may end while handlers run. */
   leased = false
   /** Number of limits without a name in front of a handler, by guard. */
@@ -141,6 +143,7 @@ export class Questions implements Wiring<Context> {
     const spared = this.excuses.reduce((own, excuse) => excused(own, excuse, actor), question)
     this.questions.push(this.withExemptions(spared))
     const isClaim = check.kind === 'claim'
+    if (!isMark(check)) this.charging = true
     this.claimOf.push(isClaim ? this.claims++ : -1)
     if (isClaim && check.retry === true) this.released = true
     if (isClaim && check.lease !== undefined) this.leased = true
@@ -255,9 +258,7 @@ export class Questions implements Wiring<Context> {
 
   /** Returns an ask that only checks marks and takes or charges nothing; undefined if it checks none. */
   demanded(ask: Ask): Ask | undefined {
-    const costs = this.questions.map(({ check: { kind } }, index) =>
-      kind === 'absent' || kind === 'present' ? (ask.costs[index] as number) : 0,
-    )
+    const costs = this.questions.map(({ check }, index) => (isMark(check) ? (ask.costs[index] as number) : 0))
     return costs.some((cost) => cost > 0) ? { ...ask, costs } : undefined
   }
 
@@ -408,6 +409,11 @@ const INDEX_OF = Object.fromEntries(ACTIVITIES.map((activity, index) => [activit
 /** Most lists of costs whose derived lists are remembered. */
 const MOST_LISTS = 256
 const NO_TOKENS: readonly number[] = Object.freeze([])
+
+/** Whether a check only asks for marks. */
+function isMark({ kind }: Check): boolean {
+  return kind === 'absent' || kind === 'present'
+}
 
 function scopesOf(check: Check): readonly number[] {
   const scopes = [check.subject]
