@@ -3,6 +3,7 @@ import type { Update } from 'grammy/types'
 import {
   debounce,
   type Guard,
+  type LimitView,
   policy,
   type Sentinel,
   type SentinelOptions,
@@ -182,6 +183,45 @@ test('after a handler failed in shadow mode, guards in front of it report no ref
   at.fate = () => undefined
   await at.handle(update)
   expect([at.sold, refused]).toEqual([['sold'], []])
+})
+
+describe('after a handler failed and its limits were changed, its redelivered update', () => {
+  const one = { name: 'one', limit: '10/1h' } as const
+  const two = { name: 'two', limit: '50/1h' } as const
+  const added = { name: 'added', limit: '30/1h' } as const
+
+  test('may have the charge of one limit refunded, by its name', async () => {
+    let attempts = 0
+    const at = desk({ throttle: [one, two] }, (bot) => {
+      bot.use(({ sentinel }) => (++attempts === 1 ? fails() : sentinel.refund('one')))
+    })
+    open.push(at.guard)
+    const update = says(ALICE, 'hello')
+    await expect(at.handle(update)).rejects.toThrow('the till is stuck')
+    at.guard.reconfigure({ throttle: [added, one, two] })
+    await at.handle(update)
+    const left = await Promise.all(['one', 'two'].map((limit) => at.guard.peek(ALICE, limit)))
+    expect(left.map(([state]) => state?.remaining)).toEqual([10, 49])
+  })
+
+  test('sees the limits in front of its handler that charged it', async () => {
+    const seen: (readonly LimitView[])[] = []
+    const at = desk({ throttle: false, policies: { sales: { throttle: one } } }, (bot) => {
+      bot.command('sell', policy('sales'), async ({ sentinel }) => {
+        seen.push(sentinel.limits)
+        if (seen.length === 1) fails()
+        await sentinel.refund('one')
+      })
+    })
+    open.push(at.guard)
+    const update = says(ALICE, '/sell')
+    await expect(at.handle(update)).rejects.toThrow('the till is stuck')
+    at.guard.reconfigure({ throttle: false, policies: { sales: { throttle: [added, one, two] } } })
+    await at.handle(update)
+    const only = [{ guard: 'throttle', name: 'one', remaining: 9 }]
+    expect(seen).toEqual([only, only])
+    expect((await at.guard.peek(ALICE, 'one')).map(({ remaining }) => remaining)).toEqual([10])
+  })
 })
 
 describe('a worker died over an update, and its lease has run out', () => {

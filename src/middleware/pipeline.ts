@@ -103,7 +103,7 @@ export class Chain {
     this.follows = this.questions.charging && (this.inner || !this.questions.released)
     const { refusals, steps, prepared } = this
     const settling = new Settling(prepared, this.questions, services.failed, (ctx, decision) => {
-      this.redeliveries.failed(ctx, decision)
+      this.redeliveries.failed(ctx, decision, this)
       return noteChargesBehind(this.host, ctx)
     })
     this.uses = late ? usesOf(this.questions) : services.firstUses

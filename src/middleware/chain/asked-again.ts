@@ -5,6 +5,7 @@ import { getOrInsert } from '../../core/maps.js'
 import type { Services } from '../services.js'
 import type { ChargedUpdates } from './charged-updates.js'
 import { attemptsFor, type SentinelFlavor } from './control.js'
+import type { Preparation } from './preparation.js'
 import type { Redeliveries } from './redeliveries.js'
 import type { Questions } from './wiring.js'
 
@@ -17,7 +18,8 @@ const charged = new WeakMap<Follower, ChargedUpdates>()
 export interface Follower {
   readonly name: string
   readonly services: Services
-  readonly questions: Pick<Questions, 'demanded'>
+  readonly questions: Questions
+  readonly prepared: Preparation
   readonly redeliveries: Redeliveries
 }
 
@@ -40,7 +42,7 @@ async function unlessCharged(chain: Follower, asked: Ask, { me, update }: Contex
 /** Records that a failed update was charged. Never rejects. */
 export function noteCharge(chain: Follower, decision: Decision, ctx: Context): MaybePromise<void> {
   if (chain.redeliveries.chargeOf(ctx) === decision) return
-  chain.redeliveries.charged(ctx, decision)
+  chain.redeliveries.charged(ctx, decision, chain)
   return chargedBy(chain).then((updates) => updates?.add(ctx.me.id, ctx.update.update_id))
 }
 

@@ -8,7 +8,7 @@ import type { Refusals } from '../refusing/refusals.js'
 import { noteCharge } from './asked-again.js'
 import type { Attempts, ControlHost, DenyOptions, LimitView, SentinelControl } from './control.js'
 import type { Preparation } from './preparation.js'
-import type { Redeliveries } from './redeliveries.js'
+import { decidedBy, type Redeliveries } from './redeliveries.js'
 import type { Settling } from './settling.js'
 import type { Tally } from './tally.js'
 import type { Questions } from './wiring.js'
@@ -50,7 +50,7 @@ export class ChainHost implements ControlHost {
 
   limitsOf(decision: Decision): readonly LimitView[] {
     const { remaining } = decision
-    return this.chain.questions.questions.flatMap(({ check, name }, index) => {
+    return decidedBy(decision, this.chain).questions.questions.flatMap(({ check, name }, index) => {
       const left = remaining[index] as number
       return Number.isNaN(left) ? [] : [{ guard: check.guard, name, remaining: left }]
     })
@@ -60,14 +60,16 @@ export class ChainHost implements ControlHost {
     return this.chain.services.hooks.broughtFor(ctx)
   }
 
-  async refund({ receipt }: Decision, limit: string | undefined): Promise<boolean> {
-    const index = this.chain.questions.questions.findIndex(
+  async refund(decision: Decision, limit: string | undefined): Promise<boolean> {
+    const { receipt } = decision
+    const { prepared, questions } = decidedBy(decision, this.chain)
+    const index = questions.questions.findIndex(
       ({ check, name }) => name === limit && (check.kind === 'bucket' || check.kind === 'window'),
     )
     if (limit !== undefined && index < 0) return false
     if (receipt === undefined) return true
     try {
-      await this.chain.prepared.judge?.settle(receipt, 'refund', limit === undefined ? undefined : index)
+      await prepared.judge?.settle(receipt, 'refund', limit === undefined ? undefined : index)
     } catch (error) {
       // Called by a handler, which can do nothing about a failing storage, so nothing is thrown.
       this.chain.services.failed(error, 'storage.settle')

@@ -3,12 +3,31 @@ import type { Decision } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { Recent } from '../recent.js'
+import type { Preparation } from './preparation.js'
+import type { Questions } from './wiring.js'
 
 /** Telegram redelivers unconfirmed updates for this long (https://core.telegram.org/bots/api#getting-updates). */
 export const REDELIVERED_WITHIN: Ms = 86_400_000
 
 /** Fewer than of other updates, since decisions are larger. Of older ones, only the storage knows that they were charged. */
 const MOST_CHARGES = 4000
+
+/** A chain, as far as its decisions are settled and its limits are shown. */
+interface Decider {
+  readonly prepared: Preparation
+  readonly questions: Questions
+}
+
+/** By decision that charged a failed update, the chain that made it. */
+const deciders = new WeakMap<Decision, Decider>()
+
+/**
+ * Returns the chain that made a decision: `own`, unless the decision charged a failed update and reconfigure() has replaced that
+ * chain since then. The limits of the replacement may be others.
+ */
+export function decidedBy<Own extends object>(decision: Decision, own: Own): Own | Decider {
+  return deciders.get(decision) ?? own
+}
 
 /** What a chain knows of updates that failed in this process, as long as they may be redelivered. */
 export class Redeliveries {
@@ -20,11 +39,15 @@ export class Redeliveries {
   constructor(private readonly clock: Clock) {}
 
   /** Records that handlers threw. */
-  failed(ctx: Context & { readonly sentinel?: { readonly isRepeated: boolean } }, decision: Decision): void {
+  failed(
+    ctx: Context & { readonly sentinel?: { readonly isRepeated: boolean } },
+    decision: Decision,
+    by: Decider,
+  ): void {
     const isFirst = ctx.sentinel?.isRepeated !== true
     this.failures.set(nameOf(ctx), this.failureOf(ctx) ?? isFirst, this.clock())
     // Later attempts are free, so the first one must be refunded.
-    if (!decision.waived) this.charged(ctx, decision)
+    if (!decision.waived) this.charged(ctx, decision, by)
   }
 
   /** Undefined if no attempt has failed in this process; true if all attempts so far have. */
@@ -32,7 +55,8 @@ export class Redeliveries {
     return this.failures.size === 0 ? undefined : this.failures.get(nameOf(ctx), this.clock())
   }
 
-  charged(ctx: Context, decision: Decision): void {
+  charged(ctx: Context, decision: Decision, by: Decider): void {
+    deciders.set(decision, decidedBy(decision, by))
     this.charges.set(nameOf(ctx), decision, this.clock())
   }
 

@@ -1,6 +1,7 @@
 import type { Context, NextFunction } from 'grammy'
 import { type Decision, isPromise, type MaybePromise, type Settlement } from '../../core/check.js'
 import type { Preparation } from './preparation.js'
+import { decidedBy } from './redeliveries.js'
 import type { Questions } from './wiring.js'
 
 /** Reports to the storage how admissions ended. */
@@ -9,7 +10,7 @@ export class Settling {
   private readonly running = new WeakMap<Decision, number>()
 
   constructor(
-    private readonly prepared: Preparation,
+    readonly prepared: Preparation,
     private readonly questions: Pick<Questions, 'released' | 'leased'>,
     private readonly failed: (error: unknown, during: string) => void,
     /** Called with updates whose handlers threw, and which may be redelivered. Must neither throw nor reject. */
@@ -31,7 +32,8 @@ export class Settling {
   settle(decision: Decision | undefined, how: Settlement): MaybePromise<void> {
     if (decision?.receipt === undefined || (how === 'complete' && !this.questions.leased)) return
     try {
-      const settled = this.prepared.judge?.settle(decision.receipt, how)
+      const { prepared } = decidedBy(decision, this)
+      const settled = prepared.judge?.settle(decision.receipt, how)
       if (isPromise(settled)) return settled.catch((error) => this.failed(error, 'storage.settle'))
     } catch (error) {
       this.failed(error, 'storage.settle')
