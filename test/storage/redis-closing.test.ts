@@ -1,9 +1,12 @@
+import { jest } from '@jest/globals'
 import type { SentinelError } from '../../src/core/errors.js'
 import { redis } from '../../src/storage/redis/index.js'
 import { startCluster } from '../servers/cluster.js'
+import { freePort } from '../servers/ports.js'
 import { startProxy } from '../servers/proxy.js'
 import { freshName, sharedRedis } from '../servers/shared.js'
 import { until } from '../servers/until.js'
+import { settled } from './outage.js'
 import { ALICE, admits, askOf, BOT, bucket, claim, planOf } from './redis-desk.js'
 
 const PLAN = planOf(claim({ retry: true, lease: 60_000, holdFor: 3_600_000 }), bucket(1000, 3_600_000))
@@ -48,6 +51,19 @@ test('after close(), every method rejects with storage.closed', async () => {
   for (const [name, work] of Object.entries(works)) codes.push(`${name}: ${await codeOf(work)}`)
   expect(codes).toEqual(Object.keys(works).map((name) => `${name}: storage.closed`))
   expect(await storage.health()).toMatchObject({ ok: false, kind: 'redis' })
+})
+
+test('a call that waits until the client connects anew rejects with storage.closed', async () => {
+  const waits = jest.fn(() => 60_000)
+  const storage = redis({ host: '127.0.0.1', port: await freePort(), retryStrategy: waits })
+  expect(await codeOf(() => storage.marks.get(BOT, ALICE, 'x'))).toBe('storage.failed')
+  await settled()
+  expect(waits).toHaveBeenCalled()
+  const call = codeOf(() => storage.marks.get(BOT, ALICE, 'x'))
+  // Until it waits.
+  await settled()
+  await storage.close()
+  expect(await call).toBe('storage.closed')
 })
 
 test('calls that wait for an answer or in the queue reject with storage.closed, under any plan', async () => {

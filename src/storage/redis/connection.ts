@@ -308,6 +308,8 @@ export class Connection {
     made?.off('ready', this.recovered).off('+node', this.met).off('+node', this.connectNode)
     if (made === undefined || !this.ours) return
     made.disconnect()
+    // ioredis emits this in all other states. It ends calls that wait for the connection, and the connections to Sentinels.
+    if (made.status === 'reconnecting') made.emit('end')
     made.off('error', this.refused)
     // Errors of a socket that is being closed are of no use, but without a listener they would end the process.
     made.on('error', () => undefined)

@@ -14,6 +14,16 @@ const KEEP_ALIVE = 30_000
 export function followFailovers(Client: typeof Redis, client: Redis): void {
   const { options } = client
   let listeners: Redis[] = []
+  /** The last report of a switch, until it was checked that the client is connected to the new master. */
+  let report: string | undefined
+  const check = (): void => {
+    if (report === undefined) return
+    // A report ends with the address of the new master. Each Sentinel reports the switch, one of them a second after the others.
+    const { remoteAddress, remotePort } = client.stream
+    const isThere = report.endsWith(` ${remoteAddress} ${remotePort}`)
+    report = undefined
+    if (!isThere) client.disconnect(true)
+  }
   const begin = (): void => {
     listeners = (options.sentinels ?? []).map(({ host, port = 26379, family = options.family }) => {
       const listener: Redis = new Client({
@@ -30,20 +40,25 @@ export function followFailovers(Client: typeof Redis, client: Redis): void {
         keepAlive: KEEP_ALIVE,
         enableReadyCheck: false,
         maxRetriesPerRequest: null,
+        // ioredis would subscribe again by itself, and leave it unhandled if a Sentinel refuses that.
+        autoResubscribe: false,
+        autoResendUnfulfilledCommands: false,
         retryStrategy: (times) => Math.min(times * 100, 5000),
       } as RedisOptions & { replyMapping: 'legacy' })
       // The others report failovers meanwhile.
       listener.on('error', ignore)
       listener.on('message', (_channel: string, message: string) => {
-        // While it is connecting, it is asking the Sentinels already.
-        if (message.startsWith(`${options.name} `) && /^(ready|connect)$/.test(client.status))
-          client.disconnect(true)
+        if (!message.startsWith(`${options.name} `)) return
+        report = message
+        if (/^(ready|connect)$/.test(client.status)) check()
       })
-      listener.subscribe(SWITCHED).catch(ignore)
+      listener.on('ready', () => listener.subscribe(SWITCHED).catch(ignore))
       return listener
     })
   }
   client.once('ready', begin)
+  // While it was connecting, it may have been given the address of the former master already.
+  client.on('connect', check)
   client.on('end', () => {
     client.off('ready', begin)
     for (const listener of listeners) listener.disconnect()
