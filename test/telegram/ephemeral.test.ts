@@ -114,6 +114,23 @@ describe('an ephemeral command', () => {
   })
 })
 
+test('a reply to an ephemeral message is ephemeral, and reaches only the bot that sent it', async () => {
+  const rival = telegram.createBot({ username: 'rival_bot', canReadAllGroupMessages: true })
+  await alice.in(group).adds(rival)
+  await alice.in(group).promotes(bot, { can_manage_chat: true })
+  expect(await whisper(bob)).toBeUndefined()
+  const reply = await bob.in(group).replies(await bob.hears('psst'), 'for you only')
+  expect(reply).toMatchObject({ message_id: 0, receiver_user: { id: bot.id } })
+  const { ephemeral_message_id } = reply
+  expect(
+    await whisper(bob, { reply_parameters: { ephemeral_message_id: ephemeral_message_id! } }),
+  ).toBeUndefined()
+  const texts = async (by: Caller) => (await updatesOf(by)).map(({ message }) => Object(message).text)
+  expect(await texts(call)).toContain('for you only')
+  expect(await texts(caller(telegram.apiRoot, rival))).not.toContain('for you only')
+  expect(alice.hasHeard('for you only', { in: group })).toBeUndefined()
+})
+
 test.each([
   ['sendDice', {}],
   ['sendPoll', { question: 'Which?', options: [{ text: 'A' }, { text: 'B' }] }],

@@ -74,7 +74,7 @@ export class Presence {
     return this.speak(textContent(text)).message
   }
 
-  /** Replies to a message with a text. */
+  /** Replies to a message with a text. The reply to an ephemeral message is ephemeral, too: it reaches only the bot that sent it. */
   async replies(to: Message, text: string): Promise<Message> {
     return this.speak(textContent(text), this.find(to)).message
   }
@@ -285,10 +285,10 @@ export class Presence {
     const thread = this.scene.topic ?? (replyTo && topicOfMessage(replyTo))
     this.#checkMaySpeak(content, thread)
     this.#checkLength(content)
-    // People who speak in the name of a chat have no ephemeral commands.
+    // People who speak in the name of a chat send no ephemeral messages.
     const receiver =
       voiceOf(world, room, actor, voice) === undefined
-        ? soleReceiverOf(world, room, actor, content)
+        ? soleReceiverOf(world, room, actor, content, replyTo)
         : undefined
     return post(world, room, { author: actor, content, onBehalfOf: voice, replyTo, thread, receiver })
   }

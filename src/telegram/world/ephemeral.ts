@@ -56,13 +56,18 @@ export function answerableEphemeral(
   return isAnswerable ? stored : undefined
 }
 
-/** The bot that alone receives what a person writes in a group, because it has declared this command as ephemeral. */
+/**
+ * The bot that alone receives what a person writes in a group, because it has declared this command as ephemeral, or because the
+ * person replies to an ephemeral message from it.
+ */
 export function soleReceiverOf(
   world: World,
   chat: WorldChat,
   author: PersonAccount,
   content: Content,
+  replyTo: StoredMessage | undefined,
 ): BotAccount | undefined {
+  if (replyTo?.receiverId === author.id) return world.botsIn(chat).find(({ id }) => id === replyTo.authorId)
   const addressee = content.text === undefined ? undefined : addresseeOf(content)
   if (addressee === undefined || !isGroup(chat)) return undefined
   const [, name = ''] = /^\/(\w+)/.exec(content.text ?? '') ?? []
