@@ -21,6 +21,9 @@ export function watchInTime(watching: MaybePromise<() => void>, timers: Timers):
         ),
       )
     })
-    watching.then((unwatch) => (isLate ? unwatch() : resolve(unwatch)), reject).finally(callOff)
+    // Nothing waits for a late watch to stop, so nothing would handle its error.
+    watching.then((unwatch) => (isLate ? unwatch() : resolve(unwatch)), reject).then(callOff, ignore)
   })
 }
+
+function ignore(): void {}

@@ -3,6 +3,7 @@ import type { StorageChange } from '../../src/storage/changes.js'
 import { postgres } from '../../src/storage/postgres/index.js'
 import { Changes as RedisChanges } from '../../src/storage/redis/changes.js'
 import type { Connection } from '../../src/storage/redis/connection.js'
+import { reasonOf } from '../../src/storage/resilient/reason.js'
 import { type NetworkProxy, startProxy } from '../servers/proxy.js'
 import { freshName, sharedPostgres } from '../servers/shared.js'
 import { until } from '../servers/until.js'
@@ -72,6 +73,16 @@ describe('a storage whose watch hangs', () => {
     expect((await stage.storage.health()).circuit?.reason).toBeUndefined()
   })
 
+  // A rejection that nothing handles would end a bot; here it fails the test.
+  test('does no harm if it begins to report after all and then fails to stop', async () => {
+    await stage.storage.watch(() => undefined)
+    await stage.pass(20_000)
+    watches[0]?.(() => {
+      throw new Error('It cannot be stopped.')
+    })
+    await settled()
+  })
+
   test('is not counted as watched by failover() either', async () => {
     const two = pair()
     two.first.watch = () => new Promise(() => undefined)
@@ -95,10 +106,14 @@ describe('postgres(), if the server of its option "listen" accepts connections a
   afterEach(() => proxy.stop())
 
   const advancing = (what: string, holds: () => boolean): Promise<void> =>
-    until(what, () => {
-      jest.advanceTimersByTime(500)
-      return holds()
-    })
+    until(
+      what,
+      () => {
+        jest.advanceTimersByTime(500)
+        return holds()
+      },
+      10_000,
+    )
 
   test('refuses to be watched, and leaves no connection open', async () => {
     const storage = postgres(url, { schema: freshName('hanging'), listen: proxy.urlOf(url) })
@@ -112,6 +127,8 @@ describe('postgres(), if the server of its option "listen" accepts connections a
       })
       await advancing('it is refused', () => failure !== undefined)
       expect(failure).toMatchObject({ code: 'storage.unavailable' })
+      // All other calls are answered, so health() must not report the storage as disconnected.
+      expect(reasonOf(failure)).toBe('storage.unavailable')
       await proxy.normal()
       await advancing('nothing is open', () => proxy.open === 0)
     } finally {

@@ -266,7 +266,7 @@ class Echo {
     })
     // It may fail while nobody waits for it yet.
     this.heard.catch(() => undefined)
-    this.wait('storage.unavailable', 'no connection that hears NOTIFY could be opened within five seconds.')
+    this.wait('storage.unavailable', 'LISTEN did not begin to receive NOTIFY within five seconds.')
   }
 
   /** Waits from now on, to fail with this error. */
