@@ -5,8 +5,7 @@ import { getOrInsert } from '../../core/maps.js'
 import type { Services } from '../services.js'
 import type { ChargedUpdates } from './charged-updates.js'
 import { attemptsFor, type SentinelFlavor } from './control.js'
-import type { Preparation } from './preparation.js'
-import type { Redeliveries } from './redeliveries.js'
+import type { Decider, Redeliveries } from './redeliveries.js'
 import type { Questions } from './wiring.js'
 
 type Attempted = Context & Partial<SentinelFlavor>
@@ -15,11 +14,10 @@ const charging = later('once', () => import('./charged-updates.js'))
 const charged = new WeakMap<Follower, ChargedUpdates>()
 
 /** A chain behind a guard that lets a failed update pass again. It charges such an update once. */
-export interface Follower {
+export interface Follower extends Decider {
   readonly name: string
   readonly services: Services
   readonly questions: Questions
-  readonly prepared: Preparation
   readonly redeliveries: Redeliveries
 }
 

@@ -1,10 +1,8 @@
 import type { Context } from 'grammy'
-import type { Decision } from '../../core/check.js'
+import type { Check, Decision, Judge } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { Recent } from '../recent.js'
-import type { Preparation } from './preparation.js'
-import type { Questions } from './wiring.js'
 
 /** Telegram redelivers unconfirmed updates for this long (https://core.telegram.org/bots/api#getting-updates). */
 export const REDELIVERED_WITHIN: Ms = 86_400_000
@@ -13,9 +11,9 @@ export const REDELIVERED_WITHIN: Ms = 86_400_000
 const MOST_CHARGES = 4000
 
 /** A chain, as far as its decisions are settled and its limits are shown. */
-interface Decider {
-  readonly prepared: Preparation
-  readonly questions: Questions
+export interface Decider {
+  readonly prepared: { readonly judge: Judge | undefined }
+  readonly questions: { readonly questions: readonly { readonly check: Check; readonly name: string }[] }
 }
 
 /** By decision that charged a failed update, the chain that made it. */
