@@ -1,5 +1,7 @@
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
+import { getOrInsert } from '../../core/maps.js'
+import { Lease } from '../../core/request-bound.js'
 import { chatKey, keySubject } from '../../core/subject.js'
 import type { Storage } from '../../storage/storage.js'
 
@@ -20,14 +22,51 @@ interface Telling {
   readonly background: { run(what: string, work: () => Promise<unknown>): boolean }
 }
 
+/** The chats whose change other processes have not been told yet, by bot. */
+class Untold {
+  private readonly chats = new Map<number, Set<number>>()
+  private isTelling = false
+  private readonly lease = new Lease()
+
+  constructor(private readonly services: Telling) {}
+
+  add(bot: number, chat: number): void {
+    getOrInsert(this.chats, bot, newSet).add(chat)
+    if (this.isTelling && !this.lease.isLost) return
+    this.lease.renew()
+    // One task for all, as a crowd of them would find no place. Chats that find none are told with the next change.
+    this.isTelling = true
+    if (!this.services.background.run('administrators', () => this.tell())) this.isTelling = false
+  }
+
+  private async tell(): Promise<void> {
+    const { storage, clock } = this.services
+    try {
+      for (const [bot, chats] of this.chats) {
+        this.chats.delete(bot)
+        const since = clock()
+        const mark = { since, until: since + MARKED_FOR }
+        await storage.marks.put(
+          bot,
+          CHANGED,
+          [...chats].map((chat) => ({ key: chatKey(chat), mark })),
+        )
+      }
+    } finally {
+      this.isTelling = false
+    }
+  }
+}
+
+const newSet = (): Set<number> => new Set()
+const untold = new WeakMap<Telling, Untold>()
+
 /** Tells other processes, in the background, that the administrators of a chat have changed. */
 export function tellAdministratorsChanged(services: Telling, bot: number, chat: number): void {
   // Without this, or while the storage is down, the others believe for ten minutes what Telegram told them before.
-  services.background.run('administrators', async () => {
-    const since = services.clock()
-    const mark = { since, until: since + MARKED_FOR }
-    await services.storage.marks.put(bot, CHANGED, [{ key: chatKey(chat), mark }])
-  })
+  const known = untold.get(services) ?? new Untold(services)
+  untold.set(services, known)
+  known.add(bot, chat)
 }
 
 /** Forgets what other processes report as changed. Returns a function that stops this. */

@@ -23,8 +23,8 @@ const OF_CREATORS: readonly string[] = Object.freeze([
 
 /** Asks Telegram for the administrators of chats. Loaded with the first question. */
 export class AdministratorQuestions {
-  /** Requests that ran into the time-out and are no longer awaited. */
-  readonly late = new Map<string, Promise<AdministratorAnswer>>()
+  /** Unanswered requests. When a chat is forgotten, its request is removed: the answer may predate the change. */
+  readonly open = new Map<string, { isLate: boolean }>()
   /** Stops watching the storage. Undefined while it is not watched. */
   private watching: Promise<(() => void) | undefined> | undefined
 
@@ -41,13 +41,23 @@ export class AdministratorQuestions {
   /** Never rejects: a failure is reported, and counts as an answer without administrators. */
   async ask(name: string, chat: number, api: Api): Promise<AdministratorAnswer> {
     // The previous request is still unanswered; another one would most likely hang as well.
-    if (this.late.has(name)) return this.nobody()
+    if (this.open.get(name)?.isLate) return this.nobody()
+    const request = { isLate: false }
+    this.open.set(name, request)
     const told = this.told(chat, api)
+    // Keeps a late answer unless the chat was forgotten meanwhile. A late failure is ignored: the time-out has been reported.
+    const settled = (answer?: AdministratorAnswer): void => {
+      if (this.open.get(name) !== request) return
+      this.open.delete(name)
+      if (request.isLate && answer !== undefined) this.remembered.remember(name, answer)
+    }
+    told.then(settled, () => settled())
     try {
       return await inTime(told, PATIENCE, this.timers, tooLate)
     } catch (error) {
       this.failed(error)
-      this.expectLate(name, told)
+      // It is no longer awaited.
+      request.isLate = true
       return this.nobody()
     }
   }
@@ -55,17 +65,6 @@ export class AdministratorQuestions {
   /** Stops watching the storage, without waiting: it may hang. */
   close(): void {
     this.watching?.then((stop) => stop?.())
-  }
-
-  /** Keeps a late answer unless the chat was forgotten meanwhile. A late failure is ignored: the time-out has been reported. */
-  private expectLate(name: string, told: Promise<AdministratorAnswer>): void {
-    this.late.set(name, told)
-    const settled = (answer?: AdministratorAnswer): void => {
-      if (this.late.get(name) !== told) return
-      this.late.delete(name)
-      if (answer !== undefined) this.remembered.remember(name, answer)
-    }
-    told.then(settled, () => settled())
   }
 
   private async watch(): Promise<(() => void) | undefined> {

@@ -96,11 +96,11 @@ export class ChatAdministrators {
     this.answers.delete(name)
     // An answer that is on its way may predate the change.
     this.asking.delete(name)
-    this.questions.now?.late.delete(name)
+    this.questions.now?.open.delete(name)
   }
 
   forgetAll(): void {
-    for (const each of [this.answers, this.asking, this.questions.now?.late]) each?.clear()
+    for (const each of [this.answers, this.asking, this.questions.now?.open]) each?.clear()
   }
 
   /** Stops watching the storage, without waiting: it may hang. */
