@@ -115,7 +115,7 @@ describe('an ephemeral command', () => {
 })
 
 test('a reply to an ephemeral message is ephemeral, and reaches only the bot that sent it', async () => {
-  const rival = telegram.createBot({ username: 'rival_bot', canReadAllGroupMessages: true })
+  const rival = telegram.createBot({ username: 'rival_bot' })
   await alice.in(group).adds(rival)
   await alice.in(group).promotes(bot, { can_manage_chat: true })
   expect(await whisper(bob)).toBeUndefined()
