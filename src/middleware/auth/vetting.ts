@@ -60,7 +60,7 @@ export interface Vetting {
   end(): void
 }
 
-// Loaded with the first unknown user, since most bots never need it.
+// Loaded with the first unknown user, since most bots never need it. If this fails, each update that waits for it reports that.
 const looking = later('auth.dossier', () => import('./dossiers.js'))
 
 /** Creates the lookup; undefined if the options ask for no dossiers. */
