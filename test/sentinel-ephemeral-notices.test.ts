@@ -24,7 +24,7 @@ async function open(isAdmin: boolean, options: SentinelOptions = {}): Promise<vo
   })
   failures = []
   guard.on('error', ({ error }) => failures.push((error as Error).message))
-  at = await rig(guard)
+  at = await rig(guard, undefined, { clock: time.clock })
   plaza = at.telegram.createGroup({
     title: 'Plaza',
     owner: at.alice,
@@ -65,6 +65,16 @@ const inPublic = (): (string | undefined)[] =>
     .filter(({ from, ephemeral_message_id }: Message) => from?.is_bot && ephemeral_message_id === undefined)
     .map(({ text }) => text)
 
+/** Makes the bot's Bot API server one that ignores the parameters for ephemeral messages, as older ones do. */
+function ignoresEphemeral(bot: Bot<GuardedContext>): void {
+  bot.api.config.use((prev, method, payload, signal) => {
+    const sent: Record<string, unknown> = { ...payload }
+    delete sent.ephemeral_message_parameters
+    delete sent.reply_parameters
+    return prev(method, sent as typeof payload, signal)
+  })
+}
+
 describe('a notice in a group', () => {
   test('is ephemeral if the bot is an administrator', async () => {
     await open(true)
@@ -98,11 +108,29 @@ describe('a notice in a group', () => {
   test('is never public if it answers an ephemeral command', async () => {
     await open(true)
     await at.bot.api.setMyCommands([{ command: 'secret', description: 'Secret', is_ephemeral: true }])
-    at.telegram.faults.next('sendMessage', { code: 400, description: 'Bad Request: message not found' })
+    for (let i = 0; i < 2; i++)
+      at.telegram.faults.next('sendMessage', { code: 400, description: 'Bad Request: message not found' })
     await exceeds(at.alice, '/secret')
-    expect(tried()).toEqual(['ephemeral refused'])
+    expect(tried()).toEqual(['ephemeral refused', 'ephemeral refused'])
     expect(failures).toEqual([expect.stringContaining('message not found')])
   })
+
+  test.each([true, false])(
+    'is ephemeral if it answers an ephemeral command too late; the bot is an administrator: %s',
+    async (isAdmin) => {
+      await open(isAdmin)
+      await at.bot.api.setMyCommands([{ command: 'secret', description: 'Secret', is_ephemeral: true }])
+      at.bot.api.config.use((prev, method, payload, signal) => {
+        // Telegram accepts such an answer for 15 seconds only.
+        if (method === 'sendMessage') time.advance(15_000)
+        return prev(method, payload, signal)
+      })
+      await exceeds(at.alice, '/secret')
+      expect(tried()).toEqual(['ephemeral refused', isAdmin ? 'ephemeral sent' : 'ephemeral refused'])
+      expect(inPublic()).toEqual([])
+      expect(failures).toEqual(isAdmin ? [] : [expect.stringContaining('BOT_NOT_ADMIN')])
+    },
+  )
 
   test('stays ephemeral for others if one receiver is no member', async () => {
     await open(true)
@@ -151,11 +179,7 @@ describe('a notice in a group', () => {
 
   test('is public from then on if the Bot API server does not know ephemeral messages', async () => {
     await open(true)
-    // Such a server ignores the parameter.
-    at.bot.api.config.use((prev, method, payload, signal) => {
-      if ('ephemeral_message_parameters' in payload) delete payload.ephemeral_message_parameters
-      return prev(method, payload, signal)
-    })
+    ignoresEphemeral(at.bot)
     const asked: boolean[] = []
     at.bot.api.config.use((prev, method, payload, signal) => {
       if (method === 'sendMessage') asked.push('ephemeral_message_parameters' in payload)
@@ -168,6 +192,22 @@ describe('a notice in a group', () => {
       true,
       true,
     ])
+  })
+
+  test('is deleted, and not tried again, if such a server makes the answer to an ephemeral command public', async () => {
+    await open(true)
+    ignoresEphemeral(at.bot)
+    await at.bot.api.setMyCommands([{ command: 'secret', description: 'Secret', is_ephemeral: true }])
+    const other = at.telegram.createGroup({ title: 'Park', owner: at.alice, admins: [at.account] })
+    await exceeds(at.alice, '/secret')
+    time.advance(60_000)
+    for (let i = 0; i < 2; i++) await at.alice.in(other).sends('/secret')
+    await quiet()
+    expect(tried()).toEqual(['public sent'])
+    expect([...plaza.messages, ...other.messages].filter(({ from }) => from?.is_bot)).toEqual([])
+    await exceeds(at.bob)
+    expect(inPublic()).toHaveLength(1)
+    expect(failures).toEqual([])
   })
 
   test('is not sent for commands that a linked channel posts', async () => {

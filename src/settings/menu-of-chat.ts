@@ -11,13 +11,16 @@ import { inTopic } from '../middleware/refusing/in-topic.js'
 import { PLAIN } from '../middleware/refusing/plain.js'
 import { refusalCode } from '../middleware/refusing/refusal-code.js'
 import { tapAnswer } from '../middleware/refusing/tap-answer.js'
-import { onlyFor } from '../middleware/refusing/whisper.js'
+import { sendOnlyTo } from '../middleware/refusing/whisper.js'
 import type { Services } from '../middleware/services.js'
 import { type Choice, choiceIn, dataOf, isOfMenu } from './choice.js'
 import type { SettingsRegister } from './register.js'
 import type { Tunable, Tuning } from './settings-options.js'
 import { inTurn } from './turns.js'
 import { SettingsWording, type SettingText } from './wording.js'
+
+/** The type of abort signals that grammY accepts. */
+type Signal = Parameters<Api['editMessageText']>[4]
 
 /** Buttons in one row. */
 const A_ROW = 4
@@ -58,8 +61,10 @@ export class Menu {
     const menu = await this.draw(facts, ctx.me.id, chat)
     // The answer to a command that the others cannot see is not for them either.
     const isEphemeral = ctx.msg?.ephemeral_message_id !== undefined && facts.actorKind === 'user'
-    const options = isEphemeral ? onlyFor(ctx, actorId as number) : inTopic(ctx)
-    await ctx.api.sendMessage(chat, menu.text, { ...options, reply_markup: menu.keyboard })
+    const keyboard = { reply_markup: menu.keyboard }
+    if (!isEphemeral) await ctx.api.sendMessage(chat, menu.text, { ...inTopic(ctx), ...keyboard })
+    else if (!(await sendOnlyTo(ctx, chat, actorId as number, menu.text, keyboard)))
+      throw new Error('the Bot API server does not know ephemeral messages')
   }
 
   /**
@@ -142,9 +147,10 @@ export class Menu {
     if (facts.actorKind === 'anonymous') return facts.kind === 'message'
     if (facts.actorKind !== 'user' || facts.actorId === undefined) return false
     // getChatMember reliably reports other members only to bots that are administrators.
-    const asking = ctx.api.getChatAdministrators(chat)
-    const administrators = await inTime(asking, PATIENCE_TO_ASK, this.services.timers, () =>
-      tooLate('Telegram did not tell the administrators', PATIENCE_TO_ASK),
+    const administrators = await this.called(
+      (signal) => ctx.api.getChatAdministrators(chat, undefined, signal),
+      PATIENCE_TO_ASK,
+      'Telegram did not tell the administrators',
     )
     return administrators.some(({ user }) => user.id === facts.actorId)
   }
@@ -206,10 +212,8 @@ export class Menu {
     const message = ctx.callbackQuery?.message
     if (message === undefined || !this.isMenu(ctx)) return
     const options = keyboard === undefined ? PLAIN : { ...PLAIN, reply_markup: keyboard }
-    const over = new AbortController()
-    const signal = over.signal as unknown as Parameters<Api['editMessageText']>[4]
     const { ephemeral_message_id: ephemeral } = message as Message
-    const editing: Promise<unknown> =
+    const edit = (signal: Signal): Promise<unknown> =>
       ephemeral === undefined
         ? ctx.api.editMessageText(chat, message.message_id, text, options, signal)
         : ctx.api.editEphemeralMessageText(
@@ -222,15 +226,25 @@ export class Menu {
           )
     try {
       // Later taps wait for this, to show their state after it.
-      await inTime(editing, PATIENCE, this.services.timers, () => {
-        // It must not be repeated any more, since it would show an earlier state again.
-        over.abort()
-        return tooLate('the menu was not edited', PATIENCE)
-      })
+      await this.called(edit, PATIENCE, 'the menu was not edited')
     } catch (error) {
       // The message is unchanged, deleted or too old to edit; the choice itself is saved in any case.
       if (refusalCode(error) !== 400) throw error
     }
+  }
+
+  /**
+   * Calls Telegram, but for `patience` milliseconds at most. The call is aborted then: nobody waits for it, and an edit that came
+   * late would show an earlier state again.
+   *
+   * @throws SentinelError `callback.timeout`, and whatever the call rejects with.
+   */
+  private called<T>(call: (signal: Signal) => Promise<T>, patience: Ms, late: string): Promise<T> {
+    const over = new AbortController()
+    return inTime(call(over.signal as unknown as Signal), patience, this.services.timers, () => {
+      over.abort()
+      return new SentinelError('callback.timeout', `settings.menu: ${late} within ${patience} ms.`)
+    })
   }
 
   private isMenu(ctx: Context): boolean {
@@ -251,8 +265,4 @@ export class Menu {
   private failed(error: unknown, during: string): void {
     this.services.failed(error, during)
   }
-}
-
-function tooLate(what: string, patience: Ms): SentinelError {
-  return new SentinelError('callback.timeout', `settings.menu: ${what} within ${patience} ms.`)
 }

@@ -54,7 +54,8 @@ function settingsMenu(settings: ChatSettings, tuning: Tuning): GuardDefinition {
         }
         if (!services.background.run('settings.menu', handle, chatId)) {
           // The share of the chat is full, not necessarily that of all chats.
-          if (ctx.callbackQuery !== undefined)
+          // Taps of one chat must not take all places.
+          if (ctx.callbackQuery !== undefined && services.background.isFree)
             services.background.run('settings.menu', () => ctx.answerCallbackQuery())
           services.events.tell('error', {
             error: new Error('too much work in progress'),

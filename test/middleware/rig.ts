@@ -1,7 +1,13 @@
 import { Bot, type Context, type MiddlewareFn, type MiddlewareObj } from 'grammy'
 import type { Timers } from '../../src/core/clock.js'
 import type { SentinelFlavor } from '../../src/middleware/chain/control.js'
-import { createTelegram, type Person, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
+import {
+  createTelegram,
+  type Person,
+  type Telegram,
+  type TelegramBot,
+  type TelegramOptions,
+} from '../../src/telegram/index.js'
 
 export type GuardedContext = Context & SentinelFlavor
 
@@ -25,8 +31,9 @@ export interface Rig {
 export async function rig(
   guard: MiddlewareFn<GuardedContext> | MiddlewareObj<GuardedContext> | undefined,
   handlers: (bot: Bot<GuardedContext>) => void = () => undefined,
+  options: TelegramOptions = {},
 ): Promise<Rig> {
-  const telegram = createTelegram()
+  const telegram = createTelegram(options)
   const account = telegram.createBot({ username: 'guarded_bot', inline: true })
   const bot = new Bot<GuardedContext>(account.token, account.config)
   const reached: string[] = []

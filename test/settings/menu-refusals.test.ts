@@ -108,7 +108,42 @@ describe('the menu of an ephemeral command', () => {
   )
 })
 
+test('an ephemeral command is never answered in public, even if the Bot API server ignores the parameters', async () => {
+  await open()
+  at.bot.api.config.use((prev, method, payload, signal) => {
+    const sent: Record<string, unknown> = { ...payload }
+    delete sent.ephemeral_message_parameters
+    delete sent.reply_parameters
+    return prev(method, sent as typeof payload, signal)
+  })
+  await at.bot.api.setMyCommands([{ command: 'sentinel', description: 'Settings', is_ephemeral: true }])
+  await ask(at.alice, ...people.slice(0, 3))
+  expect(at.telegram.calls('sendMessage').length).toBeGreaterThan(0)
+  expect(plaza.messages.filter(({ from }) => from?.is_bot)).toEqual([])
+  expect(failures).toEqual(['the Bot API server does not know ephemeral messages'])
+})
+
 describe('a tap on the menu', () => {
+  test('leaves no request under way when Telegram does not tell the administrators in time', async () => {
+    await open()
+    await ask(at.alice)
+    const menu = await at.alice.hears(MENU)
+    let hanging = 0
+    at.bot.api.config.use((prev, method, payload, signal) => {
+      if (method !== 'getChatAdministrators') return prev(method, payload, signal)
+      hanging++
+      signal?.addEventListener('abort', () => hanging--)
+      return new Promise(() => undefined)
+    })
+    for (const person of people.slice(0, 10)) await person.in(plaza).taps(menu, 'Turn notices off')
+    await at.settled()
+    await settled()
+    expect(hanging).toBe(10)
+    time.advance(5000)
+    await quiet()
+    expect(hanging).toBe(0)
+  })
+
   test('is answered although Telegram does not tell the administrators, even if very many tap', async () => {
     await open()
     await ask(at.alice)
@@ -134,5 +169,26 @@ describe('a tap on the menu', () => {
         'settings.menu: Telegram did not tell the administrators within 5000 ms.',
       ]),
     )
+  })
+
+  test('takes at most half of the places for background work, if its answers hang as well', async () => {
+    await open(true, { debounce: false, throttle: false })
+    await ask(at.alice)
+    const menu = await at.alice.hears(MENU)
+    let release: () => void = () => undefined
+    const released = new Promise<void>((done) => {
+      release = done
+    })
+    at.bot.api.config.use(async (prev, method, payload, signal) => {
+      if (['getChatAdministrators', 'answerCallbackQuery'].includes(method)) await released
+      return prev(method, payload, signal)
+    })
+    for (let i = 0; i < 3; i++)
+      for (const person of people) await person.in(plaza).taps(menu, 'Turn notices off')
+    await at.settled()
+    const { running } = (await guard.health()).background
+    release()
+    await quiet()
+    expect(running).toBe(128)
   })
 })

@@ -45,6 +45,11 @@ export class Background {
     return this.running.size
   }
 
+  /** Whether less than half of the places is taken. */
+  get isFree(): boolean {
+    return this.running.size * 2 < this.most
+  }
+
   /**
    * Runs work in the background; false if too much is running. Exceptions are reported under the name `what`.
    *

@@ -1,4 +1,5 @@
 import type { Context } from 'grammy'
+import type { InlineKeyboardMarkup } from 'grammy/types'
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Facts } from '../../core/facts.js'
@@ -7,25 +8,48 @@ import { MOST_GROUPS } from './group-notices.js'
 import { inTopic } from './in-topic.js'
 import { refusalCode } from './refusal-code.js'
 
-/** Until when a bot sends no ephemeral messages to a group, by the ids of both. */
+/** Until when a bot sends no ephemeral messages to a group, by the ids of both, or to any group, by the id of the bot. */
 export type PlainTimes = Map<string, Ms>
 
-/** How long a bot that cannot send ephemeral messages to a group does not try it again. */
+/** How long a bot that cannot send ephemeral messages does not try it again. */
 const PLAIN_FOR: Ms = 600_000
 /** Refusals that a plain message would meet as well. */
 const ANYHOW = /topic|thread|rights|chat (not|was)/i
 /** Refusals that concern the bot and the chat. Others may concern this receiver only, such as somebody who is no member. */
 const OF_CHAT = /admin|ephemeral/i
 
-/** Options of a silent message for one user only. The answer to an ephemeral message names it: this allows every bot to send it. */
-export function onlyFor(ctx: Context, receiver: number) {
+/**
+ * Sends a silent message that only one member of a group sees, with `more` options. Returns false if the Bot API server does not
+ * know such messages and sent it to everybody; the answer to an ephemeral message is then deleted.
+ */
+export async function sendOnlyTo(
+  ctx: Context,
+  chat: number,
+  receiver: number,
+  text: string,
+  more: { readonly reply_markup?: InlineKeyboardMarkup } = {},
+): Promise<boolean> {
   const answered = ctx.msg?.ephemeral_message_id
-  return {
-    ...inTopic(ctx),
-    disable_notification: true,
-    ephemeral_message_parameters: { receiver_user_id: receiver },
-    ...(answered !== undefined && { reply_parameters: { ephemeral_message_id: answered } }),
-  }
+  const send = (reply?: { readonly reply_parameters: object }) =>
+    ctx.api.sendMessage(chat, text, {
+      ...inTopic(ctx),
+      disable_notification: true,
+      ephemeral_message_parameters: { receiver_user_id: receiver },
+      ...more,
+      ...reply,
+    })
+  const sending =
+    answered === undefined
+      ? send()
+      : // Every bot may answer within 15 seconds if it names what it answers. Later only an administrator may, without the name.
+        send({ reply_parameters: { ephemeral_message_id: answered } }).catch((error) => {
+          if (refusalCode(error) !== 400) throw error
+          return send()
+        })
+  const sent = await sending
+  if (sent?.ephemeral_message_id !== undefined) return true
+  if (answered !== undefined) await ctx.api.deleteMessage(chat, sent.message_id)
+  return false
 }
 
 /** Whether to try an ephemeral message to the actor of an update. */
@@ -36,7 +60,9 @@ export function mayWhisper(
   now: Ms,
 ): boolean {
   const isAnswer = ctx.msg?.ephemeral_message_id !== undefined
-  return actorKind === 'user' && (isAnswer || now >= (plainUntil.get(`${ctx.me.id} ${chatId}`) ?? now))
+  const isPlain = (place: string) => now < (plainUntil.get(place) ?? now)
+  const { id } = ctx.me
+  return actorKind === 'user' && !isPlain(`${id}`) && (isAnswer || !isPlain(`${id} ${chatId}`))
 }
 
 /**
@@ -53,16 +79,15 @@ export async function whisper(
   const { actorId, chatId } = facts
   const isAnswer = ctx.msg?.ephemeral_message_id !== undefined
   if (!mayWhisper(ctx, facts, plainUntil, clock())) return isAnswer
-  const keepPlain = () => setNewest(plainUntil, `${ctx.me.id} ${chatId}`, clock() + PLAIN_FOR, MOST_GROUPS)
+  const bot = `${ctx.me.id}`
+  const keepPlain = (place: string) => setNewest(plainUntil, place, clock() + PLAIN_FOR, MOST_GROUPS)
   try {
-    const sent = await ctx.api.sendMessage(chatId as number, text, onlyFor(ctx, actorId as number))
-    // A Bot API server that does not know the parameter ignores it: everybody sees the message.
-    if (sent?.ephemeral_message_id === undefined) keepPlain()
+    if (!(await sendOnlyTo(ctx, chatId as number, actorId as number, text))) keepPlain(bot)
     return true
   } catch (error) {
     if (isAnswer || refusalCode(error) !== 400) throw error
     const { message } = error as Error
-    if (OF_CHAT.test(message)) keepPlain()
+    if (OF_CHAT.test(message)) keepPlain(`${bot} ${chatId}`)
     else if (ANYHOW.test(message)) throw error
     return false
   }
