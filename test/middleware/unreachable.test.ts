@@ -76,6 +76,13 @@ describe.each([
   })
 })
 
+test('a malformed update without a date is marked at the time it arrived', async () => {
+  const storage = memory({ clock })
+  const at = desk({ storage })
+  await at.handle(change('kicked', undefined as never))
+  expect(await storage.marks.get(42, userKey(ALICE), UNREACHABLE)).toMatchObject({ since: clock() })
+})
+
 test('a private message causes no look-up of the mark, which stays until the bot is told otherwise', async () => {
   const storage = later(memory({ clock }))
   const at = desk({ storage })

@@ -26,7 +26,8 @@ export async function noteReach(
 ): Promise<void> {
   for (const { event, member, at, ctx } of transitions) {
     if (event !== 'botBlocked' && event !== 'botUnblocked') continue
-    const mark = { since: at, value: ctx.update.update_id }
+    // A malformed update may lack its date.
+    const mark = { since: Number.isNaN(at) ? services.clock() : at, value: ctx.update.update_id }
     try {
       await note(services, bot, userKey(member.id), event === 'botBlocked', mark)
     } catch (error) {
