@@ -76,11 +76,11 @@ describe.each([
   })
 })
 
-test('a malformed update without a date is marked at the time it arrived', async () => {
+test('a block is noted although the id of its update cannot be stored', async () => {
   const storage = memory({ clock })
   const at = desk({ storage })
-  await at.handle(change('kicked', undefined as never))
-  expect(await storage.marks.get(42, userKey(ALICE), UNREACHABLE)).toMatchObject({ since: clock() })
+  await at.handle(change('kicked', SENT, Number.NaN))
+  expect(await storage.marks.get(42, userKey(ALICE), UNREACHABLE)).toMatchObject({ since: SENT * 1000 })
 })
 
 test('a private message causes no look-up of the mark, which stays until the bot is told otherwise', async () => {

@@ -26,8 +26,9 @@ export async function noteReach(
 ): Promise<void> {
   for (const { event, member, at, ctx } of transitions) {
     if (event !== 'botBlocked' && event !== 'botUnblocked') continue
-    // A malformed update may lack its date.
-    const mark = { since: Number.isNaN(at) ? services.clock() : at, value: ctx.update.update_id }
+    const { update_id } = ctx.update
+    // The id of a malformed update may be a value that cannot be stored.
+    const mark = { since: at, value: Number.isSafeInteger(update_id) ? update_id : null }
     try {
       await note(services, bot, userKey(member.id), event === 'botBlocked', mark)
     } catch (error) {
