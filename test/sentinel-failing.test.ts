@@ -252,23 +252,6 @@ describe('once() without a sentinel: a redelivered update is charged once', () =
     expect(ran).toBe(2)
   })
 
-  test('also by a sentinel without `once`', async () => {
-    let ran = 0
-    const bot = hired()
-    const guard = sentinel<GuardedContext>({ once: false, throttle: once1h })
-    open.push(guard)
-    bot.use(once(), guard)
-    bot.command('buy', () => {
-      if (++ran === 1) fails()
-    })
-    const update = says(ALICE, '/buy')
-    await expect(bot.handleUpdate(update)).rejects.toThrow('the till is stuck')
-    await bot.handleUpdate(update)
-    await bot.handleUpdate(update)
-    await bot.handleUpdate(says(ALICE, '/buy'))
-    expect(ran).toBe(2)
-  })
-
   test('also behind a sentinel without `once`, and in front of one handler', async () => {
     let ran = 0
     const at = stand({ once: false }, (bot) => {

@@ -73,7 +73,7 @@ export class Chain {
   readonly refusals: Refusals
   private readonly steps: Steps
   readonly redeliveries: Redeliveries
-  /** Whether it charges redelivered updates once by what it notes itself, and not by a claim of its own. */
+  /** Whether it charges redelivered updates once by what it notes itself, and not by a claim of its own or not at all. */
   readonly follows: boolean
   /** Warns if the guards never ask anything; undefined as soon as they have, and for a sentinel's own chain. */
   private watch: IdleWatch | undefined
@@ -100,7 +100,7 @@ export class Chain {
     this.observers = wired.filter(({ observe }) => observe !== undefined)
     this.admitters = wired.filter(({ admit }) => admit !== undefined)
     this.prepared = new Preparation(services, () => this.questions.plan(name), late)
-    this.follows = this.questions.charging && (this.inner || !this.questions.released)
+    this.follows = this.questions.charging && (this.inner || (late && !this.questions.released))
     const { refusals, steps, prepared } = this
     const settling = new Settling(prepared, this.questions, services.failed, (ctx, decision) => {
       this.redeliveries.failed(ctx, decision, this)
