@@ -49,9 +49,10 @@ export interface OnceOptions {
  * Handles a redelivered update once and charges it once.
  *
  * Updates are identified by the bot's id and the `update_id`. If the handler throws, the update is released: a redelivery runs
- * and is not charged again by any limit behind this guard that has charged it, except by a sentinel with `once: false`. A duplicate that comes while the first is still
- * running is dropped silently, like any later one. Behind a webhook Telegram takes that for success, so if the first then fails,
- * nothing is redelivered. With `lease`, a duplicate that comes after the lease has ended runs, and is not charged again either.
+ * and is not charged again by any limit behind this guard that has charged it, except by a sentinel with `once: false`. A
+ * duplicate that comes while the first is still running is dropped silently, like any later one. Behind a webhook Telegram
+ * takes that for success, so if the first then fails, nothing is redelivered. With `lease`, a duplicate that comes after the
+ * lease has ended runs, and is not charged again either.
  *
  * @throws SentinelError `option.invalid`, `option.unknown`, `duration.invalid`.
  *
