@@ -63,8 +63,6 @@ export async function clientOf(given: ServerAddress): Promise<Redis | Cluster> {
     // While a slot is moved, the error should be reported before the call takes too long.
     retryDelayOnTryAgain: 10,
     slotsRefreshTimeout: 2000,
-    // It asks a single node, chosen at random: one that hangs would keep the others from deciding.
-    enableReadyCheck: false,
     // The first URL also tells how to log in to the nodes that the cluster names.
     redisOptions: { ...node, ...access },
     // A certificate is issued to a name, so names are not replaced by addresses.
