@@ -64,10 +64,13 @@ export function desk(
     },
     another: (id, other = guard) => deskBot(id, other, extras, handlers),
     notices,
-    async quiet() {
-      while ((await guard.health()).background.running > 0) await tick()
-    },
+    quiet: () => idle(guard),
   }
+}
+
+/** Waits until nothing runs in the background of a guard. */
+export async function idle(guard: Pick<Sentinel, 'health'>): Promise<void> {
+  while ((await guard.health()).background.running > 0) await tick()
 }
 
 /** Lets all pending promises continue. */

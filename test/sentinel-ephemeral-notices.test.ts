@@ -3,7 +3,7 @@ import type { Message } from 'grammy/types'
 import { type Sentinel, type SentinelOptions, sentinel } from '../src/index.js'
 import type { Person, TelegramGroup } from '../src/telegram/index.js'
 import { type GuardedContext, type Rig, rig, Stage } from './middleware/rig.js'
-import { tick } from './sentinel-desk.js'
+import { idle } from './sentinel-desk.js'
 
 const SLOWLY = /^Slow down/
 
@@ -41,7 +41,7 @@ afterEach(async () => {
 
 async function quiet(): Promise<void> {
   await at.settled()
-  while ((await guard.health()).background.running > 0) await tick()
+  await idle(guard)
 }
 
 /** Sends the command until it is refused. */

@@ -1,7 +1,7 @@
 import { Bot, webhookCallback } from 'grammy'
 import { type LimitInput, type SentinelOptions, sentinel, type Texts } from '../src/index.js'
 import { Extras } from './extras.js'
-import { desk, nextId, says, taps, tick, user } from './sentinel-desk.js'
+import { desk, idle, nextId, says, taps, tick, user } from './sentinel-desk.js'
 
 const ALICE = 7
 
@@ -482,7 +482,7 @@ describe('behind a webhook that may be answered with a call, notices are separat
       )
       answers.push(await answer.text())
     }
-    while ((await guard.health()).background.running > 0) await tick()
+    await idle(guard)
     expect(answers).toEqual(['', '', '', ''])
     expect(calls.sort()).toEqual(['answerCallbackQuery undefined', `sendMessage ${notice}`])
     await guard.close()

@@ -12,6 +12,7 @@ import {
   type TelegramBot,
   type TelegramGroup,
 } from '../../src/telegram/index.js'
+import { idle } from '../sentinel-desk.js'
 
 let telegram: Telegram
 let account: TelegramBot
@@ -359,7 +360,7 @@ describe('a webhook that was set by another program', () => {
     await set(await hook(bot))
     await carl.in(plaza).joins()
     await telegram.settled()
-    while ((await guard.health()).background.running > 0) await new Promise(setImmediate)
+    await idle(guard)
     expect(telegram.calls('getWebhookInfo')).toEqual([])
     expect(warnings).toEqual([])
     await guard.close()

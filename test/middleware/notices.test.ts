@@ -4,7 +4,7 @@ import type { DenialContext } from '../../src/middleware/refusing/denial.js'
 import { throttle } from '../../src/middleware/throttle.js'
 import { sentinel } from '../../src/sentinel.js'
 import type { Tap } from '../../src/telegram/index.js'
-import { desk, nextId, taps, tick, user } from '../sentinel-desk.js'
+import { desk, idle, nextId, taps, tick, user } from '../sentinel-desk.js'
 import { type GuardedContext, type Rig, rig, Stage } from './rig.js'
 
 describe('a tap refused with a deny function', () => {
@@ -183,6 +183,6 @@ test.each([
   made.telegram.faults.next('answerCallbackQuery', { code: error_code, description: 'query is too old' })
   await handle(taps(7, 'one'))
   await handle(taps(7, 'two'))
-  while ((await guard.health()).background.running > 0) await new Promise(setImmediate)
+  await idle(guard)
   expect(failed).toEqual(expected)
 })

@@ -3,7 +3,7 @@ import { type Sentinel, type SentinelOptions, type SettingsChangedEvent, sentine
 import type { Storage } from '../../src/storage/storage.js'
 import type { TelegramGroup } from '../../src/telegram/index.js'
 import { type GuardedContext, type Rig, rig, Stage } from '../middleware/rig.js'
-import { later, tick } from '../sentinel-desk.js'
+import { idle, later, tick } from '../sentinel-desk.js'
 import { settled } from '../storage/outage.js'
 
 const SETTINGS: SentinelOptions = {
@@ -69,10 +69,7 @@ async function shown(): Promise<{ text: string; buttons: string[] }> {
   return { text, buttons: read?.inline_keyboard.flat().map((button) => button.text) ?? [] }
 }
 
-/** Waits until nothing runs in the background. */
-async function quiet(): Promise<void> {
-  while ((await guard.health()).background.running > 0) await tick()
-}
+const quiet = (): Promise<void> => idle(guard)
 
 describe('the menu of /sentinel', () => {
   test('shows a setting, changes it, and reports the change', async () => {
