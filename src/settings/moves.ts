@@ -1,6 +1,7 @@
 import { quietTimers, systemTimers } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
+import { getOrInsert } from '../core/maps.js'
 import { SharedTimer } from '../core/request-bound.js'
 import { Recent } from '../middleware/recent.js'
 import type { Services } from '../middleware/services.js'
@@ -113,9 +114,7 @@ function giveUp(services: Services, { from, to }: Move): void {
 const moves = new WeakMap<object, Moves>()
 
 function movesOf(services: Services): Moves {
-  const known = moves.get(services.shared) ?? new Moves(services)
-  moves.set(services.shared, known)
-  return known
+  return getOrInsert(moves, services.shared, () => new Moves(services))
 }
 
 /** Moves what is stored for a group that became a supergroup. Never rejects: failures are reported, and the move is repeated. */

@@ -64,9 +64,7 @@ const untold = new WeakMap<Telling, Untold>()
 /** Tells other processes, in the background, that the administrators of a chat have changed. */
 export function tellAdministratorsChanged(services: Telling, bot: number, chat: number): void {
   // Without this, or while the storage is down, the others believe for ten minutes what Telegram told them before.
-  const known = untold.get(services) ?? new Untold(services)
-  untold.set(services, known)
-  known.add(bot, chat)
+  getOrInsert(untold, services, () => new Untold(services)).add(bot, chat)
 }
 
 /** Forgets what other processes report as changed. Returns a function that stops this. */
