@@ -23,7 +23,11 @@ interface Sentinel {
   stop(): Promise<void>
 }
 
-/** A single Redis Sentinel, which is enough to decide that a master is down. */
+/**
+ * A single Redis Sentinel, which is enough to decide that a master is down. It waits a minute for an answer, so that a machine that
+ * stalls does not cause a failover. A second or less must not be configured from the start: the first ping is sent only when that
+ * time has passed, and at that moment the master already counts as down.
+ */
 async function startSentinel(master: RedisServer): Promise<Sentinel> {
   const port = await freePort()
   const dir = mkdtempSync(join(tmpdir(), 'sentinel-sentinel-'))
@@ -33,7 +37,7 @@ async function startSentinel(master: RedisServer): Promise<Sentinel> {
     `port ${port}`,
     `dir "${dir}"`,
     `sentinel monitor ${NAME} 127.0.0.1 ${master.port} 1`,
-    `sentinel down-after-milliseconds ${NAME} 500`,
+    `sentinel down-after-milliseconds ${NAME} 60000`,
     `sentinel failover-timeout ${NAME} 3000`,
   ]
   writeFileSync(config, `${lines.join('\n')}\n`)
@@ -175,6 +179,7 @@ test('behind a Redis Sentinel it leaves a master that stood still and was supers
       String(await admin.call('CLIENT', 'LIST', 'TYPE', 'pubsub')).includes(' sub=1 '),
     )
     await reports.subscribe('+switch-master')
+    await admin.call('SENTINEL', 'SET', NAME, 'down-after-milliseconds', '500')
     const switched = new Promise((resolve) => reports.once('message', resolve))
     master.suspend()
     await switched
