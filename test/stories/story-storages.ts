@@ -140,15 +140,23 @@ async function told(storages: readonly Storage[]): Promise<void> {
   const [first] = storages
   if (first === undefined) return
   const name = `told-${++announcements}`
-  const stops: (() => void)[] = []
-  const all = storages.map(async (storage) => {
-    await new Promise<void>((seen) => {
-      const stop = storage.watch((change) => change.kind === 'marks' && change.name === name && seen())
-      Promise.resolve(stop).then((each) => stops.push(each))
-    })
-  })
-  await Promise.all(storages.map((storage) => storage.health()))
+  // A change that is written before a storage listens is not reported to it.
+  const watchers = await Promise.all(storages.map((storage) => watcherOf(storage, name)))
   await first.marks.put(1, name, [{ key: userKey(1), mark: { since: 0 } }])
-  await Promise.all(all)
-  for (const stop of stops) stop()
+  for (const { seen, stop } of watchers) {
+    await seen
+    stop()
+  }
+}
+
+/** Listens for a change of the marks with a name. After a gap it is not waited for: the gap may have contained it, and all before it. */
+async function watcherOf(storage: Storage, name: string): Promise<{ seen: Promise<void>; stop: () => void }> {
+  let see: () => void = () => undefined
+  const seen = new Promise<void>((resolve) => {
+    see = resolve
+  })
+  const stop = await storage.watch((change) => {
+    if (change.kind === 'gap' || (change.kind === 'marks' && change.name === name)) see()
+  })
+  return { seen, stop }
 }
