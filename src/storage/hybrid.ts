@@ -54,7 +54,7 @@ export interface HybridOptions {
   readonly remember?: Duration
   /** Limits that are taken in batches and spent without a round trip. @default none */
   readonly lease?: LeasingOptions
-  /** Tells the time for asks that carry none, for tests. Absent: the clock of the remote storage. */
+  /** For tests: tells the time for asks that carry none, and measures leases. Absent: the clock of the remote storage. */
   readonly clock?: Clock
   /** Schedules the end of leases. @default setTimeout, without keeping the process alive */
   readonly timers?: Timers

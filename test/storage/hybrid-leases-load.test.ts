@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals'
 import fc from 'fast-check'
 import type { Check, Judge } from '../../src/core/check.js'
 import type { Timers } from '../../src/core/clock.js'
@@ -165,6 +166,29 @@ test('units that go back late, to a limit that has refilled meanwhile, are withh
   ]
   const { least } = await underLoad(limit, { batch: 64, for: 200 }, 2, steps)
   expect(least).toBeGreaterThanOrEqual(0)
+})
+
+test('a worker with an injected clock withholds nothing for the real time that a slow machine takes', async () => {
+  let real = 0
+  const clock = jest.spyOn(performance, 'now').mockImplementation(() => (real += 3_600_000))
+  const desk = new Desk()
+  try {
+    const limit = { amount: 50, per: 3_600_000, burst: 500 }
+    const worker = desk.worker({ lease: { limits: ['all'], for: '1s' } })
+    const judge = await desk.judge(worker, bucket(0, { slot: 'throttle.all', subject: 1, limit }))
+    for (let i = 0; i < 77; i++) {
+      await judge.evaluate(askOf())
+      await settled()
+    }
+    expect((await worker.health()).hybrid?.held).toBeGreaterThan(0)
+    desk.time.advance(1000)
+    await settled()
+    // One unit of the burst is kept back, and a peek takes its own one into account.
+    expect(Math.floor((await judge.peek(askOf())).remaining[0] as number)).toBe(499 - 77 - 1)
+  } finally {
+    clock.mockRestore()
+    await desk.close()
+  }
 })
 
 test('however the load changes, workers never admit too much, and refuse only what is used up or held', async () => {

@@ -343,12 +343,11 @@ export class Leasing {
     if (failures.length > 0) throw failures[0]
   }
 
-  /** Measures the time from now on by both clocks: an injected clock may go back, and the steady clock does not follow an injected one. */
+  /** Measures the time from now on. */
   private stopwatch(): () => Ms {
-    const { clock, steady } = this.shared
+    const { steady } = this.shared
     const from = steady()
-    const fromClock = clock?.() ?? 0
-    return () => Math.max(steady() - from, (clock?.() ?? 0) - fromClock)
+    return () => steady() - from
   }
 
   private now(isTold: boolean): Ms {

@@ -81,7 +81,7 @@ export class HybridStorage implements Storage, Observable {
       plans: new WeakMap<Receipt, Plan>(),
       counts: { answered: 0, trips: 0, leased: 0, returned: 0 },
       clock,
-      steady: localClock(),
+      steady: localClock(clock),
       timers,
       longest,
       isWatching: false,
