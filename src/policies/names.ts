@@ -17,8 +17,10 @@ export function noteSentinel(): () => void {
   return () => {
     if (!here) return
     here = false
-    // Names used with earlier sentinels do not concern later ones.
-    if (--sentinels === 0) asked.clear()
+    if (--sentinels > 0) return
+    // Names of earlier sentinels do not concern later ones.
+    asked.clear()
+    given.clear()
   }
 }
 

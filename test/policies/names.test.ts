@@ -76,3 +76,11 @@ test('no sentinel warns of a policy that a later sentinel has, nor of policies u
   await meets(later)
   expect(later.warned).toEqual([])
 })
+
+test('a policy that only a closed sentinel had is unknown to later ones', async () => {
+  const former = listening({ policies: { rare: { throttle: '1/1m' } } })
+  await former.guard.close()
+  const later = listening({}, asking('rare'))
+  await meets(later)
+  expect(later.warned).toEqual(['policy.unknown: rare'])
+})
