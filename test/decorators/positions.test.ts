@@ -285,11 +285,15 @@ describe('a handler behind guards', () => {
 
   test('sees the remaining amounts of its limits and of those of the sentinel', async () => {
     const seen: unknown[] = []
-    const go = throttle('3/1h')(function go(ctx: GuardedContext) {
-      seen.push(ctx.sentinel.limits.map(({ name, remaining }) => [name, remaining]))
-      return ctx.sentinel.refund()
-    })
-    const stand = desk({ storage: memory(), throttle: '5/1h' }, (bot) => bot.command('go', go))
+    const stand = desk({ storage: memory(), throttle: '5/1h' }, (bot) =>
+      bot.command(
+        'go',
+        throttle('3/1h')(function go(ctx: GuardedContext) {
+          seen.push(ctx.sentinel.limits.map(({ name, remaining }) => [name, remaining]))
+          return ctx.sentinel.refund()
+        }),
+      ),
+    )
     await stand.says(ALICE, '/go', '/go')
     const first = [
       ['go', 2],
