@@ -191,7 +191,7 @@ describe('config', () => {
   })
 
   test('check accepts a byte order mark, as Windows editors write it', async () => {
-    const { code } = await run(['config', 'check', file('bom.json', '\uFEFF{ "shadow": true }')])
-    expect(code).toBe(0)
+    const checked = await run(['config', 'check', file('bom.json', '\uFEFF{ "shadow": true }')])
+    expect(checked).toMatchObject({ code: 0, err: '' })
   })
 })
