@@ -115,7 +115,7 @@ const CONTENDERS = {
   bare: () => botWith(() => undefined),
   passing: () => botWith((bot) => bot.use((_, next) => next())),
   ours: () => botWith((bot) => bot.use(sentinel())),
-  seated: () => botWith((bot) => bot.use(sentinel({ concurrency: { per: 'chat' } }))),
+  seated: () => botWith((bot) => bot.use(sentinel({ concurrency: { scope: 'chat' } }))),
   limiter: () => botWith(limiterAlone),
   plugin: () => botWith(plugin),
   inSequence: () => botWith(inSequence),

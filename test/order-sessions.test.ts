@@ -63,7 +63,7 @@ function pays(from: number): Update {
 describe('two concurrent messages of a group, of which the last to be stored wins if both are handled at once', () => {
   test.each<[string, SentinelOptions<Talk>, MiddlewareFn<Talk>[], string[]]>([
     ['per user', { concurrency: {} }, [], ['2']],
-    ['per chat', { concurrency: { per: 'chat' } }, [], ['1', '2']],
+    ['per chat', { concurrency: { scope: 'chat' } }, [], ['1', '2']],
     ['with sequentialize()', {}, [inOrder], ['1', '2']],
   ])('%s', async (_, options, between, kept) => {
     const on = remembering(options, ...between)
@@ -77,8 +77,8 @@ describe('two concurrent messages of a group, of which the last to be stored win
 
 describe('a payment during a message of the same chat', () => {
   test.each<[string, SentinelOptions<Talk>, MiddlewareFn<Talk>[], number]>([
-    ['is handled at the same time by default', { concurrency: { per: 'chat' } }, [], 2],
-    ['waits for it with sequentialize()', { concurrency: { per: 'chat' } }, [inOrder], 1],
+    ['is handled at the same time by default', { concurrency: { scope: 'chat' } }, [], 2],
+    ['waits for it with sequentialize()', { concurrency: { scope: 'chat' } }, [inOrder], 1],
   ])('%s', async (_, options, between, begun) => {
     const on = remembering(options, ...between)
     const both = [says(ALICE, '1'), pays(ALICE)].map(on.handle)
@@ -92,7 +92,7 @@ describe('a payment during a message of the same chat', () => {
 describe('a tap while a burst is handled, as under bot.start()', () => {
   test.each<[string, SentinelOptions<Talk>, MiddlewareFn<Talk>[], number]>([
     ['is handled at the same time', {}, [], 2],
-    ['waits for it with concurrency per chat', { concurrency: { per: 'chat' } }, [], 1],
+    ['waits for it with concurrency per chat', { concurrency: { scope: 'chat' } }, [], 1],
     ['waits for it with sequentialize()', {}, [inOrder], 1],
   ])('%s', async (_, options, between, begun) => {
     const on = remembering({ debounce: { mode: 'trailing', window: '1s' }, ...options }, ...between)

@@ -91,7 +91,7 @@ describe('a burst that is refused when it is due', () => {
     )
 
   test('by concurrency: all of its messages are refunded, and count as denied', async () => {
-    const at = slow({ concurrency: { per: 'chat', most: 1, queue: 0, deny: 'silent' } })
+    const at = slow({ concurrency: { scope: 'chat', most: 1, queue: 0, deny: 'silent' } })
     const denied: string[] = []
     at.guard.on('denied', ({ facts, verdict }) => denied.push(`${facts.updateId} ${verdict.reason}`))
     void at.handle(says(ALICE, '/slow'))
@@ -107,7 +107,7 @@ describe('a burst that is refused when it is due', () => {
   })
 
   test('by a hook after the guards: all of its messages are refunded, with one notice', async () => {
-    const at = slow({ concurrency: { per: 'chat', most: 1 } })
+    const at = slow({ concurrency: { scope: 'chat', most: 1 } })
     at.guard.hook('after:concurrency', () => ({ veto: 'closed' }))
     await at.says(BOB, 'one', 'two', 'three')
     await passes(at, 1000)
@@ -181,7 +181,7 @@ describe('if the handler of a burst hangs', () => {
   test('a burst that still waits for a place does not count as hanging: the next burst of its actor waits', async () => {
     const overdue: unknown[] = []
     const ends: (() => void)[] = []
-    const concurrency = { per: 'global', most: 1, wait: '5m', deadline: '10m' } as const
+    const concurrency = { scope: 'global', most: 1, wait: '5m', deadline: '10m' } as const
     const at = stand(
       { debounce: { mode: 'trailing', window: '1s', deadline: '20s' }, concurrency },
       (bot) => {
@@ -224,7 +224,7 @@ test('bursts of a debounce in front of a handler take places of a concurrency() 
   let running = 0
   const most: number[] = []
   const at = stand({}, (bot) => {
-    const guards = [debounce({ mode: 'trailing', window: '1s' }), concurrency({ per: 'chat' })] as const
+    const guards = [debounce({ mode: 'trailing', window: '1s' }), concurrency({ scope: 'chat' })] as const
     bot.on('message', ...guards, async () => {
       most.push(++running)
       await new Promise<void>((done) => at.time.timers.after(10, done))
@@ -248,7 +248,7 @@ describe('a burst handled by close() takes its place in order', () => {
     const handled: string[] = []
     const denied: string[] = []
     const at = stand(options, (bot) => {
-      bot.on('message', concurrency({ per: 'chat', name: 'desk' }), async (ctx) => {
+      bot.on('message', concurrency({ scope: 'chat', name: 'desk' }), async (ctx) => {
         await new Promise<void>((done) => at.time.timers.after(10, done))
         handled.push(ctx.msg.text ?? '')
       })
@@ -264,7 +264,7 @@ describe('a burst handled by close() takes its place in order', () => {
   const all = { handled: ['of 1', 'of 2', 'of 3'], denied: [] }
 
   test('of a limit of the sentinel itself', async () => {
-    expect(await closedWith({ debounce: TRAILING, concurrency: { per: 'chat' } })).toEqual(all)
+    expect(await closedWith({ debounce: TRAILING, concurrency: { scope: 'chat' } })).toEqual(all)
   })
 
   test('of a limit in front of their handler', async () => {
@@ -273,7 +273,7 @@ describe('a burst handled by close() takes its place in order', () => {
 
   test('if the options were changed since it arrived', async () => {
     const change = (at: Desk): void => at.guard.reconfigure({ throttle: '50/1m' })
-    expect(await closedWith({ debounce: TRAILING, concurrency: { per: 'chat' } }, change)).toEqual(all)
+    expect(await closedWith({ debounce: TRAILING, concurrency: { scope: 'chat' } }, change)).toEqual(all)
   })
 })
 

@@ -54,7 +54,7 @@ describe.each(['business_message', 'guest_message'] as const)('a %s', (kind) => 
 
   test('takes no place of the private chat with the same id', async () => {
     let done = (): void => undefined
-    const at = desk({ throttle: false, concurrency: { per: 'chat', most: 1, queue: 0 } }, (bot) => {
+    const at = desk({ throttle: false, concurrency: { scope: 'chat', most: 1, queue: 0 } }, (bot) => {
       bot.on(kind, () => new Promise<void>((end) => (done = end)))
     })
     const refused = refusalsOf(at)

@@ -152,7 +152,7 @@ describe('a redelivered update', () => {
     ['a hook vetoes it', {}, (_, at) => at().guard.hook('allowed', () => ({ veto: 'closed' }))],
     [
       'there is no place for it',
-      { concurrency: { per: 'global', queue: 0 } },
+      { concurrency: { scope: 'global', queue: 0 } },
       (_, at) => void at().handle(says(8, 'hang')),
     ],
   ]

@@ -24,7 +24,7 @@ const seating = later(GUARD, () => import('./concurrency/seats.js'))
  * ```ts
  * import { type ConcurrencyOptions, concurrency } from 'grammy-sentinel'
  *
- * const impatient: ConcurrencyOptions = { per: 'chat', most: 3, queue: 0, deny: 'silent' }
+ * const impatient: ConcurrencyOptions = { scope: 'chat', most: 3, queue: 0, deny: 'silent' }
  * concurrency(impatient)
  * ```
  */
@@ -33,10 +33,10 @@ export interface ConcurrencyOptions<C extends Context = Context> {
    * The subject whose updates are counted together: the actor, the chat, the actor in one chat, a command's use, or the bot.
    * @default 'user'
    */
-  readonly per?: ScopeName | undefined
+  readonly scope?: ScopeName | undefined
   /** Counts by a key of your own instead; updates with an undefined key are not counted. Needs a `name`. */
   readonly key?: ((facts: Facts, ctx: C) => string | number | undefined) | undefined
-  /** Name of the limit in verdicts and events. @default the value of `per` */
+  /** Name of the limit in verdicts and events. @default the value of `scope` */
   readonly name?: string | undefined
   /** Most updates of a subject that are handled at the same time. @default 1 */
   readonly most?: number | undefined
@@ -97,7 +97,7 @@ export interface ConcurrencyOptions<C extends Context = Context> {
  * import { concurrency } from 'grammy-sentinel'
  *
  * const bot = new Bot('123:token')
- * bot.use(concurrency({ per: 'chat', most: 1, queue: 10, wait: '30s' }))
+ * bot.use(concurrency({ scope: 'chat', most: 1, queue: 10, wait: '30s' }))
  * run(bot)
  * ```
  */
@@ -112,7 +112,7 @@ type Settings = z.output<typeof concurrencyOptions>
 /** Checks and reads the options of one guard. */
 export function readConcurrency(given: ConcurrencyOptions, what = GUARD): Settings {
   const settings = parseOptions(what, concurrencyOptions, given)
-  checkKey(what, settings, 'per', settings.per)
+  checkKey(what, settings)
   return settings
 }
 
@@ -126,8 +126,8 @@ export function checkConcurrency(
   const taken = new Set<string>()
   all.forEach((one, index) => {
     const what = several ? inside(GUARD, index) : GUARD
-    const { name, per = 'user' } = readConcurrency(one, what)
-    const own = name ?? per
+    const { name, scope = 'user' } = readConcurrency(one, what)
+    const own = name ?? scope
     if (taken.has(own)) {
       throw new SentinelError(
         'limit.duplicate',
@@ -139,7 +139,7 @@ export function checkConcurrency(
 }
 
 function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
-  const { per = 'user', deny = 'notice', shadow = false } = settings
+  const { scope = 'user', deny = 'notice', shadow = false } = settings
   let subjectOf: SubjectOf<Context> = () => undefined
   // Records the scope without adding a check to the plan: the storage plays no part in this guard.
   const seen = {
@@ -148,7 +148,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
       return 0
     },
   }
-  scopeOf(seen, per, settings.key, settings.name ?? per)
+  scopeOf(seen, scope, settings.key, settings.name ?? scope)
   const seats = new LaterSeats(wiring.services, settings, subjectOf, wiring.place)
   return {
     denial: deny,

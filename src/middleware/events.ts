@@ -272,7 +272,7 @@ export interface HookRanEvent {
  * import { type OverdueEvent, sentinel } from 'grammy-sentinel'
  *
  * const told = ({ limit, facts, ms }: OverdueEvent): void => console.error(limit, facts.updateId, 'runs for', ms)
- * sentinel({ concurrency: { per: 'user' } }).on('overdue', told)
+ * sentinel({ concurrency: { scope: 'user' } }).on('overdue', told)
  * ```
  */
 export interface OverdueEvent<C extends Context = Context> {

@@ -146,7 +146,7 @@ export function fromRateLimiter<C extends Context = Context>(
     )
   }
   const settings = parseOptions('fromRateLimiter', options, given as object)
-  checkKey('fromRateLimiter', settings, 'scope', settings.scope)
+  checkKey('fromRateLimiter', settings)
   const label = settings.name ?? settings.scope ?? 'user'
   return guardOf({
     name: GUARD,

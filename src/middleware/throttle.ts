@@ -230,7 +230,7 @@ type Settings = z.output<typeof throttleOptions>
 export function readThrottle(options: LimitInput | ThrottleOptions, what = 'throttle'): Settings {
   const short = typeof options !== 'object' || (options !== null && 'per' in options)
   const settings = parseOptions(what, throttleOptions, short ? { limit: options } : options)
-  checkKey(what, settings, 'scope', settings.scope)
+  checkKey(what, settings)
   if (
     settings.algorithm === 'sliding-log' &&
     (typeof settings.cost === 'function' || (settings.cost ?? 1) < 1)

@@ -22,7 +22,7 @@ const GUARDS: readonly [string, () => Guard][] = [
   ['once', () => once()],
   ['once with a lease', () => once({ lease: '1m' })],
   ['exempt', () => exempt()],
-  ['compose', () => compose(throttle('9/1m'), concurrency({ per: 'chat' }))],
+  ['compose', () => compose(throttle('9/1m'), concurrency({ scope: 'chat' }))],
 ]
 
 describe.each([

@@ -36,7 +36,7 @@ describe('an update never waits for itself', () => {
     ['one place', {}],
     ['no queue', { queue: 0 }],
     ['in shadow', { shadow: true, queue: 0 }],
-    ['one place for all users', { per: 'global' }],
+    ['one place for all users', { scope: 'global' }],
   ])('with the same guard for the whole bot and for one handler: %s', async (_, options) => {
     opened()
     let shadows = 0

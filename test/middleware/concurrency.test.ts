@@ -171,8 +171,8 @@ describe('concurrency, with handlers that the test ends', () => {
     ['member', 3],
     ['global', 1],
     ['command', 4],
-  ] as const)('per %s: %i at work', async (per, count) => {
-    opened({ per })
+  ] as const)('per %s: %i at work', async (scope, count) => {
+    opened({ scope })
     await comes(1, '/a', true)
     await comes(2, '/b', true)
     await comes(1, '/c')
@@ -183,7 +183,7 @@ describe('concurrency, with handlers that the test ends', () => {
   })
 
   test('with several concurrency guards, no update holds one place while waiting for another forever', async () => {
-    opened([{ per: 'user' }, { per: 'chat', most: 2, name: 'plaza' }])
+    opened([{ scope: 'user' }, { scope: 'chat', most: 2, name: 'plaza' }])
     await comes(1, 'a', true)
     await comes(2, 'b', true)
     await comes(3, 'c', true)
@@ -365,7 +365,7 @@ describe('concurrency, with handlers that the test ends', () => {
   })
 
   test('a burst takes a place when it is handled, and is refused if there is none', async () => {
-    opened({ queue: 0, per: 'chat' }, { debounce: { mode: 'trailing', window: '1s' } })
+    opened({ queue: 0, scope: 'chat' }, { debounce: { mode: 'trailing', window: '1s' } })
     await comes(1, 'held', true)
     await comes(2, '/go', true)
     expect(work.begun).toEqual(['/go'])
@@ -386,13 +386,13 @@ describe('concurrency, with handlers that the test ends', () => {
   const one = (): number => 1
   test.each([
     [{ most: 0 }, 'option.invalid', 'concurrency.most'],
-    [{ per: 'usr' }, 'scope.unknown', 'Did you mean "user"'],
+    [{ scope: 'usr' }, 'scope.unknown', 'Did you mean "user"'],
     [{ wait: 'soon' }, 'duration.invalid', 'concurrency.wait'],
     [{ qeue: 1 }, 'option.unknown', 'Did you mean "queue"'],
     [{ key: one }, 'option.invalid', 'concurrency.name'],
-    [{ key: one, name: 'x', per: 'chat' }, 'option.invalid', 'Give one of the two'],
+    [{ key: one, name: 'x', scope: 'chat' }, 'option.invalid', 'Give one of the two'],
     [{ signal: true }, 'option.invalid', 'an AbortSignal'],
-    [[{}, { per: 'user' }], 'limit.duplicate', 'concurrency[1].name'],
+    [[{}, { scope: 'user' }], 'limit.duplicate', 'concurrency[1].name'],
   ])('%j is refused', async (options, code, words) => {
     opened({})
     const error = expect.objectContaining({ code, message: expect.stringContaining(words) })
@@ -445,7 +445,7 @@ describe('on the embedded Telegram', () => {
 
   test('behind a runner: one chat in order, chats side by side', async () => {
     const seen = worker()
-    on = await rig(concurrency({ per: 'chat' }), (bot) => bot.use(seen.handler))
+    on = await rig(concurrency({ scope: 'chat' }), (bot) => bot.use(seen.handler))
     for (const text of texts) {
       await on.alice.to(on.account).sends(text)
       await on.bob.to(on.account).sends(text)
@@ -461,7 +461,7 @@ describe('on the embedded Telegram', () => {
 
   test('behind a webhook: requests that come together take turns', async () => {
     const seen = worker()
-    on = await rig(concurrency({ per: 'chat', wait: '5s' }), (bot) => bot.use(seen.handler))
+    on = await rig(concurrency({ scope: 'chat', wait: '5s' }), (bot) => bot.use(seen.handler))
     await on.bot.init()
     const server: Server = createServer(webhookCallback(on.bot, 'http'))
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
@@ -482,7 +482,7 @@ describe('on the embedded Telegram', () => {
   test('under bot.start() no update waits for itself: bursts run in the background, and polling continues', async () => {
     const seen = worker()
     const guard = sentinel<GuardedContext>({
-      concurrency: { per: 'chat', wait: '10s' },
+      concurrency: { scope: 'chat', wait: '10s' },
       debounce: { mode: 'trailing', window: '5ms' },
       throttle: false,
     })
@@ -529,7 +529,7 @@ describe('on the embedded Telegram', () => {
     const guard = sentinel<GuardedContext>({ throttle: false })
     ends.push(() => guard.close())
     on = await rig(guard, (bot) => {
-      bot.command('slow', concurrency<GuardedContext>({ per: 'global', name: 'slow' }), seen.handler)
+      bot.command('slow', concurrency<GuardedContext>({ scope: 'global', name: 'slow' }), seen.handler)
       bot.on('message', (ctx) => void seen.log.push(`${ctx.from.first_name} ${ctx.msg.text}`))
     })
     await on.alice.to(on.account).sends('/slow')

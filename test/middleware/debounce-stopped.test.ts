@@ -6,7 +6,7 @@ describe('an update that was admitted by debounce and then refused starts the wi
 
   test.each<[string, SentinelOptions]>([
     ['by a hook', { hooks: { allowed: () => ({ veto: 'closed' }) } }],
-    ['by concurrency', { concurrency: { per: 'global', most: 1, queue: 0 } }],
+    ['by concurrency', { concurrency: { scope: 'global', most: 1, queue: 0 } }],
     ['by a handler that threw', {}],
   ])('%s', async (_, options) => {
     const reasons: string[] = []

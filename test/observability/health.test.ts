@@ -74,7 +74,7 @@ test('guard.health() reports the last update, recorded from the first call on', 
 
 test('updates held back under earlier options are reported until they are handled', async () => {
   const leave: (() => void)[] = []
-  const { guard, handle } = desk({ concurrency: { per: 'global', most: 1, queue: 10 } }, (bot) =>
+  const { guard, handle } = desk({ concurrency: { scope: 'global', most: 1, queue: 10 } }, (bot) =>
     bot.use(() => new Promise<void>((done) => leave.push(done))),
   )
   const at = async (many: number) => until(`${many} are at work`, () => leave.length === many)

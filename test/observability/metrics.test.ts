@@ -138,7 +138,7 @@ test('hooks are measured by name, point and outcome', async () => {
 test('each guard that holds updates back has a queue metric', async () => {
   const stage = desk({
     debounce: { mode: 'trailing', window: '1s' },
-    concurrency: { per: 'user', most: 1 },
+    concurrency: { scope: 'user', most: 1 },
   })
   const seen = metrics(stage.guard)
   await stage.says(7, 'a', 'b')
@@ -152,7 +152,7 @@ test('each guard that holds updates back has a queue metric', async () => {
 
 test('the wait for a place of concurrency is not part of the time to a verdict', async () => {
   const leave: (() => void)[] = []
-  const stage = desk({ concurrency: { per: 'global', most: 1, queue: 1 } }, (bot) =>
+  const stage = desk({ concurrency: { scope: 'global', most: 1, queue: 1 } }, (bot) =>
     bot.use(() => new Promise<void>((done) => leave.push(done))),
   )
   const seen = metrics(stage.guard)

@@ -248,7 +248,7 @@ describe('a burst that is held back', () => {
   const bursts = { debounce: { mode: 'trailing', window: '1s' }, throttle: false } as const
 
   test('has later hooks and its refusal in its trace', async () => {
-    const stage = desk({ ...bursts, concurrency: { per: 'user', most: 1, queue: 0 } }, (bot) =>
+    const stage = desk({ ...bursts, concurrency: { scope: 'user', most: 1, queue: 0 } }, (bot) =>
       bot.use(() => new Promise(() => undefined)),
     )
     tracing(stage.guard)

@@ -79,19 +79,19 @@ export class Records {
   }
 
   /** The largest number of calls that ran at the same time and counted for one subject of a `concurrency`, as a complaint. */
-  crowded({ per, most = 1 }: ConcurrencyOptions, covered: ReadonlySet<Activity>): string | undefined {
+  crowded({ scope, most = 1 }: ConcurrencyOptions, covered: ReadonlySet<Activity>): string | undefined {
     const counted = this.runs.filter(({ ownBurst, activity }) => !ownBurst && covered.has(activity))
     for (const run of counted) {
-      const subject = run.subjects[per as 'user' | 'chat']
+      const subject = run.subjects[scope as 'user' | 'chat']
       const beside = counted.filter(
         (other) =>
           other.worker === run.worker &&
-          other.subjects[per as 'user' | 'chat'] === subject &&
+          other.subjects[scope as 'user' | 'chat'] === subject &&
           other.begun <= run.begun &&
           (other.ended ?? Number.POSITIVE_INFINITY) > run.begun,
       )
       if (subject !== undefined && beside.length > most)
-        return `${beside.length} calls at once, ${most} allowed per ${per}: ${beside.map(({ update }) => update)}`
+        return `${beside.length} calls at once, ${most} allowed per ${scope}: ${beside.map(({ update }) => update)}`
     }
     return undefined
   }

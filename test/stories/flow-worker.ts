@@ -11,7 +11,7 @@ import {
   sentinel,
   throttle,
 } from '../../src/index.js'
-import type { Storage } from '../../src/storage/storage.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import type { GuardedContext } from '../middleware/rig.js'
 import { accept } from './checkouts.js'
 import type { Delivery, Records, Told } from './flow-records.js'
@@ -119,11 +119,11 @@ export class FlowWorker {
   private addGuardedHandlers(): void {
     const { bot } = this
     bot.command('buy', throttle({ name: 'buy', limit: '2/10s' }), this.handler())
-    const render = concurrency({ per: 'global', most: 1, name: 'render', queue: 2, wait: '2s' })
+    const render = concurrency({ scope: 'global', most: 1, name: 'render', queue: 2, wait: '2s' })
     bot.command('render', render, this.handler())
     const late = debounce({ mode: 'trailing', window: '500ms', commands: 'collect', ...ON_ERROR })
     bot.command('late', late, this.handler(true))
-    const photos = concurrency({ per: 'chat', name: 'photos', most: 1 })
+    const photos = concurrency({ scope: 'chat', name: 'photos', most: 1 })
     bot.on('message:photo', debounce({ albums: '400ms', ...ON_ERROR }), photos, this.handler(true))
   }
 

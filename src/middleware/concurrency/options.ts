@@ -11,7 +11,7 @@ export const WHOLE = 'must be a whole number of 1 or more'
 export const COUNT = 'must be a whole number of 0 or more'
 
 export const concurrencyOptions = z.strictObject({
-  per: option(word(SCOPES, 'scope.unknown'), 'Whose updates are counted together.', 'user'),
+  scope: option(word(SCOPES, 'scope.unknown'), 'Whose updates are counted together.', 'user'),
   key: option(prompt<Own>(), 'Counts by a key of your own. In code only.'),
   name: option(named('orders'), 'Name of the limit in verdicts.'),
   most: option(z.int(WHOLE).min(1, WHOLE), 'How many are handled at once.', 1),

@@ -58,7 +58,7 @@ export class Seats {
   ) {
     const { most = 1, queue = 10, maxWaiting = 10_000, maxSubjects = 100_000 } = settings
     const { wait = 30_000, deadline = 60_000 } = settings
-    this.name = settings.name ?? settings.per ?? 'user'
+    this.name = settings.name ?? settings.scope ?? 'user'
     this.on = new Set(settings.on ?? WORK)
     this.noticed = notifiedBy(services, `${GUARD}.${this.name}`, settings.noticeEvery ?? NOTICE_EVERY, place)
     const { steady: clock, timers } = services

@@ -108,9 +108,15 @@ function joinerOf(facts: Facts): Key | undefined {
  */
 export function checkKey(
   what: string,
-  { key, name }: { readonly key?: unknown; readonly name?: string | undefined },
-  option: 'scope' | 'per',
-  scope: ScopeName | undefined,
+  {
+    key,
+    name,
+    scope,
+  }: {
+    readonly key?: unknown
+    readonly name?: string | undefined
+    readonly scope?: ScopeName | undefined
+  },
 ): void {
   if (key === undefined) return
   if (name === undefined) {
@@ -122,6 +128,6 @@ export function checkKey(
   if (scope === undefined) return
   throw new SentinelError(
     'option.invalid',
-    `${what}.${option}: "${scope}" contradicts its key option. Give one of the two.`,
+    `${what}.scope: "${scope}" contradicts its key option. Give one of the two.`,
   )
 }
