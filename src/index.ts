@@ -67,7 +67,6 @@ export { type AuthOptions, auth } from './middleware/auth.js'
 export type { BlockingOptions } from './middleware/block/administration.js'
 export type { Blocked, BlockListExport } from './middleware/block/blocked.js'
 export { type BlockOptions, block } from './middleware/block.js'
-export type { WaitUntil } from './middleware/chain/background.js'
 export {
   type DenyOptions,
   type LimitView,
@@ -129,6 +128,7 @@ export type { NoticeOptions } from './middleware/refusing/notices.js'
 export type { Texts, Translate } from './middleware/refusing/texts.js'
 export { type RequireOptions, requireRegistered, requireRole } from './middleware/require.js'
 export type { GrantOptions, RoleScope } from './middleware/roles/role-administration.js'
+export type { WaitUntil } from './middleware/services/background.js'
 export type { AdaptOptions } from './middleware/throttle/adapt.js'
 export { rateLimit, type ThrottleOptions, throttle } from './middleware/throttle.js'
 export type { SentinelHealth } from './observability/health/data.js'
@@ -164,10 +164,23 @@ export { Sentinel, sentinel } from './sentinel.js'
 export type { ChatSettingsChange, ChatSettingsRegister, ChatSettingsView } from './settings/contract.js'
 export type { SettingBounds, SettingsOptions } from './settings/settings-options.js'
 export type { SettingsTexts, SettingText, TranslateSetting } from './settings/wording.js'
+export { type CombineOptions, combine, type DurableStorage } from './storage/combine.js'
 export type { Archive, ArchiveContents, MarkedSubject } from './storage/archive.js'
 export type { ChangeListener, StorageChange } from './storage/changes.js'
-export { type CombineOptions, combine, type DurableStorage } from './storage/combine.js'
 export type { CircuitHealth, CircuitState } from './storage/condition.js'
+export { type SessionStorage, type SessionsOptions, sessionsOver } from './storage/sessions.js'
+export type {
+  CallsHealth,
+  HybridHealth,
+  Mark,
+  MarkEntry,
+  MarkPage,
+  Marks,
+  Storage,
+  StorageHealth,
+} from './storage/storage.js'
+export type { UserActivity, UserPage, UserRecord, Users } from './storage/users.js'
+export type { ValueEntry, ValuePage, Values } from './storage/values.js'
 export { type FailoverOptions, failover } from './storage/failover.js'
 export type { GrammyAdapter, KeptDocument } from './storage/grammy/documents.js'
 export { fromGrammyStorage, type GrammyStorageOptions } from './storage/grammy-storage.js'
@@ -182,19 +195,6 @@ export {
 } from './storage/migrate.js'
 export type { ResilientOptions } from './storage/resilient/options.js'
 export { resilient } from './storage/resilient.js'
-export { type SessionStorage, type SessionsOptions, sessionsOver } from './storage/sessions.js'
-export type {
-  CallsHealth,
-  HybridHealth,
-  Mark,
-  MarkEntry,
-  MarkPage,
-  Marks,
-  Storage,
-  StorageHealth,
-} from './storage/storage.js'
-export type { UserActivity, UserPage, UserRecord, Users } from './storage/users.js'
-export type { ValueEntry, ValuePage, Values } from './storage/values.js'
 export type { ActivityHealth } from './users/activity.js'
 export type { Ownership } from './users/belongings.js'
 export type { UserDirectory } from './users/directory.js'

@@ -33,6 +33,7 @@ import { beginWiring, unclaimed } from './middleware/position/place.js'
 import { LaterRoles } from './middleware/roles/later-roles.js'
 import { chainName, createServices, renewServices, type Services } from './middleware/services.js'
 import { throttle } from './middleware/throttle.js'
+import { MIGRATION } from './migration/guard.js'
 import type { SentinelHealth } from './observability/health/data.js'
 import { lastUpdateOf } from './observability/health/last-update.js'
 import type { StatsQuery, StatsRecorder, StatsReport } from './observability/stats/contract.js'
@@ -44,7 +45,7 @@ import type { Explanation } from './policies/explain.js'
 import { Overrides } from './policies/overrides.js'
 import type { Policy, PolicyOverride } from './policies/policy-options.js'
 import { ChatSettings } from './settings/chat-settings.js'
-import { ofChats } from './settings/menu.js'
+import { menuOf } from './settings/menu.js'
 import { readSettings } from './settings/settings-options.js'
 import type { Storage } from './storage/storage.js'
 import { ActivityRecorder } from './users/activity.js'
@@ -420,9 +421,8 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
       guards.push(throttle(limit))
     for (const limit of settings.concurrency === false ? [] : [settings.concurrency].flat())
       guards.push(concurrency(limit))
-    const all = [...ofChats(this.chatSettings), ...guards.flatMap((guard) => guard.definitions)]
-    const definitions = settings.shadow ? all.map(inShadow) : all
-    return new Chain(services, definitions, this.name, exemptions, this.tally)
+    const all = [MIGRATION, ...menuOf(this.chatSettings), ...guards.flatMap(({ definitions }) => definitions)]
+    return new Chain(services, settings.shadow ? all.map(inShadow) : all, this.name, exemptions, this.tally)
   }
 }
 

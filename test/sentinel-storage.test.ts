@@ -1,5 +1,5 @@
 import { compose, memory, resilient, sentinel, throttle } from '../src/index.js'
-import { LastResort } from '../src/middleware/last-resort.js'
+import { LastResort } from '../src/middleware/services/last-resort.js'
 import type { SentinelOptions } from '../src/options.js'
 import { Stage } from './middleware/rig.js'
 import { desk, later, says, tick } from './sentinel-desk.js'

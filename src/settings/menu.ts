@@ -1,41 +1,19 @@
 import type { Context } from 'grammy'
 import type { Facts } from '../core/facts.js'
 import { later } from '../core/later.js'
-import { goOwnWay } from '../middleware/chain/bots.js'
 import type { GuardDefinition, Wired } from '../middleware/guard.js'
+import { goOwnWay } from '../middleware/services/bots.js'
 import type { ChatSettings } from './chat-settings.js'
 import { isOfMenu } from './choice.js'
 import type { Menu } from './menu-of-chat.js'
 import type { Tuning } from './settings-options.js'
 
-const moving = later('chats', () => import('./moves.js'))
 const drawing = later('settings', () => import('./menu-of-chat.js'))
 
-/** Guard definitions that maintain chats rather than guard them: the move to a supergroup and the settings menu. */
-export function ofChats(settings: ChatSettings): readonly GuardDefinition[] {
+/** The menu of `/sentinel` as a guard; none if chats may not tune anything. */
+export function menuOf(settings: ChatSettings): readonly GuardDefinition[] {
   const { tuned } = settings
-  return tuned === undefined ? [MOVES] : [MOVES, settingsMenu(settings, tuned)]
-}
-
-/**
- * A group that becomes a supergroup gets a new id. Telegram announces this in both chats. Each message suffices: another process
- * may get the other one, and fail.
- */
-const MOVES: GuardDefinition = {
-  name: 'chats',
-  wire: ({ services }): Wired<Context> => ({
-    observes: ['service'],
-    observe({ activity, chatId }, { me, message }) {
-      if (activity !== 'service' || chatId === undefined) return undefined
-      const { migrate_to_chat_id: to = chatId, migrate_from_chat_id: from = chatId } = message ?? {}
-      if (from === to || !Number.isSafeInteger(from) || !Number.isSafeInteger(to)) return undefined
-      return moving
-        .load()
-        .then(({ moveChat }) => moveChat(services, me.id, from, to))
-        .catch((error: unknown) => services.failed(error, 'chats.migrate'))
-    },
-    drain: async () => moving.now?.finishMoves(services),
-  }),
+  return tuned === undefined ? [] : [settingsMenu(settings, tuned)]
 }
 
 /** The menu of `/sentinel`: recognizes its command and its taps. The rest is loaded only if chats may tune anything. */

@@ -1,5 +1,5 @@
 import { type Key, keySubject, type SubjectRef } from '../core/subject.js'
-import type { KnownBot } from '../middleware/chain/bots.js'
+import type { KnownBot } from '../middleware/services/bots.js'
 import type { Services } from '../middleware/services.js'
 import type { UserRecord, Users } from '../storage/users.js'
 

@@ -20,7 +20,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   observability: ['core', 'storage', 'hooks', 'middleware', 'users', 'outgoing'],
   middleware: ['core', 'storage', 'hooks'],
   policies: ['core', 'storage', 'middleware', 'hooks'],
-  settings: ['core', 'storage', 'middleware', 'hooks', 'policies', 'outgoing'],
+  settings: ['core', 'storage', 'middleware', 'hooks', 'policies'],
+  migration: ['core', 'storage', 'middleware', 'outgoing'],
   decorators: ['core', 'storage', 'middleware', 'hooks'],
   users: ['core', 'storage', 'middleware', 'hooks'],
   webhook: ['core', 'storage', 'hooks', 'middleware'],
@@ -40,6 +41,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'middleware',
     'policies',
     'settings',
+    'migration',
     'decorators',
     'users',
     'outgoing',
@@ -56,6 +58,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'middleware',
     'policies',
     'settings',
+    'migration',
     'decorators',
     'users',
     'outgoing',
@@ -102,7 +105,7 @@ const ARITHMETIC = 'src/storage/memory/limiters.ts'
  */
 const MIDDLEWARE_LEVELS: readonly RegExp[] = [
   /^chain\/control\.ts$/,
-  /^(chain\/|hooking\/|refusing\/|(services|guard|events|recent|last-resort)\.ts$)/,
+  /^(chain\/|services\/|hooking\/|refusing\/|(services|guard|events|recent)\.ts$)/,
   /^pipeline\.ts$/,
   /^(position\/(?!place\.ts$)|compose\.ts$)/,
   // Every other file directly in the room is a guard.

@@ -1,4 +1,4 @@
-import { Background } from '../../src/middleware/chain/background.js'
+import { Background } from '../../src/middleware/services/background.js'
 import { onWorkers } from '../on-workers.js'
 import { tick } from '../sentinel-desk.js'
 import { Stage } from './rig.js'

@@ -1,7 +1,7 @@
 import type { Context, NextFunction } from 'grammy'
 import { type Decision, isPromise, type MaybePromise, type Settlement } from '../../core/check.js'
 import type { Preparation } from './preparation.js'
-import { decidedBy } from './redeliveries.js'
+import { decidedBy } from './redelivery/redeliveries.js'
 import type { Questions } from './wiring.js'
 
 /** Reports to the storage how admissions ended. */

@@ -2,9 +2,9 @@ import { steadyClock, type Timers } from '../../core/clock.js'
 import type { Events } from '../../hooks/events.js'
 import { HookRegistry } from '../../hooks/registry.js'
 import type { Running } from '../../hooks/running.js'
-import type { Background } from '../chain/background.js'
 import { stepped } from '../chain/probe.js'
 import type { SentinelEvents } from '../events.js'
+import type { Background } from '../services/background.js'
 import { DECIDING, eventOf, TELLING } from './hook-points.js'
 
 /** Creates the registry of hooks for a sentinel's services: connects it to the events, the background work and the timers. */

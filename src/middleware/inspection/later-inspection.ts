@@ -1,9 +1,9 @@
 import type { Update } from 'grammy/types'
 import { later } from '../../core/later.js'
 import type { Subject } from '../../core/subject.js'
-import type { KnownBot } from '../chain/bots.js'
 import type { Exemptions } from '../exempt/exemptions.js'
 import type { Chain } from '../pipeline.js'
+import type { KnownBot } from '../services/bots.js'
 import type { Services } from '../services.js'
 import type { LimitState, Simulation } from './inspection.js'
 

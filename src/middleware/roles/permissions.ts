@@ -5,8 +5,8 @@ import { allows, isPermission } from '../../core/grants.js'
 import { expanded, isOfChat, roleOfMark } from '../../core/roles.js'
 import { type Key, keySubject, memberKey } from '../../core/subject.js'
 import type { Mark } from '../../storage/storage.js'
-import type { KnownBot } from '../chain/bots.js'
 import type { Exemptions } from '../exempt/exemptions.js'
+import type { KnownBot } from '../services/bots.js'
 import type { Services } from '../services.js'
 
 const NONE: readonly string[] = Object.freeze([])

@@ -5,7 +5,7 @@ import type { Facts } from '../../core/facts.js'
 import { later } from '../../core/later.js'
 import { setNewest } from '../../core/maps.js'
 import { type Key, keyText } from '../../core/subject.js'
-import type { Background } from '../chain/background.js'
+import type { Background } from '../services/background.js'
 import type { Adaptation } from './adapt.js'
 import type { Adapting } from './adapted.js'
 

@@ -1,5 +1,5 @@
-import type { Clock } from '../core/clock.js'
-import { errorText } from '../core/redact.js'
+import type { Clock } from '../../core/clock.js'
+import { errorText } from '../../core/redact.js'
 import type {
   FailureEvent,
   OverdueEvent,
@@ -7,7 +7,7 @@ import type {
   StorageDownEvent,
   StorageUpEvent,
   WarningEvent,
-} from './events.js'
+} from '../events.js'
 
 /** Writes failures and warnings without listeners to the console, each kind of failure at most once in ten seconds. */
 export class LastResort {

@@ -5,7 +5,7 @@ import { getOrInsert } from '../core/maps.js'
 import { SharedTimer } from '../core/request-bound.js'
 import { Recent } from '../middleware/recent.js'
 import type { Services } from '../middleware/services.js'
-import { type Move, moveMarks, moveMembers } from './moving.js'
+import { type Move, moveMarks, moveMembers } from './stored-state.js'
 
 /** Delay before failed moves are repeated. */
 const AGAIN: Ms = 5000
@@ -15,7 +15,7 @@ const MOST = 1000
 const REMEMBERED_FOR: Ms = 600_000
 
 /** The moves of groups to supergroups, which Telegram announces only once. So what fails is repeated until it succeeds. */
-class Moves {
+class Migrations {
   private readonly failed = new Map<string, Move>()
   private readonly underWay = new Map<string, Promise<void>>()
   private readonly finished = new Recent<true>(REMEMBERED_FOR, MOST)
@@ -111,10 +111,10 @@ function giveUp(services: Services, { from, to }: Move): void {
 }
 
 /** The moves of each sentinel, which outlive its options. */
-const moves = new WeakMap<object, Moves>()
+const moves = new WeakMap<object, Migrations>()
 
-function movesOf(services: Services): Moves {
-  return getOrInsert(moves, services.shared, () => new Moves(services))
+function movesOf(services: Services): Migrations {
+  return getOrInsert(moves, services.shared, () => new Migrations(services))
 }
 
 /** Moves what is stored for a group that became a supergroup. Never rejects: failures are reported, and the move is repeated. */

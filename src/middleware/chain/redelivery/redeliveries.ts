@@ -1,8 +1,8 @@
 import type { Context } from 'grammy'
-import type { Check, Decision, Judge } from '../../core/check.js'
-import type { Clock } from '../../core/clock.js'
-import type { Ms } from '../../core/duration.js'
-import { Recent } from '../recent.js'
+import type { Check, Decision, Judge } from '../../../core/check.js'
+import type { Clock } from '../../../core/clock.js'
+import type { Ms } from '../../../core/duration.js'
+import { Recent } from '../../recent.js'
 
 /** Telegram redelivers unconfirmed updates for this long (https://core.telegram.org/bots/api#getting-updates). */
 export const REDELIVERED_WITHIN: Ms = 86_400_000

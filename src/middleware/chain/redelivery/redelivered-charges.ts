@@ -1,12 +1,12 @@
 import type { Context } from 'grammy'
-import { type Ask, type Decision, isPromise, type MaybePromise } from '../../core/check.js'
-import { later } from '../../core/later.js'
-import { getOrInsert } from '../../core/maps.js'
-import type { Services } from '../services.js'
+import { type Ask, type Decision, isPromise, type MaybePromise } from '../../../core/check.js'
+import { later } from '../../../core/later.js'
+import { getOrInsert } from '../../../core/maps.js'
+import type { Services } from '../../services.js'
+import { attemptsFor, type SentinelFlavor } from '../control.js'
+import type { Questions } from '../wiring.js'
 import type { ChargedUpdates } from './charged-updates.js'
-import { attemptsFor, type SentinelFlavor } from './control.js'
 import type { Decider, Redeliveries } from './redeliveries.js'
-import type { Questions } from './wiring.js'
 
 type Attempted = Context & Partial<SentinelFlavor>
 

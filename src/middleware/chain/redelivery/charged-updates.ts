@@ -1,7 +1,7 @@
-import type { Ask, Judge, Plan } from '../../core/check.js'
-import { GLOBAL_KEY } from '../../core/subject.js'
-import type { Services } from '../services.js'
-import { Preparation } from './preparation.js'
+import type { Ask, Judge, Plan } from '../../../core/check.js'
+import { GLOBAL_KEY } from '../../../core/subject.js'
+import type { Services } from '../../services.js'
+import { Preparation } from '../preparation.js'
 import { REDELIVERED_WITHIN } from './redeliveries.js'
 
 /**

@@ -2,7 +2,7 @@ import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { endsWithRequests } from '../../core/request-bound.js'
 import { unawaited } from '../../core/unawaited.js'
-import { type Probe, stepped } from './probe.js'
+import { type Probe, stepped } from '../chain/probe.js'
 
 /** Where work ends with the request that started it, older work holds no place: its promise may never settle. */
 const LOST_AFTER: Ms = 60_000
