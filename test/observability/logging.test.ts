@@ -482,8 +482,10 @@ test('wrong options are named', () => {
 })
 
 test('a logger of another copy of pino is redacted as well, with its own message key', async () => {
-  jest.resetModules()
-  const { pino: other } = await import('pino')
+  let other = pino
+  await jest.isolateModulesAsync(async () => {
+    ;({ pino: other } = await import('pino'))
+  })
   expect(other.symbols.messageKeySym).not.toBe(pino.symbols.messageKeySym)
   const texts: string[] = []
   const serializers = { user: ({ name }: { readonly name: string }) => ({ shown: name }) }
