@@ -1,4 +1,5 @@
 import { Api, InlineKeyboard } from 'grammy'
+import type { Message } from 'grammy/types'
 import {
   type Person,
   startTelegram,
@@ -129,6 +130,37 @@ test('a reply to an ephemeral message is ephemeral, and reaches only the bot tha
   expect(await texts(call)).toContain('for you only')
   expect(await texts(caller(telegram.apiRoot, rival))).not.toContain('for you only')
   expect(alice.hasHeard('for you only', { in: group })).toBeUndefined()
+})
+
+describe('a reply to an ephemeral message that could only be public is refused', () => {
+  let psst: Message
+
+  beforeEach(async () => {
+    await alice.in(group).promotes(bot, { can_manage_chat: true })
+    await whisper(alice)
+    psst = await alice.hears('psst')
+  })
+
+  const quotesNothing = async (reply: Promise<unknown>) => {
+    await expect(reply).rejects.toThrow(/the reply would be public/)
+    expect(bob.hasHeard('quoting', { in: group })).toBeUndefined()
+  }
+
+  test('if its bot has left', async () => {
+    await api.leaveChat(group.id)
+    await quotesNothing(alice.in(group).replies(psst, 'quoting'))
+  })
+
+  test('from somebody who speaks in the name of the group', async () => {
+    await quotesNothing(alice.in(group).as(group).replies(psst, 'quoting'))
+  })
+
+  test('if it is their own', async () => {
+    await api.setMyCommands([secret])
+    const sent = await alice.in(group).sends('/secret')
+    await quotesNothing(alice.in(group).replies(sent, 'quoting'))
+    expect(await alice.in(group).replies(sent, '/secret')).toMatchObject({ receiver_user: { id: bot.id } })
+  })
 })
 
 test.each([

@@ -290,6 +290,12 @@ export class Presence {
       voiceOf(world, room, actor, voice) === undefined
         ? soleReceiverOf(world, room, actor, content, replyTo)
         : undefined
+    // A public reply would quote to everybody what only one member may see.
+    if (receiver === undefined && replyTo?.receiverId !== undefined)
+      throw this.refuse(
+        'replies to an ephemeral message',
+        'the reply would be public, because its bot has left, or they wrote the message themselves or speak for a chat',
+      )
     return post(world, room, { author: actor, content, onBehalfOf: voice, replyTo, thread, receiver })
   }
 
