@@ -165,10 +165,10 @@ export type { ChatSettingsChange, ChatSettingsRegister, ChatSettingsView } from 
 export type { SettingBounds, SettingsOptions } from './settings/settings-options.js'
 export type { SettingsTexts, SettingText, TranslateSetting } from './settings/wording.js'
 export { type CombineOptions, combine, type DurableStorage } from './storage/combine.js'
-export type { Archive, ArchiveContents, MarkedSubject } from './storage/archive.js'
-export type { ChangeListener, StorageChange } from './storage/changes.js'
-export type { CircuitHealth, CircuitState } from './storage/condition.js'
-export { type SessionStorage, type SessionsOptions, sessionsOver } from './storage/sessions.js'
+export type { Archive, ArchiveContents, MarkedSubject } from './storage/contract/archive.js'
+export type { ChangeListener, StorageChange } from './storage/contract/changes.js'
+export type { CircuitHealth, CircuitState } from './storage/contract/condition.js'
+export { type SessionStorage, type SessionsOptions, sessionsOver } from './storage/contract/sessions.js'
 export type {
   CallsHealth,
   HybridHealth,
@@ -178,9 +178,9 @@ export type {
   Marks,
   Storage,
   StorageHealth,
-} from './storage/storage.js'
-export type { UserActivity, UserPage, UserRecord, Users } from './storage/users.js'
-export type { ValueEntry, ValuePage, Values } from './storage/values.js'
+} from './storage/contract/storage.js'
+export type { UserActivity, UserPage, UserRecord, Users } from './storage/contract/users.js'
+export type { ValueEntry, ValuePage, Values } from './storage/contract/values.js'
 export { type FailoverOptions, failover } from './storage/failover.js'
 export type { GrammyAdapter, KeptDocument } from './storage/grammy/documents.js'
 export { fromGrammyStorage, type GrammyStorageOptions } from './storage/grammy-storage.js'

@@ -19,7 +19,7 @@ import {
   throttle,
 } from '../src/index.js'
 import { guardOf } from '../src/middleware/compose.js'
-import type { Storage } from '../src/storage/storage.js'
+import type { Storage } from '../src/storage/contract/storage.js'
 import { desk, later, tick } from './sentinel-desk.js'
 
 /* Spans of time that a storage could not keep are refused where they are passed, not when an update needs them. */

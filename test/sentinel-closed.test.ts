@@ -1,9 +1,9 @@
 import { Bot } from 'grammy'
 import Database from 'libsql'
 import { debounce, sentinel, throttle } from '../src/index.js'
+import type { Storage } from '../src/storage/contract/storage.js'
 import { memory } from '../src/storage/memory/memory.js'
 import { sqlite } from '../src/storage/sqlite/index.js'
-import type { Storage } from '../src/storage/storage.js'
 import { createTelegram } from '../src/telegram/index.js'
 import { desk } from './sentinel-desk.js'
 

@@ -1,10 +1,10 @@
 import { parseArgs } from 'node:util'
 import { SentinelError } from '../core/errors.js'
+import type { Storage } from '../storage/contract/storage.js'
 import { CHECKPOINTS } from '../storage/migrate/checkpoint.js'
 import type { Migration, MigrationProgress } from '../storage/migrate.js'
 import { migrate as move } from '../storage/migrate.js'
 import type { RedisOptions } from '../storage/redis/index.js'
-import type { Storage } from '../storage/storage.js'
 import { type Command, type Terminal, UsageError } from './command.js'
 import { checkFile, checkSchema } from './source.js'
 

@@ -2,12 +2,12 @@ import type { Ms } from '../core/duration.js'
 import { chatKey, type Key, keySubject, memberKey, senderKey, subjectKey } from '../core/subject.js'
 import { outlasts } from '../middleware/block/block-list.js'
 import { BLOCKED } from '../middleware/block.js'
-import { readMark } from '../storage/read-mark.js'
+import { readMark } from '../middleware/membership/read-mark.js'
 import { RECONCILED, Roster } from '../middleware/membership/roster.js'
 import type { Services } from '../middleware/services.js'
 import { ROLE_MARK } from '../middleware/throttle/runtime-limits.js'
 import { PAUSED } from '../outgoing/pause-mark.js'
-import type { Mark, Marks } from '../storage/storage.js'
+import type { Mark, Marks } from '../storage/contract/storage.js'
 
 /** A group that has become a supergroup. */
 export interface Move {

@@ -21,7 +21,7 @@ import type { StatsPlugin } from '../observability/stats/contract.js'
 import { type OutgoingOptions, outgoingOptions } from '../outgoing/options.js'
 import { type PolicyOptions, policyOptions } from '../policies/policy-options.js'
 import { type SettingsOptions, settingsOptions } from '../settings/settings-options.js'
-import type { Storage } from '../storage/storage.js'
+import type { Storage } from '../storage/contract/storage.js'
 import { frozen, has } from './plain.js'
 
 const off = z.literal(false)

@@ -12,7 +12,7 @@ import type { Ms } from '../core/duration.js'
 import { endsWithRequests } from '../core/request-bound.js'
 import { GLOBAL_KEY } from '../core/subject.js'
 import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../middleware/events.js'
-import type { Storage } from '../storage/storage.js'
+import type { Storage } from '../storage/contract/storage.js'
 import {
   type Abortable,
   calledOff,

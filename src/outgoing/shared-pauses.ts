@@ -1,8 +1,8 @@
 import { type Clock, systemClock } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import { type Key, keyText, textKey } from '../core/subject.js'
-import type { StorageChange } from '../storage/changes.js'
-import type { Storage } from '../storage/storage.js'
+import type { StorageChange } from '../storage/contract/changes.js'
+import type { Storage } from '../storage/contract/storage.js'
 import { PAUSED } from './pause-mark.js'
 
 /** Shorter pauses are not shared, since they would end before other workers learn of them. */

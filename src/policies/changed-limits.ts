@@ -1,6 +1,6 @@
 import { isPromise, type MaybePromise } from '../core/check.js'
 import { keySubject, ownKey } from '../core/subject.js'
-import type { Mark, Marks } from '../storage/storage.js'
+import type { Mark, Marks } from '../storage/contract/storage.js'
 
 /**
  * Marks each limit that was ever changed, under a key made of its slot. It tells a process about limits of handlers that the

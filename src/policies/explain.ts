@@ -24,7 +24,7 @@ import {
   SETTING_MARK,
   storedLimit,
 } from '../middleware/throttle/runtime-limits.js'
-import type { Mark } from '../storage/storage.js'
+import type { Mark } from '../storage/contract/storage.js'
 import type { PartOrigin, Resolved } from './layers.js'
 import { useOf } from './policy.js'
 import { definitionsOf, type PolicyBook } from './policy-book.js'

@@ -9,7 +9,7 @@ import {
   type RuntimeLimits,
   SETTING_MARK,
 } from '../middleware/throttle/runtime-limits.js'
-import type { StorageChange } from '../storage/changes.js'
+import type { StorageChange } from '../storage/contract/changes.js'
 import { LaterRoleLimits } from './later-role-limits.js'
 import { ROLE_LIMIT_MARK } from './role-limit-mark.js'
 

@@ -9,7 +9,7 @@ import { type Key, keySubject, keyText, type Subject, type SubjectRef, subjectKe
 import { option, parseOptions } from '../middleware/options/schema.js'
 import type { Services } from '../middleware/services.js'
 import { type Changeable, misfit, storedLimit } from '../middleware/throttle/runtime-limits.js'
-import type { Mark } from '../storage/storage.js'
+import type { Mark } from '../storage/contract/storage.js'
 import { changedSlots, noteChanged, wasChanged } from './changed-limits.js'
 import { foundLimit } from './found-limit.js'
 import { type LimitBook, markOfLimit } from './limit-book.js'

@@ -6,8 +6,8 @@ import type { Roles } from '../core/roles.js'
 import { type Key, keySubject, ownKey } from '../core/subject.js'
 import type { Services } from '../middleware/services.js'
 import { ADAPTED_MARK, type Changeable, roleVariants } from '../middleware/throttle/runtime-limits.js'
-import { isLimited, isSoundLimit, variantsOf } from '../storage/plan.js'
-import type { MarkEntry, MarkPage } from '../storage/storage.js'
+import { isLimited, isSoundLimit, variantsOf } from '../storage/contract/plan.js'
+import type { MarkEntry, MarkPage } from '../storage/contract/storage.js'
 import { ROLE_LIMIT_MARK } from './role-limit-mark.js'
 
 /** Delay before a failed read is repeated. */

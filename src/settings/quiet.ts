@@ -1,4 +1,4 @@
-import type { Mark } from '../storage/storage.js'
+import type { Mark } from '../storage/contract/storage.js'
 
 /** The durable mark of a chat whose administrators have changed a setting other than limits. */
 export const SETTINGS_MARK = 'settings'

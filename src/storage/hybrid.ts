@@ -4,11 +4,11 @@ import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { checkNames } from '../core/option-names.js'
 import { shown } from '../core/show.js'
+import type { Storage } from './contract/storage.js'
 import type { LeaseOptions } from './hybrid/leasing.js'
 import { HybridStorage } from './hybrid/storage.js'
 import { memory } from './memory/memory.js'
-import type { Storage } from './storage.js'
-import { withProtection } from './with-protection.js'
+import { withProtection } from './protection/with-protection.js'
 
 /**
  * Limits that a worker takes in batches; see {@link hybrid}.

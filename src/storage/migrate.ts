@@ -1,12 +1,12 @@
 import { type Clock, systemClock } from '../core/clock.js'
 import { SentinelError } from '../core/errors.js'
 import { shown } from '../core/show.js'
-import type { ArchiveContents } from './archive.js'
-import { isName } from './json.js'
+import type { ArchiveContents } from './contract/archive.js'
+import { isName } from './contract/json.js'
+import type { Storage } from './contract/storage.js'
 import { Checkpoint } from './migrate/checkpoint.js'
 import { Checksum } from './migrate/checksum.js'
 import { type Item, type Step, stepsGone, stepsOf } from './migrate/steps.js'
-import type { Storage } from './storage.js'
 
 /**
  * Progress of a migration. `count` reads the source once to find the total, `copy` writes the target, `verify` reads both sides

@@ -1,7 +1,7 @@
 import { checkNames } from '../core/option-names.js'
-import { makeResilient } from './make-resilient.js'
+import type { Storage } from './contract/storage.js'
+import { makeResilient } from './protection/make-resilient.js'
 import type { ResilientOptions } from './resilient/options.js'
-import type { Storage } from './storage.js'
 
 /**
  * Puts time-outs, a circuit breaker and a fallback around a storage that may fail. Every update is decided within `timeout`, the

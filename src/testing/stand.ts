@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.js'
 import type { Ms } from '../core/duration.js'
 import type { Limit } from '../core/limit.js'
 import { chatKey, type Key, userKey } from '../core/subject.js'
-import type { Storage } from '../storage/storage.js'
+import type { Storage } from '../storage/contract/storage.js'
 
 export const START = 1_795_000_000_000
 export const ALICE = userKey(1)

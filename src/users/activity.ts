@@ -7,7 +7,7 @@ import type { Key } from '../core/subject.js'
 import type { SentinelFlavor } from '../middleware/chain/control.js'
 import type { DeniedEvent } from '../middleware/events.js'
 import type { Services } from '../middleware/services.js'
-import type { UserActivity } from '../storage/users.js'
+import type { UserActivity } from '../storage/contract/users.js'
 
 /** Time between two writes. */
 const EVERY: Ms = 1000

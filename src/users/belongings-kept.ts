@@ -1,8 +1,8 @@
 import { SentinelError } from '../core/errors.js'
 import type { SubjectRef } from '../core/subject.js'
 import { shownAnswer } from '../core/unawaited.js'
-import type { Storage } from '../storage/storage.js'
-import type { ValuePage } from '../storage/values.js'
+import type { Storage } from '../storage/contract/storage.js'
+import type { ValuePage } from '../storage/contract/values.js'
 import type { Belongings, Ownership } from './belongings.js'
 
 /** A value that belongs to a subject. */

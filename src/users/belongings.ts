@@ -3,7 +3,7 @@ import { checkNames } from '../core/option-names.js'
 import { shown } from '../core/show.js'
 import type { SubjectRef } from '../core/subject.js'
 import { refuseAsync } from '../core/unawaited.js'
-import { checkSpace } from '../storage/values.js'
+import { checkSpace } from '../storage/contract/values.js'
 import type { ErasedSessions } from './erased-sessions.js'
 
 /**

@@ -1,6 +1,6 @@
 import { isPromise } from '../core/check.js'
 import { setNewest } from '../core/maps.js'
-import type { SessionStorage } from '../storage/sessions.js'
+import type { SessionStorage } from '../storage/contract/sessions.js'
 
 /** How many erased keys to remember. They matter only while updates that began before the erasure are being handled. */
 const MOST_KEYS = 1000

@@ -5,7 +5,7 @@ import { checkNames } from '../core/option-names.js'
 import { shown } from '../core/show.js'
 import type { Subject } from '../core/subject.js'
 import type { Services } from '../middleware/services.js'
-import { checkSpace } from '../storage/values.js'
+import { checkSpace } from '../storage/contract/values.js'
 import { NO_SCHEMA, PreferenceReader, type PreferenceSchema } from './preference-reader.js'
 import type { PreferenceSettings, Preferences } from './stored-preferences.js'
 

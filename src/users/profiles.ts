@@ -1,7 +1,7 @@
 import { type Key, keySubject, type SubjectRef } from '../core/subject.js'
 import type { KnownBot } from '../middleware/services/bots.js'
 import type { Services } from '../middleware/services.js'
-import type { UserRecord, Users } from '../storage/users.js'
+import type { UserRecord, Users } from '../storage/contract/users.js'
 
 /** Returns what all bots know about a subject, combined in the order in which the bots were met. */
 export function profileOf({ bots, storage }: Services, key: Key): Promise<UserProfile | undefined> {

@@ -4,9 +4,9 @@ import { parse, readSources, type SourceFile } from './source.js'
 const file = (path: string, text: string): SourceFile => ({ path: `src/${path}`, text })
 const STOCK = [
   file('core/limit.ts', 'export const limit = 1'),
-  file('storage/storage.ts', 'export interface Storage {}'),
-  file('storage/plan.ts', 'export const checkPlan = 1'),
-  file('storage/values.ts', 'export interface Values {}'),
+  file('storage/contract/storage.ts', 'export interface Storage {}'),
+  file('storage/contract/plan.ts', 'export const checkPlan = 1'),
+  file('storage/contract/values.ts', 'export interface Values {}'),
   file('storage/memory/memory.ts', 'export const memory = 1'),
   file('storage/redis/redis.ts', 'export const redis = 1'),
   file('storage/resilient.ts', 'export const resilient = 1'),
@@ -40,7 +40,7 @@ describe('the check of import directions', () => {
   })
 
   test.each([
-    ['core/x.ts', '../storage/storage.js'],
+    ['core/x.ts', '../storage/contract/storage.js'],
     ['core/x.ts', '../options.js'],
     ['storage/x.ts', '../hooks/hooks.js'],
     ['storage/memory/x.ts', '../redis/redis.js'],
@@ -56,12 +56,15 @@ describe('the check of import directions', () => {
     ['policies/x.ts', '../cli/main.js'],
     ['outgoing/x.ts', '../telegram/index.js'],
     ['telegram/x.ts', '../middleware/throttle.js'],
-    ['telegram/x.ts', '../storage/storage.js'],
+    ['telegram/x.ts', '../storage/contract/storage.js'],
     ['telegram/x.ts', '../testing/index.js'],
     ['testing/x.ts', '../middleware/throttle.js'],
     ['sentinel.ts', './testing/index.js'],
-    ['storage/values.ts', './memory/memory.js'],
-    ['storage/storage.ts', './resilient.js'],
+    ['storage/contract/values.ts', '../memory/memory.js'],
+    ['storage/shared/x.ts', '../redis/redis.js'],
+    ['storage/hybrid/x.ts', '../resilient.js'],
+    ['storage/attic/x.ts', '../contract/plan.js'],
+    ['storage/contract/storage.ts', '../resilient.js'],
     ['mtproto/x.ts', '../telegram/index.js'],
     ['sentinel.ts', './telegram/index.js'],
     ['index.ts', './cli/main.js'],
@@ -78,9 +81,9 @@ describe('the check of import directions', () => {
   })
 
   test.each([
-    ['storage/memory/x.ts', '../storage.js'],
-    ['storage/memory/x.ts', '../plan.js'],
-    ['storage/redis/x.ts', '../plan.js'],
+    ['storage/memory/x.ts', '../contract/storage.js'],
+    ['storage/memory/x.ts', '../contract/plan.js'],
+    ['storage/redis/x.ts', '../contract/plan.js'],
     ['options/x.ts', './schema.js'],
     ['options/x.ts', '../middleware/throttle.js'],
     ['sentinel.ts', './options/schema.js'],
@@ -91,8 +94,8 @@ describe('the check of import directions', () => {
     ['sentinel.ts', './middleware/throttle.js'],
     ['telegram/x.ts', 'node:http'],
     ['telegram/index.ts', '../testing/index.js'],
-    ['storage/storage.ts', './values.js'],
-    ['storage/memory/x.ts', '../values.js'],
+    ['storage/contract/storage.ts', './values.js'],
+    ['storage/memory/x.ts', '../contract/values.js'],
     ['cli/x.ts', '../telegram/index.js'],
     ['core/x.ts', 'grammy/types'],
     ['mtproto/x.ts', '@mtcute/core/utils.js'],
@@ -101,15 +104,15 @@ describe('the check of import directions', () => {
   })
 
   test.each([
-    `import '../storage/storage.js'`,
-    `import type { Storage } from '../storage/storage.js'`,
-    `export * from '../storage/storage.js'`,
-    `export type { Storage } from '../storage/storage.js'`,
-    `const storage = await import('../storage/storage.js')`,
-    'const storage = () => import(`../storage/storage.js`)',
-    `let storage: import('../storage/storage.js').Storage`,
-    `declare module '../storage/storage.js' { interface Storage { more: 1 } }`,
-    `const storage = require('../storage/storage.js')`,
+    `import '../storage/contract/storage.js'`,
+    `import type { Storage } from '../storage/contract/storage.js'`,
+    `export * from '../storage/contract/storage.js'`,
+    `export type { Storage } from '../storage/contract/storage.js'`,
+    `const storage = await import('../storage/contract/storage.js')`,
+    'const storage = () => import(`../storage/contract/storage.js`)',
+    `let storage: import('../storage/contract/storage.js').Storage`,
+    `declare module '../storage/contract/storage.js' { interface Storage { more: 1 } }`,
+    `const storage = require('../storage/contract/storage.js')`,
     'export const load = (name: string) => import(name)',
   ])('recognizes every form of import: %s', (text) => {
     expect(problemsOf('core/x.ts', text)).toEqual([expect.stringMatching(/^src\/core\/x\.ts:1: /)])

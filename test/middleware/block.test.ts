@@ -1,8 +1,8 @@
 import { subject } from '../../src/core/subject.js'
 import { block } from '../../src/middleware/block.js'
 import { compose } from '../../src/middleware/compose.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { type Desk, desk } from '../sentinel-desk.js'
 import { type Rig, rig, Stage } from './rig.js'
 

@@ -19,8 +19,8 @@ import {
 import { membership } from '../../src/middleware/membership.js'
 import { Chain, newTally } from '../../src/middleware/pipeline.js'
 import { createServices, type Services, type ServicesOptions } from '../../src/middleware/services.js'
+import type { Marks } from '../../src/storage/contract/storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import type { Marks } from '../../src/storage/storage.js'
 import {
   createTelegram,
   type Person,

@@ -1,9 +1,9 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { Bot } from 'grammy'
 import type { MtprotoClient } from '../../src/mtproto/index.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
+import type { Values } from '../../src/storage/contract/values.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import type { Storage } from '../../src/storage/storage.js'
-import type { Values } from '../../src/storage/values.js'
 import { until } from '../servers/until.js'
 import { account, alice, client, face, guest, kept, onStage, telegram } from './stage.js'
 

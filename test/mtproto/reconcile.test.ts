@@ -1,8 +1,8 @@
 import { Bot } from 'grammy'
 import type { MtprotoClient } from '../../src/mtproto/index.js'
 import { type Sentinel, sentinel } from '../../src/sentinel.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import type { Storage } from '../../src/storage/storage.js'
 import type { Person, TelegramGroup } from '../../src/telegram/index.js'
 import { account, alice, client as made, onStage, telegram } from './stage.js'
 

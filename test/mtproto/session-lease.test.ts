@@ -1,6 +1,6 @@
 import { SessionLease } from '../../src/mtproto/client/sessions/session-lease.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { Stage } from '../middleware/rig.js'
 
 let time: Stage

@@ -5,11 +5,11 @@ import { Redis } from 'ioredis'
 import Database from 'libsql'
 import { Pool } from 'pg'
 import type { Clock } from '../../src/core/clock.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { postgres } from '../../src/storage/postgres/index.js'
 import { redis } from '../../src/storage/redis/index.js'
 import { sqlite } from '../../src/storage/sqlite/index.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
 
 /** A storage for sessions that survives the process. */

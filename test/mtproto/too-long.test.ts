@@ -1,7 +1,7 @@
 import { Bot } from 'grammy'
 import type { MtprotoClient } from '../../src/mtproto/index.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { until } from '../servers/until.js'
 import { account, alice, client, face, onStage, telegram } from './stage.js'
 

@@ -1,7 +1,7 @@
 import { Registry } from 'prom-client'
 import { failover, memory, throttle } from '../../src/index.js'
 import { type Metrics, metrics } from '../../src/observability/metrics/index.js'
-import type { Storage } from '../../src/storage/storage.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { Stage } from '../middleware/rig.js'
 import { desk, says } from '../sentinel-desk.js'
 import { faulty } from '../storage/faulty.js'

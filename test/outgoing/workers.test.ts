@@ -1,6 +1,6 @@
 import { type Key, textKey } from '../../src/core/subject.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { redis } from '../../src/storage/redis/index.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { freshName, sharedRedis } from '../servers/shared.js'
 import { until } from '../servers/until.js'
 import { fate, type Office, office } from './rig.js'

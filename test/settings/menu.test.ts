@@ -1,6 +1,6 @@
 import type { Message } from 'grammy/types'
 import { type Sentinel, type SentinelOptions, type SettingsChangedEvent, sentinel } from '../../src/index.js'
-import type { Storage } from '../../src/storage/storage.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import type { TelegramGroup } from '../../src/telegram/index.js'
 import { type GuardedContext, type Rig, rig, Stage } from '../middleware/rig.js'
 import { idle, later, tick } from '../sentinel-desk.js'

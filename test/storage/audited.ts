@@ -1,7 +1,7 @@
 import type { Decision, Judge, Plan } from '../../src/core/check.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { RepeatedRefusal } from '../../src/storage/hybrid/decision.js'
 import { type HybridOptions, hybrid } from '../../src/storage/hybrid.js'
-import type { Storage } from '../../src/storage/storage.js'
 
 /** The result of an audit. */
 export interface Audit {

@@ -1,4 +1,4 @@
-import type { Storage } from '../../src/storage/storage.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 
 /** A storage that also closes another resource: a connection, a schema. */
 export function closing(storage: Storage, end: () => Promise<unknown>): Storage {

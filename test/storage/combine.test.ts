@@ -1,9 +1,9 @@
 import type { Ask, Judge, Plan } from '../../src/core/check.js'
 import { userKey } from '../../src/core/subject.js'
-import type { StorageChange } from '../../src/storage/changes.js'
 import { combine } from '../../src/storage/combine.js'
+import type { StorageChange } from '../../src/storage/contract/changes.js'
+import type { Mark, Storage } from '../../src/storage/contract/storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import type { Mark, Storage } from '../../src/storage/storage.js'
 import { later } from '../sentinel-desk.js'
 import { conformance } from './conformance.js'
 

@@ -1,5 +1,5 @@
 import { userKey } from '../../src/core/subject.js'
-import type { Storage } from '../../src/storage/storage.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { pair } from './failover-pair.js'
 import { ALICE, BOT, blocked, goDown, settled } from './outage.js'
 

@@ -1,5 +1,5 @@
 import type { Check, Judge } from '../../src/core/check.js'
-import type { Observable, StorageCondition } from '../../src/storage/condition.js'
+import type { Observable, StorageCondition } from '../../src/storage/contract/condition.js'
 import { type FailoverOptions, failover } from '../../src/storage/failover.js'
 import { Stage } from '../middleware/rig.js'
 import { faulty } from './faulty.js'

@@ -1,10 +1,10 @@
 import type { Judge, MaybePromise } from '../../src/core/check.js'
 import type { Clock, Timers } from '../../src/core/clock.js'
 import type { SentinelError } from '../../src/core/errors.js'
-import type { StorageChange } from '../../src/storage/changes.js'
-import { Listeners } from '../../src/storage/listeners.js'
+import type { StorageChange } from '../../src/storage/contract/changes.js'
+import { Listeners } from '../../src/storage/contract/listeners.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import type { Storage } from '../../src/storage/storage.js'
 
 /** How a faulty server handles requests. */
 export type Fault =

@@ -1,7 +1,7 @@
 import type { Ask, Check, Judge, MaybePromise, Plan } from '../../src/core/check.js'
 import { GLOBAL_KEY, type Key, userKey } from '../../src/core/subject.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { type HybridOptions, hybrid } from '../../src/storage/hybrid.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { Stage } from '../middleware/rig.js'
 import { having } from './audited.js'
 import { type Faulty, faulty } from './faulty.js'

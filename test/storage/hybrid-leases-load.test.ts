@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import type { Check, Judge } from '../../src/core/check.js'
 import type { Timers } from '../../src/core/clock.js'
 import type { Limit } from '../../src/core/limit.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import type { LeasingOptions } from '../../src/storage/hybrid.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { askOf, bucket, Desk, settled } from './hybrid-desk.js'
 
 /*

@@ -1,5 +1,5 @@
 import { keyText, subject, subjectKey, userKey } from '../../src/core/subject.js'
-import type { Storage } from '../../src/storage/storage.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 
 export const NOW = Date.UTC(2026, 0, 1)
 const INSIDE = subjectKey(subject.member(7, -100))

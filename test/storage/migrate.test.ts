@@ -1,13 +1,13 @@
 import fc from 'fast-check'
 import Database from 'libsql'
 import { subjectKey, userKey } from '../../src/core/subject.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import type { GrammyAdapter, KeptDocument } from '../../src/storage/grammy/documents.js'
 import { fromGrammyStorage } from '../../src/storage/grammy-storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { CHECKPOINTS } from '../../src/storage/migrate/checkpoint.js'
 import { type MigrateOptions, type MigrationProgress, migrate } from '../../src/storage/migrate.js'
 import { sqlite } from '../../src/storage/sqlite/index.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { crowd, linesOf, NOW, stock } from './migrate-stock.js'
 
 const at = (): number => NOW + 10_000

@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals'
 import { userKey } from '../../src/core/subject.js'
-import type { StorageChange } from '../../src/storage/changes.js'
+import type { StorageChange } from '../../src/storage/contract/changes.js'
 import { Link, type Listening } from '../../src/storage/postgres/link.js'
 import { until } from '../servers/until.js'
 import { open, useSchemas } from './postgres-desk.js'

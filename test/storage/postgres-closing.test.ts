@@ -1,7 +1,7 @@
 import { jest } from '@jest/globals'
 import { userKey } from '../../src/core/subject.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { postgres } from '../../src/storage/postgres/index.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { type NetworkProxy, startProxy } from '../servers/proxy.js'
 import { until } from '../servers/until.js'
 import { pool, schema, url, useSchemas } from './postgres-desk.js'

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { Pool } from 'pg'
 import type { Ask, Check, Decision, Judge, Plan } from '../../src/core/check.js'
 import { chatKey, GLOBAL_KEY, type Key, memberKey, userKey } from '../../src/core/subject.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { pool as admin, open as openIn, schema, url, useSchemas } from './postgres-desk.js'
 
 /*

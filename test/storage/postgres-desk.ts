@@ -1,8 +1,8 @@
 import { Pool } from 'pg'
 import type { Ask, Check, Judge, Plan } from '../../src/core/check.js'
 import { GLOBAL_KEY, type Key } from '../../src/core/subject.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { type PostgresOptions, postgres } from '../../src/storage/postgres/index.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { freshName, sharedPostgres } from '../servers/shared.js'
 
 /* Helpers for tests of the Postgres storage, to be used after `useSchemas()`. */

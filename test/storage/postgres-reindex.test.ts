@@ -1,6 +1,6 @@
 import type { Ask, Judge, Plan, Receipt } from '../../src/core/check.js'
 import { GLOBAL_KEY, type Key, userKey } from '../../src/core/subject.js'
-import type { Storage } from '../../src/storage/storage.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { until } from '../servers/until.js'
 import { open, pool, schema, useSchemas } from './postgres-desk.js'
 

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { type Key, userKey } from '../../src/core/subject.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { failure } from '../../src/storage/postgres/failures.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { until } from '../servers/until.js'
 import { closeAll, open, pool, schema, url, useSchemas } from './postgres-desk.js'
 

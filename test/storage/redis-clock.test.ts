@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { redis } from '../../src/storage/redis/index.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { freshName, sharedRedis } from '../servers/shared.js'
 import { ALICE, admits, askOf, BOB, BOT, blocked, bucket, planOf } from './redis-desk.js'
 

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { redis } from '../../src/storage/redis/index.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { type RedisServer, startRedis } from '../servers/redis.js'
 import { until } from '../servers/until.js'
 import { ALICE, BOT } from './redis-desk.js'

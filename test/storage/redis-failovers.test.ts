@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { redis } from '../../src/storage/redis/index.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { type NetworkProxy, startProxy } from '../servers/proxy.js'
 import { type ScriptedSentinel, startScriptedSentinel } from '../servers/scripted-sentinel.js'
 import { freshName, sharedRedis } from '../servers/shared.js'

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { explained } from '../../src/storage/redis/failures.js'
 import { redis } from '../../src/storage/redis/index.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { type RedisServer, startRedis } from '../servers/redis.js'
 import { ALICE, askOf, BOT, once, planOf } from './redis-desk.js'
 

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
 import type { Check } from '../../src/core/check.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { redis } from '../../src/storage/redis/index.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { freshName, sharedRedis } from '../servers/shared.js'
 import { ALICE, admits, askOf, BOT, bucket, planOf } from './redis-desk.js'
 import { HOUR, judgesOf, keepWhatOnlyOneKnows, leftOf, window } from './rolling.js'

@@ -1,7 +1,7 @@
 import type { Check, Judge } from '../../src/core/check.js'
 import { SentinelError } from '../../src/core/errors.js'
 import { type Key, userKey } from '../../src/core/subject.js'
-import type { Mark } from '../../src/storage/storage.js'
+import type { Mark } from '../../src/storage/contract/storage.js'
 import {
   ALICE,
   askOf,

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { SentinelError } from '../../src/core/errors.js'
+import type { Mark } from '../../src/storage/contract/storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { PendingMarks, type Write } from '../../src/storage/resilient/pending.js'
-import type { Mark } from '../../src/storage/storage.js'
 import { ALICE, BOT } from './outage.js'
 
 /** The result of a write: it reaches the storage, is kept for later, is given up, or is invalid. */

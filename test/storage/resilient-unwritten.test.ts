@@ -1,6 +1,6 @@
 import type { Check, Judge } from '../../src/core/check.js'
 import { type Key, userKey } from '../../src/core/subject.js'
-import type { Mark } from '../../src/storage/storage.js'
+import type { Mark } from '../../src/storage/contract/storage.js'
 import {
   ALICE,
   askOf,

@@ -1,5 +1,5 @@
 import type { Ask, Check, Judge } from '../../src/core/check.js'
-import type { Storage } from '../../src/storage/storage.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { ALICE, admits, askOf, bucket, claim, once, planOf } from './redis-desk.js'
 
 /*

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import Database from 'libsql'
 import type { Receipt, Settlement } from '../../src/core/check.js'
-import type { StorageChange } from '../../src/storage/changes.js'
+import type { StorageChange } from '../../src/storage/contract/changes.js'
 import { Changes } from '../../src/storage/sqlite/changes.js'
 import { beginWal } from '../../src/storage/sqlite/driver.js'
 import { type SqliteDatabase, sqlite } from '../../src/storage/sqlite/index.js'

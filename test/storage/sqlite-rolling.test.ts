@@ -1,7 +1,7 @@
 import type { Ask, Check } from '../../src/core/check.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { type SqliteDatabase, sqlite } from '../../src/storage/sqlite/index.js'
 import { STEPS } from '../../src/storage/sqlite/schema.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { Stage } from '../middleware/rig.js'
 import { desk } from '../sentinel-desk.js'
 import { ALICE, admits, askOf, BOB, bucket, claim, planOf } from './redis-desk.js'

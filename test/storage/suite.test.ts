@@ -1,7 +1,7 @@
 import type { Ask, Judge, MaybePromise, Plan } from '../../src/core/check.js'
 import type { Clock } from '../../src/core/clock.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { type ConformanceCase, storageConformance } from '../../src/testing/conformance.js'
 
 async function failing(cases: readonly ConformanceCase[]): Promise<string[]> {

@@ -4,9 +4,9 @@ import type { MaybePromise } from '../../src/core/check.js'
 import { steadyClock, systemTimers } from '../../src/core/clock.js'
 import { chatKey, type Key, memberKey, userKey } from '../../src/core/subject.js'
 import { memory, sentinel } from '../../src/index.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { MarksCopy } from '../../src/storage/resilient/copy.js'
 import { sqlite } from '../../src/storage/sqlite/index.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { rowsOf, SqliteFiles } from './sqlite-desk.js'
 
 /* Storages in this process read without waiting for anything, so reading much must be interrupted for the updates that arrive. */

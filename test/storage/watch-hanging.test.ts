@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals'
-import type { StorageChange } from '../../src/storage/changes.js'
+import type { StorageChange } from '../../src/storage/contract/changes.js'
 import { postgres } from '../../src/storage/postgres/index.js'
 import { Changes as RedisChanges } from '../../src/storage/redis/changes.js'
 import type { Connection } from '../../src/storage/redis/connection.js'

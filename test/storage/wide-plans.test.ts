@@ -1,9 +1,9 @@
 import type { Check, Plan } from '../../src/core/check.js'
 import { GLOBAL_KEY, userKey } from '../../src/core/subject.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { postgres } from '../../src/storage/postgres/index.js'
 import { redis } from '../../src/storage/redis/index.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
 
 /*

@@ -8,7 +8,7 @@ import {
   type ThrottleOptions,
   throttle,
 } from '../../src/index.js'
-import type { Storage } from '../../src/storage/storage.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import type { GuardedContext } from '../middleware/rig.js'
 import { accept } from './checkouts.js'
 import { HANDLER_LIMITS, type ModelVerdict, type Route } from './exact-model.js'

@@ -6,8 +6,8 @@ import {
   sentinel,
   subject,
 } from '../../src/index.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import type { Storage } from '../../src/storage/storage.js'
 import { Stage } from '../middleware/rig.js'
 import { later, tick } from '../sentinel-desk.js'
 

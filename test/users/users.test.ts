@@ -1,8 +1,8 @@
 import { SentinelError } from '../../src/core/errors.js'
 import { keyText, subject, userKey } from '../../src/core/subject.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
+import type { UserActivity } from '../../src/storage/contract/users.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import type { Storage } from '../../src/storage/storage.js'
-import type { UserActivity } from '../../src/storage/users.js'
 import type { UserProfile } from '../../src/users/profiles.js'
 import { desk, later, nextId, posts, says, taps, tick, types } from '../sentinel-desk.js'
 

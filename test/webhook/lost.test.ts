@@ -1,5 +1,5 @@
 import { memory } from '../../src/index.js'
-import type { Storage } from '../../src/storage/storage.js'
+import type { Storage } from '../../src/storage/contract/storage.js'
 import { onWorkers } from '../on-workers.js'
 import { later, says, tick } from '../sentinel-desk.js'
 import { until } from '../servers/until.js'

@@ -1,5 +1,5 @@
 import { keySubject, type SubjectRef } from '../../core/subject.js'
-import type { Mark, MarkEntry } from '../../storage/storage.js'
+import type { Mark, MarkEntry } from '../../storage/contract/storage.js'
 
 /** Converts a mark to an entry of the block list. */
 export function blockedOf({ key, mark: { since, until, reason } }: MarkEntry): Blocked {

@@ -1,5 +1,5 @@
 import type { Key } from '../../core/subject.js'
-import type { Mark } from '../../storage/storage.js'
+import type { Mark } from '../../storage/contract/storage.js'
 import type { Services } from '../services.js'
 
 /** The write of a large batch in progress. */

@@ -1,5 +1,5 @@
 import type { Key } from '../../core/subject.js'
-import { actsAsAny, type MarkedSubject, markedSubjects } from '../../storage/archive.js'
+import { actsAsAny, type MarkedSubject, markedSubjects } from '../../storage/contract/archive.js'
 import type { PendingMarks } from './pending-marks.js'
 
 /** Returns the marks that wait for a bot, of these subjects and of all subjects in which they act. */

@@ -1,6 +1,6 @@
-import { boundedHealth } from '../../storage/bounded.js'
-import { wrongAnswer } from '../../storage/decisions.js'
-import type { StorageHealth } from '../../storage/storage.js'
+import type { StorageHealth } from '../../storage/contract/storage.js'
+import { boundedHealth } from '../../storage/protection/bounded.js'
+import { wrongAnswer } from '../../storage/shared/decisions.js'
 import type { Services } from '../services.js'
 
 /** Returns the health of the storage. Never rejects or hangs: a storage that does not report is not ok. */

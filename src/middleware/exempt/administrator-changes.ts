@@ -3,7 +3,7 @@ import type { Ms } from '../../core/duration.js'
 import { getOrInsert } from '../../core/maps.js'
 import { Lease } from '../../core/request-bound.js'
 import { chatKey, keySubject } from '../../core/subject.js'
-import type { Storage } from '../../storage/storage.js'
+import type { Storage } from '../../storage/contract/storage.js'
 
 /** The mark of a chat whose administrators have just changed. Nobody reads it: the storage reports that it was put. */
 const CHANGED = 'administrators.changed'

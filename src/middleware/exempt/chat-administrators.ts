@@ -5,7 +5,7 @@ import type { Facts } from '../../core/facts.js'
 import { type Later, later, madeLater } from '../../core/later.js'
 import { setNewest } from '../../core/maps.js'
 import { CHAT_ADMINISTRATOR } from '../../core/roles.js'
-import type { Storage } from '../../storage/storage.js'
+import type { Storage } from '../../storage/contract/storage.js'
 import { type AdministratorAnswer as Answer, FAILURE_FOR } from './administrator-answer.js'
 import type { AdministratorQuestions } from './administrator-questions.js'
 

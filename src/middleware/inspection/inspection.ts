@@ -15,7 +15,7 @@ import {
   subjectKey,
 } from '../../core/subject.js'
 import { ALLOWED, type Verdict } from '../../core/verdict.js'
-import type { Mark } from '../../storage/storage.js'
+import type { Mark } from '../../storage/contract/storage.js'
 import { isSame } from '../chain/earlier-layers.js'
 import { Questions } from '../chain/wiring.js'
 import type { Exemptions } from '../exempt/exemptions.js'

@@ -1,8 +1,8 @@
 import type { Ms } from '../../core/duration.js'
 import { type Key, userKey } from '../../core/subject.js'
-import { readMark } from '../../storage/read-mark.js'
-import type { Mark } from '../../storage/storage.js'
+import type { Mark } from '../../storage/contract/storage.js'
 import type { Services } from '../services.js'
+import { readMark } from './read-mark.js'
 import type { Transition } from './transitions.js'
 
 /**

@@ -1,6 +1,6 @@
 import type { ChatMember } from 'grammy/types'
 import { chatKey, keySubject, userKey } from '../../core/subject.js'
-import type { Mark, Marks } from '../../storage/storage.js'
+import type { Mark, Marks } from '../../storage/contract/storage.js'
 import type { Transition } from './transitions.js'
 
 /** The mark of users who belong to a chat or are banned there; its value is their status. */

@@ -1,8 +1,8 @@
 import type { Plan, Variant } from '../../core/check.js'
 import { capacityOf, formatLimit, type Limit, limitWithin } from '../../core/limit.js'
 import type { Roles } from '../../core/roles.js'
-import { isSoundLimit } from '../../storage/plan.js'
-import type { Mark } from '../../storage/storage.js'
+import { isSoundLimit } from '../../storage/contract/plan.js'
+import type { Mark } from '../../storage/contract/storage.js'
 
 /** Prefix of the durable mark for a subject's own limit, such as `limit:throttle.user`. The mark's value is the limit. */
 export const LIMIT_MARK = 'limit:'

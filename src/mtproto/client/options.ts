@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { shown } from '../../core/show.js'
-import type { Storage } from '../../storage/storage.js'
+import type { Storage } from '../../storage/contract/storage.js'
 import type { MayCall } from './calls/permissions.js'
 import { readSession } from './sessions/session-strings.js'
 

@@ -1,7 +1,7 @@
 import type { Ms } from '../../core/duration.js'
 import type { Tally } from '../../middleware/chain/tally.js'
 import type { OutgoingHealth } from '../../outgoing/transformer.js'
-import type { StorageHealth } from '../../storage/storage.js'
+import type { StorageHealth } from '../../storage/contract/storage.js'
 import type { ActivityHealth } from '../../users/activity.js'
 
 /**

@@ -1,5 +1,5 @@
-import type { CircuitState } from '../../storage/condition.js'
-import type { StorageHealth } from '../../storage/storage.js'
+import type { CircuitState } from '../../storage/contract/condition.js'
+import type { StorageHealth } from '../../storage/contract/storage.js'
 import type { SentinelHealth } from '../health/data.js'
 import type { MetricName } from './catalogue.js'
 import type { Sample } from './exposition.js'

@@ -2,7 +2,7 @@ import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
 import type { Probe } from '../../middleware/chain/probe.js'
-import type { Storage } from '../../storage/storage.js'
+import type { Storage } from '../../storage/contract/storage.js'
 
 /**
  * A user or sender in a report, with bounds for how often they occurred: exact counts would need unlimited memory.

@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { type Key, keyText, textKey } from '../../core/subject.js'
-import { canonicalKey } from '../keys.js'
+import { canonicalKey } from '../contract/keys.js'
 import {
   addedCounts,
   checkActivity,
@@ -11,7 +11,7 @@ import {
   type UserPage,
   type UserRecord,
   type Users,
-} from '../users.js'
+} from '../contract/users.js'
 import { type Documents, forEach, type Turns } from './documents.js'
 import type { Indexes, IndexTree } from './index-tree.js'
 

@@ -1,8 +1,14 @@
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
-import { jsonText } from '../json.js'
-import { endOf, isLapsed } from '../lapse.js'
-import { checkSpace, checkValueKey, type ValueEntry, type ValuePage, type Values } from '../values.js'
+import { jsonText } from '../contract/json.js'
+import { endOf, isLapsed } from '../contract/lapse.js'
+import {
+  checkSpace,
+  checkValueKey,
+  type ValueEntry,
+  type ValuePage,
+  type Values,
+} from '../contract/values.js'
 import { type Documents, forEach, type Turns } from './documents.js'
 import type { Indexes, IndexTree } from './index-tree.js'
 

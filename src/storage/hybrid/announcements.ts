@@ -1,5 +1,5 @@
 import { type Key, keyText, ownKey, textKey } from '../../core/subject.js'
-import type { StorageChange } from '../changes.js'
+import type { StorageChange } from '../contract/changes.js'
 
 /** A message from one worker to the others: limits of these subjects were given something back, these tokens were released. */
 export interface Announcement {

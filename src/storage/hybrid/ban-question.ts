@@ -1,6 +1,6 @@
 import type { Ask, Plan } from '../../core/check.js'
 import { type Limit, MOST_AMOUNT } from '../../core/limit.js'
-import { isLimited } from '../plan.js'
+import { isLimited } from '../contract/plan.js'
 
 /**
  * Returns an ask about one limit that only a ban can refuse: the bucket is deep enough for any charge, the window too short to

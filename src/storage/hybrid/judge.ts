@@ -10,7 +10,7 @@ import {
 } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
-import { isLimited } from '../plan.js'
+import { isLimited } from '../contract/plan.js'
 import { banQuestion } from './ban-question.js'
 import { LeasedReceipt, RepeatedRefusal } from './decision.js'
 import type { Leasing } from './leasing.js'

@@ -1,7 +1,7 @@
 import type { Check, Plan } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
-import { isLimited, variantsOf } from '../plan.js'
+import { isLimited, variantsOf } from '../contract/plan.js'
 
 /** The leasing options that concern plans. */
 interface Leased {

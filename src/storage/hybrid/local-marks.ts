@@ -2,9 +2,9 @@ import { type Ask, type Check, isPromise, type Judge, type Plan } from '../../co
 import { systemClock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
-import type { StorageChange } from '../changes.js'
-import { MarkCopy } from '../mark-copy.js'
-import type { Marks, Storage } from '../storage.js'
+import type { StorageChange } from '../contract/changes.js'
+import type { Marks, Storage } from '../contract/storage.js'
+import { MarkCopy } from '../shared/mark-copy.js'
 import type { HybridShared } from './shared.js'
 
 /** Maximum number of subjects whose marks are copied. */

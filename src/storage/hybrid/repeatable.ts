@@ -1,7 +1,7 @@
 import type { Ask, Check, Plan } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
-import { isLimited, variantsOf } from '../plan.js'
+import { isLimited, variantsOf } from '../contract/plan.js'
 import { canonicalKey, type Refusal, type RefusalMemory } from './refusals.js'
 
 /** An earlier check, which may decide the ask before the remembered refusal does. */

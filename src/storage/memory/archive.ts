@@ -6,9 +6,9 @@ import {
   contentsOf,
   type MarkedSubject,
   markedSubjects,
-} from '../archive.js'
-import { canonicalKey } from '../keys.js'
-import type { UserRecord } from '../users.js'
+} from '../contract/archive.js'
+import { canonicalKey } from '../contract/keys.js'
+import type { UserRecord } from '../contract/users.js'
 import type { MemoryMarks } from './marks.js'
 import type { MemoryUsers } from './users.js'
 import type { MemoryValues } from './values.js'

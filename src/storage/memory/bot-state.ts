@@ -4,7 +4,7 @@ import type { Digest } from '../../core/digest.js'
 import type { Ms } from '../../core/duration.js'
 import { type Limit, limitWithin } from '../../core/limit.js'
 import type { Key } from '../../core/subject.js'
-import { isSoundLimit, variantsOf } from '../plan.js'
+import { isSoundLimit, variantsOf } from '../contract/plan.js'
 import { type ClaimBook, DigestClaims, SequenceClaims } from './claims.js'
 import type { JudgedState, Judging } from './judging.js'
 import {

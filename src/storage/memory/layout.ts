@@ -1,7 +1,7 @@
 import type { Check, Limited, Plan } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { capacityOf, type Limit } from '../../core/limit.js'
-import { isLimited, variantsOf } from '../plan.js'
+import { isLimited, variantsOf } from '../contract/plan.js'
 import {
   BUCKET_CELLS,
   COUNTER_CELLS,

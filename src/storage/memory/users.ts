@@ -3,8 +3,8 @@ import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { getOrInsert } from '../../core/maps.js'
 import type { Key } from '../../core/subject.js'
-import { jsonText } from '../json.js'
-import { canonicalKey } from '../keys.js'
+import { jsonText } from '../contract/json.js'
+import { canonicalKey } from '../contract/keys.js'
 import {
   addedCounts,
   checkActivity,
@@ -15,7 +15,7 @@ import {
   type UserPage,
   type UserRecord,
   type Users,
-} from '../users.js'
+} from '../contract/users.js'
 import { PageReader } from './reading.js'
 
 interface Known {

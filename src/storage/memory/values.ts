@@ -2,9 +2,9 @@ import type { MaybePromise } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { getOrInsert } from '../../core/maps.js'
-import { jsonText } from '../json.js'
-import { endOf, isLapsed } from '../lapse.js'
-import { checkSpace, checkValueKey, type ValuePage, type Values } from '../values.js'
+import { jsonText } from '../contract/json.js'
+import { endOf, isLapsed } from '../contract/lapse.js'
+import { checkSpace, checkValueKey, type ValuePage, type Values } from '../contract/values.js'
 import { PageReader } from './reading.js'
 
 /** Lapsed values are swept when a space has doubled in size since the last sweep, and not below this size. */

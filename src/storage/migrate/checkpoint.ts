@@ -1,5 +1,5 @@
 import { SentinelError } from '../../core/errors.js'
-import type { Storage } from '../storage.js'
+import type { Storage } from '../contract/storage.js'
 
 /** The space of values in the target that holds the checkpoints. */
 export const CHECKPOINTS = 'grammy-sentinel.migrate'

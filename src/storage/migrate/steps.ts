@@ -1,8 +1,8 @@
 import { keyText, textKey } from '../../core/subject.js'
-import type { ArchiveContents } from '../archive.js'
-import type { Mark, Storage } from '../storage.js'
-import type { UserRecord, Users } from '../users.js'
-import type { ValueEntry } from '../values.js'
+import type { ArchiveContents } from '../contract/archive.js'
+import type { Mark, Storage } from '../contract/storage.js'
+import type { UserRecord, Users } from '../contract/users.js'
+import type { ValueEntry } from '../contract/values.js'
 import { CHECKPOINTS } from './checkpoint.js'
 import { canonical } from './checksum.js'
 

@@ -8,8 +8,8 @@ import {
   PostgresDecision,
   PostgresReceipt,
 } from './decision.js'
-import { isVaried } from './function-checks.js'
-import type { UsualForm } from './function-usual.js'
+import { isVaried } from './function/checks.js'
+import type { UsualForm } from './function/usual.js'
 import { type Column, formOf, type Layout } from './layout.js'
 
 const CAUSES: readonly RefusalCause[] = ['check', 'penalty', 'echo']

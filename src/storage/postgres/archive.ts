@@ -6,11 +6,11 @@ import {
   contentsOf,
   type MarkedSubject,
   markedSubjects,
-} from '../archive.js'
-import { jsonText } from '../json.js'
-import { canonicalKey } from '../keys.js'
-import { readKey, readText, storedKey } from '../sql.js'
-import { checkRecord, type UserRecord } from '../users.js'
+} from '../contract/archive.js'
+import { jsonText } from '../contract/json.js'
+import { canonicalKey } from '../contract/keys.js'
+import { checkRecord, type UserRecord } from '../contract/users.js'
+import { readKey, readText, storedKey } from '../shared/sql.js'
 import type { Ready } from './ready.js'
 
 /** The archive of a Postgres storage. Records of members and commands are stored under digests and are left to expire. */

@@ -1,9 +1,9 @@
 import type { Ask } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import type { Limit } from '../../core/limit.js'
-import { isSoundLimit, variantsOf } from '../plan.js'
-import { storedText } from '../sql.js'
-import { isUsed, rowWidth } from './function.js'
+import { isSoundLimit, variantsOf } from '../contract/plan.js'
+import { storedText } from '../shared/sql.js'
+import { isUsed, rowWidth } from './function/general.js'
 import { depthOf, type Layout } from './layout.js'
 import type { Subjects } from './subjects.js'
 

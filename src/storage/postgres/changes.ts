@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { SentinelError, type SentinelErrorCode } from '../../core/errors.js'
 import { type Key, keyText } from '../../core/subject.js'
-import type { ChangeListener, StorageChange } from '../changes.js'
-import { canonicalKey } from '../keys.js'
-import { Listeners } from '../listeners.js'
+import type { ChangeListener, StorageChange } from '../contract/changes.js'
+import { canonicalKey } from '../contract/keys.js'
+import { Listeners } from '../contract/listeners.js'
 import type { Link, Listening } from './link.js'
 
 /** The server accepts payloads below 8,000 bytes. */

@@ -1,7 +1,7 @@
 import type { Check, Limited, Plan } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { capacityOf, type Limit } from '../../core/limit.js'
-import { marksReadBy, variantsOf } from '../plan.js'
+import { marksReadBy, variantsOf } from '../contract/plan.js'
 
 /** Number of fixed cells in a record, for checks that have any. */
 const CELLS = { bucket: 1, counters: 3, fixed: 2, claim: 2 } as const

@@ -1,7 +1,8 @@
 import type { Key } from '../../core/subject.js'
-import { jsonText } from '../json.js'
-import { canonicalKey } from '../keys.js'
-import { isSoundLimit } from '../plan.js'
+import { jsonText } from '../contract/json.js'
+import { canonicalKey } from '../contract/keys.js'
+import { isSoundLimit } from '../contract/plan.js'
+import type { Mark, MarkEntry, MarkPage, Marks } from '../contract/storage.js'
 import {
   MARK_COLUMNS,
   type MarkRow,
@@ -12,8 +13,7 @@ import {
   rowsFor,
   storedKey,
   storedText,
-} from '../sql.js'
-import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
+} from '../shared/sql.js'
 import { BatchedLookUp } from './batched-look-up.js'
 import { channelOf, marksPayloads } from './changes.js'
 import { stateOf } from './failures.js'

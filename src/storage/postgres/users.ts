@@ -1,6 +1,5 @@
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
-import { pageOf, recordOf, rowsFor, storedKey, type UserRow } from '../sql.js'
 import {
   addedCounts,
   checkActivity,
@@ -9,7 +8,8 @@ import {
   type UserPage,
   type UserRecord,
   type Users,
-} from '../users.js'
+} from '../contract/users.js'
+import { pageOf, recordOf, rowsFor, storedKey, type UserRow } from '../shared/sql.js'
 import type { Ready, Schema } from './ready.js'
 
 /** The sum of several activities of one user. */

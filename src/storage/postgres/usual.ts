@@ -1,8 +1,8 @@
 import type { Ask } from '../../core/check.js'
 import type { Key } from '../../core/subject.js'
-import { storedText } from '../sql.js'
+import { storedText } from '../shared/sql.js'
 import { type Asking, array, type Question, type Shape, TOKENS_IN_CHUNK, textArray } from './asking.js'
-import type { UsualForm } from './function-usual.js'
+import type { UsualForm } from './function/usual.js'
 import type { Subjects } from './subjects.js'
 
 /** Questions, separated into those for the function for usual questions and others. */
@@ -60,7 +60,7 @@ export class Usual {
     return { usual: usual.map(({ question }) => question), others }
   }
 
-  /** Returns the arguments of the function described in function-usual.ts. */
+  /** Returns the arguments of the function described in function/usual.ts. */
   argumentsOf(questions: readonly Question[], serial: number): string[] {
     const { scopes, claims, sequence } = this.form
     const { ask: first, own, at } = questions[0] as Question

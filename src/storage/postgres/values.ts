@@ -1,7 +1,7 @@
 import type { Ms } from '../../core/duration.js'
-import { jsonText } from '../json.js'
-import { entryOf, pageOf, rowsFor, storedEnd, type ValueRow } from '../sql.js'
-import { checkSpace, checkValueKey, type ValuePage, type Values } from '../values.js'
+import { jsonText } from '../contract/json.js'
+import { checkSpace, checkValueKey, type ValuePage, type Values } from '../contract/values.js'
+import { entryOf, pageOf, rowsFor, storedEnd, type ValueRow } from '../shared/sql.js'
 import type { Ready } from './ready.js'
 
 /** Values as JSON texts in a logged table. */

@@ -7,10 +7,10 @@ import {
   contentsOf,
   type MarkedSubject,
   markedSubjects,
-} from '../archive.js'
-import { jsonText } from '../json.js'
-import { canonicalKey } from '../keys.js'
-import { checkRecord, type UserRecord } from '../users.js'
+} from '../contract/archive.js'
+import { jsonText } from '../contract/json.js'
+import { canonicalKey } from '../contract/keys.js'
+import { checkRecord, type UserRecord } from '../contract/users.js'
 import { type Connection, scriptOf } from './connection.js'
 import { BotKeys, type Keys } from './keys.js'
 import { namesOfMarks } from './marks.js'

@@ -1,6 +1,6 @@
 import type { Ask } from '../../core/check.js'
 import { type Key, keyText } from '../../core/subject.js'
-import { variantsOf } from '../plan.js'
+import { variantsOf } from '../contract/plan.js'
 import type { BotKeys } from './keys.js'
 import type { PlanLayout } from './script/layout.js'
 import { scopeTag, sequenceTag } from './script/tags.js'

@@ -6,7 +6,7 @@ import {
   type UserPage,
   type UserRecord,
   type Users,
-} from '../users.js'
+} from '../contract/users.js'
 import { type Connection, scriptOf } from './connection.js'
 import type { Keys } from './keys.js'
 

@@ -1,7 +1,13 @@
 import { Digest } from '../../core/digest.js'
 import type { Ms } from '../../core/duration.js'
-import { jsonText } from '../json.js'
-import { checkSpace, checkValueKey, type ValueEntry, type ValuePage, type Values } from '../values.js'
+import { jsonText } from '../contract/json.js'
+import {
+  checkSpace,
+  checkValueKey,
+  type ValueEntry,
+  type ValuePage,
+  type Values,
+} from '../contract/values.js'
 import { type Connection, scriptOf } from './connection.js'
 
 const PAGE = 1000

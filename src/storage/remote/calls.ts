@@ -1,4 +1,4 @@
-import type { CallsHealth } from '../storage.js'
+import type { CallsHealth } from '../contract/storage.js'
 
 /** Upper bounds of the sizes counted separately. */
 const SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256] as const

@@ -3,7 +3,7 @@ import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { Lease, SharedTimer } from '../../core/request-bound.js'
-import type { CircuitState } from '../condition.js'
+import type { CircuitState } from '../contract/condition.js'
 import { causeOf, reasonOf, wordsOf } from './reason.js'
 
 /** Interval between the first probes. It doubles with each probe, up to `spacing`. */

@@ -3,10 +3,10 @@ import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { Lease, SharedTimer } from '../../core/request-bound.js'
 import type { Key } from '../../core/subject.js'
-import { inBackground } from '../in-background.js'
-import { canonicalKey } from '../keys.js'
-import type { PatientMarks } from '../patient-marks.js'
-import type { Mark, MarkEntry, Marks } from '../storage.js'
+import { canonicalKey } from '../contract/keys.js'
+import type { Mark, MarkEntry, Marks } from '../contract/storage.js'
+import { inBackground } from '../shared/in-background.js'
+import type { PatientMarks } from '../shared/patient-marks.js'
 
 /** Marks per page. */
 const PAGE = 1000

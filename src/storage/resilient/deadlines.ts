@@ -2,7 +2,7 @@ import type { MaybePromise } from '../../core/check.js'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { endsWithRequests, setIfAllowed } from '../../core/request-bound.js'
-import { noDecision } from '../decisions.js'
+import { noDecision } from '../shared/decisions.js'
 
 /** A timer later than this means that the process was blocked; answers may have arrived unread. */
 const LATE: Ms = 25

@@ -1,9 +1,9 @@
 import type { MaybePromise } from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
-import type { Archive } from '../archive.js'
-import type { Storage } from '../storage.js'
-import type { Users } from '../users.js'
-import type { Values } from '../values.js'
+import type { Archive } from '../contract/archive.js'
+import type { Storage } from '../contract/storage.js'
+import type { Users } from '../contract/users.js'
+import type { Values } from '../contract/values.js'
 import type { Line } from './line.js'
 import { isOfTheCaller } from './reason.js'
 

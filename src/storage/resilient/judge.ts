@@ -11,7 +11,7 @@ import {
 } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
-import { isDecision, noDecision } from '../decisions.js'
+import { isDecision, noDecision } from '../shared/decisions.js'
 import { TimedOut } from './deadlines.js'
 import { AGAIN, type Errand, type Line } from './line.js'
 import type { PendingMarks } from './pending.js'

@@ -3,7 +3,7 @@ import type { Clock, Timers } from '../../core/clock.js'
 import type { Duration } from '../../core/duration.js'
 import { type Ms, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
-import type { Storage } from '../storage.js'
+import type { Storage } from '../contract/storage.js'
 
 /* Parses the options of storages that may fail. Errors (`option.invalid`, `duration.invalid`) name the option. */
 

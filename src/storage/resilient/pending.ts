@@ -2,7 +2,7 @@ import { isPromise, type MaybePromise } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { Lease } from '../../core/request-bound.js'
 import { type Key, keyText } from '../../core/subject.js'
-import type { Mark, Marks } from '../storage.js'
+import type { Mark, Marks } from '../contract/storage.js'
 import { isOfTheCaller } from './reason.js'
 
 /** A mark that was put or removed while the storage was down. */

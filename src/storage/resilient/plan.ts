@@ -1,5 +1,5 @@
 import type { Ask, Check, Plan } from '../../core/check.js'
-import { marksReadBy } from '../plan.js'
+import { marksReadBy } from '../contract/plan.js'
 
 /** A mark that is never put. */
 const NEVER = 'sentinel:never'

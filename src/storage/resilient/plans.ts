@@ -3,7 +3,7 @@ import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { isLoading, SharedTimer } from '../../core/request-bound.js'
-import type { Storage } from '../storage.js'
+import type { Storage } from '../contract/storage.js'
 import type { Line } from './line.js'
 import { isOfTheCaller } from './reason.js'
 

@@ -1,7 +1,7 @@
 import type { Ask, Check, Plan } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
-import { variantsOf } from '../plan.js'
-import { WithoutChecks } from '../without-checks.js'
+import { variantsOf } from '../contract/plan.js'
+import { WithoutChecks } from '../shared/without-checks.js'
 import { markLeftBy, type PendingMarks } from './pending.js'
 
 /** What the queued writes say about some marks of a subject: one of them is put; all or some of them are removed. */

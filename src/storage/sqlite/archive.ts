@@ -7,10 +7,10 @@ import {
   contentsOf,
   type MarkedSubject,
   markedSubjects,
-} from '../archive.js'
-import { canonicalKey } from '../keys.js'
-import { readKey, readText, storedKey } from '../sql.js'
-import type { UserRecord } from '../users.js'
+} from '../contract/archive.js'
+import { canonicalKey } from '../contract/keys.js'
+import type { UserRecord } from '../contract/users.js'
+import { readKey, readText, storedKey } from '../shared/sql.js'
 import type { Link } from './link.js'
 import type { SqliteUsers } from './users.js'
 

@@ -1,7 +1,7 @@
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
-import type { ChangeListener, StorageChange } from '../changes.js'
-import { Listeners } from '../listeners.js'
+import type { ChangeListener, StorageChange } from '../contract/changes.js'
+import { Listeners } from '../contract/listeners.js'
 import type { Link } from './link.js'
 
 /** Maximum number of changes kept for watchers, and for how long. A watcher that misses some is told of a gap. */

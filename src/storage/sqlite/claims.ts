@@ -1,6 +1,6 @@
 import type { ClaimCheck } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
-import { storedEnd } from '../sql.js'
+import { storedEnd } from '../shared/sql.js'
 import type { Link } from './link.js'
 
 export const HELD = 1

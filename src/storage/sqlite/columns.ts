@@ -1,7 +1,7 @@
 import type { Check, ClaimCheck, Plan } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import type { Limit } from '../../core/limit.js'
-import { isLimited, variantsOf } from '../plan.js'
+import { isLimited, variantsOf } from '../contract/plan.js'
 import type { Link } from './link.js'
 
 /** How a limit counts. Each form has its own cells. */

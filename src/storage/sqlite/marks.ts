@@ -2,8 +2,9 @@ import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
 import { turn } from '../../core/turn.js'
-import { jsonText } from '../json.js'
-import { canonicalKey } from '../keys.js'
+import { jsonText } from '../contract/json.js'
+import { canonicalKey } from '../contract/keys.js'
+import type { Mark, MarkEntry, MarkPage, Marks } from '../contract/storage.js'
 import {
   MARK_COLUMNS,
   type MarkRow,
@@ -16,8 +17,7 @@ import {
   storedEnd,
   storedKey,
   storedText,
-} from '../sql.js'
-import type { Mark, MarkEntry, MarkPage, Marks } from '../storage.js'
+} from '../shared/sql.js'
 import type { Changes } from './changes.js'
 import type { Link } from './link.js'
 

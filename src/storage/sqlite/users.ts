@@ -2,8 +2,7 @@ import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
 import { turn } from '../../core/turn.js'
-import { jsonText } from '../json.js'
-import { pageOf, recordOf, rowsFor, storedKey, type UserRow } from '../sql.js'
+import { jsonText } from '../contract/json.js'
 import {
   addedCounts,
   checkActivity,
@@ -14,7 +13,8 @@ import {
   type UserPage,
   type UserRecord,
   type Users,
-} from '../users.js'
+} from '../contract/users.js'
+import { pageOf, recordOf, rowsFor, storedKey, type UserRow } from '../shared/sql.js'
 import type { Link } from './link.js'
 
 const COLUMNS = 'key, first_seen, last_seen, counts, data'

@@ -1,9 +1,9 @@
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { turn } from '../../core/turn.js'
-import { jsonText } from '../json.js'
-import { entryOf, pageOf, rowsFor, storedEnd, type ValueRow } from '../sql.js'
-import { checkSpace, checkValueKey, type ValuePage, type Values } from '../values.js'
+import { jsonText } from '../contract/json.js'
+import { checkSpace, checkValueKey, type ValuePage, type Values } from '../contract/values.js'
+import { entryOf, pageOf, rowsFor, storedEnd, type ValueRow } from '../shared/sql.js'
 import type { Link } from './link.js'
 
 /** Values as JSON texts in a table. */

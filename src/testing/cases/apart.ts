@@ -1,5 +1,5 @@
 import { userKey } from '../../core/subject.js'
-import type { Mark } from '../../storage/storage.js'
+import type { Mark } from '../../storage/contract/storage.js'
 import { matches, same } from '../expecting.js'
 import { ALICE, askOf, type Case, claim, FORMS, type Form, limited } from '../stand.js'
 

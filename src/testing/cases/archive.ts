@@ -1,5 +1,5 @@
 import { chatKey, keyText, memberKey, userKey } from '../../core/subject.js'
-import type { UserRecord } from '../../storage/users.js'
+import type { UserRecord } from '../../storage/contract/users.js'
 import { same } from '../expecting.js'
 import type { Case } from '../stand.js'
 

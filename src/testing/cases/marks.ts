@@ -1,5 +1,5 @@
 import { GLOBAL_KEY, type Key, memberKey, ownKey, userKey } from '../../core/subject.js'
-import type { Mark, MarkEntry } from '../../storage/storage.js'
+import type { Mark, MarkEntry } from '../../storage/contract/storage.js'
 import { matches, same } from '../expecting.js'
 import { ALICE, BOB, blocked, type Case, pagesOf } from '../stand.js'
 

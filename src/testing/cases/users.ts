@@ -1,5 +1,5 @@
 import { type Key, memberKey, ownKey, senderKey, userKey } from '../../core/subject.js'
-import type { UserRecord } from '../../storage/users.js'
+import type { UserRecord } from '../../storage/contract/users.js'
 import { matches, refuses, same } from '../expecting.js'
 import { ALICE, BOB, type Case, pagesOf, type Stand } from '../stand.js'
 

@@ -1,6 +1,6 @@
 import { type Key, keyText } from '../../core/subject.js'
-import type { StorageChange } from '../../storage/changes.js'
-import type { Storage } from '../../storage/storage.js'
+import type { StorageChange } from '../../storage/contract/changes.js'
+import type { Storage } from '../../storage/contract/storage.js'
 import { eventually, same } from '../expecting.js'
 import { ALICE, BOB, type Case, limited, planOf, type Stand } from '../stand.js'
 

@@ -1,7 +1,7 @@
 import type { Ask, Decision, Judge, MaybePromise, Plan, Receipt } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
 import { chatKey, type Key, memberKey, userKey } from '../../core/subject.js'
-import type { Storage } from '../../storage/storage.js'
+import type { Storage } from '../../storage/contract/storage.js'
 import { START } from '../stand.js'
 import { Reference } from './reference.js'
 import { type Asked, CROWD, type Schedule, type Step } from './schedules.js'

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Ask, Judge, Plan } from '../../../src/core/check.js'
+import type { Storage } from '../../../src/storage/contract/storage.js'
 import { hybrid, type LeasingOptions } from '../../../src/storage/hybrid.js'
 import { postgres } from '../../../src/storage/postgres/index.js'
 import { redis } from '../../../src/storage/redis/index.js'
-import type { Storage } from '../../../src/storage/storage.js'
 
 /** Where a worker keeps its state. */
 export interface Place {

@@ -1,6 +1,6 @@
 import type { ITelegramStorageProvider } from '@mtcute/core'
-import type { Storage } from '../../../storage/storage.js'
-import type { Values } from '../../../storage/values.js'
+import type { Storage } from '../../../storage/contract/storage.js'
+import type { Values } from '../../../storage/contract/values.js'
 import { Sealing } from './sealing.js'
 
 type Peer = Parameters<ITelegramStorageProvider['peers']['store']>[0]

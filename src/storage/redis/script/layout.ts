@@ -1,7 +1,7 @@
 import type { Check, ClaimCheck, Limited, Plan } from '../../../core/check.js'
 import type { Ms } from '../../../core/duration.js'
 import { SentinelError } from '../../../core/errors.js'
-import { isLimited, marksReadBy } from '../../plan.js'
+import { isLimited, marksReadBy } from '../../contract/plan.js'
 import { PART, type PartKind, tagOf } from './tags.js'
 
 /** A check that counts, and where its state is kept. */

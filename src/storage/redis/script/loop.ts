@@ -1,5 +1,5 @@
 import type { Check } from '../../../core/check.js'
-import { variantsOf } from '../../plan.js'
+import { variantsOf } from '../../contract/plan.js'
 import { depthOf, presenceOf } from './checks.js'
 import {
   type ClaimColumn,

@@ -1,0 +1,115 @@
+import type { Ask, Decision, Judge, MaybePromise, Plan, Receipt, Settlement } from '../../core/check.js'
+import { isPromise } from '../../core/check.js'
+import type { Ms } from '../../core/duration.js'
+import { NOT_ASKED } from '../resilient/line.js'
+import { isOfTheCaller } from '../resilient/reason.js'
+import type { Member } from './member.js'
+
+/** Decides by the first storage that answers. Rejects with `storage.unavailable` if none does. */
+export class FailoverJudge implements Judge {
+  /** The judge of each storage, once that storage has compiled the plan. */
+  readonly judges: (Judge | undefined)[]
+  /** Preparations that exceeded the time limit. Each resolves when its storage has compiled the plan or failed to. */
+  readonly late: Promise<void>[] = []
+
+  constructor(
+    readonly plan: Plan,
+    private readonly members: readonly Member[],
+  ) {
+    this.judges = members.map(() => undefined)
+  }
+
+  /** Whether any storage has compiled the plan. */
+  get isTaken(): boolean {
+    return this.judges.some((judge) => judge !== undefined)
+  }
+
+  /** Resolves when one of the late storages has compiled the plan. Rejects if all of them fail. */
+  taken(): Promise<void> {
+    return Promise.any(
+      this.late.map(async (over) => {
+        await over
+        if (!this.isTaken) throw NOT_ASKED
+      }),
+    )
+  }
+
+  evaluate(ask: Ask, at?: Ms): MaybePromise<Decision> {
+    for (const member of this.members) member.attend()
+    return this.by(0, NOT_ASKED, (judge) => judge.evaluate(ask, at))
+  }
+
+  peek(ask: Ask, at?: Ms): MaybePromise<Decision> {
+    return this.by(0, NOT_ASKED, (judge) => judge.peek(ask, at))
+  }
+
+  settle(receipt: Receipt, how: Settlement, check?: number): MaybePromise<void> {
+    const { index, judge, inner } =
+      receipt instanceof MemberReceipt ? receipt : { index: 0, judge: this.judges[0], inner: receipt }
+    const member = this.members[index]
+    if (judge === undefined || member === undefined) return
+    return member.settle(judge, inner, how, check)
+  }
+
+  /*
+   * A storage that answers too late may have charged the ask and hold its claims; this is never settled. The storage is not asked
+   * while it is down, so this state has aged by the time it is back.
+   */
+  private by(
+    index: number,
+    error: unknown,
+    decide: (judge: Judge) => MaybePromise<Decision>,
+  ): MaybePromise<Decision> {
+    const member = this.members[index]
+    if (member === undefined) return (this.members[0] as Member).line.refuse('evaluate', error)
+    const judge = this.judges[index]
+    if (judge === undefined) return this.by(index + 1, error, decide)
+    const decided = member.line.ask(
+      () => decide(judge),
+      (error) => {
+        if (isOfTheCaller(error)) throw error
+        return this.by(index + 1, error, decide)
+      },
+    )
+    // Receipts of the first storage, the usual case, are not wrapped.
+    if (index === 0) return decided
+    if (isPromise(decided)) return decided.then((decision) => this.signed(decision, index, judge))
+    return this.signed(decided, index, judge)
+  }
+
+  private signed(decision: Decision, index: number, judge: Judge): Decision {
+    const { receipt } = decision
+    if (receipt === undefined || receipt instanceof MemberReceipt) return decision
+    const { refusedBy, cause, retryAfterMs, shadowRefusals, notice, waived } = decision
+    return {
+      refusedBy,
+      cause,
+      retryAfterMs,
+      // A getter, because the storage may compute this only when it is read.
+      get remaining() {
+        return decision.remaining
+      },
+      shadowRefusals,
+      notice,
+      waived,
+      receipt: new MemberReceipt(receipt, index, judge),
+    }
+  }
+}
+
+/** A receipt from a storage other than the first. */
+class MemberReceipt implements Receipt {
+  constructor(
+    readonly inner: Receipt,
+    readonly index: number,
+    readonly judge: Judge,
+  ) {}
+
+  get ask(): Ask {
+    return this.inner.ask
+  }
+
+  get at(): Ms {
+    return this.inner.at
+  }
+}

@@ -1,0 +1,198 @@
+import type { Judge, MaybePromise, Plan, Receipt, Settlement } from '../../core/check.js'
+import { SentinelError } from '../../core/errors.js'
+import type { Key } from '../../core/subject.js'
+import type { ChangeListener } from '../contract/changes.js'
+import type { StorageCondition } from '../contract/condition.js'
+import type { Marks, Storage } from '../contract/storage.js'
+import { idOf, type Ticket, type Write } from '../resilient/pending.js'
+import { type Taker, unlessLoading } from '../resilient/plans.js'
+import { isOfTheCaller } from '../resilient/reason.js'
+import { SupervisedStorage, type Supervision } from '../resilient/supervised.js'
+import { inBackground } from '../shared/in-background.js'
+import { watchInTime } from '../shared/watch-in-time.js'
+import { writesThrough } from '../shared/writes-through.js'
+import { WriteTurns } from './turns.js'
+
+export interface MemberOptions extends Supervision {
+  /** Called when the storage goes down, comes back or fails in the background. */
+  readonly tell: (condition: StorageCondition) => void
+  /** Called when another storage may now be the one in use. */
+  readonly moved: () => void
+}
+
+/** The judge of a plan, which gets a judge from each storage. */
+interface PreparedJudge {
+  readonly plan: Plan
+  /** By storage; undefined until that storage has compiled the plan. */
+  readonly judges: (Judge | undefined)[]
+  /** Preparations that exceeded the time limit. */
+  readonly late: Promise<void>[]
+}
+
+/** A write of marks, to be made on every storage. */
+export interface MarkWrite<T> {
+  readonly touched: readonly [bot: number, name: string, keys: readonly Key[]]
+  /** The same write as single entries, to be stored for later. */
+  readonly writes: () => readonly Write[]
+  readonly work: (marks: Marks) => MaybePromise<T>
+}
+
+/** One of the storages of a failover, with the writes that it has missed. */
+export class Member extends SupervisedStorage {
+  /** Why no changes of this storage are received. */
+  lost: SentinelError | undefined
+  /** Orders all writes to this storage, both those a caller waits for and those in the background. */
+  private readonly turns = new WriteTurns((work) => this.line.try(work, true))
+  /** Missed marks must queue behind the writes in progress, which would otherwise overwrite them. */
+  protected override readonly missedMarks = writesThrough(this.storage.marks, (write, bot, keys, name) =>
+    this.inTurn(
+      keys.map((key) => idOf(bot, name, key)),
+      write,
+    ),
+  )
+
+  constructor(
+    storage: Storage,
+    readonly index: number,
+    private readonly options: MemberOptions,
+  ) {
+    super(storage, options)
+  }
+
+  watch(listener: ChangeListener): MaybePromise<() => void> {
+    return watchInTime(this.storage.watch(listener), this.options.timers)
+  }
+
+  /**
+   * Compiles the plan. Rejects if the plan is invalid; if the storage fails, the plan is compiled when it is back.
+   *
+   * @returns The error if the storage works but cannot take this plan.
+   */
+  async prepare(judge: PreparedJudge): Promise<unknown> {
+    const taker: Taker = {
+      plan: judge.plan,
+      take: (own) => {
+        judge.judges[this.index] = own
+      },
+    }
+    if (!this.isUp) {
+      this.plans.add(taker)
+      return
+    }
+    let over = false
+    let barred: unknown
+    const taken = unlessLoading((async () => this.storage.prepare(judge.plan))()).then(
+      (own) => this.plans.took(taker, own),
+      (error) => {
+        if (isOfTheCaller(error) && !over) throw error
+        if (this.plans.missed(taker, error)) barred = error
+      },
+    )
+    try {
+      await this.line.try(() => taken, true)
+    } catch (error) {
+      if (isOfTheCaller(error)) throw error
+      judge.late.push(taken)
+    }
+    over = true
+    return barred
+  }
+
+  /** Writes marks in the background, to keep this storage ready to take over. Marks it cannot take now are written later. */
+  keepUp({ touched, writes, work }: MarkWrite<unknown>): void {
+    const ticket = this.pending.begin(...touched)
+    const missed = (): undefined => {
+      if (this.pending.keep(ticket, writes()) !== undefined) return
+      const message = `failover: storage ${this.index} has missed more marks than are kept for it; some are lost to it.`
+      this.options.tell({
+        is: 'failed',
+        error: new SentinelError('storage.unavailable', message),
+        during: 'storage.failover',
+      })
+    }
+    this.aside(() => this.direct(ticket, work), missed)
+  }
+
+  /** Writes marks for a caller. If this fails the caller tries the next storage and later calls `keepUp()` for this one. */
+  write<T>({ touched, work }: MarkWrite<T>, instead: (error: unknown) => MaybePromise<T>): MaybePromise<T> {
+    const ticket = this.pending.begin(...touched)
+    return this.line.ask(
+      () => this.direct(ticket, work),
+      (error) => {
+        this.pending.end(ticket)
+        return instead(error)
+      },
+      true,
+    )
+  }
+
+  private direct<T>(ticket: Ticket, work: MarkWrite<T>['work']): MaybePromise<T> {
+    return this.pending.direct(ticket, () => this.inTurn(ticket.ids, () => work(this.storage.marks)))
+  }
+
+  /** Writes when the earlier writes to the same items are over. */
+  inTurn<T>(ids: readonly string[], work: () => MaybePromise<T>): MaybePromise<T> {
+    return this.turns.take(ids, work)
+  }
+
+  /** Writes in the background if the storage is up. A missed write is not repeated. */
+  follow(ids: readonly string[], work: () => MaybePromise<unknown>): void {
+    this.aside(
+      () => this.inTurn(ids, work),
+      () => undefined,
+    )
+  }
+
+  private aside(work: () => MaybePromise<unknown>, instead: () => undefined): void {
+    inBackground(
+      () => this.line.ask(work, instead, true),
+      (error) => this.failed(error),
+    )
+  }
+
+  async settle(judge: Judge, receipt: Receipt, how: Settlement, check: number | undefined): Promise<void> {
+    await this.line.ask(
+      () => judge.settle(receipt, how, check),
+      (error) => {
+        if (this.settlements.givesUp(error) || this.settlements.keep(judge, receipt, how, check)) return
+        return this.line.refuse(
+          'settle',
+          error,
+          ' Too many settlements wait for it already; this one is lost.',
+        )
+      },
+    )
+  }
+
+  /** Returns how many marks the storage will never receive. */
+  async stop(): Promise<number> {
+    if (this.isUp) {
+      // Waits for the writes in progress, each of which has a time limit.
+      await this.turns.idle()
+      await this.flush()
+    }
+    return this.halt()
+  }
+
+  protected override async probe(): Promise<void> {
+    await super.probe()
+    // Catch up before deciding anything, so that blocks made through other storages hold here too.
+    await this.flush()
+    if (this.pending.size > 0)
+      throw new SentinelError('storage.failed', 'It does not accept the marks that it has missed.')
+  }
+
+  protected override switched(): void {
+    // Write what has been missed since the probe.
+    if (this.isUp) void this.flush()
+    this.options.moved()
+  }
+
+  protected override tell(condition: StorageCondition): void {
+    this.options.tell(condition)
+  }
+
+  protected override failed(error: unknown): void {
+    this.tell({ is: 'failed', error, during: 'storage.failover' })
+  }
+}

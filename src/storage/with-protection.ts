@@ -1,9 +1,0 @@
-import { makeResilient } from './make-resilient.js'
-import { bringProtection } from './protect.js'
-import type { Storage } from './storage.js'
-
-/** For constructors of remote storages: hands `makeResilient()` to `sentinel()`, which then need not load that module on demand. */
-export function withProtection<S extends Storage>(storage: S): S {
-  bringProtection(makeResilient)
-  return storage
-}
