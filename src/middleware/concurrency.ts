@@ -140,15 +140,8 @@ export function checkConcurrency(
 
 function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
   const { scope = 'user', deny = 'notice', shadow = false } = settings
-  let subjectOf: SubjectOf<Context> = () => undefined
-  // Records the scope without adding a check to the plan: the storage plays no part in this guard.
-  const seen = {
-    scope(_: string, found: SubjectOf<Context>) {
-      subjectOf = found
-      return 0
-    },
-  }
-  scopeOf(seen, scope, settings.key, settings.name ?? scope)
+  // The scope is not added to the chain: the storage plays no part in this guard.
+  const { subjectOf } = scopeOf(scope, settings.key, settings.name ?? scope)
   const seats = new LaterSeats(wiring.services, settings, subjectOf, wiring.place)
   return {
     denial: deny,

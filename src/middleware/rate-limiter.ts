@@ -159,18 +159,7 @@ type Settings = z.output<typeof options>
 
 function wire(wiring: Wiring<Context>, limiter: PointsLimiter, settings: Settings): Wired<Context> {
   const { name = wiring.nameFor(GUARD, settings.scope ?? 'user'), deny = 'notice', shadow = false } = settings
-  let subjectOf: SubjectOf<Context> = () => undefined
-  const scope = scopeOf(
-    {
-      scope(scopeName, found) {
-        subjectOf = found
-        return wiring.scope(scopeName, found)
-      },
-    },
-    settings.scope ?? 'user',
-    settings.key,
-    name,
-  )
+  const scope = scopeOf(settings.scope ?? 'user', settings.key, name)
   // The plan decides which updates are covered and who is exempt; the limiter is asked once the whole plan has admitted the
   // update.
   const probe = wiring.ask({
@@ -178,7 +167,7 @@ function wire(wiring: Wiring<Context>, limiter: PointsLimiter, settings: Setting
       kind: 'present',
       guard: GUARD,
       slot: `${GUARD}.${name}?`,
-      subject: scope,
+      subject: wiring.scope(scope.name, scope.subjectOf),
       anyOf: [NOBODY],
       shadow: true,
       whenDown: 'local',
@@ -197,7 +186,7 @@ function wire(wiring: Wiring<Context>, limiter: PointsLimiter, settings: Setting
     settings.noticeEvery ?? parseDuration('1m'),
     wiring.place,
   )
-  const consumer = new Consumer(limiter, settings, name, subjectOf, wiring.services, noticed)
+  const consumer = new Consumer(limiter, settings, name, scope.subjectOf, wiring.services, noticed)
   return {
     denial: deny,
     shadow,

@@ -286,9 +286,9 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | und
   const ask = (suffix: string, on: readonly Activity[], limit: Limit, main: boolean): number => {
     const slot = `throttle.${name}${suffix}`
     // Each suffix has records of its own: few of those who write also edit, so the main records stay small.
-    const scope = scopeOf(wiring, settings.scope ?? 'user', settings.key, name, suffix)
+    const scope = scopeOf(settings.scope ?? 'user', settings.key, name, suffix)
     return wiring.ask({
-      check: checkOf(settings, slot, scope, limit, main, wiring),
+      check: checkOf(settings, slot, wiring.scope(scope.name, scope.subjectOf), limit, main, wiring),
       on,
       when: gateOfCommands(settings.commands),
       cost: settings.cost,

@@ -4,7 +4,7 @@ import { SentinelError } from '../../core/errors.js'
 import type { Facts } from '../../core/facts.js'
 import { commandKey, GLOBAL_KEY, type Key, memberKey, ownKey, userKey } from '../../core/subject.js'
 import { shownAnswer } from '../../core/unawaited.js'
-import type { Wiring } from '../guard.js'
+import type { SubjectOf } from '../guard.js'
 
 /**
  * The scopes of a limit: the actor (`user`, which includes channels and a group's anonymous administrators), the
@@ -29,40 +29,51 @@ export type ScopeName = (typeof SCOPES)[number]
 /** The suffix of the part of a limit that counts joins. */
 export const JOINS = '.joins'
 
+/** The subjects that a limit counts, with the name under which a chain knows them. */
+export interface Scope {
+  readonly name: string
+  readonly subjectOf: SubjectOf<Context>
+}
+
 /** Returns the scope of a limit, by name or by a developer's own key. With `part`, such as `.edits`, it has separate records. */
 export function scopeOf(
-  wiring: Pick<Wiring<Context>, 'scope'>,
   name: ScopeName,
   key: ((facts: Facts, ctx: Context) => string | number | undefined) | undefined,
   limitName: string,
   part = '',
-): number {
+): Scope {
   if (key !== undefined) {
-    return wiring.scope(`own:${limitName}${part}`, (facts, ctx) => {
-      const own = readKey(key, facts, ctx, limitName)
-      return own === undefined ? undefined : ownKey(own.slice(0, 256))
-    })
+    return {
+      name: `own:${limitName}${part}`,
+      subjectOf: (facts, ctx) => {
+        const own = readKey(key, facts, ctx, limitName)
+        return own === undefined ? undefined : ownKey(own.slice(0, 256))
+      },
+    }
   }
+  return { name: `${name === 'user' ? 'actor' : name}${part}`, subjectOf: subjectIn(name, part) }
+}
+
+function subjectIn(name: ScopeName, part: string): SubjectOf<Context> {
   const who = part === JOINS ? joinerOf : (facts: Facts): Key | undefined => facts.actor
   switch (name) {
     case 'user':
-      return wiring.scope(`actor${part}`, who)
+      return who
     case 'chat':
-      return wiring.scope(`chat${part}`, chatOf)
+      return chatOf
     case 'member':
-      return wiring.scope(`member${part}`, (facts) => {
+      return (facts) => {
         const actor = who(facts)
         const { chatId } = facts
         return actor === undefined || chatId === undefined
           ? undefined
           : memberKey(actor, chatId, facts.connection)
-      })
+      }
     case 'command':
-      return wiring.scope(`command${part}`, ({ actor, command }) =>
-        actor === undefined || command === undefined ? undefined : commandKey(actor, command),
-      )
+      return ({ actor, command }) =>
+        actor === undefined || command === undefined ? undefined : commandKey(actor, command)
     case 'global':
-      return wiring.scope(`global${part}`, () => GLOBAL_KEY)
+      return () => GLOBAL_KEY
   }
 }
 
