@@ -148,7 +148,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
     shadow,
     observes: settings.on ?? WORK,
     begin: () => seats.begin(),
-    seat: (facts, ctx, inShadow) => seats.take(facts, ctx, inShadow || shadow),
+    seat: (facts, ctx, inShadow) => seats.take(facts, ctx, inShadow),
     waiting: () => seats.waiting,
     drain: () => seats.drain(),
   }
