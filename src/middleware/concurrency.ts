@@ -168,7 +168,7 @@ class LaterSeats {
     private readonly subjectOf: SubjectOf<Context>,
     private readonly place: string | undefined,
   ) {
-    if (seating.now !== undefined) this.createServices(seating.now)
+    if (seating.now !== undefined) this.createSeats(seating.now)
   }
 
   get waiting(): number {
@@ -193,7 +193,7 @@ class LaterSeats {
     await (this.seats ?? (await this.loading))?.drain()
   }
 
-  private createServices({ Seats }: typeof import('./concurrency/seats.js')): Seats {
+  private createSeats({ Seats }: typeof import('./concurrency/seats.js')): Seats {
     if (this.seats === undefined) {
       this.seats = new Seats(this.services, this.settings, this.subjectOf, this.place)
       if (this.begun) this.seats.begin()
@@ -204,7 +204,7 @@ class LaterSeats {
   /** Never rejects: a failure is reported as an `error` event, and updates are let in uncounted until the module is loaded. */
   private load(): Promise<Seats | undefined> {
     this.loading ??= seating.load().then(
-      (module) => this.createServices(module),
+      (module) => this.createSeats(module),
       (error: unknown) => {
         this.loading = undefined
         this.services.failed(error, GUARD)
