@@ -217,19 +217,24 @@ describe.each(dashboards)('the dashboard %s', (_, text = '') => {
     test('the variables find the job and the sentinels', async () => {
       const metric = templating.list.find(({ name }) => name === 'sentinel')?.query
       expect(metric).toBe('label_values(sentinel_verdicts_total{job=~"$job"}, sentinel)')
-      const found = await prometheus.query('group by (job, sentinel) (sentinel_verdicts_total{job=~".*"})')
-      expect(found.map((each) => `${each.metric.job} ${each.metric.sentinel}`).sort()).toEqual([
-        'bot 1',
-        'bot 2',
-      ])
+      for (const { handle } of workers) await handle(says(1, 'hello'))
+      let found: string[] = []
+      await until('both sentinels are scraped', async () => {
+        const series = await prometheus.query('group by (job, sentinel) (sentinel_verdicts_total{job=~".*"})')
+        found = series.map((each) => `${each.metric.job} ${each.metric.sentinel}`).sort()
+        return found.length >= workers.length
+      })
+      expect(found).toEqual(['bot 1', 'bot 2'])
     })
 
     test('Prometheus accepts the rules, and no alert fires', async () => {
-      const answer = await fetch(`${prometheus.url}/api/v1/rules`)
-      const { data } = (await answer.json()) as {
-        data: { groups: { rules: { name: string; health: string; state?: string }[] }[] }
-      }
-      const all = data.groups.flatMap((group) => group.rules)
+      let all: { name: string; health: string; state?: string }[] = []
+      await until('every rule was evaluated', async () => {
+        const answer = await fetch(`${prometheus.url}/api/v1/rules`)
+        const { data } = (await answer.json()) as { data: { groups: { rules: typeof all }[] } }
+        all = data.groups.flatMap((group) => group.rules)
+        return all.every(({ health }) => health !== 'unknown')
+      })
       expect(all.filter(({ health }) => health === 'err')).toEqual([])
       expect(
         all
