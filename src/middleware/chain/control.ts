@@ -101,8 +101,8 @@ let hostOf: (control: SentinelControl) => ControlHost
 let notedCharge: (control: SentinelControl) => MaybePromise<void>
 let decisionOf: (control: SentinelControl) => Decision | undefined
 let gathered: (control: SentinelControl) => readonly Gathered[]
-/** Marks the update as denied after it was allowed. Returns true the first time. */
-let stopped: (control: SentinelControl) => boolean
+/** Marks the update as denied after it was allowed. Returns whether it was not marked before. */
+let markDenied: (control: SentinelControl) => boolean
 
 /**
  * The object that handlers find as `ctx.sentinel`: the facts of the update, what is left of each limit, and ways to deny or
@@ -125,7 +125,7 @@ let stopped: (control: SentinelControl) => boolean
 export class SentinelControl<C extends Context = Context> {
   static {
     hostOf = (control) => control.host
-    stopped = (control) => {
+    markDenied = (control) => {
       const isFirst = !control.isStopped
       control.isStopped = true
       return isFirst
@@ -305,12 +305,12 @@ export function rootOf<Chain extends RootChain>(ctx: Context & Partial<SentinelF
 /**
  * Records that an update which a sentinel counted as allowed is denied after all. Returns true if it had not been denied before.
  */
-export function stopsFirst(ctx: Context & Partial<SentinelFlavor>, tally: object): boolean {
+export function recordDenial(ctx: Context & Partial<SentinelFlavor>, tally: object): boolean {
   let counted: SentinelControl | undefined
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
     if (hostOf(control)?.tally === tally) counted = control
   }
-  return counted === undefined || stopped(counted)
+  return counted === undefined || markDenied(counted)
 }
 
 /** Notes that guards have charged a failed update, of those behind the guards with this host. Never rejects. */

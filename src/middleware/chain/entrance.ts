@@ -248,15 +248,15 @@ export class Entrance implements LateEntrance {
     this.count(facts, ctx)
     if (this.diverters.length > 0) {
       const held = new Held(next)
-      if (this.isHeld(held, held.run, control, decision)) return
+      if (this.divert(held, held.run, control, decision)) return
     }
     return place === undefined
       ? this.settling.run(next, decision, ctx)
       : seated(place, this.settling, next, decision, ctx)
   }
 
-  /** Whether a guard holds the update back. `later` takes it to its handlers when the time has come. */
-  isHeld(
+  /** Offers the update to guards that may hold it back; returns whether one does. `later` takes it to its handlers when the time has come. */
+  divert(
     held: Held,
     later: Onward,
     control: SentinelControl,
@@ -264,8 +264,7 @@ export class Entrance implements LateEntrance {
     seated = false,
   ): boolean {
     const { facts, ctx } = control
-    const isHeld = this.diverters.some(({ divert }) => divert?.(facts, ctx, later, control, seated))
-    if (!isHeld) return false
+    if (!this.diverters.some(({ divert }) => divert?.(facts, ctx, later, control, seated))) return false
     this.chain.uses?.note(ctx, held)
     this.settling.settle(decision, 'complete')
     return true

@@ -27,8 +27,8 @@ export interface LateEntrance {
   lateHooks(facts: Facts, ctx: Context): Promise<HookVeto | undefined>
   /** Whether a hook has stopped the update. */
   isStopped(facts: Facts, ctx: Context, veto: HookVeto | undefined): veto is HookVeto
-  /** Whether a guard holds the update back. `later` takes it to its handlers when the time has come. */
-  isHeld(
+  /** Offers the update to guards that may hold it back; returns whether one does. `later` takes it to its handlers when the time has come. */
+  divert(
     held: Held,
     later: Onward,
     control: SentinelControl,
@@ -75,7 +75,7 @@ export async function letInLate(
     begun?.()
     return seated(taken, settling, held.run, undefined, ctx)
   }
-  if (entrance.isHeld(held, later, control, decision, true)) return entrance.count(facts, ctx)
+  if (entrance.divert(held, later, control, decision, true)) return entrance.count(facts, ctx)
   const taken = await placeFor(entrance, facts, ctx, decision, undefined)
   uses?.note(ctx, isUnseated(taken) ? 'stopped' : 'passed')
   if (isUnseated(taken)) return

@@ -74,8 +74,8 @@ export class Steps {
     return this.services.hooks.has('allowed') ? this.decide('allowed', this.told(facts, ctx)) : undefined
   }
 
-  /** Whether to notify the actor whom a hook stopped: at most once a minute per hook, and once per update. */
-  isNotice({ hook }: HookVeto, facts: Facts, ctx: Context): boolean {
+  /** Returns whether to notify the actor whom a hook stopped, and notes it: at most once a minute per hook, and once per update. */
+  takeNotice({ hook }: HookVeto, facts: Facts, ctx: Context): boolean {
     const { services } = this
     const { shared, steady } = services
     const name = `${ctx.me.id} ${hook} ${facts.actor === undefined ? '' : keyText(facts.actor)}`

@@ -115,7 +115,7 @@ export class Notices {
     const own = typeof denial === 'function'
     const due =
       denial !== 'silent' &&
-      (own ? notice || this.owes(bot, facts, guard, limit) : this.isDue(bot, facts, verdict, notice))
+      (own ? notice || this.owes(bot, facts, guard, limit) : this.takeDue(bot, facts, verdict, notice))
     const tapped = facts.kind === 'callback_query' && typeof ctx.callbackQuery?.id === 'string'
     if (tapped && !own) this.answerTap(ctx, verdict, due ? this.text(facts, verdict) : '')
     else if (facts.kind === 'pre_checkout_query' && typeof ctx.preCheckoutQuery?.id === 'string') {
@@ -138,7 +138,7 @@ export class Notices {
       isOpen = false
       // The budget was charged when the function was called. The actual notice is charged separately, so this charge is returned.
       this.budgetFullAt -= this.each
-      if (!this.isDue(bot, facts, verdict, true)) return
+      if (!this.takeDue(bot, facts, verdict, true)) return
       if (tapped) this.answerTap(ctx, verdict, words)
       else this.send(ctx, facts, verdict, words)
       spins = false
@@ -176,8 +176,8 @@ export class Notices {
     return this.owed.owes(bot, facts, guard, limit, this.clock()) && this.mayBeSaid(facts)
   }
 
-  /** Whether to send a notice: it is due or owed, and may be sent here. A due notice that may not be sent here becomes owed. */
-  private isDue(bot: number, facts: Facts, { guard, limit }: Denied, notice: boolean): boolean {
+  /** Returns whether to send a notice, which then is not owed any more. A due notice that may not be sent here becomes owed. */
+  private takeDue(bot: number, facts: Facts, { guard, limit }: Denied, notice: boolean): boolean {
     if (this.mayBeSaid(facts)) {
       const due = notice || this.owed.owes(bot, facts, guard, limit, this.clock())
       if (due) this.owed.given(bot, facts, guard, limit)

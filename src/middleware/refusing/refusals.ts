@@ -2,7 +2,7 @@ import type { Context } from 'grammy'
 import type { Decision, MaybePromise, RefusalCause } from '../../core/check.js'
 import type { Facts } from '../../core/facts.js'
 import type { DenialReason, Denied } from '../../core/verdict.js'
-import { type SentinelFlavor, stopsFirst } from '../chain/control.js'
+import { recordDenial, type SentinelFlavor } from '../chain/control.js'
 import type { Tally } from '../chain/tally.js'
 import type { Question, Vetoer } from '../guard.js'
 import { vetoVerdict } from '../hooking/hook-points.js'
@@ -105,7 +105,7 @@ export class Refusals {
 
   /** Handles a veto by a hook. */
   hooked(facts: Facts, ctx: Context, veto: HookVeto, wasAllowed = false): MaybePromise<void> {
-    const notice = this.steps?.isNotice(veto, facts, ctx) === true
+    const notice = this.steps?.takeNotice(veto, facts, ctx) === true
     return this.follow(facts, ctx, vetoVerdict(veto.hook, veto.note), 'notice', notice, false, wasAllowed)
   }
 
@@ -202,7 +202,7 @@ export class Refusals {
     notice: boolean,
     wasAllowed: boolean,
   ): void {
-    const isFirst = !wasAllowed || stopsFirst(ctx, this.tally)
+    const isFirst = !wasAllowed || recordDenial(ctx, this.tally)
     if (isFirst) this.tallied(verdict.guard, verdict.reason)
     if (isFirst && wasAllowed) this.tally.allowed--
     if (this.inner) {

@@ -77,7 +77,7 @@ export class MtprotoClient {
     const [me] = await caller.call({ _: 'users.getUsers', id: [{ _: 'inputUserSelf' }] })
     if (me?._ !== 'user')
       throw new SentinelError('mtproto.session', 'mtproto: Telegram does not know this session. Log in.')
-    await this.#connection.isUs(me)
+    await this.#connection.rememberSelf(me)
     return profileOf(me)
   }
 

@@ -134,7 +134,7 @@ export class Connection {
   }
 
   /** Stores whose session this is, unless that is already known. */
-  async isUs(me: tl.RawUser): Promise<void> {
+  async rememberSelf(me: tl.RawUser): Promise<void> {
     const { opened } = this.running ?? {}
     if (opened === undefined || (await opened.base.storage.self.fetch()) !== null) return
     await (await import('./mtcute.js')).loggedIn(opened, me)

@@ -16,7 +16,7 @@ export class Begun {
   #count = 0
 
   /** Notes that an update begins; returns false if it has begun before. */
-  isFirst(box: number, update: tl.TypeUpdate): boolean {
+  begin(box: number, update: tl.TypeUpdate): boolean {
     const key = keyOf(update)
     // An update with a count of zero shares its number with another one, so the number does not identify it.
     if (key === undefined || ('ptsCount' in update && update.pts > 0 && update.ptsCount === 0)) return true

@@ -203,8 +203,8 @@ export class Bridging {
     }
   }
 
-  /** mtcute treats a first `qts` of 1 as none, and fetches that update again with the next one. */
-  #isNew(qts: number): boolean {
+  /** Notes a position; returns false if it was reached before. mtcute treats a first `qts` of 1 as none, and fetches that update again with the next one. */
+  #advanceQts(qts: number): boolean {
     const isAgain = qts <= this.#qts && this.#qts - qts < A_NEW_COUNT
     if (!isAgain) this.#qts = qts
     return !isAgain
@@ -228,7 +228,7 @@ export class Bridging {
   }
 
   #came(update: tl.TypeUpdate, peers: Peers): void {
-    if ('qts' in update && !this.#isNew(update.qts)) return
+    if ('qts' in update && !this.#advanceQts(update.qts)) return
     const box = boxOf(update)
     const message = messageIn(update)
     if (message !== undefined) {
@@ -240,7 +240,7 @@ export class Bridging {
     const take = this.#take
     if (bridged === undefined || take === undefined) return
     // Asked after the translation: an update that is not delivered must not be taken for an earlier arrival of one that is.
-    if (!this.#begun.isFirst(box, update)) return
+    if (!this.#begun.begin(box, update)) return
     const key = keyOf(update)
     const wait = this.#waits.of(bridged, this.#completing(bridged, box))
     this.#handling.hand(box, key, async () => {
