@@ -81,26 +81,29 @@ async function copyBlocks(
   const { storage, clock } = services
   const { bot, from, to } = move
   const group = chatKey(from)
-  // While the storage is down, this cannot be read, but blocks can, from a copy.
-  if ((await readMark(storage.marks, bot, group, MOVED)) !== undefined) return
+  // While the storage is down, this cannot be read, but blocks can, from a copy. They must not wait for its time-out first.
+  const moved = readMark(storage.marks, bot, group, MOVED)
   const failures: unknown[] = []
   for (const [old, key] of keys) {
-    await copyBlock(services, move, old, key).catch((error: unknown) => failures.push(error))
+    await copyBlock(services, move, old, key, moved).catch((error: unknown) => failures.push(error))
   }
   if (failures.length > 0) throw failures[0]
+  if ((await moved) !== undefined) return
   const since = clock()
   await storage.marks.put(bot, MOVED, [{ key: group, mark: { since, until: since + MOVED_FOR, value: to } }])
 }
 
-/** Copies a block, unless one that lasts as long is there. */
+/** Copies a block, unless one that lasts as long is there, or the group has the mark {@link MOVED}. */
 async function copyBlock(
   { storage: { marks }, events }: Services,
   { bot, copied }: Move,
   old: Key,
   key: Key,
+  moved: Promise<Mark | undefined>,
 ): Promise<void> {
   if (copied.has(key)) return
   const mark = await marks.get(bot, old, BLOCKED)
+  if ((await moved) !== undefined) return
   if (mark !== undefined && outlasts(mark, await marks.get(bot, key, BLOCKED))) {
     try {
       await marks.put(bot, BLOCKED, [{ key, mark }])

@@ -107,6 +107,28 @@ describe('while the storage is down', () => {
     await at.guard.close()
   })
 
+  test('a storage that hangs delays the block by no more than reading it under both ids', async () => {
+    const at = await setting()
+    await prepare(at)
+    at.storage.parts = (what) => what === 'marks.get'
+    at.storage.fault = 'hangs'
+    const handling = at.handle(leavesFor())
+    const turns = async () => {
+      for (let turn = 0; turn < 20; turn++) await tick()
+    }
+    await turns()
+    for (let elapsed = 0; elapsed < 500; elapsed += 50) {
+      at.time.advance(50)
+      await turns()
+    }
+    expect(at.told).toContain(`blocked ${chatKey(SUPERGROUP)}`)
+    at.storage.fault = 'none'
+    at.storage.resume()
+    await at.later()
+    await handling
+    await at.guard.close()
+  })
+
   test('roles that could not be looked up follow later', async () => {
     const at = await setting()
     await prepare(at)
