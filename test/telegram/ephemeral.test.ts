@@ -152,7 +152,7 @@ describe('a reply to an ephemeral message that could only be public is refused',
   })
 
   test('from somebody who speaks in the name of the group', async () => {
-    await quotesNothing(alice.in(group).as(group).replies(psst, 'quoting'))
+    await quotesNothing(alice.in(group).anonymously().replies(psst, 'quoting'))
   })
 
   test('if it is their own', async () => {
