@@ -19,7 +19,7 @@ const GONE = [
   '../src/users/stored-preferences.js',
   '../src/policies/role-limits.js',
   '../src/webhook/opened.js',
-  '../src/settings/menu-of-chat.js',
+  '../src/settings/menu.js',
   '../src/middleware/position/adjacent-guards.js',
 ]
 for (const path of GONE) {

@@ -11,13 +11,13 @@ import { limit as limitSchema, option, prompt } from '../options/schema.js'
 import type { Background } from '../services/background.js'
 import { goOwnWay } from '../services/bots.js'
 import type { Denial } from './denial.js'
+import { mayNotifyPrivately, notifyPrivately, type PlainTimes } from './ephemeral-notice.js'
 import { countNotice, hasRoom, type TimeByGroup } from './group-notices.js'
 import { inTopic } from './in-topic.js'
 import { OwedNotices } from './owed-notices.js'
 import { refusalCode, waitAfter } from './refusal-code.js'
 import { tapAnswer } from './tap-answer.js'
 import { REASONS, type Texts, type Translate, Wording } from './texts.js'
-import { mayWhisper, type PlainTimes, whisper } from './whisper.js'
 
 /** Any placeholder other than `{wait}`, which would be sent literally. */
 const PLACEHOLDER = /\{\s*(?!wait\})\w+\s*\}/
@@ -220,7 +220,7 @@ export class Notices {
         return
       }
       try {
-        if (await this.whispered(ctx, facts, text)) return
+        if (await this.sendPrivately(ctx, facts, text)) return
         await ctx.api.sendMessage(chat, text, { ...inTopic(ctx), disable_notification: true })
       } catch (error) {
         // Telegram would refuse the same message again, but a flood limit, a fault or a cut connection ends.
@@ -235,16 +235,17 @@ export class Notices {
    * Tells the sender of a command in a group what nobody else should read: not at all if that is impossible, which costs none of
    * the budgets of notices, or beyond these budgets.
    */
-  async whisper(ctx: Context, facts: Facts, text: string): Promise<void> {
+  async notifyPrivately(ctx: Context, facts: Facts, text: string): Promise<void> {
     const { plainUntil } = this
-    if (!this.mayBeSaid(facts) || !mayWhisper(ctx, facts, plainUntil, this.clock()) || !this.spend()) return
+    if (!this.mayBeSaid(facts) || !mayNotifyPrivately(ctx, facts, plainUntil, this.clock()) || !this.spend())
+      return
     countNotice(this.fullAt, facts.chatId as number, this.clock())
-    await this.whispered(ctx, facts, text)
+    await this.sendPrivately(ctx, facts, text)
   }
 
   /** Sends a text that only the actor of an update in a group sees; returns false if a plain message may be sent instead. */
-  private async whispered(ctx: Context, facts: Facts, text: string): Promise<boolean> {
-    return facts.inGroup && whisper(ctx, facts, text, this.plainUntil, this.clock)
+  private async sendPrivately(ctx: Context, facts: Facts, text: string): Promise<boolean> {
+    return facts.inGroup && notifyPrivately(ctx, facts, text, this.plainUntil, this.clock)
   }
 
   /** Runs work in the background, with API calls that are not sent as webhook replies: the webhook request may end before. */

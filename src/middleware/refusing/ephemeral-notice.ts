@@ -53,7 +53,7 @@ export async function sendOnlyTo(
 }
 
 /** Whether to try an ephemeral message to the actor of an update. */
-export function mayWhisper(
+export function mayNotifyPrivately(
   ctx: Context,
   { actorKind, chatId }: Facts,
   plainUntil: PlainTimes,
@@ -69,7 +69,7 @@ export function mayWhisper(
  * Sends a message that only one member of a group sees. Returns false if that is impossible and a plain message may be sent
  * instead: never as the answer to an ephemeral message, because the others cannot see what it answers.
  */
-export async function whisper(
+export async function notifyPrivately(
   ctx: Context,
   facts: Facts,
   text: string,
@@ -78,7 +78,7 @@ export async function whisper(
 ): Promise<boolean> {
   const { actorId, chatId } = facts
   const isAnswer = ctx.msg?.ephemeral_message_id !== undefined
-  if (!mayWhisper(ctx, facts, plainUntil, clock())) return isAnswer
+  if (!mayNotifyPrivately(ctx, facts, plainUntil, clock())) return isAnswer
   const bot = `${ctx.me.id}`
   const keepPlain = (place: string) => setNewest(plainUntil, place, clock() + PLAIN_FOR, MOST_GROUPS)
   try {
