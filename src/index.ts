@@ -120,7 +120,7 @@ export type { Transition, TransitionEvent } from './middleware/membership/transi
 export { type MembershipGuard, type MembershipOptions, membership } from './middleware/membership.js'
 export { type OnceOptions, once } from './middleware/once.js'
 export type { ScopeName } from './middleware/options/scopes.js'
-export { type PermissionOptions, requirePermission } from './middleware/permission.js'
+export { requirePermission } from './middleware/permission.js'
 export type { Tally } from './middleware/pipeline.js'
 export { fromRateLimiter, type PointsLimiter, type RateLimiterOptions } from './middleware/rate-limiter.js'
 export type { Denial, DenialContext } from './middleware/refusing/denial.js'

@@ -1,41 +1,11 @@
 import type { Context } from 'grammy'
-import type { WhenDown } from '../core/check.js'
-import type { Duration } from '../core/duration.js'
 import { checkedPermission, grantsOf, unknownPermission } from '../core/grants.js'
-import type { Activity } from '../core/kinds.js'
 import { isOfChat, marksOf } from '../core/roles.js'
 import { guardOf } from './compose.js'
 import type { Guard, Wired, Wiring } from './guard.js'
 import { parseOptions } from './options/schema.js'
-import type { Denial } from './refusing/denial.js'
+import type { RequireOptions } from './require.js'
 import { type DemandSettings, demandOf, demandOptions, NOBODY } from './roles/demand.js'
-
-/**
- * Options of {@link requirePermission}. Durations are texts such as `'1m'`, or milliseconds.
- *
- * @example
- * ```ts
- * import { type PermissionOptions, requirePermission } from 'grammy-sentinel'
- *
- * const quietly: PermissionOptions = { deny: 'silent', on: ['tap'] }
- * requirePermission('orders.refund', quietly)
- * ```
- */
-export interface PermissionOptions<C extends Context = Context> {
-  /** The activities it covers. @default everything but completed payments */
-  readonly on?: readonly Activity[] | undefined
-  /** How a refused update is answered. @default 'notice' */
-  readonly deny?: Denial<C> | undefined
-  /** The shortest time between two notices. @default '1m' */
-  readonly noticeEvery?: Duration | undefined
-  /** Evaluates and counts updates and tells listeners, but never refuses. @default false */
-  readonly shadow?: boolean | undefined
-  /**
-   * What happens while the storage does not answer: `closed` refuses (`unavailable`), `local` uses the last known copy of who
-   * holds which role, `open` lets everybody in. @default 'closed'
-   */
-  readonly onFailure?: WhenDown | undefined
-}
 
 /**
  * Admits only actors with a permission: they hold a role that allows it (see `roles` of `sentinel()`), everywhere or in the chat
@@ -60,7 +30,7 @@ export interface PermissionOptions<C extends Context = Context> {
  */
 export function requirePermission<C extends Context = Context>(
   permission: string,
-  given: PermissionOptions<C> = {},
+  given: RequireOptions<C> = {},
 ): Guard<C> {
   const name = checkedPermission(permission, 'requirePermission')
   const settings = parseOptions('requirePermission', demandOptions, given)

@@ -11,7 +11,7 @@ import type { Denial } from './refusing/denial.js'
 import { type DemandSettings, demandOf, demandOptions, NOBODY } from './roles/demand.js'
 
 /**
- * Options of {@link requireRegistered} and {@link requireRole}. Durations are texts such as `'1m'`, or milliseconds.
+ * Options of `requireRegistered()`, `requireRole()` and `requirePermission()`. Durations are texts such as `'1m'`, or milliseconds.
  *
  * @example
  * ```ts

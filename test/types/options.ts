@@ -12,7 +12,6 @@ import {
   type GrantOptions,
   type MembershipOptions,
   type OnceOptions,
-  type PermissionOptions,
   type RateLimiterOptions,
   type ReconcileOptions,
   type RequireOptions,
@@ -48,12 +47,11 @@ export const lenient: readonly [
   Lenient<MembershipOptions>,
   Lenient<OnceOptions>,
   Lenient<Penalty>,
-  Lenient<PermissionOptions>,
   Lenient<RateLimiterOptions>,
   Lenient<ReconcileOptions>,
   Lenient<RequireOptions>,
   Lenient<ThrottleOptions>,
-] = [true, true, true, true, true, true, true, true, true, true, true, true, true, true, true, true, true]
+] = [true, true, true, true, true, true, true, true, true, true, true, true, true, true, true, true]
 
 // A missing end makes a block or a role permanent, and a missing chat makes a role apply everywhere. A value that was lost by mistake
 // must not do that, so these may be absent, but not undefined.

@@ -4,7 +4,7 @@ import {
   fromJson,
   type Guard,
   layer,
-  type PermissionOptions,
+  type RequireOptions,
   requirePermission,
   requireRole,
   type SentinelOptions,
@@ -58,8 +58,8 @@ function counted(storage: Storage): { storage: Storage; asks: () => number } {
 /** A permission in front of a handler, with the roles and the storage of the sentinel. */
 function guarded(
   permission: string,
-  options: PermissionOptions & SentinelOptions = {},
-  make = (more: PermissionOptions): Guard => requirePermission(permission, more),
+  options: RequireOptions & SentinelOptions = {},
+  make = (more: RequireOptions): Guard => requirePermission(permission, more),
 ) {
   const { on, deny = 'silent', onFailure, shadow, ...rest } = options
   const storage = rest.storage ?? memory()
@@ -437,9 +437,7 @@ test('in front of a handler a permission uses the roles and the storage of the s
   expect(asks() - before).toBeLessThanOrEqual(3)
 })
 
-test.each<
-  [string, NonNullable<SentinelOptions['roles']>, ((options: PermissionOptions) => Guard) | undefined]
->([
+test.each<[string, NonNullable<SentinelOptions['roles']>, ((options: RequireOptions) => Guard) | undefined]>([
   ['orders.read', ROLES, undefined],
   ['notes.edit', { 'chat:administrator': { allow: ['notes.*'] } }, undefined],
   ['the role', {}, (options) => requireRole('chat:administrator', options)],
