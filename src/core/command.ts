@@ -3,8 +3,13 @@ import type { Fields } from './fields.js'
 /**
  * Matches what Telegram treats as a command at the beginning of a text: the rule of match_bot_commands in
  * https://github.com/tdlib/td/blob/master/td/telegram/MessageEntity.cpp
+ *
+ * It also matches what only `@grammyjs/commands` treats as one, or its handlers could be reached past the guards of a command: a
+ * name with an empty bot name (`/ban@ x`), a name after slashes that end at a space or an `@` (`/ /ban`), and the Kelvin sign, whose
+ * lower case is a k.
  */
-const COMMAND = /^\/([a-zA-Z0-9_]{1,64})(?:@([a-zA-Z0-9_]{3,32}))?(?![\p{L}\p{M}\p{N}_@/<>])/u
+const COMMAND =
+  /^(?:\/[@ ][^/]*)*\/([a-zA-Z0-9_\u212a]{1,64})(?:@([a-zA-Z0-9_]{3,32}))?(?!@\S|[\p{L}\p{M}\p{N}_/<>])/u
 const SLASH = 47
 
 /**

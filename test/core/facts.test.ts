@@ -815,8 +815,12 @@ describe('a command', () => {
     ['/start@GUARD_Bot now', 'start'],
     ['/start@other_bot', undefined],
     ['/start@guard_bot2', undefined],
-    ['/start@', undefined],
+    ['/start@', 'start'],
+    ['/start@ now', 'start'],
     ['/start@x', undefined],
+    ['/ /start now', 'start'],
+    ['/@ or /start now', 'start'],
+    ['/bloc\u212a now', 'block'],
     ['/start@guard_bot/x', undefined],
     // Telegram ends the command before the punctuation, and grammY runs its handler.
     ['/start!', 'start'],
@@ -894,6 +898,41 @@ describe('a command', () => {
       ),
       { numRuns: 1000 },
     )
+  })
+
+  test('is whatever @grammyjs/commands treats as one', () => {
+    // The rule of Command.findMatchingCommand() with its default options, and with ignoreCase.
+    const treatedAs = (words: string): string | undefined => {
+      const found = /\/(?<command>[^@ ]+)(?:@(?<username>[^\s]*))?(?<rest>.*)/.exec(words)?.groups
+      const { command, username = '' } = found ?? {}
+      return words.startsWith('/') && (username === '' || username === 'guard_bot')
+        ? command?.toLowerCase()
+        : undefined
+    }
+    const pieces = fc.constantFrom(
+      '/',
+      '/',
+      '@',
+      ' ',
+      '\n',
+      '\u00a0',
+      'x',
+      'kick',
+      'KICK',
+      '\u212aick',
+      'guard_bot',
+    )
+    let seen = 0
+    fc.assert(
+      fc.property(fc.array(pieces, { maxLength: 6 }), (parts) => {
+        const words = `/${parts.join('')}`
+        if (treatedAs(words) !== 'kick') return
+        seen++
+        expect(commandOf(words)).toBe('kick')
+      }),
+      { numRuns: 20_000 },
+    )
+    expect(seen).toBeGreaterThan(500)
   })
 
   test('is the same when it is read twice', () => {
