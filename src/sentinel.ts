@@ -12,7 +12,7 @@ import { Administration } from './middleware/block/administration.js'
 import { block } from './middleware/block.js'
 import { checkBot, checkListening } from './middleware/chain/check-arguments.js'
 import { finishInTime, heldIn, type Unfinished } from './middleware/chain/closing.js'
-import { hasPassed, type RootChain } from './middleware/chain/control.js'
+import { hasPassed } from './middleware/chain/control.js'
 import { backgroundHealth, storageHealth } from './middleware/chain/health.js'
 import { joined, type Probe } from './middleware/chain/probe.js'
 import { warnOfSameName } from './middleware/chain/same-name.js'
@@ -45,7 +45,7 @@ import type { Explanation } from './policies/explain.js'
 import { Overrides } from './policies/overrides.js'
 import type { Policy, PolicyOverride } from './policies/policy-options.js'
 import { ChatSettings } from './settings/chat-settings.js'
-import { menuOf } from './settings/menu.js'
+import { menuOf } from './settings/menu-guard.js'
 import { readSettings } from './settings/settings-options.js'
 import type { Storage } from './storage/contract/storage.js'
 import { ActivityRecorder } from './users/activity.js'
@@ -98,8 +98,9 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   private readonly run: MiddlewareFn<C> = (ctx, next) => {
     const { firstUses } = this.services
     // A sentinel used twice on one bot would take every update for a duplicate of itself.
-    if (hasPassed(ctx, this.tally, this.besides) || firstUses.has(ctx))
+    if (hasPassed(ctx, this.tally) || firstUses.has(ctx))
       return firstUses.again(ctx, this.watched?.branch?.(ctx, next) ?? next, this.tally)
+    warnOfSameName(ctx, this.name, this.services)
     this.delivery.seen(ctx)
     const reading = this.overrides.ready(ctx)
     const entered = reading === undefined ? this.enter(ctx, next) : this.enterKnown(reading, ctx, next)
@@ -336,8 +337,6 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
       this.watch(this.probes.filter((other) => other !== probe))
     }
   }
-
-  private readonly besides = (root?: RootChain): void => warnOfSameName(root, this.name, this.services)
 
   private readonly go = (ctx: Context, next: NextFunction): MaybePromise<void> => this.chain.run(ctx, next)
 

@@ -294,22 +294,22 @@ export function bringForward(control: SentinelControl, ctx: Context & Partial<Se
  * @typeParam Chain The type of the chains that make controls. Only their caller can name it, see {@link RootChain}.
  */
 export function rootOf<Chain extends RootChain>(ctx: Context & Partial<SentinelFlavor>): Chain | undefined {
-  for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
-    // In tests of bots, `ctx.sentinel` may be an object made by the test.
-    const root = hostOf(control)?.root
-    if (root !== undefined) return root as Chain
-  }
-  return undefined
+  return nearest(ctx, ({ root }) => root) as Chain | undefined
+}
+
+/** Calls a function with the chain of each sentinel that an update has passed; undefined for guards that stand alone. */
+export function forEachRoot(
+  ctx: Context & Partial<SentinelFlavor>,
+  seen: (root: RootChain | undefined) => void,
+): void {
+  for (let control = ctx.sentinel; control !== undefined; control = control.outer) seen(hostOf(control)?.root)
 }
 
 /**
  * Records that an update which a sentinel counted as allowed is denied after all. Returns true if it had not been denied before.
  */
 export function recordDenial(ctx: Context & Partial<SentinelFlavor>, tally: object): boolean {
-  let counted: SentinelControl | undefined
-  for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
-    if (hostOf(control)?.tally === tally) counted = control
-  }
+  const counted = controlBy(ctx, tally)
   return counted === undefined || markDenied(counted)
 }
 
@@ -330,11 +330,7 @@ export function noteChargesBehind(
 
 /** Returns what the nearest guards with `once` know of attempts to handle an update; undefined if it has passed none. */
 export function attemptsFor(ctx: Context & Partial<SentinelFlavor>): Attempts | undefined {
-  for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
-    const attempts = hostOf(control)?.attempts
-    if (attempts !== undefined) return attempts
-  }
-  return undefined
+  return nearest(ctx, ({ attempts }) => attempts)
 }
 
 /**
@@ -346,9 +342,7 @@ export function handleAlso(
   by: object,
   next: NextFunction,
 ): MaybePromise<void> {
-  let passed: SentinelControl | undefined
-  for (let control = ctx.sentinel; control !== undefined; control = control.outer)
-    if (isBy(hostOf(control), by)) passed = control
+  const passed = controlBy(ctx, by)
   const host = passed && hostOf(passed)
   return passed === undefined || host?.handle === undefined
     ? next()
@@ -367,27 +361,33 @@ export function gatheredWith(control: SentinelControl): readonly Gathered[] {
   return gathered(control)
 }
 
-/**
- * Whether an update has passed the sentinel with this tally, or the guards in front of a handler with this {@link ControlHost}.
- * Calls `other` with the chain of every other control on the way.
- */
-export function hasPassed(
-  ctx: Context & Partial<SentinelFlavor>,
-  by: object,
-  other: (root: RootChain | undefined) => void,
-): boolean {
-  for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
-    // In tests of bots, `ctx.sentinel` may be an object made by the test.
-    const host: ControlHost | undefined = hostOf(control)
-    if (isBy(host, by)) return true
-    other(host?.root)
-  }
-  return false
+/** Whether an update has passed the sentinel with this tally, or the guards in front of a handler with this {@link ControlHost}. */
+export function hasPassed(ctx: Context & Partial<SentinelFlavor>, by: object): boolean {
+  return controlBy(ctx, by) !== undefined
 }
 
-/** Guards in front of a handler share the tally of their sentinel. */
-function isBy(host: ControlHost | undefined, by: object): boolean {
-  return host === by || host?.tally === by
+/** Returns the outermost control of guards, which `by` identifies as in {@link hasPassed}. */
+function controlBy(ctx: Context & Partial<SentinelFlavor>, by: object): SentinelControl | undefined {
+  let found: SentinelControl | undefined
+  for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
+    // In tests of bots, `ctx.sentinel` may be an object made by the test. Guards in front of a handler share their sentinel's tally.
+    const host: ControlHost | undefined = hostOf(control)
+    if (host === by || host?.tally === by) found = control
+  }
+  return found
+}
+
+/** Returns what the nearest guards have of something that not all have. */
+function nearest<T>(
+  ctx: Context & Partial<SentinelFlavor>,
+  read: (host: ControlHost) => T | undefined,
+): T | undefined {
+  for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
+    const host: ControlHost | undefined = hostOf(control)
+    const found = host && read(host)
+    if (found !== undefined) return found
+  }
+  return undefined
 }
 
 /** Returns the facts of an update if a guard further up has already read them. */

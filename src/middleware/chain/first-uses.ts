@@ -4,8 +4,6 @@ import { type Check, isPromise, type MaybePromise } from '../../core/check.js'
 import { handleAlso, hasPassed } from './control.js'
 import { Held } from './held.js'
 
-const noOther = (): void => undefined
-
 /**
  * What became of an update at its first use of a guard. The first pass may still be under way (its promise, or `seating` once the
  * update is admitted and only waits for a place); or the update `passed`, was `stopped`, or is held back.
@@ -50,14 +48,14 @@ export class FirstUses {
    * identifies the guard, see {@link hasPassed}.
    */
   noted(ctx: Context, entered: MaybePromise<void>, by: object): MaybePromise<void> {
-    if (!this.has(ctx) && !hasPassed(ctx, by, noOther))
+    if (!this.has(ctx) && !hasPassed(ctx, by))
       (ctx as Noting)[this.outcome] = isPromise(entered) ? entered : 'stopped'
     return entered
   }
 
   /** Brings an update to guards in front of a handler, or does with it what became of it before. */
   enter(ctx: Context, next: NextFunction, by: object, judge: () => MaybePromise<void>): MaybePromise<void> {
-    const isAgain = this.has(ctx) || hasPassed(ctx, by, noOther)
+    const isAgain = this.has(ctx) || hasPassed(ctx, by)
     return isAgain ? this.again(ctx, next, by) : this.noted(ctx, judge(), by)
   }
 
@@ -66,8 +64,7 @@ export class FirstUses {
     const known = (ctx as Noting)[this.outcome]
     if (known === 'stopped') return undefined
     if (known instanceof Held) return known.join(next)
-    if (known === 'passed' || (known !== 'seating' && hasPassed(ctx, by, noOther)))
-      return handleAlso(ctx, by, next)
+    if (known === 'passed' || (known !== 'seating' && hasPassed(ctx, by))) return handleAlso(ctx, by, next)
     return this.decided(ctx, known, by).then(() => this.again(ctx, next, by))
   }
 
@@ -86,8 +83,7 @@ export class FirstUses {
       else this.waiting.set(ctx.update, [done])
       if (others !== undefined || !(first instanceof Promise)) return
       const ended = (): void => {
-        if ((ctx as Noting)[this.outcome] === first)
-          this.note(ctx, hasPassed(ctx, by, noOther) ? 'passed' : 'stopped')
+        if ((ctx as Noting)[this.outcome] === first) this.note(ctx, hasPassed(ctx, by) ? 'passed' : 'stopped')
       }
       first.then(ended, ended)
     })
