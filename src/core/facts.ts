@@ -126,7 +126,7 @@ export class Facts {
         if (actorId === undefined) actorId = idOf(source.from)
         else actorKind = actorId === idOf(chat) ? 'anonymous' : 'channel'
         if (source.is_automatic_forward === true) activity = 'post'
-        else if (source.sender_business_bot !== undefined) activity = 'service'
+        else if (source.sender_business_bot !== undefined || this.isAutomatic(actorId)) activity = 'service'
         else if (kind === 'edited_message' || kind === 'edited_business_message') activity = 'edit'
         else activity = messageActivity(source)
         break
@@ -381,6 +381,15 @@ export class Facts {
   /** Digests any text with the same key as {@link fingerprint}. */
   digest(text: string): number {
     return this.reading.digest.number(text)
+  }
+
+  /**
+   * Whether Telegram sent a message on behalf of the owner of a business account: an away or greeting message, which customers
+   * cause, or a scheduled one. A customer, whose id is the id of the chat, can only schedule messages.
+   */
+  private isAutomatic(sender: number | undefined): boolean {
+    const { kind, payload } = this
+    return kind === 'business_message' && payload.is_from_offline === true && sender !== idOf(payload.chat)
   }
 
   private readCommand(): string | undefined {

@@ -89,8 +89,8 @@ export const ACTIVITIES = [
  * - `checkout`: is about to pay (pre-checkout and shipping queries, to be answered within 10 s)
  * - `payment`: has paid; never dropped, as the money has already been taken
  * - `post`: a channel post, its edit, or its automatic forward into the linked group
- * - `service`: reported by Telegram rather than done to the bot (pins, boosts, closed polls, messages that a bot sent for a
- *   business account)
+ * - `service`: reported by Telegram rather than done to the bot (pins, boosts, closed polls, messages that a bot or Telegram sent
+ *   for a business account)
  * - `unknown`: a kind this version does not know
  *
  * @example

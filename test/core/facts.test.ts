@@ -716,6 +716,17 @@ describe('the activity', () => {
     expect([facts.activity, facts.cost, facts.command]).toEqual(['service', 0, undefined])
   })
 
+  test('of an away message is service, since customers cause it; scheduled messages of a customer are messages', () => {
+    const message = { ...text('We are closed.'), chat: home, is_from_offline: true as const }
+    const activityOf = (kind: 'message' | 'business_message', from: User) =>
+      read({ [kind]: { ...message, from } }).activity
+    expect(activityOf('business_message', bob)).toBe('service')
+    expect(activityOf('business_message', alice)).toBe('message')
+    expect(activityOf('message', bob)).toBe('message')
+    // Only its owner edits such a message.
+    expect(read({ edited_business_message: { ...message, ...edited, from: bob } }).activity).toBe('edit')
+  })
+
   test('of an edit is edit, without a command or a fingerprint', () => {
     const facts = read({ edited_message: { ...text('/start'), ...edited } })
     expect([facts.activity, facts.command, facts.fingerprint]).toEqual(['edit', undefined, undefined])
