@@ -181,7 +181,7 @@ describe('if the handler of a burst hangs', () => {
   test('a burst that still waits for a place does not count as hanging: the next burst of its actor waits', async () => {
     const overdue: unknown[] = []
     const ends: (() => void)[] = []
-    const concurrency = { scope: 'global', most: 1, wait: '5m', deadline: '10m' } as const
+    const concurrency = { scope: 'global', most: 1, maxWait: '5m', deadline: '10m' } as const
     const at = stand(
       { debounce: { mode: 'trailing', window: '1s', deadline: '20s' }, concurrency },
       (bot) => {

@@ -90,7 +90,7 @@ describe('after the clock was set back by an hour', () => {
   })
 
   test('a handler that hangs loses its place at the deadline, and not an hour later', async () => {
-    const { guard, says, time, reached } = desk({ concurrency: { deadline: '1m', wait: '2m' } }, (bot) =>
+    const { guard, says, time, reached } = desk({ concurrency: { deadline: '1m', maxWait: '2m' } }, (bot) =>
       bot.command('hang', () => new Promise(() => undefined)),
     )
     guard.on('overdue', () => undefined)

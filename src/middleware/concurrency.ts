@@ -46,7 +46,7 @@ export interface ConcurrencyOptions<C extends Context = Context> {
    * The longest wait of an update, after which it is refused. Behind a webhook, keep it plus the run time of your handlers below
    * the 10 seconds after which grammY gives up on an answer. @default '30s'
    */
-  readonly wait?: Duration | undefined
+  readonly maxWait?: Duration | undefined
   /**
    * How long handlers may keep others waiting. After that the event `overdue` is raised and the next update is let in beside
    * them, so that a handler that hangs locks nobody out. Only checked while an update waits. @default '1m'
@@ -83,7 +83,7 @@ export interface ConcurrencyOptions<C extends Context = Context> {
  *
  * A waiting update occupies whatever delivered it: a place of the runner, or a webhook request. Under `bot.start()` updates come
  * one after another anyway, so they only wait for handlers that run aside (a burst, a handler past its deadline), and never
- * longer than `wait`. Nobody is exempt, because the guard is about order and not about trust.
+ * longer than `maxWait`. Nobody is exempt, because the guard is about order and not about trust.
  *
  * In contrast to the runner's `sequentialize()`, its queues are bounded in length and time, users who wait too long get a notice,
  * and a handler that hangs locks nobody out.
@@ -97,7 +97,7 @@ export interface ConcurrencyOptions<C extends Context = Context> {
  * import { concurrency } from 'grammy-sentinel'
  *
  * const bot = new Bot('123:token')
- * bot.use(concurrency({ scope: 'chat', most: 1, queue: 10, wait: '30s' }))
+ * bot.use(concurrency({ scope: 'chat', most: 1, queue: 10, maxWait: '30s' }))
  * run(bot)
  * ```
  */

@@ -34,7 +34,7 @@ export interface OnceOptions {
   readonly for?: Duration | undefined
   /**
    * Strict mode: an update whose handler has neither finished nor failed within this span may be handled again, so that a killed
-   * worker loses nothing. Choose a span longer than your slowest handler, plus the `wait` of `concurrency` if you use that: an
+   * worker loses nothing. Choose a span longer than your slowest handler, plus the `maxWait` of `concurrency` if you use that: an
    * update waits for its place within the lease. @default none: an update is taken once and for all
    */
   readonly lease?: Duration | undefined

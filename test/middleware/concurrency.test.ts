@@ -108,7 +108,7 @@ describe('concurrency, with handlers that the test ends', () => {
   })
 
   test('an update that has waited too long is refused; those behind it keep waiting', async () => {
-    opened({ wait: '5s' })
+    opened({ maxWait: '5s' })
     await comes(1, 'a')
     const refused = await comes(1, 'b')
     on.time.advance(3000)
@@ -121,7 +121,7 @@ describe('concurrency, with handlers that the test ends', () => {
   })
 
   test('a handler that hangs does not lock users out, and is reported when an update waits for it', async () => {
-    opened({ deadline: '10s', wait: '1m' })
+    opened({ deadline: '10s', maxWait: '1m' })
     const told: OverdueEvent[] = []
     on.guard.on('overdue', (event) => told.push(event))
     await comes(1, 'hangs')
@@ -387,7 +387,7 @@ describe('concurrency, with handlers that the test ends', () => {
   test.each([
     [{ most: 0 }, 'option.invalid', 'concurrency.most'],
     [{ scope: 'usr' }, 'scope.unknown', 'Did you mean "user"'],
-    [{ wait: 'soon' }, 'duration.invalid', 'concurrency.wait'],
+    [{ maxWait: 'soon' }, 'duration.invalid', 'concurrency.maxWait'],
     [{ qeue: 1 }, 'option.unknown', 'Did you mean "queue"'],
     [{ key: one }, 'option.invalid', 'concurrency.name'],
     [{ key: one, name: 'x', scope: 'chat' }, 'option.invalid', 'Give one of the two'],
@@ -461,7 +461,7 @@ describe('on the embedded Telegram', () => {
 
   test('behind a webhook: requests that come together take turns', async () => {
     const seen = worker()
-    on = await rig(concurrency({ scope: 'chat', wait: '5s' }), (bot) => bot.use(seen.handler))
+    on = await rig(concurrency({ scope: 'chat', maxWait: '5s' }), (bot) => bot.use(seen.handler))
     await on.bot.init()
     const server: Server = createServer(webhookCallback(on.bot, 'http'))
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
@@ -482,7 +482,7 @@ describe('on the embedded Telegram', () => {
   test('under bot.start() no update waits for itself: bursts run in the background, and polling continues', async () => {
     const seen = worker()
     const guard = sentinel<GuardedContext>({
-      concurrency: { scope: 'chat', wait: '10s' },
+      concurrency: { scope: 'chat', maxWait: '10s' },
       debounce: { mode: 'trailing', window: '5ms' },
       throttle: false,
     })
@@ -496,10 +496,10 @@ describe('on the embedded Telegram', () => {
     expect(seen.log.filter((line) => line.includes('/'))).toEqual(['Alice /1', 'Alice /3', 'Alice /5'])
   })
 
-  test('under bot.start() a burst that hangs delays polling no longer than `wait`', async () => {
+  test('under bot.start() a burst that hangs delays polling no longer than `maxWait`', async () => {
     const begun: string[] = []
     let free = (): void => undefined
-    on = await rig(concurrency({ wait: '30ms', deadline: '1h', deny: 'silent' }), (bot) => {
+    on = await rig(concurrency({ maxWait: '30ms', deadline: '1h', deny: 'silent' }), (bot) => {
       bot.on('message', (ctx) => {
         begun.push(ctx.msg.text ?? '')
         if (ctx.msg.text === 'aside')

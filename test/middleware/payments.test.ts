@@ -105,7 +105,7 @@ test.each([
     end = done
   })
   at = desk({}, (bot) =>
-    bot.on('message', concurrency({ queue, wait: '5s', on: ['message', 'payment'] }), async (ctx) => {
+    bot.on('message', concurrency({ queue, maxWait: '5s', on: ['message', 'payment'] }), async (ctx) => {
       begun.push(ctx.msg.successful_payment === undefined ? 'message' : 'payment')
       if (ctx.msg.text !== undefined) await hangs
     }),

@@ -4,7 +4,7 @@ import { userKey } from '../../src/core/subject.js'
 import { type NoPlace, type Place, Places } from '../../src/middleware/concurrency/places.js'
 import { Stage } from './rig.js'
 
-const OPTIONS = { most: 2, queue: 3, wait: 500, deadline: 800, maxWaiting: 5, maxSubjects: 100 }
+const OPTIONS = { most: 2, queue: 3, maxWait: 500, deadline: 800, maxWaiting: 5, maxSubjects: 100 }
 const SUBJECTS = [1, 2, 3]
 
 type Step =
@@ -64,7 +64,7 @@ class Model {
       this.now++
       for (const comer of this.of('waiting')) {
         // Timers of the same moment fire in the order in which they were set, and the timer of a wait is set first.
-        if (comer.state === 'waiting' && comer.came + OPTIONS.wait === this.now) this.expire(comer)
+        if (comer.state === 'waiting' && comer.came + OPTIONS.maxWait === this.now) this.expire(comer)
       }
       for (const subject of SUBJECTS) {
         if (this.of('waiting').some((comer) => comer.subject === subject)) {

@@ -88,7 +88,9 @@ const debounce = fc.oneof(
 
 function placesPer(scope: 'user' | 'chat'): fc.Arbitrary<ConcurrencyOptions> {
   const most = fc.constantFrom(1, 2)
-  return fc.record({ scope: fc.constant(scope), most, queue: maybe(0, 1, 3), wait: maybe('2s') }).map(compact)
+  return fc
+    .record({ scope: fc.constant(scope), most, queue: maybe(0, 1, 3), maxWait: maybe('2s') })
+    .map(compact)
 }
 const concurrency: fc.Arbitrary<false | ConcurrencyOptions | ConcurrencyOptions[]> = fc.oneof(
   fc.constant(false as const),

@@ -119,7 +119,7 @@ export class FlowWorker {
   private addGuardedHandlers(): void {
     const { bot } = this
     bot.command('buy', throttle({ name: 'buy', limit: '2/10s' }), this.handler())
-    const render = concurrency({ scope: 'global', most: 1, name: 'render', queue: 2, wait: '2s' })
+    const render = concurrency({ scope: 'global', most: 1, name: 'render', queue: 2, maxWait: '2s' })
     bot.command('render', render, this.handler())
     const late = debounce({ mode: 'trailing', window: '500ms', commands: 'collect', ...ON_ERROR })
     bot.command('late', late, this.handler(true))

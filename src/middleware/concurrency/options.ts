@@ -20,7 +20,7 @@ export const concurrencyOptions = z.strictObject({
     'How many may wait for their turn. Further ones are refused. 0: none may wait.',
     10,
   ),
-  wait: option(timeSpan, 'How long an update waits before it is refused.', '30s'),
+  maxWait: option(timeSpan, 'How long an update waits before it is refused.', '30s'),
   deadline: option(
     timeSpan,
     'How long handlers may keep others waiting. Then the next update is admitted beside them.',

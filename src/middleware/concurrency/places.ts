@@ -12,7 +12,7 @@ export interface PlacesOptions<T> {
   /** Most waiters of one subject. */
   readonly queue: number
   /** The longest wait. */
-  readonly wait: Ms
+  readonly maxWait: Ms
   /** How long a holder keeps its place while others wait for it. */
   readonly deadline: Ms
   /** Most waiters of all subjects together. */
@@ -199,7 +199,7 @@ export class Places<T> {
           this.waiting--
           if (this.waiting === 0) for (const done of this.idle.splice(0)) done()
         },
-        callOff: this.options.timers.after(this.options.wait, () => {
+        callOff: this.options.timers.after(this.options.maxWait, () => {
           const at = lane.waiting.indexOf(waiter)
           if (at < 0) return
           lane.waiting.splice(at, 1)

@@ -57,13 +57,13 @@ export class Seats {
     place: string | undefined,
   ) {
     const { most = 1, queue = 10, maxWaiting = 10_000, maxSubjects = 100_000 } = settings
-    const { wait = 30_000, deadline = 60_000 } = settings
+    const { maxWait = 30_000, deadline = 60_000 } = settings
     this.name = settings.name ?? settings.scope ?? 'user'
     this.on = new Set(settings.on ?? WORK)
     this.noticed = notifiedBy(services, `${GUARD}.${this.name}`, settings.noticeEvery ?? NOTICE_EVERY, place)
     const { steady: clock, timers } = services
     this.places = new Places({
-      ...{ clock, timers, most, queue, wait, deadline, maxWaiting, maxSubjects },
+      ...{ clock, timers, most, queue, maxWait, deadline, maxWaiting, maxSubjects },
       overdue: (working, ms) =>
         services.events.tell('overdue', { ...working, guard: GUARD, limit: this.name, ms }),
     })
