@@ -3,7 +3,7 @@ import type { Storage } from '../../src/storage/contract/storage.js'
 import { explained } from '../../src/storage/redis/failures.js'
 import { redis } from '../../src/storage/redis/index.js'
 import { type RedisServer, startRedis } from '../servers/redis.js'
-import { ALICE, askOf, BOT, once, planOf } from './redis-desk.js'
+import { ALICE, admits, askOf, BOT, bucket, once, planOf } from './redis-desk.js'
 
 /* Scripts report a missing permission in other words than commands do, and only when they reach that command. */
 
@@ -97,4 +97,19 @@ test.each([
   const { code, message } = explained(`ERR ACL failure in script: ${said} ${script}.`)
   expect(code).toBe('storage.permission')
   expect(message).toContain(`${said}. ${lacked} The user needs`)
+})
+
+test('a server without ROLE, such as those of Redis Cloud, stores plans, counts and marks', async () => {
+  const roleless = await startRedis({ config: ['rename-command ROLE ""'] })
+  const storage = redis(roleless.url)
+  try {
+    const judge = await storage.prepare(planOf(bucket(1, 3_600_000)))
+    expect([await admits(judge), await admits(judge)]).toEqual([true, false])
+    await storage.marks.put(BOT, 'blocked', [{ key: ALICE, mark: { since: 1 } }])
+    expect(await storage.marks.get(BOT, ALICE, 'blocked')).toEqual({ since: 1 })
+    expect((await storage.health()).ok).toBe(true)
+  } finally {
+    await storage.close()
+    await roleless.stop()
+  }
 })
