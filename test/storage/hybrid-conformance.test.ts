@@ -2,7 +2,7 @@ import { Pool } from 'pg'
 import { memory } from '../../src/storage/memory/memory.js'
 import { postgres } from '../../src/storage/postgres/index.js'
 import { redis } from '../../src/storage/redis/index.js'
-import { type StorageOnTrial, storageConformance } from '../../src/testing/conformance.js'
+import type { StorageOnTrial } from '../../src/testing/conformance.js'
 import { Stage } from '../middleware/rig.js'
 import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
 import { type Audit, audited } from './audited.js'
@@ -23,11 +23,7 @@ function newAudit(): Audit {
  * and these schedules do not wait. `hybrid-flood.test.ts` runs them with immediate reports.
  */
 function conformanceOfWorkers<Place>(name: string, trial: StorageOnTrial<Place>): void {
-  describe(`${name} keeps the storage contract`, () => {
-    for (const { name: promise, timeout, run } of storageConformance(trial)) {
-      if (!/two workers taking turns/.test(promise)) test(promise, run, timeout)
-    }
-  })
+  conformance(name, trial, (promise) => !/two workers taking turns/.test(promise))
 }
 
 const overMemory = newAudit()
