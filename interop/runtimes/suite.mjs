@@ -228,7 +228,7 @@ export const checks = {
     await at.guard.close()
   },
   async 'answers for handlers that throw, and goes on'() {
-    const at = guarded({}, { onError: 'retry' })
+    const at = guarded({}, { onThrow: 'retry' })
     const caught = []
     at.bot.catch(({ error }) => caught.push(error.message))
     at.bot.on('message', () => {

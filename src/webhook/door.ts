@@ -312,7 +312,7 @@ export class Door implements UnderWay {
       const cause = second === error && second instanceof Error && 'error' in second ? second.error : second
       this.failed(cause, 'webhook.handler')
     }
-    this.end(delivery, this.settings.onError === 'accept' ? 200 : 500)
+    this.end(delivery, this.settings.onThrow === 'accept' ? 200 : 500)
   }
 
   private readonly late = (delivery: Delivery): void => {

@@ -19,7 +19,7 @@ const webhookOptions = z.strictObject({
   proxies: option(networks, 'Proxies whose X-Forwarded-For is trusted.'),
   timeout: option(duration, 'How long Telegram may wait for an answer.', '10s'),
   onTimeout: option(z.enum(ANSWERS), 'What is answered after that.', 'accept'),
-  onError: option(z.enum(ANSWERS), 'What is answered when a handler throws.', 'accept'),
+  onThrow: option(z.enum(ANSWERS), 'What is answered when a handler throws.', 'accept'),
   reply: option(z.boolean(), 'Whether the bot may answer with a method call.', false),
   gate: option(z.boolean(), 'Whether updates of known offenders are refused before they are parsed.', true),
   maxRunning: option(whole, 'Most updates in progress at once.', 1000),
@@ -77,7 +77,7 @@ export interface WebhookOptions {
    * The answer when a handler throws, after `bot.catch` was called. `accept`: 200, as with polling. `retry`: 500; Telegram sends
    * the update again and again, which delays other updates. @default 'accept'
    */
-  readonly onError?: 'accept' | 'retry'
+  readonly onThrow?: 'accept' | 'retry'
   /**
    * Whether the first method call that grammY's `canUseWebhookReply` allows is sent as the answer to Telegram. The bot never
    * learns its result or failure. @default false
@@ -100,7 +100,7 @@ export interface WebhookSettings {
   readonly proxies: readonly string[]
   readonly timeout: Ms
   readonly onTimeout: 'accept' | 'retry'
-  readonly onError: 'accept' | 'retry'
+  readonly onThrow: 'accept' | 'retry'
   readonly reply: boolean
   readonly gate: boolean
   readonly maxRunning: number
@@ -129,7 +129,7 @@ export function readWebhook(given: WebhookOptions): WebhookSettings {
     proxies,
     timeout: options.timeout ?? parseDuration('10s'),
     onTimeout: options.onTimeout ?? 'accept',
-    onError: options.onError ?? 'accept',
+    onThrow: options.onThrow ?? 'accept',
     reply: options.reply ?? false,
     gate: options.gate ?? true,
     maxRunning: options.maxRunning ?? 1000,

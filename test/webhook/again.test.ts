@@ -54,7 +54,7 @@ async function lateDelivery(at: Stand, update: Update): Promise<void> {
 }
 
 describe('an update that timed out, redelivered while its handler still runs', () => {
-  const options = { onTimeout: 'retry', onError: 'retry' } as const
+  const options = { onTimeout: 'retry', onThrow: 'retry' } as const
 
   test.each([
     ['ends well', undefined, 200],
@@ -162,7 +162,7 @@ test('if an update arrives twice while the gate asks a remote storage, the secon
         if (fail) throw new Error('not yet')
       })
     },
-    { onError: 'retry' },
+    { onThrow: 'retry' },
   )
   for (const text of ['passes', 'is refused', 'is refused']) await at.deliver(says(1, text))
   at.time.advance(60_000)

@@ -10,7 +10,7 @@ test.each([
   [{ secret: 7 }, 'option.invalid', /webhook\.secret/],
   [{ maxBody: 0 }, 'option.invalid', /webhook\.maxBody/],
   [{ timeout: 'ten' }, 'duration.invalid', /webhook\.timeout/],
-  [{ onError: 'ignore' }, 'option.invalid', /webhook\.onError/],
+  [{ onThrow: 'ignore' }, 'option.invalid', /webhook\.onThrow/],
   [{ addresses: 'telegramm' }, 'option.invalid', /webhook\.addresses/],
   [{ addresses: ['10.0.0'] }, 'option.invalid', /webhook\.addresses: "10\.0\.0" is not a network/],
   [{ addresses: ['10.0.0.0/33'] }, 'option.invalid', /webhook\.addresses/],

@@ -66,8 +66,8 @@ test.each([
   ['accept', 200],
   ['retry', 500],
 ] as const)(
-  'an error of a handler goes to bot.catch, and is answered by onError: %s',
-  async (onError, status) => {
+  'an error of a handler goes to bot.catch, and is answered by onThrow: %s',
+  async (onThrow, status) => {
     const told: unknown[] = []
     const at = stand(
       {},
@@ -79,7 +79,7 @@ test.each([
           throw new Error('the handler')
         })
       },
-      { onError },
+      { onThrow },
     )
     expect(await at.deliver(says(1, 'hello'))).toBe(status)
     expect(told).toEqual([new Error('the handler')])
@@ -96,7 +96,7 @@ test('after a failure with retry the redelivered update is handled, and charged 
         if (fail) throw new Error('not yet')
       })
     },
-    { onError: 'retry' },
+    { onThrow: 'retry' },
   )
   const update = says(1, 'hello')
   expect(await at.deliver(update)).toBe(500)
@@ -180,7 +180,7 @@ test('a redelivery that arrives while the first is handled is answered like the 
         throw new Error('after all')
       })
     },
-    { onError: 'retry' },
+    { onThrow: 'retry' },
   )
   const update = says(1, 'hello')
   const answers = [at.deliver(update), at.deliver(update)]
