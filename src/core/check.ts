@@ -213,6 +213,11 @@ export interface WindowCheck extends Limited {
  */
 export type Check = AbsentCheck | PresentCheck | ClaimCheck | BucketCheck | WindowCheck
 
+/** Whether a check only reads marks. */
+export function isMarkCheck({ kind }: Check): boolean {
+  return kind === 'absent' || kind === 'present'
+}
+
 /**
  * All checks of a chain, in order, at most 31. `scopes` names the subjects that an ask supplies.
  *

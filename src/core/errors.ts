@@ -87,6 +87,11 @@ export class SentinelError extends Error {
   }
 }
 
+/** Whether an error is due to an outage of the storage, which `storage.down` has reported already. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof SentinelError && error.code === 'storage.unavailable'
+}
+
 /** Says in an error of this package where the problem is, unless its message does so already. */
 export function located(where: string | undefined, error: unknown): unknown {
   const text = `${where}: `

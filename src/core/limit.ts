@@ -97,6 +97,11 @@ export function capacityOf(limit: Limit): number {
   return limit.burst ?? limit.amount
 }
 
+/** The contents of a full bucket. Buckets count in unit-milliseconds, of which a unit is `per`, so that refilling is exact. */
+export function depthOf(limit: Limit): number {
+  return capacityOf(limit) * limit.per
+}
+
 /**
  * Clamps a limit to bounds that share one span; undefined if the limit's span differs. Without bounds, returns the limit itself.
  */

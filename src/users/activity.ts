@@ -1,6 +1,6 @@
 import type { Context } from 'grammy'
 import type { Ms } from '../core/duration.js'
-import { SentinelError } from '../core/errors.js'
+import { isUnavailable } from '../core/errors.js'
 import { ACTIVITIES, type Facts } from '../core/facts.js'
 import { Lease, SharedTimer } from '../core/request-bound.js'
 import type { Key } from '../core/subject.js'
@@ -262,8 +262,4 @@ function activityOf([key, { at, counts }]: readonly [Key, Noted]): UserActivity 
 
 function add(counts: number[], index: number, by: number): void {
   counts[index] = (counts[index] as number) + by
-}
-
-function isUnavailable(error: unknown): boolean {
-  return error instanceof SentinelError && error.code === 'storage.unavailable'
 }

@@ -1,7 +1,7 @@
 import type { Context } from 'grammy'
 import { isPromise, type MaybePromise } from '../../core/check.js'
 import { type Ms, parseDuration } from '../../core/duration.js'
-import { SentinelError } from '../../core/errors.js'
+import { isUnavailable } from '../../core/errors.js'
 import type { Facts } from '../../core/facts.js'
 import { type Key, keyText } from '../../core/subject.js'
 import { inTime } from '../chain/in-time.js'
@@ -101,10 +101,6 @@ export class Resolver {
     }
     return allow ? { identity: value } : { veto: 'vetoed', note }
   }
-}
-
-function isUnavailable(error: unknown): boolean {
-  return error instanceof SentinelError && error.code === 'storage.unavailable'
 }
 
 function answerOf(resolution: Exclude<Resolution, boolean>): Exclude<Resolution, boolean> {

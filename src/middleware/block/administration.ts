@@ -5,13 +5,14 @@ import { type Duration, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { later } from '../../core/later.js'
 import { type Key, type Subject, subjectKey } from '../../core/subject.js'
+import { isLapsed } from '../../storage/contract/lapse.js'
 import type { Mark, MarkEntry } from '../../storage/contract/storage.js'
 import { REGISTERED } from '../auth.js'
 import { ALLOWED, acting, BLOCKED, blockable } from '../block.js'
 import { option, parseOptions } from '../options/schema.js'
 import type { KnownBot } from '../services/bots.js'
 import type { Services } from '../services.js'
-import { type Blocked, type BlockListExport, blockedOf, isTime, lapsed } from './blocked.js'
+import { type Blocked, type BlockListExport, blockedOf, isTime } from './blocked.js'
 import type { LargeWrite, PendingMarks } from './pending-marks.js'
 
 /**
@@ -133,7 +134,7 @@ export class Administration implements PendingMarks {
 
   stagedMark(name: string, key: Key): Mark | undefined {
     const mark = this.staged.get(name)?.get(key)
-    return mark === undefined || lapsed(mark, this.services.clock()) ? undefined : mark
+    return mark === undefined || isLapsed(mark, this.services.clock()) ? undefined : mark
   }
 
   /** Reports marks that were requested and never written, because no bot was met. They are lost when the sentinel is closed. */

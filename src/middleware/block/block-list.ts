@@ -1,11 +1,12 @@
 import { isPromise, type MaybePromise } from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
 import { type Key, keyText, subjectKey } from '../../core/subject.js'
+import { isLapsed } from '../../storage/contract/lapse.js'
 import type { Mark, MarkEntry } from '../../storage/contract/storage.js'
 import type { PatientMarks } from '../../storage/shared/patient-marks.js'
 import { BLOCKED, blockable } from '../block.js'
 import type { Services } from '../services.js'
-import { type Blocked, type BlockListExport, blockedOf, isTime, lapsed } from './blocked.js'
+import { type Blocked, type BlockListExport, blockedOf, isTime } from './blocked.js'
 import type { LargeWrite, PendingMarks } from './pending-marks.js'
 
 /** Lists every blocked subject once (again if it is blocked anew meanwhile), reading the storage page by page, then the blocks that wait for a bot. */
@@ -82,7 +83,7 @@ export async function importInto(
   const imported = new Set<Key>()
   for (const { key, mark } of entries) {
     const known = staged?.get(key)
-    if (known !== undefined && !lapsed(known, now) && !outlasts(mark, known)) continue
+    if (known !== undefined && !isLapsed(known, now) && !outlasts(mark, known)) continue
     // Whether it is an addition depends on earlier requests, not on the content of the storage.
     if (known === undefined ? !staged?.has(key) : additions.has(known)) additions.add(mark)
     pending.keep(BLOCKED, key, mark)
@@ -118,7 +119,7 @@ export function addImported(
 export function reportUnwritten({ services, staged: all, waits }: PendingMarks): void {
   let count = 0
   for (const staged of all.values())
-    for (const mark of staged.values()) if (mark === undefined || !lapsed(mark, services.clock())) count++
+    for (const mark of staged.values()) if (mark === undefined || !isLapsed(mark, services.clock())) count++
   if (count === 0 || !waits) return
   all.clear()
   services.failed(
@@ -274,7 +275,7 @@ function readExport(list: BlockListExport, now: number): MarkEntry[] {
         throw badEntry(index, (error as Error).message, error)
       }
     })
-    .filter(({ mark }) => !lapsed(mark, now))
+    .filter(({ mark }) => !isLapsed(mark, now))
   for (const entry of held) if (outlasts(entry.mark, last.get(entry.key)?.mark)) last.set(entry.key, entry)
   return [...last.values()]
 }

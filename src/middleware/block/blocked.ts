@@ -1,5 +1,5 @@
 import { keySubject, type SubjectRef } from '../../core/subject.js'
-import type { Mark, MarkEntry } from '../../storage/contract/storage.js'
+import type { MarkEntry } from '../../storage/contract/storage.js'
 
 /** Converts a mark to an entry of the block list. */
 export function blockedOf({ key, mark: { since, until, reason } }: MarkEntry): Blocked {
@@ -9,11 +9,6 @@ export function blockedOf({ key, mark: { since, until, reason } }: MarkEntry): B
     ...(until === undefined ? {} : { until }),
     ...(reason === undefined ? {} : { reason }),
   }
-}
-
-/** Whether a mark has expired. */
-export function lapsed({ until }: Mark, now: number): boolean {
-  return until !== undefined && until <= now
 }
 
 export function isTime(value: unknown): value is number {

@@ -1,6 +1,6 @@
 import type { Context } from 'grammy'
 import { chatOf, MARKED_CHAT, markedChatOf } from '../../core/chat-of.js'
-import { type Ask, type Check, MOST_CHECKS, type Plan } from '../../core/check.js'
+import { type Ask, type Check, isMarkCheck, MOST_CHECKS, type Plan } from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Facts } from '../../core/facts.js'
 import { ACTIVITIES, type Activity } from '../../core/kinds.js'
@@ -143,7 +143,7 @@ export class Questions implements Wiring<Context> {
     const spared = this.excuses.reduce((own, excuse) => excused(own, excuse, actor), question)
     this.questions.push(this.withExemptions(spared))
     const isClaim = check.kind === 'claim'
-    if (!isMark(check)) this.charging = true
+    if (!isMarkCheck(check)) this.charging = true
     this.claimOf.push(isClaim ? this.claims++ : -1)
     if (isClaim && check.retry === true) this.released = true
     if (isClaim && check.lease !== undefined) this.leased = true
@@ -258,7 +258,9 @@ export class Questions implements Wiring<Context> {
 
   /** Returns an ask that only checks marks and takes or charges nothing; undefined if it checks none. */
   demanded(ask: Ask): Ask | undefined {
-    const costs = this.questions.map(({ check }, index) => (isMark(check) ? (ask.costs[index] as number) : 0))
+    const costs = this.questions.map(({ check }, index) =>
+      isMarkCheck(check) ? (ask.costs[index] as number) : 0,
+    )
     return costs.some((cost) => cost > 0) ? { ...ask, costs } : undefined
   }
 
@@ -409,11 +411,6 @@ const INDEX_OF = Object.fromEntries(ACTIVITIES.map((activity, index) => [activit
 /** Most lists of costs whose derived lists are remembered. */
 const MOST_LISTS = 256
 const NO_TOKENS: readonly number[] = Object.freeze([])
-
-/** Whether a check only asks for marks. */
-function isMark({ kind }: Check): boolean {
-  return kind === 'absent' || kind === 'present'
-}
 
 function scopesOf(check: Check): readonly number[] {
   const scopes = [check.subject]

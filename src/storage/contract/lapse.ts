@@ -12,6 +12,7 @@ export function withEnd(mark: Mark): Mark {
   return until === Number.POSITIVE_INFINITY ? endless : mark
 }
 
+/** Whether a mark or value has expired. */
 export function isLapsed({ until }: { readonly until?: Ms | undefined }, now: Ms): boolean {
   return until !== undefined && until <= now
 }

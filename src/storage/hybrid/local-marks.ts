@@ -1,4 +1,4 @@
-import { type Ask, type Check, isPromise, type Judge, type Plan } from '../../core/check.js'
+import { type Ask, type Check, isMarkCheck, isPromise, type Judge, type Plan } from '../../core/check.js'
 import { systemClock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
@@ -25,8 +25,8 @@ export class LocalMarks {
     private readonly shared: HybridShared,
   ) {
     this.copy = new MarkCopy(marks, local.marks, shared.clock ?? systemClock, shared.longest, MOST_SUBJECTS)
-    this.isMark = plan.checks.map(isMark)
-    const checks = plan.checks.filter(isMark)
+    this.isMark = plan.checks.map(isMarkCheck)
+    const checks = plan.checks.filter(isMarkCheck)
     if (checks.length === 0) return
     const judge = local.prepare({ ...plan, name: `${plan.name} marks`, checks })
     if (isPromise(judge)) {
@@ -90,8 +90,4 @@ export class LocalMarks {
     }
     return own
   }
-}
-
-function isMark({ kind }: Check): boolean {
-  return kind === 'absent' || kind === 'present'
 }

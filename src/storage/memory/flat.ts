@@ -1,4 +1,5 @@
-import { type Column, depthOf } from './layout.js'
+import { depthOf } from '../../core/limit.js'
+import type { Column } from './layout.js'
 
 /**
  * The numbers of a plan by check, in typed arrays, because reading them from objects costs more than the arithmetic. Also caches

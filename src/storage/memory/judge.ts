@@ -1,6 +1,6 @@
 import type { Ask, Decision, Judge, Plan, RefusalCause, Settlement } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
-import type { Limit } from '../../core/limit.js'
+import { depthOf, type Limit } from '../../core/limit.js'
 import type { Key } from '../../core/subject.js'
 import { BotState, carryOver, type MemoryShared } from './bot-state.js'
 import { FREE, PAID, REFUSED } from './claims.js'
@@ -11,7 +11,6 @@ import {
   BUCKET,
   CLAIM,
   type Column,
-  depthOf,
   EXCUSED,
   layOut,
   longestLife,

@@ -1,6 +1,6 @@
 import type { Check, Limited, Plan } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
-import { capacityOf, type Limit } from '../../core/limit.js'
+import { depthOf, type Limit } from '../../core/limit.js'
 import { isLimited, variantsOf } from '../contract/plan.js'
 import {
   BUCKET_CELLS,
@@ -208,11 +208,6 @@ function longestReach(check: Check & Limited, code: number): Ms {
     if (limit !== 'stored') longest = Math.max(longest, reachOf(limit, code))
   }
   return longest
-}
-
-/** Returns the units of a full bucket. */
-export function depthOf(limit: Limit): number {
-  return capacityOf(limit) * limit.per
 }
 
 /** Returns how long the state of the checks can matter after its last change. */

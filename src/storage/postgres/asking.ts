@@ -1,15 +1,14 @@
 import type { Ask } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
-import type { Limit } from '../../core/limit.js'
+import { depthOf, type Limit } from '../../core/limit.js'
 import { isSoundLimit, variantsOf } from '../contract/plan.js'
 import { storedText } from '../shared/sql.js'
 import { isUsed, rowWidth } from './function/general.js'
-import { depthOf, type Layout } from './layout.js'
+import { type Layout, TOKENS_IN_CHUNK } from './layout.js'
 import type { Subjects } from './subjects.js'
 
 /** More than any limit holds, so that it never fits, yet small enough that its product with any span does not overflow. */
 const MOST_COST = 1_000_000
-export const TOKENS_IN_CHUNK = 4096
 
 /** A question to be decided. */
 export interface Question {

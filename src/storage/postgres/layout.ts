@@ -1,10 +1,13 @@
 import type { Check, Limited, Plan } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
-import { capacityOf, type Limit } from '../../core/limit.js'
+import { depthOf } from '../../core/limit.js'
 import { marksReadBy, variantsOf } from '../contract/plan.js'
 
 /** Number of fixed cells in a record, for checks that have any. */
 const CELLS = { bucket: 1, counters: 3, fixed: 2, claim: 2 } as const
+
+/** Number of tokens of a sequence that one row keeps. */
+export const TOKENS_IN_CHUNK = 4096
 
 /** Where a check keeps its state. */
 export interface Column {
@@ -162,11 +165,6 @@ export async function layOut(plan: Plan, names: Names): Promise<Layout> {
 /** Returns how many stamps an exact window keeps: as many as the largest amount among the plan's limits. */
 export function ringOf({ limit, variants = [] }: Limited): number {
   return Math.max(limit.amount, ...variants.map((each) => (each.limit === 'stored' ? 0 : each.limit.amount)))
-}
-
-/** Returns the units of a full bucket. */
-export function depthOf(limit: Limit): number {
-  return capacityOf(limit) * limit.per
 }
 
 /** Returns how long the state of a plan can matter after its last change, under the plan's own limits. */

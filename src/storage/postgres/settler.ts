@@ -5,11 +5,10 @@ import type { Calls } from '../remote/calls.js'
 import { markUndone, settling } from '../remote/settling.js'
 import type { PostgresReceipt } from './decision.js'
 import { isUndone } from './failures.js'
-import { type Column, formOf, type ScopeLayout } from './layout.js'
+import { type Column, formOf, type ScopeLayout, TOKENS_IN_CHUNK } from './layout.js'
 import type { Link } from './link.js'
 import type { Subjects } from './subjects.js'
 
-const TOKENS_IN_CHUNK = 4096
 const HELD = 1
 const PAID = 2
 /** Kinds of operations, as numbered in the SQL function `settle`. */

@@ -1,8 +1,9 @@
 import type { Ask } from '../../core/check.js'
 import type { Key } from '../../core/subject.js'
 import { storedText } from '../shared/sql.js'
-import { type Asking, array, type Question, type Shape, TOKENS_IN_CHUNK, textArray } from './asking.js'
+import { type Asking, array, type Question, type Shape, textArray } from './asking.js'
 import type { UsualForm } from './function/usual.js'
+import { TOKENS_IN_CHUNK } from './layout.js'
 import type { Subjects } from './subjects.js'
 
 /** Questions, separated into those for the function for usual questions and others. */

@@ -1,8 +1,8 @@
 import type { Ask } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
+import { depthOf } from '../../core/limit.js'
 import type { BotKeys } from './keys.js'
 import { CallKeys, type QuestionKeys } from './question-keys.js'
-import { depthOf } from './script/checks.js'
 import { LONG_HEAD, type PlanScript, SHORT_HEAD } from './script/plan-script.js'
 
 export const EVALUATE = 0

@@ -1,5 +1,5 @@
 import type { MaybePromise } from '../../core/check.js'
-import { SentinelError } from '../../core/errors.js'
+import { isUnavailable } from '../../core/errors.js'
 import type { Archive } from '../contract/archive.js'
 import type { Storage } from '../contract/storage.js'
 import type { Users } from '../contract/users.js'
@@ -25,7 +25,7 @@ export function guardedArchive(line: Line, { archive, values }: Storage): Archiv
       return await work()
     } catch (error) {
       // A storage made of several has said which of them did not answer.
-      if (error instanceof SentinelError && error.code === 'storage.unavailable') throw error
+      if (isUnavailable(error)) throw error
       if (!isOfTheCaller(error)) line.circuit.noted(error)
       return line.refuse(what, error)
     }

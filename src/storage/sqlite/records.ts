@@ -1,5 +1,5 @@
 import type { Ms } from '../../core/duration.js'
-import type { Limit } from '../../core/limit.js'
+import { depthOf, type Limit } from '../../core/limit.js'
 import * as limits from '../memory/limiters.js'
 import type { Column, Form } from './columns.js'
 import type { Link } from './link.js'
@@ -195,10 +195,6 @@ export class Record {
 
 function missingOf(cells: Float64Array, limit: Limit, now: Ms): number {
   return limits.bucketMissing(cells[0] as number, now, limit.amount)
-}
-
-function depthOf({ amount, per, burst = amount }: Limit): number {
-  return burst * per
 }
 
 function blank(form: Form | undefined, ring: number): Float64Array {

@@ -1,7 +1,7 @@
 import type { ClaimCheck } from '../../../core/check.js'
-import type { Limit } from '../../../core/limit.js'
+import { depthOf, type Limit } from '../../../core/limit.js'
 import { variantsOf } from '../../contract/plan.js'
-import { type Column, depthOf, formOf, type Layout, ringOf } from '../layout.js'
+import { type Column, formOf, type Layout, ringOf } from '../layout.js'
 
 /** How a function is to be written. */
 export interface Writing {

@@ -1,5 +1,6 @@
+import { depthOf } from '../../../core/limit.js'
 import { variantsOf } from '../../contract/plan.js'
-import { type Column, depthOf, formOf, type Layout } from '../layout.js'
+import { type Column, formOf, type Layout } from '../layout.js'
 
 /*
  * Shared by the functions that decide only ordinary asks (every cost 0 or 1, no mark that changes anything, enough room) and hand

@@ -1,5 +1,6 @@
+import { depthOf } from '../../../core/limit.js'
 import { variantsOf } from '../../contract/plan.js'
-import { type Column, depthOf, type Layout, lifeOf, type ScopeLayout } from '../layout.js'
+import { type Column, type Layout, lifeOf, type ScopeLayout } from '../layout.js'
 import { isUsed, lockTables } from './general.js'
 import { bucketsOf, missed, missing, ordinary, type Sight, stateAfter } from './ordinary.js'
 

@@ -1,5 +1,6 @@
+import { depthOf } from '../../../core/limit.js'
 import { variantsOf } from '../../contract/plan.js'
-import { type Column, depthOf, type Layout, lifeOf, type ScopeLayout } from '../layout.js'
+import { type Column, type Layout, lifeOf, type ScopeLayout } from '../layout.js'
 import { isUsed, lockTables, rowWidth } from './general.js'
 import {
   bucketsOf,

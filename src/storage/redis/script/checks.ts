@@ -1,5 +1,5 @@
 import type { Asked, Check } from '../../../core/check.js'
-import { capacityOf, type Limit } from '../../../core/limit.js'
+import { capacityOf, depthOf, type Limit } from '../../../core/limit.js'
 import type { ClaimColumn, LimitedColumn, PlanLayout } from './layout.js'
 import { lines, num } from './lua.js'
 import { PART, tagOf } from './tags.js'
@@ -29,10 +29,6 @@ export class Names {
   depth(index: number): string {
     return this.many ? `V[${index * 8 + 5}]` : `d${index}`
   }
-}
-
-export function depthOf({ amount, per, burst = amount }: Limit): number {
-  return burst * per
 }
 
 /** Returns the variable that is not 0 if a check has a subject. */

@@ -1,6 +1,7 @@
 import type { Check } from '../../../core/check.js'
+import { depthOf } from '../../../core/limit.js'
 import { variantsOf } from '../../contract/plan.js'
-import { depthOf, presenceOf } from './checks.js'
+import { presenceOf } from './checks.js'
 import {
   type ClaimColumn,
   FIRST_CELL,
