@@ -22,7 +22,7 @@ interface Counting extends Adapting {
   readonly failed: (error: unknown, during: string) => void
 }
 
-interface Record {
+interface ConductRecord {
   /** Updates that passed since the last refusal, or since the last reward. */
   good: number
   /** Refusals since `from`. */
@@ -38,7 +38,7 @@ interface Record {
  */
 export class Conduct {
   /** Records by actor, the most recently seen last. */
-  readonly records = new Map<string, Record>()
+  readonly records = new Map<string, ConductRecord>()
   private users = 0
   private readonly stops: (() => void)[] = []
 
@@ -103,7 +103,7 @@ export class Conduct {
     this.change(ctx.me.id, actor, record, 'lose')
   }
 
-  private recordOf(bot: number, actor: Key): Record {
+  private recordOf(bot: number, actor: Key): ConductRecord {
     const name = nameOf(bot, actor)
     const known = this.records.get(name)
     const record = known ?? { good: 0, refusals: 0, from: Number.NEGATIVE_INFINITY, changing: undefined }
@@ -111,7 +111,7 @@ export class Conduct {
     return record
   }
 
-  private change(bot: number, key: Key, record: Record, how: 'earn' | 'lose'): void {
+  private change(bot: number, key: Key, record: ConductRecord, how: 'earn' | 'lose'): void {
     let written = (): void => undefined
     record.changing = new Promise((done) => {
       written = done
