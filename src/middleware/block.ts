@@ -15,7 +15,7 @@ import type { Services } from './services.js'
 /** The durable mark of blocked subjects. */
 export const BLOCKED = 'blocked'
 /** The durable mark of subjects on the allow list. */
-export const ALLOWED = 'allowed'
+export const ALLOW_LISTED = 'allowed'
 
 const subjects = z.array(subject).readonly()
 
@@ -129,7 +129,7 @@ export function block<C extends Context = Context>(options: BlockOptions<C> = {}
         wiring.ask({
           ...common,
           name: 'only',
-          check: { ...check, kind: 'present', slot: 'block.only', subject: actor, anyOf: [ALLOWED] },
+          check: { ...check, kind: 'present', slot: 'block.only', subject: actor, anyOf: [ALLOW_LISTED] },
         })
       }
       return {

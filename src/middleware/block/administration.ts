@@ -8,12 +8,12 @@ import { type Key, type Subject, subjectKey } from '../../core/subject.js'
 import { isLapsed } from '../../storage/contract/lapse.js'
 import type { Mark, MarkEntry } from '../../storage/contract/storage.js'
 import { REGISTERED } from '../auth.js'
-import { ALLOWED, acting, BLOCKED, blockable } from '../block.js'
+import { ALLOW_LISTED, acting, BLOCKED, blockable } from '../block.js'
 import { option, parseOptions } from '../options/schema.js'
 import type { KnownBot } from '../services/bots.js'
 import type { Services } from '../services.js'
 import { type Blocked, type BlockListExport, blockedOf, isTime } from './blocked.js'
-import type { LargeWrite, PendingMarks } from './pending-marks.js'
+import type { LargeWrite, StagedMarks } from './staged-marks.js'
 
 /**
  * Options of `guard.block()`. Without `for` and `until` the block is permanent; giving both, or an end that is not in the future,
@@ -52,7 +52,7 @@ const UNWRITTEN =
   'close: changes of blocks, registrations or roles may be lost, because no bot was met. Call guard.install(bot) first.'
 
 /** Puts marks on subjects and removes them, for all known bots, or while none is known for the bots that are met later. */
-export class Administration implements PendingMarks {
+export class Administration implements StagedMarks {
   readonly staged = new Map<string, Map<Key, Mark | undefined>>()
   readonly running = new Set<LargeWrite>()
   readonly catchingUp = new Map<number, Promise<void>>()
@@ -80,11 +80,11 @@ export class Administration implements PendingMarks {
   async allow(whom: Subject | readonly Subject[]): Promise<void> {
     const since = this.services.clock()
     const keys = keysOf(whom).map((key) => acting(key, 'allow'))
-    await this.put(ALLOWED, keys, { since })
+    await this.put(ALLOW_LISTED, keys, { since })
   }
 
   async disallow(whom: Subject | readonly Subject[]): Promise<number> {
-    return this.take(ALLOWED, keysOf(whom))
+    return this.take(ALLOW_LISTED, keysOf(whom))
   }
 
   async register(whom: Subject | readonly Subject[]): Promise<void> {

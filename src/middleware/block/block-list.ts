@@ -7,10 +7,10 @@ import type { PatientMarks } from '../../storage/shared/patient-marks.js'
 import { BLOCKED, blockable } from '../block.js'
 import type { Services } from '../services.js'
 import { type Blocked, type BlockListExport, blockedOf, isTime } from './blocked.js'
-import type { LargeWrite, PendingMarks } from './pending-marks.js'
+import type { LargeWrite, StagedMarks } from './staged-marks.js'
 
 /** Lists every blocked subject once (again if it is blocked anew meanwhile), reading the storage page by page, then the blocks that wait for a bot. */
-export async function* blockedIn(pending: PendingMarks): AsyncGenerator<Blocked, void, undefined> {
+export async function* blockedIn(pending: StagedMarks): AsyncGenerator<Blocked, void, undefined> {
   const { services } = pending
   const { marks } = services.storage
   // Goes through the bots one by one. Subjects blocked for an earlier bot were listed already.
@@ -45,7 +45,7 @@ async function heldByAny(
 }
 
 /** Returns the block list as plain JSON. */
-export async function exported(pending: PendingMarks): Promise<BlockListExport> {
+export async function exported(pending: StagedMarks): Promise<BlockListExport> {
   const blocked: BlockListExport['blocked'][number][] = []
   for await (const { subject, ...rest } of blockedIn(pending)) {
     blocked.push({ subject: keyText(subjectKey(subject)), ...rest })
@@ -69,7 +69,7 @@ const additions = new WeakSet<Mark>()
  * @param changed Subjects for which something else has been requested since; that request wins.
  */
 export async function importInto(
-  pending: PendingMarks,
+  pending: StagedMarks,
   list: BlockListExport,
   earlier: readonly LargeWrite[],
   changed: ReadonlySet<Key>,
@@ -101,7 +101,7 @@ export async function importInto(
 
 /** Starts to write those of the staged marks that were imported, for a newly met bot. Returns the others. */
 export function addImported(
-  { services, running }: PendingMarks,
+  { services, running }: StagedMarks,
   bot: number,
   name: string,
   staged: readonly MarkEntry[],
@@ -116,7 +116,7 @@ export function addImported(
 }
 
 /** Reports the marks that no bot was met for, which are lost now. */
-export function reportUnwritten({ services, staged: all, waits }: PendingMarks): void {
+export function reportUnwritten({ services, staged: all, waits }: StagedMarks): void {
   let count = 0
   for (const staged of all.values())
     for (const mark of staged.values()) if (mark === undefined || !isLapsed(mark, services.clock())) count++

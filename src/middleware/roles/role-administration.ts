@@ -7,7 +7,7 @@ import { checkedRole, expanded, isOfChat, roleOfMark } from '../../core/roles.js
 import { shown } from '../../core/show.js'
 import { type Key, keySubject, memberKey, type Subject, subject, subjectKey } from '../../core/subject.js'
 import { type Administration, keysOf, untilOf } from '../block/administration.js'
-import { stagedMarks } from '../block/staged-marks.js'
+import { stagedNames } from '../block/staged-marks.js'
 import { acting } from '../block.js'
 import type { Exemptions } from '../exempt/exemptions.js'
 import { option, parseOptions } from '../options/schema.js'
@@ -142,7 +142,7 @@ export class RoleAdministration {
     const bots = services.bots.all()
     if (bots.length === 0) {
       const keys = place.chat === undefined ? [place.key] : [place.key, memberKey(place.key, place.chat)]
-      const marks = keys.flatMap((each) => stagedMarks(this.administration, each))
+      const marks = keys.flatMap((each) => stagedNames(this.administration, each))
       return [marks.flatMap((mark) => roleOfMark(mark) ?? [])]
     }
     return Promise.all(bots.map(async (bot) => heldRoles(services, { bot, ...place }, role)))
