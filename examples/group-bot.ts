@@ -64,6 +64,8 @@ export function groupBot(
     const { text } = await guard.explain(subject.member(actorId, ctx.chat.id), 'calm')
     await ctx.reply(text)
   })
+  // Without it, grammY stops the bot at the first error of a handler, such as a mark that the storage cannot write.
+  bot.catch(({ error }) => console.error(error))
   return { bot, guard }
 }
 

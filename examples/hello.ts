@@ -15,6 +15,8 @@ export function helloBot(
   guard.install(bot)
 
   bot.command('start', (ctx) => ctx.reply(`Hello! You have ${ctx.sentinel.remaining('user')} messages left.`))
+  // Without it, grammY stops the bot at the first error of a handler, such as a call that Telegram refuses.
+  bot.catch(({ error }) => console.error(error))
   return { bot, guard }
 }
 

@@ -1,5 +1,6 @@
 // A bot that moderates a group: it greets new members, and administrators block users by replying to a message of theirs with
-// /block, optionally with a duration: /block 1h
+// /block, optionally with a duration: /block 1h. The bot ignores blocked users, and bans those who join again; it does not remove
+// members. docs/recipes.md shows how to mute those who flood a group.
 import { fileURLToPath } from 'node:url'
 import { Bot, type BotConfig, type Context } from 'grammy'
 import {
@@ -47,6 +48,8 @@ export function moderationBot(
     await ctx.reply((await guard.unblock(whom)) > 0 ? 'Unblocked.' : 'They were not blocked.')
   })
   groups.command('rules', (ctx) => ctx.reply('Be kind.'))
+  // Without it, grammY stops the bot at the first error of a handler, such as a mark that the storage cannot write.
+  bot.catch(({ error }) => console.error(error))
   return { bot, guard }
 }
 

@@ -50,6 +50,8 @@ export function uploadsBot(
     return ctx.reply(`Only PDF, please. ${await left(ctx)}`)
   })
   bot.command('left', async (ctx) => ctx.reply(await left(ctx)))
+  // Without it, grammY stops the bot at the first error of a handler, such as a call that Telegram refuses.
+  bot.catch(({ error }) => console.error(error))
   return { bot, guard }
 }
 

@@ -2,19 +2,19 @@ import { defineConfig } from 'vitepress'
 
 /** The pages, in the order a newcomer wants them; a test sees that none is left out. */
 const SIDEBAR = [
-  ['Begin', ['getting-started', 'recipes', 'order', 'options', 'from-others']],
-  ['Guards', ['block', 'once', 'auth', 'throttle', 'debounce', 'membership', 'concurrency', 'rate-limiter']],
-  ['Denials', ['denials', 'exempt', 'simulate']],
+  ['Begin', ['getting-started', 'recipes', 'from-others', 'order', 'options']],
+  ['Guards', ['throttle', 'block', 'once', 'auth', 'debounce', 'membership', 'concurrency', 'rate-limiter']],
+  ['Refusals', ['denials', 'exempt', 'simulate']],
   ['Handlers', ['policies', 'decorators', 'settings', 'hooks']],
-  ['People', ['users', 'permissions', 'sessions', 'migrate']],
-  ['Storage', ['storage', 'redis', 'postgres', 'sqlite', 'hybrid', 'failure']],
+  ['People', ['users', 'permissions', 'sessions']],
+  ['Storage', ['storage', 'redis', 'postgres', 'sqlite', 'hybrid', 'failure', 'migrate']],
   [
-    'In front and behind',
-    ['webhook', 'outgoing', 'runtimes', 'mtproto', 'mtproto-files', 'mtproto-sessions'],
+    'Telegram',
+    ['webhook', 'outgoing', 'runtimes', 'mtproto', 'mtproto-guards', 'mtproto-sessions', 'mtproto-files'],
   ],
-  ['Seen', ['metrics', 'tracing', 'logging', 'health', 'stats']],
+  ['Monitoring', ['metrics', 'tracing', 'logging', 'health', 'stats']],
   [
-    'Tested and measured',
+    'Tests and benchmarks',
     ['testing', 'testing-reference', 'testing-bot-api', 'benchmarks', 'benchmark-results'],
   ],
 ]

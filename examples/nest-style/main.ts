@@ -18,6 +18,8 @@ export function ordersBot(
   const guard = container.make(Sentinel)
   guard.install(bot)
   bot.use(handlers(container.make(OrdersUpdate, OrdersService)))
+  // Without it, grammY stops the bot at the first error of a handler, such as a call that Telegram refuses.
+  bot.catch(({ error }) => console.error(error))
   return { bot, guard }
 }
 

@@ -15,6 +15,8 @@ export function shopBot(
   const guard = sentinel({ throttle: { limit: { amount: 60, per: '1m', burst: 10 } } })
   guard.install(bot)
   bot.use(handlers(new Shop(guard)))
+  // Without it, grammY stops the bot at the first error of a handler, such as a mark that the storage cannot write.
+  bot.catch(({ error }) => console.error(error))
   return { bot, guard }
 }
 
