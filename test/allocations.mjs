@@ -32,10 +32,11 @@ async function contexts(count, userOf) {
 const passed = Promise.resolve()
 const next = () => passed
 
-/** Bytes that an update allocates in the middleware, without a garbage collection in between. */
-async function bytesOf(options, userOf) {
+/** Bytes that an update allocates in the middleware, without a garbage collection in between; `first` is handled before. */
+async function bytesOf(options, userOf, first = () => undefined) {
   const guard = sentinel({ clock: () => 1_800_000_000_000, ...options })
   const run = guard.middleware()
+  await first(run)
   let least = Number.POSITIVE_INFINITY
   for (let round = 0; round < 6; round++) {
     const made = await contexts(UPDATES, userOf)
@@ -91,10 +92,17 @@ const wasteful = (middleware) => (ctx, next) => {
 
 const someone = (i) => 1_000_000 + (i % USERS)
 const one = () => 7
+/** An update whose handler fails. */
+const failing = async (run) => {
+  const [ctx] = await contexts(1, one)
+  await run(ctx, () => Promise.reject(new Error('handler failed'))).catch(() => undefined)
+}
+
 const limits = { throttle: '100000/1m', membership: false }
 console.log(
   JSON.stringify({
     admitted: { bytes: await bytesOf(limits, someone), ...(await promisesOf(limits, someone)) },
+    afterFailure: { bytes: await bytesOf(limits, someone, failing) },
     wasteful: await promisesOf(limits, someone, wasteful),
     refused: {
       bytes: await bytesOf({ throttle: '1/1h', membership: false }, one),

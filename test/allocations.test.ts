@@ -18,6 +18,8 @@ const FOLDER = '.cache/allocations'
 let found: {
   readonly admitted: Found
   readonly refused: Found
+  /** An admitted update, after the handler of an earlier one has failed. */
+  readonly afterFailure: Pick<Found, 'bytes'>
   /** Counts of a middleware that creates a promise and a timer on purpose. */
   readonly wasteful: Pick<Found, 'promises' | 'timers'>
 }
@@ -58,6 +60,10 @@ describe('in memory, before the verdict', () => {
   test('an admitted update allocates less than 1000 bytes', () => {
     expect(found.admitted.bytes).toBeGreaterThan(100)
     expect(found.admitted.bytes).toBeLessThan(1000)
+  })
+
+  test('an admitted update allocates no more after the handler of an earlier one has failed', () => {
+    expect(found.afterFailure.bytes).toBeLessThan(found.admitted.bytes + 25)
   })
 
   test('a refused update allocates less than 1350 bytes', () => {

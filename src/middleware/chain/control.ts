@@ -58,6 +58,7 @@ interface FailedUpdates {
 /** What a chain with `once` knows of attempts to handle an update. */
 export interface Attempts {
   readonly redeliveries: FailedUpdates
+  readonly services: { readonly shadow: boolean }
   readonly questions: {
     /** Whether any claim has a lease that may end while handlers run. */
     readonly leased: boolean
@@ -169,10 +170,11 @@ export class SentinelControl<C extends Context = Context> {
     this.identity = outer?.identity
     this.isRepeated =
       outer?.isRepeated === true ||
-      // In shadow mode nothing is waived, but this process knows of its own failed attempts.
-      host.attempts?.redeliveries.failureOf(ctx) !== undefined ||
       // Later parts of an album are waived, too, although they are no repetitions.
-      (decision?.waived === true && facts.album === undefined)
+      (decision?.waived === true && facts.album === undefined) ||
+      // This process knows of its own failed attempts. In shadow mode nothing is waived.
+      ((decision?.waived === true || host.attempts?.services.shadow === true) &&
+        host.attempts?.redeliveries.failureOf(ctx) !== undefined)
   }
 
   /** The verdict on the update; {@link deny} changes it. */
@@ -200,8 +202,9 @@ export class SentinelControl<C extends Context = Context> {
 
   /**
    * Gives back what the sentinel and the guards in front of the handler charged for this update: everything, or the charge of one
-   * limit. If the update is redelivered, what its first attempt was charged, unless that was in another process. Works once, and never returns more than was charged. If two limits share the name, the one nearest to the handler is
-   * refunded, as in {@link SentinelControl.remaining}. A name that no limit has causes the warning `limit.unknown`.
+   * limit. If the update is redelivered, what its first attempt was charged, unless that was in another process or before several
+   * changes of the options. Works once, and never returns more than was charged. If two limits share the name, the one nearest to
+   * the handler is refunded, as in {@link SentinelControl.remaining}. A name that no limit has causes the warning `limit.unknown`.
    */
   async refund(limit?: string): Promise<void> {
     if (limit === undefined) {
