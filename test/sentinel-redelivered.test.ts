@@ -185,6 +185,24 @@ test('after a handler failed in shadow mode, guards in front of it report no ref
   expect([at.sold, refused]).toEqual([['sold'], []])
 })
 
+test.each([false, true])(
+  'updates without a proper id are never taken for a redelivered one (shadow: %s)',
+  async (shadow) => {
+    const at = shop(throttle(limited), { shadow })
+    const withoutId = (from: number): Update => {
+      const { update_id: _, ...content } = says(from, '/sell')
+      return content as Update
+    }
+    let refused = 0
+    at.guard.on(shadow ? 'shadow' : 'denied', () => void refused++)
+    at.fate = fails
+    await expect(at.handle(withoutId(ALICE))).rejects.toThrow('the till is stuck')
+    at.fate = () => undefined
+    for (let nth = 0; nth < 3; nth++) await at.handle(withoutId(8))
+    expect(refused).toBe(2)
+  },
+)
+
 describe('after a handler failed and its limits were changed, its redelivered update', () => {
   const one = { name: 'one', limit: '10/1h' } as const
   const two = { name: 'two', limit: '50/1h' } as const
@@ -202,6 +220,30 @@ describe('after a handler failed and its limits were changed, its redelivered up
     await at.handle(update)
     const left = await Promise.all(['one', 'two'].map((limit) => at.guard.peek(ALICE, limit)))
     expect(left.map(([state]) => state?.remaining)).toEqual([10, 49])
+  })
+
+  /** Changes the options after each of some failed updates; returns what the first may have refunded when it is redelivered. */
+  async function refundedAfter(changes: number): Promise<number | undefined> {
+    const at = desk({ throttle: [one] }, (bot) => {
+      bot.use(({ sentinel }) => (isStuck ? fails() : sentinel.refund('one')))
+    })
+    open.push(at.guard)
+    let isStuck = true
+    const first = says(ALICE, 'hello')
+    await expect(at.handle(first)).rejects.toThrow('the till is stuck')
+    for (let nth = 1; nth <= changes; nth++) {
+      at.guard.reconfigure({ throttle: [{ ...added, limit: `${nth}/1h` }, one] })
+      await expect(at.handle(says(100 + nth, 'hello'))).rejects.toThrow('the till is stuck')
+    }
+    isStuck = false
+    await at.handle(first)
+    const [state] = await at.guard.peek(ALICE, 'one')
+    return state && state.remaining - 9
+  }
+
+  test('has its charge refunded if few changes followed: options and states of many are not kept for it', async () => {
+    expect(await refundedAfter(3)).toBe(1)
+    expect(await refundedAfter(8)).toBe(0)
   })
 
   test('sees the limits in front of its handler that charged it', async () => {

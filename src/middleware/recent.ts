@@ -32,12 +32,15 @@ export class Recent<T> {
   }
 
   set(name: string, item: T, now: Ms): void {
-    if (now >= this.turnAt || this.newer.size >= this.most / 2) {
-      this.older = this.newer
-      this.newer = new Map()
-      this.turnAt = now + this.holdFor
-    }
+    if (now >= this.turnAt || this.newer.size >= this.most / 2) this.turn(now)
     this.newer.set(name, { item, until: now + this.holdFor })
+  }
+
+  /** Drops the older generation, and begins another one. */
+  turn(now: Ms): void {
+    this.older = this.newer
+    this.newer = new Map()
+    this.turnAt = now + this.holdFor
   }
 }
 

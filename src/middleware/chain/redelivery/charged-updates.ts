@@ -2,7 +2,7 @@ import type { Ask, Judge, Plan } from '../../../core/check.js'
 import { GLOBAL_KEY } from '../../../core/subject.js'
 import type { Services } from '../../services.js'
 import { Preparation } from '../preparation.js'
-import { REDELIVERED_WITHIN } from './redeliveries.js'
+import { isUpdateId, REDELIVERED_WITHIN } from './redeliveries.js'
 
 /**
  * The failed updates that the guards of one chain have charged, kept in their storage: another process may get such an update when
@@ -22,8 +22,7 @@ export class ChargedUpdates {
 
   /** Never rejects. */
   async add(bot: number, update: number): Promise<void> {
-    // Updates without a proper id are never recognized as redelivered.
-    if (!Number.isSafeInteger(update) || update < 0) return
+    if (!isUpdateId(update)) return
     try {
       const judge = await this.judge()
       await judge?.evaluate(askOf(bot, update), this.services.at())

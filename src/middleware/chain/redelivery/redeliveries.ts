@@ -9,6 +9,8 @@ export const REDELIVERED_WITHIN: Ms = 86_400_000
 
 /** Fewer than of other updates, since decisions are larger. Of older ones, only the storage knows that they were charged. */
 const MOST_CHARGES = 4000
+/** Most chains whose decisions are kept: each keeps the state of its storage in memory. They are forgotten by halves. */
+const MOST_CHAINS = 8
 
 /** A chain, as far as its decisions are settled and its limits are shown. */
 export interface Decider {
@@ -33,6 +35,8 @@ export class Redeliveries {
   private readonly failures = new Recent<boolean>(REDELIVERED_WITHIN)
   /** Decisions of this chain about failed updates that it has admitted, and so may have charged. */
   private readonly charges = new Recent<Decision>(REDELIVERED_WITHIN, MOST_CHARGES)
+  /** The chains that made the newer half of these decisions. */
+  private readonly chains = new Set<Decider>()
 
   constructor(private readonly clock: Clock) {}
 
@@ -42,6 +46,7 @@ export class Redeliveries {
     decision: Decision,
     by: Decider,
   ): void {
+    if (!isUpdateId(ctx.update.update_id)) return
     const isFirst = ctx.sentinel?.isRepeated !== true
     this.failures.set(nameOf(ctx), this.failureOf(ctx) ?? isFirst, this.clock())
     // Later attempts are free, so the first one must be refunded.
@@ -54,13 +59,26 @@ export class Redeliveries {
   }
 
   charged(ctx: Context, decision: Decision, by: Decider): void {
-    deciders.set(decision, decidedBy(decision, by))
-    this.charges.set(nameOf(ctx), decision, this.clock())
+    if (!isUpdateId(ctx.update.update_id)) return
+    const { chains, charges } = this
+    const decider = decidedBy(decision, by)
+    if (chains.size >= MOST_CHAINS / 2 && !chains.has(decider)) {
+      chains.clear()
+      charges.turn(this.clock())
+    }
+    chains.add(decider)
+    deciders.set(decision, decider)
+    charges.set(nameOf(ctx), decision, this.clock())
   }
 
   chargeOf(ctx: Context): Decision | undefined {
     return this.charges.size === 0 ? undefined : this.charges.get(nameOf(ctx), this.clock())
   }
+}
+
+/** Whether an id is a proper one. All updates without a proper id would look like redeliveries of the same one. */
+export function isUpdateId(id: number): boolean {
+  return Number.isSafeInteger(id) && id >= 0
 }
 
 /** Identifies an update; update ids are unique per bot only. */
