@@ -1,12 +1,13 @@
 import type { Decision, Judge } from '../../src/core/check.js'
 import { userKey } from '../../src/core/subject.js'
+import { Stopwatch } from '../servers/stopwatch.js'
 import { askOf } from './outage.js'
 
 /** Updates that keep arriving while a storage fails. */
 export interface Load {
   /** Decided so far. */
   readonly decided: number
-  /** The longest decision in milliseconds, without the time in which this process itself was stalled. */
+  /** The longest decision in milliseconds, without the time in which the machine stalled this process. */
   readonly slowest: number
   /** Errors that must not have reached the caller. */
   readonly errors: readonly unknown[]
@@ -19,12 +20,11 @@ export function load(judge: Judge, at = 20): Load {
   let decided = 0
   let slowest = 0
   const errors: unknown[] = []
-  const pause = new Pauses()
+  const watch = new Stopwatch()
   let user = 1_000_000
   const worker = async (): Promise<void> => {
     while (running) {
-      const began = performance.now()
-      const stood = pause.total
+      const began = watch.passed
       try {
         const decision: Decision = await judge.evaluate(askOf(userKey(user++), [user]))
         if (decision.receipt !== undefined && user % 10 === 0) await judge.settle(decision.receipt, 'release')
@@ -32,7 +32,7 @@ export function load(judge: Judge, at = 20): Load {
         errors.push(error)
       }
       decided++
-      slowest = Math.max(slowest, performance.now() - began - (pause.total - stood))
+      slowest = Math.max(slowest, watch.passed - began)
       // Some hundred a second, which leaves time for other processes on this machine.
       await new Promise((done) => setTimeout(done, 20))
     }
@@ -49,23 +49,7 @@ export function load(judge: Judge, at = 20): Load {
     async stop() {
       running = false
       await Promise.all(workers)
-      pause.stop()
+      watch.stop()
     },
-  }
-}
-
-/** Measures how long the event loop was stalled in total: on a busy machine that is no fault of the measured code. */
-class Pauses {
-  total = 0
-  private last = performance.now()
-  private readonly timer = setInterval(() => {
-    const now = performance.now()
-    const late = now - this.last - 10
-    if (late > 5) this.total += late
-    this.last = now
-  }, 10)
-
-  stop(): void {
-    clearInterval(this.timer)
   }
 }

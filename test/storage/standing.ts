@@ -4,6 +4,7 @@ import type { StorageCondition } from '../../src/storage/contract/condition.js'
 import type { Storage } from '../../src/storage/contract/storage.js'
 import { makeResilient } from '../../src/storage/protection/make-resilient.js'
 import type { ResilientStorage } from '../../src/storage/resilient/storage.js'
+import { Stopwatch } from '../servers/stopwatch.js'
 import { until } from '../servers/until.js'
 import { type Load, load } from './load.js'
 import { ALICE, askOf, BOB, BOT, blocked, bucket, claim, isAdmitted, planOf } from './outage.js'
@@ -98,11 +99,12 @@ export async function isDown({ told, judge }: Stand): Promise<void> {
   expect(await passes(judge, BLOCKED)).toBe(false)
 }
 
-/** Waits until the storage is used again; returns the duration in milliseconds. */
+/** Waits until the storage is used again; returns the duration in milliseconds, without the time in which the machine stalled. */
 export async function isBack({ told, storage }: Stand): Promise<number> {
-  const began = performance.now()
+  const watch = new Stopwatch()
   await until('it is used again', async () => told.at(-1)?.is === 'up' && (await storage.health()).ok, 5000)
-  return performance.now() - began
+  watch.stop()
+  return watch.passed
 }
 
 /** Checks that every update was decided in time, without errors. */
