@@ -15,11 +15,12 @@ describe.each(Object.entries(COMPILERS))('a class compiled by %s', (_, compiler)
   let refusals: string[]
 
   beforeEach(() => {
-    file = compiled<ShopModule>('test/decorators/shop.ts', compiler)
-    shop = new file.Shop()
-    stand = desk({ storage: memory(), throttle: '90/1m' }, (bot) =>
-      bot.use(file.handlers(shop), file.handlers(file.Shop)),
-    )
+    // The class is made after the sentinel, with which the names of handlers begin anew.
+    stand = desk({ storage: memory(), throttle: '90/1m' }, (bot) => {
+      file = compiled<ShopModule>('test/decorators/shop.ts', compiler)
+      shop = new file.Shop()
+      bot.use(file.handlers(shop), file.handlers(file.Shop))
+    })
     refusals = []
     stand.guard.on('denied', ({ verdict }) => refusals.push(`${verdict.guard} ${verdict.limit}`))
   })

@@ -6,7 +6,8 @@ import { outgoing } from '../../src/outgoing/outgoing.js'
 import { fate, type Office, office } from './rig.js'
 
 let on: Office
-afterEach(() => on.stop())
+// Some tests need no office.
+afterEach(() => on?.stop())
 
 const SECOND = 1000
 const both = ['flood', 'server', 'network'] as const
