@@ -20,7 +20,8 @@ export class CuttingProxy {
 
   private constructor(
     private readonly target: number,
-    private readonly victim: number,
+    /** The number of the frame to drop. */
+    public victim: number,
   ) {
     this.#server = createServer((socket) => this.#join(socket))
   }
