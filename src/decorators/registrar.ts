@@ -75,11 +75,6 @@ type Held<Given extends Context, Target, Key> = Key extends keyof Target
  * ```
  */
 export interface Registrar<Given extends Context> {
-  /** On a method. */
-  <This, H extends (...args: never[]) => unknown>(
-    method: H & Checked<Given, H>,
-    context: ClassMethodDecoratorContext<This>,
-  ): void
   /** On a field that holds a handler. */
   <This, H extends (...args: never[]) => unknown>(
     value: undefined,
@@ -96,5 +91,10 @@ export interface Registrar<Given extends Context> {
     target: Target,
     key: Key,
     ...noHandler: Held<Given, Target, Key>
+  ): void
+  /** On a method. The last one, because of these the compiler reports only why the last does not fit. */
+  <This, H extends (...args: never[]) => unknown>(
+    method: H & Checked<Given, H>,
+    context: ClassMethodDecoratorContext<This>,
   ): void
 }
