@@ -1,7 +1,7 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
 import { chatOf, MARKED_CHAT, markedChatOf } from '../core/chat-of.js'
-import { isPromise, type WhenDown } from '../core/check.js'
+import type { WhenDown } from '../core/check.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { ACTIVITIES, ANONYMOUS_ADMIN_ID, CHANNEL_SENDER_ID, type Facts, TELEGRAM_ID } from '../core/facts.js'
@@ -10,7 +10,7 @@ import { guardOf } from './compose.js'
 import type { Guard, Question } from './guard.js'
 import { callable, onFailure, option, parseOptions, refusal, subject, timeSpan } from './options/schema.js'
 import type { Denial } from './refusing/denial.js'
-import type { Services } from './services.js'
+import { MarkReasons } from './refusing/mark-reasons.js'
 
 /** The durable mark of blocked subjects. */
 export const BLOCKED = 'blocked'
@@ -98,7 +98,7 @@ export function block<C extends Context = Context>(options: BlockOptions<C> = {}
     name: 'block',
     wire(wiring) {
       const { services } = wiring
-      const reasons = new Reasons(services)
+      const reasons = new MarkReasons(services, BLOCKED)
       const actor = wiring.scope('actor', (facts) => facts.actor)
       const chat = wiring.scope(MARKED_CHAT, markedChatOf)
       const common: Omit<Question<Context>, 'check' | 'name'> = {
@@ -145,23 +145,6 @@ export function block<C extends Context = Context>(options: BlockOptions<C> = {}
       }
     },
   })
-}
-
-/** Reads the reasons of blocks from storages that answer synchronously; updates never wait for a reason. */
-class Reasons {
-  private late = false
-
-  constructor(private readonly services: Services) {}
-
-  of(bot: number, key: Key | undefined): string | undefined {
-    if (this.late || key === undefined) return undefined
-    const mark = this.services.storage.marks.get(bot, key, BLOCKED)
-    if (!isPromise(mark)) return mark?.reason
-    // This storage answers asynchronously, too late for the verdict, so it is not asked again for each update of a flood.
-    this.late = true
-    mark.catch(() => undefined)
-    return undefined
-  }
 }
 
 const STAND_INS = new Map([

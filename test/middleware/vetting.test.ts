@@ -2,6 +2,7 @@ import { Bot } from 'grammy'
 import { SentinelError } from '../../src/core/errors.js'
 import { userKey } from '../../src/core/subject.js'
 import type { DossierFacts, DossierSource } from '../../src/middleware/auth/dossier-source.js'
+import { SUSPECT } from '../../src/middleware/auth/marks.js'
 import { type AuthOptions, auth } from '../../src/middleware/auth.js'
 import { sentinel } from '../../src/sentinel.js'
 import { memory } from '../../src/storage/memory/memory.js'
@@ -288,6 +289,28 @@ test('the first refusal contains the reason', async () => {
   on.start()
   await says('one', 'two')
   expect([on.reached, notes]).toEqual([[], ['scam', 'scam']])
+})
+
+test('the reason is looked up once if the storage answers later', async () => {
+  const desk = new Desk()
+  desk.tells = () => ({ profile: { isScam: true } })
+  const storage = memory({ clock: stage.clock })
+  const asked: string[] = []
+  const get = storage.marks.get.bind(storage.marks)
+  Object.assign(storage.marks, {
+    get: async (...args: Parameters<typeof get>) => {
+      asked.push(args[2])
+      return get(...args)
+    },
+  })
+  const guard = guarded(desk, { dossierWait: '2s' }, { storage })
+  const notes: unknown[] = []
+  guard.on('denied', ({ verdict: { note } }) => notes.push(note))
+  on = await rig(guard)
+  on.start()
+  await says('one', 'two', 'three')
+  expect(notes).toEqual(['scam', undefined, undefined])
+  expect(asked.filter((name) => name === SUSPECT)).toEqual([SUSPECT])
 })
 
 test('in shadow the refusal is reported, and the update passes', async () => {

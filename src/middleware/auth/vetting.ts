@@ -1,12 +1,11 @@
 import type { Context } from 'grammy'
-import { isPromise, type MaybePromise } from '../../core/check.js'
+import type { MaybePromise } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Facts } from '../../core/facts.js'
 import { later, madeLater } from '../../core/later.js'
-import type { Key } from '../../core/subject.js'
 import type { Admission, Question, Wiring } from '../guard.js'
-import type { Services } from '../services.js'
+import { MarkReasons } from '../refusing/mark-reasons.js'
 import type { DossierSource } from './dossier-source.js'
 import type { VettingRules } from './dossiers.js'
 import { SUSPECT, VETTED } from './marks.js'
@@ -73,6 +72,7 @@ export function vettingOf(
   const rules = rulesOf(options)
   if (rules === undefined) return undefined
   const { services } = wiring
+  const reasons = new MarkReasons(services, SUSPECT)
   // While the storage is down, suspects are unknown, which denies nobody.
   const check = { ...refusing, whenDown: 'open', anyOf: [SUSPECT] } as const
   wiring.ask({
@@ -80,7 +80,7 @@ export function vettingOf(
     name: 'dossier',
     reason: 'suspect',
     check: { ...check, kind: 'absent', slot: 'auth.dossier' },
-    note: ({ actor }, ctx) => noteOf(services, ctx.me.id, actor),
+    note: ({ actor }, ctx) => reasons.of(ctx.me.id, actor),
   })
   const probe = wiring.ask({
     ...common,
@@ -122,12 +122,4 @@ export function vettingOf(
       desk.now?.end()
     },
   }
-}
-
-/** Returns the reason if the storage is synchronous, as memory is. */
-function noteOf({ storage }: Services, bot: number, key: Key | undefined): string | undefined {
-  const mark = key === undefined ? undefined : storage.marks.get(bot, key, SUSPECT)
-  if (!isPromise(mark)) return mark?.reason
-  mark.catch(() => undefined)
-  return undefined
 }
