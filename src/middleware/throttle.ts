@@ -152,7 +152,8 @@ export interface ThrottleOptions<C extends Context = Context> {
   /**
    * The activities to limit. By default, messages, taps, reactions and votes share the bucket, while edits, joins and inline
    * queries have separate buckets of the same limit (inline queries: `inline`). Joins are counted for the user who joins or
-   * leaves, even if someone else adds or removes them. All other activities are limited only if listed, payments never.
+   * leaves, even if someone else adds or removes them, and in each chat separately. All other activities are limited only if
+   * listed, payments never.
    */
   readonly on?: readonly Activity[] | undefined
   /** Limits these commands only. */

@@ -1,4 +1,6 @@
+import type { Chat } from 'grammy/types'
 import type { Facts } from '../../src/core/facts.js'
+import { type Subject, subject } from '../../src/core/subject.js'
 import { compose } from '../../src/middleware/compose.js'
 import { throttle } from '../../src/middleware/throttle.js'
 import { sentinel } from '../../src/sentinel.js'
@@ -219,8 +221,13 @@ describe('throttle', () => {
   describe('joins', () => {
     const group = { id: -1001000000001, type: 'supergroup', title: 'Plaza' } as const
     const person = (id: number) => ({ id, is_bot: false, first_name: `User ${id}` })
-    const change = (by: number, whom: number, status: 'member' | 'left') => ({
-      chat: group,
+    const change = (
+      by: number,
+      whom: number,
+      status: 'member' | 'left',
+      chat: Chat.SupergroupChat = group,
+    ) => ({
+      chat,
       from: person(by),
       date: 1_767_225_600,
       old_chat_member: { status: status === 'left' ? 'member' : 'left', user: person(whom) } as const,
@@ -267,16 +274,35 @@ describe('throttle', () => {
       expect(on.reached).toHaveLength(22)
     })
 
-    test('can be inspected and reset as limits of the user who joined', async () => {
+    test('in one chat use up nothing of what the user has in another', async () => {
+      on = await rig(throttle({ limit: '2/1m' }))
+      on.start()
+      const trap = { ...group, id: -1001000000002, title: 'Trap' }
+      for (let i = 0; i < 20; i++)
+        on.telegram.deliver(on.account, {
+          chat_member: change(666, 8, i % 2 === 0 ? 'left' : 'member', trap),
+        })
+      on.telegram.deliver(on.account, { chat_member: change(8, 8, 'member') })
+      // Nor is the user charged elsewhere for what others do.
+      const request = { chat: group, from: person(8), user_chat_id: 8, date: 1_767_225_600 }
+      on.telegram.deliver(on.account, { chat_join_request: request })
+      const adds = { ...change(8, on.account.id, 'member'), chat: { ...group, id: -1001000000003 } }
+      on.telegram.deliver(on.account, { my_chat_member: adds })
+      await on.settled()
+      expect(on.reached).toHaveLength(2 + 3)
+    })
+
+    test('can be inspected and reset as limits of the user who joined, in the chat', async () => {
       const guard = sentinel({ throttle: '2/1m', clock: stage().clock })
       on = await rig(guard)
       on.start()
       for (let i = 0; i < 3; i++) on.telegram.deliver(on.account, { chat_member: change(7, 8, 'member') })
       await on.settled()
-      const left = async (id: number) => (await guard.peek(id, 'user.joins'))[0]?.remaining
-      expect([await left(7), await left(8)]).toEqual([2, 0])
-      await guard.reset(8, 'user.joins')
-      expect(await left(8)).toBe(2)
+      const member = subject.member(8, group.id)
+      const left = async (whom: Subject) => (await guard.peek(whom, 'user.joins'))[0]?.remaining
+      expect([await left(7), await left(8), await left(member)]).toEqual([2, 2, 0])
+      await guard.reset(member, 'user.joins')
+      expect(await left(member)).toBe(2)
     })
   })
 

@@ -228,7 +228,8 @@ export function planOf(name: string, rules: readonly Rule[]): Plan {
 export function subjectsOf(facts: Facts): readonly (Key | undefined)[] {
   const { actor, chatId, command, connection, kind, target } = facts
   // Joins count for the person who joins, whoever lets them in.
-  const joiner = kind === 'chat_member' && target?.id !== undefined ? userKey(target.id) : actor
+  const isOfMember = kind === 'chat_member'
+  const joiner = isOfMember && target?.id !== undefined ? userKey(target.id) : actor
   // Keys of the model's own tell the chats of other accounts apart, even if the package confuses them.
   const chat = connection === undefined ? chatKey(chatId ?? 0) : `chat ${chatId} of ${connection}`
   const inChat = (who: Key | undefined): Key | undefined =>
@@ -241,7 +242,8 @@ export function subjectsOf(facts: Facts): readonly (Key | undefined)[] {
     member: inChat(actor),
     command: actor === undefined || command === undefined ? undefined : commandKey(actor, command),
     global: GLOBAL_KEY,
-    joiner,
+    // What others do to somebody in one chat has no effect in another.
+    joiner: isOfMember ? inChat(joiner) : joiner,
     'joiner in chat': inChat(joiner),
   }
   return SCOPES.map((scope) => byScope[scope])

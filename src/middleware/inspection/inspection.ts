@@ -20,6 +20,7 @@ import { isSame } from '../chain/earlier-layers.js'
 import { Questions } from '../chain/wiring.js'
 import type { Exemptions } from '../exempt/exemptions.js'
 import type { Question } from '../guard.js'
+import { JOINS } from '../options/scopes.js'
 import type { Chain } from '../pipeline.js'
 import { verdictOf } from '../refusing/refusals.js'
 import type { KnownBot } from '../services/bots.js'
@@ -336,9 +337,12 @@ async function judgeOf(chain: Chain): Promise<Judge> {
 }
 
 function counts(chain: Chain, check: Check, key: Key): boolean {
-  // The part after the dot names a record of its own for the same subject: see throttle's edits and joins.
-  const [scope = ''] = (chain.questions.scopeNames()[check.subject] as string).split('.')
+  const name = chain.questions.scopeNames()[check.subject] as string
   const { kind } = keySubject(key)
+  // Limits of users count changes of members in each chat separately: see scopeOf().
+  if (kind === 'member' && name === `actor${JOINS}`) return true
+  // The part after the dot names a record of its own for the same subject: see throttle's edits and joins.
+  const [scope = ''] = name.split('.')
   return kind === 'own' ? scope.startsWith('own:') : SCOPES_OF[kind].includes(scope)
 }
 

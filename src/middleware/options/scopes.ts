@@ -56,19 +56,21 @@ export function scopeOf(
 
 function subjectIn(name: ScopeName, part: string): SubjectOf<Context> {
   const who = part === JOINS ? joinerOf : (facts: Facts): Key | undefined => facts.actor
+  const inChat = (facts: Facts): Key | undefined => {
+    const actor = who(facts)
+    const { chatId } = facts
+    return actor === undefined || chatId === undefined
+      ? undefined
+      : memberKey(actor, chatId, facts.connection)
+  }
   switch (name) {
     case 'user':
-      return who
+      // Others may change somebody's membership in chats of their own, which must not use up what they have elsewhere.
+      return part === JOINS ? (facts) => (facts.kind === 'chat_member' ? inChat(facts) : facts.actor) : who
     case 'chat':
       return chatOf
     case 'member':
-      return (facts) => {
-        const actor = who(facts)
-        const { chatId } = facts
-        return actor === undefined || chatId === undefined
-          ? undefined
-          : memberKey(actor, chatId, facts.connection)
-      }
+      return inChat
     case 'command':
       return ({ actor, command }) =>
         actor === undefined || command === undefined ? undefined : commandKey(actor, command)
