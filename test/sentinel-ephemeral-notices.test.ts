@@ -14,7 +14,11 @@ let plaza: TelegramGroup
 let failures: string[]
 
 /** A bot in a group that Alice owns and of which Bob is a member. It answers one command a minute. */
-async function open(isAdmin: boolean, options: SentinelOptions = {}): Promise<void> {
+async function open(
+  isAdmin: boolean,
+  options: SentinelOptions = {},
+  handlers?: (bot: Bot<GuardedContext>) => void,
+): Promise<void> {
   time = new Stage()
   guard = sentinel<GuardedContext>({
     throttle: '1/1m',
@@ -24,7 +28,7 @@ async function open(isAdmin: boolean, options: SentinelOptions = {}): Promise<vo
   })
   failures = []
   guard.on('error', ({ error }) => failures.push((error as Error).message))
-  at = await rig(guard, undefined, { clock: time.clock })
+  at = await rig(guard, handlers, { clock: time.clock })
   plaza = at.telegram.createGroup({
     title: 'Plaza',
     owner: at.alice,
@@ -261,6 +265,30 @@ describe('a notice that could not be sent', () => {
     time.advance(1)
     expect(await calls()).toBe(2)
     expect(failures).toHaveLength(1)
+  })
+
+  const often = { limit: '1/1h', noticeEvery: '10s' } as const
+  test.each<[string, SentinelOptions, (ctx: GuardedContext) => unknown]>([
+    ['its usual interval has passed', { throttle: often }, () => undefined],
+    ['a handler denies again', { throttle: false }, ({ sentinel }) => sentinel.deny()],
+    ['a function sends it', { throttle: { ...often, deny: ({ say }) => say() } }, () => undefined],
+  ])('is not tried again before the wait is over although %s', async (_, options, handler) => {
+    await open(true, options, (bot) => bot.on('message', handler))
+    at.telegram.faults.next('sendMessage', { code: 429, retryAfter: 60 })
+    const sends = async (text: string): Promise<void> => {
+      // In the group, a notice for it comes due that may not be sent there.
+      await at.alice.in(plaza).sends(text)
+      await at.alice.to(at.account).sends(text)
+      await quiet()
+    }
+    await at.alice.to(at.account).sends('first')
+    for (let elapsed = 0; elapsed < 60; elapsed += 10) {
+      await sends('again')
+      time.advance(10_000)
+    }
+    expect(tried()).toEqual(['public refused'])
+    await sends('after the wait')
+    expect(tried()).toEqual(['public refused', 'public sent'])
   })
 
   test('because the user has blocked the bot is not sent again', async () => {

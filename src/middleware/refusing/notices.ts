@@ -115,7 +115,7 @@ export class Notices {
     const own = typeof denial === 'function'
     const due =
       denial !== 'silent' &&
-      (own ? notice || this.owes(bot, facts, guard, limit) : this.takeDue(bot, facts, verdict, notice))
+      (own ? this.owes(bot, facts, guard, limit, notice) : this.takeDue(bot, facts, verdict, notice))
     const tapped = facts.kind === 'callback_query' && typeof ctx.callbackQuery?.id === 'string'
     if (tapped && !own) this.answerTap(ctx, verdict, due ? this.text(facts, verdict) : '')
     else if (facts.kind === 'pre_checkout_query' && typeof ctx.preCheckoutQuery?.id === 'string') {
@@ -171,15 +171,15 @@ export class Notices {
     this.budgetFullAt = before.budgetFullAt
   }
 
-  /** Whether a notice is owed to the actor and may be sent now. */
-  owes(bot: number, facts: Facts, guard: string, limit: string): boolean {
-    return this.owed.owes(bot, facts, guard, limit, this.clock()) && this.mayBeSaid(facts)
+  /** Whether a notice is owed to the actor and may be sent now, or is `due` anyway and does not wait for Telegram. */
+  owes(bot: number, facts: Facts, guard: string, limit: string, due = false): boolean {
+    return this.owed.isDue(bot, facts, guard, limit, this.clock(), due) && (due || this.mayBeSaid(facts))
   }
 
   /** Returns whether to send a notice, which then is not owed any more. A due notice that may not be sent here becomes owed. */
   private takeDue(bot: number, facts: Facts, { guard, limit }: Denied, notice: boolean): boolean {
     if (this.mayBeSaid(facts)) {
-      const due = notice || this.owed.owes(bot, facts, guard, limit, this.clock())
+      const due = this.owed.isDue(bot, facts, guard, limit, this.clock(), notice)
       if (due) this.owed.given(bot, facts, guard, limit)
       return due
     }

@@ -16,15 +16,18 @@ export class OwedNotices {
   /** The times from which they may be sent. */
   private readonly from = new Map<string, Ms>()
 
+  /** Records that a notice is owed. One that already waits for Telegram continues to wait. */
   owe(bot: number, facts: Facts, guard: string, limit: string, from: Ms): void {
-    setNewest(this.from, nameOf(bot, facts, guard, limit), from, MOST_OWED)
+    const name = nameOf(bot, facts, guard, limit)
+    setNewest(this.from, name, Math.max(from, this.from.get(name) ?? from), MOST_OWED)
   }
 
-  owes(bot: number, facts: Facts, guard: string, limit: string, now: Ms): boolean {
+  /** Whether to send a notice now: it is owed, or `due` anyway. While it waits for Telegram, neither suffices. */
+  isDue(bot: number, facts: Facts, guard: string, limit: string, now: Ms, due: boolean): boolean {
     // Usually no notice is owed; during a flood this saves creating the names.
-    if (this.from.size === 0) return false
-    const from = this.from.get(nameOf(bot, facts, guard, limit))
-    return from !== undefined && from <= now && now < from + OWED_FOR
+    if (this.from.size === 0) return due
+    const from = this.from.get(nameOf(bot, facts, guard, limit)) ?? Number.NaN
+    return from > now ? false : due || now < from + OWED_FOR
   }
 
   given(bot: number, facts: Facts, guard: string, limit: string): void {
