@@ -30,7 +30,7 @@ import {
 } from './guard.js'
 import { type HookVeto, Steps } from './hooking/steps.js'
 import { Names } from './position/place.js'
-import { Refusals } from './refusing/refusals.js'
+import { denied, Refusals } from './refusing/refusals.js'
 
 export { newTally, type Tally }
 
@@ -409,7 +409,7 @@ export class Chain {
     const go = (admission: Admission | undefined): MaybePromise<void> => {
       if (admission?.refund === true) this.entrance.giveBack(ctx, decision)
       if (admission?.veto !== undefined && facts.activity !== 'payment') {
-        if (wired.shadow !== true) return this.entrance.veto(admission, facts, ctx, decision, wired.denial)
+        if (wired.shadow !== true) return this.entrance.veto(admission, facts, ctx, decision, wired)
         this.entrance.shadow(facts, ctx, admission)
       }
       return this.admit(from + 1, admission?.identity ?? identity, facts, ctx, next, decision)
@@ -433,7 +433,8 @@ export class Chain {
   private withoutStorage(ask: Ask, facts: Facts, ctx: Context, next: NextFunction): MaybePromise<void> {
     const closed = this.questions.closedIn(ask)
     if (closed === undefined) return this.pass(facts, ctx, next, undefined)
-    return this.refusals.deny(facts, ctx, 'unavailable', closed.check.guard, undefined, 'silent')
+    const verdict = denied('unavailable', closed.check.guard)
+    return this.refusals.deny(facts, ctx, { verdict, denial: 'silent' })
   }
 
   private tellShadows(facts: Facts, ctx: Context, { shadowRefusals }: Decision): void {

@@ -4,7 +4,7 @@ import { later } from '../../core/later.js'
 import { hintAt } from '../../core/nearest.js'
 import type { Exemptions } from '../exempt/exemptions.js'
 import type { GuardServices } from '../guard.js'
-import type { Refusals } from '../refusing/refusals.js'
+import { denied, type Refusals } from '../refusing/refusals.js'
 import type { Attempts, ControlHost, DenyOptions, LimitView, SentinelControl } from './control.js'
 import type { Preparation } from './preparation.js'
 import { noteCharge } from './redelivery/redelivered-charges.js'
@@ -118,25 +118,10 @@ export class ChainHost implements ControlHost {
 
   async denyLater(control: SentinelControl, options: DenyOptions): Promise<void> {
     if (!control.verdict.allowed) return
-    const { facts } = control
-    control.decide({
-      allowed: false,
-      guard: 'handler',
-      limit: '',
-      reason: 'denied',
-      cause: 'check',
-      retryAfterMs: Number.POSITIVE_INFINITY,
-      note: options.note,
-    })
-    await this.chain.refusals.deny(
-      facts,
-      control.ctx,
-      'denied',
-      'handler',
-      options.note,
-      options.notice === false ? 'silent' : 'notice',
-      true,
-    )
+    const verdict = denied('denied', 'handler', options.note)
+    control.decide(verdict)
+    const denial = options.notice === false ? 'silent' : 'notice'
+    await this.chain.refusals.deny(control.facts, control.ctx, { verdict, denial, wasAllowed: true })
     if (options.refund === true) await control.refund()
   }
 

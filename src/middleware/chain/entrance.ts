@@ -8,8 +8,7 @@ import type { Place } from '../concurrency/places.js'
 import { isUnseated, Seating, seated, type Taken } from '../concurrency/seating.js'
 import type { Admission, Onward, Wired } from '../guard.js'
 import type { HookVeto, Steps } from '../hooking/steps.js'
-import type { Denial } from '../refusing/denial.js'
-import type { Refusals } from '../refusing/refusals.js'
+import { denied, type Refusals, type Stop, vetoedBy } from '../refusing/refusals.js'
 import type { Services } from '../services.js'
 import { type ControlHost, SentinelControl, type SentinelFlavor } from './control.js'
 import type { FirstUses } from './first-uses.js'
@@ -80,15 +79,21 @@ export class Entrance implements LateEntrance {
     facts: Facts,
     ctx: Context,
     decision: Decision | undefined,
-    denial: Denial | undefined,
-    late = false,
-    wasAllowed = false,
+    { denial, hooksRan, wasAllowed }: Omit<Stop, 'verdict' | 'notice'> = {},
   ): MaybePromise<void> {
     // The update was not handled: if it is redelivered, it may be handled, and is not charged again.
     this.settling.settle(decision, 'release')
-    if (by === undefined) return this.refusals.deny(facts, ctx, veto, 'auth', note, denial, wasAllowed)
+    if (by === undefined)
+      return this.refusals.deny(facts, ctx, { verdict: denied(veto, 'auth', note), denial, wasAllowed })
     this.uncharge(facts, ctx, decision)
-    return this.refusals.veto(facts, ctx, veto, by, denial, late, wasAllowed)
+    const { notice } = by
+    return this.refusals.deny(facts, ctx, {
+      verdict: vetoedBy(by, veto),
+      denial,
+      notice,
+      hooksRan,
+      wasAllowed,
+    })
   }
 
   /**
@@ -125,7 +130,7 @@ export class Entrance implements LateEntrance {
     decision: Decision | undefined,
     identity: unknown,
   ): MaybePromise<void> {
-    if (isUnseated(taken)) return this.veto(taken.refusal, facts, ctx, decision, taken.by.denial)
+    if (isUnseated(taken)) return this.veto(taken.refusal, facts, ctx, decision, taken.by)
     return this.services.hooks.deciding
       ? this.enterHooked(taken, facts, ctx, next, decision, identity)
       : this.letIn(taken, facts, ctx, next, decision, identity)

@@ -5,7 +5,7 @@ import type { Place } from '../concurrency/places.js'
 import { isUnseated, type Seating, seated, type Taken } from '../concurrency/seating.js'
 import type { Admission, Onward } from '../guard.js'
 import type { HookVeto } from '../hooking/steps.js'
-import type { Denial } from '../refusing/denial.js'
+import type { Stop } from '../refusing/refusals.js'
 import type { Services } from '../services.js'
 import { gatheredWith, type SentinelControl, type SentinelFlavor } from './control.js'
 import type { FirstUses } from './first-uses.js'
@@ -43,9 +43,7 @@ export interface LateEntrance {
     facts: Facts,
     ctx: Context,
     decision: Decision | undefined,
-    denial: Denial | undefined,
-    late: boolean,
-    wasAllowed: boolean,
+    how: Omit<Stop, 'verdict' | 'notice'>,
   ): MaybePromise<void>
   /** Refuses an update that a hook has stopped. */
   stopped(
@@ -101,11 +99,16 @@ async function placeFor(
   const taken = await (wasAllowed ? entrance.seating?.take(facts, ctx) : entrance.take(facts, ctx))
   if (isUnseated(taken)) {
     for (const each of others) {
-      await entrance.veto(taken.refusal, each.facts, each.ctx, each.decision, 'silent', true, true)
+      await entrance.veto(taken.refusal, each.facts, each.ctx, each.decision, {
+        denial: 'silent',
+        hooksRan: true,
+        wasAllowed: true,
+      })
       outOfReach(each.ctx)
     }
     outOfReach(ctx)
-    await entrance.veto(taken.refusal, facts, ctx, decision, taken.by.denial, true, wasAllowed)
+    const { denial } = taken.by
+    await entrance.veto(taken.refusal, facts, ctx, decision, { denial, hooksRan: true, wasAllowed })
     return taken
   }
   const veto = entrance.services.hooks.deciding ? await entrance.lateHooks(facts, ctx) : undefined

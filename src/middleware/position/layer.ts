@@ -7,7 +7,7 @@ import { rootOf, type SentinelFlavor } from '../chain/control.js'
 import { Exemptions } from '../exempt/exemptions.js'
 import type { GuardDefinition } from '../guard.js'
 import { Chain, newTally } from '../pipeline.js'
-import { Refusals } from '../refusing/refusals.js'
+import { denied, Refusals } from '../refusing/refusals.js'
 import { createServices, type Services, type ServicesOptions } from '../services.js'
 import type { Place } from './place.js'
 
@@ -75,7 +75,8 @@ export class Layer {
     if (facts.activity === 'payment') return next()
     const guard = this.definitions[0]?.name ?? ''
     const why = 'could not be prepared; see the "error" event of "wiring"'
-    return this.unfit.get(root ?? this)?.deny(facts, ctx, 'unavailable', guard, why, 'silent')
+    const verdict = denied('unavailable', guard, why)
+    return this.unfit.get(root ?? this)?.deny(facts, ctx, { verdict, denial: 'silent' })
   }
 
   private chainBehind(root: Chain | undefined): Chain | undefined {

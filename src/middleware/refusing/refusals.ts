@@ -28,6 +28,32 @@ export function verdictOf(question: Question<Context>, decision: Decision): Deni
   }
 }
 
+/** Returns the verdict for a denial from outside the plan: by a resolver, a handler, or because the storage is down. */
+export function denied(reason: DenialReason, guard: string, note?: string): Denied {
+  const retryAfterMs = Number.POSITIVE_INFINITY
+  return { allowed: false, guard, limit: '', reason, cause: 'check', retryAfterMs, note }
+}
+
+/** Returns the verdict for a refusal by a limit that is not part of the plan. */
+export function vetoedBy({ guard, limit, retryAfterMs, note }: Vetoer, reason: DenialReason): Denied {
+  const cause = reason === 'unavailable' ? 'unavailable' : 'check'
+  const verdict: Denied = { allowed: false, guard, limit, reason, cause, retryAfterMs }
+  return note === undefined ? verdict : { ...verdict, note }
+}
+
+/** A refusal, and how it is carried out. */
+export interface Stop {
+  readonly verdict: Denied
+  /** How the update is answered, by default with a notice. */
+  readonly denial?: Denial | undefined
+  /** Whether a notice is due, by default true. */
+  readonly notice?: boolean
+  /** Whether the hooks of the other guards have already run. */
+  readonly hooksRan?: boolean | undefined
+  /** Whether the update was counted as allowed before. */
+  readonly wasAllowed?: boolean | undefined
+}
+
 /** An update that was refused before it was parsed. */
 export interface UnreadUpdate {
   readonly facts: Facts
@@ -54,59 +80,24 @@ export class Refusals {
     // The reason of a block is looked up only if somebody reads it: a flood from blocked users must not cost a lookup each.
     const read = typeof denial === 'function' || this.services.events.heard('denied')
     const note = read && decision.cause === 'check' ? this.noteOf(question, facts, ctx) : undefined
-    return this.follow(
-      facts,
-      ctx,
-      note === undefined ? verdict : { ...verdict, note },
-      denial,
-      decision.notice,
-    )
-  }
-
-  /** Handles a denial from outside the plan: by a resolver, a handler, or because the storage is down. */
-  deny(
-    facts: Facts,
-    ctx: Context,
-    reason: DenialReason,
-    guard: string,
-    note?: string,
-    denial: Denial = 'notice',
-    wasAllowed = false,
-  ): MaybePromise<void> {
-    const retryAfterMs = Number.POSITIVE_INFINITY
-    const verdict: Denied = { allowed: false, guard, limit: '', reason, cause: 'check', retryAfterMs, note }
-    return this.follow(facts, ctx, verdict, denial, true, false, wasAllowed)
-  }
-
-  /** Handles a refusal by a limit that is not part of the plan. */
-  veto(
-    facts: Facts,
-    ctx: Context,
-    reason: DenialReason,
-    by: Vetoer,
-    denial: Denial = 'notice',
-    /** Whether the hooks of the other guards have already run. */
-    late = false,
-    wasAllowed = false,
-  ): MaybePromise<void> {
-    const { guard, limit, retryAfterMs, notice, note } = by
-    const cause = reason === 'unavailable' ? 'unavailable' : 'check'
-    const verdict: Denied = { allowed: false, guard, limit, reason, cause, retryAfterMs }
-    return this.follow(
-      facts,
-      ctx,
-      note === undefined ? verdict : { ...verdict, note },
+    const { notice } = decision
+    return this.deny(facts, ctx, {
+      verdict: note === undefined ? verdict : { ...verdict, note },
       denial,
       notice,
-      late,
-      wasAllowed,
-    )
+    })
+  }
+
+  /** Handles any other refusal. */
+  deny(facts: Facts, ctx: Context, stop: Stop): MaybePromise<void> {
+    if (this.services.hooks.deciding) return this.denyAfterHooks(facts, ctx, stop)
+    this.carryOut(facts, ctx, stop)
   }
 
   /** Handles a veto by a hook. */
   hooked(facts: Facts, ctx: Context, veto: HookVeto, wasAllowed = false): MaybePromise<void> {
     const notice = this.steps?.takeNotice(veto, facts, ctx) === true
-    return this.follow(facts, ctx, vetoVerdict(veto.hook, veto.note), 'notice', notice, false, wasAllowed)
+    return this.deny(facts, ctx, { verdict: vetoVerdict(veto.hook, veto.note), notice, wasAllowed })
   }
 
   /** Reports an update that would have been stopped without shadow mode. */
@@ -166,42 +157,14 @@ export class Refusals {
     denials.set(name, (denials.get(name) ?? 0) + 1)
   }
 
-  private follow(
-    facts: Facts,
-    ctx: Context,
-    verdict: Denied,
-    denial: Denial,
-    notice: boolean,
-    late = false,
-    wasAllowed = false,
-  ): MaybePromise<void> {
-    const before = wasAllowed || this.inner
-    if (this.services.hooks.deciding)
-      return this.followHooks(facts, ctx, verdict, denial, notice, late, before)
-    this.told(facts, ctx, verdict, denial, notice, before)
+  private async denyAfterHooks(facts: Facts, ctx: Context, stop: Stop): Promise<void> {
+    await this.steps?.refused(facts, ctx, stop.verdict, stop.hooksRan === true)
+    this.carryOut(facts, ctx, stop)
   }
 
-  private async followHooks(
-    facts: Facts,
-    ctx: Context,
-    verdict: Denied,
-    denial: Denial,
-    notice: boolean,
-    late: boolean,
-    wasAllowed: boolean,
-  ): Promise<void> {
-    await this.steps?.refused(facts, ctx, verdict, late)
-    this.told(facts, ctx, verdict, denial, notice, wasAllowed)
-  }
-
-  private told(
-    facts: Facts,
-    ctx: Context,
-    verdict: Denied,
-    denial: Denial,
-    notice: boolean,
-    wasAllowed: boolean,
-  ): void {
+  private carryOut(facts: Facts, ctx: Context, stop: Stop): void {
+    const { verdict, denial = 'notice', notice = true } = stop
+    const wasAllowed = stop.wasAllowed === true || this.inner
     const isFirst = !wasAllowed || recordDenial(ctx, this.tally)
     if (isFirst) this.tallied(verdict.guard, verdict.reason)
     if (isFirst && wasAllowed) this.tally.allowed--
