@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitepress'
 
-/** The pages, in the order a newcomer wants them; a test sees that none is left out. */
+/** The pages, in the order a newcomer wants them, in the groups of README.md. */
 const SIDEBAR = [
   ['Begin', ['getting-started', 'recipes', 'from-others', 'order', 'options']],
   ['Guards', ['throttle', 'block', 'once', 'auth', 'debounce', 'membership', 'concurrency', 'rate-limiter']],

@@ -69,6 +69,23 @@ test('every link between pages has a target', () => {
   expect(PAGES.flatMap((page) => astray(page, readFileSync(page, 'utf8')))).toEqual([])
 })
 
+test('the README and the sidebar of the site list every page, in the same groups', () => {
+  const pages = readdirSync('docs').filter((name) => name.endsWith('.md'))
+  const more = readFileSync('README.md', 'utf8').split('## More\n')[1] ?? ''
+  const [, sidebar = ''] = /const SIDEBAR = (\[.*?^\])/ms.exec(readFileSync('site/config.mjs', 'utf8')) ?? []
+  const groupsOf = (text: string, group: RegExp, page: RegExp): Record<string, string[]> =>
+    Object.fromEntries(
+      [...text.matchAll(group)].map(([, name = '', rest = '']) => [
+        name,
+        [...rest.matchAll(page)].map(([, file]) => `${file}.md`).sort(),
+      ]),
+    )
+  const listed = groupsOf(more, /^- \*\*(.+?)\*\*: (.*docs\/.*)$/gm, /docs\/([\w-]+)\.md/g)
+  const shown = groupsOf(sidebar, /\[\s*'([^']+)',\s*\[([^\]]*)\]/g, /'([\w-]+)'/g)
+  expect(listed).toEqual(shown)
+  expect(Object.values(shown).flat().sort()).toEqual(pages.sort())
+})
+
 test('no page has a heading twice', () => {
   expect(PAGES.flatMap((page) => headingsTwice(page, readFileSync(page, 'utf8')))).toEqual([])
   const text = '# One\n\n## Two\n\n### Three\n\n## Four\n\n### Three\n\n```md\n## Four\n```\n\n## Two\n'
