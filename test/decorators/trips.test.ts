@@ -16,6 +16,7 @@ import type { GuardedContext } from '../middleware/rig.js'
 import { type Desk, desk, says } from '../sentinel-desk.js'
 import { type RedisServer, startRedis } from '../servers/redis.js'
 import { freshName } from '../servers/shared.js'
+import { until } from '../servers/until.js'
 import { calls } from '../storage/redis-desk.js'
 
 let server: RedisServer
@@ -35,7 +36,10 @@ function unhurried(): Storage {
 }
 
 /** Waits for background reads, such as those of marks for outages, to end; then returns the calls so far. */
-async function atRest(): ReturnType<typeof calls> {
+async function atRest(storage: Storage): ReturnType<typeof calls> {
+  await until('the marks for outages are read', async () => {
+    return (await storage.health()).circuit?.copy?.complete === true
+  })
   for (let last = await calls(admin); ; ) {
     await new Promise((go) => setTimeout(go, 20))
     const now = await calls(admin)
@@ -71,7 +75,7 @@ test('an update takes two round trips at most: one for the sentinel, and one for
   await stand.guard.grant(ALICE, 'customer')
   // A first call each, so that the server has loaded the scripts.
   await stand.says(ALICE, '/buy nothing', '/plain')
-  const before = await atRest()
+  const before = await atRest(storage)
   await stand.says(ALICE, '/plain')
   const plain = await calls(admin)
   await stand.says(ALICE, '/buy tea')
@@ -99,7 +103,7 @@ test.each<[string, (stand: Desk) => Bot<GuardedContext>]>([
   await stand.guard.register(ALICE)
   await bot.handleUpdate(says(ALICE, '/buy nothing'))
   await bot.handleUpdate(says(BOB, '/buy nothing'))
-  const before = await atRest()
+  const before = await atRest(storage)
   await bot.handleUpdate(says(ALICE, '/buy tea'))
   const bought = await calls(admin)
   await bot.handleUpdate(says(BOB, '/buy tea'))
@@ -128,7 +132,7 @@ test('a refusal by the sentinel takes one round trip, and a refusal by a handler
   await stand.guard.block(BOB)
   await stand.says(ALICE, '/buy')
   await stand.says(BOB, '/buy')
-  const before = await atRest()
+  const before = await atRest(storage)
   await stand.says(ALICE, '/buy')
   const refused = await calls(admin)
   await stand.says(BOB, '/buy')
