@@ -20,7 +20,7 @@ import type { ExemptOptions } from './exempt/exemptions.js'
 import { hooksOf } from './hooking/hooking.js'
 import type { Recent } from './recent.js'
 import { type NoticeOptions, Notices } from './refusing/notices.js'
-import { Background, type WaitUntil } from './services/background.js'
+import { Background } from './services/background.js'
 import { Bots, type KnownBot } from './services/bots.js'
 import { LastResort } from './services/last-resort.js'
 import type { Conduct } from './throttle/conduct.js'
@@ -117,8 +117,6 @@ export interface ServicesOptions {
   readonly roles?: Readonly<Record<string, RoleOptions>> | undefined
   readonly notices?: NoticeOptions | undefined
   readonly shadow?: boolean | undefined
-  /** Receives background work, so that the platform does not end it early. */
-  readonly waitUntil?: WaitUntil | undefined
 }
 
 /** Leaves the time to the storage: workers agree on its clock better than on their own. */
@@ -145,8 +143,8 @@ export function createServices(options: ServicesOptions): Services {
     (event, told) => lastResort.tell(event, told),
   )
   const failed = (error: unknown, during: string): void => events.tell('error', { error, during })
-  const background = new Background(failed, steady, undefined, options.waitUntil)
-  const hooksAside = new Background(failed, steady, undefined, options.waitUntil)
+  const background = new Background(failed, steady)
+  const hooksAside = new Background(failed, steady)
   const bots = new Bots()
   const warned = new Set<string>()
   const { storage, release } = protect(options.storage ?? memory({ clock }), options)

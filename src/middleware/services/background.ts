@@ -32,13 +32,13 @@ export class Background {
   dropped = 0
   /** Watches the work. */
   probe: Probe | undefined
+  /** Receives the work, so that the platform does not end it early. */
+  waitUntil: WaitUntil | undefined
 
   constructor(
     private readonly failed: (error: unknown, what: string) => void,
     private readonly clock: Clock,
     private readonly most = 256,
-    /** Public, since other options may set another function. */
-    public waitUntil?: WaitUntil,
   ) {}
 
   get size(): number {
