@@ -6,6 +6,7 @@ import { checkConnectionString } from './connection-string.js'
 import { Connections, connectWithin } from './connections.js'
 import { failure, isMissing, stateOf } from './failures.js'
 import { InFlight } from './in-flight.js'
+import { type BoundedTable, TableSlots } from './slots.js'
 
 /** Returns values as text. Callers know which ones are numbers. */
 const AS_TEXT = { getTypeParser: () => (value: string) => value } as never
@@ -39,6 +40,12 @@ const LEAVE: Ms = 5000
 /** How long opening the connection that listens for changes may take. */
 const OPEN: Ms = 5000
 
+/** Connections that are left to decisions, of which two statements run at once, and for one that listens on a connection of the pool. */
+const FOR_DECISIONS = 2
+const FOR_LISTENING = 1
+/** The size of a pool of pg that was not given one. */
+const POOL_SIZE = 10
+
 /** By default a connection sends nothing while it is idle, and routers forget it. */
 const KEPT_ALIVE = {
   keepAlive: true,
@@ -66,6 +73,7 @@ export class Link {
   private making: Promise<Pool> | undefined
   private readonly connections = new Connections()
   private readonly inFlight = new InFlight()
+  private readonly slots: TableSlots
 
   private constructor(
     private readonly given: Pool | PoolConfig,
@@ -75,6 +83,9 @@ export class Link {
   ) {
     this.s = `"${schema}"`
     if (!own) this.pool = given as Pool
+    // A pool of another make may have no options.
+    const { max } = (own ? given : ((given as Pool).options ?? {})) as PoolConfig
+    this.slots = new TableSlots((max ?? POOL_SIZE) - FOR_DECISIONS - (own ? FOR_LISTENING : 0))
   }
 
   static over(connection: string | Pool, schema: string, size: number, listen?: string | ClientConfig): Link {
@@ -112,6 +123,18 @@ export class Link {
 
   async query<Row extends QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
     const { rows } = await this.inFlight.track(this.again((pool) => pool.query<Row>(asked(text, values))))
+    return rows
+  }
+
+  /** As {@link query}, for statements on a table that may be locked: they leave connections to decisions. */
+  async queryTable<Row extends QueryResultRow>(
+    table: BoundedTable,
+    text: string,
+    values: readonly unknown[],
+  ): Promise<Row[]> {
+    const { rows } = await this.inFlight.track(
+      this.slots.take(table, () => this.again((pool) => pool.query<Row>(asked(text, values)))),
+    )
     return rows
   }
 

@@ -68,7 +68,8 @@ export class PostgresMarks implements Marks {
     for (let from = 0; from < all.length; from += MOST_AT_ONCE) {
       const part = all.slice(from, from + MOST_AT_ONCE)
       const limits = part.map(([, { value }]) => (isSoundLimit(value) ? value : undefined))
-      await link.query(
+      await link.queryTable(
+        'marks',
         `WITH put AS (INSERT INTO ${link.s}.marks (bot, name, subject, key, since, until, reason, value, amount, per, burst)
          SELECT $1::int8, $2::text, whose, whose_key, at, nullif(ends, 'Infinity'), substr(nullif(why, ''), 2), nullif(what, ''),
            nullif(most, -1), nullif(span, -1), nullif(top, -1)
@@ -107,7 +108,8 @@ export class PostgresMarks implements Marks {
     if (keys.length === 0) return 0
     const { link, subjects, time } = await this.ready()
     const own = [...new Set(keys.map(canonicalKey))]
-    const rows = await link.query<{ held: number }>(
+    const rows = await link.queryTable<{ held: number }>(
+      'marks',
       // Each row is found by its own look-up, and none by `bot = $1 AND name = $2` alone: until the table is analyzed, the planner
       // takes these for very few rows, and would compare every mark of the bot with every subject.
       `WITH held AS MATERIALIZED (

@@ -36,7 +36,8 @@ export class PostgresUsers implements Users {
       Object.entries(sum.counts).map(([name, total]) => ({ key, name, total })),
     )
     // Sorted, so that concurrent writers of the same users do not deadlock.
-    await link.query(
+    await link.queryTable(
+      'users',
       `WITH seen AS (
          INSERT INTO ${link.s}.users AS u (bot, key, first_seen, last_seen)
          SELECT $1, * FROM unnest($2::text[], $3::float8[], $4::float8[]) AS w(key, first, last) ORDER BY key COLLATE "C"
@@ -66,7 +67,8 @@ export class PostgresUsers implements Users {
     const own = storedKey(key)
     const put = texts.filter(([, text]) => text !== null).sort(([a], [b]) => (a < b ? -1 : 1))
     const gone = texts.filter(([, text]) => text === null).map(([name]) => name)
-    await link.query(
+    await link.queryTable(
+      'users',
       `WITH seen AS (
          INSERT INTO ${link.s}.users (bot, key, first_seen, last_seen) VALUES ($1, $2, ${time('$3')}, ${time('$3')})
          ON CONFLICT DO NOTHING
@@ -86,7 +88,8 @@ export class PostgresUsers implements Users {
   async scan(bot: number, from = '', size?: number): Promise<UserPage> {
     const { link } = await this.ready()
     const most = rowsFor(size)
-    const rows = await link.query<UserRow>(
+    const rows = await link.queryTable<UserRow>(
+      'users',
       `${this.select(link.s)} WHERE bot = $1 AND key >= $2 ORDER BY key LIMIT $3`,
       [bot, from, most],
     )
@@ -96,15 +99,20 @@ export class PostgresUsers implements Users {
 
   async erase(bot: number, key: Key): Promise<boolean> {
     const { link } = await this.ready()
-    const rows = await link.query(`DELETE FROM ${link.s}.users WHERE bot = $1 AND key = $2 RETURNING bot`, [
-      bot,
-      storedKey(key),
-    ])
+    const rows = await link.queryTable(
+      'users',
+      `DELETE FROM ${link.s}.users WHERE bot = $1 AND key = $2 RETURNING bot`,
+      [bot, storedKey(key)],
+    )
     return rows.length > 0
   }
 
   private async read({ link }: Schema, bot: number, key: string): Promise<UserRecord | undefined> {
-    const [row] = await link.query<UserRow>(`${this.select(link.s)} WHERE bot = $1 AND key = $2`, [bot, key])
+    const [row] = await link.queryTable<UserRow>(
+      'users',
+      `${this.select(link.s)} WHERE bot = $1 AND key = $2`,
+      [bot, key],
+    )
     return row === undefined ? undefined : recordOf(row)
   }
 

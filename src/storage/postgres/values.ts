@@ -11,7 +11,8 @@ export class PostgresValues implements Values {
   async get(space: string, key: string): Promise<unknown> {
     checkValueKey(space, key)
     const { link, time } = await this.ready()
-    const [row] = await link.query<{ value: string }>(
+    const [row] = await link.queryTable<{ value: string }>(
+      'values',
       `SELECT value FROM ${link.s}.values WHERE space = $1 AND key = $2 AND (until IS NULL OR until > ${time('$3')})`,
       [space, key, this.ready.now()],
     )
@@ -22,7 +23,8 @@ export class PostgresValues implements Values {
     checkValueKey(space, key)
     const text = jsonText(value, `values.${space}`)
     const { link } = await this.ready()
-    await link.query(
+    await link.queryTable(
+      'values',
       `INSERT INTO ${link.s}.values (space, key, value, until) VALUES ($1, $2, $3, $4)
        ON CONFLICT (space, key) DO UPDATE SET value = excluded.value, until = excluded.until`,
       [space, key, text, storedEnd(until)],
@@ -32,7 +34,8 @@ export class PostgresValues implements Values {
   async touch(space: string, key: string, until?: Ms): Promise<boolean> {
     checkValueKey(space, key)
     const { link, time } = await this.ready()
-    const rows = await link.query(
+    const rows = await link.queryTable(
+      'values',
       `UPDATE ${link.s}.values SET until = $3
        WHERE space = $1 AND key = $2 AND (until IS NULL OR until > ${time('$4')}) RETURNING 1`,
       [space, key, storedEnd(until), this.ready.now()],
@@ -43,7 +46,8 @@ export class PostgresValues implements Values {
   async remove(space: string, key: string): Promise<boolean> {
     checkValueKey(space, key)
     const { link, time } = await this.ready()
-    const [row] = await link.query<{ held: boolean }>(
+    const [row] = await link.queryTable<{ held: boolean }>(
+      'values',
       `DELETE FROM ${link.s}.values WHERE space = $1 AND key = $2 RETURNING until IS NULL OR until > ${time('$3')} AS held`,
       [space, key, this.ready.now()],
     )
@@ -54,7 +58,8 @@ export class PostgresValues implements Values {
     checkSpace(space)
     const { link, time } = await this.ready()
     const most = rowsFor(size)
-    const rows = await link.query<ValueRow>(
+    const rows = await link.queryTable<ValueRow>(
+      'values',
       `SELECT key, value, until FROM ${link.s}.values
        WHERE space = $1 AND key >= $2 AND (until IS NULL OR until > ${time('$4')}) ORDER BY key LIMIT $3`,
       [space, from, most, this.ready.now()],
