@@ -4,7 +4,7 @@ import { describe, type Facts } from '../core/facts.js'
 import { getOrInsert } from '../core/maps.js'
 import { known, noteChargesBehind } from './chain/control.js'
 import { ChainHost } from './chain/control-host.js'
-import { EarlierLayers, type LayerOf } from './chain/earlier-layers.js'
+import { EarlierLayers, type LayerKey } from './chain/earlier-layers.js'
 import type { EarlyDecisions } from './chain/early-decisions.js'
 import { Entrance } from './chain/entrance.js'
 import { type FirstUses, usesOf } from './chain/first-uses.js'
@@ -60,8 +60,8 @@ export class Chain {
   /** Names taken by the guards in front of single handlers; each may be used once. */
   readonly names = new Names()
   readonly earlierLayers = new EarlierLayers<Chain>()
-  /** For guards in front of a handler: the arguments of the call to {@link layer} that created this chain. */
-  of: LayerOf | undefined
+  /** For guards in front of a handler: what {@link layer} created this chain from. */
+  key: LayerKey | undefined
   private readonly shared = new Map<string, Chain>()
   probing: Probe | undefined
   observers: readonly Wired<Context>[]
@@ -150,17 +150,10 @@ export class Chain {
   /**
    * Returns the chain for the guards of a handler behind this sentinel. It shares the sentinel's services and exemptions but has
    * a plan of its own.
-   *
-   * @param many True if very many handlers have the same name and guards: they share one chain.
    */
-  layer(
-    guards: readonly GuardDefinition<Context>[],
-    name: string,
-    place: string | undefined,
-    many = false,
-  ): Chain {
-    const of: LayerOf = [guards, name, place, many]
-    const known = this.earlierLayers.take(of) ?? (many ? this.shared.get(name) : undefined)
+  layer(key: LayerKey): Chain {
+    const { guards, name, place, many } = key
+    const known = this.earlierLayers.take(key) ?? (many ? this.shared.get(name) : undefined)
     if (known !== undefined) return known
     const own = `${this.name}/${this.names.take(name, (told) => this.services.warn('handler.name', told))}`
     const all = this.services.shadow ? guards.map(inShadow) : guards
@@ -168,11 +161,11 @@ export class Chain {
       place,
       root: this,
     })
-    layer.of = of
+    layer.key = key
     if (this.probing !== undefined) layer.probe(this.probing)
     this.layers.add(layer)
     if (many) this.shared.set(name, layer)
-    this.earlierLayers.used(layer, of)
+    this.earlierLayers.used(layer, key)
     return layer
   }
 

@@ -4,24 +4,25 @@ import type { GuardDefinition } from '../guard.js'
 import type { Services } from '../services.js'
 import { Questions } from './wiring.js'
 
-/** The guards of one handler: the arguments of the call that creates their chain. */
-export type LayerOf = [
-  guards: readonly GuardDefinition<Context>[],
-  name: string,
-  place: string | undefined,
-  many?: boolean,
-]
+/** What the chain for the guards of one handler is created from. */
+export interface LayerKey {
+  readonly guards: readonly GuardDefinition<Context>[]
+  readonly name: string
+  readonly place: string | undefined
+  /** True if very many handlers have the same name and guards: they share one chain. */
+  readonly many: boolean
+}
 
 /** The chain of the guards of one handler. */
 interface LayerChain {
   readonly services: Pick<Services, 'failed'>
-  readonly of: LayerOf | undefined
+  readonly key: LayerKey | undefined
   drain(): Promise<void>
 }
 
 /** The guards of one handler, and their chain if it has been recreated. */
 interface FormerLayer<Chain extends LayerChain> {
-  readonly of: LayerOf
+  readonly key: LayerKey
   readonly layer: Chain | undefined
   /** Why they do not fit the options in force, if that was reported. */
   unfit?: string | undefined
@@ -39,7 +40,7 @@ export class EarlierLayers<Chain extends LayerChain> {
    * Guards first used after that, by an update from before reconfigure(). Keyed by definitions, so that the next chain finds
    * their limits.
    */
-  late = new Map<LayerOf[0], LayerOf>()
+  late = new Map<LayerKey['guards'], LayerKey>()
 
   /**
    * Takes over the handlers' guards of the replaced chain. Those that do not fit the changed options are reported at once, each
@@ -50,11 +51,13 @@ export class EarlierLayers<Chain extends LayerChain> {
     services: Services,
   ): void {
     this.late = earlier.earlierLayers.late
-    const made = [...earlier.layers].flatMap(({ of }) => (of === undefined ? [] : [{ of, layer: undefined }]))
+    const made = [...earlier.layers].flatMap(({ key }) =>
+      key === undefined ? [] : [{ key, layer: undefined }],
+    )
     const left = earlier.earlierLayers.layers.filter(({ layer }) => layer === undefined)
     this.layers = [...made, ...left]
     const problems = this.layers.flatMap((former) => {
-      const problem = problemOf(former.of, services)
+      const problem = problemOf(former.key, services)
       const told = former.unfit
       former.unfit = problem?.message
       return problem === undefined || problem.message === told ? [] : [problem]
@@ -63,13 +66,13 @@ export class EarlierLayers<Chain extends LayerChain> {
   }
 
   /** Forgets guards that will not be asked again. */
-  forget(guards: LayerOf[0]): void {
-    this.layers = this.layers.filter(({ of }) => of[0] !== guards)
+  forget(guards: LayerKey['guards']): void {
+    this.layers = this.layers.filter(({ key }) => key.guards !== guards)
   }
 
   /** Takes out the recreated chain of a handler that is used again; undefined if the chain has to be created. */
-  take(given: LayerOf): Chain | undefined {
-    const at = this.layers.findIndex(({ of }) => isSame(of, given))
+  take(given: LayerKey): Chain | undefined {
+    const at = this.layers.findIndex(({ key }) => isSame(key, given))
     return at < 0 ? undefined : this.layers.splice(at, 1)[0]?.layer
   }
 
@@ -77,15 +80,15 @@ export class EarlierLayers<Chain extends LayerChain> {
    * Called when guards of a handler are used for the first time. If this chain is over, the update was admitted before that.
    * Nobody would handle what the guards hold back, so they are drained at once and hold nothing back.
    */
-  used(layer: Chain, of: LayerOf): void {
+  used(layer: Chain, key: LayerKey): void {
     if (!this.isOver) return
-    this.late.set(of[0], of)
+    this.late.set(key.guards, key)
     layer.drain().catch((error: unknown) => layer.services.failed(error, 'drain'))
   }
 }
 
 /** Returns why guards do not fit the options in force; undefined if they do. */
-function problemOf([guards, name, place]: LayerOf, services: Services): Error | undefined {
+function problemOf({ guards, name, place }: LayerKey, services: Services): Error | undefined {
   try {
     // This wiring is discarded. Without limits that change at run time, it leaves no trace in their register.
     new Questions({ ...services, runtime: undefined }, guards, place)
@@ -96,6 +99,7 @@ function problemOf([guards, name, place]: LayerOf, services: Services): Error | 
 }
 
 /** Whether two calls mean the same layer. Where many handlers of one name share a chain, any of them stands for all. */
-export function isSame(of: LayerOf, [guards, name, place, many]: LayerOf): boolean {
-  return of[1] === name && of[2] === place && (many ? of[3] === true : of[0] === guards)
+export function isSame(one: LayerKey, other: LayerKey): boolean {
+  const { guards, name, place, many } = other
+  return one.name === name && one.place === place && (many ? one.many : one.guards === guards)
 }

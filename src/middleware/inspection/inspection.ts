@@ -388,17 +388,17 @@ function onlyOf(ask: Ask, index: number): Ask {
 /** Recreates the guards in front of handlers that have not been used since options were changed. */
 function revive(chain: Chain): void {
   const { earlierLayers } = chain
-  for (const of of earlierLayers.late.values()) {
+  for (const key of earlierLayers.late.values()) {
     const known = [...earlierLayers.layers, ...chain.layers].some(
-      (each) => each.of !== undefined && isSame(each.of, of),
+      (each) => each.key !== undefined && isSame(each.key, key),
     )
-    if (!known) earlierLayers.layers.push({ of, layer: undefined })
+    if (!known) earlierLayers.layers.push({ key, layer: undefined })
   }
   earlierLayers.late.clear()
-  for (const { of, layer } of [...earlierLayers.layers]) {
+  for (const { key, layer } of [...earlierLayers.layers]) {
     if (layer !== undefined) continue
     try {
-      earlierLayers.layers.push({ of, layer: chain.layer(...of) })
+      earlierLayers.layers.push({ key, layer: chain.layer(key) })
     } catch {
       // These guards do not fit the present options. That is reported when the handler is used.
     }

@@ -75,7 +75,7 @@ export class AdjacentGuards {
   private leave(root: Chain, { layer }: Joined): void {
     if (layer === undefined) return
     root.earlierLayers.forget(layer.definitions)
-    const chain = [...root.layers].find(({ of }) => of?.[0] === layer.definitions)
+    const chain = [...root.layers].find(({ key }) => key?.guards === layer.definitions)
     if (chain === undefined) return
     const draining = drop(root, chain).catch((error: unknown) => root.services.failed(error, 'fuse'))
     root.services.background.run('fuse', () => draining)

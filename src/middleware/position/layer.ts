@@ -107,7 +107,7 @@ export class Layer {
       }
       if (many) this.warn(root.services, place)
       // Without a place, limits are named after their guards, so that they do not get the names of the sentinel's own limits.
-      return root.layer(this.definitions, name, place ?? name, many)
+      return root.layer({ guards: this.definitions, name, place: place ?? name, many })
     } catch (error) {
       const services = root?.services ?? this.ownServices()
       this.unfit.set(root ?? this, new Refusals(services, root?.tally ?? newTally(), true))
