@@ -1,4 +1,4 @@
-import { sentinel } from '../src/index.js'
+import { sentinel, throttle } from '../src/index.js'
 import { memory } from '../src/storage/memory/memory.js'
 import { type GuardedContext, type Rig, rig, Stage } from './middleware/rig.js'
 import { desk, edits, joins, pinned, posts, says, taps, types } from './sentinel-desk.js'
@@ -102,6 +102,18 @@ describe('sentinel() with no options', () => {
     expect(reached).toEqual(Array(40).fill('telepathy'))
     expect(told[0]).toEqual([undefined, 5])
     expect((await guard.health()).tally).toMatchObject({ allowed: 0, denied: 0, unknown: 40 })
+  })
+
+  test('sets ctx.sentinel for updates of an unknown kind, too', async () => {
+    const seen: unknown[] = []
+    const { handle } = desk({}, (bot) =>
+      bot.use(throttle('1/1m'), async ({ sentinel }) => {
+        await sentinel.refund('user')
+        seen.push(sentinel.facts.activity, sentinel.verdict.allowed, sentinel.limits)
+      }),
+    )
+    await handle({ update_id: 5, telepathy: { from: { id: ALICE } } } as never)
+    expect(seen).toEqual(['unknown', true, []])
   })
 
   test('reports denials in JSON, too', async () => {

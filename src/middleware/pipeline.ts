@@ -268,6 +268,7 @@ export class Chain {
         this.tally.unknown++
         this.services.events.tell('unknown', { facts, ctx })
       }
+      this.entrance.control(facts, ctx)
       this.uses?.note(ctx, 'passed')
       return next()
     }

@@ -220,6 +220,20 @@ export class Entrance implements LateEntrance {
     return this.refusals.hooked(facts, ctx, veto, wasAllowed)
   }
 
+  /** Sets `ctx.sentinel`, which handlers may read for every update that reaches them. */
+  control(facts: Facts, ctx: Context, decision?: Decision): SentinelControl {
+    const flavored = ctx as Context & Partial<SentinelFlavor>
+    const { sentinel: outer } = flavored
+    const { chain } = this
+    // On a fork, guards of another branch may have refused the update.
+    const verdict = chain.inner && outer !== undefined ? outer.verdict : ALLOWED
+    const charge = chain.follows && outer?.isRepeated === true ? chargeFor(chain, decision, ctx) : decision
+    if (chain.follows) noteLateCharge(chain, charge, ctx)
+    const control = new SentinelControl(facts, ctx, verdict, charge, chain.host, outer)
+    flavored.sentinel = control
+    return control
+  }
+
   /** Admits the update, and runs its handlers or lets a guard take it over. */
   private letIn(
     place: Place | undefined,
@@ -229,16 +243,8 @@ export class Entrance implements LateEntrance {
     decision: Decision | undefined,
     identity: unknown,
   ): MaybePromise<void> {
-    const flavored = ctx as Context & Partial<SentinelFlavor>
-    const { sentinel: outer } = flavored
-    const { chain } = this
-    // On a fork, guards of another branch may have refused the update.
-    const verdict = chain.inner && outer !== undefined ? outer.verdict : ALLOWED
-    const charge = chain.follows && outer?.isRepeated === true ? chargeFor(chain, decision, ctx) : decision
-    if (chain.follows) noteLateCharge(chain, charge, ctx)
-    const control = new SentinelControl(facts, ctx, verdict, charge, chain.host, outer)
+    const control = this.control(facts, ctx, decision)
     if (identity !== undefined) control.identity = identity
-    flavored.sentinel = control
     if (this.chain.uses?.isAwaited) this.chain.uses.wake(ctx)
     return this.late ? this.letInLate(control, next, decision) : this.letInNow(place, control, next, decision)
   }
