@@ -2,22 +2,10 @@ import { isPromise } from '../../core/check.js'
 import type { Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
+import { inTime } from '../../core/in-time.js'
 
 /** The longest wait for a developer's function that others wait for, or that takes one of few slots. */
 const MOST: Ms = 10_000
-
-/**
- * Waits for foreign work, but rejects with an error after `ms` milliseconds. What becomes of the work after that is ignored.
- *
- * @param late Creates the error when the time is up.
- */
-export function inTime<T>(work: Promise<T>, ms: Ms, timers: Timers, late: () => Error): Promise<T> {
-  return new Promise((fulfil, reject) => {
-    const callOff = timers.after(ms, () => reject(late()))
-    // Wrapped, since a foreign promise may not follow the standard.
-    Promise.resolve(work).then(fulfil, reject).finally(callOff)
-  })
-}
 
 /**
  * Waits at most ten seconds for the result of a developer's function.

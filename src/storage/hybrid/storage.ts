@@ -2,6 +2,7 @@ import type { Judge, MaybePromise, Plan, Receipt } from '../../core/check.js'
 import { type Clock, localClock, type Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
+import { endsWithin } from '../../core/in-time.js'
 import type { Key } from '../../core/subject.js'
 import type { Archive } from '../contract/archive.js'
 import type { ChangeListener, StorageChange } from '../contract/changes.js'
@@ -198,12 +199,7 @@ export class HybridStorage implements Storage, Observable {
   /** Waits a limited time, so that an unresponsive storage does not prevent closing. Units not given back count as spent. */
   private async givenBack(): Promise<void> {
     if (this.retired.size === 0) return
-    let callOff: (() => void) | undefined
-    const late = new Promise<void>((resolve) => {
-      callOff = this.parts.timers.after(GIVE_BACK_WITHIN, resolve)
-    })
-    await Promise.race([Promise.all(this.retired), late])
-    callOff?.()
+    await endsWithin(Promise.all(this.retired), GIVE_BACK_WITHIN, this.parts.timers)
   }
 
   private retire(leasing: Leasing): void {

@@ -11,6 +11,7 @@ import {
 import type { Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
+import { inTime } from '../../core/in-time.js'
 import type { Storage, StorageHealth } from '../contract/storage.js'
 import { MemoryJudge } from '../memory/judge.js'
 import { isDecision, noDecision } from '../shared/decisions.js'
@@ -30,13 +31,13 @@ export function boundedJudge(judge: Judge, plan: Plan, storage: Storage, timers:
 
 /** Applies the time limit to the preparation of a plan. */
 export function boundedPrepare(preparing: Promise<Judge>, storage: Storage, timers: Timers): Promise<Judge> {
-  return isBare(storage) ? inTime('prepare', preparing, timers) : preparing
+  return isBare(storage) ? bounded('prepare', preparing, timers) : preparing
 }
 
 /** Applies the time limit to the report of a storage's health. */
 export function boundedHealth(storage: Storage, timers: Timers): MaybePromise<StorageHealth> {
   const health = storage.health()
-  return isPromise(health) && isBare(storage) ? inTime('health', health, timers) : health
+  return isPromise(health) && isBare(storage) ? bounded('health', health, timers) : health
 }
 
 class BoundedJudge implements Judge {
@@ -56,11 +57,11 @@ class BoundedJudge implements Judge {
 
   settle(receipt: Receipt, how: Settlement, check?: number): MaybePromise<void> {
     const settled = this.inner.settle(receipt, how, check)
-    return isPromise(settled) ? inTime('settle', settled, this.timers) : settled
+    return isPromise(settled) ? bounded('settle', settled, this.timers) : settled
   }
 
   private checked(what: string, decision: MaybePromise<Decision>): MaybePromise<Decision> {
-    return isPromise(decision) ? inTime(what, decision, this.timers).then(this.sound) : this.sound(decision)
+    return isPromise(decision) ? bounded(what, decision, this.timers).then(this.sound) : this.sound(decision)
   }
 
   private readonly sound = (decision: Decision): Decision => {
@@ -69,16 +70,15 @@ class BoundedJudge implements Judge {
   }
 }
 
-function inTime<T>(what: string, work: Promise<T>, timers: Timers): Promise<T> {
-  return new Promise<T>((fulfil, reject) => {
-    const callOff = timers.after(WITHIN, () =>
-      reject(
-        new SentinelError(
-          'storage.failed',
-          `${what}: the storage did not answer within ${WITHIN} ms. If it is remote, let it say so by remote: true; then memory decides meanwhile.`,
-        ),
+function bounded<T>(what: string, work: Promise<T>, timers: Timers): Promise<T> {
+  return inTime(
+    work,
+    WITHIN,
+    timers,
+    () =>
+      new SentinelError(
+        'storage.failed',
+        `${what}: the storage did not answer within ${WITHIN} ms. If it is remote, let it say so by remote: true; then memory decides meanwhile.`,
       ),
-    )
-    work.then(fulfil, reject).finally(callOff)
-  })
+  )
 }

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
+import { quietTimers } from '../../core/clock.js'
 import type { SentinelError } from '../../core/errors.js'
+import { endsWithin } from '../../core/in-time.js'
 import { type Key, keyText, textKey } from '../../core/subject.js'
 import type { ChangeListener, StorageChange } from '../contract/changes.js'
 import { Listeners } from '../contract/listeners.js'
-import { atMost } from './at-most.js'
 import { type Connection, scriptOf } from './connection.js'
 import { closed } from './failures.js'
 
@@ -114,12 +115,7 @@ export class Changes {
   }
 
   private async listenInTime(attempt: number): Promise<void> {
-    let isOver = false
-    const listening = this.listen(attempt).finally(() => {
-      isOver = true
-    })
-    await atMost(CONNECT_WITHIN, listening)
-    if (isOver) return
+    if (await endsWithin(this.listen(attempt), CONNECT_WITHIN, quietTimers)) return
     if (attempt === this.attempt) {
       this.attempt++
       this.client?.disconnect()

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { RedisOptions as ClientOptions, Cluster, Redis } from 'ioredis'
+import { quietTimers } from '../../core/clock.js'
 import { SentinelError } from '../../core/errors.js'
-import { atMost } from './at-most.js'
+import { endsWithin } from '../../core/in-time.js'
 import { checkAddress, clientOf, OURS, type ServerAddress } from './clients.js'
 import { closed, explained, isMoving, readOnly, wordsOf } from './failures.js'
 
@@ -170,7 +171,11 @@ export class Connection {
    * A node that cannot be connected reports that to its first caller. One that does not answer must not delay calls to the others.
    */
   private async connectNodes(client: Cluster): Promise<void> {
-    await atMost(OURS.connectTimeout, Promise.all(client.nodes('master').map(this.connectNode)))
+    await endsWithin(
+      Promise.all(client.nodes('master').map(this.connectNode)),
+      OURS.connectTimeout,
+      quietTimers,
+    )
   }
 
   private readonly connectNode = async (node: Redis): Promise<void> => {

@@ -2,9 +2,9 @@ import type { Decision, Judge, Plan, Receipt } from '../../../core/check.js'
 import type { Clock, Timers } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
 import { SentinelError } from '../../../core/errors.js'
+import { endsWithin } from '../../../core/in-time.js'
 import { ownKey } from '../../../core/subject.js'
 import type { Storage } from '../../../storage/contract/storage.js'
-import { endsWithin } from '../ends-within.js'
 
 /** Time is divided into spans; the session belongs to the process that holds the current span. */
 const SPAN: Ms = 15_000

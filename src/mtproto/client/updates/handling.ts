@@ -1,6 +1,6 @@
 import type { Timers } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
-import { endsWithin } from '../ends-within.js'
+import { endsWithin } from '../../../core/in-time.js'
 import type { Progress } from './progress.js'
 
 /** Maximum number of updates handled concurrently, as in grammY's runner. */
