@@ -98,8 +98,8 @@ const STORAGE_MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   migrate: ['contract'],
 }
 
-/** The algorithms of limits: storages that decide in this process use those of the memory storage, which is the reference. */
-const ARITHMETIC = 'src/storage/memory/limiters.ts'
+/** The arithmetic of limits and penalties: storages that decide in this process use that of the memory storage, the reference. */
+const ARITHMETIC = ['src/storage/memory/limiters.ts', 'src/storage/memory/consequence.ts']
 
 /**
  * The order in `src/middleware/`, from the bottom, as ARCHITECTURE.md describes it: no file imports one of a later line. The check of
@@ -228,7 +228,7 @@ function refusalOf(from: string, to: string): string | undefined {
   if (room !== 'storage') return undefined
   const [cell, targetCell] = [cellOf(from), cellOf(to)]
   if (cell === undefined || cell === targetCell) return undefined
-  if (to === ARITHMETIC && cell === 'sqlite') return undefined
+  if (ARITHMETIC.includes(to) && cell === 'sqlite') return undefined
   const allowed = STORAGE_MAY_IMPORT[cell]
   if (allowed === undefined) return `"storage/${cell}" is no folder; name it in test/house/imports.ts`
   if (targetCell !== undefined && allowed.includes(targetCell)) return undefined

@@ -19,7 +19,7 @@ import {
 } from './layout.js'
 import { type Holders, liveMark, type MemoryMarks } from './marks.js'
 import type { Moment } from './moment.js'
-import { withoutSlot } from './penalties.js'
+import { withoutSlot } from './punish.js'
 import { QuickWay } from './quick-way.js'
 import { type RecordCounts, RecordTable } from './records.js'
 

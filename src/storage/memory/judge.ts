@@ -22,7 +22,7 @@ import {
 } from './layout.js'
 import * as limits from './limiters.js'
 import { Moment } from './moment.js'
-import { type Outcome, punish } from './penalties.js'
+import { type Outcome, punish } from './punish.js'
 import type { RecordTable } from './records.js'
 import { settleAdmission } from './settlement.js'
 import { chargeOf, chargeWindow, windowLeft, windowWait } from './windows.js'

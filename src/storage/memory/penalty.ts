@@ -1,46 +1,18 @@
-import type { Consequence } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
+import type { PenaltyState } from './consequence.js'
 
 /** The penalty of one subject under one check. Few subjects have one, so it is an object beside the packed record. */
-export class Penalty {
+export class Penalty implements PenaltyState {
+  violations = 0
+  countedUntil = Number.NEGATIVE_INFINITY
+  level = 0
   bannedUntil = Number.NEGATIVE_INFINITY
+  forgetAt = Number.NEGATIVE_INFINITY
   noticedUntil = Number.NEGATIVE_INFINITY
   /** The penalty of another check in the same record. */
   next: Penalty | undefined
-  private violations = 0
-  private countedUntil = Number.NEGATIVE_INFINITY
-  private level = 0
-  private forgetAt = Number.NEGATIVE_INFINITY
 
   constructor(readonly slot: string) {}
-
-  /** Counts a violation and may begin a ban. A ban at least as long as `noticeEvery` makes a new notice due. */
-  violated(penalty: NonNullable<Consequence['penalty']>, noticeEvery: Ms, now: Ms): void {
-    if (penalty.bans.length === 0) return
-    if (this.forgetAt <= now) this.level = 0
-    if (this.countedUntil <= now) {
-      this.violations = 0
-      this.countedUntil = now + penalty.within
-    }
-    this.violations++
-    if (this.violations < penalty.after) return
-    const rung = Math.min(this.level, penalty.bans.length - 1)
-    const ban = penalty.bans[rung] as Ms
-    this.bannedUntil = now + ban
-    if (ban >= noticeEvery) this.noticedUntil = Number.NEGATIVE_INFINITY
-    this.level++
-    this.violations = 0
-    this.countedUntil = Number.NEGATIVE_INFINITY
-    // The ladder is forgotten once the longest ban could have passed again without a new one.
-    this.forgetAt = this.bannedUntil + Math.max(...penalty.bans)
-  }
-
-  /** Whether a notice is due; if so, none is due for the next `noticeEvery`. */
-  takeNotice(noticeEvery: Ms, now: Ms): boolean {
-    if (this.noticedUntil > now) return false
-    this.noticedUntil = now + noticeEvery
-    return true
-  }
 
   /** Returns a copy that a peek may change. */
   copy(): Penalty {

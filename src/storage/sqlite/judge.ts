@@ -12,14 +12,14 @@ import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { type Limit, limitWithin } from '../../core/limit.js'
 import { isLimited, isSoundLimit, variantsOf } from '../contract/plan.js'
+import { applyConsequence } from '../memory/consequence.js'
 import { ToldMoment } from '../remote/moment.js'
 import { storedKey } from '../shared/sql.js'
 import * as claims from './claims.js'
 import { type Column, columnsOf, isClaim } from './columns.js'
 import type { Link } from './link.js'
 import type { HeldMark, SqliteMarks } from './marks.js'
-import { punish } from './penalties.js'
-import { Record } from './records.js'
+import { LimitRecord } from './records.js'
 import type { KeptTime } from './time.js'
 
 /** Shared by all judges of one storage. */
@@ -38,7 +38,7 @@ interface Look {
   readonly at: Ms
   readonly now: Ms
   readonly keys: readonly (string | undefined)[]
-  readonly records: (Record | undefined)[]
+  readonly records: (LimitRecord | undefined)[]
   readonly marks: (ReadonlyMap<string, HeldMark> | undefined)[]
 }
 
@@ -248,7 +248,7 @@ export class SqliteJudge implements Judge {
     const { onRefusal } = column.check
     return onRefusal === undefined
       ? false
-      : punish(this.record(look, column).penalty, onRefusal, cause, look.now)
+      : applyConsequence(this.record(look, column).penalty, onRefusal, cause, look.now)
   }
 
   private flush({ records }: Look): void {
@@ -278,17 +278,17 @@ export class SqliteJudge implements Judge {
       const key = ask.subjects[was.check.subject]
       // A limit that the later plan does not have cannot be refunded.
       if (column === undefined || column.form !== was.form || key === undefined) continue
-      const record = new Record(link, column, ask.bot, storedKey(key))
+      const record = new LimitRecord(link, column, ask.bot, storedKey(key))
       record.refund(receipt.limits[index] as Limit, ask.costs[index] as number, receipt.now)
       record.write()
     }
   }
 
-  private record(look: Look, column: Column): Record {
+  private record(look: Look, column: Column): LimitRecord {
     let record = look.records[column.index]
     if (record === undefined) {
       const key = look.keys[column.check.subject] as string
-      record = new Record(this.shared.link, column, look.ask.bot, key)
+      record = new LimitRecord(this.shared.link, column, look.ask.bot, key)
       look.records[column.index] = record
     }
     return record

@@ -1,19 +1,9 @@
-import type { Consequence, RefusalCause } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
-
-/** The refusals of one subject by one check, and their consequences. */
-export interface Penalty {
-  violations: number
-  countedUntil: Ms
-  level: number
-  bannedUntil: Ms
-  forgetAt: Ms
-  noticedUntil: Ms
-}
+import type { PenaltyState } from '../memory/consequence.js'
 
 const NEVER = Number.NEGATIVE_INFINITY
 
-export function newPenalty(): Penalty {
+export function newPenalty(): PenaltyState {
   return {
     violations: 0,
     countedUntil: NEVER,
@@ -24,41 +14,12 @@ export function newPenalty(): Penalty {
   }
 }
 
-/** Counts a refusal and begins a ban if there were too many. Returns whether a notice is due. */
-export function punish(
-  penalty: Penalty,
-  { penalty: rule, noticeEvery }: Consequence,
-  cause: RefusalCause,
-  now: Ms,
-): boolean {
-  if (rule !== undefined && cause === 'check') {
-    if (penalty.countedUntil <= now) {
-      penalty.violations = 0
-      penalty.countedUntil = now + rule.within
-    }
-    penalty.violations++
-    if (penalty.violations >= rule.after) {
-      if (penalty.forgetAt <= now) penalty.level = 0
-      const ban = rule.bans[Math.min(penalty.level, rule.bans.length - 1)] as number
-      penalty.level++
-      penalty.bannedUntil = now + ban
-      // A new ban makes a notice due, unless it is shorter than `noticeEvery`.
-      if (ban >= (noticeEvery ?? 0)) penalty.noticedUntil = NEVER
-      penalty.forgetAt = now + ban + Math.max(...rule.bans)
-      penalty.countedUntil = NEVER
-    }
-  }
-  if (noticeEvery === undefined || penalty.noticedUntil > now) return false
-  penalty.noticedUntil = now + noticeEvery
-  return true
-}
-
 /** Returns when nothing in the penalty matters any longer. */
-export function penaltyEnd({ countedUntil, bannedUntil, forgetAt, noticedUntil }: Penalty): Ms {
+export function penaltyEnd({ countedUntil, bannedUntil, forgetAt, noticedUntil }: PenaltyState): Ms {
   return Math.max(countedUntil, bannedUntil, forgetAt, noticedUntil)
 }
 
-export function readPenalty(cells: Float64Array): Penalty {
+export function readPenalty(cells: Float64Array): PenaltyState {
   const [
     violations = 0,
     countedUntil = NEVER,
@@ -70,7 +31,7 @@ export function readPenalty(cells: Float64Array): Penalty {
   return { violations, countedUntil, level, bannedUntil, forgetAt, noticedUntil }
 }
 
-export function writePenalty(penalty: Penalty): Float64Array {
+export function writePenalty(penalty: PenaltyState): Float64Array {
   const { violations, countedUntil, level, bannedUntil, forgetAt, noticedUntil } = penalty
   return Float64Array.of(violations, countedUntil, level, bannedUntil, forgetAt, noticedUntil)
 }

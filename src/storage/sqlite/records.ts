@@ -1,9 +1,10 @@
 import type { Ms } from '../../core/duration.js'
 import { depthOf, type Limit } from '../../core/limit.js'
+import type { PenaltyState } from '../memory/consequence.js'
 import * as limits from '../memory/limiters.js'
 import type { Column, Form } from './columns.js'
 import type { Link } from './link.js'
-import { newPenalty, type Penalty, penaltyEnd, readPenalty, writePenalty } from './penalties.js'
+import { newPenalty, penaltyEnd, readPenalty, writePenalty } from './penalties.js'
 
 /** The `form` under which a penalty is stored, beside the forms of limits. */
 const PENALTY = 'penalty'
@@ -17,11 +18,11 @@ interface Row {
  * The state of one limit for one subject, and the penalty. Each is read at most once per ask, when needed, and written if it has
  * changed. Rows of other forms, from other plans, are left alone. Runs within a transaction.
  */
-export class Record {
+export class LimitRecord {
   #cells: Float64Array | undefined
   #until: Ms = Number.NEGATIVE_INFINITY
   #isCounted = false
-  #penalty: Penalty | undefined
+  #penalty: PenaltyState | undefined
   #isPunished = false
 
   constructor(
@@ -43,7 +44,7 @@ export class Record {
   }
 
   /** For callers that change the penalty: it will be written. */
-  get penalty(): Penalty {
+  get penalty(): PenaltyState {
     this.#isPunished = true
     return this.#penaltyNow()
   }
@@ -166,7 +167,7 @@ export class Record {
     )
   }
 
-  #penaltyNow(): Penalty {
+  #penaltyNow(): PenaltyState {
     if (this.#penalty === undefined) {
       const row = this.#row(PENALTY)
       this.#penalty = row === undefined ? newPenalty() : readPenalty(cellsOf(row.cells))

@@ -1,5 +1,6 @@
 import type { Consequence, RefusalCause } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
+import { applyConsequence } from './consequence.js'
 import { Penalty } from './penalty.js'
 import type { RecordTable } from './records.js'
 
@@ -14,7 +15,7 @@ export function punish(
   table: RecordTable,
   row: number,
   slot: string,
-  { penalty: rule, noticeEvery }: Consequence,
+  consequence: Consequence,
   cause: RefusalCause,
   now: Ms,
   commit: boolean,
@@ -27,9 +28,7 @@ export function punish(
     penalty.next = first
     if (commit) table.setPenalty(row, penalty)
   } else if (!commit) penalty = penalty.copy()
-  // Refusals during a ban do not count as violations.
-  if (rule !== undefined && cause === 'check') penalty.violated(rule, noticeEvery ?? 0, now)
-  const notice = noticeEvery !== undefined && penalty.takeNotice(noticeEvery, now)
+  const notice = applyConsequence(penalty, consequence, cause, now)
   return { notice, bannedUntil: penalty.bannedUntil }
 }
 
