@@ -17,6 +17,12 @@ type ModalStatement = SqliteStatement & {
   readonly [Mode in (typeof MODES)[number]]?: (on: boolean) => unknown
 }
 
+/**
+ * How long to wait for another process that has just held the database for longer than the busy time-out, in milliseconds: long
+ * enough for an ordinary transaction. The whole process waits, and it must not stand still again and again.
+ */
+const BRIEFLY = 20
+
 /** The database: opened on first use, with every statement prepared once. */
 export class Link {
   readonly #given: SqliteDatabase | undefined
@@ -27,6 +33,8 @@ export class Link {
   #file: string | undefined
   #isReady = false
   #closed = false
+  /** How long to wait for other processes now, in milliseconds. */
+  #patience: number
 
   constructor(
     private readonly source: string | SqliteDatabase,
@@ -35,6 +43,7 @@ export class Link {
     private readonly onUse: () => void = () => undefined,
   ) {
     this.#given = typeof source === 'string' ? undefined : source
+    this.#patience = busyFor
   }
 
   get closed(): boolean {
@@ -43,7 +52,9 @@ export class Link {
 
   /** Runs `deed` in a write transaction, of which there is only one at a time. */
   write<T>(deed: () => T): T {
-    return this.#within('BEGIN IMMEDIATE', deed)
+    const answer = this.#within('BEGIN IMMEDIATE', deed)
+    if (this.#patience !== this.busyFor) this.#waitFor(this.busyFor)
+    return answer
   }
 
   /** Runs `look` in a read transaction, which sees one consistent state. */
@@ -103,8 +114,15 @@ export class Link {
         throw error
       }
     } catch (error) {
+      if (isBusy(error)) this.#waitFor(BRIEFLY)
       throw failureOf(error)
     }
+  }
+
+  /** Sets how long to wait for other processes. A database that was passed in has a busy time-out of its own. */
+  #waitFor(patience: number): void {
+    this.#patience = Math.min(patience, this.busyFor)
+    if (this.#given === undefined) this.#database?.exec(`PRAGMA busy_timeout = ${this.#patience}`)
   }
 
   /** After some errors SQLite has already rolled back by itself. */
@@ -139,9 +157,9 @@ export class Link {
     }
     const database = openDatabase(this.source as string)
     try {
-      database.exec(`PRAGMA busy_timeout = ${this.busyFor}`)
+      database.exec(`PRAGMA busy_timeout = ${this.#patience}`)
       // With WAL, readers never wait for writers.
-      beginWal(database, this.busyFor)
+      beginWal(database, this.#patience)
       // A power cut may lose the latest commits but does no other harm.
       database.exec('PRAGMA synchronous = NORMAL')
     } catch (error) {
