@@ -78,15 +78,15 @@ export class SharedTimer {
 /** Work without a sign of life for this long is considered lost: no round trip takes longer. */
 const SILENT: Ms = 10_000
 
-/** Held by work that others wait for and renewed at each of its steps. Lost when the request that the work ran in has ended. */
-export class Lease {
+/** The sign of life of work that others wait for: beats at each of its steps. Lost when the request that the work ran in has ended. */
+export class Heartbeat {
   private readonly mayBeLost = endsWithRequests()
   private since: Ms = 0
 
   constructor(private readonly clock: Clock = steadyClock) {}
 
   /** Marks the work as still running. What began while a worker was loaded never ends, so the first request need not wait for it. */
-  renew(): void {
+  beat(): void {
     if (this.mayBeLost) this.since = isLoading() ? -Infinity : this.clock()
   }
 

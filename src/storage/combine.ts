@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../core/clock.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { checkNames } from '../core/option-names.js'
-import { Lease } from '../core/request-bound.js'
+import { Heartbeat } from '../core/request-bound.js'
 import type { Key } from '../core/subject.js'
 import type { Archive } from './contract/archive.js'
 import type { ChangeListener } from './contract/changes.js'
@@ -15,7 +15,7 @@ import type { Users } from './contract/users.js'
 import type { Values } from './contract/values.js'
 import { memory } from './memory/memory.js'
 import { withProtection } from './protection/with-protection.js'
-import { MarkCopy } from './shared/mark-copy.js'
+import { MarkCache } from './shared/mark-cache.js'
 
 /**
  * The parts of a {@link Storage} that {@link combine} needs for durable data: everything except deciding.
@@ -98,7 +98,7 @@ export function combine(options: CombineOptions): Storage {
   const combined = new Combined(
     durable,
     volatile,
-    new MarkCopy(durable.marks, volatile.marks, clock, refresh, maxSubjects),
+    new MarkCache(durable.marks, volatile.marks, clock, refresh, maxSubjects),
   )
   return combined.remote ? withProtection(combined) : combined
 }
@@ -115,13 +115,13 @@ export class Combined implements Storage {
   private watching: MaybePromise<() => void> | undefined
   private meeting: Promise<void> | undefined
   private isMet: boolean
-  private readonly lease = new Lease()
+  private readonly heartbeat = new Heartbeat()
   private closed = false
 
   constructor(
     private readonly durable: DurableStorage,
     private readonly volatile: Storage,
-    private readonly copy: MarkCopy,
+    private readonly copy: MarkCache,
   ) {
     this.remote = durable.remote === true
     this.isMet = !this.remote
@@ -218,8 +218,8 @@ export class Combined implements Storage {
    */
   private meet(): Promise<void> | undefined {
     if (this.isMet) return undefined
-    if (this.meeting !== undefined && !this.lease.isLost) return this.meeting
-    this.lease.renew()
+    if (this.meeting !== undefined && !this.heartbeat.isLost) return this.meeting
+    this.heartbeat.beat()
     const meeting = this.contact().finally(() => {
       if (this.meeting === meeting) this.meeting = undefined
     })

@@ -139,7 +139,7 @@ class FailoverStorage implements Storage, Observable {
     const former = this.latest.get(plan.name)
     this.latest.set(plan.name, judge)
     // Each storage's judge of the former plan keeps deciding until that storage has compiled the new plan.
-    if (former !== undefined && isAlike(former.plan, plan)) judge.judges.splice(0, Infinity, ...former.judges)
+    if (former !== undefined && isAlike(former.plan, plan)) judge.takeOver(former)
     const barred = await Promise.all(this.members.map((member) => member.prepare(judge)))
     if (barred.every((error) => error !== undefined)) throw barred[0]
     // No storage has compiled the plan yet. All may still be connecting, so wait once more for the first one to do so.

@@ -1,8 +1,9 @@
 import type { Context } from 'grammy'
 import type { Ms } from '../core/duration.js'
-import { isUnavailable } from '../core/errors.js'
+import { isUnavailable, SentinelError } from '../core/errors.js'
 import { ACTIVITIES, type Facts } from '../core/facts.js'
-import { Lease, SharedTimer } from '../core/request-bound.js'
+import { endsWithin } from '../core/in-time.js'
+import { Heartbeat, SharedTimer } from '../core/request-bound.js'
 import type { Key } from '../core/subject.js'
 import type { SentinelFlavor } from '../middleware/chain/control.js'
 import type { DeniedEvent } from '../middleware/events.js'
@@ -11,6 +12,8 @@ import type { UserActivity } from '../storage/contract/users.js'
 
 /** Time between two writes. */
 const EVERY: Ms = 1000
+/** How long `close()` and an erasure wait for a write, which a locked table may hold up. */
+const WAIT: Ms = 2500
 /** Most users recorded between two writes. */
 const MOST_USERS = 10_000
 /** Most users in one write. */
@@ -60,7 +63,7 @@ export class ActivityRecorder {
   private writing: Promise<void> | undefined
   /** The part of the current write that is not written yet. */
   private unwritten = this.noted
-  private readonly lease: Lease
+  private readonly heartbeat: Heartbeat
   /** On platforms where timers end with requests: whether background work keeps the request alive. */
   private isKept = true
   /** Ends the wait that keeps a request alive. */
@@ -74,7 +77,7 @@ export class ActivityRecorder {
   ) {
     const { steady, timers } = services
     this.timer = new SharedTimer(steady, timers)
-    this.lease = new Lease(steady)
+    this.heartbeat = new Heartbeat(steady)
     this.turn(on)
   }
 
@@ -112,14 +115,22 @@ export class ActivityRecorder {
     }
     drop()
     // A write under way may land after the erasure, and a failed write returns its counts to the pending ones.
-    await this.underWay
+    await this.endsInTime(this.underWay)
     drop()
   }
 
   /** Writes all pending counts once; an error is reported as an event. */
   private async drain(): Promise<void> {
-    await this.underWay
-    await this.write()
+    if ((await this.endsInTime(this.underWay)) && (await this.endsInTime(this.write()))) return
+    const lost = new SentinelError(
+      'storage.unavailable',
+      'close: the storage did not answer in time, so the latest activity of users may not be stored.',
+    )
+    this.services.failed(lost, 'users.note')
+  }
+
+  private endsInTime(writing = Promise.resolve()): Promise<boolean> {
+    return endsWithin(writing, WAIT, this.services.timers)
   }
 
   /** Stops recording, writes pending counts and releases the timer. */
@@ -190,7 +201,7 @@ export class ActivityRecorder {
 
   /** The current write. A write that ended with its request is given up, and its counts become pending again. */
   private get underWay(): Promise<void> | undefined {
-    if (this.writing !== undefined && this.lease.isLost) {
+    if (this.writing !== undefined && this.heartbeat.isLost) {
       this.writing = undefined
       for (const [bot, users] of this.unwritten)
         for (const [key, noted] of users) this.takeBack(bot, key, noted)
@@ -205,7 +216,7 @@ export class ActivityRecorder {
       this.arm()
       return
     }
-    this.lease.renew()
+    this.heartbeat.beat()
     const writing = this.write().finally(() => {
       // The write was given up in the meantime; another may be running.
       if (this.writing !== writing) return
@@ -225,7 +236,7 @@ export class ActivityRecorder {
       for (let i = 0; i < all.length; i += BATCH) {
         const batch = all.slice(i, i + BATCH)
         await this.writeBatch(bot, batch)
-        this.lease.renew()
+        this.heartbeat.beat()
         for (const [key] of batch) users.delete(key)
       }
     }

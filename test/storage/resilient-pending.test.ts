@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { SentinelError } from '../../src/core/errors.js'
 import type { Mark } from '../../src/storage/contract/storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import { PendingMarks, type Write } from '../../src/storage/resilient/pending.js'
+import { QueuedMarks, type Write } from '../../src/storage/resilient/queued-marks.js'
 import { ALICE, BOT } from './outage.js'
 
 /** The result of a write: it reaches the storage, is kept for later, is given up, or is invalid. */
@@ -10,13 +10,13 @@ type End = 'through' | 'kept' | 'given up' | 'wrong'
 
 /** Starts writes of one mark in this order, each of which ends at its time; returns the mark that the replay leaves. */
 async function whatIsLeft(writes: readonly { readonly end: End; readonly at: number }[]): Promise<unknown> {
-  const pending = new PendingMarks(() => undefined)
+  const queued = new QueuedMarks(() => undefined)
   const storage = memory()
   const markOf = (index: number): Mark => ({ since: 1, reason: `${index}` })
   // Kept from an earlier failure.
-  keep(pending, { bot: BOT, name: 'blocked', key: ALICE, mark: markOf(-1), at: 1 })
+  keep(queued, { bot: BOT, name: 'blocked', key: ALICE, mark: markOf(-1), at: 1 })
   const ending = writes.map(({ end, at }, index) => {
-    const ticket = pending.begin(BOT, 'blocked', [ALICE])
+    const ticket = queued.begin(BOT, 'blocked', [ALICE])
     const write: Write = { bot: BOT, name: 'blocked', key: ALICE, mark: markOf(index), at: 1 }
     let answer = (): void => undefined
     const answered = new Promise<void>((resolve, reject) => {
@@ -26,9 +26,9 @@ async function whatIsLeft(writes: readonly { readonly end: End; readonly at: num
           reject(end === 'wrong' ? new SentinelError('value.invalid', 'that is not a mark') : new Error(end))
       }
     })
-    const done = Promise.resolve(pending.direct(ticket, () => answered)).catch(() => {
-      if (end === 'kept') pending.keep(ticket, [write])
-      else pending.end(ticket)
+    const done = Promise.resolve(queued.direct(ticket, () => answered)).catch(() => {
+      if (end === 'kept') queued.keep(ticket, [write])
+      else queued.end(ticket)
     })
     return { at, index, end: () => done.then(() => undefined), answer }
   })
@@ -36,8 +36,8 @@ async function whatIsLeft(writes: readonly { readonly end: End; readonly at: num
     answer()
     await end()
   }
-  expect(pending.any).toBe(pending.size > 0)
-  await pending.replay({
+  expect(queued.any).toBe(queued.size > 0)
+  await queued.replay({
     marks: storage.marks,
     bounded: async (work) => work(),
     written: () => undefined,
@@ -48,31 +48,31 @@ async function whatIsLeft(writes: readonly { readonly end: End; readonly at: num
   return (await storage.marks.get(BOT, ALICE, 'blocked'))?.reason
 }
 
-function keep(pending: PendingMarks, write: Write): void {
-  pending.keep(pending.begin(write.bot, write.name, [write.key]), [write])
+function keep(queued: QueuedMarks, write: Write): void {
+  queued.keep(queued.begin(write.bot, write.name, [write.key]), [write])
 }
 
 test('a write in progress does not slow updates, unless it replaces a queued write', async () => {
-  const pending = new PendingMarks(() => undefined)
+  const queued = new QueuedMarks(() => undefined)
   const write: Write = { bot: BOT, name: 'blocked', key: ALICE, mark: { since: 1 }, at: 1 }
-  const first = pending.begin(BOT, 'blocked', [ALICE])
-  expect(pending.any).toBe(false)
-  pending.keep(first, [write])
-  expect(pending.any).toBe(true)
-  const again = pending.begin(BOT, 'blocked', [ALICE])
+  const first = queued.begin(BOT, 'blocked', [ALICE])
+  expect(queued.any).toBe(false)
+  queued.keep(first, [write])
+  expect(queued.any).toBe(true)
+  const again = queued.begin(BOT, 'blocked', [ALICE])
   let done = (): void => undefined
-  const written = pending.direct(
+  const written = queued.direct(
     again,
     () =>
       new Promise<void>((resolve) => {
         done = resolve
       }),
   )
-  expect([pending.size, pending.any]).toEqual([0, true])
-  expect(pending.get(BOT, 'blocked', ALICE)).toBe(write)
+  expect([queued.size, queued.any]).toEqual([0, true])
+  expect(queued.get(BOT, 'blocked', ALICE)).toBe(write)
   done()
   await written
-  expect(pending.any).toBe(false)
+  expect(queued.any).toBe(false)
 })
 
 test('of overlapping writes, the last that had an effect is kept, unless it has reached the storage', async () => {

@@ -5,7 +5,7 @@ import { steadyClock, systemTimers } from '../../src/core/clock.js'
 import { chatKey, type Key, memberKey, userKey } from '../../src/core/subject.js'
 import { memory, sentinel } from '../../src/index.js'
 import type { Storage } from '../../src/storage/contract/storage.js'
-import { MarksCopy } from '../../src/storage/resilient/copy.js'
+import { FallbackMarks } from '../../src/storage/resilient/fallback-marks.js'
 import { sqlite } from '../../src/storage/sqlite/index.js'
 import { rowsOf, SqliteFiles } from './sqlite-desk.js'
 
@@ -201,7 +201,7 @@ test('sqlite waits a turn of the event loop between the slots in which it forget
 test('the copy of marks is read while updates are decided', async () => {
   const storage = keep(sqlite(files.open()))
   await fill(storage)
-  const copy = new MarksCopy({
+  const copy = new FallbackMarks({
     from: storage.marks,
     to: keep(memory()).marks,
     most: MANY,
@@ -212,7 +212,7 @@ test('the copy of marks is read while updates are decided', async () => {
     failed: (error) => {
       throw error
     },
-    isPending: () => false,
+    isQueued: () => false,
   })
   copy.follow(['blocked'])
   copy.meet(BOT)

@@ -1,7 +1,7 @@
 import { isPromise, type Judge, type Plan } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError, type SentinelErrorCode } from '../../core/errors.js'
-import { Lease } from '../../core/request-bound.js'
+import { Heartbeat } from '../../core/request-bound.js'
 import { checkPlan } from '../../storage/contract/plan.js'
 import { boundedJudge, boundedPrepare } from '../../storage/protection/bounded.js'
 import type { Services } from '../services.js'
@@ -17,7 +17,7 @@ export class Preparation {
   /** Whether the storage has taken the first plan, or failed to. */
   private answered = false
   private preparing: Promise<void> | undefined
-  private readonly lease: Lease
+  private readonly heartbeat: Heartbeat
   private again: Ms = 0
   /** Number of plans handed over. If two are pending, the later one wins. */
   private turn = 0
@@ -35,7 +35,7 @@ export class Preparation {
     private readonly planOf: () => Plan,
     late: boolean,
   ) {
-    this.lease = new Lease(services.steady)
+    this.heartbeat = new Heartbeat(services.steady)
     try {
       this.prepare()
     } catch (error) {
@@ -61,7 +61,7 @@ export class Preparation {
   /** Pending while the storage takes a plan, the first or a later one. */
   private get underWay(): Promise<void> | undefined {
     // The request in which the plan was handed over has ended, so the answer will never arrive.
-    if (this.preparing !== undefined && this.lease.isLost) this.renew()
+    if (this.preparing !== undefined && this.heartbeat.isLost) this.renew()
     return this.preparing
   }
 
@@ -97,7 +97,7 @@ export class Preparation {
   private prepare(): void {
     const turn = ++this.turn
     const { services } = this
-    this.lease.renew()
+    this.heartbeat.beat()
     const own = this.planOf()
     const plan = services.runtime === undefined ? own : services.runtime.planned(own)
     // Here, because a storage whose prepare() is async rejects later, which counts as an outage.

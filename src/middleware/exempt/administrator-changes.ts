@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { getOrInsert } from '../../core/maps.js'
-import { Lease } from '../../core/request-bound.js'
+import { Heartbeat } from '../../core/request-bound.js'
 import { chatKey, keySubject } from '../../core/subject.js'
 import type { Storage } from '../../storage/contract/storage.js'
 
@@ -26,14 +26,14 @@ interface Telling {
 class Untold {
   private readonly chats = new Map<number, Set<number>>()
   private isTelling = false
-  private readonly lease = new Lease()
+  private readonly heartbeat = new Heartbeat()
 
   constructor(private readonly services: Telling) {}
 
   add(bot: number, chat: number): void {
     getOrInsert(this.chats, bot, newSet).add(chat)
-    if (this.isTelling && !this.lease.isLost) return
-    this.lease.renew()
+    if (this.isTelling && !this.heartbeat.isLost) return
+    this.heartbeat.beat()
     // One task for all, as a crowd of them would find no place. Chats that find none are told with the next change.
     this.isTelling = true
     if (!this.services.background.run('administrators', () => this.tell())) this.isTelling = false

@@ -19,6 +19,11 @@ export class FailoverJudge implements Judge {
     this.judges = members.map(() => undefined)
   }
 
+  /** Takes the judges of the former plan, which decide until their storages have compiled this one. */
+  takeOver(former: FailoverJudge): void {
+    this.judges.splice(0, this.judges.length, ...former.judges)
+  }
+
   /** Whether any storage has compiled the plan. */
   get isTaken(): boolean {
     return this.judges.some((judge) => judge !== undefined)

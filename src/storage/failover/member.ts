@@ -4,8 +4,8 @@ import type { Key } from '../../core/subject.js'
 import type { ChangeListener } from '../contract/changes.js'
 import type { StorageCondition } from '../contract/condition.js'
 import type { Marks, Storage } from '../contract/storage.js'
-import { idOf, type Ticket, type Write } from '../resilient/pending.js'
 import { type Taker, unlessLoading } from '../resilient/plans.js'
+import { idOf, type Ticket, type Write } from '../resilient/queued-marks.js'
 import { isOfTheCaller } from '../resilient/reason.js'
 import { SupervisedStorage, type Supervision } from '../resilient/supervised.js'
 import { inBackground } from '../shared/in-background.js'
@@ -100,9 +100,9 @@ export class Member extends SupervisedStorage {
 
   /** Writes marks in the background, to keep this storage ready to take over. Marks it cannot take now are written later. */
   keepUp({ touched, writes, work }: MarkWrite<unknown>): void {
-    const ticket = this.pending.begin(...touched)
+    const ticket = this.queued.begin(...touched)
     const missed = (): undefined => {
-      if (this.pending.keep(ticket, writes()) !== undefined) return
+      if (this.queued.keep(ticket, writes()) !== undefined) return
       const message = `failover: storage ${this.index} has missed more marks than are kept for it; some are lost to it.`
       this.options.tell({
         is: 'failed',
@@ -115,11 +115,11 @@ export class Member extends SupervisedStorage {
 
   /** Writes marks for a caller. If this fails the caller tries the next storage and later calls `keepUp()` for this one. */
   write<T>({ touched, work }: MarkWrite<T>, instead: (error: unknown) => MaybePromise<T>): MaybePromise<T> {
-    const ticket = this.pending.begin(...touched)
+    const ticket = this.queued.begin(...touched)
     return this.line.ask(
       () => this.direct(ticket, work),
       (error) => {
-        this.pending.end(ticket)
+        this.queued.end(ticket)
         return instead(error)
       },
       true,
@@ -127,7 +127,7 @@ export class Member extends SupervisedStorage {
   }
 
   private direct<T>(ticket: Ticket, work: MarkWrite<T>['work']): MaybePromise<T> {
-    return this.pending.direct(ticket, () => this.inTurn(ticket.ids, () => work(this.storage.marks)))
+    return this.queued.direct(ticket, () => this.inTurn(ticket.ids, () => work(this.storage.marks)))
   }
 
   /** Writes when the earlier writes to the same items are over. */
@@ -178,7 +178,7 @@ export class Member extends SupervisedStorage {
     await super.probe()
     // Catch up before deciding anything, so that blocks made through other storages hold here too.
     await this.flush()
-    if (this.pending.size > 0)
+    if (this.queued.size > 0)
       throw new SentinelError('storage.failed', 'It does not accept the marks that it has missed.')
   }
 

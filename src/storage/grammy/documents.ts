@@ -1,7 +1,7 @@
 import { isPromise } from '../../core/check.js'
 import { type Clock, steadyClock } from '../../core/clock.js'
 import { SentinelError } from '../../core/errors.js'
-import { Lease } from '../../core/request-bound.js'
+import { Heartbeat } from '../../core/request-bound.js'
 
 /**
  * What {@link fromGrammyStorage} stores under a key of the adapter. The content is a single JSON text, which no adapter alters
@@ -131,7 +131,7 @@ export async function forEach<T>(items: readonly T[], work: (item: T) => Promise
 interface Turn {
   readonly ended: Promise<void>
   /** Shared by all turns that wait for each other; renewed when a turn begins. */
-  readonly lease: Lease
+  readonly heartbeat: Heartbeat
 }
 
 /** Runs work of the same name one at a time, in the order requested. A turn whose request has ended is not waited for. */
@@ -142,11 +142,11 @@ export class Turns {
 
   async take<T>(name: string, work: () => Promise<T>): Promise<T> {
     const before = this.last.get(name)
-    const isNext = before === undefined || before.lease.isLost
-    const lease = isNext ? new Lease(this.clock) : before.lease
-    if (isNext) lease.renew()
+    const isNext = before === undefined || before.heartbeat.isLost
+    const heartbeat = isNext ? new Heartbeat(this.clock) : before.heartbeat
+    if (isNext) heartbeat.beat()
     const result = (isNext ? Promise.resolve() : before.ended).then(() => {
-      lease.renew()
+      heartbeat.beat()
       return work()
     })
     // The next turn waits for the end of this one, even if it fails; the failure goes to the caller only.
@@ -154,7 +154,7 @@ export class Turns {
       () => undefined,
       () => undefined,
     )
-    this.last.set(name, { ended, lease })
+    this.last.set(name, { ended, heartbeat })
     try {
       return await result
     } finally {

@@ -14,7 +14,7 @@ import { isLimited } from '../contract/plan.js'
 import { banQuestion } from './ban-question.js'
 import { LeasedReceipt, RepeatedRefusal } from './decision.js'
 import type { Leasing } from './leasing.js'
-import { canonicalKey, Refusal } from './refusals.js'
+import { type Refusal, reportedKey } from './refusals.js'
 import { RepeatableRefusals } from './repeatable.js'
 import type { HybridShared } from './shared.js'
 import type { ToldTime } from './time.js'
@@ -190,30 +190,35 @@ export class HybridJudge implements Judge {
     // The storage decides after `sent`, so this ends no later than the storage's refusal.
     const until = sent + Math.min(holds, untold ? UNTOLD : shared.longest)
     if (until <= now) return
-    const own = canonicalKey(key)
+    const own = reportedKey(key)
     const others = repeatable.othersOf(ask, refusedBy)
     if (shared.memory.changedSince(version, ask.bot, [own, ...others])) return
     const token = traits.claim < 0 ? -1 : (ask.tokens[traits.claim] as number)
     const before = shared.memory.same(repeatable, ask.bot, own, refusedBy, token)
-    const refusal = new Refusal(
-      repeatable,
-      ask.bot,
-      own,
-      refusedBy,
+    const refusal: Refusal = {
+      owner: repeatable,
+      bot: ask.bot,
+      key: own,
+      check: refusedBy,
       token,
-      ask.costs[refusedBy] as number,
+      cost: ask.costs[refusedBy] as number,
       cause,
-      at !== undefined,
+      told: at !== undefined,
       until,
-      sent + retryAfterMs,
-      noticeDue(traits.noticeEvery, decision.notice, before, now),
+      end: sent + retryAfterMs,
+      noticeAt: noticeDue(traits.noticeEvery, decision.notice, before, now),
       // Copied, since it may be a view into an answer to many questions.
-      [...decision.remaining],
-      decision.shadowRefusals,
-      ask.subjects,
-      ask.costs,
-      others,
-    )
+      remaining: [...decision.remaining],
+      shadowRefusals: decision.shadowRefusals,
+      subjects: ask.subjects,
+      costs: ask.costs,
+      alsoOf: others,
+      hits: 0,
+      asking: false,
+      next: undefined,
+      older: undefined,
+      newer: undefined,
+    }
     shared.memory.add(refusal, now)
   }
 
@@ -252,7 +257,7 @@ function charged({ checks }: Plan, { subjects, costs }: Ask, only: number | unde
     const key = subjects[check.subject]
     if (key === undefined || !((costs[index] as number) > 0)) continue
     if (!isLimited(check)) continue
-    if (only === undefined || only === index) keys.add(canonicalKey(key))
+    if (only === undefined || only === index) keys.add(reportedKey(key))
   }
   return [...keys]
 }

@@ -17,7 +17,7 @@ import { LeasedAdmission, LeasedReceipt, type Part, retold } from './decision.js
 import { chunksOf, Lease } from './lease.js'
 import { type LeasedColumn, leasedColumns } from './leased-plan.js'
 import { LocalMarks } from './local-marks.js'
-import { canonicalKey } from './refusals.js'
+import { reportedKey } from './refusals.js'
 import type { HybridShared } from './shared.js'
 import { SubjectLeases } from './subject-leases.js'
 import type { ToldTime } from './time.js'
@@ -72,11 +72,11 @@ export class Leasing {
     private readonly options: LeaseOptions,
     private readonly shared: HybridShared,
     private readonly time: ToldTime,
-    places: { readonly local: Storage; readonly marks: Marks },
+    nearby: { readonly local: Storage; readonly marks: Marks },
   ) {
     this.columns = leasedColumns(plan, options)
     this.subjects = this.columns.map(() => new Map())
-    this.localMarks = new LocalMarks(plan, places.local, places.marks, shared)
+    this.localMarks = new LocalMarks(plan, nearby.local, nearby.marks, shared)
   }
 
   /** Unspent units of all subjects. */
@@ -131,7 +131,7 @@ export class Leasing {
       const key = ask.subjects[scope]
       const cost = ask.costs[index] as number
       if (key === undefined || !(cost > 0) || ask.limits?.[index] !== undefined) continue
-      const units = this.subjects[nth]?.get(ask.bot)?.get(canonicalKey(key))?.unitsAt(now) ?? 0
+      const units = this.subjects[nth]?.get(ask.bot)?.get(reportedKey(key))?.unitsAt(now) ?? 0
       if (units < cost) continue
       paid |= 1 << index
       left.set(index, units - cost)
@@ -163,7 +163,7 @@ export class Leasing {
       const index = plan.checks.findIndex(({ slot }) => slot === column.slot)
       const key = subjects[plan.checks[index]?.subject as number]
       if (key === undefined || (only !== undefined && only !== index)) continue
-      const held = this.subjects[nth]?.get(bot)?.get(canonicalKey(key))
+      const held = this.subjects[nth]?.get(bot)?.get(reportedKey(key))
       held?.spending.add(-(costs[index] as number), now)
       held?.giveBackExcess(now)
     }
@@ -172,7 +172,7 @@ export class Leasing {
   /** A reset forgets the charges for the held units, so these are discarded. */
   reset(bot: number, key: Key, slot: string | undefined): void {
     for (const [nth, { slot: own }] of this.columns.entries()) {
-      if (slot === undefined || slot === own) this.subjects[nth]?.get(bot)?.get(canonicalKey(key))?.drop()
+      if (slot === undefined || slot === own) this.subjects[nth]?.get(bot)?.get(reportedKey(key))?.drop()
     }
   }
 
@@ -368,7 +368,7 @@ export class Leasing {
       await Promise.all(receipts.map((receipt) => this.inner.settle(receipt, 'refund')))
       this.shared.memory.forget(bot, key)
       // Otherwise as much refills within a span, and refusals that others remember end that much later at most.
-      if (isMuch) await this.shared.announce(bot, { keys: [canonicalKey(key)], taken: [] })
+      if (isMuch) await this.shared.announce(bot, { keys: [reportedKey(key)], taken: [] })
     })
   }
 
@@ -392,7 +392,7 @@ export class Leasing {
       keys = new Map()
       bots.set(bot, keys)
     }
-    const own = canonicalKey(key)
+    const own = reportedKey(key)
     let held = keys.get(own)
     if (held !== undefined) return held
     if (this.places.size >= MOST_SUBJECTS) this.forgetIdle()

@@ -4,7 +4,7 @@ import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import type { StorageChange } from '../contract/changes.js'
 import type { Marks, Storage } from '../contract/storage.js'
-import { MarkCopy } from '../shared/mark-copy.js'
+import { MarkCache } from '../shared/mark-cache.js'
 import type { HybridShared } from './shared.js'
 
 /** Maximum number of subjects whose marks are copied. */
@@ -12,7 +12,7 @@ const MOST_SUBJECTS = 100_000
 
 /** Decides asks that depend only on marks, by a copy of the marks. */
 export class LocalMarks {
-  private readonly copy: MarkCopy
+  private readonly copy: MarkCache
   private readonly judge: Judge | undefined
   /** By check of the plan: whether it is a check on marks. */
   private readonly isMark: readonly boolean[]
@@ -24,7 +24,7 @@ export class LocalMarks {
     marks: Marks,
     private readonly shared: HybridShared,
   ) {
-    this.copy = new MarkCopy(marks, local.marks, shared.clock ?? systemClock, shared.longest, MOST_SUBJECTS)
+    this.copy = new MarkCache(marks, local.marks, shared.clock ?? systemClock, shared.longest, MOST_SUBJECTS)
     this.isMark = plan.checks.map(isMarkCheck)
     const checks = plan.checks.filter(isMarkCheck)
     if (checks.length === 0) return

@@ -3,52 +3,49 @@ import type { Ms } from '../../core/duration.js'
 import { type Key, textKey } from '../../core/subject.js'
 
 /** Returns the form of a key that change reports use. */
-export function canonicalKey(key: Key): Key {
+export function reportedKey(key: Key): Key {
   if (typeof key === 'number') return key
   const kind = key[0]
   return kind === 'u' || kind === 'c' || kind === 's' ? textKey(key) : key
 }
 
 /** A refusal that would be repeated without side effects until some time. */
-export class Refusal {
+export interface Refusal {
+  /** The {@link RepeatableRefusals} of the judge that owns this refusal. */
+  readonly owner: object
+  readonly bot: number
+  /** The subject of the check that refused. */
+  readonly key: Key
+  readonly check: number
+  /** The token of a claim; -1 for other checks. */
+  readonly token: number
+  readonly cost: number
+  readonly cause: RefusalCause
+  /** Whether the caller passed the time. */
+  readonly told: boolean
+  /** How long the refusal may be used. */
+  readonly until: Ms
+  /** When asking again can succeed. */
+  readonly end: Ms
+  /** When one ask goes through to the storage, because a notice may be due. */
+  readonly noticeAt: Ms
+  readonly remaining: readonly number[]
+  /** Earlier checks in shadow that would have refused as well. */
+  readonly shadowRefusals: readonly number[]
+  /** The subjects of the ask, by scope. */
+  readonly subjects: readonly (Key | undefined)[]
+  readonly costs: readonly number[]
+  /** Other subjects whose marks the refusal depends on. */
+  readonly alsoOf: readonly Key[]
+  /** How often it was used; halved whenever it escapes eviction. */
+  hits: number
+  /** An ask is under way to find out whether a notice is due. */
+  asking: boolean
   /** The next refusal of the same subject. */
   next: Refusal | undefined
   /** Neighbours in the order of eviction. */
   older: Refusal | undefined
   newer: Refusal | undefined
-  /** How often it was used; halved whenever it escapes eviction. */
-  hits = 0
-  /** An ask is under way to find out whether a notice is due. */
-  asking = false
-
-  constructor(
-    /** The {@link RepeatableRefusals} of the judge that owns this refusal. */
-    readonly owner: object,
-    readonly bot: number,
-    /** The subject of the check that refused. */
-    readonly key: Key,
-    readonly check: number,
-    /** The token of a claim; -1 for other checks. */
-    readonly token: number,
-    readonly cost: number,
-    readonly cause: RefusalCause,
-    /** Whether the caller passed the time. */
-    readonly told: boolean,
-    /** How long the refusal may be used. */
-    readonly until: Ms,
-    /** When asking again can succeed. */
-    readonly end: Ms,
-    /** When one ask goes through to the storage, because a notice may be due. */
-    readonly noticeAt: Ms,
-    readonly remaining: readonly number[],
-    /** Earlier checks in shadow that would have refused as well. */
-    readonly shadowRefusals: readonly number[],
-    /** The subjects of the ask, by scope. */
-    readonly subjects: readonly (Key | undefined)[],
-    readonly costs: readonly number[],
-    /** Other subjects whose marks the refusal depends on. */
-    readonly alsoOf: readonly Key[],
-  ) {}
 }
 
 /** Maximum number of refusals per subject, so that tapping a hundred buttons takes no more room. */
@@ -78,7 +75,7 @@ export class RefusalMemory {
 
   /** Returns the first refusal of a subject; the others are linked from it. */
   of(bot: number, key: Key): Refusal | undefined {
-    return this.bots.get(bot)?.get(canonicalKey(key))
+    return this.bots.get(bot)?.get(reportedKey(key))
   }
 
   /** Returns the refusal remembered for the same question, even if it has expired. */
@@ -131,7 +128,7 @@ export class RefusalMemory {
 
   /** A subject has changed: forgets its refusals and those that depend on its marks. */
   forget(bot: number, key: Key): void {
-    const own = canonicalKey(key)
+    const own = reportedKey(key)
     this.changed[this.version % MOST_CHANGES] = { bot, key: own }
     this.version++
     let refusal = this.bots.get(bot)?.get(own)

@@ -2,7 +2,7 @@ import type { Ask, Check, Plan } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
 import { isLimited, variantsOf } from '../contract/plan.js'
-import { canonicalKey, type Refusal, type RefusalMemory } from './refusals.js'
+import { type Refusal, type RefusalMemory, reportedKey } from './refusals.js'
 
 /** An earlier check, which may decide the ask before the remembered refusal does. */
 interface Before {
@@ -114,7 +114,7 @@ export class RepeatableRefusals {
     const keys = new Set<Key>()
     for (const scope of (this.traits[by] as CheckTraits).scopes) {
       const key = subjects[scope]
-      if (key !== undefined && key !== own) keys.add(canonicalKey(key))
+      if (key !== undefined && key !== own) keys.add(reportedKey(key))
     }
     return [...keys]
   }

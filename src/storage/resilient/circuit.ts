@@ -2,7 +2,7 @@ import type { CircuitState as CockatielState, IBreaker } from 'cockatiel'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
-import { Lease, SharedTimer } from '../../core/request-bound.js'
+import { Heartbeat, SharedTimer } from '../../core/request-bound.js'
 import type { CircuitState } from '../contract/condition.js'
 import { causeOf, reasonOf, wordsOf } from './reason.js'
 
@@ -65,12 +65,12 @@ export class Circuit {
   private trying = false
   private unproved = false
   private stopped = false
-  private readonly trial: Lease
+  private readonly trial: Heartbeat
   private readonly timer: SharedTimer
 
   constructor(private readonly options: CircuitOptions) {
     this.since = options.clock()
-    this.trial = new Lease(options.steady)
+    this.trial = new Heartbeat(options.steady)
     this.timer = new SharedTimer(options.steady, options.timers)
   }
 
@@ -91,7 +91,7 @@ export class Circuit {
     }
     if (this.state === 'open' || this.trying) return false
     this.trying = true
-    this.trial.renew()
+    this.trial.beat()
     return true
   }
 

@@ -14,8 +14,8 @@ import type { Ms } from '../../core/duration.js'
 import { isDecision, noDecision } from '../shared/decisions.js'
 import { TimedOut } from './deadlines.js'
 import { AGAIN, type Errand, type Line } from './line.js'
-import type { PendingMarks } from './pending.js'
 import { askWhenDown, isClosed } from './plan.js'
+import type { QueuedMarks } from './queued-marks.js'
 import type { Settlements } from './settlements.js'
 import { Unwritten } from './unwritten.js'
 
@@ -23,7 +23,7 @@ import { Unwritten } from './unwritten.js'
 export interface ResilientShared {
   readonly line: Line
   readonly settlements: Settlements
-  readonly pending: PendingMarks
+  readonly queued: QueuedMarks
   readonly clock: Clock
   /** Called when a bot asks. */
   met(bot: number): void
@@ -48,7 +48,7 @@ export class ResilientJudge implements Judge {
   ) {
     this.fitting = askWhenDown(plan)
     this.closed = plan.checks.map(isClosed)
-    this.unwritten = new Unwritten(plan, shared.pending, shared.clock)
+    this.unwritten = new Unwritten(plan, shared.queued, shared.clock)
   }
 
   take(own: Judge): void {
@@ -58,18 +58,18 @@ export class ResilientJudge implements Judge {
   evaluate(ask: Ask, at?: Ms): MaybePromise<Decision> {
     this.shared.met(ask.bot)
     const { remote } = this
-    const { line, pending } = this.shared
+    const { line, queued } = this.shared
     // If no probe is running, updates test the storage, which also makes it compile the plan.
     if (remote === undefined && !line.circuit.isUnattended) return this.decide(ask, at)
-    const left = pending.any ? this.unwritten.left(ask) : ask
+    const left = queued.any ? this.unwritten.left(ask) : ask
     return left === undefined ? this.decide(ask, at) : line.run(new Evaluation(this, remote, ask, at, left))
   }
 
   peek(ask: Ask, at?: Ms): MaybePromise<Decision> {
     const { remote } = this
-    const { line, pending } = this.shared
+    const { line, queued } = this.shared
     const instead = (): MaybePromise<Decision> => this.told(this.local.peek(this.fitting(ask), at), undefined)
-    const left = pending.any ? this.unwritten.left(ask) : ask
+    const left = queued.any ? this.unwritten.left(ask) : ask
     if (remote === undefined || left === undefined) return instead()
     return line.ask(() => remote.peek(left, at), instead)
   }

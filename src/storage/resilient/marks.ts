@@ -3,9 +3,9 @@ import type { Clock } from '../../core/clock.js'
 import type { Key } from '../../core/subject.js'
 import type { Mark, MarkEntry, MarkPage, Marks } from '../contract/storage.js'
 import type { PatientMarks } from '../shared/patient-marks.js'
-import type { MarksCopy } from './copy.js'
+import type { FallbackMarks } from './fallback-marks.js'
 import { AGAIN, type Line } from './line.js'
-import { markLeftBy, type PendingMarks, type Write } from './pending.js'
+import { markLeftBy, type QueuedMarks, type Write } from './queued-marks.js'
 import { isOfTheCaller } from './reason.js'
 
 /** A write of marks: what it concerns, the entries to keep if it fails, and how to make it. */
@@ -21,8 +21,8 @@ export interface ResilientMarksOptions {
   readonly remote: PatientMarks
   /** The storage that holds the copy. */
   readonly local: Marks
-  readonly copy: MarksCopy
-  readonly pending: PendingMarks
+  readonly copy: FallbackMarks
+  readonly queued: QueuedMarks
   readonly clock: Clock
 }
 
@@ -34,9 +34,9 @@ export class ResilientMarks implements PatientMarks {
   constructor(private readonly options: ResilientMarksOptions) {}
 
   get(bot: number, key: Key, name: string, patient = false): MaybePromise<Mark | undefined> {
-    const { line, remote, local, copy, pending, clock } = this.options
+    const { line, remote, local, copy, queued, clock } = this.options
     // What waits to be written is in force here, also while the storage answers and does not have it yet.
-    const write = pending.get(bot, name, key)
+    const write = queued.get(bot, name, key)
     if (write !== undefined) return markLeftBy(write, clock())
     return line.ask(
       () => remote.get(bot, key, name, patient),
@@ -49,10 +49,10 @@ export class ResilientMarks implements PatientMarks {
   }
 
   of(bot: number, key: Key): MaybePromise<ReadonlyMap<string, Mark>> {
-    const { line, remote, pending } = this.options
+    const { line, remote, queued } = this.options
     const found = line.demand('marks.of', () => remote.of(bot, key))
-    if (!pending.any) return found
-    const writes = pending.of(bot, key)
+    if (!queued.any) return found
+    const writes = queued.of(bot, key)
     return isPromise(found) ? found.then((marks) => this.with(marks, writes)) : this.with(found, writes)
   }
 
@@ -91,8 +91,8 @@ export class ResilientMarks implements PatientMarks {
   }
 
   private write<T>(what: string, { touched, writes, work }: MarkWrite<T>): MaybePromise<T> {
-    const { copy, pending, line } = this.options
-    const ticket = pending.begin(...touched)
+    const { copy, queued, line } = this.options
+    const ticket = queued.begin(...touched)
     const written = (value: T): T => {
       // The copy is updated before the caller continues, so that a block takes effect even if the storage goes down next.
       this.apply(writes())
@@ -101,10 +101,10 @@ export class ResilientMarks implements PatientMarks {
     }
     const failed = (error: unknown): Promise<never> => {
       if (isOfTheCaller(error)) {
-        pending.end(ticket)
+        queued.end(ticket)
         throw error
       }
-      const kept = pending.keep(ticket, writes())
+      const kept = queued.keep(ticket, writes())
       if (kept === undefined) {
         return line.refuse(
           what,
@@ -119,7 +119,7 @@ export class ResilientMarks implements PatientMarks {
         ' It holds in this process, which writes it when the storage is back, unless it ends before.',
       )
     }
-    const done = line.ask<T>(() => pending.direct(ticket, work), failed, true)
+    const done = line.ask<T>(() => queued.direct(ticket, work), failed, true)
     return isPromise(done) ? done.then(written) : written(done)
   }
 

@@ -1,5 +1,5 @@
 import type { Judge, Receipt, Settlement } from '../../core/check.js'
-import { Lease } from '../../core/request-bound.js'
+import { Heartbeat } from '../../core/request-bound.js'
 import { Uncertain } from '../remote/settling.js'
 
 interface Settling {
@@ -24,7 +24,7 @@ const MOST_TRIES = 5
 export class Settlements {
   private waiting: Settling[] = []
   private sending: Promise<void> | undefined
-  private readonly lease = new Lease()
+  private readonly heartbeat = new Heartbeat()
   /** Number being sent at present. */
   private out = 0
   /** Settlements dropped because too many were queued, or because they may already have been made. */
@@ -59,10 +59,10 @@ export class Settlements {
 
   /** Sends all queued settlements until one fails; unsent ones stay queued. Never rejects. */
   replay(tell: (work: () => ReturnType<Judge['settle']>) => Promise<void>): Promise<void> {
-    if (this.sending !== undefined && !this.lease.isLost) return this.sending
+    if (this.sending !== undefined && !this.heartbeat.isLost) return this.sending
     // Settlements being sent when their request ended may have arrived, so they are not repeated.
     this.dropped += this.out
-    this.lease.renew()
+    this.heartbeat.beat()
     const sending = this.send(tell).finally(() => {
       if (this.sending === sending) this.sending = undefined
     })
@@ -77,7 +77,7 @@ export class Settlements {
 
   private async send(tell: (work: () => ReturnType<Judge['settle']>) => Promise<void>): Promise<void> {
     while (this.waiting.length > 0) {
-      this.lease.renew()
+      this.heartbeat.beat()
       const some = this.waiting.splice(0, AT_ONCE)
       this.out = some.length
       const told = await Promise.allSettled(

@@ -21,7 +21,7 @@ import type { Users } from '../contract/users.js'
 import type { Values } from '../contract/values.js'
 import { inBackground } from '../shared/in-background.js'
 import { watchInTime } from '../shared/watch-in-time.js'
-import { MarksCopy } from './copy.js'
+import { FallbackMarks } from './fallback-marks.js'
 import { guardedArchive, guardedUsers, guardedValues } from './guarded.js'
 import { ResilientJudge, type ResilientShared } from './judge.js'
 import { ResilientMarks } from './marks.js'
@@ -51,14 +51,15 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
   private readonly fallback: Storage
   private readonly ownsFallback: boolean
   private readonly timers: Timers
-  private readonly copy: MarksCopy
+  private readonly copy: FallbackMarks
   private readonly shared: ResilientShared
   private readonly changes = new Listeners<StorageChange>()
   private readonly conditions = new Listeners<StorageCondition>()
   /** By plan name. */
   private readonly latest = new Map<string, ResilientJudge>()
   private introduced = false
-  private watched: 'no' | 'soon' | 'yes' = 'no'
+  /** Also while the storage has not answered yet. */
+  private isWatching = false
   /** Why the storage no longer reports changes. */
   private lost: SentinelError | undefined
   private unwatch: (() => void) | undefined
@@ -73,7 +74,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
     this.timers = timers
     this.ownsFallback = options.ownsFallback
     this.fallback = options.fallback
-    this.copy = new MarksCopy({
+    this.copy = new FallbackMarks({
       from: inner.marks,
       to: this.fallback.marks,
       most: options.maxMarks,
@@ -81,13 +82,13 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
       timers,
       isUp: () => this.isUp,
       bounded: (work) => this.line.try(work, true),
-      isPending: (bot, name, key) => this.pending.has(bot, name, key),
+      isQueued: (bot, name, key) => this.queued.has(bot, name, key),
       failed: (error) => this.failed(error, 'storage.copy'),
     })
     this.shared = {
       line: this.line,
       settlements: this.settlements,
-      pending: this.pending,
+      queued: this.queued,
       clock,
       met: (bot) => {
         this.copy.meet(bot)
@@ -100,7 +101,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
       remote: inner.marks,
       local: this.fallback.marks,
       copy: this.copy,
-      pending: this.pending,
+      queued: this.queued,
       clock,
     })
     this.users = guardedUsers(this.line, inner.users)
@@ -196,7 +197,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
 
   /** Releases everything except the storage, which belongs to the caller. */
   async release(): Promise<void> {
-    if (this.pending.size + this.settlements.size > 0 && this.isUp) await this.flush()
+    if (this.queued.size + this.settlements.size > 0 && this.isUp) await this.flush()
     const lost = this.halt()
     this.copy.stop()
     this.callOffWatch?.()
@@ -258,11 +259,10 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
 
   /** Watches the storage once; tries again later if that fails. */
   private watchInner(): void {
-    if (this.watched !== 'no' || this.stopped) return
-    this.watched = 'soon'
+    if (this.isWatching || this.stopped) return
+    this.isWatching = true
     const { lost } = this
     const watching = (unwatch: () => void): void => {
-      this.watched = 'yes'
       this.unwatch = unwatch
       if (this.stopped) unwatch()
       // Marks read before this may have changed since.
@@ -270,7 +270,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
       else this.heard({ kind: 'gap', lost: this.lost === lost ? undefined : this.lost })
     }
     const failed = (error: unknown): void => {
-      this.watched = 'no'
+      this.isWatching = false
       // Says nothing about the storage, which is watched again with the first request.
       if (isLoading()) return
       this.line.circuit.noted(error)

@@ -8,8 +8,8 @@ import type { Marks, Storage, StorageHealth } from '../contract/storage.js'
 import { Unhealthy } from './circuit.js'
 import { PROBE } from './guarded.js'
 import { Line } from './line.js'
-import { PendingMarks } from './pending.js'
 import { Plans } from './plans.js'
+import { QueuedMarks } from './queued-marks.js'
 import { Settlements } from './settlements.js'
 
 /** When to retry queued writes while the storage is up, after a late answer or a single failure. */
@@ -39,7 +39,7 @@ export abstract class SupervisedStorage {
   kind: string
   readonly line: Line
   protected readonly plans: Plans
-  protected readonly pending = new PendingMarks(() => this.flushSoon())
+  protected readonly queued = new QueuedMarks(() => this.flushSoon())
   protected readonly settlements = new Settlements(() => this.flushSoon())
   protected readonly clock: Clock
   protected stopped = false
@@ -101,7 +101,7 @@ export abstract class SupervisedStorage {
   }
 
   protected circuitHealth(): CircuitHealth {
-    const { line, pending, settlements } = this
+    const { line, queued, settlements } = this
     const { state, since, reason, told, outages } = line.circuit
     return {
       state,
@@ -110,8 +110,8 @@ export abstract class SupervisedStorage {
       outages,
       instead: 0,
       late: line.late,
-      waiting: { marks: pending.size, settlements: settlements.size },
-      dropped: { marks: pending.dropped, settlements: settlements.dropped },
+      waiting: { marks: queued.size, settlements: settlements.size },
+      dropped: { marks: queued.dropped, settlements: settlements.dropped },
     }
   }
 
@@ -167,14 +167,14 @@ export abstract class SupervisedStorage {
 
   /** Sends everything that the storage has missed. Never rejects; what fails stays queued. */
   protected async flush(): Promise<void> {
-    await this.pending.replay({
+    await this.queued.replay({
       marks: this.missedMarks,
       bounded: (work) => this.line.try(work, true),
       written: (bot, name, keys) => this.written(bot, name, keys),
       refused: (error) => this.failed(error, 'storage.recovery'),
     })
     await this.settlements.replay((work) => this.line.try(async () => work(), true))
-    if (this.pending.size + this.settlements.size > 0) this.flushSoon()
+    if (this.queued.size + this.settlements.size > 0) this.flushSoon()
   }
 
   /** Stops everything in the background. Returns how many marks the storage will never receive. */
@@ -184,6 +184,6 @@ export abstract class SupervisedStorage {
     this.settlements.clear()
     this.plans.stop()
     this.line.stop()
-    return this.pending.clear()
+    return this.queued.clear()
   }
 }

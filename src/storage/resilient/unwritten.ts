@@ -2,7 +2,7 @@ import type { Ask, Check, Plan } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
 import { variantsOf } from '../contract/plan.js'
 import { WithoutChecks } from '../shared/without-checks.js'
-import { markLeftBy, type PendingMarks } from './pending.js'
+import { markLeftBy, type QueuedMarks } from './queued-marks.js'
 
 /** What the queued writes say about some marks of a subject: one of them is put; all or some of them are removed. */
 type Said = 'put' | 'all gone' | 'some gone' | undefined
@@ -16,7 +16,7 @@ export class Unwritten {
 
   constructor(
     private readonly plan: Plan,
-    private readonly pending: PendingMarks,
+    private readonly queued: QueuedMarks,
     private readonly clock: Clock,
   ) {}
 
@@ -70,7 +70,7 @@ export class Unwritten {
     if (key === undefined) return undefined
     let gone = 0
     for (const name of names) {
-      const write = this.pending.get(bot, name, key)
+      const write = this.queued.get(bot, name, key)
       if (write === undefined) continue
       if (markLeftBy(write, this.clock()) !== undefined) return 'put'
       gone++

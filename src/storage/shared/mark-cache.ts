@@ -25,7 +25,7 @@ const MOST_LOOKED = 16
  * Copies marks from the durable to the deciding storage, one subject at a time, when the subject is first asked about. Bounded:
  * with too many subjects, those read first are dropped.
  */
-export class MarkCopy {
+export class MarkCache {
   private readonly bots = new Map<number, Map<Key, Known>>()
   private size = 0
 

@@ -1,6 +1,6 @@
 import { isPromise, type MaybePromise } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
-import { Lease } from '../../core/request-bound.js'
+import { Heartbeat } from '../../core/request-bound.js'
 import { type Key, keyText } from '../../core/subject.js'
 import type { Mark, Marks } from '../contract/storage.js'
 import { isOfTheCaller } from './reason.js'
@@ -54,15 +54,15 @@ const MOST = 10_000
 const AT_ONCE = 100
 
 /** Writes of marks that did not reach the storage: the latest per mark and subject. Written when it is back. */
-export class PendingMarks {
+export class QueuedMarks {
   private readonly writes = new Map<string, Write>()
   /** By mark and subject. */
   private readonly begun = new Map<string, Begun>()
   /** Number of these with a queued write that a later one has replaced. */
   private outdone = 0
   private order = 0
-  private replaying: Promise<boolean> | undefined
-  private readonly lease = new Lease()
+  private replaying: Promise<void> | undefined
+  private readonly heartbeat = new Heartbeat()
   /** The entries being written now, and when that is over. */
   private sent: { readonly ids: ReadonlySet<string>; readonly done: Promise<void> } | undefined
   /** Writes that were discarded because too many were queued, or that the storage refused. */
@@ -188,7 +188,7 @@ export class PendingMarks {
    */
   direct<T>(ticket: Ticket, write: () => MaybePromise<T>): MaybePromise<T> {
     this.take(ticket)
-    const sent = this.lease.isLost ? undefined : this.sent
+    const sent = this.heartbeat.isLost ? undefined : this.sent
     const earlier = ticket.ids.some((id) => sent?.ids.has(id)) ? sent?.done : undefined
     const through = (value: T): T => {
       if (!ticket.ended) for (const id of ticket.ids) this.settle(id, ticket.order)
@@ -220,11 +220,11 @@ export class PendingMarks {
     }
   }
 
-  /** Sends all queued writes, except where the storage has something newer. Returns whether the queue is empty. Never rejects. */
-  replay(to: Replay): Promise<boolean> {
-    if (this.replaying !== undefined && !this.lease.isLost) return this.replaying
+  /** Sends all queued writes, except where the storage has something newer. Never rejects. */
+  replay(to: Replay): Promise<void> {
+    if (this.replaying !== undefined && !this.heartbeat.isLost) return this.replaying
     this.sent = undefined
-    this.lease.renew()
+    this.heartbeat.beat()
     const replaying = this.send(to).finally(() => {
       if (this.replaying === replaying) this.replaying = undefined
     })
@@ -240,17 +240,17 @@ export class PendingMarks {
     return size
   }
 
-  private async send(to: Replay): Promise<boolean> {
+  private async send(to: Replay): Promise<void> {
     let atOnce = AT_ONCE
     while (this.writes.size > 0) {
-      this.lease.renew()
+      this.heartbeat.beat()
       const some = this.some(atOnce)
       const { bot, name } = some[0] as Write
       try {
         await this.sendSome(some, to)
       } catch (error) {
         // The entries stay queued; their writers have already been told.
-        if (!isOfTheCaller(error)) return false
+        if (!isOfTheCaller(error)) return
         if (some.length > 1) {
           // One entry is invalid. Send entries one by one, so that it does not hold up the others.
           atOnce = 1
@@ -268,7 +268,6 @@ export class PendingMarks {
       const keys = some.map(({ key }) => key)
       to.written(bot, name, keys)
     }
-    return true
   }
 
   /** All entries are of one bot and mark name. */

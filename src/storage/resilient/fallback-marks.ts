@@ -1,7 +1,7 @@
 import { isPromise, type MaybePromise } from '../../core/check.js'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
-import { Lease, SharedTimer } from '../../core/request-bound.js'
+import { Heartbeat, SharedTimer } from '../../core/request-bound.js'
 import type { Key } from '../../core/subject.js'
 import { canonicalKey } from '../contract/keys.js'
 import type { Mark, MarkEntry, Marks } from '../contract/storage.js'
@@ -51,7 +51,7 @@ export interface CopyOptions {
   /** Receives errors in maintaining the copy. */
   readonly failed: (error: unknown) => void
   /** Whether a write by this process is waiting to reach the storage, so that the copy is newer. */
-  readonly isPending: (bot: number, name: string, key: Key) => boolean
+  readonly isQueued: (bot: number, name: string, key: Key) => boolean
 }
 
 /**
@@ -59,7 +59,7 @@ export interface CopyOptions {
  * by list and page by page, one call at a time; changes are read subject by subject. Updates never wait for it. Of marks that no
  * plan reads, only those written by this process are copied.
  */
-export class MarksCopy {
+export class FallbackMarks {
   /** Number of marks in the copy. */
   size = 0
   private readonly names = new Set<string>()
@@ -69,11 +69,11 @@ export class MarksCopy {
   private working = false
   private stopped = false
   private readonly again: SharedTimer
-  private readonly reading: Lease
+  private readonly reading: Heartbeat
 
   constructor(private readonly options: CopyOptions) {
     this.again = new SharedTimer(options.steady, options.timers)
-    this.reading = new Lease(options.steady)
+    this.reading = new Heartbeat(options.steady)
   }
 
   /** Whether all lists have been read completely. */
@@ -193,7 +193,7 @@ export class MarksCopy {
     if ((this.working && !this.reading.isLost) || this.stopped || !this.options.isUp()) return
     this.again.off()
     this.working = true
-    this.reading.renew()
+    this.reading.beat()
     void this.read()
   }
 
@@ -236,7 +236,7 @@ export class MarksCopy {
       let next: string | undefined
       do {
         const page = await bounded(() => from.scan(bot, name, next, PAGE))
-        this.reading.renew()
+        this.reading.beat()
         const entries = page.entries.slice(0, Math.max(0, room))
         room -= entries.length
         list.cut = entries.length < page.entries.length
@@ -267,7 +267,7 @@ export class MarksCopy {
 
   /** Whether a mark that was read may be put into the copy, which has nothing newer. */
   private isOurs({ bot, name, stale }: List, key: Key): boolean {
-    return !stale.has(canonicalKey(key)) && !this.options.isPending(bot, name, key)
+    return !stale.has(canonicalKey(key)) && !this.options.isQueued(bot, name, key)
   }
 
   private resize(list: List, by: number): void {
