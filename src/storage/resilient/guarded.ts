@@ -1,9 +1,10 @@
-import type { MaybePromise } from '../../core/check.js'
+import { isPromise, type MaybePromise } from '../../core/check.js'
 import { isUnavailable } from '../../core/errors.js'
 import type { Archive } from '../contract/archive.js'
 import type { Storage } from '../contract/storage.js'
 import type { Users } from '../contract/users.js'
 import type { Values } from '../contract/values.js'
+import { TimedOut } from './deadlines.js'
 import type { Line } from './line.js'
 import { isOfTheCaller } from './reason.js'
 
@@ -42,11 +43,30 @@ export function guardedArchive(line: Line, { archive, values }: Storage): Archiv
 export function guardedUsers(line: Line, users: Users): Users {
   return {
     get: (...args) => line.demand('users.get', () => users.get(...args)),
-    note: (...args) => line.demand('users.note', () => users.note(...args), true),
+    note: (...args) => noteOnce(line, () => users.note(...args)),
     patch: (...args) => line.demand('users.patch', () => users.patch(...args), true),
     scan: (...args) => line.demand('users.scan', () => users.scan(...args), true),
     erase: (...args) => line.demand('users.erase', () => users.erase(...args), true),
   }
+}
+
+/**
+ * Activity is added up, so it must not be sent again while a former call may still arrive, as when a table is locked. A call that
+ * takes too long counts as a failure of the storage, and is waited for all the same.
+ */
+function noteOnce(line: Line, note: () => MaybePromise<void>): MaybePromise<void> {
+  let call: MaybePromise<void>
+  return line.ask<void>(
+    () => {
+      call = note()
+      return call
+    },
+    (error) => {
+      const refuse = (reason: unknown): Promise<void> => line.refuse('users.note', reason)
+      return error instanceof TimedOut && isPromise(call) ? call.catch(refuse) : refuse(error)
+    },
+    true,
+  )
 }
 
 /** Wraps values in calls over a line. Throws `storage.unavailable`. */
