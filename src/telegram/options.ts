@@ -35,7 +35,10 @@ export interface TelegramOptions {
    * you pass one of at least 16 characters. Default: false.
    */
   readonly control?: boolean | { readonly token: string }
-  /** How long waits such as `hears()` last before they fail, in real time. Default: 2s. */
+  /**
+   * How long waits such as `hears()` last before they fail, in real time. A stall of the machine uses up a tenth of it at most.
+   * Default: 2s.
+   */
   readonly patience?: Duration
   /** Real time before a failed webhook delivery is retried; doubles with each retry. Default: 1s. */
   readonly webhookRetry?: Duration

@@ -4,6 +4,9 @@ import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { Listeners } from '../world/listeners.js'
 
+/** A wait consists of this many timers, one after the other, so that a machine that stalls for seconds uses up only one of them. */
+const PARTS = 10
+
 /** Time-outs of everything that waits for bots, in real time; can reject all waits at once. */
 export class Patience {
   readonly #waiting = new Set<(because?: Failure) => void>()
@@ -50,7 +53,12 @@ export class Patience {
         end()
         resolve(found)
       })
-      const timer = setTimeout(() => giveUp(), limit)
+      let left = PARTS
+      let timer: NodeJS.Timeout
+      const wait = () => {
+        timer = setTimeout(() => (--left > 0 ? wait() : giveUp()), limit / PARTS)
+      }
+      wait()
       this.#waiting.add(giveUp)
     })
   }
