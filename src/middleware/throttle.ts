@@ -14,7 +14,7 @@ import {
   parseLimit,
 } from '../core/limit.js'
 import { guardOf } from './compose.js'
-import type { Guard, Wired, Wiring } from './guard.js'
+import type { Guard, Question, Wired, Wiring } from './guard.js'
 import {
   activities,
   commandNamed,
@@ -34,7 +34,7 @@ import { checkKey, JOINS, SCOPES, type ScopeName, scopeOf } from './options/scop
 import type { Denial } from './refusing/denial.js'
 import { type Adaptation, type AdaptOptions, adaptOptions, readAdapt } from './throttle/adapt.js'
 import { limitOf } from './throttle/given-limit.js'
-import { ADAPTED_MARK, roleVariants } from './throttle/runtime-limits.js'
+import { ADAPTED_MARK, type Changeable, roleVariants } from './throttle/runtime-limits.js'
 import { storedVariants } from './throttle/stored-variants.js'
 import { watchConduct } from './throttle/watch-conduct.js'
 
@@ -225,7 +225,8 @@ export function throttle<C extends Context = Context>(options: LimitInput | Thro
   return guardOf({ name: 'throttle', label, wire: (wiring) => wire(wiring, settings) })
 }
 
-type Settings = z.output<typeof throttleOptions>
+/** The checked options, with the rules of adaptation. */
+type Settings = z.output<typeof throttleOptions> & { readonly adaptation: Adaptation | undefined }
 
 /** Checks the options of one limit. */
 export function readThrottle(options: LimitInput | ThrottleOptions, what = 'throttle'): Settings {
@@ -254,12 +255,11 @@ export function readThrottle(options: LimitInput | ThrottleOptions, what = 'thro
       `${what}.cost: ${cost} is more than the limit ever allows at once (${capacityOf(limit)}), so nothing would pass. Lower it, or raise burst.`,
     )
   }
-  adaptationOf(settings, what)
-  return settings
+  return { ...settings, adaptation: adaptationOf(settings, what) }
 }
 
 /** Returns how a limit adapts to conduct; undefined if it does not. */
-function adaptationOf(settings: Settings, what = 'throttle'): Adaptation | undefined {
+function adaptationOf(settings: Omit<Settings, 'adaptation'>, what: string): Adaptation | undefined {
   const { adapt, limit, scope = 'user', key, algorithm } = settings
   if (adapt === undefined) return undefined
   const wrong = (problem: string): SentinelError =>
@@ -274,46 +274,59 @@ function adaptationOf(settings: Settings, what = 'throttle'): Adaptation | undef
 }
 
 /** The cost of every update; undefined if a function computes it. */
-function fixedCost({ cost = 1 }: Settings): number | undefined {
+function fixedCost({ cost = 1 }: Pick<Settings, 'cost'>): number | undefined {
   return typeof cost === 'number' ? cost : undefined
 }
 
+/** A part of a limit. Each has records of its own: few of those who write also edit, so the main records stay small. */
+interface Part {
+  /** What distinguishes its name and records, such as `.edits`. */
+  readonly suffix: string
+  readonly on: readonly Activity[]
+  readonly limit: Limit
+  readonly computed?: Question<Context>['limit']
+  readonly penalty?: Settings['penalty']
+  /** Returns the limits that precede `limit`. With `log`, a time stamp is stored per unit. */
+  readonly variants?: (log: boolean) => readonly Variant[]
+}
+
 function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | undefined {
-  const { name = wiring.nameFor('throttle', settings.scope ?? 'user') } = settings
-  const base =
-    typeof settings.limit === 'function' ? (settings.otherwise ?? parseLimit('60/1m')) : settings.limit
+  const { limit, penalty, adaptation, scope = 'user' } = settings
+  const { name = wiring.nameFor('throttle', scope) } = settings
+  const slot = `throttle.${name}`
+  const base = typeof limit === 'function' ? (settings.otherwise ?? parseLimit('60/1m')) : limit
   for (const role of Object.keys(settings.roles ?? {})) wiring.services.roles.check(role, 'throttle.roles')
   askAlbum(wiring)
-  const ask = (suffix: string, on: readonly Activity[], limit: Limit, main: boolean): number => {
-    const slot = `throttle.${name}${suffix}`
-    // Each suffix has records of its own: few of those who write also edit, so the main records stay small.
-    const scope = scopeOf(settings.scope ?? 'user', settings.key, name, suffix)
+  const ask = (part: Part): number => {
+    const { subjectOf, name: scopeName } = scopeOf(scope, settings.key, name, part.suffix)
     return wiring.ask({
-      check: checkOf(settings, slot, wiring.scope(scope.name, scope.subjectOf), limit, main, wiring),
-      on,
+      check: checkOf(settings, part, `${slot}${part.suffix}`, wiring.scope(scopeName, subjectOf)),
+      on: part.on,
       when: gateOfCommands(settings.commands),
       cost: settings.cost,
-      limit:
-        typeof settings.limit === 'function' && main
-          ? limitOf(settings.limit, base, (error) => wiring.services.failed(error, slot))
-          : undefined,
+      limit: part.computed,
       excused: 'everybody',
-      name: `${name}${suffix}`,
+      name: `${name}${part.suffix}`,
       reason: 'limited',
       denial: settings.deny ?? 'notice',
     })
   }
-  const ofCommands = settings.commands !== undefined || settings.scope === 'command'
-  const on = settings.on ?? (ofCommands ? (['message'] as const) : TALK)
-  const index = ask('', on, base, true)
+  const failed = (error: unknown): void => wiring.services.failed(error, slot)
+  const ofCommands = settings.commands !== undefined || scope === 'command'
+  const index = ask({
+    suffix: '',
+    on: settings.on ?? (ofCommands ? (['message'] as const) : TALK),
+    limit: base,
+    computed: typeof limit === 'function' ? limitOf(limit, base, failed) : undefined,
+    penalty,
+    variants: (log) => variantsOf(settings, { slot, name, limit: base }, log, wiring),
+  })
   if (settings.on === undefined && !ofCommands) {
-    ask('.inline', ['inline'], settings.inline ?? times(base, 5), false)
-    ask('.edits', ['edit'], base, false)
-    ask(JOINS, ['membership'], base, false)
+    ask({ suffix: '.inline', on: ['inline'], limit: settings.inline ?? times(base, 5) })
+    ask({ suffix: '.edits', on: ['edit'], limit: base })
+    ask({ suffix: JOINS, on: ['membership'], limit: base })
   }
-  const adaptation = adaptationOf(settings)
-  if (adaptation === undefined) return undefined
-  return watchConduct(wiring.services, `throttle.${name}`, name, adaptation, index)
+  return adaptation && watchConduct(wiring.services, slot, name, adaptation, index)
 }
 
 /** Makes the parts of an album share the verdict and the charge of the first part. Added once per chain. */
@@ -339,37 +352,24 @@ function askAlbum(wiring: Wiring<Context>): void {
   })
 }
 
-function checkOf(
-  settings: Settings,
-  slot: string,
-  subject: number,
-  limit: Limit,
-  main: boolean,
-  wiring: Wiring<Context>,
-): Check {
-  const {
-    penalty,
-    algorithm = 'bucket',
-    noticeEvery = NOTICE_EVERY,
-    shadow = false,
-    deny = 'notice',
-  } = settings
-  const { cost = 1 } = settings
+function checkOf(settings: Settings, part: Part, slot: string, subject: number): Check {
+  const { algorithm = 'bucket', noticeEvery = NOTICE_EVERY, deny = 'notice', cost = 1 } = settings
+  const { limit, penalty } = part
   const stamps = typeof cost === 'number' && cost >= 1 && limit.amount <= MOST_STAMPS
   const log =
     algorithm === 'sliding-log' || (algorithm === 'sliding' && stamps && settings.adapt === undefined)
   const onRefusal: Consequence = {
     ...(deny === 'silent' ? {} : { noticeEvery }),
-    ...(penalty === undefined || !main
-      ? {}
-      : { penalty: { after: penalty.after ?? 5, within: penalty.within ?? 60_000, bans: penalty.bans } }),
+    ...(penalty && {
+      penalty: { after: penalty.after ?? 5, within: penalty.within ?? 60_000, bans: penalty.bans },
+    }),
   }
-  const variants = main ? variantsOf(settings, { slot, limit, log }, wiring) : []
+  const variants = part.variants?.(log) ?? []
   const common = {
     guard: 'throttle',
     slot,
     subject,
-    shadow,
+    shadow: settings.shadow ?? false,
     limit,
     onRefusal,
     ...(settings.onFailure === undefined ? {} : { whenDown: settings.onFailure }),
@@ -383,20 +383,25 @@ function checkOf(
 /** Other limits in order of precedence: those set at run time, those of roles, then the one adapted to conduct. */
 function variantsOf(
   settings: Settings,
-  { slot, limit, log }: { readonly slot: string; readonly limit: Limit; readonly log: boolean },
+  changeable: Pick<Changeable, 'slot' | 'name' | 'limit'>,
+  log: boolean,
   wiring: Wiring<Context>,
 ): readonly Variant[] {
   const roles = Object.entries(settings.roles ?? {})
   const scope = settings.key === undefined ? (settings.scope ?? 'user') : undefined
-  const name = slot.slice('throttle.'.length)
-  const most = log ? Math.max(limit.amount, ...roles.map(([, { amount }]) => amount)) : undefined
+  const most = log ? Math.max(changeable.limit.amount, ...roles.map(([, { amount }]) => amount)) : undefined
   const computed = typeof settings.limit === 'function'
-  const changeable = { slot, name, limit, roles, most, cost: fixedCost(settings), computed }
-  const stored = storedVariants(wiring, changeable, scope)
+  const stored = storedVariants(
+    wiring,
+    { ...changeable, roles, most, cost: fixedCost(settings), computed },
+    scope,
+  )
   const actor = wiring.scope('actor', (facts) => facts.actor)
-  const within = adaptationOf(settings)?.bounds
+  const within = settings.adaptation?.bounds
   const adapted: Variant[] =
-    within === undefined ? [] : [{ mark: `${ADAPTED_MARK}${slot}`, subject: actor, limit: 'stored', within }]
+    within === undefined
+      ? []
+      : [{ mark: `${ADAPTED_MARK}${changeable.slot}`, subject: actor, limit: 'stored', within }]
   return [...stored, ...roleVariants(roles, wiring.services.roles, actor), ...adapted]
 }
 
