@@ -1,6 +1,7 @@
 import { jest } from '@jest/globals'
 import type { Storage } from '../../src/storage/contract/storage.js'
 import { redis } from '../../src/storage/redis/index.js'
+import { freePort } from '../servers/ports.js'
 import { type NetworkProxy, startProxy } from '../servers/proxy.js'
 import { type ScriptedSentinel, startScriptedSentinel } from '../servers/scripted-sentinel.js'
 import { freshName, sharedRedis } from '../servers/shared.js'
@@ -90,6 +91,55 @@ describe('behind a Redis Sentinel', () => {
     await settled()
     await writes()
     expect(later.accepted).toBe(1)
+  })
+
+  describe('whose addresses the client cannot compare, because natMap translates them', () => {
+    let names: { readonly former: number; readonly later: number }
+
+    beforeEach(async () => {
+      await storage.close()
+      names = { former: await freePort(), later: await freePort() }
+      sentinel.name(names.former)
+      const { password } = new URL(await sharedRedis())
+      storage = redis(
+        {
+          sentinels: [{ host: '127.0.0.1', port: sentinel.port }],
+          name: NAME,
+          password: decodeURIComponent(password),
+          retryStrategy: pause,
+          natMap: {
+            [`127.0.0.1:${names.former}`]: { host: '127.0.0.1', port: former.port },
+            [`127.0.0.1:${names.later}`]: { host: '127.0.0.1', port: later.port },
+          },
+        },
+        { prefix: freshName() },
+      )
+      await writes()
+      await until('it listens to the Sentinel', () => sentinel.subscribers === 1, 5000)
+    })
+
+    test('it leaves the former master once, however many Sentinels report the switch', async () => {
+      for (let reports = 0; reports < 3; reports++) {
+        switchTo(names.later)
+        await atLater()
+        await until('it writes', () => writes().then(...outcome), 5000)
+      }
+      expect(later.accepted).toBe(1)
+    })
+
+    test('it keeps a connection to the new master that it begins while the switch is reported', async () => {
+      pause.mockReturnValue(300)
+      sentinel.name(names.later)
+      const { asked } = sentinel
+      former.cut()
+      await until('it waits to connect anew', () => pause.mock.calls.length > 0, 5000)
+      sentinel.report(names.later)
+      await settled()
+      expect(sentinel.asked).toBe(asked)
+      await atLater()
+      await until('it writes', () => writes().then(...outcome), 5000)
+      expect(later.accepted).toBe(1)
+    })
   })
 
   test('close() ends the connections to the Sentinels, even while the client waits to connect anew', async () => {

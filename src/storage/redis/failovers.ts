@@ -14,15 +14,20 @@ const KEEP_ALIVE = 30_000
 export function followFailovers(Client: typeof Redis, client: Redis): void {
   const { options } = client
   let listeners: Redis[] = []
-  /** The last report of a switch, until it was checked that the client is connected to the new master. */
+  /** The last report of a switch, which ends with the address of the new master. */
   let report: string | undefined
+  let isUnchecked = false
+  /** The address of the current connection, or of the last one. */
+  let address: string | undefined
+  /** What that was when the switch was first reported. */
+  let former: string | undefined
   const check = (): void => {
-    if (report === undefined) return
-    // A report ends with the address of the new master. Each Sentinel reports the switch, one of them a second after the others.
-    const { remoteAddress, remotePort } = client.stream
-    const isThere = report.endsWith(` ${remoteAddress} ${remotePort}`)
-    report = undefined
-    if (!isThere) client.disconnect(true)
+    address = `${client.stream.remoteAddress} ${client.stream.remotePort}`
+    if (!isUnchecked) return
+    isUnchecked = false
+    // Each Sentinel reports the switch, one of them a second after the others, by names or by addresses that `natMap` translates.
+    // So a connection that leads elsewhere than before the switch is kept.
+    if (address === former && report?.endsWith(` ${address}`) !== true) client.disconnect(true)
   }
   const begin = (): void => {
     listeners = (options.sentinels ?? []).map(({ host, port = 26379, family = options.family }) => {
@@ -49,7 +54,9 @@ export function followFailovers(Client: typeof Redis, client: Redis): void {
       listener.on('error', ignore)
       listener.on('message', (_channel: string, message: string) => {
         if (!message.startsWith(`${options.name} `)) return
+        if (message !== report) former = address
         report = message
+        isUnchecked = true
         if (/^(ready|connect)$/.test(client.status)) check()
       })
       listener.on('ready', () => listener.subscribe(SWITCHED).catch(ignore))
