@@ -165,7 +165,8 @@ test('a Retry-After header of the webhook is respected', async () => {
 })
 
 test('a delivery that times out is repeated', async () => {
-  const patient = await startTelegram({ webhookRetry: '5ms', webhookTimeout: '20ms' })
+  // Long enough for a busy machine to answer the second time.
+  const patient = await startTelegram({ webhookRetry: '5ms', webhookTimeout: '1s', patience: '30s' })
   const late = patient.createBot({ username: 'late_bot' })
   let tries = 0
   const url = await receive((_, response) => {
