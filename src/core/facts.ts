@@ -14,6 +14,7 @@ import {
   type UpdateKind,
 } from './kinds.js'
 import { type Key, type SubjectRef, senderKey, userKey } from './subject.js'
+import { topicOf } from './topic.js'
 
 export {
   ACTIVITIES,
@@ -366,7 +367,7 @@ export class Facts {
 
   /**
    * A keyed digest of the content or of the pressed button, a whole number below 2^53: equal for equal content in the same
-   * chat, or for the same button on the same message. Undefined if there is nothing to compare.
+   * chat or topic, or for the same button on the same message. Undefined if there is nothing to compare.
    */
   get fingerprint(): number | undefined {
     const content = contentOf(this.kind, this.payload)
@@ -375,7 +376,7 @@ export class Facts {
     const connection = this.payload.business_connection_id
     const services =
       typeof connection === 'string' ? connection : this.kind === 'guest_message' ? 'guest' : ''
-    return this.reading.digest.number(`${services} ${this.chatId ?? ''}\n${content}`)
+    return this.reading.digest.number(`${services} ${this.chatId ?? ''}${topicOf(this.payload)}\n${content}`)
   }
 
   /** Digests any text with the same key as {@link fingerprint}. */

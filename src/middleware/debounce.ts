@@ -4,8 +4,10 @@ import type { WhenDown } from '../core/check.js'
 import type { Duration, Ms } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Facts } from '../core/facts.js'
+import { asFields } from '../core/fields.js'
 import { getOrInsert } from '../core/maps.js'
 import { keyText } from '../core/subject.js'
+import { topicOf } from '../core/topic.js'
 import { callbackEnded } from './chain/in-time.js'
 import { guardOf } from './compose.js'
 import { Bursts, type Patience } from './debounce/burst.js'
@@ -324,12 +326,13 @@ function holding(wiring: Wiring<Context>, { options, trailing, albums }: Setting
   }
 }
 
-/** Key of an actor in a chat. Business and guest chats may have the same ids as the bot's own chats. */
+/** Key of an actor in a chat, or in a topic of it. Business and guest chats may have the same ids as the bot's own chats. */
 function keyOf({ actor, chatId, kind }: Facts, ctx: Context): string | undefined {
   if (chatId === undefined) return undefined
   // The value comes from outside, so its type is not certain.
   const connection: unknown = ctx.businessConnectionId
   const business = typeof connection === 'string' ? connection : ''
   const who = actor === undefined ? '' : keyText(actor)
-  return `${ctx.me.id} ${kind?.replace('edited_', '')} ${chatId} ${business.length}:${business} ${who}`
+  const place = `${chatId}${topicOf(asFields(ctx.msg) ?? {})}`
+  return `${ctx.me.id} ${kind?.replace('edited_', '')} ${place} ${business.length}:${business} ${who}`
 }

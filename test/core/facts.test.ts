@@ -1078,6 +1078,20 @@ describe('a fingerprint', () => {
       },
     }).fingerprint
 
+  test('of a text differs by topic', () => {
+    type Topic = Pick<Message, 'is_topic_message' | 'message_thread_id' | 'direct_messages_topic'>
+    const inTopic = (topic: Topic) => read({ message: { ...text('yes'), ...topic } }).fingerprint
+    const topics = [
+      inTopic({}),
+      inTopic({ is_topic_message: true, message_thread_id: 11 }),
+      inTopic({ is_topic_message: true, message_thread_id: 12 }),
+      inTopic({ direct_messages_topic: { topic_id: 13, user: bob } }),
+    ]
+    expect(new Set(topics).size).toBe(4)
+    // A thread of replies is no topic.
+    expect(inTopic({ message_thread_id: 11 })).toBe(topics[0])
+  })
+
   test('of a tap is the same for the same button on the same message', () => {
     expect(tap('ok', { message_id: 5 })).toBe(tap('ok', { message_id: 5, text: 'edited' }))
   })

@@ -101,6 +101,52 @@ describe('a burst', () => {
     expect(time.armed).toBeLessThanOrEqual(5)
   })
 
+  test('holds only the messages of one topic, which is a conversation of its own', async () => {
+    guarded(TRAILING)
+    const forum = telegram.createGroup({ title: 'Forum', owner: alice, admins: [account], forum: true })
+    let nth = 100
+    // In the direct messages of a channel, the channel answers everybody.
+    const answers = (text: string, topic: number) =>
+      telegram.deliver(account, {
+        message: {
+          ...{
+            message_id: nth++,
+            date: 1,
+            text,
+            from: { id: 136817688, is_bot: true, first_name: 'Channel' },
+          },
+          chat: { id: forum.id, type: 'supergroup', title: 'Shop' },
+          sender_chat: { id: -1009, type: 'channel', title: 'Shop' },
+          direct_messages_topic: { topic_id: topic, user: { id: topic, is_bot: false, first_name: 'Bob' } },
+        },
+      })
+    start()
+    const inForum = alice.in(forum)
+    const [lunch, rules] = [await inForum.createsTopic('Lunch'), await inForum.createsTopic('Rules')]
+    await telegram.settled()
+    time.pass(1000)
+    await called(calls.length)
+    const before = calls.length
+    await inForum.inTopic(lunch).sends('pizza?')
+    await inForum.inTopic(rules).sends('be kind')
+    await inForum.inTopic(lunch).sends('or pasta?')
+    for (const [text, topic] of [
+      ['your code', 71],
+      ['is 12', 71],
+      ['hello Bob', 72],
+    ] as const)
+      answers(text, topic)
+    await telegram.settled()
+    time.pass(1000)
+    await called(before + 4)
+    expect(calls.slice(before).sort()).toEqual([
+      'be kind',
+      'hello Bob',
+      'pizza? or pasta?',
+      'your code is 12',
+    ])
+  })
+
   test('needs one timer, however many messages arrive', async () => {
     guarded(TRAILING)
     start()
