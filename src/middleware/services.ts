@@ -175,8 +175,7 @@ export function createServices(options: ServicesOptions): Services {
     },
     forEveryBot(what, operation) {
       const aside = (bot: KnownBot): void => {
-        if (!background.run(what, async () => operation(bot)))
-          failed(new Error('too much work in progress'), what)
+        background.runOrReport(what, async () => operation(bot))
       }
       for (const bot of bots.all()) aside(bot)
       if (bots.stage(aside)) return

@@ -65,9 +65,7 @@ class Migrations {
         throw error
       }
     }
-    if (services.background.run('chats.roles', members)) return
-    this.keep(services, name, move)
-    services.failed(new Error('too much work in progress for the roles of a chat'), 'chats.roles')
+    if (!services.background.runOrReport('chats.roles', members)) this.keep(services, name, move)
   }
 
   private settle({ steady }: Services, name: string): void {

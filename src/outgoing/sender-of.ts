@@ -10,8 +10,7 @@ import { Sender } from './sender.js'
  * @param settings Returns the options in force, so that their callbacks are always the current ones.
  */
 export function senderIn(services: Services, bot: number, settings: () => OutgoingOptions): Sender {
-  const { storage, events, timers } = services
-  const failed = (error: unknown, during: string): void => events.tell('error', { error, during })
+  const { storage, events, timers, failed } = services
   return new Sender(settings(), {
     bot,
     storage: storage.remote === true ? storage : undefined,

@@ -12,7 +12,7 @@ export class LaterRoleLimits {
   private stopped = false
 
   constructor(
-    private readonly services: Pick<Services, 'storage' | 'clock' | 'events' | 'timers'>,
+    private readonly services: Pick<Services, 'storage' | 'clock' | 'failed' | 'timers'>,
     private readonly changed: () => void,
   ) {}
 
@@ -58,7 +58,7 @@ export class LaterRoleLimits {
       },
       (error: unknown) => {
         this.loading = undefined
-        this.services.events.tell('error', { error, during: 'limits.roles' })
+        this.services.failed(error, 'limits.roles')
         return undefined
       },
     )

@@ -64,7 +64,7 @@ export class LimitBook {
 
   constructor(
     private readonly services: () => Services,
-    first: Pick<Services, 'storage' | 'clock' | 'events' | 'timers'>,
+    first: Pick<Services, 'storage' | 'clock' | 'failed' | 'timers'>,
     private open: Openness,
   ) {
     this.roles = new LaterRoleLimits(first, () => {

@@ -119,12 +119,12 @@ export class Overrides {
   }
 
   /** Watches the storage, once and until it is closed, because later options may need it again. */
-  private watch({ storage, events }: Services): void {
+  private watch({ storage, failed: report }: Services): void {
     if (this.watching) return
     this.watching = true
     const failed = (error: unknown): void => {
       this.watching = false
-      events.tell('error', { error, during: 'limits.watch' })
+      report(error, 'limits.watch')
     }
     const watched = (unwatch: () => void): void => {
       this.unwatch = unwatch

@@ -62,7 +62,7 @@ export class RoleLimits {
   private stopped = false
 
   constructor(
-    private readonly services: Pick<Services, 'storage' | 'clock' | 'events' | 'timers'>,
+    private readonly services: Pick<Services, 'storage' | 'clock' | 'failed' | 'timers'>,
     /** Called when the limits in force have changed. */
     private readonly changed: () => void,
   ) {
@@ -194,7 +194,7 @@ export class RoleLimits {
 
   /** Reports a failed read and schedules another. Until it succeeds, the known limits stay in force. */
   private failed(bot: number, error: unknown): void {
-    this.services.events.tell('error', { error, during: 'limits.roles' })
+    this.services.failed(error, 'limits.roles')
     if (this.stopped || this.again.has(bot)) return
     const callOff = this.timers.after(READ_AGAIN, () => {
       this.again.delete(bot)

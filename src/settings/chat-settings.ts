@@ -78,7 +78,7 @@ export class ChatSettings implements ChatSettingsRegister {
   isQuiet(bot: number, chat: number): MaybePromise<boolean> {
     const key = chatKey(chat)
     const name = `${bot} ${keyText(key)}`
-    const { steady, storage, events } = this.services()
+    const { steady, storage, failed } = this.services()
     const known = this.remembered.get(name)
     if (known !== undefined && known.until > steady()) return known.quiet
     const { changes } = this
@@ -89,7 +89,7 @@ export class ChatSettings implements ChatSettingsRegister {
       return quiet
     }
     const unread = (error: unknown): boolean => {
-      events.tell('error', { error, during: 'settings.notices' })
+      failed(error, 'settings.notices')
       return known?.quiet ?? false
     }
     try {

@@ -2,7 +2,7 @@ import type { Context } from 'grammy'
 import type { Facts } from '../core/facts.js'
 import { later } from '../core/later.js'
 import type { GuardDefinition, Wired } from '../middleware/guard.js'
-import { goOwnWay } from '../middleware/services/bots.js'
+import { stopWebhookReplies } from '../middleware/services/bots.js'
 import type { ChatSettings } from './chat-settings.js'
 import { isOfMenu } from './choice.js'
 import type { Menu } from './menu.js'
@@ -25,21 +25,16 @@ function settingsMenu(settings: ChatSettings, tuning: Tuning): GuardDefinition {
     wire: ({ services }): Wired<Context> => {
       const aside = ({ chatId }: Facts, ctx: Context, work: (menu: Menu) => Promise<void>): true => {
         // The webhook request may end before the menu is shown.
-        goOwnWay(ctx)
+        stopWebhookReplies(ctx)
         const handle = async (): Promise<void> => {
           const { Menu } = await drawing.load()
           await work(new Menu(services, await settings.register(), tuning))
         }
-        if (!services.background.run('settings.menu', handle, chatId)) {
-          // The share of the chat is full, not necessarily that of all chats.
-          // Taps of one chat must not take all places.
-          if (ctx.callbackQuery !== undefined && services.background.isFree)
-            services.background.run('settings.menu', () => ctx.answerCallbackQuery())
-          services.events.tell('error', {
-            error: new Error('too much work in progress'),
-            during: 'settings.menu',
-          })
-        }
+        const { background } = services
+        const isRunning = background.runOrReport('settings.menu', handle, chatId)
+        // The share of the chat is full, not necessarily that of all chats. Taps of one chat must not take all places.
+        if (!isRunning && ctx.callbackQuery !== undefined && background.isFree)
+          background.run('settings.menu', () => ctx.answerCallbackQuery())
         return true
       }
       return {

@@ -77,13 +77,8 @@ export class StoredPreferences<T extends object> implements Preferences<T> {
       if (toChange && hasFailed) throw error
       const why = hasFailed ? error.cause : error
       const cause = why instanceof SentinelError ? why.message : errorText(why)
-      this.services().events.tell('error', {
-        error: new SentinelError(
-          'preference.invalid',
-          `preferences: those stored in "${this.settings.name}" for ${keyText(key)} cannot be read, so the defaults hold: ${cause} Set them again, or mend the schema or migrate().`,
-        ),
-        during: 'preferences',
-      })
+      const text = `preferences: those stored in "${this.settings.name}" for ${keyText(key)} cannot be read, so the defaults hold: ${cause} Set them again, or mend the schema or migrate().`
+      this.services().failed(new SentinelError('preference.invalid', text), 'preferences')
       return this.reader.read({})
     }
   }

@@ -9,7 +9,7 @@ import type { DenialReason, Denied } from '../../core/verdict.js'
 import { callbackEnded } from '../chain/in-time.js'
 import { limit as limitSchema, option, prompt } from '../options/schema.js'
 import type { Background } from '../services/background.js'
-import { goOwnWay } from '../services/bots.js'
+import { stopWebhookReplies } from '../services/bots.js'
 import type { Denial } from './denial.js'
 import { mayNotifyPrivately, notifyPrivately, type PlainTimes } from './ephemeral-notice.js'
 import { countNotice, hasRoom, type TimeByGroup } from './group-notices.js'
@@ -94,7 +94,7 @@ export class Notices {
     private readonly clock: Clock,
     private readonly timers: Timers,
     private readonly background: Background,
-    failed: (error: unknown, during: string) => void,
+    private readonly failed: (error: unknown, during: string) => void,
   ) {
     this.wording = new Wording(texts, t, (error) => failed(error, 'notices.t'))
     this.budget = budget
@@ -245,13 +245,14 @@ export class Notices {
 
   /** Sends a text that only the actor of an update in a group sees; returns false if a plain message may be sent instead. */
   private async sendPrivately(ctx: Context, facts: Facts, text: string): Promise<boolean> {
-    return facts.inGroup && notifyPrivately(ctx, facts, text, this.plainUntil, this.clock)
+    const failed = (error: unknown): void => this.failed(error, 'notice')
+    return facts.inGroup && notifyPrivately(ctx, facts, text, this.plainUntil, this.clock, failed)
   }
 
   /** Runs work in the background, with API calls that are not sent as webhook replies: the webhook request may end before. */
   private aside(ctx: { api: Api }, what: string, work: () => Promise<unknown>, chat?: number): boolean {
     const speaking = (): Promise<unknown> => {
-      goOwnWay(ctx)
+      stopWebhookReplies(ctx)
       return work()
     }
     return this.background.run(what, speaking, chat)

@@ -70,6 +70,13 @@ export class Background {
     return true
   }
 
+  /** Like {@link run}, but reports it as a failure if too much is running. */
+  runOrReport(what: string, work: () => Promise<unknown>, chat?: number): boolean {
+    const isRunning = this.run(what, work, chat)
+    if (!isRunning) this.failed(new Error('too much work in progress'), what)
+    return isRunning
+  }
+
   private handOver(running: Promise<void>, waitUntil: WaitUntil): void {
     const failed = (error: unknown): void => this.failed(error, 'waitUntil')
     try {

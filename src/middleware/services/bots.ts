@@ -16,7 +16,7 @@ export interface KnownBot {
  * Returns an API client whose calls are never sent as the reply to a webhook: background calls come too late for that and would
  * be lost, and a reply returns no result. Returns the same client if the bot does not use webhook replies.
  */
-export function ownWay(api: Api): Api {
+function withoutWebhookReply(api: Api): Api {
   if (api.options?.canUseWebhookReply === undefined) return api
   const { canUseWebhookReply: _, ...options } = api.options
   const own = new (api.constructor as typeof Api)(api.token, options)
@@ -25,8 +25,8 @@ export function ownWay(api: Api): Api {
 }
 
 /** Gives a context such a client, for work that goes on after its update. */
-export function goOwnWay(ctx: { api: Api }): void {
-  const own = ownWay(ctx.api)
+export function stopWebhookReplies(ctx: { api: Api }): void {
+  const own = withoutWebhookReply(ctx.api)
   if (own !== ctx.api) ctx.api = own
 }
 
@@ -75,7 +75,7 @@ export class Bots {
 
   /** Returns the API client for calls outside of updates. */
   apiOf({ api }: Context): Api {
-    return this.apis.get(api.token) ?? ownWay(api)
+    return this.apis.get(api.token) ?? withoutWebhookReply(api)
   }
 
   meet(me: UserFromGetMe, api: Api): KnownBot {

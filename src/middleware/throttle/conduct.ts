@@ -120,8 +120,7 @@ export class Conduct {
       record.changing = undefined
       written()
     }
-    const { background, failed } = this.services
-    const run = background.run('throttle.adapt', async () => {
+    const isRunning = this.services.background.runOrReport('throttle.adapt', async () => {
       try {
         const { adaptLimit } = await changing.load()
         await adaptLimit(this.services, this.slot, this.adaptation, { bot, key, how })
@@ -129,9 +128,7 @@ export class Conduct {
         ended()
       }
     })
-    if (run) return
-    ended()
-    failed(new Error('too much work in progress'), 'throttle.adapt')
+    if (!isRunning) ended()
   }
 }
 
