@@ -132,7 +132,7 @@ describe('a notice in a group', () => {
       await exceeds(at.alice, '/secret')
       expect(tried()).toEqual(['ephemeral refused', isAdmin ? 'ephemeral sent' : 'ephemeral refused'])
       expect(inPublic()).toEqual([])
-      expect(failures).toEqual(isAdmin ? [] : [expect.stringContaining('BOT_NOT_ADMIN')])
+      expect(failures).toEqual(isAdmin ? [] : [expect.stringContaining('message to be replied not found')])
     },
   )
 
@@ -212,6 +212,45 @@ describe('a notice in a group', () => {
     await exceeds(at.bob)
     expect(inPublic()).toHaveLength(1)
     expect(failures).toEqual([])
+  })
+
+  test.each([
+    ['a flood limit', { code: 429, retryAfter: 5 }],
+    ['a fault of Telegram', { code: 500 }],
+  ])('is not sent again if such an answer cannot be deleted because of %s', async (_, fault) => {
+    await open(true)
+    ignoresEphemeral(at.bot)
+    await at.bot.api.setMyCommands([{ command: 'secret', description: 'Secret', is_ephemeral: true }])
+    at.telegram.faults.next('deleteMessage', fault)
+    await exceeds(at.alice, '/secret')
+    for (let minute = 0; minute < 9; minute++) {
+      time.advance(60_000)
+      await exceeds(at.alice, '/secret')
+    }
+    expect(failures).toEqual([expect.stringContaining('deleteMessage')])
+    expect(tried()).toEqual(['public sent'])
+  })
+
+  test('may be sent in a dry run, in which the API returns nothing', async () => {
+    await open(true)
+    await at.bot.api.setMyCommands([{ command: 'secret', description: 'Secret', is_ephemeral: true }])
+    const sent: string[] = []
+    at.bot.api.config.use(async (prev, method, payload, signal) => {
+      if (method === 'getUpdates') return prev(method, payload, signal)
+      sent.push(method)
+      return { ok: true, result: undefined as never }
+    })
+    await exceeds(at.alice, '/secret')
+    expect([sent, failures]).toEqual([['sendMessage'], []])
+  })
+
+  test('is reported with the first reason if the bot is no administrator and may not send it otherwise either', async () => {
+    await open(false)
+    await at.bot.api.setMyCommands([{ command: 'secret', description: 'Secret', is_ephemeral: true }])
+    at.telegram.faults.next('sendMessage', { code: 400, description: 'Bad Request: message is too long' })
+    await exceeds(at.alice, '/secret')
+    expect(tried()).toEqual(['ephemeral refused', 'ephemeral refused'])
+    expect(failures).toEqual([expect.stringContaining('message is too long')])
   })
 
   test('is not sent for commands that a linked channel posts', async () => {

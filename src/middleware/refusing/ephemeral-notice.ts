@@ -20,7 +20,7 @@ const OF_CHAT = /admin|ephemeral/i
 
 /**
  * Sends a silent message that only one member of a group sees, with `more` options. Returns false if the Bot API server does not
- * know such messages and sent it to everybody; the answer to an ephemeral message is then deleted.
+ * know such messages and sent it to everybody; then calls `seenByAll`, and deletes the answer to an ephemeral message.
  */
 export async function sendOnlyTo(
   ctx: Context,
@@ -28,6 +28,7 @@ export async function sendOnlyTo(
   receiver: number,
   text: string,
   more: { readonly reply_markup?: InlineKeyboardMarkup } = {},
+  seenByAll?: () => void,
 ): Promise<boolean> {
   const answered = ctx.msg?.ephemeral_message_id
   const send = (reply?: { readonly reply_parameters: object }) =>
@@ -44,10 +45,15 @@ export async function sendOnlyTo(
       : // Every bot may answer within 15 seconds if it names what it answers. Later only an administrator may, without the name.
         send({ reply_parameters: { ephemeral_message_id: answered } }).catch((error) => {
           if (refusalCode(error) !== 400) throw error
-          return send()
+          // Without the name, other bots are refused for not being administrators, whatever the first reason was.
+          return send().catch((later) => {
+            throw refusalCode(later) === 400 ? error : later
+          })
         })
   const sent = await sending
-  if (sent?.ephemeral_message_id !== undefined) return true
+  // An API that sends nothing, such as in a dry run, may return nothing.
+  if (sent?.message_id === undefined || sent.ephemeral_message_id !== undefined) return true
+  seenByAll?.()
   if (answered !== undefined) await ctx.api.deleteMessage(chat, sent.message_id)
   return false
 }
@@ -75,16 +81,27 @@ export async function notifyPrivately(
   text: string,
   plainUntil: PlainTimes,
   clock: Clock,
+  failed: (error: unknown) => void,
 ): Promise<boolean> {
   const { actorId, chatId } = facts
   const isAnswer = ctx.msg?.ephemeral_message_id !== undefined
   if (!mayNotifyPrivately(ctx, facts, plainUntil, clock())) return isAnswer
   const bot = `${ctx.me.id}`
   const keepPlain = (place: string) => setNewest(plainUntil, place, clock() + PLAIN_FOR, MOST_GROUPS)
+  let isSent = false
+  const seenByAll = (): void => {
+    isSent = true
+    keepPlain(bot)
+  }
   try {
-    if (!(await sendOnlyTo(ctx, chatId as number, actorId as number, text))) keepPlain(bot)
+    await sendOnlyTo(ctx, chatId as number, actorId as number, text, {}, seenByAll)
     return true
   } catch (error) {
+    // It could not be deleted, which is no reason to send it again.
+    if (isSent) {
+      failed(error)
+      return true
+    }
     if (isAnswer || refusalCode(error) !== 400) throw error
     const { message } = error as Error
     if (OF_CHAT.test(message)) keepPlain(`${bot} ${chatId}`)
