@@ -70,6 +70,8 @@ export class Connection {
   /** Called when that number increases. */
   returned: () => void = () => undefined
   private connecting: Promise<void> | undefined
+  /** Rejects the calls that wait until a client is ready. */
+  private readonly waits = new Set<(error: Error) => void>()
 
   constructor(
     private readonly given: RedisConnection,
@@ -192,6 +194,7 @@ export class Connection {
   private async becomesReady(client: Redis | Cluster): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       const done = (): void => {
+        this.waits.delete(lost)
         client.off('ready', ready)
         client.off('close', lost)
         client.off('end', lost)
@@ -205,6 +208,7 @@ export class Connection {
         done()
         reject(error ?? new Error(isRedis(client) ? NEVER : NEVER_WHOLE))
       }
+      this.waits.add(lost)
       client.on('ready', ready)
       client.on('close', lost)
       client.on('end', lost)
@@ -309,11 +313,13 @@ export class Connection {
   async close(): Promise<void> {
     if (this.closed) return
     this.closed = true
+    // A cluster that has no connection reports nothing more.
+    for (const lost of this.waits) lost(closed())
     const { made } = this
     made?.off('ready', this.recovered).off('+node', this.met).off('+node', this.connectNode)
     if (made === undefined || !this.ours) return
     made.disconnect()
-    // ioredis emits this in all other states. It ends calls that wait for the connection, and the connections to Sentinels.
+    // ioredis emits this in the other states. It ends the connections to Sentinels.
     if (made.status === 'reconnecting') made.emit('end')
     made.off('error', this.refused)
     // Errors of a socket that is being closed are of no use, but without a listener they would end the process.
