@@ -9,15 +9,15 @@ export function same(actual: unknown, expected: unknown, what = 'the answer'): v
 }
 
 /** Asserts that a value has all fields of a pattern; it may have more. */
-export function matches(actual: unknown, pattern: object, what = 'the answer'): void {
+export function matches(actual: unknown, pattern: object): void {
   const fields = typeof actual === 'object' && actual !== null ? (actual as Record<string, unknown>) : {}
   const picked = Object.fromEntries(Object.keys(pattern).map((name) => [name, fields[name]]))
-  same(picked, pattern, what)
+  same(picked, pattern)
 }
 
 /** Asserts that two numbers differ by at most a millionth. */
-export function near(actual: number | undefined, expected: number, what = 'the answer'): void {
-  if (actual === undefined || !(Math.abs(actual - expected) <= 1e-6)) same(actual, expected, what)
+export function near(actual: number | undefined, expected: number): void {
+  if (actual === undefined || !(Math.abs(actual - expected) <= 1e-6)) same(actual, expected)
 }
 
 /** Asserts that a call throws or rejects with this error code. */

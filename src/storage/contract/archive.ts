@@ -72,7 +72,7 @@ export interface Archive {
 }
 
 /** Whether a key is the given subject or derived from it: a member of a chat, the use of a command. */
-export function actsAs(key: Key, actor: Key): boolean {
+function actsAs(key: Key, actor: Key): boolean {
   const text = keyText(actor)
   const own = keyText(key)
   if (own === text) return true

@@ -1,7 +1,7 @@
 import { SentinelError } from '../../core/errors.js'
 
 /** Where a scan continues: the storage, and that storage's own cursor, which no other storage understands. */
-export interface Cursor {
+interface Cursor {
   readonly index: number
   readonly from: string
 }

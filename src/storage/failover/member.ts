@@ -13,7 +13,7 @@ import { watchInTime } from '../shared/watch-in-time.js'
 import { writesThrough } from '../shared/writes-through.js'
 import { WriteTurns } from './turns.js'
 
-export interface MemberOptions extends Supervision {
+interface MemberOptions extends Supervision {
   /** Called when the storage goes down, comes back or fails in the background. */
   readonly tell: (condition: StorageCondition) => void
   /** Called when another storage may now be the one in use. */

@@ -31,7 +31,7 @@ export class Indexes {
 }
 
 /** A page of an index, and the cursor of the next page. */
-export interface IndexPage {
+interface IndexPage {
   readonly keys: readonly string[]
   readonly next?: string
 }

@@ -29,7 +29,7 @@ import type { HybridShared } from './shared.js'
 import { ToldTime } from './time.js'
 
 /** The parts of a {@link HybridStorage}. Spans in milliseconds. */
-export interface HybridParts {
+interface HybridParts {
   readonly local: Storage
   readonly ownsLocal: boolean
   readonly remote: Storage

@@ -14,7 +14,7 @@ interface Position<K, T> {
 }
 
 /** A page of a map, and the cursor of the next page; the last page has none. */
-export interface ReadPage<K, T> {
+interface ReadPage<K, T> {
   readonly found: readonly [K, T][]
   readonly next?: string
 }

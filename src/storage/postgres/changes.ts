@@ -46,7 +46,7 @@ export function resetPayload(bot: number, key: Key, slot: string | undefined): s
 }
 
 /** Returns the change reported by a payload, or a gap if it cannot be read, since a change was then missed. */
-export function readPayload(payload: string): StorageChange {
+function readPayload(payload: string): StorageChange {
   try {
     const told = JSON.parse(payload) as {
       bot: number

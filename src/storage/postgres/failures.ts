@@ -85,7 +85,7 @@ export function failure(error: unknown): SentinelError {
 /**
  * The parts of pg's error that are kept: message and SQLSTATE. Other parts may contain rows or parts of the connection string.
  */
-export class PostgresFailure extends Error {
+class PostgresFailure extends Error {
   override readonly name = 'PostgresFailure'
 
   constructor(

@@ -62,8 +62,8 @@ export interface Names {
   layout(tags: readonly number[], widths: readonly number[]): Promise<number>
 }
 
-export const spaceName = (plan: string, scope: string): string => JSON.stringify(['space', plan, scope])
-export const chunkName = (slot: string, plan: string): string => JSON.stringify(['chunk', slot, plan])
+const spaceName = (plan: string, scope: string): string => JSON.stringify(['space', plan, scope])
+const chunkName = (slot: string, plan: string): string => JSON.stringify(['chunk', slot, plan])
 /** Returns the common start of the names of a slot's chunks, or of all chunks if no slot is given. */
 export const chunkPrefix = (slot?: string): string =>
   slot === undefined ? '["chunk",' : `["chunk",${JSON.stringify(slot)},`

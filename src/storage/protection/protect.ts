@@ -5,7 +5,7 @@ import type { Storage } from '../contract/storage.js'
 import { DeferredStorage, type ProtectedStorage } from './deferred.js'
 
 /** A storage that is safe to use in front of a bot, and a way to release its protection. */
-export interface Protected {
+interface Protected {
   readonly storage: Storage
   /** Idempotent. Rejects if marks were put or removed that never reached the storage. */
   release(): Promise<void>

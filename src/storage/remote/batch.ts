@@ -8,7 +8,7 @@ export interface Waiting {
 }
 
 /** How calls are shared. */
-export interface BatchOptions {
+interface BatchOptions {
   /** Maximum number of items per call. */
   readonly most: number
   /**

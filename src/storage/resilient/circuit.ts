@@ -26,7 +26,7 @@ const STATES = {
 /** The storage reports that it is unhealthy, without a reason. */
 export class Unhealthy extends SentinelError {}
 
-export interface CircuitOptions {
+interface CircuitOptions {
   /** Decides when there are too many failures. */
   readonly breaker: IBreaker
   /** Checks whether the storage is back. Rejects if it is not. */

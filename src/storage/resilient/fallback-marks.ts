@@ -37,7 +37,7 @@ interface List {
   own: Set<Key> | undefined
 }
 
-export interface CopyOptions {
+interface CopyOptions {
   readonly from: PatientMarks
   readonly to: Marks
   readonly most: number

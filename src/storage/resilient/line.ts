@@ -21,7 +21,7 @@ const ANSWER = /^(storage\.(failed|permission|readonly)|OOM|MISCONF|BUSY|\w*\d\w
 /** The error for a call that was never made, because the storage is down. */
 export const NOT_ASKED: unique symbol = Symbol('not asked')
 
-export interface LineOptions {
+interface LineOptions {
   /** Whether the storage is remote. A remote storage's synchronous answers come from a cache in front of it. */
   readonly remote: boolean
   readonly timeout: Ms

@@ -16,7 +16,7 @@ interface MarkWrite<T> {
   readonly work: () => MaybePromise<T>
 }
 
-export interface ResilientMarksOptions {
+interface ResilientMarksOptions {
   readonly line: Line
   readonly remote: PatientMarks
   /** The storage that holds the copy. */

@@ -20,7 +20,7 @@ export interface Taker {
   take(own: Judge): void
 }
 
-export interface PlansOptions {
+interface PlansOptions {
   readonly storage: Storage
   readonly line: Line
   /** The clock for timers. */

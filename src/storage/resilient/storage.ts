@@ -34,7 +34,7 @@ import { SupervisedStorage, type Supervision } from './supervised.js'
 const WATCH_AGAIN: Ms = 30_000
 
 /** The parts of a {@link ResilientStorage}. Spans in milliseconds. */
-export interface ResilientParts extends Supervision {
+interface ResilientParts extends Supervision {
   readonly firstTimeout: Ms
   readonly fallback: Storage
   /** Whether the fallback is closed with the storage. */

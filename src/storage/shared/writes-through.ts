@@ -3,7 +3,7 @@ import type { Key } from '../../core/subject.js'
 import type { PatientMarks } from './patient-marks.js'
 
 /** Makes a write, and does what has to be done about the marks that it concerns. */
-export type Through = <T>(
+type Through = <T>(
   write: () => MaybePromise<T>,
   bot: number,
   keys: readonly Key[],

@@ -45,7 +45,7 @@ export function lockTables({ scopes, sequences }: Layout, s: string): string {
 }
 
 /** The body of the function, and the list of its arguments. */
-export interface FunctionText {
+interface FunctionText {
   readonly args: string
   readonly body: string
 }

@@ -12,7 +12,7 @@ import { bucketsOf, missed, missing, ordinary, type Sight, stateAfter } from './
  */
 
 /** The arguments of the function, and its body. */
-export interface QuickText {
+interface QuickText {
   readonly args: string
   readonly body: string
 }

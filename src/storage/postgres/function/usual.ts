@@ -58,7 +58,7 @@ export function usualOf({ scopes, columns, sequences }: Layout): UsualForm | und
 }
 
 /** The arguments of the function, and its body. */
-export interface UsualText {
+interface UsualText {
   readonly args: string
   readonly body: string
 }
