@@ -33,7 +33,7 @@ function settingsMenu(settings: ChatSettings, tuning: Tuning): GuardDefinition {
         const { background } = services
         const isRunning = background.runOrReport('settings.menu', handle, chatId)
         // The share of the chat is full, not necessarily that of all chats. Taps of one chat must not take all places.
-        if (!isRunning && ctx.callbackQuery !== undefined && background.isFree)
+        if (!isRunning && ctx.callbackQuery !== undefined && background.hasHalfFree)
           background.run('settings.menu', () => ctx.answerCallbackQuery())
         return true
       }

@@ -45,8 +45,8 @@ export class Background {
     return this.running.size
   }
 
-  /** Whether less than half of the places is taken. */
-  get isFree(): boolean {
+  /** Whether more than half of the places are free. */
+  get hasHalfFree(): boolean {
     return this.running.size * 2 < this.most
   }
 
