@@ -331,7 +331,7 @@ describe('listeners', () => {
     })
     const told: string[] = []
     const stop = guard.on('allowed', ({ facts }) => told.push(`allowed ${facts.actorId}`))
-    guard.on('shadow', ({ guard: name, limit }) => told.push(`shadow ${name}.${limit}`))
+    guard.on('shadow', ({ verdict: { guard: name, limit } }) => told.push(`shadow ${name}.${limit}`))
     await says(ALICE, '1', '2')
     stop()
     await says(ALICE, '3')
@@ -378,7 +378,7 @@ describe('in shadow', () => {
       debounce: { window: '1s', on: ['message'] },
     })
     const told = new Set<string>()
-    guard.on('shadow', ({ guard: name, limit }) => told.add(`${name}.${limit}`))
+    guard.on('shadow', ({ verdict: { guard: name, limit } }) => told.add(`${name}.${limit}`))
     await guard.block(ALICE)
     const update = saysAs('hello')
     await handle(update)

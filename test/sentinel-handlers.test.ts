@@ -85,7 +85,7 @@ describe('a sentinel in shadow', () => {
     made.bot.command('go', guard, () => {
       runs++
     })
-    made.guard.on('shadow', ({ guard }) => told.push(guard))
+    made.guard.on('shadow', ({ verdict: { guard } }) => told.push(guard))
     made.guard.on('denied', ({ verdict }) => told.push(`denied by ${verdict.guard}`))
     await made.says(ALICE, '/go', '/go', '/go')
     expect(runs).toBe(3)

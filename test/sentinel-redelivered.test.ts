@@ -178,7 +178,7 @@ test('after a handler failed in shadow mode, guards in front of it report no ref
   at.fate = fails
   const update = says(ALICE, '/sell')
   const refused: string[] = []
-  at.guard.on('shadow', ({ guard, limit }) => refused.push(`${guard}.${limit}`))
+  at.guard.on('shadow', ({ verdict: { guard, limit } }) => refused.push(`${guard}.${limit}`))
   await expect(at.handle(update)).rejects.toThrow('the till is stuck')
   at.fate = () => undefined
   await at.handle(update)

@@ -3,7 +3,7 @@ import type { Ms } from '../core/duration.js'
 import type { Facts } from '../core/facts.js'
 import type { Limit } from '../core/limit.js'
 import type { Key } from '../core/subject.js'
-import type { DenialReason, Denied } from '../core/verdict.js'
+import type { Denied } from '../core/verdict.js'
 import type { Transition, TransitionEvent } from './membership/transitions.js'
 
 /**
@@ -54,7 +54,7 @@ export interface DeniedEvent<C extends Context = Context> extends AllowedEvent<C
  * ```ts
  * import { type DeniedEvent, type ShadowEvent, sentinel } from 'grammy-sentinel'
  *
- * const told = ({ guard, limit, facts }: ShadowEvent): void => console.log(`${guard}.${limit}`, facts.actorId)
+ * const told = ({ verdict, facts }: ShadowEvent): void => console.log(verdict.guard, verdict.limit, facts.actorId)
  * sentinel({ throttle: { limit: '20/1m', shadow: true } }).on('shadow', told)
  *
  * // For both: who was stopped, and who would have been.
@@ -66,11 +66,6 @@ export interface DeniedEvent<C extends Context = Context> extends AllowedEvent<C
 export interface ShadowEvent<C extends Context = Context> extends AllowedEvent<C> {
   /** The denial that would have happened, in the same place as in a {@link DeniedEvent}, so that one function can read both. */
   readonly verdict: Pick<Denied, 'guard' | 'limit' | 'reason'>
-  /** The same as in `verdict`, like `limit` and `reason`. */
-  readonly guard: string
-  readonly limit: string
-  /** The reason that the denial would have had. */
-  readonly reason: DenialReason
 }
 
 /**

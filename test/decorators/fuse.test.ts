@@ -184,7 +184,7 @@ test('a sentinel in shadow mode reports what each fused guard would refuse, by i
     { shadow: true },
   )
   const shadows: string[] = []
-  at.guard.on('shadow', ({ limit }) => shadows.push(limit))
+  at.guard.on('shadow', ({ verdict: { limit } }) => shadows.push(limit))
   await at.says(ALICE, '/buy', '/buy')
   expect(at.handled).toEqual(['/buy', '/buy'])
   const name = 'throttle 1/1h + throttle 1/1h'

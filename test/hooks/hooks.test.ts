@@ -243,7 +243,7 @@ describe('a veto', () => {
   test('in shadow is reported, and stops nothing', async () => {
     opened({ shadow: true })
     const told: string[] = []
-    on.guard.on('shadow', ({ guard, limit }) => told.push(`${guard}.${limit}`))
+    on.guard.on('shadow', ({ verdict: { guard, limit } }) => told.push(`${guard}.${limit}`))
     on.guard.hook('before:throttle', { name: 'curfew', run: () => ({ veto: 'no' }) })
     on.guard.hook('allowed', { name: 'last', run: () => ({ veto: 'no' }) })
     await on.says(1, 'a')

@@ -213,7 +213,7 @@ describe('concurrency, with handlers that the test ends', () => {
   test('in shadow nothing waits, and updates that would have waited are reported', async () => {
     opened({ shadow: true })
     const told: string[] = []
-    on.guard.on('shadow', ({ guard, limit, reason }) => told.push(`${guard}.${limit} ${reason}`))
+    on.guard.on('shadow', ({ verdict: { guard, limit, reason } }) => told.push(`${guard}.${limit} ${reason}`))
     await comes(1, 'a')
     await comes(1, 'b')
     expect(work.begun).toEqual(['a', 'b'])
@@ -226,7 +226,7 @@ describe('concurrency, with handlers that the test ends', () => {
       const told: string[] = []
       for (const shadow of [true, false]) {
         opened({ shadow, most, queue: 0, deadline: '1m' })
-        on.guard.on('shadow', ({ reason }) => told.push(`shadow ${reason}`))
+        on.guard.on('shadow', ({ verdict: { reason } }) => told.push(`shadow ${reason}`))
         on.guard.on('denied', ({ verdict }) => told.push(verdict.reason))
         on.guard.on('overdue', ({ ms }) => told.push(`overdue ${ms}`))
         for (let nth = 0; nth < most; nth++) await comes(1, `hangs ${nth}`)

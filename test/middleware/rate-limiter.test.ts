@@ -53,7 +53,7 @@ async function exempting(whom: (stage: Rig) => ExemptOptions, ...guards: Guard[]
   const services = createServices({ clock: time.clock, timers: time.timers, exempt })
   services.events.on('denied', ({ verdict }) => denied.push(verdict))
   services.events.on('error', ({ error, during }) => failures.push(`${during}: ${(error as Error).message}`))
-  services.events.on('shadow', ({ guard, limit }) => shadows.push(`${guard}.${limit}`))
+  services.events.on('shadow', ({ verdict: { guard, limit } }) => shadows.push(`${guard}.${limit}`))
   const definitions = guards.flatMap((guard) => guard.definitions)
   chain = new Chain(services, definitions, 'main', new Exemptions(exempt, undefined), newTally())
   on.start()

@@ -318,7 +318,7 @@ test('in shadow the refusal is reported, and the update passes', async () => {
   desk.tells = () => ({ profile: { isScam: true } })
   const guard = guarded(desk, { dossierWait: '1s', shadow: true })
   const told: unknown[] = []
-  guard.on('shadow', ({ guard: by, limit, reason }) => told.push([by, limit, reason]))
+  guard.on('shadow', ({ verdict: { guard: by, limit, reason } }) => told.push([by, limit, reason]))
   on = await rig(guard)
   on.start()
   await says('one', 'two')

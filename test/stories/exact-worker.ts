@@ -101,7 +101,7 @@ export class ExactWorker {
   private listen(guard: Sentinel<GuardedContext>): void {
     const { errors } = this
     guard.on('denied', ({ verdict }) => this.outcome.denials.push(verdict))
-    guard.on('shadow', ({ limit }) => this.outcome.shadows.push(limit))
+    guard.on('shadow', ({ verdict: { limit } }) => this.outcome.shadows.push(limit))
     guard.on('error', ({ during, error }) => {
       const { message } = error as Error
       // Telegram accepts the answer to a tap only for some seconds.

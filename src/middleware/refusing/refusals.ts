@@ -103,14 +103,7 @@ export class Refusals {
   /** Reports an update that would have been stopped without shadow mode. */
   shadow(facts: Facts, ctx: Context, guard: string, limit: string, reason: DenialReason): void {
     this.tally.shadow++
-    this.services.events.tell('shadow', {
-      facts,
-      ctx,
-      verdict: { guard, limit, reason },
-      guard,
-      limit,
-      reason,
-    })
+    this.services.events.tell('shadow', { facts, ctx, verdict: { guard, limit, reason } })
   }
 
   private noteOf(question: Question<Context>, facts: Facts, ctx: Context): string | undefined {

@@ -67,8 +67,8 @@ export class Conduct {
         if (guard !== 'throttle' || limit !== this.name || cause === 'echo') return
         if (reason === 'limited' || reason === 'penalised') this.refused(facts, ctx)
       }),
-      events.watch('shadow', ({ facts, ctx, guard, limit }) => {
-        if (guard === 'throttle' && limit === this.name) this.refused(facts, ctx)
+      events.watch('shadow', ({ facts, ctx, verdict }) => {
+        if (verdict.guard === 'throttle' && verdict.limit === this.name) this.refused(facts, ctx)
       }),
     )
   }

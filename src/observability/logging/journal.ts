@@ -80,7 +80,7 @@ export class Journal {
         allowed: ({ facts }: SentinelEvents['allowed']) => logger.debug(factsOf(facts), 'allowed'),
       }),
       unknown: ({ facts }) => logger.warn({ update: facts.updateId }, 'an update of an unknown kind passed'),
-      shadow: ({ facts, guard, limit, reason }) => {
+      shadow: ({ facts, verdict: { guard, limit, reason } }) => {
         if (!this.takes({ level: 'info', what: 'shadow', guard, detail: reason })) return
         this.of(guard).info({ limit, reason, shadow: true, ...factsOf(facts) }, 'would be denied')
       },

@@ -87,7 +87,7 @@ export class Metering implements Source {
           this.countsOf(facts.kind).add('denied', verdict.guard, verdict.reason)
         },
         unknown: () => this.countsOf('unknown').add('unknown'),
-        shadow: ({ facts, guard, reason }) => this.shadows.add(guard, reason, facts.kind),
+        shadow: ({ facts, verdict: { guard, reason } }) => this.shadows.add(guard, reason, facts.kind),
         membership: ({ event }) => this.transitions.add(event),
         blocked: () => this.marks.add('blocked'),
         unblocked: () => this.marks.add('unblocked'),

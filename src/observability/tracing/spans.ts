@@ -57,7 +57,7 @@ export class Tracing implements Probe {
           'sentinel.reason': reason,
         }),
       unknown: ({ facts, ctx }) => this.decided(ctx, facts, { 'sentinel.verdict': 'unknown' }),
-      shadow: ({ ctx, guard, limit, reason }) => {
+      shadow: ({ ctx, verdict: { guard, limit, reason } }) => {
         this.openOf(ctx)[0]?.addEvent('sentinel.shadow', {
           'sentinel.guard': guard,
           'sentinel.limit': limit,
