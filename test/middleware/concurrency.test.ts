@@ -526,11 +526,21 @@ describe('on the embedded Telegram', () => {
 
   test('in front of one handler, only updates to that handler are counted', async () => {
     const seen = worker()
+    let say: () => void = () => undefined
+    const said = new Promise<void>((done) => {
+      say = done
+    })
     const guard = sentinel<GuardedContext>({ throttle: false })
     ends.push(() => guard.close())
     on = await rig(guard, (bot) => {
-      bot.command('slow', concurrency<GuardedContext>({ scope: 'global', name: 'slow' }), seen.handler)
-      bot.on('message', (ctx) => void seen.log.push(`${ctx.from.first_name} ${ctx.msg.text}`))
+      bot.command('slow', concurrency<GuardedContext>({ scope: 'global', name: 'slow' }), async (ctx) => {
+        await said
+        await seen.handler(ctx)
+      })
+      bot.on('message', (ctx) => {
+        seen.log.push(`${ctx.from.first_name} ${ctx.msg.text}`)
+        say()
+      })
     })
     await on.alice.to(on.account).sends('/slow')
     await on.bob.to(on.account).sends('/slow')
@@ -539,6 +549,6 @@ describe('on the embedded Telegram', () => {
     ends.push(() => runner.stop())
     await until('all are handled', () => seen.log.length === 3)
     expect(seen.together).toBe(1)
-    expect(seen.log.slice(0, 2)).toEqual(['Alice /slow', 'Bob hello'])
+    expect(seen.log).toEqual(['Bob hello', 'Alice /slow', 'Bob /slow'])
   })
 })
