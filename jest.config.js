@@ -8,7 +8,6 @@ export default {
   globalSetup: '<rootDir>/test/servers/jest-setup.mjs',
   globalTeardown: '<rootDir>/test/servers/jest-teardown.mjs',
   testSequencer: '<rootDir>/test/sequencer.mjs',
-  setupFilesAfterEnv: ['<rootDir>/test/again.ts'],
   // Many of them wait for servers much of the time: with a worker a core, a fifth of the machine was idle. (Jest takes '150%' for 150.)
   maxWorkers: Math.ceil(availableParallelism() * 1.5),
   // Node does not free the modules of finished suites: after a hundred of them, a worker took 1.8 GB and ever longer to collect garbage.
