@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { jest } from '@jest/globals'
 import { Cluster, Redis } from 'ioredis'
-import type { SentinelError } from '../../src/core/errors.js'
+import { SentinelError } from '../../src/core/errors.js'
 import { type RedisConnection, redis } from '../../src/storage/redis/index.js'
+import { reasonOf } from '../../src/storage/resilient/reason.js'
 import { freePort } from '../servers/ports.js'
 import { startProxy } from '../servers/proxy.js'
 import { type RedisServer, startRedis } from '../servers/redis.js'
@@ -190,7 +191,12 @@ describe('connects by', () => {
       const { code, message } = await failure(() => unknown.prepare(PLAN))
       expect(code).toBe('storage.failed')
       expect(message).toMatch(/self.signed certificate/)
+      expect(reasonOf(new SentinelError(code, message))).toBe('DEPTH_ZERO_SELF_SIGNED_CERT')
       await unknown.close()
+      // It answers as a cluster of one node would not, but its certificate is refused first.
+      const cluster = redis([`rediss://:${SECRET}@127.0.0.1:${tlsPort}`])
+      expect((await failure(() => cluster.prepare(PLAN))).message).toMatch(/self.signed certificate/)
+      await cluster.close()
     } finally {
       await server.stop()
       rmSync(dir, { recursive: true })
@@ -374,6 +380,41 @@ describe('rights', () => {
     }
     expect((await storage.health()).ok).toBe(false)
     await storage.close()
+  })
+})
+
+describe('a retryStrategy that gives up', () => {
+  test.each([
+    ['after two attempts', (times: number) => (times > 2 ? null : 5)],
+    ['at once', null],
+  ])('does not end a client of the storage (%s)', async (_, retryStrategy) => {
+    const port = await freePort()
+    const storage = redis({ host: '127.0.0.1', port, retryStrategy: retryStrategy as () => null })
+    const get = async () => storage.marks.get(BOT, ALICE, 'x')
+    for (let attempts = 0; attempts < 5; attempts++) {
+      const { message } = await failure(get)
+      expect(message).toContain('ECONNREFUSED')
+    }
+    const server = await startRedis({ port })
+    try {
+      await until('the storage is used again', () => get().then(...([() => true, () => false] as const)))
+    } finally {
+      await storage.close()
+      await server.stop()
+    }
+  })
+
+  test('is named if it has ended a given client', async () => {
+    const server = await startRedis()
+    const client = new Redis(server.url, { autoResendUnfulfilledCommands: false, retryStrategy: () => null })
+    const storage = redis(client)
+    await storage.prepare(PLAN)
+    await server.kill()
+    await until('the client has ended', () => client.status === 'end')
+    const { message } = await failure(() => storage.marks.get(BOT, ALICE, 'x'))
+    expect(message).toMatch(/its retryStrategy has given up.*connect\(\)/)
+    await storage.close()
+    await server.stop()
   })
 })
 

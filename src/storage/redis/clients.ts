@@ -48,7 +48,13 @@ export async function clientOf(given: ServerAddress): Promise<Redis | Cluster> {
   if (typeof given === 'string') return new Redis(socketOf(given) ?? given, { ...OURS, ...accessOf(given) })
   if (!isList(given)) {
     const own: ClientOptions = copyOf(given as Partial<ClientOptions>)
-    const client = new Redis({ ...OURS, ...own, failoverDetector: false, replyMapping: 'legacy' })
+    const client = new Redis({
+      ...OURS,
+      ...own,
+      ...endless(own),
+      failoverDetector: false,
+      replyMapping: 'legacy',
+    })
     if (own.sentinels && own.failoverDetector !== false) followFailovers(Redis, client)
     return client
   }
@@ -68,6 +74,17 @@ export async function clientOf(given: ServerAddress): Promise<Redis | Cluster> {
     // A certificate is issued to a name, so names are not replaced by addresses.
     ...(access.tls !== undefined && { dnsLookup: (name, done) => done(null, name) }),
   })
+}
+
+/** How long ioredis waits by default before it asks the Sentinels again. */
+const sentinelRetryStrategy = (times: number): number => Math.min(times * 10, 1000)
+
+/** Strategies that never give up: nothing would connect a client again that has ended, and the storage needs it as long as it is open. */
+function endless(own: ClientOptions): ClientOptions {
+  return {
+    retryStrategy: (times) => own.retryStrategy?.(times) ?? OURS.retryStrategy(times),
+    sentinelRetryStrategy: (times) => own.sentinelRetryStrategy?.(times) ?? sentinelRetryStrategy(times),
+  }
 }
 
 function isList(given: Exclude<ServerAddress, string>): given is readonly string[] {

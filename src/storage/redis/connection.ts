@@ -4,6 +4,7 @@ import { quietTimers } from '../../core/clock.js'
 import { SentinelError } from '../../core/errors.js'
 import { endsWithin } from '../../core/in-time.js'
 import { checkAddress, clientOf, OURS, type ServerAddress } from './clients.js'
+import { tellTlsFaults } from './cluster-tls.js'
 import { closed, explained, isMoving, readOnly, wordsOf } from './failures.js'
 
 /** A script, and the hash by which a server knows it once it is loaded. */
@@ -39,7 +40,8 @@ interface ScriptRunner {
   evalBuffer(text: string, keys: number, ...rest: readonly (string | number | Buffer)[]): Promise<unknown>
 }
 
-const ENDED = 'the given client has been closed. Pass an open one'
+const ENDED =
+  'the given client has been closed, or its retryStrategy has given up. Pass an open one, or call its connect()'
 const NEVER = 'the connection was lost before it was ready'
 const NEVER_WHOLE = `${NEVER}. A cluster must serve all slots, and its nodes must announce an address: see cluster-announce-ip`
 const NAMED =
@@ -158,7 +160,7 @@ export class Connection {
     })
     if (this.closed) throw closed()
     client.on('error', this.refused).on('ready', this.recovered).on('+node', this.met)
-    client.on('+node', this.connectNode)
+    client.on('+node', this.connectNode).on('+node', (node: Redis) => tellTlsFaults(node, this.failed))
     // These say why a node of a cluster, or a Sentinel, cannot be reached; the error that follows does not always.
     return client.on('node error', this.failed).on('sentinelError', this.failed)
   }
@@ -362,6 +364,7 @@ export class Connection {
     const { made } = this
     if (isVague && made !== undefined && !isRedis(made) && made.status === 'ready') made.refreshSlotsCache()
     if (!isVague) return explained(message)
+    if (!this.ours && made?.status === 'end') return explained(ENDED)
     const isNamed = !this.wasReady && isRedis(made) && made.options.sentinels
     return explained(this.lastError ?? (isNamed ? `${message.replace(/[.]$/, '')}. ${NAMED}` : message))
   }

@@ -5,9 +5,15 @@ import { markUndone } from '../remote/settling.js'
 /** ioredis repeats some calls to a cluster and reports in its own words that this was in vain. They matter only for redirections. */
 const REPEATED = /^Too many .* Last error: \w+: (?!TRYAGAIN|MOVED|ASK)/
 
-/** Returns an error's message without secrets. */
+/** A code of Node for a failed connection. */
+const CODE = /^[A-Z][A-Z_]+$/
+
+/** Returns an error's message without secrets, and with its code. */
 export function wordsOf(error: unknown): string {
-  return redacted(error instanceof Error ? error.message : String(error)).replace(REPEATED, '')
+  const words = redacted(error instanceof Error ? error.message : String(error)).replace(REPEATED, '')
+  const { code } = Object(error) as { readonly code?: unknown }
+  const isNews = typeof code === 'string' && CODE.test(code) && !words.includes(code)
+  return isNews ? `${words.replace(/[.]$/, '')} (${code}).`.trimStart() : words
 }
 
 /** What a user lacks, by what the server says, for commands and within scripts. Any other refusal concerns the login. */
@@ -49,7 +55,8 @@ export function explained(said: string): SentinelError {
       `redis: its memory is full, and its maxmemory-policy forbids evicting keys: ${message}. Raise maxmemory.`,
     )
   }
-  return new SentinelError('storage.failed', `redis: ${message}`)
+  // The point marks the code for reasons.
+  return new SentinelError('storage.failed', `redis: ${message}${message.endsWith(')') ? '.' : ''}`)
 }
 
 /** Whether a cluster refused a call because it is moving a slot. */
