@@ -1,5 +1,6 @@
 import { isPromise, type MaybePromise } from '../core/check.js'
 import { keySubject, ownKey } from '../core/subject.js'
+import { pagesOf } from '../storage/contract/pages.js'
 import type { Mark, Marks } from '../storage/contract/storage.js'
 
 /**
@@ -20,12 +21,9 @@ export function noteChanged(marks: Marks, bot: number, slot: string, since: numb
 /** Returns the slots of all limits that were ever changed. */
 export async function changedSlots(marks: Marks, bot: number): Promise<readonly string[]> {
   const slots: string[] = []
-  let from: string | undefined
-  do {
-    const page = await marks.scan(bot, CHANGED_LIMIT_MARK, from)
-    for (const { key } of page.entries) slots.push(keySubject(key).name)
-    from = page.next
-  } while (from !== undefined)
+  for await (const { entries } of pagesOf((from) => marks.scan(bot, CHANGED_LIMIT_MARK, from))) {
+    for (const { key } of entries) slots.push(keySubject(key).name)
+  }
   return slots
 }
 

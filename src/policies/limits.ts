@@ -9,6 +9,7 @@ import { type Key, keySubject, keyText, type Subject, type SubjectRef, subjectKe
 import { option, parseOptions } from '../middleware/options/schema.js'
 import type { Services } from '../middleware/services.js'
 import { type Changeable, misfit, storedLimit } from '../middleware/throttle/runtime-limits.js'
+import { isHeld, pagesOf } from '../storage/contract/pages.js'
 import type { Mark } from '../storage/contract/storage.js'
 import { changedSlots, noteChanged, wasChanged } from './changed-limits.js'
 import { foundLimit } from './found-limit.js'
@@ -182,12 +183,18 @@ export class StoredLimits implements LimitRegister {
   async *list(limit?: string | Policy): AsyncGenerator<StoredLimit, void, undefined> {
     this.checkOn()
     const only = limit === undefined ? undefined : await this.slotOf(limit, 'limits.list')
+    const { bots, storage } = this.services()
+    const { marks } = storage
     const earlier: number[] = []
-    for (const { id } of this.services().bots.all()) {
+    for (const { id } of bots.all()) {
       for (const slot of only === undefined ? await this.slotsOf(id) : [only]) {
-        for await (const [key, mark] of this.held(id, slot)) {
-          if (await this.heldByAny(earlier, key, slot)) continue
-          yield storedOf(keySubject(key), slot, mark.value as Limit, mark)
+        const name = markOfLimit(slot)
+        for await (const { entries } of pagesOf((from) => marks.scan(id, name, from))) {
+          for (const { key, mark } of entries) {
+            if (storedLimit(mark) === undefined) continue
+            if (await isHeld(earlier, (bot) => marks.get(bot, key, name))) continue
+            yield storedOf(keySubject(key), slot, mark.value as Limit, mark)
+          }
         }
       }
       earlier.push(id)
@@ -195,22 +202,6 @@ export class StoredLimits implements LimitRegister {
     for (const { slot, role, limit: value, ...mark } of this.book.roles.all()) {
       if (only === undefined || slot === only) yield storedOf({ role }, slot, value, mark)
     }
-  }
-
-  private async *held(bot: number, slot: string): AsyncGenerator<[Key, Mark], void, undefined> {
-    let from: string | undefined
-    do {
-      const page = await this.services().storage.marks.scan(bot, markOfLimit(slot), from)
-      for (const { key, mark } of page.entries) if (storedLimit(mark) !== undefined) yield [key, mark]
-      from = page.next
-    } while (from !== undefined)
-  }
-
-  private async heldByAny(bots: readonly number[], key: Key, slot: string): Promise<boolean> {
-    for (const bot of bots) {
-      if ((await this.services().storage.marks.get(bot, key, markOfLimit(slot))) !== undefined) return true
-    }
-    return false
   }
 
   /** Returns the slots of all limits that this process knows, and of those that any process has changed. */

@@ -65,18 +65,6 @@ export function askOf(key: Key = ALICE, cost = 1, token = 0, bot = 1): Ask {
   }
 }
 
-/** All pages of a list, each fetched once the one before was handled. */
-export async function* pagesOf<Page extends { readonly next?: string | undefined }>(
-  scan: (from: string | undefined) => MaybePromise<Page>,
-): AsyncGenerator<Page> {
-  let from: string | undefined
-  do {
-    const page = await scan(from)
-    yield page
-    from = page.next
-  } while (from !== undefined)
-}
-
 /** A storage under test, and its clock. */
 export class Stand {
   now = START

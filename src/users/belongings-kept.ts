@@ -1,8 +1,8 @@
 import { SentinelError } from '../core/errors.js'
 import type { SubjectRef } from '../core/subject.js'
 import { shownAnswer } from '../core/unawaited.js'
+import { pagesOf } from '../storage/contract/pages.js'
 import type { Storage } from '../storage/contract/storage.js'
-import type { ValuePage } from '../storage/contract/values.js'
 import type { Belongings, Ownership } from './belongings.js'
 
 /** A value that belongs to a subject. */
@@ -36,17 +36,14 @@ async function* valuesIn(
     }
     return
   }
-  let from: string | undefined
-  do {
-    const page: ValuePage = await values.scan(space, from)
-    for (const entry of page.entries) {
+  for await (const { entries } of pagesOf((from) => values.scan(space, from))) {
+    for (const entry of entries) {
       const isOwn: unknown = ownership.owns(entry.key, subject) ?? false
       // A promise, or the position of a text, would count as true: then the values of others would be included.
       if (typeof isOwn !== 'boolean') throw wrong(space, 'owns', isOwn, 'true or false')
       if (isOwn) yield { space, ...entry }
     }
-    from = page.next
-  } while (from !== undefined)
+  }
 }
 
 /** Returns the keys that an ownership names. */

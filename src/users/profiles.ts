@@ -1,46 +1,42 @@
 import { type Key, keySubject, type SubjectRef } from '../core/subject.js'
-import type { KnownBot } from '../middleware/services/bots.js'
 import type { Services } from '../middleware/services.js'
+import { isHeld, pagesOf } from '../storage/contract/pages.js'
 import type { UserRecord, Users } from '../storage/contract/users.js'
 
 /** Returns what all bots know about a subject, combined in the order in which the bots were met. */
 export function profileOf({ bots, storage }: Services, key: Key): Promise<UserProfile | undefined> {
-  return knownTo(bots.all(), storage.users, key)
+  return knownTo(
+    bots.all().map(({ id }) => id),
+    storage.users,
+    key,
+  )
 }
 
 /** Yields all users that any bot knows, each once; reads the storage page by page. */
 export async function* everybody(services: Services): AsyncGenerator<UserProfile, void, undefined> {
-  const bots = services.bots.all()
+  const bots = services.bots.all().map(({ id }) => id)
   const { users } = services.storage
-  for (const [index, bot] of bots.entries()) {
+  for (const [index, id] of bots.entries()) {
     const earlier = bots.slice(0, index)
-    let from: string | undefined
-    do {
-      const page = await users.scan(bot.id, from)
+    for await (const page of pagesOf((from) => users.scan(id, from))) {
       for (const record of page.users) {
         // Users that an earlier bot knows were yielded already.
-        if (await isKnownTo(earlier, users, record.key)) continue
+        if (await isHeld(earlier, (bot) => users.get(bot, record.key))) continue
         const later = await knownTo(bots.slice(index + 1), users, record.key)
         yield merged(profile(record), later)
       }
-      from = page.next
-    } while (from !== undefined)
+    }
   }
 }
 
-async function knownTo(bots: readonly KnownBot[], users: Users, key: Key): Promise<UserProfile | undefined> {
+async function knownTo(bots: readonly number[], users: Users, key: Key): Promise<UserProfile | undefined> {
   let known: UserProfile | undefined
   for (const bot of bots) {
-    const record = await users.get(bot.id, key)
+    const record = await users.get(bot, key)
     if (record === undefined) continue
     known = known === undefined ? profile(record) : merged(known, profile(record))
   }
   return known
-}
-
-async function isKnownTo(bots: readonly KnownBot[], users: Users, key: Key): Promise<boolean> {
-  for (const bot of bots) if ((await users.get(bot.id, key)) !== undefined) return true
-  return false
 }
 
 function profile({ key, ...known }: UserRecord): UserProfile {

@@ -2,6 +2,7 @@ import { isPromise, type MaybePromise } from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
 import { type Key, keyText, subjectKey } from '../../core/subject.js'
 import { isLapsed } from '../../storage/contract/lapse.js'
+import { isHeld, pagesOf } from '../../storage/contract/pages.js'
 import type { Mark, MarkEntry } from '../../storage/contract/storage.js'
 import type { PatientMarks } from '../../storage/shared/patient-marks.js'
 import { BLOCKED, blockable } from '../block.js'
@@ -15,33 +16,19 @@ export async function* blockedIn(pending: StagedMarks): AsyncGenerator<Blocked, 
   const { marks } = services.storage
   // Goes through the bots one by one. Subjects blocked for an earlier bot were listed already.
   const earlier: number[] = []
-  for (const bot of services.bots.all()) {
-    let from: string | undefined
-    do {
-      const page = await marks.scan(bot.id, BLOCKED, from)
-      for (const entry of page.entries) {
-        if (!(await heldByAny(services, earlier, entry))) yield blockedOf(entry)
+  for (const { id } of services.bots.all()) {
+    for await (const { entries } of pagesOf((from) => marks.scan(id, BLOCKED, from))) {
+      for (const entry of entries) {
+        if (!(await isHeld(earlier, (bot) => marks.get(bot, entry.key, BLOCKED)))) yield blockedOf(entry)
       }
-      from = page.next
-    } while (from !== undefined)
-    earlier.push(bot.id)
+    }
+    earlier.push(id)
   }
   if (!pending.waits) return
   for (const key of [...(pending.staged.get(BLOCKED)?.keys() ?? [])]) {
     const mark = pending.stagedMark(BLOCKED, key)
     if (mark !== undefined) yield blockedOf({ key, mark })
   }
-}
-
-async function heldByAny(
-  { storage }: Services,
-  bots: readonly number[],
-  { key }: MarkEntry,
-): Promise<boolean> {
-  for (const bot of bots) {
-    if ((await storage.marks.get(bot, key, BLOCKED)) !== undefined) return true
-  }
-  return false
 }
 
 /** Returns the block list as plain JSON. */

@@ -1,5 +1,6 @@
 import type { ChatMember } from 'grammy/types'
 import { chatKey, keySubject, userKey } from '../../core/subject.js'
+import { pagesOf } from '../../storage/contract/pages.js'
 import type { Mark, Marks } from '../../storage/contract/storage.js'
 import type { Transition } from './transitions.js'
 
@@ -55,16 +56,14 @@ export class Roster {
   }
 
   async *entries(): AsyncGenerator<readonly [user: number, standing: Standing], void, undefined> {
-    let from: string | undefined
-    do {
-      const page = await this.marks.scan(this.bot, rosterOf(this.chat), from)
-      for (const { key, mark } of page.entries) {
+    const name = rosterOf(this.chat)
+    for await (const { entries } of pagesOf((from) => this.marks.scan(this.bot, name, from))) {
+      for (const { key, mark } of entries) {
         const standing = standingIn(mark)
         const { kind, id } = keySubject(key)
         if (kind === 'user' && id !== undefined && standing !== undefined) yield [id, standing]
       }
-      from = page.next
-    } while (from !== undefined)
+    }
   }
 }
 

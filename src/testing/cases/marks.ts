@@ -1,7 +1,8 @@
 import { GLOBAL_KEY, type Key, memberKey, ownKey, userKey } from '../../core/subject.js'
+import { pagesOf } from '../../storage/contract/pages.js'
 import type { Mark, MarkEntry } from '../../storage/contract/storage.js'
 import { matches, same } from '../expecting.js'
-import { ALICE, BOB, blocked, type Case, pagesOf } from '../stand.js'
+import { ALICE, BOB, blocked, type Case } from '../stand.js'
 
 /** Durable marks and the notifications of their changes. */
 export const markCases: readonly Case[] = [

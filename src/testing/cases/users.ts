@@ -1,7 +1,8 @@
 import { type Key, memberKey, ownKey, senderKey, userKey } from '../../core/subject.js'
+import { pagesOf } from '../../storage/contract/pages.js'
 import type { UserRecord } from '../../storage/contract/users.js'
 import { matches, refuses, same } from '../expecting.js'
-import { ALICE, BOB, type Case, pagesOf, type Stand } from '../stand.js'
+import { ALICE, BOB, type Case, type Stand } from '../stand.js'
 
 async function all({ storage }: Stand, bot: number, size?: number): Promise<UserRecord[]> {
   const users: UserRecord[] = []

@@ -1,5 +1,6 @@
+import { pagesOf } from '../../storage/contract/pages.js'
 import { matches, refuses, same } from '../expecting.js'
-import { type Case, pagesOf, type Stand } from '../stand.js'
+import type { Case, Stand } from '../stand.js'
 
 async function keysOf({ storage }: Stand, space: string, size?: number): Promise<string[]> {
   const keys: string[] = []
