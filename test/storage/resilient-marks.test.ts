@@ -521,3 +521,28 @@ describe('a mark that no plan read before the storage was down', () => {
     expect(stage.remote.asked.filter((what) => what === 'marks.scan')).toHaveLength(scans)
   })
 })
+
+test('the size of the copy is right if marks change while a list is read', async () => {
+  const { remote, storage, judgeOf, pass } = outage()
+  const sizes: unknown[] = []
+  const size = async (): Promise<void> => {
+    await pass(1000)
+    sizes.push((await storage.health()).circuit?.copy)
+  }
+  remote.parts = (what) => what === 'marks.scan'
+  remote.fault = 'hangs'
+  const judge = await judgeOf(blocked)
+  await judge.evaluate(askOf(BOB))
+  await settled()
+  // Reported, and also on the page that is read after that.
+  await remote.kept.marks.put(BOT, 'blocked', [{ key: ALICE, mark: { since: 1 } }])
+  await settled()
+  remote.resume()
+  await size()
+  await remote.kept.marks.remove(BOT, 'blocked', [ALICE])
+  await size()
+  expect(sizes).toEqual([
+    { marks: 1, complete: true },
+    { marks: 0, complete: true },
+  ])
+})

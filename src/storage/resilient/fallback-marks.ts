@@ -14,6 +14,8 @@ const PAGE = 1000
 const AT_ONCE = 100
 /** Maximum number of stale subjects per list. Beyond it the whole list is read again. */
 const MOST_STALE = 10_000
+/** How often a list is counted if it changes meanwhile. */
+const MOST_COUNTS = 3
 /** How long to wait before reading again after a failure. */
 const AGAIN: Ms = 1000
 
@@ -62,6 +64,8 @@ interface CopyOptions {
 export class FallbackMarks {
   /** Number of marks in the copy. */
   size = 0
+  /** How often that number was changed. */
+  private resized = 0
   private readonly names = new Set<string>()
   private readonly bots = new Set<number>()
   private readonly lists = new Map<string, List>()
@@ -227,7 +231,7 @@ export class FallbackMarks {
 
   private async readAll(list: List): Promise<void> {
     const { bot, name } = list
-    const { from, to, bounded, most } = this.options
+    const { from, bounded, most } = this.options
     const seen = new Set<Key>()
     let room = most - (this.size - list.size)
     list.due = false
@@ -247,21 +251,35 @@ export class FallbackMarks {
         )
         next = list.cut ? undefined : page.next
       } while (next !== undefined && !this.stopped)
-      // Remove the subjects that no longer hold the mark.
-      let mine: string | undefined
-      do {
-        const page = await to.scan(bot, name, mine, PAGE)
-        const gone = page.entries.flatMap(({ key }) =>
-          seen.has(canonicalKey(key)) || !this.isOurs(list, key) ? [] : [key],
-        )
-        if (gone.length > 0) await to.remove(bot, name, gone)
-        mine = page.next
-      } while (mine !== undefined)
-      this.resize(list, seen.size - list.size)
+      await this.keepOnly(list, seen)
       list.read = true
     } catch (error) {
       list.due = true
       throw error
+    }
+  }
+
+  /** Removes the subjects that no longer hold the mark, and counts those that the copy has. */
+  private async keepOnly(list: List, seen: ReadonlySet<Key>): Promise<void> {
+    const { bot, name } = list
+    const { to } = this.options
+    for (let tries = 0; tries < MOST_COUNTS; tries++) {
+      const { resized } = this
+      let size = 0
+      let next: string | undefined
+      do {
+        const page = await to.scan(bot, name, next, PAGE)
+        const gone = page.entries.flatMap(({ key }) =>
+          seen.has(canonicalKey(key)) || !this.isOurs(list, key) ? [] : [key],
+        )
+        if (gone.length > 0) await to.remove(bot, name, gone)
+        size += page.entries.length - gone.length
+        next = page.next
+      } while (next !== undefined)
+      // What was written meanwhile may or may not have been on a page.
+      const isExact = this.resized === resized
+      this.resize(list, size - list.size)
+      if (isExact) return
     }
   }
 
@@ -271,6 +289,7 @@ export class FallbackMarks {
   }
 
   private resize(list: List, by: number): void {
+    this.resized++
     list.size += by
     this.size += by
   }
