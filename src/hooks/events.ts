@@ -18,19 +18,19 @@ export type Listener<T> = (told: T) => void
  * Calls listeners synchronously, in the order in which they were added. A listener that throws or rejects does not affect the
  * emitter: its error goes to `failed`.
  */
-export class Events<Map extends object> {
-  private readonly listeners = new globalThis.Map<keyof Map, Set<Listener<never>>>()
+export class Events<EventMap extends object> {
+  private readonly listeners = new Map<keyof EventMap, Set<Listener<never>>>()
   /** Lists are replaced rather than changed, since a list may be iterated at the time. */
-  private readonly watchers = new globalThis.Map<keyof Map, readonly Watcher[]>()
+  private readonly watchers = new Map<keyof EventMap, readonly Watcher[]>()
 
   constructor(
-    private readonly failed: (error: unknown, event: keyof Map, told?: unknown) => void,
+    private readonly failed: (error: unknown, event: keyof EventMap, told?: unknown) => void,
     /** Receives events that have no listener. */
-    private readonly unheard: (event: keyof Map, told: unknown) => void,
+    private readonly unheard: (event: keyof EventMap, told: unknown) => void,
   ) {}
 
   /** Adds a listener; the returned function removes it. */
-  on<E extends keyof Map>(event: E, listener: Listener<Map[E]>): () => void {
+  on<E extends keyof EventMap>(event: E, listener: Listener<EventMap[E]>): () => void {
     const listeners = getOrInsert(this.listeners, event, () => new Set<Listener<never>>())
     listeners.add(listener)
     return () => {
@@ -39,7 +39,11 @@ export class Events<Map extends object> {
   }
 
   /** Adds a passive listener: events without other listeners still go to `unheard`. It is skipped while `whose.idle` is true. */
-  watch<E extends keyof Map>(event: E, listener: Listener<Map[E]>, whose: Watcher['whose'] = {}): () => void {
+  watch<E extends keyof EventMap>(
+    event: E,
+    listener: Listener<EventMap[E]>,
+    whose: Watcher['whose'] = {},
+  ): () => void {
     const watcher: Watcher = { listener, whose }
     this.watchers.set(event, [...(this.watchers.get(event) ?? []), watcher])
     return () => {
@@ -49,13 +53,13 @@ export class Events<Map extends object> {
   }
 
   /** Whether the event has a listener that is not passive. */
-  heard(event: keyof Map): boolean {
+  heard(event: keyof EventMap): boolean {
     const listeners = this.listeners.get(event)
     return listeners !== undefined && listeners.size > 0
   }
 
   /** Whether somebody listens to the event. Check it first where preparing the event is costly. */
-  wanted(event: keyof Map): boolean {
+  wanted(event: keyof EventMap): boolean {
     if (this.listeners.size === 0 && this.watchers.size === 0) return false
     if (this.heard(event)) return true
     const watchers = this.watchers.get(event)
@@ -65,11 +69,11 @@ export class Events<Map extends object> {
   }
 
   /** Reports an error of code that received an event outside of a listener, in the same way as an error of a listener. */
-  fail(error: unknown, event: keyof Map): void {
+  fail(error: unknown, event: keyof EventMap): void {
     this.failed(error, event)
   }
 
-  tell<E extends keyof Map>(event: E, told: Map[E]): void {
+  tell<E extends keyof EventMap>(event: E, told: EventMap[E]): void {
     const listeners = this.listeners.get(event)
     const watchers = this.watchers.get(event)
     if (watchers !== undefined) {
@@ -82,9 +86,9 @@ export class Events<Map extends object> {
     else for (const listener of [...listeners]) this.tellOne(listener, event, told)
   }
 
-  private tellOne<E extends keyof Map>(listener: Listener<never>, event: E, told: Map[E]): void {
+  private tellOne<E extends keyof EventMap>(listener: Listener<never>, event: E, told: EventMap[E]): void {
     try {
-      const outcome: unknown = (listener as Listener<Map[E]>)(told)
+      const outcome: unknown = (listener as Listener<EventMap[E]>)(told)
       // TypeScript accepts an async function as a listener; its unhandled rejection would end the process.
       if (outcome instanceof Promise) outcome.catch((error: unknown) => this.failed(error, event, told))
     } catch (error) {
