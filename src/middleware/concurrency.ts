@@ -110,7 +110,7 @@ export function concurrency<C extends Context = Context>(options: ConcurrencyOpt
 type Settings = z.output<typeof concurrencyOptions>
 
 /** Checks and reads the options of one guard. */
-export function readConcurrency(given: ConcurrencyOptions, what = GUARD): Settings {
+function readConcurrency(given: ConcurrencyOptions, what = GUARD): Settings {
   const settings = parseOptions(what, concurrencyOptions, given)
   checkKey(what, settings)
   return settings

@@ -205,13 +205,13 @@ const LEADING_ONLY = ['name', 'deny', 'noticeEvery', 'shadow', 'onFailure'] as c
 const HOLDING_ONLY = ['maxWait', 'maxSize', 'maxKeys', 'deadline', 'commands', 'onError'] as const
 
 /** Checks and reads the options of one debounce. */
-export function readDebounce(given: Duration | DebounceOptions, what = 'debounce'): Settings {
+export function readDebounce(given: Duration | DebounceOptions): Settings {
   const short = typeof given === 'string' || typeof given === 'number'
-  const options = parseOptions(what, debounceOptions, short ? { window: given } : given)
+  const options = parseOptions('debounce', debounceOptions, short ? { window: given } : given)
   const { window, albums, maxWait, on } = options
   const mode = options.mode ?? (window === undefined ? undefined : 'leading')
   const wrong = (option: string, problem: string): SentinelError =>
-    new SentinelError('option.invalid', `${what}.${option}: ${problem}`)
+    new SentinelError('option.invalid', `debounce.${option}: ${problem}`)
   if (window === undefined && (mode !== undefined || albums === undefined)) {
     throw wrong('window', `${mode ?? 'debounce'} needs a window, such as window: '1s'.`)
   }

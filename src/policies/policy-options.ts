@@ -82,7 +82,7 @@ const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/
 const A_NAME = 'must be a letter, then up to 63 letters, digits, - and _, such as "checkout"'
 
 const off = z.literal(false)
-export const policyName = z.string().regex(NAME, A_NAME)
+const policyName = z.string().regex(NAME, A_NAME)
 
 /** Options of one policy, as `policies` of `sentinel()` takes them. */
 export const policyOptions = z.strictObject({

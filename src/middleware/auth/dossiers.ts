@@ -161,7 +161,7 @@ export class Dossiers {
 }
 
 /** Returns why a user is suspect, and for how long at most; undefined if nothing speaks against them. */
-export function suspicionOf(
+function suspicionOf(
   { profile, age }: DossierFacts,
   { denyScam, denyFake, minAccountAge }: Pick<VettingRules, 'denyScam' | 'denyFake' | 'minAccountAge'>,
 ): { readonly why: string; readonly ends?: Ms } | undefined {
