@@ -104,15 +104,18 @@ export class Menu {
     const { chatId: chat } = facts
     const message = ctx.callbackQuery?.message
     if (chat === undefined || message === undefined || !facts.inGroup) return 'groupsOnly'
-    if (!(await this.isAdministrator(facts, ctx, chat))) return 'adminsOnly'
-    const choice = choiceIn(this.tuning, ctx.callbackQuery?.data ?? '')
-    if (choice === undefined) return 'stale'
-    if (choice.kind === 'close') return 'closed'
-    // Taps in one chat are handled in turn, so each reports the change that it made itself.
-    const changed = await inTurn(this.services.events, `${ctx.me.id} ${chat}`, () =>
-      this.apply(facts, ctx.me.id, chat, choice),
-    )
-    return changed ? 'saved' : 'unchanged'
+    const asked = this.isAdministrator(facts, ctx, chat)
+    // A failure is reported when it is the turn of this tap.
+    asked.catch(() => undefined)
+    // Taps in one chat are handled in turn, so each reports the change that it made itself, and the last one decides, however
+    // long Telegram takes to answer about each.
+    return inTurn(this.services.events, `${ctx.me.id} ${chat}`, async () => {
+      if (!(await asked)) return 'adminsOnly'
+      const choice = choiceIn(this.tuning, ctx.callbackQuery?.data ?? '')
+      if (choice === undefined) return 'stale'
+      if (choice.kind === 'close') return 'closed'
+      return (await this.apply(facts, ctx.me.id, chat, choice)) ? 'saved' : 'unchanged'
+    })
   }
 
   /** Draws the menu again, or closes it. In turn, so that the menu that is drawn last shows the latest state. Never rejects. */

@@ -379,6 +379,35 @@ describe('the menu of /sentinel', () => {
     expect(await shown()).toEqual({ text: 'The settings are closed.', buttons: [] })
   })
 
+  test.each([
+    ['60/1m', /60\/1m/],
+    ['Close', /^The settings are closed\.$/],
+  ])(
+    'does what the last tap says (%s), although Telegram tells the administrators late for the first',
+    async (last, left) => {
+      await open()
+      const menu = await menuFor()
+      let goOn = (): void => undefined
+      const waiting = new Promise<void>((done) => {
+        goOn = done
+      })
+      let asked = 0
+      at.bot.api.config.use(async (prev, method, payload, signal) => {
+        const isFirst = method === 'getChatAdministrators' && ++asked === 1
+        const answer = await prev(method, payload, signal)
+        if (isFirst) await waiting
+        return answer
+      })
+      const taps = [await at.alice.in(plaza).taps(menu, '2/1m'), await at.alice.in(plaza).taps(menu, last)]
+      await at.settled()
+      await settled()
+      expect(asked).toBe(2)
+      goOn()
+      for (const { answer } of taps) await answer
+      expect((await shown()).text).toMatch(left)
+    },
+  )
+
   test('is still being edited as background work when a tap cannot be answered', async () => {
     await open()
     const menu = await menuFor()
