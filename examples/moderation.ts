@@ -3,15 +3,7 @@
 // members. docs/recipes.md shows how to mute those who flood a group.
 import { fileURLToPath } from 'node:url'
 import { Bot, type BotConfig, type Context } from 'grammy'
-import {
-  type Duration,
-  parseDuration,
-  type Sentinel,
-  type SentinelFlavor,
-  type SubjectRef,
-  sentinel,
-  subject,
-} from 'grammy-sentinel'
+import { type Duration, parseDuration, type Sentinel, type SentinelFlavor, sentinel } from 'grammy-sentinel'
 
 type GuardedContext = Context & SentinelFlavor
 
@@ -34,7 +26,7 @@ export function moderationBot(
   const groups = bot.chatType(['group', 'supergroup']).filter((ctx) => ctx.chat.id === home)
   groups.command('block', async (ctx) => {
     if (!(await isAdministrator(ctx))) return
-    const whom = authorOf(ctx)
+    const whom = ctx.sentinel.facts.repliedTo
     if (whom === undefined) return ctx.reply('Answer a message of theirs with /block, or /block 1h.')
     const span = spanOf(ctx.match)
     if (span === null) return ctx.reply('For how long? Such as /block 30m, or /block for good.')
@@ -43,7 +35,7 @@ export function moderationBot(
   })
   groups.command('unblock', async (ctx) => {
     if (!(await isAdministrator(ctx))) return
-    const whom = authorOf(ctx)
+    const whom = ctx.sentinel.facts.repliedTo
     if (whom === undefined) return ctx.reply('Answer a message of theirs with /unblock.')
     await ctx.reply((await guard.unblock(whom)) > 0 ? 'Unblocked.' : 'They were not blocked.')
   })
@@ -60,14 +52,6 @@ async function isAdministrator(ctx: GuardedContext): Promise<boolean> {
   if (actorKind !== 'user' || actorId === undefined) return false
   const { status } = await ctx.getChatMember(actorId)
   return status === 'creator' || status === 'administrator'
-}
-
-/** Returns the author of the message that is replied to: a user, a channel or an anonymous administrator. */
-function authorOf(ctx: GuardedContext): SubjectRef | undefined {
-  const { sender_chat: chat, from } = ctx.msg?.reply_to_message ?? {}
-  // The chat comes first: all channels, and all anonymous administrators, share one user.
-  if (chat !== undefined) return subject.sender(chat.id)
-  return from === undefined ? undefined : subject.user(from.id)
 }
 
 /** Returns undefined for a permanent block, and null if the text is not a duration above zero. */

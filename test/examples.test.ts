@@ -1,5 +1,6 @@
 import type { Bot, BotConfig, Context } from 'grammy'
-import type { SentinelFlavor } from 'grammy-sentinel'
+import type { Sentinel, SentinelFlavor } from 'grammy-sentinel'
+import { subject } from 'grammy-sentinel'
 import { type Person, startTelegram, type Telegram, type TelegramBot } from 'grammy-sentinel/testing'
 import { groupBot } from '../examples/group-bot.js'
 import { helloBot } from '../examples/hello.js'
@@ -92,6 +93,15 @@ describe('moderation', () => {
     expect(alice.heard.some(({ text }) => text === 'Be kind.')).toBe(false)
     await bob.in(plaza).sends('/rules')
     await alice.hears('Be kind.', { after: unblocking })
+  })
+
+  test('blocks nobody if /block answers no message, also in a topic of a forum', async () => {
+    const forum = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account, bob], forum: true })
+    const { guard } = await run((token, options) => moderationBot(token, forum.id, options))
+    const lunch = await alice.in(forum).createsTopic('Lunch')
+    await bob.in(forum).inTopic(lunch).sends('/block')
+    await bob.hears(/^Answer a message of theirs/)
+    expect(await (guard as Sentinel).isBlocked(alice.id)).toBe(false)
   })
 
   test('ignores commands of owners of other groups', async () => {
@@ -263,6 +273,24 @@ describe('shop', () => {
     await bob.to(account).sends('/refund tea')
     await bob.hears('Refunded tea.')
     expect(bob.heard.filter(({ text }) => text === 'Refunded tea.')).toHaveLength(1)
+  })
+
+  test('registers channels and anonymous administrators as what they are', async () => {
+    let guard: Sentinel | undefined
+    await run((token, options) => {
+      const shop = shopBot(token, options)
+      guard = shop.guard
+      return shop
+    })
+    const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account] })
+    const channel = telegram.createChannel({ title: 'News', owner: alice })
+    const anonymous = await alice.in(plaza).anonymously().sends('/join')
+    await alice.hears('You are a customer now.', { in: plaza })
+    await alice.in(plaza).as(channel).sends('/join')
+    await alice.hears('You are a customer now.', { after: anonymous, in: plaza })
+    await telegram.settled()
+    expect(await guard?.isRegistered(subject.sender(channel.id))).toBe(true)
+    expect(await guard?.isRegistered(subject.sender(plaza.id))).toBe(true)
   })
 })
 

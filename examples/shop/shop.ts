@@ -1,8 +1,18 @@
 // The handlers of the shop. Each limit stands at the handler it belongs to, and is counted by the sentinel in front of the bot.
-import type { CallbackQueryContext, CommandContext, Context, Filter } from 'grammy'
+import type { CallbackQueryContext, CommandContext, Filter, Context as GrammyContext } from 'grammy'
 import { InlineKeyboard } from 'grammy'
-import { debounce, exempt, requireRegistered, requireRole, type Sentinel, throttle } from 'grammy-sentinel'
+import {
+  debounce,
+  exempt,
+  requireRegistered,
+  requireRole,
+  type Sentinel,
+  type SentinelFlavor,
+  throttle,
+} from 'grammy-sentinel'
 import { callbackQuery, command, membership } from 'grammy-sentinel/decorators'
+
+type Context = GrammyContext & SentinelFlavor
 
 export class Shop {
   private readonly carts = new Map<number, string[]>()
@@ -19,7 +29,9 @@ export class Shop {
   @command('join')
   @throttle('3/1h')
   async join(ctx: CommandContext<Context>): Promise<void> {
-    if (ctx.from !== undefined) await this.guard.register(ctx.from.id)
+    // Not ctx.from, which is a stand-in for channels and anonymous administrators.
+    const { subject } = ctx.sentinel.facts
+    if (subject !== undefined) await this.guard.register(subject)
     await ctx.reply('You are a customer now.')
   }
 
@@ -55,7 +67,7 @@ export class Shop {
   }
 
   private cartOf(ctx: Context): string[] {
-    const id = ctx.from?.id ?? 0
+    const id = ctx.sentinel.facts.actorId ?? 0
     const cart = this.carts.get(id) ?? []
     this.carts.set(id, cart)
     return cart
