@@ -212,6 +212,7 @@ test('the copy of marks is read while updates are decided', async () => {
     failed: (error) => {
       throw error
     },
+    emptied: () => undefined,
     isQueued: () => false,
   })
   copy.follow(['blocked'])

@@ -47,7 +47,7 @@ export interface CircuitHealth {
   readonly copy?: { readonly marks: number; readonly complete: boolean }
 }
 
-/** The event that a storage went down, came back, or failed at something in the background. */
+/** The event that a storage went down, came back, has lost its marks, or failed at something in the background. */
 export type StorageCondition =
   | {
       readonly is: 'down'
@@ -63,6 +63,13 @@ export type StorageCondition =
       readonly kind: string
       /** How long the storage was down, in milliseconds. */
       readonly after: Ms
+    }
+  | {
+      /** The storage came back without any of the marks that it had before. */
+      readonly is: 'emptied'
+      readonly kind: string
+      /** How many marks it had. */
+      readonly marks: number
     }
   | { readonly is: 'failed'; readonly error: unknown; readonly during: string }
 

@@ -50,6 +50,8 @@ interface CopyOptions {
   readonly isUp: () => boolean
   /** Adds a time limit to a call. */
   readonly bounded: <T>(work: () => MaybePromise<T>) => Promise<T>
+  /** Called after an outage in which the storage has lost all marks that it had before. */
+  readonly emptied: (marks: number) => void
   /** Receives errors in maintaining the copy. */
   readonly failed: (error: unknown) => void
   /** Whether a write by this process is waiting to reach the storage, so that the copy is newer. */
@@ -64,7 +66,12 @@ interface CopyOptions {
 export class FallbackMarks {
   /** Number of marks in the copy. */
   size = 0
-  /** How often that number was changed. */
+  /** Number of marks when an outage began, if all were known, until everything is read again. */
+  private before = 0
+  /** That number while everything is read again, and how many of them the storage does not have any more. */
+  private expected = 0
+  private missing = 0
+  /** How often `size` was changed. */
   private resized = 0
   private readonly names = new Set<string>()
   private readonly bots = new Set<number>()
@@ -166,8 +173,18 @@ export class FallbackMarks {
     inBackground(apply, this.options.failed)
   }
 
+  /** Called when the storage has gone down. */
+  wentDown(): void {
+    this.before = this.complete ? this.size : 0
+  }
+
   /** Reads everything again, after changes may have been missed. */
   refresh(): void {
+    if (this.before > 0) {
+      this.expected = this.before
+      this.before = 0
+      this.missing = 0
+    }
     for (const list of this.lists.values()) {
       if (list.own === undefined) list.due = true
       else for (const key of list.own) list.stale.add(key)
@@ -210,6 +227,8 @@ export class FallbackMarks {
       for (let list = this.next(); list !== undefined && !this.stopped; list = this.next()) {
         await (list.due ? this.readAll(list) : this.readStale(list))
       }
+      if (this.expected > 0 && this.missing >= this.expected) this.options.emptied(this.expected)
+      this.expected = 0
     } catch {
       // What was due remains due. The failure is reported by calls that depend on the storage.
       failed = true
@@ -272,6 +291,7 @@ export class FallbackMarks {
         const gone = page.entries.flatMap(({ key }) =>
           seen.has(canonicalKey(key)) || !this.isOurs(list, key) ? [] : [key],
         )
+        this.missing += gone.length
         if (gone.length > 0) await to.remove(bot, name, gone)
         size += page.entries.length - gone.length
         next = page.next

@@ -83,6 +83,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
       isUp: () => this.isUp,
       bounded: (work) => this.line.try(work, true),
       isQueued: (bot, name, key) => this.queued.has(bot, name, key),
+      emptied: (marks) => this.tell({ is: 'emptied', kind: this.kind, marks }),
       failed: (error) => this.failed(error, 'storage.copy'),
     })
     this.shared = {
@@ -329,7 +330,10 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
   }
 
   protected override switched(): void {
-    if (!this.isUp) return
+    if (!this.isUp) {
+      this.copy.wentDown()
+      return
+    }
     this.watchInner()
     this.aside(() => this.recover(), 'storage.recovery')
   }
