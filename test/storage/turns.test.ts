@@ -3,7 +3,7 @@ import { Bot } from 'grammy'
 import type { MaybePromise } from '../../src/core/check.js'
 import { steadyClock, systemTimers } from '../../src/core/clock.js'
 import { chatKey, type Key, memberKey, userKey } from '../../src/core/subject.js'
-import { memory, sentinel } from '../../src/index.js'
+import { type BlockListExport, memory, type Sentinel, sentinel } from '../../src/index.js'
 import type { Storage } from '../../src/storage/contract/storage.js'
 import { FallbackMarks } from '../../src/storage/resilient/fallback-marks.js'
 import { sqlite } from '../../src/storage/sqlite/index.js'
@@ -196,6 +196,23 @@ test('sqlite waits a turn of the event loop between the slots in which it forget
     INSERT INTO sentinel_places (id, plan, slot) SELECT i, 'p', i FROM n;
   `)
   expect(await turnsDuring(() => storage.archive?.forget(BOT, [userKey(7)]))).toBeGreaterThanOrEqual(50)
+})
+
+test.each<[string, (guard: Sentinel, ids: number[], list: BlockListExport) => Promise<unknown>]>([
+  ['blocked', (guard, ids) => guard.block(ids)],
+  ['unblocked', (guard, ids) => guard.unblock(ids)],
+  ['imported', (guard, _, list) => guard.import(list)],
+])('updates are decided by sqlite while a long list is %s', async (how, work) => {
+  const guard = sentinel({ storage: keep(sqlite(files.open())) })
+  const bot = new Bot(`${BOT}:token`, { botInfo: { id: BOT } as never })
+  bot.use(guard, () => undefined)
+  await bot.handleUpdate({ update_id: 1 })
+  const ids = Array.from({ length: MANY }, (_, index) => index + 1)
+  await guard.block(ids)
+  const list = await guard.export()
+  if (how !== 'unblocked') await guard.unblock(ids)
+  expect(await turnsDuring(() => work(guard, ids, list))).toBeGreaterThanOrEqual(MANY / 1000)
+  await guard.close()
 })
 
 test('the copy of marks is read while updates are decided', async () => {

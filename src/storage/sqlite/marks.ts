@@ -21,6 +21,9 @@ import {
 import type { Changes } from './changes.js'
 import type { Link } from './link.js'
 
+/** A write of this many marks is followed by a turn of the event loop: long lists come in portions, and each takes milliseconds. */
+const MANY = 50
+
 /** The parts of a mark that a judge needs. */
 export interface HeldMark {
   readonly until: Ms
@@ -78,6 +81,7 @@ export class SqliteMarks implements Marks {
       )
     })
     this.changes.made()
+    if (entries.length >= MANY) await turn()
   }
 
   async remove(bot: number, name: string, keys: readonly Key[]): Promise<number> {
@@ -99,6 +103,7 @@ export class SqliteMarks implements Marks {
       return held
     })
     this.changes.made()
+    if (keys.length >= MANY) await turn()
     return count
   }
 
