@@ -1,100 +1,192 @@
 import { readFileSync } from 'node:fs'
-import { transformSync } from '@swc/core'
+import { jest } from '@jest/globals'
 import * as grammy from 'grammy'
-import * as guards from '../src/index.js'
+import * as grammySentinel from '../src/index.js'
+import { redis } from '../src/storage/redis/index.js'
 import { createTelegram, type Person, type Telegram, type TelegramBot } from '../src/telegram/index.js'
+import { snippetsOfPage } from './house/docstrings.js'
+import { runPageCode } from './house/page-code.js'
 
-const { Bot } = grammy
-interface Recipe {
-  readonly bot: grammy.Bot
-  readonly guard: guards.Sentinel
-}
+/* Bots of the pages that act in a group run here against the embedded Telegram, exactly as the pages print them. */
+
+const OWNER = '1234567' // in the pages
 
 let telegram: Telegram
 let account: TelegramBot
 let owner: Person
+let alice: Person
 let mallory: Person
-let recipe: Recipe
+let plaza: ReturnType<Telegram['createGroup']>
+let failures: unknown[]
+let close: () => Promise<void>
 
 beforeEach(() => {
   telegram = createTelegram()
-  account = telegram.createBot({ username: 'guarded_bot' })
-  owner = telegram.createUser({ firstName: 'Owner' })
-  mallory = telegram.createUser({ firstName: 'Mallory' })
+  account = telegram.createBot({ username: 'plaza_bot' })
+  const [first, second, third] = ['Olga', 'Alice', 'Mallory'].map((firstName) =>
+    telegram.createUser({ firstName }),
+  ) as [Person, Person, Person]
+  owner = first
+  alice = second
+  mallory = third
+  plaza = telegram.createGroup({ title: 'Plaza', owner, members: [alice, mallory], admins: [account] })
+  failures = []
+  // Where the pages report the errors of handlers.
+  jest.spyOn(console, 'error').mockImplementation((error) => {
+    failures.push(error)
+  })
 })
 afterEach(async () => {
   await telegram.close()
-  await recipe.guard.close()
+  await close()
+  jest.restoreAllMocks()
 })
 
-/** Runs the code under a heading of docs/recipes.md as it is, with a bot of the embedded Telegram. */
-async function follow(heading: string, given: Readonly<Record<string, unknown>> = {}): Promise<void> {
-  const [, section = ''] = readFileSync('docs/recipes.md', 'utf8').split(`\n## ${heading}\n`)
-  const code = section.split('```ts\n')[1]?.split('```')[0] ?? ''
-  expect(code).toContain("('123:token')")
-  const parser = { syntax: 'typescript' } as const
-  const plain = transformSync(code.replace(/^import .*$/gm, ''), { jsc: { parser, target: 'es2022' } }).code
-  const names: Readonly<Record<string, unknown>> = {
-    ...grammy,
-    ...guards,
-    Bot: class extends Bot {
-      constructor() {
-        super(account.token, account.config)
-      }
-    },
-    ...given,
+/** Runs the bot of the first block of a page that contains a text. */
+async function runs(
+  page: string,
+  text: string,
+  options: grammySentinel.SentinelOptions = {},
+): Promise<{ readonly bot: grammy.Bot; readonly guard: grammySentinel.Sentinel }> {
+  const snippets = snippetsOfPage({ path: page, text: readFileSync(page, 'utf8') })
+  const { code } = snippets.find((snippet) => snippet.code.includes(text)) as { readonly code: string }
+  const bots: grammy.Bot[] = []
+  const guards: grammySentinel.Sentinel[] = []
+  class Bot extends grammy.Bot {
+    constructor() {
+      super(account.token, account.config)
+      bots.push(this)
+    }
   }
-  const used = Object.keys(names).filter((name) => new RegExp(`\\b${name}\\b`).test(plain))
-  const body = `return (async () => { let guard\n${plain.replace('const guard =', 'guard =').replaceAll('bot.use(sentinel(', 'bot.use(guard = sentinel(')}\nreturn { bot, guard } })()`
-  const run = new Function(...used, body) as (...values: unknown[]) => Promise<Recipe>
-  recipe = await run(...used.map((name) => names[name]))
-  await telegram.runs(recipe.bot)
+  const sentinel = (given: grammySentinel.SentinelOptions): grammySentinel.Sentinel => {
+    const guard = grammySentinel.sentinel({ ...given, ...options })
+    guards.push(guard)
+    return guard
+  }
+  const modules = new Map<string, object>([
+    ['grammy', { ...grammy, Bot }],
+    ['grammy-sentinel', { ...grammySentinel, sentinel }],
+  ])
+  await runPageCode(code.replaceAll(OWNER, String(owner.id)), modules)
+  const [bot] = bots as [grammy.Bot]
+  const [guard] = guards as [grammySentinel.Sentinel]
+  guard.on('storage.down', () => undefined)
+  guard.on('error', ({ during, error }) => {
+    if (during !== 'close') failures.push(error)
+  })
+  close = async () => {
+    await guard.close()
+    await guard.storage.close()
+  }
+  await telegram.runs(bot)
+  return { bot, guard }
 }
 
-describe('the captcha', () => {
-  test('deletes what people without the role write, also if a limit refuses it', async () => {
-    await follow('A captcha for newcomers of a group')
-    const club = telegram.createGroup({ title: 'Club', owner, admins: [account] })
-    await mallory.in(club).joins()
-    for (let i = 0; i < 32; i++) await mallory.to(account).sends(`${i}`)
+describe('the recipe against those who flood a group', () => {
+  const PAGE = ['docs/recipes.md', "name: 'flood'"] as const
+  const left = (): string[] => plaza.messages.map(({ text = '' }) => text).filter((text) => /^\d/.test(text))
+
+  test('mutes a member at the limit, and deletes what comes after it', async () => {
+    await runs(...PAGE)
+    for (let nth = 1; nth <= 11; nth++) await mallory.in(plaza).sends(`${nth}`)
+    await telegram.called('deleteMessage')
     await telegram.settled()
-    for (const text of ['BUY', 'BUY IT']) await mallory.in(club).sends(text)
+    expect(plaza.member(mallory)).toMatchObject({ status: 'restricted', can_send_messages: false })
+    expect(left()).toHaveLength(10)
+    await expect(mallory.in(plaza).sends('12')).rejects.toThrow()
+    await alice.in(plaza).sends('1')
     await telegram.settled()
-    const left = (): readonly (string | undefined)[] =>
-      club.messages
-        .filter(({ from, text }) => from?.id === mallory.id && text !== undefined)
-        .map((m) => m.text)
-    await telegram.called('deleteMessage', { where: () => left().length === 0 })
-    // Administrators have the role by their rights.
-    for (let i = 0; i < 32; i++) await owner.in(club).sends(`rule ${i}`)
-    // Blocked people are refused before any limit.
-    await recipe.guard.block(mallory.id)
-    await mallory.in(club).sends('BUY NOW')
+    expect([plaza.member(alice).status, left().length, failures]).toEqual(['member', 11, []])
+  })
+
+  test('bans a channel from the group', async () => {
+    await runs(...PAGE)
+    const news = telegram.createChannel({ title: 'News', owner: mallory })
+    for (let nth = 1; nth <= 11; nth++) await mallory.in(plaza).as(news).sends(`${nth}`)
+    await telegram.called('deleteMessage')
     await telegram.settled()
-    await telegram.called('deleteMessage', { where: () => left().length === 0 })
-    expect(left()).toEqual([])
-    expect(club.messages.filter(({ text }) => text?.startsWith('rule'))).toHaveLength(32)
+    expect([left().length, failures]).toEqual([10, []])
+    await expect(mallory.in(plaza).as(news).sends('12')).rejects.toThrow()
+  })
+
+  test('leaves administrators alone, and what people write to the bot in private', async () => {
+    await runs(...PAGE)
+    for (let nth = 1; nth <= 15; nth++) {
+      await owner.in(plaza).sends(`${nth}`)
+      await alice.to(account).sends(`${nth}`)
+    }
+    await telegram.settled()
+    expect(left()).toHaveLength(15)
+    expect([telegram.calls('restrictChatMember'), telegram.calls('deleteMessage'), failures]).toEqual([
+      [],
+      [],
+      [],
+    ])
   })
 })
 
-describe('a paid model', () => {
-  test.each(['A quota a day, and more for premium users', 'A cost that is known only afterwards'])(
-    'is not asked by posts of channels: %s',
-    async (heading) => {
-      const asked: string[] = []
-      const answerOf = async (prompt: string): Promise<string> => {
-        asked.push(prompt)
-        return 'answer'
-      }
-      const ask = async (prompt: string): Promise<object> => ({ text: await answerOf(prompt), tokens: 10 })
-      await follow(heading, { answerOf, ask })
-      const group = telegram.createGroup({ title: 'Mine', owner: mallory, admins: [account] })
-      const channel = telegram.createChannel({ title: 'Mine too', owner: mallory, linkedGroup: group })
-      await mallory.in(channel).posts('for nothing')
-      await mallory.in(group).sends('in a group')
-      await mallory.to(account).sends('paid')
-      await mallory.hears('answer')
-      expect(asked).toEqual(['paid'])
-    },
-  )
+test('the recipe against a raid closes the group, limits the bot, and opens both again', async () => {
+  const { guard } = await runs('docs/recipes.md', "command('raid'")
+  const limit = async (): Promise<string | undefined> => (await guard.peek(alice.id))[0]?.limit
+  await owner.in(plaza).sends('/raid')
+  await telegram.called('setChatPermissions')
+  await telegram.settled()
+  await expect(alice.in(plaza).sends('hello')).rejects.toThrow()
+  expect(await limit()).toBe('5/1m')
+  await owner.in(plaza).sends('/over')
+  await telegram.called('setChatPermissions')
+  await telegram.settled()
+  await alice.in(plaza).sends('hello')
+  expect([await limit(), failures]).toEqual(['60/1m (burst 30)', []])
 })
+
+test.each([
+  ['README.md', "command('ignore'"],
+  ['docs/getting-started.md', "command('ignore'"],
+])('the bot of %s goes on when a block cannot be stored, and the block holds', async (page, text) => {
+  const { bot, guard } = await runs(page, text, { storage: redis('redis://127.0.0.1:1') })
+  await owner.in(plaza).replies(await mallory.in(plaza).sends('buy this'), '/ignore')
+  await telegram.settled()
+  expect(failures).toEqual([expect.objectContaining({ code: 'storage.unavailable' })])
+  expect([bot.isRunning(), await guard.isBlocked(mallory.id)]).toEqual([true, true])
+})
+
+describe('the captcha', () => {
+  test('deletes what people without the role write, also if a limit or a block refuses it', async () => {
+    const { guard } = await runs('docs/recipes.md', 'I am human')
+    const left = (who: Person): number =>
+      plaza.messages.filter(({ from, text }) => from?.id === who.id && text !== undefined).length
+    for (let nth = 1; nth <= 32; nth++) await mallory.to(account).sends(`${nth}`)
+    await telegram.settled()
+    for (const text of ['BUY', 'BUY IT']) await mallory.in(plaza).sends(text)
+    await telegram.called('deleteMessage', { where: () => left(mallory) === 0 })
+    // Administrators have the role by their rights.
+    for (let nth = 1; nth <= 32; nth++) await owner.in(plaza).sends(`rule ${nth}`)
+    await guard.block(mallory.id)
+    await mallory.in(plaza).sends('BUY NOW')
+    await telegram.called('deleteMessage', { where: () => left(mallory) === 0 })
+    await telegram.settled()
+    expect([left(owner), failures]).toEqual([32, []])
+  })
+})
+
+test.each(["name: 'quota'", "name: 'tokens'"])(
+  'the recipe for a paid model with %s does not ask it for posts of channels, nor in groups',
+  async (text) => {
+    const asked: string[] = []
+    const answerOf = async (prompt: string): Promise<string> => {
+      asked.push(prompt)
+      return 'answer'
+    }
+    const ask = async (prompt: string) => ({ text: await answerOf(prompt), tokens: 10 })
+    Object.assign(globalThis, { answerOf, ask })
+    await runs('docs/recipes.md', text)
+    const group = telegram.createGroup({ title: 'Mine', owner: mallory, admins: [account] })
+    const news = telegram.createChannel({ title: 'News', owner: mallory, linkedGroup: group })
+    await mallory.in(news).posts('for nothing')
+    await mallory.in(group).sends('in a group')
+    await mallory.to(account).sends('paid')
+    await mallory.hears('answer')
+    expect([asked, failures]).toEqual([['paid'], []])
+  },
+)
