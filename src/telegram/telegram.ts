@@ -17,10 +17,10 @@ import { Recording } from './record/recorder.js'
 import { read } from './record/recording.js'
 import { Replay, type ReplayOptions } from './record/replay.js'
 import { type PollingBot, RunningBots, type RunOptions } from './running-bots.js'
-import type { SharedChat } from './world/chats.js'
+import type { SharedChat } from './world/chats/chats.js'
+import { completeRights, MEMBER } from './world/chats/members.js'
+import { newForum } from './world/chats/topics.js'
 import type { TelegramClock } from './world/clock.js'
-import { completeRights, MEMBER } from './world/members.js'
-import { newForum } from './world/topics.js'
 import type { World } from './world/world.js'
 
 /**

@@ -1,6 +1,6 @@
 import { Long } from '@mtcute/core'
 import { tdFileId, toFileId } from '@mtcute/file-id'
-import { readTdFileId } from '../../src/telegram/world/td-file-id.js'
+import { readTdFileId } from '../../src/telegram/world/media/td-file-id.js'
 import { bob, both, bridged, onBothFaces, plaza, polled, poller } from './both-faces.js'
 import { telegram } from './stage.js'
 

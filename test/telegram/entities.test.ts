@@ -1,6 +1,6 @@
 import { Bot } from 'grammy'
 import { createTelegram } from '../../src/telegram/index.js'
-import { findEntities } from '../../src/telegram/world/entities.js'
+import { findEntities } from '../../src/telegram/world/text/entities.js'
 
 /** Returns the entities in a text as `type text`. */
 const found = (text: string) =>

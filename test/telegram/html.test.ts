@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import type { MessageEntity } from 'grammy/types'
-import { settleText } from '../../src/telegram/world/formatting.js'
-import { parseHtml } from '../../src/telegram/world/html.js'
 import { Refusal } from '../../src/telegram/world/refusal.js'
+import { settleText } from '../../src/telegram/world/text/formatting.js'
+import { parseHtml } from '../../src/telegram/world/text/html.js'
 
 const read = (html: string) => parseHtml(html, (id) => ({ id, is_bot: false, first_name: 'Alice' }))
 const entitiesOf = (html: string) => read(html).entities

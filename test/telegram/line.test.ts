@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { Line } from '../../src/telegram/world/line.js'
+import { Line } from '../../src/telegram/world/collections/line.js'
 
 test('a line is a set in order of insertion, also after deletions', () => {
   const deed = fc.oneof(

@@ -2,9 +2,9 @@ import fc from 'fast-check'
 import { Api } from 'grammy'
 import type { MessageEntity } from 'grammy/types'
 import { type Person, startTelegram, type Telegram } from '../../src/telegram/index.js'
-import { settleText } from '../../src/telegram/world/formatting.js'
-import { parseMarkdown } from '../../src/telegram/world/markdown.js'
-import { parseMarkdownV2 } from '../../src/telegram/world/markdown-v2.js'
+import { settleText } from '../../src/telegram/world/text/formatting.js'
+import { parseMarkdown } from '../../src/telegram/world/text/markdown.js'
+import { parseMarkdownV2 } from '../../src/telegram/world/text/markdown-v2.js'
 import { refusalOf } from './calling.js'
 
 const nobody = () => undefined

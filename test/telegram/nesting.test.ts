@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import type { MessageEntity } from 'grammy/types'
-import { settleText } from '../../src/telegram/world/formatting.js'
-import { nested } from '../../src/telegram/world/nesting.js'
+import { settleText } from '../../src/telegram/world/text/formatting.js'
+import { nested } from '../../src/telegram/world/text/nesting.js'
 
 type Brief = readonly [type: string, offset: number, length: number]
 

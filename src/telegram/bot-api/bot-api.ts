@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BotAccount } from '../world/accounts.js'
-import { getOrMake } from '../world/maps.js'
+import { getOrMake } from '../world/collections/maps.js'
 import { Refusal } from '../world/refusal.js'
 import type { World } from '../world/world.js'
 import type { Call } from './call.js'

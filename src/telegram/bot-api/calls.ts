@@ -1,5 +1,5 @@
 import type { Ms } from '../../core/duration.js'
-import { Listeners } from '../world/listeners.js'
+import { Listeners } from '../world/collections/listeners.js'
 
 /**
  * A call that a bot made to the embedded Telegram. Never contains tokens or webhook secrets.

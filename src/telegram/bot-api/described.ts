@@ -1,4 +1,4 @@
-import { getOrMake } from '../world/maps.js'
+import { getOrMake } from '../world/collections/maps.js'
 import type { Expression } from './schema/expression.js'
 import { alternativesOf, fieldsOf, type MethodName, signatureOf } from './schema/schema.js'
 

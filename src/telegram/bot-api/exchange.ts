@@ -1,4 +1,4 @@
-import { bytesOf } from '../world/files.js'
+import { bytesOf } from '../world/media/files.js'
 import { Refusal } from '../world/refusal.js'
 import { type BotApi, failure } from './bot-api.js'
 import type { CallResult } from './calls.js'

@@ -1,7 +1,7 @@
 import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { nearest } from '../../core/nearest.js'
-import { getOrMake } from '../world/maps.js'
+import { getOrMake } from '../world/collections/maps.js'
 import type { CallResult } from './calls.js'
 import type { Params } from './params.js'
 import { knownMethod, type MethodName } from './schema/schema.js'

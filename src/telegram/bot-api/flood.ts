@@ -1,7 +1,7 @@
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { type Limit, type LimitInput, parseLimit } from '../../core/limit.js'
-import { isGroup, type WorldChat } from '../world/chats.js'
+import { isGroup, type WorldChat } from '../world/chats/chats.js'
 import { Refusal } from '../world/refusal.js'
 import { type Call, chatOf } from './call.js'
 

@@ -1,5 +1,5 @@
 import type { Update } from 'grammy/types'
-import { Listeners } from '../world/listeners.js'
+import { Listeners } from '../world/collections/listeners.js'
 import { Refusal } from '../world/refusal.js'
 import type { UpdateQueue } from '../world/updates.js'
 

@@ -1,7 +1,7 @@
 import type { ChatAdministratorRights, ChatPermissions, ReactionTypeEmoji } from 'grammy/types'
 import { z } from 'zod'
 import { ChannelPresence } from '../people/member-presence.js'
-import type { Content } from '../world/content.js'
+import type { Content } from '../world/messages/content.js'
 import {
   type Action,
   action,

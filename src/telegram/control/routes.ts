@@ -1,7 +1,7 @@
 import type { Update } from 'grammy/types'
 import { z } from 'zod'
 import type { FAULT_FIELDS, Fault } from '../bot-api/faults.js'
-import { describeChat } from '../world/chats.js'
+import { describeChat } from '../world/chats/chats.js'
 import { act, actionSchema } from './actions.js'
 import { accountId, chatId, duration, given, limit, queryNumber, text, wait } from './inputs.js'
 import { Problem } from './problem.js'

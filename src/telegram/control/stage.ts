@@ -3,7 +3,7 @@ import { TelegramBot, TelegramChannel, TelegramGroup } from '../people/places.js
 import type { Patience } from '../people/waiting.js'
 import type { Telegram } from '../telegram.js'
 import type { Account } from '../world/accounts.js'
-import type { SharedChat } from '../world/chats.js'
+import type { SharedChat } from '../world/chats/chats.js'
 import type { World } from '../world/world.js'
 import { Problem } from './problem.js'
 

@@ -5,7 +5,7 @@ import { knownMethod, signatureOf } from '../bot-api/schema/schema.js'
 import { assertWords, type HearingOptions, matches, Person, wordsFor } from '../people/person.js'
 import { TelegramBot, TelegramChannel, TelegramGroup } from '../people/places.js'
 import { Telegram } from '../telegram.js'
-import { PERMISSIONS } from '../world/members.js'
+import { PERMISSIONS } from '../world/chats/members.js'
 import { contains, shown } from './containing.js'
 
 /**

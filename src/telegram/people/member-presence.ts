@@ -15,10 +15,10 @@ import {
   setSenderBanned,
   setSlowMode,
   setTitle,
-} from '../world/chat-settings.js'
-import { isGroup, type SharedChat, type Topic } from '../world/chats.js'
-import { describeInvite } from '../world/describe-invite.js'
-import { createInvite, revokeInvite } from '../world/invites.js'
+} from '../world/chats/chat-settings.js'
+import { isGroup, type SharedChat, type Topic } from '../world/chats/chats.js'
+import { describeInvite } from '../world/chats/describe-invite.js'
+import { createInvite, revokeInvite } from '../world/chats/invites.js'
 import {
   completePermissions,
   completeRights,
@@ -30,7 +30,7 @@ import {
   MEMBER,
   type Membership,
   untilDateAt,
-} from '../world/members.js'
+} from '../world/chats/members.js'
 import {
   assertMayGive,
   assertMayPromote,
@@ -39,10 +39,10 @@ import {
   changeMembership,
   decideJoinRequest,
   requestToJoin,
-} from '../world/membership.js'
-import { upgradeToSupergroup } from '../world/migration.js'
+} from '../world/chats/membership.js'
+import { upgradeToSupergroup } from '../world/chats/migration.js'
+import { closeTopic, createTopic, describeTopic, editTopic, topicOf } from '../world/chats/topics.js'
 import { badRequest } from '../world/refusal.js'
-import { closeTopic, createTopic, describeTopic, editTopic, topicOf } from '../world/topics.js'
 import type { World } from '../world/world.js'
 import { type TelegramChannel, TelegramGroup } from './places.js'
 import { Presence, type Scene } from './presence.js'

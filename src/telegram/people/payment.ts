@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { Message, PreCheckoutQuery } from 'grammy/types'
 import type { Duration } from '../../core/duration.js'
-import type { PrivateChat } from '../world/chats.js'
-import { post } from '../world/posting.js'
-import { creditStars } from '../world/stars.js'
+import type { PrivateChat } from '../world/chats/chats.js'
+import { post } from '../world/messages/posting.js'
+import { creditStars } from '../world/money/stars.js'
 import type { CheckoutAnswer, World } from '../world/world.js'
 import { AwaitedAnswer, type Patience } from './waiting.js'
 

@@ -1,8 +1,8 @@
 import type { ApiClientOptions } from 'grammy'
 import type { Chat, ChatMember, Message, UserFromGetMe } from 'grammy/types'
 import type { Account, BotAccount } from '../world/accounts.js'
-import { describeChat, type SharedChat } from '../world/chats.js'
-import { describeMember } from '../world/members.js'
+import { describeChat, type SharedChat } from '../world/chats/chats.js'
+import { describeMember } from '../world/chats/members.js'
 import type { World } from '../world/world.js'
 
 /**

@@ -8,23 +8,30 @@ import {
   type StoredMessage,
   type Topic,
   type WorldChat,
-} from '../world/chats.js'
-import type { Content } from '../world/content.js'
-import { soleReceiverOf } from '../world/ephemeral.js'
-import { typeOf } from '../world/file-types.js'
-import { settleText } from '../world/formatting.js'
-import { contentOf } from '../world/forwarding.js'
-import { mediaContent } from '../world/media.js'
-import { hasRight, isIn, type Permissions, type Right } from '../world/members.js'
-import { pin, unpin } from '../world/pins.js'
-import { createPoll, describePoll, stopPoll, vote } from '../world/polls.js'
-import { isCaptionable, LONGEST_CAPTION, LONGEST_TEXT, post, remove, rewrite } from '../world/posting.js'
+} from '../world/chats/chats.js'
+import { hasRight, isIn, type Permissions, type Right } from '../world/chats/members.js'
+import { pin, unpin } from '../world/chats/pins.js'
+import { assertOpen, topicOfMessage } from '../world/chats/topics.js'
+import { canSee, isAllowed, mayComment } from '../world/chats/visitors.js'
+import { typeOf } from '../world/media/file-types.js'
+import { mediaContent } from '../world/media/media.js'
+import type { Content } from '../world/messages/content.js'
+import { soleReceiverOf } from '../world/messages/ephemeral.js'
+import { contentOf } from '../world/messages/forwarding.js'
+import { createPoll, describePoll, stopPoll, vote } from '../world/messages/polls.js'
+import {
+  isCaptionable,
+  LONGEST_CAPTION,
+  LONGEST_TEXT,
+  post,
+  remove,
+  rewrite,
+} from '../world/messages/posting.js'
+import { isService } from '../world/messages/service-messages.js'
+import { assertMaySpeak, assertNotUpgraded, permissionFor } from '../world/messages/speaking.js'
+import { voiceOf } from '../world/messages/voice.js'
 import { Refusal } from '../world/refusal.js'
-import { isService } from '../world/service-messages.js'
-import { assertMaySpeak, assertNotUpgraded, permissionFor } from '../world/speaking.js'
-import { assertOpen, topicOfMessage } from '../world/topics.js'
-import { canSee, isAllowed, mayComment } from '../world/visitors.js'
-import { voiceOf } from '../world/voice.js'
+import { settleText } from '../world/text/formatting.js'
 import type { World } from '../world/world.js'
 import { Tap } from './tap.js'
 import type { Patience } from './waiting.js'

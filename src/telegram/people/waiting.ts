@@ -2,7 +2,7 @@
 import { clearTimeout, setTimeout } from 'node:timers'
 import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
-import { Listeners } from '../world/listeners.js'
+import { Listeners } from '../world/collections/listeners.js'
 
 /** A wait consists of this many timers, one after the other, so that a machine that stalls for seconds uses up only one of them. */
 const PARTS = 10

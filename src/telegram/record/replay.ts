@@ -4,7 +4,7 @@ import type { CallResult } from '../bot-api/calls.js'
 import { shown } from '../matchers/containing.js'
 import type { TelegramBot } from '../people/places.js'
 import type { Patience } from '../people/waiting.js'
-import { Listeners } from '../world/listeners.js'
+import { Listeners } from '../world/collections/listeners.js'
 import { differenceOf } from './difference.js'
 import { botOf, type CallEntry, type Run, TRANSPORT, type UpdateEntry, withoutSecrets } from './recording.js'
 

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import type { Ms } from '../../core/duration.js'
+import { Shelf } from './collections/shelf.js'
 import { badRequest } from './refusal.js'
-import { Shelf } from './shelf.js'
 
 interface OpenQuery<Answer> {
   readonly botId: number

@@ -1,7 +1,7 @@
 import type { Update } from 'grammy/types'
 import type { Ms } from '../../core/duration.js'
-import { Line } from './line.js'
-import { Listeners } from './listeners.js'
+import { Line } from './collections/line.js'
+import { Listeners } from './collections/listeners.js'
 
 export type UpdateKind = Exclude<keyof Update, 'update_id'>
 

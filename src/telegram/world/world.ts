@@ -1,7 +1,7 @@
 import type { InlineQueryResultsButton, Message, Update } from 'grammy/types'
 import { SentinelError } from '../../core/errors.js'
 import { type Account, Accounts, type BotAccount, type PersonAccount } from './accounts.js'
-import { AdminLog } from './admin-log.js'
+import { AdminLog } from './chats/admin-log.js'
 import {
   type Forum,
   History,
@@ -9,20 +9,20 @@ import {
   type SharedChat,
   type StoredMessage,
   type WorldChat,
-} from './chats.js'
+} from './chats/chats.js'
+import type { InviteLink } from './chats/invite-link.js'
+import { hasRight, isIn, LEFT, type Membership, membershipAt, newPermissions } from './chats/members.js'
 import type { WorldClock } from './clock.js'
-import type { InlineChoice } from './content.js'
-import { Files, type StoredFile } from './files.js'
-import type { InviteLink } from './invite-link.js'
-import { Latest } from './latest.js'
-import { Listeners } from './listeners.js'
-import { getOrMake } from './maps.js'
-import { hasRight, isIn, LEFT, type Membership, membershipAt, newPermissions } from './members.js'
-import type { WorldPoll } from './poll.js'
+import { Latest } from './collections/latest.js'
+import { Listeners } from './collections/listeners.js'
+import { getOrMake } from './collections/maps.js'
+import { Shelf } from './collections/shelf.js'
+import { Files, type StoredFile } from './media/files.js'
+import { StickerSets } from './media/stickers.js'
+import type { InlineChoice } from './messages/content.js'
+import type { WorldPoll } from './messages/poll.js'
+import { StarLedger } from './money/star-ledger.js'
 import { OpenQueries } from './queries.js'
-import { Shelf } from './shelf.js'
-import { StarLedger } from './star-ledger.js'
-import { StickerSets } from './stickers.js'
 import type { UpdateKind } from './updates.js'
 
 /**

@@ -6,9 +6,9 @@ import {
   setSenderBanned,
   setStickerSet,
   setTitle,
-} from '../../world/chat-settings.js'
-import type { SharedChat } from '../../world/chats.js'
-import { completePermissions } from '../../world/members.js'
+} from '../../world/chats/chat-settings.js'
+import type { SharedChat } from '../../world/chats/chats.js'
+import { completePermissions } from '../../world/chats/members.js'
 import { badRequest } from '../../world/refusal.js'
 import { assertPresent, type Call, chatOf, type Methods, required, sharedChatOf } from '../call.js'
 import { uploadedPhoto } from './input-files.js'

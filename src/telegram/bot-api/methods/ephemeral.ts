@@ -1,5 +1,5 @@
-import type { StoredMessage } from '../../world/chats.js'
-import { editMarkup, remove } from '../../world/posting.js'
+import type { StoredMessage } from '../../world/chats/chats.js'
+import { editMarkup, remove } from '../../world/messages/posting.js'
 import { badRequest } from '../../world/refusal.js'
 import { type Call, type Methods, presentChat } from '../call.js'
 import { textContent } from './content.js'

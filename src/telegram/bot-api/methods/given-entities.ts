@@ -1,6 +1,6 @@
 import type { MessageEntity } from 'grammy/types'
-import { type FindUser, linkEntity, type Place, wrongUrl } from '../../world/links.js'
 import { badRequest } from '../../world/refusal.js'
+import { type FindUser, linkEntity, type Place, wrongUrl } from '../../world/text/links.js'
 
 type Fields = Readonly<Record<string, unknown>>
 

@@ -1,6 +1,6 @@
-import type { WorldChat } from '../../world/chats.js'
-import { wrongUrl } from '../../world/links.js'
+import type { WorldChat } from '../../world/chats/chats.js'
 import { badRequest } from '../../world/refusal.js'
+import { wrongUrl } from '../../world/text/links.js'
 
 type Fields = Readonly<Record<string, unknown>>
 

@@ -1,5 +1,5 @@
-import { typeOf } from '../../world/file-types.js'
-import { calledOf, type FileKind, isPicture, kindOf, type StoredFile } from '../../world/files.js'
+import { typeOf } from '../../world/media/file-types.js'
+import { calledOf, type FileKind, isPicture, kindOf, type StoredFile } from '../../world/media/files.js'
 import { badRequest } from '../../world/refusal.js'
 import type { Call } from '../call.js'
 import type { Upload } from '../multipart.js'

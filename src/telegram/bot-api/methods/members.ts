@@ -1,6 +1,6 @@
 import type { ChatAdministratorRights, ChatPermissions } from 'grammy/types'
 import type { Account } from '../../world/accounts.js'
-import type { SharedChat } from '../../world/chats.js'
+import type { SharedChat } from '../../world/chats/chats.js'
 import {
   completePermissions,
   completeRights,
@@ -12,14 +12,14 @@ import {
   MEMBER,
   type Membership,
   untilDateAt,
-} from '../../world/members.js'
+} from '../../world/chats/members.js'
 import {
   assertMayGive,
   assertMayPromote,
   assertMayRestrict,
   bannedFrom,
   changeMembership,
-} from '../../world/membership.js'
+} from '../../world/chats/membership.js'
 import { badRequest } from '../../world/refusal.js'
 import { type Call, type Methods, required, sharedChatOf } from '../call.js'
 

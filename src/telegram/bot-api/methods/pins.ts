@@ -1,6 +1,6 @@
-import { pin, pinnedIn, unpin } from '../../world/pins.js'
+import { pin, pinnedIn, unpin } from '../../world/chats/pins.js'
+import { messagesIn } from '../../world/chats/topics.js'
 import { badRequest } from '../../world/refusal.js'
-import { messagesIn } from '../../world/topics.js'
 import { type Call, type Methods, messageIn, presentChat } from '../call.js'
 import { chatAndGeneral, chatAndTopic } from './topics.js'
 

@@ -1,6 +1,6 @@
 import type { ChatAdministratorRights, MenuButton, UserProfilePhotos } from 'grammy/types'
-import { photoSizes } from '../../world/media.js'
-import { completeRights } from '../../world/members.js'
+import { completeRights } from '../../world/chats/members.js'
+import { photoSizes } from '../../world/media/media.js'
 import { badRequest } from '../../world/refusal.js'
 import { type Call, chatOf, languageIn, type Methods, required } from '../call.js'
 import { Params } from '../params.js'

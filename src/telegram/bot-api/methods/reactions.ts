@@ -1,5 +1,5 @@
 import type { ReactionType } from 'grammy/types'
-import { hasRight } from '../../world/members.js'
+import { hasRight } from '../../world/chats/members.js'
 import { badRequest } from '../../world/refusal.js'
 import { type Call, type Methods, messageIn, presentChat, required, sharedChatOf } from '../call.js'
 import { fieldsOf, literalsOf, typeNamed } from '../schema/schema.js'

@@ -1,5 +1,5 @@
+import { refundStars } from '../../world/money/stars.js'
 import { badRequest } from '../../world/refusal.js'
-import { refundStars } from '../../world/stars.js'
 import { type Methods, required } from '../call.js'
 
 /** Methods for the bot's earnings in Telegram Stars. */

@@ -1,8 +1,7 @@
 import type { MaskPosition } from 'grammy/types'
-import type { StoredFile } from '../../world/files.js'
-import { fileIdOf, pathOf, uniqueIdOf } from '../../world/files.js'
-import { stickerFormatOf } from '../../world/media.js'
-import { badRequest } from '../../world/refusal.js'
+import type { StoredFile } from '../../world/media/files.js'
+import { fileIdOf, pathOf, uniqueIdOf } from '../../world/media/files.js'
+import { stickerFormatOf } from '../../world/media/media.js'
 import {
   checkTitle,
   describeStickerSet,
@@ -10,7 +9,8 @@ import {
   type NewSticker,
   type StickerType,
   type WorldStickerSet,
-} from '../../world/stickers.js'
+} from '../../world/media/stickers.js'
+import { badRequest } from '../../world/refusal.js'
 import { type Call, type Methods, required } from '../call.js'
 import { Params } from '../params.js'
 import { fileNamed, fileOf, neededFile } from './input-files.js'

@@ -1,5 +1,4 @@
-import type { SharedChat, Topic } from '../../world/chats.js'
-import { badRequest } from '../../world/refusal.js'
+import type { SharedChat, Topic } from '../../world/chats/chats.js'
 import {
   closeTopic,
   createTopic,
@@ -10,7 +9,8 @@ import {
   hideGeneral,
   type TopicLook,
   topicOf,
-} from '../../world/topics.js'
+} from '../../world/chats/topics.js'
+import { badRequest } from '../../world/refusal.js'
 import { type Call, type Methods, required, sharedChatOf } from '../call.js'
 
 export const topicMethods: Methods = {

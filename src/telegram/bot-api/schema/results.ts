@@ -1,4 +1,4 @@
-import { getOrMake } from '../../world/maps.js'
+import { getOrMake } from '../../world/collections/maps.js'
 import type { Expression } from './expression.js'
 import {
   alternativesOf,

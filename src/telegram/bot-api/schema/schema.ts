@@ -1,7 +1,7 @@
 import type { ApiMethods } from 'grammy/types'
 import { SentinelError } from '../../../core/errors.js'
 import { hintAt } from '../../../core/nearest.js'
-import { getOrMake } from '../../world/maps.js'
+import { getOrMake } from '../../world/collections/maps.js'
 import { type Expression, type Field, parseExpression } from './expression.js'
 import { METHODS, TYPES } from './generated/index.js'
 

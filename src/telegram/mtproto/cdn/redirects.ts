@@ -1,7 +1,7 @@
 import { createCipheriv, randomBytes } from 'node:crypto'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
-import type { StoredFile } from '../../world/files.js'
-import { keepLatest } from '../../world/maps.js'
+import { keepLatest } from '../../world/collections/maps.js'
+import type { StoredFile } from '../../world/media/files.js'
 import { HASHED, hashesOf } from '../files/hashes.js'
 import { RpcError } from '../rpc-error.js'
 

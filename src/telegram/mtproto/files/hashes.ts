@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
-import type { StoredFile } from '../../world/files.js'
+import type { StoredFile } from '../../world/media/files.js'
 
 /** Number of bytes per hash; the last hash of a file may cover fewer (https://core.telegram.org/constructor/fileHash). */
 export const HASHED = 128 * 1024

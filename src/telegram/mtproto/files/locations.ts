@@ -1,7 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
-import { bytesOf, type FileKind, numberOf, type StoredFile } from '../../world/files.js'
+import { bytesOf, type FileKind, numberOf, type StoredFile } from '../../world/media/files.js'
 import type { World } from '../../world/world.js'
 import { badRequest } from '../rpc-error.js'
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
-import { getOrMake } from '../../world/maps.js'
+import { getOrMake } from '../../world/collections/maps.js'
 import { badRequest } from '../rpc-error.js'
 
 /** "All parts must have the same size, 524288 must be evenly divisible by it" (https://core.telegram.org/api/files#uploading-files). */

@@ -1,6 +1,6 @@
 import { parseCombinator } from '../../../mtproto/protocol/tl/parse.js'
 import { type Combinator, currentSchema, Schema } from '../../../mtproto/protocol/tl/schema.js'
-import { getOrMake } from '../../world/maps.js'
+import { getOrMake } from '../../world/collections/maps.js'
 import { CHANGED, OLDEST, SINCE } from './table.js'
 
 /** A former version of a constructor or method, valid up to a layer. */

@@ -1,6 +1,6 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
-import { isAdministrator, isIn } from '../../world/members.js'
+import { isAdministrator, isIn } from '../../world/chats/members.js'
 import type { AccountMethod } from '../call.js'
 import type { DataCentre } from '../data-centre.js'
 import type { BasicGroup } from '../views/numbering.js'

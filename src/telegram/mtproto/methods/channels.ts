@@ -1,6 +1,6 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
-import type { SharedChat } from '../../world/chats.js'
-import { isAdministrator, type Membership } from '../../world/members.js'
+import type { SharedChat } from '../../world/chats/chats.js'
+import { isAdministrator, type Membership } from '../../world/chats/members.js'
 import type { World } from '../../world/world.js'
 import type { AccountMethod } from '../call.js'
 import type { DataCentre } from '../data-centre.js'

@@ -1,6 +1,6 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
-import type { WorldChat } from '../../world/chats.js'
+import type { WorldChat } from '../../world/chats/chats.js'
 import { badRequest } from '../rpc-error.js'
 import { isNumberedByAccount } from '../views/numbering.js'
 import type { WorldView } from '../world-view.js'

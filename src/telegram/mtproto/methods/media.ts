@@ -1,6 +1,6 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
-import type { Content } from '../../world/content.js'
-import { LONGEST_CAPTION, post } from '../../world/posting.js'
+import type { Content } from '../../world/messages/content.js'
+import { LONGEST_CAPTION, post } from '../../world/messages/posting.js'
 import type { AccountCall, AccountMethod } from '../call.js'
 import { badRequest } from '../rpc-error.js'
 import { chatOf } from './shared/input-peers.js'

@@ -1,6 +1,6 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
-import { numberOf, type StoredFile } from '../../world/files.js'
+import { numberOf, type StoredFile } from '../../world/media/files.js'
 import type { AccountCall, AccountMethod } from '../call.js'
 import type { DataCentre } from '../data-centre.js'
 import { badRequest } from '../rpc-error.js'

@@ -1,5 +1,5 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
-import type { StoredFile } from '../../world/files.js'
+import type { StoredFile } from '../../world/media/files.js'
 import type { AccountCall, AccountMethod } from '../call.js'
 import type { CdnRedirects } from '../cdn/redirects.js'
 import type { DataCentre } from '../data-centre.js'

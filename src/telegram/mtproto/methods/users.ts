@@ -1,6 +1,6 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
-import { isGroup, type SharedChat } from '../../world/chats.js'
-import { isIn } from '../../world/members.js'
+import { isGroup, type SharedChat } from '../../world/chats/chats.js'
+import { isIn } from '../../world/chats/members.js'
 import type { World } from '../../world/world.js'
 import type { AccountMethod } from '../call.js'
 import { badRequest } from '../rpc-error.js'

@@ -1,5 +1,5 @@
 import type { Envelope } from '../../../mtproto/protocol/message.js'
-import { getOrMake } from '../../world/maps.js'
+import { getOrMake } from '../../world/collections/maps.js'
 import type { AuthKey, AuthKeys } from './auth-keys.js'
 import { Session } from './session.js'
 import type { SessionHost } from './session-host.js'

@@ -1,4 +1,4 @@
-import type { StoredMessage } from '../../world/chats.js'
+import type { StoredMessage } from '../../world/chats/chats.js'
 
 /** An event of one or several messages, with the position (`pts`) after it. */
 export type Entry =

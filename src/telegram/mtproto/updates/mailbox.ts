@@ -1,5 +1,5 @@
-import type { StoredMessage } from '../../world/chats.js'
-import { getOrMake } from '../../world/maps.js'
+import type { StoredMessage } from '../../world/chats/chats.js'
+import { getOrMake } from '../../world/collections/maps.js'
 import { Journal } from './journal.js'
 
 /** An account's messages in private chats and basic groups, which share one sequence of ids. */

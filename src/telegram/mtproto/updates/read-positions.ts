@@ -1,6 +1,6 @@
 import type { Account } from '../../world/accounts.js'
-import type { WorldChat } from '../../world/chats.js'
-import { getOrMake } from '../../world/maps.js'
+import type { WorldChat } from '../../world/chats/chats.js'
+import { getOrMake } from '../../world/collections/maps.js'
 
 /** Read positions of accounts, which exist only in MTProto. */
 export class ReadPositions {

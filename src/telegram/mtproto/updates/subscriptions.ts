@@ -1,6 +1,6 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
-import { getOrMake } from '../../world/maps.js'
+import { getOrMake } from '../../world/collections/maps.js'
 import type { AuthKey } from '../sessions/auth-keys.js'
 import type { ClientSession } from '../sessions/client-session.js'
 

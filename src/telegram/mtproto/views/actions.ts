@@ -1,7 +1,7 @@
 import type { Message } from 'grammy/types'
 import { CHANNEL_MARK } from '../../../mtproto/protocol/chat-ids.js'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
-import { isService } from '../../world/service-messages.js'
+import { isService } from '../../world/messages/service-messages.js'
 import { peerOf } from './peers.js'
 
 /** Converts a service message to an action (https://core.telegram.org/type/MessageAction); undefined for other messages. */

@@ -1,6 +1,6 @@
 import type { Contact, Invoice, Location, Venue } from 'grammy/types'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
-import type { Content } from '../../world/content.js'
+import type { Content } from '../../world/messages/content.js'
 import { pollOf, resultsOf } from './polls.js'
 
 /** Converts content that is neither a text nor a file: locations, contacts, dice, polls, invoices. */

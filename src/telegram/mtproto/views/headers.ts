@@ -1,6 +1,6 @@
 import type { ExternalReplyInfo, Message, MessageOrigin } from 'grammy/types'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
-import type { StoredMessage } from '../../world/chats.js'
+import type { StoredMessage } from '../../world/chats/chats.js'
 import { entitiesOf } from './entities.js'
 import { peerOf } from './peers.js'
 

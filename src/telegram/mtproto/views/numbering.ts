@@ -1,4 +1,4 @@
-import type { PrivateChat, SharedChat, WorldChat } from '../../world/chats.js'
+import type { PrivateChat, SharedChat, WorldChat } from '../../world/chats/chats.js'
 
 /** A basic group, which is a `chat` in MTProto, while supergroups are a `channel`. */
 export type BasicGroup = SharedChat & { readonly kind: 'group' }

@@ -1,7 +1,7 @@
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
-import type { SharedChat } from '../../world/chats.js'
-import { calledIn, isIn, type Membership } from '../../world/members.js'
+import type { SharedChat } from '../../world/chats/chats.js'
+import { calledIn, isIn, type Membership } from '../../world/chats/members.js'
 import type { World } from '../../world/world.js'
 import { adminRights, bannedRights, expelled } from './rights.js'
 

@@ -5,7 +5,7 @@ import {
   isAnonymous,
   type Membership,
   type Permissions,
-} from '../../world/members.js'
+} from '../../world/chats/members.js'
 
 /** MTProto's flags of administrators' rights, with the names in the Bot API (https://core.telegram.org/constructor/chatAdminRights). */
 const RIGHTS = {

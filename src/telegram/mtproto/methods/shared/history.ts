@@ -1,6 +1,6 @@
 import type { TlObject } from '../../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../../world/accounts.js'
-import type { StoredMessage, WorldChat } from '../../../world/chats.js'
+import type { StoredMessage, WorldChat } from '../../../world/chats/chats.js'
 import { isNumberedByAccount } from '../../views/numbering.js'
 import type { WorldView } from '../../world-view.js'
 import { limitOf, pageOf } from './pages.js'

@@ -1,7 +1,7 @@
 import type { TlObject } from '../../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../../world/accounts.js'
-import type { WorldChat } from '../../../world/chats.js'
-import { isIn } from '../../../world/members.js'
+import type { WorldChat } from '../../../world/chats/chats.js'
+import { isIn } from '../../../world/chats/members.js'
 import type { DataCentre } from '../../data-centre.js'
 import { badRequest } from '../../rpc-error.js'
 

@@ -1,6 +1,6 @@
 import type { TlObject } from '../../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../../world/accounts.js'
-import type { StoredMessage, WorldChat } from '../../../world/chats.js'
+import type { StoredMessage, WorldChat } from '../../../world/chats/chats.js'
 import type { AccountCall } from '../../call.js'
 import type { DataCentre } from '../../data-centre.js'
 import { badRequest } from '../../rpc-error.js'

@@ -1,6 +1,6 @@
 import type { TlObject } from '../../../../mtproto/protocol/tl/object.js'
-import type { SharedChat } from '../../../world/chats.js'
-import { isIn } from '../../../world/members.js'
+import type { SharedChat } from '../../../world/chats/chats.js'
+import { isIn } from '../../../world/chats/members.js'
 import type { AccountCall } from '../../call.js'
 import { badRequest } from '../../rpc-error.js'
 

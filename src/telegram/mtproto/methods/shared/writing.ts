@@ -1,8 +1,8 @@
 import type { Account } from '../../../world/accounts.js'
-import type { WorldChat } from '../../../world/chats.js'
-import type { Content } from '../../../world/content.js'
+import type { WorldChat } from '../../../world/chats/chats.js'
+import type { Content } from '../../../world/messages/content.js'
+import { assertMaySpeak, permissionFor } from '../../../world/messages/speaking.js'
 import { Refusal } from '../../../world/refusal.js'
-import { assertMaySpeak, permissionFor } from '../../../world/speaking.js'
 import type { World } from '../../../world/world.js'
 import { RpcError } from '../../rpc-error.js'
 
