@@ -188,7 +188,10 @@ describe('ctx.sentinel behind a guard of the handler', () => {
         })
       })
       const warned: string[] = []
-      made.guard.on('warning', ({ code, message }) => warned.push(`${code}: ${message}`))
+      made.guard.on('warning', ({ code, message }) => {
+        // The first sentinel to run also warns of policies that handlers of other tests ask for.
+        if (code !== 'policy.unknown') warned.push(`${code}: ${message}`)
+      })
       await made.says(ALICE, '/go', 'hello', 'hello')
       await made.says(OWNER, 'hello')
       expect(warned).toEqual(
