@@ -103,8 +103,9 @@ export class Notices {
   /**
    * Answers a stopped update in the background; the update does not wait for it.
    *
-   * A tapped button is always answered, otherwise the client shows a spinner and sends again; a checkout is declined. A notice in
-   * a group disturbs others, so it is sent for commands only, and visible to the sender only where Telegram supports it. Query
+   * A tapped button is always answered, otherwise the client shows a spinner and sends again; a checkout is declined; a request to
+   * join that the bot has to decide is declined if its author is blocked, and otherwise left to the administrators. A notice in a
+   * group disturbs others, so it is sent for commands only, and visible to the sender only where Telegram supports it. Query
    * ids that are not strings are not sent back, since a forged object may be arbitrarily large.
    */
   answer(ctx: Context, facts: Facts, verdict: Denied, denial: Denial, notice: boolean): void {
@@ -126,6 +127,10 @@ export class Notices {
       this.reply(ctx, verdict, 'decline', () =>
         ctx.answerShippingQuery(false, { error_message: this.text(facts, verdict, true) }),
       )
+    } else if (typeof ctx.chatJoinRequest?.query_id === 'string') {
+      // Telegram requires an answer within ten seconds from a bot that processes the requests of a chat.
+      const result = verdict.reason === 'blocked' ? 'decline' : 'queue'
+      this.reply(ctx, verdict, 'decline', () => ctx.answerChatJoinRequestQuery(result))
     } else if (due && denial === 'notice') this.send(ctx, facts, verdict, this.text(facts, verdict))
     if (!own) return
     const said = due && this.spend()
