@@ -207,11 +207,7 @@ function conditionTold(told: StorageCondition, events: Events<SentinelEvents>): 
     const { is, ...down } = told
     events.tell('storage.down', down)
   } else if (told.is === 'up') events.tell('storage.up', { kind: told.kind, afterMs: told.after })
-  else if (told.is === 'emptied')
-    events.tell('warning', {
-      code: 'storage.emptied',
-      message: `the storage (${told.kind}) came back without any of the ${told.marks} marks (blocks, roles and the like) that it had. If nobody removed them, it has lost its data: restore it, or guard.import() what guard.export() has saved.`,
-    })
+  else if (told.is === 'warning') events.tell('warning', { code: told.code, message: told.message })
   else events.tell('error', { error: told.error, during: told.during })
 }
 

@@ -124,7 +124,7 @@ export class ActivityRecorder {
     if ((await this.endsInTime(this.underWay)) && (await this.endsInTime(this.write()))) return
     const lost = new SentinelError(
       'storage.unavailable',
-      'close: the storage did not answer in time, so the latest activity of users may not be stored.',
+      'close: the storage did not answer in time; the latest activity may be lost.',
     )
     this.services.failed(lost, 'users.note')
   }

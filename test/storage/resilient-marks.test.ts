@@ -564,6 +564,10 @@ test.each([
   remote.fault = 'none'
   await pass(2000)
   expect((await stage.storage.health()).circuit?.state).toBe('closed')
-  const reports = told.filter(({ is }) => is === 'emptied')
-  expect(reports).toEqual(how === 'reported' ? [{ is: 'emptied', kind: 'faulty', marks: 2 }] : [])
+  const reports = told.filter(({ is }) => is === 'warning')
+  expect(reports).toEqual(
+    how === 'reported'
+      ? [expect.objectContaining({ code: 'storage.emptied', message: expect.stringContaining('2 marks') })]
+      : [],
+  )
 })

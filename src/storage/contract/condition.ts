@@ -47,7 +47,7 @@ export interface CircuitHealth {
   readonly copy?: { readonly marks: number; readonly complete: boolean }
 }
 
-/** The event that a storage went down, came back, has lost its marks, or failed at something in the background. */
+/** The event that a storage went down, came back, failed at something in the background, or needs attention. */
 export type StorageCondition =
   | {
       readonly is: 'down'
@@ -64,13 +64,7 @@ export type StorageCondition =
       /** How long the storage was down, in milliseconds. */
       readonly after: Ms
     }
-  | {
-      /** The storage came back without any of the marks that it had before. */
-      readonly is: 'emptied'
-      readonly kind: string
-      /** How many marks it had. */
-      readonly marks: number
-    }
+  | { readonly is: 'warning'; readonly code: string; readonly message: string }
   | { readonly is: 'failed'; readonly error: unknown; readonly during: string }
 
 /** Receives every condition, synchronously. It must not throw. */

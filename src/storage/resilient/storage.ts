@@ -33,6 +33,15 @@ import { SupervisedStorage, type Supervision } from './supervised.js'
 /** When to try again to watch a storage. */
 const WATCH_AGAIN: Ms = 30_000
 
+/** The warning that a storage has lost all marks in an outage. */
+function emptied(kind: string, marks: number): StorageCondition {
+  return {
+    is: 'warning',
+    code: 'storage.emptied',
+    message: `the storage (${kind}) came back without any of the ${marks} marks (blocks, roles and the like) that it had. If nobody removed them, it has lost its data: restore it, or guard.import() what guard.export() has saved.`,
+  }
+}
+
 /** The parts of a {@link ResilientStorage}. Spans in milliseconds. */
 interface ResilientParts extends Supervision {
   readonly firstTimeout: Ms
@@ -83,7 +92,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
       isUp: () => this.isUp,
       bounded: (work) => this.line.try(work, true),
       isQueued: (bot, name, key) => this.queued.has(bot, name, key),
-      emptied: (marks) => this.tell({ is: 'emptied', kind: this.kind, marks }),
+      emptied: (marks) => this.tell(emptied(this.kind, marks)),
       failed: (error) => this.failed(error, 'storage.copy'),
     })
     this.shared = {
