@@ -298,7 +298,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
    * @throws SentinelError `policy.unknown`, `subject.invalid`, `option.invalid`.
    */
   explain(whom: Subject, policy?: string | Policy<C> | Guard<C>): Promise<Explanation> {
-    return this.overrides.explain(whom, policy as string | Policy | Guard | undefined, this.chain.questions)
+    return this.overrides.explain(whom, policy as string | Policy | Guard | undefined, this.chain.plan)
   }
 
   /**

@@ -2,6 +2,7 @@ import type { Context, NextFunction } from 'grammy'
 import { type Ask, type Decision, isPromise, type Judge, type MaybePromise } from '../core/check.js'
 import { describe, type Facts } from '../core/facts.js'
 import { getOrInsert } from '../core/maps.js'
+import { ChainPlan } from './chain/chain-plan.js'
 import { known, noteChargesBehind } from './chain/control.js'
 import { ChainHost } from './chain/control-host.js'
 import { EarlierLayers, type LayerKey } from './chain/earlier-layers.js'
@@ -17,7 +18,6 @@ import { askedAgain } from './chain/redelivery/redelivered-charges.js'
 import { Redeliveries } from './chain/redelivery/redeliveries.js'
 import { Settling } from './chain/settling.js'
 import { newTally, type Tally } from './chain/tally.js'
-import { Questions } from './chain/wiring.js'
 import { levelIn } from './exempt/excuses.js'
 import { ADMINISTRATOR, type Exemptions } from './exempt/exemptions.js'
 import {
@@ -47,7 +47,7 @@ export interface ChainPosition {
  * The only exceptions that reach the bot are those of the bot's own handlers.
  */
 export class Chain {
-  readonly questions: Questions
+  readonly plan: ChainPlan
   /** Decides updates before they are parsed, where a webhook gate does so. */
   earlyDecisions: EarlyDecisions | undefined
   readonly prepared: Preparation
@@ -93,25 +93,25 @@ export class Chain {
     this.inner = root !== undefined
     const { shared, steady } = services
     this.redeliveries = getOrInsert(shared.redeliveries, name, () => new Redeliveries(steady))
-    this.questions = new Questions(services, guards, place)
-    this.steps = new Steps(services, this.questions.steps)
+    this.plan = new ChainPlan(services, guards, place)
+    this.steps = new Steps(services, this.plan.steps)
     this.refusals = new Refusals(services, tally, this.inner, this.steps)
-    const { wired, questions } = this.questions
+    const { wired, questions } = this.plan
     this.observers = wired.filter(({ observe }) => observe !== undefined)
     this.admitters = wired.filter(({ admit }) => admit !== undefined)
-    this.prepared = new Preparation(services, () => this.questions.plan(name), late)
-    this.follows = this.questions.charging && (this.inner || (late && !this.questions.released))
+    this.prepared = new Preparation(services, () => this.plan.forStorage(name), late)
+    this.follows = this.plan.charging && (this.inner || (late && !this.plan.released))
     const { refusals, steps, prepared } = this
-    const settling = new Settling(prepared, this.questions, services.failed, (ctx, decision) => {
+    const settling = new Settling(prepared, this.plan, services.failed, (ctx, decision) => {
       this.redeliveries.failed(ctx, decision, this)
       return noteChargesBehind(this.host, ctx)
     })
-    this.uses = late ? usesOf(this.questions) : services.firstUses
+    this.uses = late ? usesOf(this.plan) : services.firstUses
     this.host = new ChainHost(this)
     this.entrance = new Entrance(services, this, refusals, settling, steps, wired)
     // A guard that diverts updates, such as the albums of debounce, also acts on those about which nothing is asked.
     if (late && questions.length > 0 && wired.every(({ divert }) => divert === undefined))
-      this.watch = new IdleWatch(services, this.questions.steps)
+      this.watch = new IdleWatch(services, this.plan.steps)
     for (const each of wired) each.begin?.()
   }
 
@@ -131,15 +131,15 @@ export class Chain {
     this.probing = probe
     for (const layer of this.layers) layer.probe(probe)
     this.prepared.probe(probe)
-    const { names } = this.questions
-    const wired = this.questions.wired.map((each, i) => probedGuard(each, names[i] as string, probe))
+    const { names } = this.plan
+    const wired = this.plan.wired.map((each, i) => probedGuard(each, names[i] as string, probe))
     this.observers = wired.filter(({ observe }) => observe !== undefined)
     this.admitters = wired.filter(({ admit }) => admit !== undefined)
   }
 
   /** Update kinds that must be requested from Telegram. */
   get needs(): readonly string[] {
-    return [...new Set(this.questions.wired.flatMap(({ needs = [] }) => needs))]
+    return [...new Set(this.plan.wired.flatMap(({ needs = [] }) => needs))]
   }
 
   /** The compiled plan, once the storage has it. */
@@ -172,8 +172,8 @@ export class Chain {
   /** Returns how many updates guards hold back now, by guard, including guards in front of handlers. */
   waiting(held = new Map<string, number>()): ReadonlyMap<string, number> {
     for (const layer of this.layers) layer.waiting(held)
-    this.questions.wired.forEach(({ waiting }, i) => {
-      const name = this.questions.names[i] as string
+    this.plan.wired.forEach(({ waiting }, i) => {
+      const name = this.plan.names[i] as string
       if (waiting !== undefined) held.set(name, (held.get(name) ?? 0) + waiting())
     })
     return held
@@ -182,9 +182,9 @@ export class Chain {
   /** Returns how many updates guards hold back or handle in the background, by guard. */
   unfinished(): ReadonlyMap<string, number> {
     const counts = new Map(this.waiting())
-    for (const { questions } of this.within) {
-      questions.wired.forEach(({ running }, i) => {
-        const name = questions.names[i] as string
+    for (const { plan } of this.within) {
+      plan.wired.forEach(({ running }, i) => {
+        const name = plan.names[i] as string
         if (running !== undefined) counts.set(name, (counts.get(name) ?? 0) + running())
       })
     }
@@ -201,7 +201,7 @@ export class Chain {
   }
 
   private async drainAll(which: (wired: Wired<Context>) => boolean): Promise<void> {
-    const drains = this.within.flatMap(({ questions }) => questions.wired.filter(which))
+    const drains = this.within.flatMap(({ plan }) => plan.wired.filter(which))
     await Promise.all(drains.map((wired) => wired.drain?.()))
   }
 
@@ -296,7 +296,7 @@ export class Chain {
     const decided = this.earlyDecisions?.take(ctx.update, this)
     if (isPromise(decided)) return decided.then(() => this.consult(facts, ctx, next, level))
     if (decided !== undefined) return this.act(facts, ctx, next, decided)
-    const asked = this.questions.askFor(facts, ctx, ctx.me.id, level)
+    const asked = this.plan.askFor(facts, ctx, ctx.me.id, level)
     if (this.watch !== undefined) this.watch = this.watch.see(asked, facts, level)
     const ask = asked !== undefined && this.follows ? askedAgain(this, asked, ctx) : asked
     if (isPromise(ask)) return ask.then((late) => this.ask(late, facts, ctx, next))
@@ -348,7 +348,7 @@ export class Chain {
   }
 
   private refuse(facts: Facts, ctx: Context, next: NextFunction, decision: Decision): MaybePromise<void> {
-    const question = this.questions.questions[decision.refusedBy] as Question<Context>
+    const question = this.plan.questions[decision.refusedBy] as Question<Context>
     const rescued = this.rescues(question, facts, ctx)
     if (!isPromise(rescued)) return this.rescue(rescued, facts, ctx, next, question, decision)
     return rescued.then((yes) => this.rescue(yes, facts, ctx, next, question, decision))
@@ -425,7 +425,7 @@ export class Chain {
 
   /** Decides after the storage threw without a fallback: `closed` checks refuse, `local` ones decide as with an empty memory. */
   private withoutStorage(ask: Ask, facts: Facts, ctx: Context, next: NextFunction): MaybePromise<void> {
-    const closed = this.questions.closedIn(ask)
+    const closed = this.plan.closedIn(ask)
     if (closed === undefined) return this.pass(facts, ctx, next, undefined)
     const verdict = denied('unavailable', closed.check.guard)
     return this.refusals.deny(facts, ctx, { verdict, denial: 'silent' })
@@ -433,7 +433,7 @@ export class Chain {
 
   private tellShadows(facts: Facts, ctx: Context, { shadowRefusals }: Decision): void {
     for (let i = 0; i < shadowRefusals.length; i++) {
-      const { check, name, probe, reason } = this.questions.questions[
+      const { check, name, probe, reason } = this.plan.questions[
         shadowRefusals[i] as number
       ] as Question<Context>
       if (probe !== true) this.refusals.shadow(facts, ctx, check.guard, name, reason)

@@ -14,7 +14,7 @@ import {
   type SubjectRef,
   subjectKey,
 } from '../core/subject.js'
-import { Questions } from '../middleware/chain/wiring.js'
+import { ChainPlan } from '../middleware/chain/chain-plan.js'
 import type { Guard, Question } from '../middleware/guard.js'
 import type { Services } from '../middleware/services.js'
 import {
@@ -132,7 +132,7 @@ export interface Explanation {
 /** Where an explanation finds limits and policies. */
 export interface Sources {
   /** The guards of the sentinel itself. */
-  readonly main: Questions
+  readonly main: ChainPlan
   readonly policies: PolicyBook
   /** Limits of roles that were set while the bot runs. */
   readonly roleLimits: readonly RoleLimit[]
@@ -148,17 +148,17 @@ export async function explain(
   policy: string | Policy | Guard | undefined,
   { main, policies, roleLimits }: Sources,
 ): Promise<Explanation> {
-  const { questions, resolved } =
-    policy === undefined ? { questions: main, resolved: undefined } : asked(services, policies, policy)
+  const { chainPlan, resolved } =
+    policy === undefined ? { chainPlan: main, resolved: undefined } : asked(services, policies, policy)
   const key = subjectKey(whom)
   const subject = keySubject(key)
   const { actor, chat } = placesOf(key, subject)
   const marks = { actor: await marksOf(services, actor), chat: await marksOf(services, chat) }
-  const own = questions.plan('explain')
+  const own = chainPlan.forStorage('explain')
   const plan = services.runtime?.planned(own) ?? own
   const limits = plan.checks.flatMap((check, index): ExplainedLimit[] => {
     if (check.kind !== 'bucket' && check.kind !== 'window') return []
-    const question = questions.questions[index] as Question<Context>
+    const question = chainPlan.questions[index] as Question<Context>
     const origin = originOf(question, resolved)
     const considered: ConsideredLimit[] = []
     let applied = false
@@ -198,7 +198,7 @@ function asked(
   services: Services,
   policies: PolicyBook,
   given: string | Policy | Guard,
-): { readonly questions: Questions; readonly resolved: Resolved } {
+): { readonly chainPlan: ChainPlan; readonly resolved: Resolved } {
   const use = typeof given === 'function' ? useOf(given) : { policy: given, own: undefined }
   if (use === undefined) throw notOfPolicy()
   const { policy, own } = use
@@ -208,7 +208,7 @@ function asked(
   const resolved = policies.resolved(policy, own)
   const definitions =
     typeof policy === 'string' ? policies.definitionsOf(policy, own) : definitionsOf(resolved)
-  return { questions: new Questions(services, definitions), resolved }
+  return { chainPlan: new ChainPlan(services, definitions), resolved }
 }
 
 /** The error for a guard that policy() did not make. */

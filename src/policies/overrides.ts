@@ -2,7 +2,7 @@ import type { Context } from 'grammy'
 import { isPromise } from '../core/check.js'
 import { later } from '../core/later.js'
 import type { Subject } from '../core/subject.js'
-import { Questions } from '../middleware/chain/wiring.js'
+import { ChainPlan } from '../middleware/chain/chain-plan.js'
 import type { Guard, GuardServices } from '../middleware/guard.js'
 import type { Services } from '../middleware/services.js'
 import type { StorageChange } from '../storage/contract/changes.js'
@@ -43,7 +43,7 @@ export class Overrides {
     // A bot may be met while its handlers are still being registered; they are complete one microtask later.
     first.bots.stage(() => queueMicrotask(() => this.tellUnknown(first)))
     this.limits = new LaterLimits(services, this.book, (policy) => {
-      new Questions(services(), policyGuard(policy, undefined, this.policies).definitions)
+      new ChainPlan(services(), policyGuard(policy, undefined, this.policies).definitions)
     })
   }
 
@@ -65,7 +65,7 @@ export class Overrides {
     this.book.turn(open)
     try {
       // This wiring is discarded: it reports errors now, and makes the limits known before a handler uses them.
-      for (const name of policies.names) new Questions(changed, policies.definitionsOf(name, undefined))
+      for (const name of policies.names) new ChainPlan(changed, policies.definitionsOf(name, undefined))
     } catch (error) {
       this.book.turn(before)
       throw error
@@ -90,7 +90,7 @@ export class Overrides {
       shared === this.services().shared ? policies : this.policies,
     )
     // This wiring is discarded: it reports errors now, such as unknown roles.
-    if (own !== undefined) new Questions({ ...this.services(), runtime: undefined }, guard.definitions)
+    if (own !== undefined) new ChainPlan({ ...this.services(), runtime: undefined }, guard.definitions)
     return guard
   }
 
@@ -98,7 +98,7 @@ export class Overrides {
   async explain(
     whom: Subject,
     policy: string | Policy | Guard | undefined,
-    main: Questions,
+    main: ChainPlan,
   ): Promise<Explanation> {
     const services = this.services()
     const roleLimits = this.book.isOpen ? this.book.roles.all() : []

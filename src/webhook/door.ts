@@ -404,8 +404,8 @@ export class Door implements UnderWay {
 type Said = typeof AWAY | Made | undefined
 
 /** Returns how long `once` holds an unfinished update before it may be handled again; undefined if it holds it for good. */
-function leaseOf({ questions }: Chain): Ms | undefined {
-  for (const { check } of questions.questions) {
+function leaseOf({ plan }: Chain): Ms | undefined {
+  for (const { check } of plan.questions) {
     if (check.kind === 'claim' && check.guard === 'once') return check.lease
   }
   return undefined

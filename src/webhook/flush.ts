@@ -9,9 +9,7 @@ import type { Unfinished } from '../middleware/chain/closing.js'
  */
 export async function flush({ services, chain, draining }: Unfinished, rounds?: number): Promise<void> {
   for (;;) {
-    const fired = chain.within.flatMap(({ questions }) =>
-      questions.wired.flatMap((wired) => wired.fire?.() ?? []),
-    )
+    const fired = chain.within.flatMap(({ plan }) => plan.wired.flatMap((wired) => wired.fire?.() ?? []))
     if (fired.length === 0) break
     // Updates that are handled now may be held back again by a guard downstream.
     await Promise.all(fired)

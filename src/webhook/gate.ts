@@ -108,7 +108,7 @@ export class Gate implements EarlyDecisions {
     if (same !== undefined) return same.then(() => undefined)
     const level = chain.exemptions.levelOf(facts, bot)
     if (!isForeseeable(chain, facts, level)) return undefined
-    const ask = chain.questions.askFor(facts, UNREAD, bot, level)
+    const ask = chain.plan.askFor(facts, UNREAD, bot, level)
     if (ask === undefined || facts.doubted) return undefined
     let decision: MaybePromise<Decision>
     try {
@@ -141,7 +141,7 @@ export class Gate implements EarlyDecisions {
     if (this.waiting === 0) return undefined
     const made = this.forget(update)
     if (made === undefined || made.chain === by) return made?.decision
-    const isOnce = made.chain.questions.asks('once') && this.chain().questions.asks('once')
+    const isOnce = made.chain.plan.asks('once') && this.chain().plan.asks('once')
     return this.giveBack(made, isOnce ? PAID : VOID).then(() => undefined)
   }
 
@@ -226,7 +226,7 @@ export class Gate implements EarlyDecisions {
   private judged(chain: Chain, facts: Glimpse, known: KnownBot, decision: Decision): typeof AWAY | Made {
     const { refusedBy } = decision
     if (refusedBy < 0) return { chain, decision }
-    const question = chain.questions.questions[refusedBy] as Question<Context>
+    const question = chain.plan.questions[refusedBy] as Question<Context>
     // Administrators are exempt, and only Telegram may tell who is one.
     const mayRescue =
       question.rescues !== undefined ||
@@ -291,5 +291,5 @@ function isForeseeable(chain: Chain, facts: Facts, level: number): boolean {
     const { observes } = observers[i] as (typeof observers)[number]
     if (observes === undefined || observes.includes(facts.activity)) return false
   }
-  return chain.questions.isPlain(facts.activity, level)
+  return chain.plan.isPlain(facts.activity, level)
 }

@@ -280,7 +280,7 @@ export class Webhook {
         'guard.webhook() has no secret: anyone who finds its URL can impersonate users. Give setWebhook a secret_token, and guard.webhook() the same as secret.',
       )
     }
-    if (!this.host.chain().questions.asks('once')) {
+    if (!this.host.chain().plan.asks('once')) {
       services.warn(
         'webhook.duplicates',
         'guard.webhook() without once: an update that Telegram redelivers after a timeout or an error is handled again. Leave once on.',

@@ -131,7 +131,7 @@ import { a } from './real.js'`
 describe('the check of the order in src/middleware/', () => {
   const names = [
     'chain/control',
-    'chain/wiring',
+    'chain/chain-plan',
     'services',
     'pipeline',
     'position/layer',
@@ -143,7 +143,7 @@ describe('the check of the order in src/middleware/', () => {
     checkImports([...files, file(`middleware/${from}.ts`, `import { a } from '${to}.js'`)])
 
   test.each([
-    ['chain/control', './wiring'],
+    ['chain/control', './chain-plan'],
     ['chain/closing', '../pipeline'],
     ['chain/closing', '../throttle'],
     ['guard', './pipeline'],
@@ -155,7 +155,7 @@ describe('the check of the order in src/middleware/', () => {
 
   test.each([
     ['chain/closing', './control'],
-    ['services', './chain/wiring'],
+    ['services', './chain/chain-plan'],
     ['pipeline', './position/place'],
     ['pipeline', './block/list'],
     ['compose', './pipeline'],

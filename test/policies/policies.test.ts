@@ -10,7 +10,7 @@ import {
   sentinel,
   subject,
 } from '../../src/index.js'
-import { Questions } from '../../src/middleware/chain/wiring.js'
+import { ChainPlan } from '../../src/middleware/chain/chain-plan.js'
 import { createServices } from '../../src/middleware/services.js'
 import { PolicyBook } from '../../src/policies/policy-book.js'
 import { desk, says } from '../sentinel-desk.js'
@@ -20,7 +20,7 @@ const ALICE = 7
 /** The checks of a policy, one line each. */
 function asked(policies: Record<string, PolicyOptions>, guard: Guard): string[] {
   const services = { ...createServices({}), policies: new PolicyBook(policies) }
-  return new Questions(services, guard.definitions).questions.map(({ check, name }) => {
+  return new ChainPlan(services, guard.definitions).questions.map(({ check, name }) => {
     const limit = 'limit' in check ? ` ${check.limit.amount}/${check.limit.per}` : ''
     const claim = check.kind === 'claim' ? ` ${check.holdFor}` : ''
     const marks = 'anyOf' in check ? ` ${check.anyOf.join()}` : ''
@@ -206,7 +206,7 @@ describe('a policy that is wrong', () => {
     ],
     [
       'no sentinel upstream',
-      () => new Questions(createServices({}), policy('checkout').definitions),
+      () => new ChainPlan(createServices({}), policy('checkout').definitions),
       'policy.unknown',
       'No sentinel upstream defines any',
     ],

@@ -1,7 +1,7 @@
 import type { Timers } from '../../core/clock.js'
 import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import type { Services } from '../services.js'
-import type { Questions } from './wiring.js'
+import type { ChainPlan } from './chain-plan.js'
 
 /** The default time for closing; an update also waits at most this long for a place by default. */
 const WITHIN: Duration = '30s'
@@ -15,7 +15,7 @@ interface HoldingChain {
 /** The chain of a sentinel, as far as closing and flushing use it. */
 interface ClosingChain extends HoldingChain {
   /** The chain, and those in front of single handlers behind it. */
-  readonly within: readonly { readonly questions: Pick<Questions, 'wired'> }[]
+  readonly within: readonly { readonly plan: Pick<ChainPlan, 'wired'> }[]
   unfinished(): ReadonlyMap<string, number>
   drain(): Promise<void>
 }

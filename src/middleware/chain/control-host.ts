@@ -5,13 +5,13 @@ import { hintAt } from '../../core/nearest.js'
 import type { Exemptions } from '../exempt/exemptions.js'
 import type { GuardServices } from '../guard.js'
 import { denied, type Refusals } from '../refusing/refusals.js'
+import type { ChainPlan } from './chain-plan.js'
 import type { Attempts, ControlHost, DenyOptions, LimitView, SentinelControl } from './control.js'
 import type { Preparation } from './preparation.js'
 import { noteCharge } from './redelivery/redelivered-charges.js'
 import { decidedBy, type Redeliveries } from './redelivery/redeliveries.js'
 import type { Settling } from './settling.js'
 import type { Tally } from './tally.js'
-import type { Questions } from './wiring.js'
 
 type Permissions = typeof import('../roles/permissions.js')
 
@@ -21,7 +21,7 @@ const permitting = later('permissions', (): Promise<Permissions> => import('../r
 interface HostedChain {
   readonly name: string
   readonly services: GuardServices
-  readonly questions: Questions
+  readonly plan: ChainPlan
   readonly prepared: Preparation
   readonly exemptions: Exemptions
   readonly refusals: Refusals
@@ -33,7 +33,7 @@ interface HostedChain {
   /** The chain of a sentinel; undefined for guards that stand alone. */
   readonly root: HostedChain | undefined
   /** This chain, and those in front of single handlers behind it. */
-  readonly within: readonly { readonly questions: Questions }[]
+  readonly within: readonly { readonly plan: ChainPlan }[]
 }
 
 /** What a chain does on behalf of the controls that handlers get. */
@@ -50,7 +50,7 @@ export class ChainHost implements ControlHost {
 
   limitsOf(decision: Decision): readonly LimitView[] {
     const { remaining } = decision
-    return decidedBy(decision, this.chain).questions.questions.flatMap(({ check, name }, index) => {
+    return decidedBy(decision, this.chain).plan.questions.flatMap(({ check, name }, index) => {
       const left = remaining[index] as number
       return Number.isNaN(left) ? [] : [{ guard: check.guard, name, remaining: left }]
     })
@@ -62,8 +62,8 @@ export class ChainHost implements ControlHost {
 
   async refund(decision: Decision, limit: string | undefined): Promise<boolean> {
     const { receipt } = decision
-    const { prepared, questions } = decidedBy(decision, this.chain)
-    const index = questions.questions.findIndex(
+    const { prepared, plan } = decidedBy(decision, this.chain)
+    const index = plan.questions.findIndex(
       ({ check, name }) => name === limit && (check.kind === 'bucket' || check.kind === 'window'),
     )
     if (limit !== undefined && index < 0) return false
@@ -78,7 +78,7 @@ export class ChainHost implements ControlHost {
   }
 
   get attempts(): Attempts | undefined {
-    return this.chain.questions.released ? this.chain : undefined
+    return this.chain.plan.released ? this.chain : undefined
   }
 
   chargeOf(ctx: Context): Decision | undefined {
@@ -95,8 +95,8 @@ export class ChainHost implements ControlHost {
 
   hasLimit(limit: string): boolean {
     const { services, root = this.chain } = this.chain
-    const isThere = root.within.some(({ questions }) =>
-      questions.questions.some(({ check, name }) => name === limit && 'limit' in check),
+    const isThere = root.within.some(({ plan }) =>
+      plan.questions.some(({ check, name }) => name === limit && 'limit' in check),
     )
     // A policy is wired with the first update of a handler that uses it; its limits bear the policy's name.
     return isThere || services.policies?.names.includes(limit.replace(/\.(inline|edits|joins)$/, '')) === true
@@ -104,7 +104,7 @@ export class ChainHost implements ControlHost {
 
   limitNames(): readonly string[] {
     const { within } = this.chain.root ?? this.chain
-    const asked = within.flatMap(({ questions }) => questions.questions)
+    const asked = within.flatMap(({ plan }) => plan.questions)
     return asked.flatMap(({ check, name }) => ('limit' in check ? [name] : []))
   }
 

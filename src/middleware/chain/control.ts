@@ -59,7 +59,7 @@ interface FailedUpdates {
 export interface Attempts {
   readonly redeliveries: FailedUpdates
   readonly services: { readonly shadow: boolean }
-  readonly questions: {
+  readonly plan: {
     /** Whether any claim has a lease that may end while handlers run. */
     readonly leased: boolean
   }

@@ -2,7 +2,7 @@ import type { Context } from 'grammy'
 import { located } from '../../core/errors.js'
 import type { GuardDefinition } from '../guard.js'
 import type { Services } from '../services.js'
-import { Questions } from './wiring.js'
+import { ChainPlan } from './chain-plan.js'
 
 /** What the chain for the guards of one handler is created from. */
 export interface LayerKey {
@@ -91,7 +91,7 @@ export class EarlierLayers<Chain extends LayerChain> {
 function problemOf({ guards, name, place }: LayerKey, services: Services): Error | undefined {
   try {
     // This wiring is discarded. Without limits that change at run time, it leaves no trace in their register.
-    new Questions({ ...services, runtime: undefined }, guards, place)
+    new ChainPlan({ ...services, runtime: undefined }, guards, place)
     return undefined
   } catch (error) {
     return located(place ?? name, error) as Error

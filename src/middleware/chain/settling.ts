@@ -1,8 +1,8 @@
 import type { Context, NextFunction } from 'grammy'
 import { type Decision, isPromise, type MaybePromise, type Settlement } from '../../core/check.js'
+import type { ChainPlan } from './chain-plan.js'
 import type { Preparation } from './preparation.js'
 import { decidedBy } from './redelivery/redeliveries.js'
-import type { Questions } from './wiring.js'
 
 /** Reports to the storage how admissions ended. */
 export class Settling {
@@ -11,7 +11,7 @@ export class Settling {
 
   constructor(
     readonly prepared: Preparation,
-    private readonly questions: Pick<Questions, 'released' | 'leased'>,
+    private readonly plan: Pick<ChainPlan, 'released' | 'leased'>,
     private readonly failed: (error: unknown, during: string) => void,
     /** Called with updates whose handlers threw, and which may be redelivered. Must neither throw nor reject. */
     private readonly unhandled: (ctx: Context, decision: Decision) => MaybePromise<unknown>,
@@ -23,14 +23,14 @@ export class Settling {
    * wait is bounded, since storages have time-outs.
    */
   run(next: NextFunction, decision: Decision | undefined, ctx: Context): MaybePromise<void> {
-    return decision !== undefined && (this.questions.released || this.questions.leased)
+    return decision !== undefined && (this.plan.released || this.plan.leased)
       ? this.watched(next, decision, ctx)
       : next()
   }
 
   /** Never rejects. */
   settle(decision: Decision | undefined, how: Settlement): MaybePromise<void> {
-    if (decision?.receipt === undefined || (how === 'complete' && !this.questions.leased)) return
+    if (decision?.receipt === undefined || (how === 'complete' && !this.plan.leased)) return
     try {
       const { prepared } = decidedBy(decision, this)
       const settled = prepared.judge?.settle(decision.receipt, how)
@@ -54,7 +54,7 @@ export class Settling {
       return handled
     }
     // Around a function, what its handler returns is passed on.
-    const completed = this.questions.leased
+    const completed = this.plan.leased
       ? <T>(returned: T): T => {
           this.completed(decision)
           return returned
@@ -70,7 +70,7 @@ export class Settling {
   }
 
   private ranMore(decision: Decision, more: number): number | undefined {
-    if (!this.questions.leased) return undefined
+    if (!this.plan.leased) return undefined
     const running = (this.running.get(decision) ?? 0) + more
     this.running.set(decision, running)
     return running

@@ -16,8 +16,8 @@ import {
 } from '../../core/subject.js'
 import { ALLOWED, type Verdict } from '../../core/verdict.js'
 import type { Mark } from '../../storage/contract/storage.js'
+import { ChainPlan } from '../chain/chain-plan.js'
 import { isSame } from '../chain/earlier-layers.js'
-import { Questions } from '../chain/wiring.js'
 import type { Exemptions } from '../exempt/exemptions.js'
 import type { Question } from '../guard.js'
 import { JOINS } from '../options/scopes.js'
@@ -165,7 +165,7 @@ async function statesIn(
   at: string | undefined,
   { bot, key, parts, limit }: Looked,
 ): Promise<LimitState[]> {
-  const { questions } = chain.questions
+  const { questions } = chain.plan
   const judge = await judgeOf(chain)
   const marks = new Map<Key, ReadonlyMap<string, Mark>>()
   if (questions.some(({ check }) => variantsOf(check).length > 0)) {
@@ -174,7 +174,7 @@ async function statesIn(
     }
   }
   const { runtime } = chain.services
-  const own = chain.questions.plan('peek')
+  const own = chain.plan.forStorage('peek')
   const plan = runtime === undefined ? own : runtime.planned(own)
   const states: LimitState[] = []
   for (const [index, question] of questions.entries()) {
@@ -283,8 +283,8 @@ export async function simulate(
   const ctx = new Context(update, bot?.api ?? new Api('0:simulated'), me)
   const facts = describe(update, bot?.reading)
   const level = exemptions.levelOf(facts, me.id)
-  const { questions } = chain.questions
-  const ask = facts.kind === undefined ? undefined : chain.questions.askFor(facts, ctx, me.id, level)
+  const { questions } = chain.plan
+  const ask = facts.kind === undefined ? undefined : chain.plan.askFor(facts, ctx, me.id, level)
   const judge = await judgeOf(chain)
   const now = chain.services.at()
   const checks: SimulatedCheck[] = []
@@ -337,7 +337,7 @@ async function judgeOf(chain: Chain): Promise<Judge> {
 }
 
 function counts(chain: Chain, check: Check, key: Key): boolean {
-  const name = chain.questions.scopeNames()[check.subject] as string
+  const name = chain.plan.scopeNames()[check.subject] as string
   const { kind } = keySubject(key)
   // Limits of users count changes of members in each chat separately: see scopeOf().
   if (kind === 'member' && name === `actor${JOINS}`) return true
@@ -373,9 +373,9 @@ function inForce(
 
 /** Creates an ask about one subject for one check. */
 function only(chain: Chain, bot: number, index: number, key: Key, parts: ReadonlyMap<string, Key>): Ask {
-  const { questions } = chain.questions
+  const { questions } = chain.plan
   const { check } = questions[index] as Question<Context>
-  const subjects = chain.questions
+  const subjects = chain.plan
     .scopeNames()
     .map((name, scope) => (scope === check.subject ? key : parts.get(name)))
   return { bot, subjects, costs: questions.map((_, other) => (other === index ? 1 : 0)), tokens: [] }
@@ -409,9 +409,9 @@ function revive(chain: Chain): void {
 function allQuestions(chain: Chain): readonly Question<Context>[] {
   const { services } = chain
   revive(chain)
-  const known = chain.within.flatMap((each) => each.questions.questions)
+  const known = chain.within.flatMap((each) => each.plan.questions)
   const named = (services.policies?.names ?? []).flatMap(
-    (name) => new Questions(services, services.policies?.definitionsOf(name, undefined) ?? []).questions,
+    (name) => new ChainPlan(services, services.policies?.definitionsOf(name, undefined) ?? []).questions,
   )
   return [...known, ...named]
 }

@@ -1,6 +1,6 @@
 import type { Context, NextFunction } from 'grammy'
 import type { Check, MaybePromise } from '../../core/check.js'
-import { Questions } from '../chain/wiring.js'
+import { ChainPlan } from '../chain/chain-plan.js'
 import { type Guard, type GuardDefinition, type GuardServices, type Wiring, wiringWith } from '../guard.js'
 import type { Chain } from '../pipeline.js'
 import { createServices } from '../services.js'
@@ -124,7 +124,7 @@ function groupsOf(guards: readonly Guard[], services: GuardServices): readonly G
  * Whether guards include `once`. It must not follow an album's claim in one plan, which would waive it for the later parts of an
  * album.
  */
-function countsOnce({ questions }: Questions): boolean {
+function countsOnce({ questions }: ChainPlan): boolean {
   return questions.some(({ check }) => check.kind === 'claim' && check.tokens === 'sequence')
 }
 
@@ -149,9 +149,9 @@ function nameOf(guard: Guard): string {
 }
 
 /** Wires guards as one plan; undefined if they do not fit together. */
-function together(guards: readonly Guard[], services: GuardServices): Questions | undefined {
+function together(guards: readonly Guard[], services: GuardServices): ChainPlan | undefined {
   try {
-    return new Questions(services, guards.flatMap(placed))
+    return new ChainPlan(services, guards.flatMap(placed))
   } catch {
     // They do not fit together. A guard that does not fit by itself either is reported when an update first reaches it.
     return undefined

@@ -1,7 +1,7 @@
 import type { Context, NextFunction } from 'grammy'
 import { SentinelError } from '../../core/errors.js'
 import { shown } from '../../core/show.js'
-import { Questions } from '../chain/wiring.js'
+import { ChainPlan } from '../chain/chain-plan.js'
 import { type GuardDefinition, POLICIES_TO_COME } from '../guard.js'
 import { createServices } from '../services.js'
 import { Layer, labelOf, type OwnServices } from './layer.js'
@@ -150,7 +150,7 @@ function settled(name: string): Place {
  * update.
  */
 export function checkTogether(definitions: readonly GuardDefinition[], place?: string): void {
-  new Questions({ ...createServices({}), policies: POLICIES_TO_COME }, definitions, place)
+  new ChainPlan({ ...createServices({}), policies: POLICIES_TO_COME }, definitions, place)
 }
 
 export function checkedHandler(given: unknown, what: string): AnyHandler {

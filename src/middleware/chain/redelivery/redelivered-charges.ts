@@ -3,8 +3,8 @@ import { type Ask, type Decision, isPromise, type MaybePromise } from '../../../
 import { later } from '../../../core/later.js'
 import { getOrInsert } from '../../../core/maps.js'
 import type { Services } from '../../services.js'
+import type { ChainPlan } from '../chain-plan.js'
 import { attemptsFor, type SentinelFlavor } from '../control.js'
-import type { Questions } from '../wiring.js'
 import type { ChargedUpdates } from './charged-updates.js'
 import type { Decider, Redeliveries } from './redeliveries.js'
 
@@ -17,24 +17,24 @@ const charged = new WeakMap<Follower, ChargedUpdates>()
 export interface Follower extends Decider {
   readonly name: string
   readonly services: Services
-  readonly questions: Questions
+  readonly plan: ChainPlan
   readonly redeliveries: Redeliveries
 }
 
 /** Adapts the ask of guards to a redelivered update: what an earlier attempt has claimed and charged is not asked again. */
 export function askedAgain(chain: Follower, asked: Ask, ctx: Attempted): MaybePromise<Ask | undefined> {
   if (ctx.sentinel?.isRepeated !== true) return asked
-  const { questions, redeliveries } = chain
-  if (redeliveries.chargeOf(ctx) !== undefined) return questions.demanded(asked)
+  const { plan, redeliveries } = chain
+  if (redeliveries.chargeOf(ctx) !== undefined) return plan.demanded(asked)
   const attempts = attemptsFor(ctx)
   // With a lease, the process of an earlier attempt may have died, and left no trace of what it charged.
-  const isUnknown = attempts?.questions.leased === true && attempts.redeliveries.failureOf(ctx) !== true
-  return isUnknown ? questions.demanded(asked) : unlessCharged(chain, asked, ctx)
+  const isUnknown = attempts?.plan.leased === true && attempts.redeliveries.failureOf(ctx) !== true
+  return isUnknown ? plan.demanded(asked) : unlessCharged(chain, asked, ctx)
 }
 
 async function unlessCharged(chain: Follower, asked: Ask, { me, update }: Context): Promise<Ask | undefined> {
   const updates = await chargedBy(chain)
-  return (await updates?.has(me.id, update.update_id)) ? chain.questions.demanded(asked) : asked
+  return (await updates?.has(me.id, update.update_id)) ? chain.plan.demanded(asked) : asked
 }
 
 /** Records that a failed update was charged. Never rejects. */

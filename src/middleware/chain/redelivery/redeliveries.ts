@@ -15,7 +15,7 @@ const MOST_CHAINS = 8
 /** A chain, as far as its decisions are settled and its limits are shown. */
 export interface Decider {
   readonly prepared: { readonly judge: Judge | undefined }
-  readonly questions: { readonly questions: readonly { readonly check: Check; readonly name: string }[] }
+  readonly plan: { readonly questions: readonly { readonly check: Check; readonly name: string }[] }
 }
 
 /** By decision that charged a failed update, the chain that made it. */

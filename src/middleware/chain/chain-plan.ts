@@ -35,7 +35,7 @@ const SOURCES: ReadonlyMap<string, number> = new Map([
   ['global', ALL],
 ])
 
-/** What updates of one activity ask, as far as it is known at wiring. */
+/** What updates of one activity ask, as far as it is known when the guards are wired. */
 interface Route {
   /** Costs by check, shared by all asks that need no other costs. */
   readonly costs: readonly number[]
@@ -53,7 +53,7 @@ interface Route {
  * The questions of a chain of guards, compiled: a plan for the storage, and the conversion of an update's facts to an
  * ask. Most of an ask is the same for all updates of an activity, so it is created once and shared.
  */
-export class Questions implements Wiring<Context> {
+export class ChainPlan implements Wiring<Context> {
   readonly questions: Question<Context>[] = []
   readonly wired: Wired<Context>[] = []
   /** The guard names of `wired`, by index. */
@@ -111,7 +111,8 @@ export class Questions implements Wiring<Context> {
     this.steps.push({ name, on, late: wired.seat !== undefined })
   }
 
-  plan(name: string): Plan {
+  /** Returns the plan that storages compile. */
+  forStorage(name: string): Plan {
     return {
       name,
       scopes: this.scopes.map((scope) => scope.name),

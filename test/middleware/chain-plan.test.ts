@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm'
 import type { Context } from 'grammy'
 import { describe as factsOf } from '../../src/core/facts.js'
 import { throttle } from '../../src/index.js'
-import { Questions } from '../../src/middleware/chain/wiring.js'
+import { ChainPlan } from '../../src/middleware/chain/chain-plan.js'
 import { createServices } from '../../src/middleware/services.js'
 import { says, tick } from '../sentinel-desk.js'
 
@@ -21,13 +21,13 @@ function costsWith(cost: () => number): () => readonly number[] {
     throttle({ name: 'first', limit: '9/1m', on: ['message'], cost }),
     throttle({ name: 'second', limit: '9/1m', on: ['message'], cost: () => 0 }),
   ]
-  const questions = new Questions(
+  const plan = new ChainPlan(
     createServices({}),
     guards.flatMap(({ definitions }) => definitions),
   )
   return () => {
     const update = says(7, 'hello')
-    const ask = questions.askFor(factsOf(update), { update } as Context, 42, 0)
+    const ask = plan.askFor(factsOf(update), { update } as Context, 42, 0)
     return ask?.costs ?? []
   }
 }
