@@ -18,7 +18,7 @@ const GONE = [
   '../src/users/profiles.js',
   '../src/users/stored-preferences.js',
   '../src/policies/role-limits.js',
-  '../src/webhook/opened.js',
+  '../src/webhook/lazy-parts.js',
   '../src/settings/menu.js',
   '../src/middleware/position/adjacent-guards.js',
 ]

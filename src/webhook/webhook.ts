@@ -7,8 +7,8 @@ import type { Door, WebhookHost } from './door.js'
 import type { DrainOptions } from './drain-options.js'
 import type { FetchInfo } from './fetch.js'
 import type { HonoContext } from './hono.js'
+import type * as Code from './lazy-parts.js'
 import type { BodyKeeper, BodyStream, IncomingUpdate, OutgoingAnswer } from './node.js'
-import type * as Code from './opened.js'
 import { readWebhook, type WebhookOptions, type WebhookSettings } from './options.js'
 
 /**
@@ -73,7 +73,7 @@ export interface SignalSource {
 
 const WITHIN: Ms = parseDuration('25s')
 
-const opening = later('guard.webhook', () => import('./opened.js'))
+const opening = later('guard.webhook', () => import('./lazy-parts.js'))
 
 /**
  * Receives updates from Telegram over HTTP, in place of grammY's `webhookCallback`. Made by `guard.webhook(bot)`. Pass the

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import type { Timers } from '../../src/core/clock.js'
-import { AskingAgain } from '../../src/mtproto/client/updates/asking-again.js'
+import { GapRetries } from '../../src/mtproto/client/updates/gap-retries.js'
 import { Gaps } from '../../src/mtproto/client/updates/gaps.js'
 import { Handling } from '../../src/mtproto/client/updates/handling.js'
 import { Progress } from '../../src/mtproto/client/updates/progress.js'
@@ -105,7 +105,7 @@ test('eight channels are caught up concurrently, the rest in turn; a gap is coun
   const gaps = new Gaps(
     () => now,
     () => undefined,
-    new AskingAgain({ timers: { after: never }, readyIn: never, again: never, failed: never }),
+    new GapRetries({ timers: { after: never }, readyIn: never, again: never, failed: never }),
   )
   const told: unknown[] = []
   gaps.onRecovered = (ms, of) => told.push([of, ms])

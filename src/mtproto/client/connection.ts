@@ -19,8 +19,8 @@ import type { Opened } from './mtcute.js'
 import type { ReadOptions } from './options.js'
 import type { SessionLease } from './sessions/session-lease.js'
 import type { SessionStorage } from './sessions/session-storage.js'
-import { AskingAgain } from './updates/asking-again.js'
 import type { Bridging } from './updates/bridging.js'
+import { GapRetries } from './updates/gap-retries.js'
 import { Gaps } from './updates/gaps.js'
 
 /** How long to wait for the lease of a process that was killed; a little more than the lease lasts. */
@@ -52,7 +52,7 @@ export class Connection {
   /** An imported session string, which replaces the stored session. */
   imported: string | undefined
   readonly #storage: Storage
-  readonly #askingAgain: AskingAgain
+  readonly #retries: GapRetries
   /** Aborted when the client is closed for good, to end all waits. */
   readonly #ending = new AbortController()
   #opening: Promise<Caller> | undefined
@@ -82,7 +82,7 @@ export class Connection {
       now: systemClock,
       timers: quietTimers,
     })
-    this.#askingAgain = new AskingAgain({
+    this.#retries = new GapRetries({
       timers: quietTimers,
       readyIn: (method) => this.flood.readyIn(method),
       again: (boxes) => this.running?.bridging.askAgain(boxes),
@@ -92,7 +92,7 @@ export class Connection {
       this.traffic.tooLong++
       this.running?.bridging.accountTooLong()
     }
-    this.gaps = new Gaps(systemClock, onTooLong, this.#askingAgain)
+    this.gaps = new Gaps(systemClock, onTooLong, this.#retries)
     this.gaps.onRecovered = (ms, of) => {
       for (const watch of this.traffic.watches) watch.recovered?.({ of, ms })
     }
@@ -171,7 +171,7 @@ export class Connection {
 
   async #close(): Promise<void> {
     const { running } = this
-    this.#askingAgain.close()
+    this.#retries.close()
     if (running !== undefined && !this.#ending.signal.aborted) {
       // No new updates arrive; those that arrived are handled and stored.
       running.bridging.freeze()

@@ -2,8 +2,8 @@ import { quietTimers } from '../../core/clock.js'
 import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { type Key, keySubject } from '../../core/subject.js'
-import { AtMost } from './at-most.js'
 import { untilAborted } from './calls/until-aborted.js'
+import { ConcurrencyLimit } from './concurrency-limit.js'
 import type { HistoryOptions, Purged } from './messages.js'
 
 /**
@@ -136,7 +136,7 @@ type Work = (turn: AbortSignal) => Promise<void>
 /** Runs a limited number of tasks at once, each with a time limit; concurrent tasks of the same name are run once. */
 class Places {
   readonly #under = new Map<string, Promise<void>>()
-  readonly #turns = new AtMost(AT_ONCE)
+  readonly #turns = new ConcurrencyLimit(AT_ONCE)
 
   constructor(private readonly most: Ms) {}
 

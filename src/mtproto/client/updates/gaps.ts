@@ -1,8 +1,8 @@
 import type { RpcCallMiddleware } from '@mtcute/core'
 import type { Ms } from '../../../core/duration.js'
-import { AtMost } from '../at-most.js'
 import { refusalIn } from '../calls/refusal.js'
-import type { Asked, AskingAgain } from './asking-again.js'
+import { ConcurrencyLimit } from '../concurrency-limit.js'
+import type { Asked, GapRetries } from './gap-retries.js'
 import { COMMON } from './progress.js'
 
 /** Maximum number of channels caught up with at the same time; after a night offline there may be thousands. */
@@ -20,13 +20,13 @@ export class Gaps {
   onRecovered: ((ms: Ms, kind: 'account' | 'channel') => void) | undefined
   /** By box, while its updates are fetched: when that began, and whether anything was missing. */
   readonly #open = new Map<number, { readonly since: Ms; found: boolean }>()
-  readonly #turns = new AtMost(AT_ONCE)
+  readonly #turns = new ConcurrencyLimit(AT_ONCE)
 
   constructor(
     private readonly now: () => Ms,
     /** Called when the account's gap is too long for Telegram to fill; for channels mtcute reports this itself. */
     private readonly onTooLong: () => void,
-    private readonly askingAgain: AskingAgain,
+    private readonly retries: GapRetries,
   ) {}
 
   readonly watching: RpcCallMiddleware = (ctx, next) => {
@@ -57,15 +57,15 @@ export class Gaps {
     try {
       answer = await fetch()
     } catch (error) {
-      if (!this.askingAgain.broke(asked, error)) this.#open.delete(box)
+      if (!this.retries.broke(asked, error)) this.#open.delete(box)
       throw error
     }
     const refusal = refusalIn(answer)
     if (refusal !== undefined) {
-      if (!this.askingAgain.refused(asked, refusal)) this.#open.delete(box)
+      if (!this.retries.refused(asked, refusal)) this.#open.delete(box)
       return answer
     }
-    this.askingAgain.came(box)
+    this.retries.came(box)
     const { _: name, final, newMessages, otherUpdates } = Object(answer) as Difference
     if ((newMessages?.length ?? 0) + (otherUpdates?.length ?? 0) > 0) gap.found = true
     if (name === 'updates.differenceTooLong') this.onTooLong()

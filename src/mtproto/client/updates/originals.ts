@@ -5,7 +5,7 @@ import { chatIdOfChannel } from '../../protocol/chat-ids.js'
 import { setNewest } from '../bounded-map.js'
 import type { Caller } from '../calls/caller.js'
 import { reasonOf } from '../calls/refusal.js'
-import { NOT_OURS } from './asking-again.js'
+import { NOT_OURS } from './gap-retries.js'
 import { COMMON } from './progress.js'
 import { type Described, peersOf } from './translation/people.js'
 

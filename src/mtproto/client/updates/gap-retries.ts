@@ -17,8 +17,8 @@ const LOGGED_OUT: readonly number[] = [401, 406]
 /** Temporary errors: flood waits and errors inside Telegram. Connection errors have a negative code or none. */
 const PASSES = (code: number): boolean => code === 420 || code >= 500 || code < 0
 
-/** Dependencies of AskingAgain. */
-interface AskingParts {
+/** Dependencies of GapRetries. */
+interface RetryParts {
   readonly timers: Timers
   /** How long a call of the method would have to wait now, as far as known. */
   readonly readyIn: (method: string) => Ms
@@ -38,7 +38,7 @@ export interface Asked {
  * Repeats requests for missed updates that failed. mtcute gives up on such a request until the next update in the same box; here
  * each is repeated until it is answered, and every reason for a failure is reported once.
  */
-export class AskingAgain {
+export class GapRetries {
   readonly #waiting = new Map<number, Asked>()
   readonly #told = new Set<string>()
   /** Rounds since the last answer. */
@@ -47,7 +47,7 @@ export class AskingAgain {
   readonly #planned = new Map<string, () => void>()
   #closed = false
 
-  constructor(private readonly parts: AskingParts) {}
+  constructor(private readonly parts: RetryParts) {}
 
   /** Telegram refused a request; returns whether it will be repeated. */
   refused(asked: Asked, { errorCode, errorMessage }: RpcRefusal): boolean {

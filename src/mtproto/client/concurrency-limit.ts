@@ -1,5 +1,5 @@
 /** Runs a limited number of tasks at once; further ones wait for their turn, in order. */
-export class AtMost {
+export class ConcurrencyLimit {
   #running = 0
   readonly #line: (() => void)[] = []
 

@@ -1,5 +1,5 @@
 import type { Ms } from '../../src/core/duration.js'
-import { AskingAgain } from '../../src/mtproto/client/updates/asking-again.js'
+import { GapRetries } from '../../src/mtproto/client/updates/gap-retries.js'
 import { COMMON } from '../../src/mtproto/client/updates/progress.js'
 import { Stage } from '../middleware/rig.js'
 
@@ -15,14 +15,14 @@ let ready: Map<string, Ms>
 let rounds: number[][]
 /** The number of pending timers. */
 let armed: number
-let asking: AskingAgain
+let retries: GapRetries
 
 beforeEach(() => {
   time = new Stage()
   ready = new Map()
   rounds = []
   armed = 0
-  asking = new AskingAgain({
+  retries = new GapRetries({
     timers: {
       after: (ms, run) => {
         armed++
@@ -49,11 +49,11 @@ function flood(method: string, wait: Ms): void {
 
 test('a box that may be retried in a second does not wait for one that has to wait for an hour', () => {
   flood('updates.getChannelDifference', 3_600_000)
-  asking.broke(channel(5), FLOOD)
-  asking.refused(account, PASSES)
+  retries.broke(channel(5), FLOOD)
+  retries.refused(account, PASSES)
   time.advance(1000)
   expect(rounds).toEqual([[COMMON]])
-  asking.came(COMMON)
+  retries.came(COMMON)
   time.advance(3_598_999)
   expect(rounds).toHaveLength(1)
   time.advance(1)
@@ -61,39 +61,39 @@ test('a box that may be retried in a second does not wait for one that has to wa
 })
 
 test('boxes whose time has come are retried in one round, the account first', () => {
-  asking.refused(channel(5), PASSES)
-  asking.refused(account, PASSES)
+  retries.refused(channel(5), PASSES)
+  retries.refused(account, PASSES)
   time.advance(60_000)
   expect(rounds).toEqual([[COMMON, 5]])
 })
 
 test('boxes beyond the size of a round are retried in the next one', () => {
-  for (let box = 1; box <= 60; box++) asking.refused(channel(box), PASSES)
+  for (let box = 1; box <= 60; box++) retries.refused(channel(box), PASSES)
   time.advance(1000)
   time.advance(2000)
   expect(rounds.map(({ length }) => length)).toEqual([50, 10])
 })
 
 test('after a success the other boxes are retried soon, and without open boxes no timer is left', () => {
-  asking.refused(account, PASSES)
+  retries.refused(account, PASSES)
   for (let round = 0; round < 8; round++) {
     time.advance(60_000)
-    asking.refused(account, PASSES)
+    retries.refused(account, PASSES)
   }
-  asking.refused(channel(5), PASSES)
+  retries.refused(channel(5), PASSES)
   expect(rounds).toHaveLength(8)
-  asking.came(COMMON)
+  retries.came(COMMON)
   time.advance(1000)
   expect(rounds.at(-1)).toEqual([5])
-  asking.refused(channel(5), PASSES)
-  asking.came(5)
+  retries.refused(channel(5), PASSES)
+  retries.came(5)
   expect(armed).toBe(0)
 })
 
 test('after close() nothing is retried', () => {
   flood('updates.getChannelDifference', 3_600_000)
-  asking.broke(channel(5), FLOOD)
-  asking.refused(account, PASSES)
-  asking.close()
+  retries.broke(channel(5), FLOOD)
+  retries.refused(account, PASSES)
+  retries.close()
   expect(armed).toBe(0)
 })
