@@ -6,6 +6,7 @@ import { formatLimit, type Limit, type LimitInput, parseLimit } from '../core/li
 import { isOfChat } from '../core/roles.js'
 import { shown } from '../core/show.js'
 import { type Key, keySubject, keyText, type Subject, type SubjectRef, subjectKey } from '../core/subject.js'
+import { refuseStandIn } from '../middleware/block.js'
 import { option, parseOptions } from '../middleware/options/schema.js'
 import type { Services } from '../middleware/services.js'
 import { type Changeable, misfit, storedLimit } from '../middleware/throttle/runtime-limits.js'
@@ -161,7 +162,11 @@ export class StoredLimits implements LimitRegister {
     const since = this.services().clock()
     const span = options.for === undefined ? undefined : parseDuration(options.for, 'limits.set.for')
     const places = listOf(whom).map((each) => this.placeOf(each, known))
-    for (const { told } of places) if (told.role !== undefined) this.checkRoom(known, told.role)
+    for (const { told } of places) {
+      if (told.role !== undefined) this.checkRoom(known, told.role)
+      // No update is counted for such a user, so nothing would look the limit up.
+      if (told.key !== undefined) refuseStandIn(keySubject(told.key), 'limits.set', 'pass')
+    }
     const mark: Mark = {
       since,
       ...(span === undefined ? {} : { until: since + span }),

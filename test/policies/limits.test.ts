@@ -349,6 +349,7 @@ describe('an invalid change of a limit', () => {
     [() => limits.set(ALICE, 'user', '200000/1m'), 'limit.invalid', 'a whole number from 1 to 100000'],
     [() => limits.set(subject.global(), 'user', '5/1m'), 'subject.invalid', 'this is a global'],
     [() => limits.set(-5, 'user', '5/1m'), 'subject.invalid', '-5 is the id of a chat'],
+    [() => limits.set(136817688, 'user', '5/1m'), 'subject.invalid', 'pass subject.sender(channelId)'],
     [() => limits.set({ role: '' }, 'user', '5/1m'), 'option.invalid', 'not a role name'],
     [() => limits.set({ role: 'vpi' }, 'user', '5/1m'), 'role.unknown', 'Did you mean "vip"?'],
     [() => limits.set({ role: 'constructor' }, 'user', '5/1m'), 'role.unknown', 'constructor'],
