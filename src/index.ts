@@ -142,7 +142,7 @@ export type {
 } from './observability/stats/contract.js'
 export { fromEnv, fromJson, layer, type SentinelOptions } from './options.js'
 export type { OutgoingOptions } from './outgoing/options.js'
-export { type OutgoingSetting, outgoing } from './outgoing/outgoing.js'
+export { type OutgoingEnvironment, outgoing } from './outgoing/outgoing.js'
 export type { Outgoing, OutgoingHealth } from './outgoing/transformer.js'
 export type {
   ConsideredLimit,

@@ -55,12 +55,12 @@ export class OutgoingCalls {
    * @throws SentinelError `option.unknown`, `option.invalid`, `duration.invalid`.
    */
   install(api: Pick<Api, 'config' | 'token'>, options: OutgoingOptions): Outgoing {
-    const settings = parseOptions('outgoing', outgoingOptions, options) as OutgoingOptions
-    const calls = this.bots.get(api) ?? this.callsOf(api, settings, true)
+    const checked = parseOptions('outgoing', outgoingOptions, options) as OutgoingOptions
+    const calls = this.bots.get(api) ?? this.callsOf(api, checked, true)
     this.bots.set(api, calls)
     if (calls.isOff) {
       calls.own = true
-      calls.turn(settings)
+      calls.turn(checked)
     }
     return calls.outgoing
   }
@@ -68,11 +68,11 @@ export class OutgoingCalls {
   private callsOf(api: Pick<Api, 'config' | 'token'>, options: OutgoingOptions, own: boolean): Calls {
     const services = this.services()
     const bot = idOf(api.token)
-    let settings = options
-    let isIgnored = ignoring(settings)
+    let current = options
+    let isIgnored = ignoring(current)
     let isOff = false
     // Loading starts now, so that the first call hardly has to wait for it.
-    const sender = senderOf(services, bot, () => settings)
+    const sender = senderOf(services, bot, () => current)
     const outgoing = transformer(sender, (method) => isOff || isIgnored(method))
     api.config.use(outgoing)
     return {
@@ -84,7 +84,7 @@ export class OutgoingCalls {
       turn(next) {
         isOff = next === false
         if (next === false) return
-        settings = next
+        current = next
         isIgnored = ignoring(next)
         // Applies to all later calls, because they wait for the same promise.
         void sender.then((by) => by?.configure(next))
@@ -111,11 +111,11 @@ export class OutgoingCalls {
 async function senderOf(
   services: Services,
   bot: number,
-  settings: () => OutgoingOptions,
+  current: () => OutgoingOptions,
 ): Promise<Sender | undefined> {
   try {
     const { senderIn } = await sending.load()
-    return senderIn(services, bot, settings)
+    return senderIn(services, bot, current)
   } catch (error) {
     services.failed(error, 'outgoing')
     return undefined

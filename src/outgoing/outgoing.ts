@@ -15,15 +15,15 @@ import { ignoring, type Outgoing, transformer } from './transformer.js'
  * @example
  * ```ts
  * import { Bot } from 'grammy'
- * import { outgoing, type OutgoingSetting } from 'grammy-sentinel'
+ * import { outgoing, type OutgoingEnvironment } from 'grammy-sentinel'
  * import { redis } from 'grammy-sentinel/redis'
  *
  * const bot = new Bot('123:token')
- * const setting: OutgoingSetting = { bot: 123, storage: redis('redis://localhost:6379') }
- * bot.api.config.use(outgoing({}, setting))
+ * const environment: OutgoingEnvironment = { bot: 123, storage: redis('redis://localhost:6379') }
+ * bot.api.config.use(outgoing({}, environment))
  * ```
  */
-export interface OutgoingSetting {
+export interface OutgoingEnvironment {
   /** The bot's id, the part of its token before the colon. Required with a `storage`. */
   readonly bot?: number | undefined
   /** Storage through which workers share pauses. @default none: each worker waits for itself */
@@ -53,7 +53,7 @@ export interface OutgoingSetting {
  * up is not lost: its caller gets the 429 as a `GrammyError`. A waiting call can be aborted with its signal. A file from a stream
  * can be read only once, so a call with such a file is not repeated.
  *
- * With a storage that workers share, one worker's 429 pauses all of them: see {@link OutgoingSetting}, or use
+ * With a storage that workers share, one worker's 429 pauses all of them: see {@link OutgoingEnvironment}, or use
  * `sentinel({ outgoing: {} })`.
  *
  * @param options See {@link OutgoingOptions}.
@@ -68,9 +68,9 @@ export interface OutgoingSetting {
  * bot.api.config.use(outgoing({ maxWait: '2m' }))
  * ```
  */
-export function outgoing(options: OutgoingOptions = {}, setting: OutgoingSetting = {}): Outgoing {
-  const settings = parseOptions('outgoing', outgoingOptions, options) as OutgoingOptions
-  const { bot, storage, clock, timers, random = Math.random } = setting
+export function outgoing(options: OutgoingOptions = {}, environment: OutgoingEnvironment = {}): Outgoing {
+  const checked = parseOptions('outgoing', outgoingOptions, options) as OutgoingOptions
+  const { bot, storage, clock, timers, random = Math.random } = environment
   checkedClock(clock, 'outgoing.clock')
   if (storage !== undefined && bot === undefined) {
     throw new SentinelError(
@@ -78,13 +78,13 @@ export function outgoing(options: OutgoingOptions = {}, setting: OutgoingSetting
       'outgoing.bot: is missing; a storage needs the id of the bot, the number before the colon of its token: { bot: 123, storage }.',
     )
   }
-  const { onLimited, onMigrated, onError } = settings
+  const { onLimited, onMigrated, onError } = checked
   const lastly = (error: unknown, during: string): void =>
     console.error(`grammy-sentinel: ${during} failed. ${errorText(error)}`)
   const told = guarded(onError, 'outgoing.onError', lastly)
   const failed =
     onError === undefined ? lastly : (error: unknown, during: string): void => told({ error, during })
-  const sender = new Sender(settings, {
+  const sender = new Sender(checked, {
     bot,
     storage,
     clock,
@@ -94,5 +94,5 @@ export function outgoing(options: OutgoingOptions = {}, setting: OutgoingSetting
     limited: guarded(onLimited, 'outgoing.onLimited', failed),
     migrated: guarded(onMigrated, 'outgoing.onMigrated', failed),
   })
-  return transformer(sender, ignoring(settings))
+  return transformer(sender, ignoring(checked))
 }

@@ -7,11 +7,11 @@ import { Sender } from './sender.js'
 /**
  * Makes a sender for a bot of a sentinel, with the sentinel's storage, clock and listeners.
  *
- * @param settings Returns the options in force, so that their callbacks are always the current ones.
+ * @param current Returns the options in force, so that their callbacks are always the current ones.
  */
-export function senderIn(services: Services, bot: number, settings: () => OutgoingOptions): Sender {
+export function senderIn(services: Services, bot: number, current: () => OutgoingOptions): Sender {
   const { storage, events, timers, failed } = services
-  return new Sender(settings(), {
+  return new Sender(current(), {
     bot,
     storage: storage.remote === true ? storage : undefined,
     clock: services.at() === undefined ? undefined : services.clock,
@@ -19,14 +19,14 @@ export function senderIn(services: Services, bot: number, settings: () => Outgoi
     random: Math.random,
     limited(told) {
       events.tell('outgoing.limited', told)
-      guarded(settings().onLimited, 'outgoing.onLimited', failed)(told)
+      guarded(current().onLimited, 'outgoing.onLimited', failed)(told)
     },
     migrated(told) {
       events.tell('chat.migrated', told)
-      guarded(settings().onMigrated, 'outgoing.onMigrated', failed)(told)
+      guarded(current().onMigrated, 'outgoing.onMigrated', failed)(told)
     },
     failed(error, during) {
-      const { onError } = settings()
+      const { onError } = current()
       if (onError === undefined) failed(error, during)
       else guarded(onError, 'outgoing.onError', failed)({ error, during })
     },

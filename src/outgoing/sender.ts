@@ -29,7 +29,7 @@ import {
 import { FloodedChats, type Tries } from './flooded-chats.js'
 import { Lane, type Waiter } from './lane.js'
 import type { OutgoingOptions } from './options.js'
-import { type Settings, settingsOf } from './settings.js'
+import { type ResolvedOptions, resolveOptions } from './resolved-options.js'
 import { SharedPauses } from './shared-pauses.js'
 import { Shares } from './shares.js'
 
@@ -41,7 +41,7 @@ const MOST_LANES = 10_000
 const WHOLE_BOT = String(GLOBAL_KEY)
 
 /** The environment of a sender. */
-export interface SenderSetting {
+export interface SenderEnvironment {
   readonly bot?: number | undefined
   readonly storage?: Pick<Storage, 'marks' | 'watch'> | undefined
   readonly clock?: Clock | undefined
@@ -59,7 +59,7 @@ interface Call {
   readonly payload: unknown
   readonly chat: number | string | undefined
   /** The options in force when it was made. */
-  readonly options: Settings
+  readonly options: ResolvedOptions
   /** The key of the lane that the call passes through, if that lane exists. */
   readonly key: string
   readonly held: readonly string[]
@@ -84,7 +84,7 @@ export class Sender {
   }
   waiting = 0
   private readonly pauses: SharedPauses | undefined
-  private options: Settings
+  private options: ResolvedOptions
   private readonly clock: Clock
   private readonly timers: Timers
   private readonly lanes = new Map<string, Lane>()
@@ -101,10 +101,10 @@ export class Sender {
 
   constructor(
     options: OutgoingOptions,
-    private readonly setting: SenderSetting,
+    private readonly environment: SenderEnvironment,
   ) {
-    const { storage, bot, clock } = setting
-    const timers = setting.timers && ofAnyLength(setting.timers)
+    const { storage, bot, clock } = environment
+    const timers = environment.timers && ofAnyLength(environment.timers)
     this.clock = clock ?? steadyClock
     this.timers = timers ?? systemTimers
     this.laneShared = {
@@ -123,16 +123,16 @@ export class Sender {
         storage,
         bot,
         pause,
-        (error) => this.setting.failed(error, 'outgoing.share'),
+        (error) => this.environment.failed(error, 'outgoing.share'),
         clock,
       )
     }
-    this.options = settingsOf(options)
+    this.options = resolveOptions(options)
   }
 
   /** Applies other options to later calls. Those that were made before keep theirs. */
   configure(options: OutgoingOptions): void {
-    this.options = settingsOf(options)
+    this.options = resolveOptions(options)
   }
 
   /** Pauses received from other workers. */
@@ -395,8 +395,8 @@ export class Sender {
     // Without a lane nothing can hold the call until it may be sent.
     if (mayRepeat && lane === undefined) this.counts.overloaded++
     const again = mayRepeat && lane !== undefined && this.mayWait(call)
-    this.setting.limited({
-      bot: this.setting.bot,
+    this.environment.limited({
+      bot: this.environment.bot,
       method: call.method,
       chat: call.chat,
       retryAfterMs: wait,
@@ -424,7 +424,7 @@ export class Sender {
     const to = answer.ok ? undefined : answer.parameters?.migrate_to_chat_id
     if (to === undefined || call.chat === undefined) return
     this.counts.migrated++
-    this.setting.migrated({ bot: this.setting.bot, method: call.method, from: call.chat, to })
+    this.environment.migrated({ bot: this.environment.bot, method: call.method, from: call.chat, to })
   }
 
   /** Waits before a retry; returns whether to repeat the call, of which it is unknown whether it took effect. */
@@ -433,7 +433,7 @@ export class Sender {
     if (!this.mayTry(call) || isSpent(call.payload) || !this.mayWait(call)) return false
     const longest = Math.min(LONGEST_BACK_OFF, BACK_OFF * 2 ** (call.tries.made - call.tries.spared - 1))
     // Waits a random time between half the longest and the longest, so that calls do not all come back at once.
-    const wait = longest * (1 - this.setting.random() / 2)
+    const wait = longest * (1 - this.environment.random() / 2)
     if (wait > this.left(call)) return false
     const waited = await this.until(call, this.left(call), (go) => this.timers.after(wait, go))
     if (waited) this.counts.retried++
@@ -441,6 +441,6 @@ export class Sender {
   }
 
   private extra(): Ms {
-    return this.setting.random() * this.options.jitter
+    return this.environment.random() * this.options.jitter
   }
 }

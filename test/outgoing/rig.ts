@@ -1,6 +1,6 @@
 import { Api, GrammyError } from 'grammy'
 import type { OutgoingOptions } from '../../src/outgoing/options.js'
-import { type OutgoingSetting, outgoing } from '../../src/outgoing/outgoing.js'
+import { type OutgoingEnvironment, outgoing } from '../../src/outgoing/outgoing.js'
 import type { Outgoing } from '../../src/outgoing/transformer.js'
 import {
   type FloodLimits,
@@ -22,7 +22,7 @@ export interface Office {
   /** People who may be written to. */
   readonly people: readonly Person[]
   /** Another worker of the same bot. */
-  worker(options?: OutgoingOptions, setting?: OutgoingSetting): { api: Api; calls: Outgoing }
+  worker(options?: OutgoingOptions, environment?: OutgoingEnvironment): { api: Api; calls: Outgoing }
   /** The texts that Telegram accepted for a person, in order. */
   heard(person: Person): string[]
   /** The number of calls that reached Telegram, refused or not. */
@@ -45,9 +45,9 @@ export async function office(
   const everybody = Array.from({ length: people }, (_, i) => telegram.createUser({ firstName: `P${i}` }))
   for (const person of everybody) await person.to(account).sends('/start')
   const all: Outgoing[] = []
-  const worker: Office['worker'] = (own = {}, setting = {}) => {
+  const worker: Office['worker'] = (own = {}, environment = {}) => {
     const api = new Api(account.token, { apiRoot: telegram.apiRoot })
-    const calls = outgoing(own, { clock: time.clock, timers: time.timers, random: () => 0, ...setting })
+    const calls = outgoing(own, { clock: time.clock, timers: time.timers, random: () => 0, ...environment })
     api.config.use(calls)
     all.push(calls)
     return { api, calls }

@@ -2,9 +2,9 @@ import { parseDuration } from '../core/duration.js'
 import type { OutgoingOptions } from './options.js'
 
 /** The options of a sender, with defaults. */
-export type Settings = ReturnType<typeof settingsOf>
+export type ResolvedOptions = ReturnType<typeof resolveOptions>
 
-export function settingsOf(options: OutgoingOptions) {
+export function resolveOptions(options: OutgoingOptions) {
   const { attempts = 4, maxWait = '1m', maxWaiting = 1000, jitter = '250ms' } = options
   const { order = 'flood', retry = ['flood'], repeat = 'safe', share = true } = options
   return {
