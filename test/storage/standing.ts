@@ -101,8 +101,10 @@ export async function isDown({ told, judge }: Stand): Promise<void> {
 
 /** Waits until the storage is used again; returns the duration in milliseconds, without the time in which the machine stalled. */
 export async function isBack({ told, storage }: Stand): Promise<number> {
+  // A warning may follow, if its data is gone.
+  const isUp = (): boolean => told.filter(({ is }) => is !== 'warning').at(-1)?.is === 'up'
   const watch = new Stopwatch()
-  await until('it is used again', async () => told.at(-1)?.is === 'up' && (await storage.health()).ok, 5000)
+  await until('it is used again', async () => isUp() && (await storage.health()).ok, 5000)
   watch.stop()
   return watch.passed
 }
