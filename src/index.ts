@@ -22,19 +22,17 @@ export { type Clock, systemClock, type Timers } from './core/clock.js'
 export { Digest } from './core/digest.js'
 export { type Duration, type DurationUnit, formatDuration, type Ms, parseDuration } from './core/duration.js'
 export { SentinelError, type SentinelErrorCode } from './core/errors.js'
+export { describe, Facts, type Reading } from './core/facts.js'
 export {
   ACTIVITIES,
   type Activity,
   type ActorKind,
   ANONYMOUS_ADMIN_ID,
   CHANNEL_SENDER_ID,
-  describe,
-  Facts,
-  type Reading,
   TELEGRAM_ID,
   UPDATE_KINDS,
   type UpdateKind,
-} from './core/facts.js'
+} from './core/kinds.js'
 export { formatLimit, type Limit, type LimitInput, parseLimit } from './core/limit.js'
 export type { RoleOptions } from './core/roles.js'
 export {

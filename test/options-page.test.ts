@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { z } from 'zod'
-import { ACTIVITIES } from '../src/core/facts.js'
+import { ACTIVITIES } from '../src/core/kinds.js'
 import { fromEnv, optionsSchema } from '../src/options.js'
 
 /* The options page is generated from the schema, so that it stays up to date. */

@@ -1,4 +1,4 @@
-import { ANONYMOUS_ADMIN_ID, CHANNEL_SENDER_ID } from '../src/core/facts.js'
+import { ANONYMOUS_ADMIN_ID, CHANNEL_SENDER_ID } from '../src/core/kinds.js'
 import { type Administered, type Subject, subject } from '../src/index.js'
 import { desk } from './sentinel-desk.js'
 

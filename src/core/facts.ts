@@ -16,17 +16,6 @@ import {
 import { type Key, type SubjectRef, senderKey, userKey } from './subject.js'
 import { topicOf } from './topic.js'
 
-export {
-  ACTIVITIES,
-  type Activity,
-  type ActorKind,
-  ANONYMOUS_ADMIN_ID,
-  CHANNEL_SENDER_ID,
-  TELEGRAM_ID,
-  UPDATE_KINDS,
-  type UpdateKind,
-} from './kinds.js'
-
 /**
  * What a reader of updates supplies: the bot's name and the key of fingerprints.
  *

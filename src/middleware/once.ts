@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { WhenDown } from '../core/check.js'
 import { type Duration, parseDuration } from '../core/duration.js'
-import { ACTIVITIES } from '../core/facts.js'
+import { ACTIVITIES } from '../core/kinds.js'
 import { GLOBAL_KEY } from '../core/subject.js'
 import { guardOf } from './compose.js'
 import type { Guard } from './guard.js'

@@ -3,7 +3,8 @@ import { z } from 'zod'
 import type { Check, Consequence, Variant, WhenDown } from '../core/check.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
-import type { Activity, Facts } from '../core/facts.js'
+import type { Facts } from '../core/facts.js'
+import type { Activity } from '../core/kinds.js'
 import {
   capacityOf,
   formatLimit,

@@ -1,6 +1,6 @@
 import { type Duration, formatDuration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
-import { ACTIVITIES } from '../core/facts.js'
+import { ACTIVITIES } from '../core/kinds.js'
 import { hintAt } from '../core/nearest.js'
 import { shown } from '../core/show.js'
 import { keyText, type SubjectRef, subjectKey } from '../core/subject.js'

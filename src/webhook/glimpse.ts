@@ -1,5 +1,6 @@
 import type { Update, User } from 'grammy/types'
-import { describe, Facts, type Reading, type UpdateKind } from '../core/facts.js'
+import { describe, Facts, type Reading } from '../core/facts.js'
+import type { UpdateKind } from '../core/kinds.js'
 import type { SubjectRef } from '../core/subject.js'
 import { JsonScanner, type Name, named } from './json-scanner.js'
 import { Parties, type Party } from './parties.js'

@@ -3,17 +3,16 @@ import type { Chat, Message, Update, User, UserFromGetMe } from '@grammyjs/types
 import fc from 'fast-check'
 import { API_CONSTANTS, Api, Context } from 'grammy'
 import { Digest } from '../../src/core/digest.js'
+import { type Facts, describe as factsOf } from '../../src/core/facts.js'
 import {
   type Activity,
   type ActorKind,
   ANONYMOUS_ADMIN_ID,
   CHANNEL_SENDER_ID,
-  type Facts,
-  describe as factsOf,
   TELEGRAM_ID,
   UPDATE_KINDS,
   type UpdateKind,
-} from '../../src/core/facts.js'
+} from '../../src/core/kinds.js'
 import {
   chatKey,
   type Key,

@@ -1,4 +1,4 @@
-import type { Activity } from '../../core/facts.js'
+import type { Activity } from '../../core/kinds.js'
 
 export const GUARD = 'concurrency'
 
