@@ -1,5 +1,5 @@
-import type { Timers } from '../../core/clock.js'
 import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
+import { endsWithin } from '../../core/in-time.js'
 import type { Services } from '../services.js'
 import type { ChainPlan } from './chain-plan.js'
 
@@ -65,7 +65,7 @@ export async function finishInTime(
     // Last, since a failure above raises an event, which may run more hooks.
     await left.services.hooksAside.drain()
   }
-  if (await ended(work(), span, left.services.timers)) return
+  if (await endsWithin(work(), span, left.services.timers)) return
   await calls.close()
   // The webhooks may have taken all of the time, so the rest is begun here.
   left.services.shared.closing = true
@@ -74,18 +74,6 @@ export async function finishInTime(
     'close.unfinished',
     `guard.close(): some work had not ended after ${span} ms (${told(left, webhooks)}) and is no longer waited for. Limit how long handlers wait, or allow more time: guard.close('1m').`,
   )
-}
-
-async function ended(work: Promise<unknown>, span: Ms, timers: Timers): Promise<boolean> {
-  let callOff: (() => void) | undefined
-  const timeUp = new Promise<false>((fulfil) => {
-    callOff = timers.after(span, () => fulfil(false))
-  })
-  try {
-    return await Promise.race([work.then(() => true), timeUp])
-  } finally {
-    callOff?.()
-  }
 }
 
 function told(
