@@ -259,7 +259,7 @@ class Consumer {
         fulfil(answer)
       }
       const refused = (reason: unknown): void => {
-        const wait = told(reason)
+        const wait = retryAfterOf(reason)
         if (wait === undefined) this.failed(reason)
         end(wait ?? 'failed')
       }
@@ -336,7 +336,7 @@ function waitIn(reason: unknown, depth = 0): Ms | undefined {
 }
 
 /** Like {@link waitIn} for any value: an object that throws when it is read is not a refusal. */
-function told(reason: unknown): Ms | undefined {
+function retryAfterOf(reason: unknown): Ms | undefined {
   try {
     return waitIn(reason)
   } catch {

@@ -72,11 +72,12 @@ export async function finishInTime(
   left.chain.drain().catch((error: unknown) => left.services.failed(error, 'close'))
   left.services.warn(
     'close.unfinished',
-    `guard.close(): some work had not ended after ${span} ms (${told(left, webhooks)}) and is no longer waited for. Limit how long handlers wait, or allow more time: guard.close('1m').`,
+    `guard.close(): some work had not ended after ${span} ms (${unfinishedText(left, webhooks)}) and is no longer waited for. Limit how long handlers wait, or allow more time: guard.close('1m').`,
   )
 }
 
-function told(
+/** Names what is left, with counts. */
+function unfinishedText(
   { services, chain, draining }: Unfinished,
   webhooks: ReadonlySet<{ readonly size: number }>,
 ): string {

@@ -20,7 +20,7 @@ export function limitOf(
 ): NonNullable<Question<Context>['limit']> {
   const what = 'throttle.limit()'
   const read = new Map<unknown, Limit>()
-  const told = new Set<string>()
+  const reported = new Set<string>()
   return (facts, ctx) => {
     const given: unknown = limit(facts, ctx)
     // Databases represent missing values as null.
@@ -37,8 +37,8 @@ export function limitOf(
     } catch (error) {
       const isLate = unawaited(given)
       const kind = isLate ? 'promise' : typeof given
-      if (!told.has(kind)) {
-        told.add(kind)
+      if (!reported.has(kind)) {
+        reported.add(kind)
         failed(isLate ? promised(what, 'limit.invalid') : error)
       }
       return otherwise

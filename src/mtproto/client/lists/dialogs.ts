@@ -62,7 +62,7 @@ export async function* dialogsOf(
 ): AsyncGenerator<Dialog, void, undefined> {
   const { Long } = await import('@mtcute/core')
   // Pages overlap if messages arrive meanwhile, and pinned chats come first whatever their date.
-  const told = new Set<number>()
+  const yielded = new Set<number>()
   let [offsetDate, offsetId]: [number, number] = [0, 0]
   let offsetPeer: tl.TypeInputPeer = { _: 'inputPeerEmpty' }
   for (let seen = 0; ; ) {
@@ -82,8 +82,8 @@ export async function* dialogsOf(
     const around = new Around(page)
     for (const each of page.dialogs) {
       const dialog = each._ === 'dialog' ? around.dialog(each, archived) : undefined
-      if (dialog === undefined || told.has(dialog.chat)) continue
-      told.add(dialog.chat)
+      if (dialog === undefined || yielded.has(dialog.chat)) continue
+      yielded.add(dialog.chat)
       yield dialog
     }
     // A forbidden chat cannot serve as offset; the next page then overlaps with this one.

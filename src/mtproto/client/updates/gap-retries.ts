@@ -40,7 +40,7 @@ export interface Asked {
  */
 export class GapRetries {
   readonly #waiting = new Map<number, Asked>()
-  readonly #told = new Set<string>()
+  readonly #reported = new Set<string>()
   /** Rounds since the last answer. */
   #vain = 0
   /** Planned rounds by method, because a method that must wait for an hour should not delay the others. */
@@ -86,7 +86,7 @@ export class GapRetries {
   /** A request was answered. */
   came(box: number): void {
     this.#waiting.delete(box)
-    if (this.#waiting.size === 0) this.#told.clear()
+    if (this.#waiting.size === 0) this.#reported.clear()
     const methods = new Set([...this.#waiting.values()].map(({ method }) => method))
     // The pause may have grown in earlier rounds; after an answer it starts short again.
     const anew = this.#vain > 0
@@ -106,8 +106,8 @@ export class GapRetries {
   }
 
   #tell(reason: string, errorOf: () => unknown): void {
-    if (this.#told.has(reason)) return
-    this.#told.add(reason)
+    if (this.#reported.has(reason)) return
+    this.#reported.add(reason)
     this.parts.failed(errorOf())
   }
 
