@@ -7,7 +7,7 @@ import { memory } from '../src/storage/memory/memory.js'
 import { createTelegram } from '../src/telegram/index.js'
 import { mutated, pick, type Random, randomOf, updateOf } from './fuzz-updates.js'
 import { type GuardedContext, Stage } from './middleware/rig.js'
-import { says, tick } from './sentinel-desk.js'
+import { says, tick } from './sentinel/desk.js'
 
 const SEED = Number(process.env.FUZZ_SEED ?? 20_260_101)
 const UPDATES = 100_000

@@ -27,7 +27,7 @@ for (const path of GONE) {
     throw new Error(`Cannot find module '${path}'`)
   })
 }
-const { desk: make, joins } = await import('./sentinel-desk.js')
+const { desk: make, joins } = await import('./sentinel/desk.js')
 const { fuse, memory, requireRegistered, throttle } = await import('../src/index.js')
 
 function stand(options: SentinelOptions = {}, handlers?: Parameters<typeof make>[1]) {

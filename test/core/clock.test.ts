@@ -2,7 +2,7 @@ import { jest } from '@jest/globals'
 import { ofAnyLength, quietTimers, systemTimers, type Timers } from '../../src/core/clock.js'
 
 import type { SentinelOptions } from '../../src/index.js'
-import { desk, tick } from '../sentinel-desk.js'
+import { desk, tick } from '../sentinel/desk.js'
 
 const DAY = 86_400_000
 /** The longest delay that `setTimeout` accepts. */

@@ -1,6 +1,6 @@
 import type { Context } from 'grammy'
 import { memory } from '../../src/index.js'
-import { type Desk, desk, joins, says, taps } from '../sentinel-desk.js'
+import { type Desk, desk, joins, says, taps } from '../sentinel/desk.js'
 import { COMPILERS, compiled } from './compilers.js'
 
 type ShopModule = typeof import('./shop.js')

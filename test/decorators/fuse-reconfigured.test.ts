@@ -9,7 +9,7 @@ import {
   throttle,
 } from '../../src/index.js'
 import type { GuardedContext } from '../middleware/rig.js'
-import { type Desk, desk } from '../sentinel-desk.js'
+import { type Desk, desk } from '../sentinel/desk.js'
 
 /* Guards that are evaluated together keep their limits after reconfigure(), even if peek() or reset() come in between. */
 

@@ -20,7 +20,7 @@ import {
   throttle,
 } from '../../src/index.js'
 import type { GuardedContext } from '../middleware/rig.js'
-import { type Desk, desk, later, says } from '../sentinel-desk.js'
+import { type Desk, desk, later, says } from '../sentinel/desk.js'
 
 /* Guards side by side in one call: evaluated together, but otherwise as if each stood alone. */
 

@@ -1,7 +1,7 @@
 import type { Context, NextFunction } from 'grammy'
 import { callbackQuery, command, handlers, hears, membership, on } from '../../src/decorators/index.js'
 import { debounce, exempt, memory, requireRole, sentinel, throttle } from '../../src/index.js'
-import { desk, joins, says, taps } from '../sentinel-desk.js'
+import { desk, joins, says, taps } from '../sentinel/desk.js'
 
 const ALICE = 7
 

@@ -9,7 +9,7 @@ import {
   throttle,
 } from '../../src/index.js'
 import type { GuardedContext } from '../middleware/rig.js'
-import { type Desk, desk, says } from '../sentinel-desk.js'
+import { type Desk, desk, says } from '../sentinel/desk.js'
 
 /* Names of limits of handlers. A limit that is set, adapted or reset by name belongs to one handler, and is found again after a deploy. */
 

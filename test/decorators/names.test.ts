@@ -4,7 +4,7 @@ import { type ComposeOptions, compose, debounce, memory, type Storage, throttle 
 import { claim } from '../../src/middleware/position/place.js'
 import { Extras } from '../extras.js'
 import type { GuardedContext } from '../middleware/rig.js'
-import { type Desk, desk, says } from '../sentinel-desk.js'
+import { type Desk, desk, says } from '../sentinel/desk.js'
 
 const ALICE = 7
 

@@ -1,4 +1,4 @@
-import { type Desk, desk } from '../sentinel-desk.js'
+import { type Desk, desk } from '../sentinel/desk.js'
 import { COMPILERS, compiled } from './compilers.js'
 
 type Overrides = typeof import('./overrides.js')

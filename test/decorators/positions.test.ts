@@ -17,7 +17,7 @@ import {
 } from '../../src/index.js'
 import { Extras } from '../extras.js'
 import type { GuardedContext } from '../middleware/rig.js'
-import { type Desk, desk, says, taps } from '../sentinel-desk.js'
+import { type Desk, desk, says, taps } from '../sentinel/desk.js'
 
 const ALICE = 7
 

@@ -9,7 +9,7 @@ import {
   once,
   throttle,
 } from '../../src/index.js'
-import { desk, later, says } from '../sentinel-desk.js'
+import { desk, later, says } from '../sentinel/desk.js'
 
 /* A guarded function returns and throws what its handler does. */
 

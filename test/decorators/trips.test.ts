@@ -13,11 +13,11 @@ import {
 } from '../../src/index.js'
 import { redis } from '../../src/storage/redis/index.js'
 import type { GuardedContext } from '../middleware/rig.js'
-import { type Desk, desk, says } from '../sentinel-desk.js'
+import { type Desk, desk, says } from '../sentinel/desk.js'
 import { type RedisServer, startRedis } from '../servers/redis.js'
 import { freshName } from '../servers/shared.js'
 import { until } from '../servers/until.js'
-import { calls } from '../storage/redis-desk.js'
+import { calls } from '../storage/redis/desk.js'
 
 let server: RedisServer
 let admin: Redis

@@ -3,7 +3,7 @@ import { hooks } from '../../src/index.js'
 import type { OverdueEvent } from '../../src/middleware/events.js'
 import { sentinel } from '../../src/sentinel.js'
 import { type GuardedContext, type Rig, rig } from '../middleware/rig.js'
-import { desk, says, tick } from '../sentinel-desk.js'
+import { desk, says, tick } from '../sentinel/desk.js'
 import { until } from '../servers/until.js'
 import { stand } from '../webhook/stand.js'
 

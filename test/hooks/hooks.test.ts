@@ -12,7 +12,7 @@ import {
 } from '../../src/index.js'
 import type { HookRanEvent } from '../../src/middleware/events.js'
 import type { GuardedContext } from '../middleware/rig.js'
-import { type Desk, desk, joins, later, says, taps, tick } from '../sentinel-desk.js'
+import { type Desk, desk, joins, later, says, taps, tick } from '../sentinel/desk.js'
 
 let on: Desk
 afterEach(() => on.guard.close())

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { type Hook, hooks } from '../../src/index.js'
-import { desk, says, tick } from '../sentinel-desk.js'
+import { desk, says, tick } from '../sentinel/desk.js'
 
 /** What a hook does, at once or later. */
 type Deed = 'pass' | 'throw' | 'hang' | 'veto' | 'enrich'

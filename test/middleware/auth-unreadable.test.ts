@@ -1,6 +1,6 @@
 import type { AuthOptions } from '../../src/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import { desk } from '../sentinel-desk.js'
+import { desk } from '../sentinel/desk.js'
 
 /* A storage that can decide, but cannot read what an earlier positive answer of a resolver stored. */
 

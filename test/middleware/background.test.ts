@@ -1,6 +1,6 @@
 import { Background } from '../../src/middleware/services/background.js'
 import { onWorkers } from '../on-workers.js'
-import { tick } from '../sentinel-desk.js'
+import { tick } from '../sentinel/desk.js'
 import { Stage } from './rig.js'
 
 const MINUTE = 60_000

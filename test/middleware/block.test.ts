@@ -3,7 +3,7 @@ import { block } from '../../src/middleware/block.js'
 import { compose } from '../../src/middleware/compose.js'
 import type { Storage } from '../../src/storage/contract/storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import { type Desk, desk } from '../sentinel-desk.js'
+import { type Desk, desk } from '../sentinel/desk.js'
 import { type Rig, rig, Stage } from './rig.js'
 
 describe('block', () => {

@@ -5,7 +5,7 @@ import { describe as factsOf } from '../../src/core/facts.js'
 import { throttle } from '../../src/index.js'
 import { ChainPlan } from '../../src/middleware/chain/chain-plan.js'
 import { createServices } from '../../src/middleware/services.js'
-import { says, tick } from '../sentinel-desk.js'
+import { says, tick } from '../sentinel/desk.js'
 
 /* The costs of an update, as a list. Storages compare lists by identity, so equal lists are shared and cached. */
 

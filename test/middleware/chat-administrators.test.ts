@@ -2,7 +2,7 @@ import { Api } from 'grammy'
 import { chatKey, type Key } from '../../src/core/subject.js'
 import { ChatAdministrators } from '../../src/middleware/exempt/chat-administrators.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import { desk, later, nextId, tick, user } from '../sentinel-desk.js'
+import { desk, later, nextId, tick, user } from '../sentinel/desk.js'
 import { Stage } from './rig.js'
 
 const BOT = 42

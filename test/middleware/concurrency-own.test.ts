@@ -1,6 +1,6 @@
 import { compose } from '../../src/middleware/compose.js'
 import { type ConcurrencyOptions, concurrency } from '../../src/middleware/concurrency.js'
-import { type Desk, desk, says, tick } from '../sentinel-desk.js'
+import { type Desk, desk, says, tick } from '../sentinel/desk.js'
 import type { GuardedContext } from './rig.js'
 
 /** How a guarded function calls itself. */

@@ -1,6 +1,6 @@
 import { type ConcurrencyOptions, concurrency } from '../../src/middleware/concurrency.js'
 import type { SentinelOptions } from '../../src/options.js'
-import { type Desk, desk, later, says, tick } from '../sentinel-desk.js'
+import { type Desk, desk, later, says, tick } from '../sentinel/desk.js'
 import { Work } from './work-by-hand.js'
 
 async function ticks(): Promise<void> {

@@ -6,7 +6,7 @@ import { type ConcurrencyOptions, concurrency } from '../../src/middleware/concu
 import type { OverdueEvent } from '../../src/middleware/events.js'
 import type { SentinelOptions } from '../../src/options.js'
 import { sentinel } from '../../src/sentinel.js'
-import { type Desk, desk, says, tick } from '../sentinel-desk.js'
+import { type Desk, desk, says, tick } from '../sentinel/desk.js'
 import { until } from '../servers/until.js'
 import { type GuardedContext, type Rig, rig } from './rig.js'
 import { Work } from './work-by-hand.js'

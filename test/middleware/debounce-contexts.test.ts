@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { Bot } from 'grammy'
 import { type SentinelOptions, sentinel } from '../../src/index.js'
 import { Extras } from '../extras.js'
-import { desk, edits, says, tick } from '../sentinel-desk.js'
+import { desk, edits, says, tick } from '../sentinel/desk.js'
 import { Stage } from './rig.js'
 
 /* The handlers of a burst run in the asynchronous context of the update whose `ctx` they get, whatever lets the burst begin. */

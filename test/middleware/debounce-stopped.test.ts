@@ -1,5 +1,5 @@
 import type { SentinelOptions } from '../../src/options.js'
-import { desk, says, taps } from '../sentinel-desk.js'
+import { desk, says, taps } from '../sentinel/desk.js'
 
 describe('an update that was admitted by debounce and then refused starts the window', () => {
   const throws = new Error('the till is stuck')

@@ -12,7 +12,7 @@ import {
   type TelegramBot,
   type TelegramGroup,
 } from '../../src/telegram/index.js'
-import { idle } from '../sentinel-desk.js'
+import { idle } from '../sentinel/desk.js'
 
 let telegram: Telegram
 let account: TelegramBot

@@ -1,5 +1,5 @@
 import { concurrency, fromRateLimiter, type Guard, throttle } from '../../src/index.js'
-import { desk, says } from '../sentinel-desk.js'
+import { desk, says } from '../sentinel/desk.js'
 
 /* Values that custom keys may return, and how invalid values are handled, as untyped JavaScript may return them. */
 

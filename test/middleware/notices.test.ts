@@ -4,7 +4,7 @@ import type { DenialContext } from '../../src/middleware/refusing/denial.js'
 import { throttle } from '../../src/middleware/throttle.js'
 import { sentinel } from '../../src/sentinel.js'
 import type { Tap } from '../../src/telegram/index.js'
-import { desk, idle, nextId, taps, tick, user } from '../sentinel-desk.js'
+import { desk, idle, nextId, taps, tick, user } from '../sentinel/desk.js'
 import { type GuardedContext, type Rig, rig, Stage } from './rig.js'
 
 describe('a tap refused with a deny function', () => {

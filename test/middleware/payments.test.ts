@@ -11,7 +11,7 @@ import {
   throttle,
   userKey,
 } from '../../src/index.js'
-import { type Desk, desk, says, tick } from '../sentinel-desk.js'
+import { type Desk, desk, says, tick } from '../sentinel/desk.js'
 
 /* Successful payments: the money has been taken, so they reach the handlers whatever a guard covers. */
 

@@ -6,7 +6,7 @@ import {
   sentinel,
   throttle,
 } from '../../src/index.js'
-import { type Desk, desk, tick } from '../sentinel-desk.js'
+import { type Desk, desk, tick } from '../sentinel/desk.js'
 
 /*
  * Functions of developers whose result is used synchronously, in untyped code: async functions are refused when the options are read, and

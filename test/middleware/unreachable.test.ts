@@ -2,7 +2,7 @@ import type { Update } from 'grammy/types'
 import { userKey } from '../../src/core/subject.js'
 import { memory, type SentinelOptions, type Storage } from '../../src/index.js'
 import { UNREACHABLE } from '../../src/middleware/membership/reach.js'
-import { desk as deskWith, later, nextId, user } from '../sentinel-desk.js'
+import { desk as deskWith, later, nextId, user } from '../sentinel/desk.js'
 
 /* Users who block the bot are marked as unreachable. Updates may come late, twice, or in another process. */
 

@@ -1,4 +1,4 @@
-import { tick } from '../sentinel-desk.js'
+import { tick } from '../sentinel/desk.js'
 import type { GuardedContext } from './rig.js'
 
 /** Handlers that run until they are told to end. */

@@ -3,7 +3,7 @@ import { chatKey, userKey } from '../../src/core/subject.js'
 import { type SentinelOptions, subject } from '../../src/index.js'
 import { Stage } from '../middleware/rig.js'
 import { onWorkers } from '../on-workers.js'
-import { type Desk, desk, nextId, says, tick, user } from '../sentinel-desk.js'
+import { type Desk, desk, nextId, says, tick, user } from '../sentinel/desk.js'
 import { type Faulty, faulty } from '../storage/faulty.js'
 
 /* A group that becomes a supergroup gets a new id, and what is stored for it has to follow. */

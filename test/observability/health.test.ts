@@ -4,7 +4,7 @@ import { systemClock, systemTimers } from '../../src/core/clock.js'
 import { sentinel } from '../../src/index.js'
 import { type HealthOptions, health } from '../../src/observability/health/index.js'
 import { redis } from '../../src/storage/redis/index.js'
-import { type Desk, desk, later, says } from '../sentinel-desk.js'
+import { type Desk, desk, later, says } from '../sentinel/desk.js'
 import { startRedis } from '../servers/redis.js'
 import { until } from '../servers/until.js'
 

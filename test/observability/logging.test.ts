@@ -2,7 +2,7 @@ import { jest } from '@jest/globals'
 import { GrammyError } from 'grammy'
 import { pino } from 'pino'
 import { type LoggingOptions, logging, type SentinelLog } from '../../src/observability/logging/index.js'
-import { type Desk, desk, joins, says } from '../sentinel-desk.js'
+import { type Desk, desk, joins, says } from '../sentinel/desk.js'
 import { until } from '../servers/until.js'
 
 const TOKEN = '123456:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'

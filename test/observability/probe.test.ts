@@ -1,5 +1,5 @@
 import type { Probe } from '../../src/index.js'
-import { type Desk, desk, later } from '../sentinel-desk.js'
+import { type Desk, desk, later } from '../sentinel/desk.js'
 
 /** A probe that records its calls under a name. */
 function noting(name: string, told: string[], idle?: () => boolean): Probe {

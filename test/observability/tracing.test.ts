@@ -12,7 +12,7 @@ import { hooks, sentinel, throttle } from '../../src/index.js'
 import { tracing } from '../../src/observability/tracing/index.js'
 import { Extras } from '../extras.js'
 import { Stage } from '../middleware/rig.js'
-import { type Desk, desk, joins, later, says } from '../sentinel-desk.js'
+import { type Desk, desk, joins, later, says } from '../sentinel/desk.js'
 import { until } from '../servers/until.js'
 
 const exporter = new InMemorySpanExporter()

@@ -7,7 +7,7 @@ import {
 } from '@grammyjs/conversations'
 import { Bot, type Context } from 'grammy'
 import { outgoing } from '../../src/outgoing/outgoing.js'
-import { says } from '../sentinel-desk.js'
+import { says } from '../sentinel/desk.js'
 import { until } from '../servers/until.js'
 import { type Office, office } from './rig.js'
 

@@ -3,7 +3,7 @@ import type { OutgoingLimitedEvent } from '../../src/middleware/events.js'
 import type { OutgoingOptions } from '../../src/outgoing/options.js'
 import { Sender } from '../../src/outgoing/sender.js'
 import { Stage } from '../middleware/rig.js'
-import { tick } from '../sentinel-desk.js'
+import { tick } from '../sentinel/desk.js'
 
 /** A sender whose calls are answered by the test. */
 export class Counter {

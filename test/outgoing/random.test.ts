@@ -3,7 +3,7 @@ import type { ApiResponse } from 'grammy/types'
 import type { Ms } from '../../src/core/duration.js'
 import { Sender } from '../../src/outgoing/sender.js'
 import { Stage } from '../middleware/rig.js'
-import { tick } from '../sentinel-desk.js'
+import { tick } from '../sentinel/desk.js'
 
 /** A call of a bot: when, to whom, and how long Telegram takes to answer each attempt. */
 interface Planned {

@@ -17,7 +17,7 @@ import { readAdapt } from '../../src/middleware/throttle/adapt.js'
 import { adaptLimit } from '../../src/middleware/throttle/adapted.js'
 import { Conduct, MOST_ACTORS } from '../../src/middleware/throttle/conduct.js'
 import { Stage } from '../middleware/rig.js'
-import { desk, later, says, tick } from '../sentinel-desk.js'
+import { desk, later, says, tick } from '../sentinel/desk.js'
 
 const ALICE = 7
 const MINUTE = 60_000

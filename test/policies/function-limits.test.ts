@@ -9,7 +9,7 @@ import {
   type ThrottleOptions,
   throttle,
 } from '../../src/index.js'
-import { desk } from '../sentinel-desk.js'
+import { desk } from '../sentinel/desk.js'
 
 const BOUNDS = { min: '1/1d', max: '60/1d' } as const
 

@@ -1,6 +1,6 @@
 import { userKey } from '../../src/core/subject.js'
 import { memory, type SentinelOptions, type Storage, subject, throttle } from '../../src/index.js'
-import { type Desk, desk, later } from '../sentinel-desk.js'
+import { type Desk, desk, later } from '../sentinel/desk.js'
 
 /* Changed limits of handlers: in a process in which they have not been used yet, and with names that contain spaces. */
 

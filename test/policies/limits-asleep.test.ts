@@ -1,5 +1,5 @@
 import { Stage } from '../middleware/rig.js'
-import { desk, tick } from '../sentinel-desk.js'
+import { desk, tick } from '../sentinel/desk.js'
 
 /* Timers do not count the time for which a machine sleeps, and the clock may be set. */
 

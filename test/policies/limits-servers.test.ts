@@ -4,11 +4,11 @@ import { subject } from '../../src/core/subject.js'
 import type { Storage } from '../../src/storage/contract/storage.js'
 import { postgres } from '../../src/storage/postgres/index.js'
 import { redis } from '../../src/storage/redis/index.js'
-import { type Desk, desk, says } from '../sentinel-desk.js'
+import { type Desk, desk, says } from '../sentinel/desk.js'
 import { type RedisServer, startRedis } from '../servers/redis.js'
 import { freshName, sharedPostgres } from '../servers/shared.js'
 import { until } from '../servers/until.js'
-import { calls } from '../storage/redis-desk.js'
+import { calls } from '../storage/redis/desk.js'
 
 const ALICE = 7
 const GROUP = -1001000000001

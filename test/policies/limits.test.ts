@@ -3,7 +3,7 @@ import { subject, userKey } from '../../src/core/subject.js'
 import { definePolicy, hybrid, type LimitChangedEvent, type LimitHolder, policy } from '../../src/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { Stage } from '../middleware/rig.js'
-import { desk, later, says } from '../sentinel-desk.js'
+import { desk, later, says } from '../sentinel/desk.js'
 
 const ALICE = 7
 const BOB = 8

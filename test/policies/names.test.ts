@@ -1,5 +1,5 @@
 import { policy, type SentinelOptions } from '../../src/index.js'
-import { type Desk, desk, tick } from '../sentinel-desk.js'
+import { type Desk, desk, tick } from '../sentinel/desk.js'
 
 /* Who warns about a handler with an unknown policy. The guard in front of a handler knows no sentinel before its first update. */
 

@@ -1,6 +1,6 @@
 import { type Guard, policy, requireRole, type Sentinel, sentinel } from '../../src/index.js'
 import type { GuardedContext } from '../middleware/rig.js'
-import { desk } from '../sentinel-desk.js'
+import { desk } from '../sentinel/desk.js'
 
 /* Policies that reconfigure() changes apply to handlers that already stand behind them. */
 

@@ -13,7 +13,7 @@ import {
 import { ChainPlan } from '../../src/middleware/chain/chain-plan.js'
 import { createServices } from '../../src/middleware/services.js'
 import { PolicyBook } from '../../src/policies/policy-book.js'
-import { desk, says } from '../sentinel-desk.js'
+import { desk, says } from '../sentinel/desk.js'
 
 const ALICE = 7
 

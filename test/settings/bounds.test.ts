@@ -2,7 +2,7 @@ import type { Clock } from '../../src/core/clock.js'
 import { policy, type SentinelOptions, subject } from '../../src/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { Stage } from '../middleware/rig.js'
-import { type Desk, desk, later, says } from '../sentinel-desk.js'
+import { type Desk, desk, later, says } from '../sentinel/desk.js'
 
 const GROUP = -1001000000001
 

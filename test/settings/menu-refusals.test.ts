@@ -1,7 +1,7 @@
 import { type Sentinel, type SentinelOptions, sentinel } from '../../src/index.js'
 import type { Person, TelegramGroup } from '../../src/telegram/index.js'
 import { type GuardedContext, type Rig, rig, Stage } from '../middleware/rig.js'
-import { idle } from '../sentinel-desk.js'
+import { idle } from '../sentinel/desk.js'
 import { settled } from '../storage/outage.js'
 
 const ADMINS_ONLY = 'Only administrators of this chat may change its settings.'

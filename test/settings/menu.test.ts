@@ -3,7 +3,7 @@ import { type Sentinel, type SentinelOptions, type SettingsChangedEvent, sentine
 import type { Storage } from '../../src/storage/contract/storage.js'
 import type { TelegramGroup } from '../../src/telegram/index.js'
 import { type GuardedContext, type Rig, rig, Stage } from '../middleware/rig.js'
-import { idle, later, tick } from '../sentinel-desk.js'
+import { idle, later, tick } from '../sentinel/desk.js'
 import { settled } from '../storage/outage.js'
 
 const SETTINGS: SentinelOptions = {

@@ -6,7 +6,7 @@ import { choiceIn, dataOf } from '../../src/settings/choice.js'
 import { isWithin, readSettings } from '../../src/settings/settings-options.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { Stage } from '../middleware/rig.js'
-import { desk, later, says, taps } from '../sentinel-desk.js'
+import { desk, later, says, taps } from '../sentinel/desk.js'
 import { faulty } from '../storage/faulty.js'
 
 const GROUP = -1001000000001

@@ -5,7 +5,7 @@ import type { Storage } from '../../src/storage/contract/storage.js'
 import { failover } from '../../src/storage/failover.js'
 import { hybrid } from '../../src/storage/hybrid.js'
 import { Stage } from '../middleware/rig.js'
-import { desk } from '../sentinel-desk.js'
+import { desk } from '../sentinel/desk.js'
 import { type Faulty, faulty } from './faulty.js'
 import { passing, settled } from './outage.js'
 

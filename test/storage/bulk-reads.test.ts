@@ -2,10 +2,10 @@ import { Pool } from 'pg'
 import { userKey } from '../../src/core/subject.js'
 import type { Mark } from '../../src/storage/contract/storage.js'
 import { makeResilient } from '../../src/storage/protection/make-resilient.js'
-import { desk } from '../sentinel-desk.js'
-import { pair } from './failover-pair.js'
+import { desk } from '../sentinel/desk.js'
+import { pair } from './failover/pair.js'
 import { askOf, BOT, blocked, isAdmitted, planOf } from './outage.js'
-import { closeAll, open, pool, schema, url, useSchemas } from './postgres-desk.js'
+import { closeAll, open, pool, schema, url, useSchemas } from './postgres/desk.js'
 
 /* Reads of many marks at once, which no update waits for. */
 

@@ -4,7 +4,7 @@ import { combine } from '../../src/storage/combine.js'
 import type { StorageChange } from '../../src/storage/contract/changes.js'
 import type { Mark, Storage } from '../../src/storage/contract/storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import { later } from '../sentinel-desk.js'
+import { later } from '../sentinel/desk.js'
 import { conformance } from './conformance.js'
 
 conformance('memory, combined with memory', {

@@ -1,6 +1,6 @@
 import type { Ask, Check, Judge } from '../../src/core/check.js'
 import type { Storage } from '../../src/storage/contract/storage.js'
-import { ALICE, admits, askOf, bucket, claim, once, planOf } from './redis-desk.js'
+import { ALICE, admits, askOf, bucket, claim, once, planOf } from './redis/desk.js'
 
 /*
  * Two workers with different releases of a bot on one storage: their plans alternate on the same user, and neither knows all slots of

@@ -8,7 +8,7 @@ import { memory } from '../../src/storage/memory/memory.js'
 import { postgres } from '../../src/storage/postgres/index.js'
 import { redis } from '../../src/storage/redis/index.js'
 import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
-import { later } from '../sentinel-desk.js'
+import { later } from '../sentinel/desk.js'
 import { freshName, sharedPostgres, sharedRedis } from '../servers/shared.js'
 import { closing } from './closing.js'
 

@@ -7,7 +7,7 @@ import { type BlockListExport, memory, type Sentinel, sentinel } from '../../src
 import type { Storage } from '../../src/storage/contract/storage.js'
 import { FallbackMarks } from '../../src/storage/resilient/fallback-marks.js'
 import { sqlite } from '../../src/storage/sqlite/index.js'
-import { rowsOf, SqliteFiles } from './sqlite-desk.js'
+import { rowsOf, SqliteFiles } from './sqlite/desk.js'
 
 /* Storages in this process read without waiting for anything, so reading much must be interrupted for the updates that arrive. */
 

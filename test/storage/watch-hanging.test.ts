@@ -7,7 +7,7 @@ import { reasonOf } from '../../src/storage/resilient/reason.js'
 import { type NetworkProxy, startProxy } from '../servers/proxy.js'
 import { freshName, sharedPostgres } from '../servers/shared.js'
 import { until } from '../servers/until.js'
-import { pair } from './failover-pair.js'
+import { pair } from './failover/pair.js'
 import { ALICE, askOf, BOB, BOT, blocked, isAdmitted, type Outage, outage, settled } from './outage.js'
 
 /* A storage neither begins to report changes nor refuses to: its server accepts the connection and does not answer. */

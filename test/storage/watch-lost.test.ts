@@ -17,7 +17,7 @@ import { type NetworkProxy, startProxy } from '../servers/proxy.js'
 import { type RedisServer, startRedis } from '../servers/redis.js'
 import { freshName } from '../servers/shared.js'
 import { until } from '../servers/until.js'
-import * as near from './hybrid-desk.js'
+import * as near from './hybrid/desk.js'
 import {
   ALICE,
   askOf,

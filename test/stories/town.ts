@@ -11,7 +11,7 @@ import {
   type TelegramChannel,
   type TelegramGroup,
 } from '../../src/telegram/index.js'
-import { tick } from '../sentinel-desk.js'
+import { tick } from '../sentinel/desk.js'
 import type { Act } from './acts.js'
 import type { Where, Who, Whom } from './cast.js'
 import { RarePerformer } from './rare-performing.js'

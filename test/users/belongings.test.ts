@@ -1,5 +1,5 @@
 import { memory, type Ownership, sentinel } from '../../src/index.js'
-import { later } from '../sentinel-desk.js'
+import { later } from '../sentinel/desk.js'
 
 /* A mistake in an ownership must not show one user's data to another, or erase data of others. */
 

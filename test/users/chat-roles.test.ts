@@ -1,6 +1,6 @@
 import { definePolicy, policy, requireRole } from '../../src/index.js'
 import type { GuardedContext } from '../middleware/rig.js'
-import { type Desk, desk, says } from '../sentinel-desk.js'
+import { type Desk, desk, says } from '../sentinel/desk.js'
 
 const ADMINISTRATOR = 1
 const ALICE = 7

@@ -1,6 +1,6 @@
 import { type Bot, type Context, lazySession, type SessionFlavor, session } from 'grammy'
 import { memory, type SessionStorage, type Storage, sessionsOver } from '../../src/index.js'
-import { desk, later, nextId, says, tick } from '../sentinel-desk.js'
+import { desk, later, nextId, says, tick } from '../sentinel/desk.js'
 
 /* grammY writes a session back when the handlers have ended, also if one of them has erased its user. */
 

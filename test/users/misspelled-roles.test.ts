@@ -1,7 +1,7 @@
 import type { MiddlewareFn } from 'grammy'
 import { auth, definePolicy, exempt, policy, sentinel, throttle } from '../../src/index.js'
 import type { GuardedContext } from '../middleware/rig.js'
-import { desk } from '../sentinel-desk.js'
+import { desk } from '../sentinel/desk.js'
 
 const ALICE = 7
 const roles = { vip: {}, support: {} }

@@ -19,7 +19,7 @@ import type { Storage } from '../../src/storage/contract/storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { TelegramGroup } from '../../src/telegram/index.js'
 import { type GuardedContext, type Rig, rig } from '../middleware/rig.js'
-import { desk, later, says } from '../sentinel-desk.js'
+import { desk, later, says } from '../sentinel/desk.js'
 
 const OWNER = 1
 const ALICE = 7

@@ -9,7 +9,7 @@ import {
 import type { Storage } from '../../src/storage/contract/storage.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { Stage } from '../middleware/rig.js'
-import { later, tick } from '../sentinel-desk.js'
+import { later, tick } from '../sentinel/desk.js'
 
 const ALICE = 7
 const PLAZA = subject.chat(-1001000000001)

@@ -3,7 +3,7 @@ import { userKey } from '../../src/core/subject.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { Stage } from '../middleware/rig.js'
 import { onWorkers } from '../on-workers.js'
-import { desk, says, tick } from '../sentinel-desk.js'
+import { desk, says, tick } from '../sentinel/desk.js'
 import { stand } from '../webhook/stand.js'
 
 /* On platforms where timers end with the request that set them, such as Cloudflare Workers. */

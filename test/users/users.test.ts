@@ -4,7 +4,7 @@ import type { Storage } from '../../src/storage/contract/storage.js'
 import type { UserActivity } from '../../src/storage/contract/users.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { UserProfile } from '../../src/users/profiles.js'
-import { desk, later, nextId, posts, says, taps, tick, types } from '../sentinel-desk.js'
+import { desk, later, nextId, posts, says, taps, tick, types } from '../sentinel/desk.js'
 
 const ALICE = 7
 const BOB = 8

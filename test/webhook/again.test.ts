@@ -1,7 +1,7 @@
 import type { Update } from 'grammy/types'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { FetchInfo, WebhookOptions } from '../../src/webhook/index.js'
-import { later, says, tick } from '../sentinel-desk.js'
+import { later, says, tick } from '../sentinel/desk.js'
 import { until } from '../servers/until.js'
 import { gate, SECRET, type Stand, stand } from './stand.js'
 

@@ -3,7 +3,7 @@ import { Bot } from 'grammy'
 import type { Update } from 'grammy/types'
 import { sentinel } from '../../src/index.js'
 import { Extras } from '../extras.js'
-import { says } from '../sentinel-desk.js'
+import { says } from '../sentinel/desk.js'
 import { until } from '../servers/until.js'
 import { gate, listening, SECRET, stand, stopped } from './stand.js'
 

@@ -5,7 +5,7 @@ import { PassThrough, Readable } from 'node:stream'
 import { createGunzip, gzipSync } from 'node:zlib'
 import fastify, { type FastifyInstance } from 'fastify'
 import { type Context, Hono } from 'hono'
-import { says } from '../sentinel-desk.js'
+import { says } from '../sentinel/desk.js'
 import { until } from '../servers/until.js'
 import { listening, post, SECRET, type Stand, stand, stopped } from './stand.js'
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
 import type { FetchInfo, Webhook } from '../../src/webhook/index.js'
-import { says } from '../sentinel-desk.js'
+import { says } from '../sentinel/desk.js'
 import { post, SECRET, stand, stopped } from './stand.js'
 
 const closing: (() => unknown)[] = []

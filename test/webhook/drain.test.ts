@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { debounce } from '../../src/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import { later, says, tick } from '../sentinel-desk.js'
+import { later, says, tick } from '../sentinel/desk.js'
 import { until } from '../servers/until.js'
 import { post, SECRET, type Stand, stand } from './stand.js'
 

@@ -4,7 +4,7 @@ import { connect } from 'node:net'
 import { serve } from '@hono/node-server'
 import fastify from 'fastify'
 import { Hono } from 'hono'
-import { says } from '../sentinel-desk.js'
+import { says } from '../sentinel/desk.js'
 import { until } from '../servers/until.js'
 import { gate, listening as open, SECRET, type Stand, stand, stopped } from './stand.js'
 

@@ -1,6 +1,6 @@
 import { Hono } from 'hono'
 import type { FetchInfo } from '../../src/webhook/index.js'
-import { says } from '../sentinel-desk.js'
+import { says } from '../sentinel/desk.js'
 import { post, type Stand, stand } from './stand.js'
 
 /* What platforms with the fetch API tell besides the request. */

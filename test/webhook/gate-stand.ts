@@ -1,5 +1,5 @@
 import type { SentinelOptions } from '../../src/index.js'
-import { says } from '../sentinel-desk.js'
+import { says } from '../sentinel/desk.js'
 import { type Stand, stand } from './stand.js'
 
 /** Records which updates were parsed: middleware in front of the guard sees exactly those. */

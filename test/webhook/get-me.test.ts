@@ -5,7 +5,7 @@ import { createTelegram } from '../../src/telegram/index.js'
 import type { FetchInfo } from '../../src/webhook/index.js'
 import { Stage } from '../middleware/rig.js'
 import { onWorkers } from '../on-workers.js'
-import { says, tick } from '../sentinel-desk.js'
+import { says, tick } from '../sentinel/desk.js'
 import { until } from '../servers/until.js'
 import { gate, post, SECRET } from './stand.js'
 

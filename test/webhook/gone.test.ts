@@ -7,7 +7,7 @@ import { Hono } from 'hono'
 import { sentinel } from '../../src/index.js'
 import { startTelegram, type Telegram } from '../../src/telegram/index.js'
 import type { Webhook } from '../../src/webhook/index.js'
-import { says } from '../sentinel-desk.js'
+import { says } from '../sentinel/desk.js'
 import { until } from '../servers/until.js'
 import { gate, SECRET } from './stand.js'
 

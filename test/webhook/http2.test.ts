@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { type ClientHttp2Session, connect, constants, createServer, type Http2Server } from 'node:http2'
 import { createConnection } from 'node:net'
-import { says } from '../sentinel-desk.js'
+import { says } from '../sentinel/desk.js'
 import { until } from '../servers/until.js'
 import { gate, SECRET, type Stand, stand } from './stand.js'
 

@@ -1,7 +1,7 @@
 import { memory } from '../../src/index.js'
 import type { Storage } from '../../src/storage/contract/storage.js'
 import { onWorkers } from '../on-workers.js'
-import { later, says, tick } from '../sentinel-desk.js'
+import { later, says, tick } from '../sentinel/desk.js'
 import { until } from '../servers/until.js'
 import { flood } from './gate-stand.js'
 import { type Stand, stand } from './stand.js'

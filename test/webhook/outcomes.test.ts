@@ -4,7 +4,7 @@ import { Bot } from 'grammy'
 import { sentinel } from '../../src/index.js'
 import { createTelegram } from '../../src/telegram/index.js'
 import { Extras } from '../extras.js'
-import { says } from '../sentinel-desk.js'
+import { says } from '../sentinel/desk.js'
 import { until } from '../servers/until.js'
 import { gate, post, SECRET, stand } from './stand.js'
 

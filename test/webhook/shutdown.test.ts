@@ -5,7 +5,7 @@ import { connect, type Socket } from 'node:net'
 import fastify from 'fastify'
 import { health } from '../../src/observability/health/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
-import { says } from '../sentinel-desk.js'
+import { says } from '../sentinel/desk.js'
 import { until } from '../servers/until.js'
 import { gate, listening, post, SECRET, type Stand, stand, stopped } from './stand.js'
 

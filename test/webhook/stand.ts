@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import type { Update } from 'grammy/types'
 import type { SentinelOptions } from '../../src/index.js'
 import type { FetchInfo, Webhook, WebhookOptions } from '../../src/webhook/index.js'
-import { type Desk, desk } from '../sentinel-desk.js'
+import { type Desk, desk } from '../sentinel/desk.js'
 
 export const SECRET = 'the-secret'
 

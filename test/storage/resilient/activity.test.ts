@@ -1,0 +1,73 @@
+import { desk, idle } from '../../sentinel/desk.js'
+import { ALICE, BOT, outage, settled } from '../outage.js'
+
+/* The storage decides, but activity of users is not written in time: the table is locked. */
+
+test('activity that is written late is counted once', async () => {
+  const stage = outage()
+  stage.remote.parts = (what) => what === 'users.note'
+  const { guard, says } = desk({
+    users: true,
+    storage: stage.storage,
+    clock: stage.time.clock,
+    timers: stage.time.timers,
+  })
+  await says(7, 'one', 'two')
+  stage.remote.fault = 'hangs'
+  await stage.pass(5000)
+  await says(7, 'three')
+  await stage.pass(10_000)
+  expect((await guard.health()).storage.circuit?.state).toBe('closed')
+  expect(stage.remote.asked.filter((what) => what === 'users.note')).toHaveLength(1)
+  stage.remote.resume()
+  await stage.pass(2000)
+  expect(await stage.remote.kept.users.get(BOT, ALICE)).toMatchObject({ counts: { message: 3 } })
+  await guard.close()
+  await idle(guard)
+  await stage.storage.close()
+})
+
+test('activity whose write fails late is written again', async () => {
+  const stage = outage()
+  stage.remote.parts = (what) => what === 'users.note'
+  stage.remote.fault = 'hangs'
+  let ended = 'it waits'
+  void Promise.resolve(stage.storage.users.note(BOT, [{ key: ALICE, at: 1, counts: { message: 1 } }])).then(
+    () => {
+      ended = 'it is written'
+    },
+    ({ code }) => {
+      ended = code
+    },
+  )
+  await stage.pass(10_000)
+  expect(ended).toBe('it waits')
+  stage.remote.kill()
+  await settled()
+  expect(ended).toBe('storage.unavailable')
+  await stage.storage.close()
+})
+
+test('close() does not wait without end for activity that cannot be written, and reports it', async () => {
+  const stage = outage()
+  stage.remote.parts = (what) => what === 'users.note'
+  stage.remote.fault = 'hangs'
+  const { guard, says } = desk({
+    users: true,
+    storage: stage.storage,
+    clock: stage.time.clock,
+    timers: stage.time.timers,
+  })
+  const failures: string[] = []
+  guard.on('error', ({ during }) => failures.push(during))
+  await says(7, 'one')
+  let isClosed = false
+  const closing = guard.close().then(() => {
+    isClosed = true
+  })
+  await stage.pass(5000)
+  expect({ isClosed, failures }).toEqual({ isClosed: true, failures: ['users.note'] })
+  await closing
+  stage.remote.kill()
+  await stage.storage.close()
+})
