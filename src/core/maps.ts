@@ -21,3 +21,11 @@ export function setNewest<K, V>(map: Map<K, V>, key: K, value: V, most: number):
   if (map.size >= most) map.delete(map.keys().next().value as K)
   map.set(key, value)
 }
+
+/** Removes the oldest entries until so many at most are left. */
+export function keepLatest<K>(entries: Map<K, unknown> | Set<K>, most: number): void {
+  for (const oldest of entries.keys()) {
+    if (entries.size <= most) return
+    entries.delete(oldest)
+  }
+}

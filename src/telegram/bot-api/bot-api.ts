@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { getOrInsert } from '../../core/maps.js'
 import type { BotAccount } from '../world/accounts.js'
-import { getOrMake } from '../world/collections/maps.js'
 import { Refusal } from '../world/refusal.js'
 import type { World } from '../world/world.js'
 import type { Call } from './call.js'
@@ -113,7 +113,7 @@ export class BotApi {
   }
 
   linkOf(bot: BotAccount): Link {
-    return getOrMake(
+    return getOrInsert(
       this.#links,
       bot.id,
       () =>

@@ -1,4 +1,4 @@
-import { getOrMake } from '../world/collections/maps.js'
+import { getOrInsert } from '../../core/maps.js'
 import type { Expression } from './schema/expression.js'
 import { alternativesOf, fieldsOf, type MethodName, signatureOf } from './schema/schema.js'
 
@@ -40,7 +40,7 @@ const FLAGS = new Map([
 ])
 
 function readingsOf(method: MethodName): ReadonlyMap<string, Reading> {
-  return getOrMake(readings, method, () => {
+  return getOrInsert(readings, method, () => {
     const parameters = [...signatureOf(method).parameters.values()]
     return new Map(parameters.map(({ name, type }) => [name, readingOf(type)]))
   })

@@ -1,7 +1,7 @@
 import { type Duration, type Ms, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
+import { getOrInsert } from '../../core/maps.js'
 import { nearest } from '../../core/nearest.js'
-import { getOrMake } from '../world/collections/maps.js'
 import type { CallResult } from './calls.js'
 import type { Params } from './params.js'
 import { knownMethod, type MethodName } from './schema/schema.js'
@@ -119,7 +119,7 @@ export class FaultPlan implements Faults {
   next(method: string, fault: Fault): void {
     checkFault(fault)
     const name = method === '*' ? '*' : knownMethod(method, 'faults.next')
-    getOrMake(this.#planned, name, () => []).push({ fault, left: fault.times ?? 1 })
+    getOrInsert(this.#planned, name, () => []).push({ fault, left: fault.times ?? 1 })
   }
 
   clear(): void {

@@ -1,6 +1,6 @@
+import { keepLatest } from '../../core/maps.js'
 import type { Account } from '../world/accounts.js'
 import type { StoredMessage } from '../world/chats/chats.js'
-import { keepLatest } from '../world/collections/maps.js'
 
 /** Maximum number of random ids kept; clients resend within minutes. */
 const MOST_REMEMBERED = 10_000

@@ -1,8 +1,8 @@
+import { getOrInsert } from '../../core/maps.js'
 import type { TlObject } from '../../mtproto/protocol/tl/object.js'
 import type { Account } from '../world/accounts.js'
 import type { SharedChat, StoredMessage } from '../world/chats/chats.js'
 import { isIn } from '../world/chats/members.js'
-import { getOrMake } from '../world/collections/maps.js'
 import type { World } from '../world/world.js'
 import type { CdnRedirects } from './cdn/redirects.js'
 import { Locations } from './files/locations.js'
@@ -62,11 +62,11 @@ export class WorldView {
   }
 
   mailbox(accountId: number): Mailbox {
-    return getOrMake(this.#mailboxes, accountId, () => new Mailbox())
+    return getOrInsert(this.#mailboxes, accountId, () => new Mailbox())
   }
 
   channel(chat: SharedChat): Journal {
-    return getOrMake(this.#channels, chat.id, () => new Journal())
+    return getOrInsert(this.#channels, chat.id, () => new Journal())
   }
 
   /** The id of a message for an account. */

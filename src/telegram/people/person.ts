@@ -2,13 +2,13 @@ import { inspect, types } from 'node:util'
 import type { ChatInviteLink, InlineQuery, Message } from 'grammy/types'
 import type { Duration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
+import { getOrInsert } from '../../core/maps.js'
 import type { PersonAccount } from '../world/accounts.js'
 import { describeChat, type StoredMessage, type WorldChat } from '../world/chats/chats.js'
 import { joinByInvite } from '../world/chats/invites.js'
 import { isIn } from '../world/chats/members.js'
 import { setBlocked } from '../world/chats/membership.js'
 import { canRead, canSee } from '../world/chats/visitors.js'
-import { getOrMake } from '../world/collections/maps.js'
 import type { InlineChoice } from '../world/messages/content.js'
 import { pickResult } from '../world/messages/inline.js'
 import { Refusal } from '../world/refusal.js'
@@ -254,7 +254,7 @@ export class Person {
   async hears(what: RegExp | string, options: HearingOptions = {}): Promise<Message> {
     assertWords(what)
     const isMeant = this.#meantBy(options)
-    const before = getOrMake(heardBefore, this.account, () => new Given())
+    const before = getOrInsert(heardBefore, this.account, () => new Given())
     return this.#patience.until({
       find: (news?: StoredMessage) => {
         const candidates = news === undefined ? this.#readable(options.in) : [news]

@@ -1,6 +1,6 @@
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
-import { keepLatest } from './collections/maps.js'
+import { keepLatest } from '../../core/maps.js'
 
 interface Task {
   readonly time: Ms

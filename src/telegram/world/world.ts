@@ -1,5 +1,6 @@
 import type { InlineQueryResultsButton, Message, Update } from 'grammy/types'
 import { SentinelError } from '../../core/errors.js'
+import { getOrInsert } from '../../core/maps.js'
 import { type Account, Accounts, type BotAccount, type PersonAccount } from './accounts.js'
 import { AdminLog } from './chats/admin-log.js'
 import {
@@ -15,7 +16,6 @@ import { hasRight, isIn, LEFT, type Membership, membershipAt, newPermissions } f
 import type { WorldClock } from './clock.js'
 import { Latest } from './collections/latest.js'
 import { Listeners } from './collections/listeners.js'
-import { getOrMake } from './collections/maps.js'
 import { Shelf } from './collections/shelf.js'
 import { Files, type StoredFile } from './media/files.js'
 import { StickerSets } from './media/stickers.js'
@@ -258,8 +258,8 @@ export class World {
 
   /** Created on first access; `started` tells whether the person has ever written. */
   privateChat(person: PersonAccount, bot: BotAccount): PrivateChat {
-    const own = getOrMake(this.#private, person.id, () => new Map<number, PrivateChat>())
-    return getOrMake(own, bot.id, () => ({
+    const own = getOrInsert(this.#private, person.id, () => new Map<number, PrivateChat>())
+    return getOrInsert(own, bot.id, () => ({
       kind: 'private',
       person,
       bot,

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Timers } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
 import { SentinelError } from '../../../core/errors.js'
-import { setNewest } from '../bounded-map.js'
+import { setNewest } from '../../../core/maps.js'
 import type { FloodWait } from '../options.js'
 import { Pace } from './pace.js'
 

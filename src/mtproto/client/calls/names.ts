@@ -2,9 +2,9 @@ import type { tl } from '@mtcute/core'
 import type { Clock } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
 import { SentinelError } from '../../../core/errors.js'
+import { getOrInsert, keepLatest, setNewest } from '../../../core/maps.js'
 import type { Values } from '../../../storage/contract/values.js'
 import { chatIdOfChannel } from '../../protocol/chat-ids.js'
-import { dropOldest, setNewest } from '../bounded-map.js'
 import type { SessionStorage } from '../sessions/session-storage.js'
 import { markedId } from './peers.js'
 import { MtprotoRefusal, reasonOf } from './refusal.js'
@@ -74,12 +74,9 @@ export class Names {
     const known = this.#known.get(name) ?? (await this.#stored(name))
     if (known !== undefined && known.until > this.parts.clock()) return idOf(known)
     // Concurrent calls for the same name share one lookup.
-    let asking = this.#asking.get(name)
-    if (asking === undefined) {
-      asking = this.#ask(name, caller).finally(() => this.#asking.delete(name))
-      this.#asking.set(name, asking)
-    }
-    return asking
+    return getOrInsert(this.#asking, name, () =>
+      this.#ask(name, caller).finally(() => this.#asking.delete(name)),
+    )
   }
 
   /** Checks users and chats in an answer or update: cached names may have changed hands. */
@@ -100,7 +97,7 @@ export class Names {
   #pass(name: string): void {
     this.#known.delete(name)
     this.#passed.add(name)
-    if (this.#passed.size > MOST_NAMES) dropOldest(this.#passed)
+    keepLatest(this.#passed, MOST_NAMES)
   }
 
   /** Result stored by an earlier process or from an update. */

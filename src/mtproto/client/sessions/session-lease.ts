@@ -3,6 +3,7 @@ import type { Clock, Timers } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
 import { SentinelError } from '../../../core/errors.js'
 import { endsWithin } from '../../../core/in-time.js'
+import { getOrInsert } from '../../../core/maps.js'
 import { ownKey } from '../../../core/subject.js'
 import type { Storage } from '../../../storage/contract/storage.js'
 
@@ -120,14 +121,12 @@ export class SessionLease {
   }
 
   #claim(span: number): Promise<boolean> {
-    let claiming = this.#claiming.get(span)
-    if (claiming === undefined) {
-      claiming = this.#ask(span)
-      this.#claiming.set(span, claiming)
+    return getOrInsert(this.#claiming, span, () => {
+      const claiming = this.#ask(span)
       const done = () => this.#claiming.delete(span)
       claiming.then(done, done)
-    }
-    return claiming
+      return claiming
+    })
   }
 
   async #ask(span: number): Promise<boolean> {

@@ -1,5 +1,6 @@
 import type { ITelegramStorageProvider, tl } from '@mtcute/core'
 import { quietTimers, type Timers } from '../../../core/clock.js'
+import { getOrInsert } from '../../../core/maps.js'
 
 /** How an update is numbered within its box; stored in a key as its remainder modulo four. */
 const MESSAGE = 0
@@ -47,12 +48,7 @@ export class Handled {
   /** Whether an earlier process has handled the update. Asynchronous only for the first lookup of a box. */
   before(box: number, key: number): boolean | Promise<boolean> {
     if (this.#looked.has(box)) return this.#was(box, key)
-    let looking = this.#looking.get(box)
-    if (looking === undefined) {
-      looking = this.#look(box)
-      this.#looking.set(box, looking)
-    }
-    return looking.then(() => this.#was(box, key))
+    return getOrInsert(this.#looking, box, () => this.#look(box)).then(() => this.#was(box, key))
   }
 
   /** Stores the keys handled beyond the stored position of a box. */

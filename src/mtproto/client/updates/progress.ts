@@ -1,7 +1,7 @@
 import type { ITelegramStorageProvider } from '@mtcute/core'
 import { quietTimers, type Timers } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
-import { setNewest } from '../bounded-map.js'
+import { getOrInsert, setNewest } from '../../../core/maps.js'
 import type { Handled } from './handled.js'
 import { MOST_AHEAD } from './handled.js'
 
@@ -29,6 +29,16 @@ interface Box {
   writing: Promise<void>
   writes: number
 }
+
+const newBox = (): Box => ({
+  begun: 0,
+  open: new Set(),
+  ahead: new Map(),
+  callOff: undefined,
+  waiting: [],
+  writing: Promise.resolve(),
+  writes: 0,
+})
 
 /** Delay before storing keys, in which a new position usually makes that unnecessary; plus 1 ms for every NOTED_PER_MS keys. */
 const NOTED_AFTER: Ms = 20
@@ -127,20 +137,7 @@ export class Progress {
   }
 
   #box(name: number): Box {
-    let box = this.#boxes.get(name)
-    if (box === undefined) {
-      box = {
-        begun: 0,
-        open: new Set(),
-        ahead: new Map(),
-        callOff: undefined,
-        waiting: [],
-        writing: Promise.resolve(),
-        writes: 0,
-      }
-      this.#boxes.set(name, box)
-    }
-    return box
+    return getOrInsert(this.#boxes, name, newBox)
   }
 
   #release(name: number, box: Box): void {

@@ -1,6 +1,6 @@
 import type { ITelegramStorageProvider, tl } from '@mtcute/core'
+import { setNewest } from '../../../core/maps.js'
 import { chatIdOfChannel } from '../../protocol/chat-ids.js'
-import { setNewest } from '../bounded-map.js'
 import type { Caller } from '../calls/caller.js'
 import { reasonOf } from '../calls/refusal.js'
 import { NOT_OURS } from './gap-retries.js'

@@ -1,4 +1,4 @@
-import { getOrMake } from '../../world/collections/maps.js'
+import { getOrInsert } from '../../../core/maps.js'
 import type { Expression, Field } from './expression.js'
 import {
   alternativesOf,
@@ -59,7 +59,7 @@ export function complaintAbout(method: MethodName, given: GivenParameters): stri
 
 /** Checks for the parameters that are objects or arrays; Telegram accepts any value of the others. */
 function checksOf(method: MethodName): readonly (readonly [string, Check])[] {
-  return getOrMake(byMethod, method, () =>
+  return getOrInsert(byMethod, method, () =>
     [...signatureOf(method).parameters.values()]
       .filter(({ name, type }) => !UNCHECKED.has(name) && alternativesOf(type).every(isStructure))
       .map(({ name, type }) => [name, checkOfParameter(name, type)] as const),
@@ -97,7 +97,7 @@ function calledOf(expression: Expression): string | undefined {
 
 function checkNamed(name: string): Check {
   if (READ_LATER.has(name)) return (value) => (isObject(value) ? undefined : 'expected an Object')
-  return getOrMake(byName, name, () => {
+  return getOrInsert(byName, name, () => {
     let compiled: Check | undefined
     return (value) => {
       compiled ??= checkOf(typeNamed(name))

@@ -1,4 +1,4 @@
-import { getOrMake } from '../../world/collections/maps.js'
+import { getOrInsert } from '../../../core/maps.js'
 import type { Expression } from './expression.js'
 import {
   alternativesOf,
@@ -24,7 +24,7 @@ const byName = new Map<string, Check>()
 
 /** Checks the result of a method against its type in @grammyjs/types. */
 export function problemOfResult(method: MethodName, result: unknown): Problem | undefined {
-  return getOrMake(byMethod, method, () => checkOf(signatureOf(method).result))(result)
+  return getOrInsert(byMethod, method, () => checkOf(signatureOf(method).result))(result)
 }
 
 /** Checks a value against a named type. */
@@ -34,7 +34,7 @@ export function problemOfType(name: string, value: unknown): Problem | undefined
 
 /** Checks the content of an update of this kind. */
 export function problemOfUpdate(kind: string, payload: unknown): Problem | undefined {
-  const check = getOrMake(byName, `Update ${kind}`, () => {
+  const check = getOrInsert(byName, `Update ${kind}`, () => {
     const type = fieldsOf(typeNamed('Update'))?.get(kind)?.type
     return type === undefined ? () => wrong('an update that exists') : checkOf(type)
   })
@@ -43,7 +43,7 @@ export function problemOfUpdate(kind: string, payload: unknown): Problem | undef
 
 /** Compiled on first use, because types refer to each other in cycles. */
 function checkNamed(name: string): Check {
-  return getOrMake(byName, name, () => {
+  return getOrInsert(byName, name, () => {
     let compiled: Check | undefined
     return (value) => {
       compiled ??= checkOf(typeNamed(name), name)

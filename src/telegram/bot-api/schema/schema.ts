@@ -1,7 +1,7 @@
 import type { ApiMethods } from 'grammy/types'
 import { SentinelError } from '../../../core/errors.js'
+import { getOrInsert } from '../../../core/maps.js'
 import { hintAt } from '../../../core/nearest.js'
-import { getOrMake } from '../../world/collections/maps.js'
 import { type Expression, type Field, parseExpression } from './expression.js'
 import { METHODS, TYPES } from './generated/index.js'
 
@@ -27,7 +27,7 @@ const parsed = new Map<string, Expression>()
 
 /** Returns a named type. Parsed on first use, because few tests need all types. */
 export function typeNamed(name: string): Expression {
-  return getOrMake(parsed, name, () => {
+  return getOrInsert(parsed, name, () => {
     const source = sources.get(name)
     if (source === undefined) throw new Error(`the Bot API has no type ${name}`)
     return parseExpression(source)
@@ -53,7 +53,7 @@ interface Signature {
 const signatures = new Map<MethodName, Signature>()
 
 export function signatureOf(method: MethodName): Signature {
-  return getOrMake(signatures, method, () => {
+  return getOrInsert(signatures, method, () => {
     const [taken = '', answered = ''] = METHODS[method].split(' => ')
     const parameters = fieldsOf(parseExpression(taken))
     if (parameters === undefined) throw new Error(`the parameters of ${method} are no object`)

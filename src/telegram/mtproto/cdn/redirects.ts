@@ -1,6 +1,6 @@
 import { createCipheriv, randomBytes } from 'node:crypto'
+import { keepLatest } from '../../../core/maps.js'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
-import { keepLatest } from '../../world/collections/maps.js'
 import type { StoredFile } from '../../world/media/files.js'
 import { HASHED, hashesOf } from '../files/hashes.js'
 import { RpcError } from '../rpc-error.js'

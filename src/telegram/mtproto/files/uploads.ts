@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
+import { getOrInsert } from '../../../core/maps.js'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
-import { getOrMake } from '../../world/collections/maps.js'
 import { badRequest } from '../rpc-error.js'
 
 /** "All parts must have the same size, 524288 must be evenly divisible by it" (https://core.telegram.org/api/files#uploading-files). */
@@ -85,7 +85,7 @@ export class Uploads {
 
   #begun(account: number, fileId: bigint, isBig: boolean): Upload {
     const begin = (): Upload => ({ parts: new Map(), bytes: 0, partSize: 0, isBig })
-    return getOrMake(this.#uploads, `${account} ${fileId}`, begin)
+    return getOrInsert(this.#uploads, `${account} ${fileId}`, begin)
   }
 
   /** Checks a part's size. Parts arrive in any order and the last one may be shorter, so the size comes from the others. */

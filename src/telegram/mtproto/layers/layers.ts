@@ -1,6 +1,6 @@
+import { getOrInsert } from '../../../core/maps.js'
 import { parseCombinator } from '../../../mtproto/protocol/tl/parse.js'
 import { type Combinator, currentSchema, Schema } from '../../../mtproto/protocol/tl/schema.js'
-import { getOrMake } from '../../world/collections/maps.js'
 import { CHANGED, OLDEST, SINCE } from './table.js'
 
 /** A former version of a constructor or method, valid up to a layer. */
@@ -33,7 +33,7 @@ class Layers {
     if (layer >= this.#current.layer) return this.reading
     // Layers older than the table are treated like its oldest one.
     const known = Math.max(OLDEST, Math.trunc(layer) || 0)
-    return getOrMake(this.#schemas, known, () => this.#made(known))
+    return getOrInsert(this.#schemas, known, () => this.#made(known))
   }
 
   #made(layer: number): Schema {

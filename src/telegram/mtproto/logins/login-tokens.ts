@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Ms } from '../../../core/duration.js'
+import { keepLatest } from '../../../core/maps.js'
 import type { Account } from '../../world/accounts.js'
-import { keepLatest } from '../../world/collections/maps.js'
 import { badRequest } from '../rpc-error.js'
 import type { ClientSession } from '../sessions/client-session.js'
 

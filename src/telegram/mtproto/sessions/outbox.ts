@@ -1,4 +1,4 @@
-import { keepLatest } from '../../world/collections/maps.js'
+import { keepLatest } from '../../../core/maps.js'
 
 /** Maximum number of unacknowledged messages kept; a client that misses more asks for the difference. */
 const MOST_UNACKNOWLEDGED = 1000

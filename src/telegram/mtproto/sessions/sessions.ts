@@ -1,5 +1,5 @@
+import { getOrInsert } from '../../../core/maps.js'
 import type { Envelope } from '../../../mtproto/protocol/message.js'
-import { getOrMake } from '../../world/collections/maps.js'
 import type { AuthKey, AuthKeys } from './auth-keys.js'
 import { Session } from './session.js'
 import type { SessionHost } from './session-host.js'
@@ -35,7 +35,7 @@ export class Sessions {
     this.#all.add(session)
     session.startsWith = messageId
     // Looked up again, because ending the oldest session may have removed this key's entry.
-    getOrMake(this.#byKey, owner, () => new Map<bigint, Session>()).set(sessionId, session)
+    getOrInsert(this.#byKey, owner, () => new Map<bigint, Session>()).set(sessionId, session)
     return session
   }
 

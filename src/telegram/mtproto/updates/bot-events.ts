@@ -1,9 +1,9 @@
 import type { ChatInviteLink, ChatMember, ChatMemberUpdated, ReactionType, Update } from 'grammy/types'
+import { getOrInsert } from '../../../core/maps.js'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account, BotAccount } from '../../world/accounts.js'
 import type { SharedChat, StoredMessage } from '../../world/chats/chats.js'
 import type { Membership } from '../../world/chats/members.js'
-import { getOrMake } from '../../world/collections/maps.js'
 import type { UpdateKind } from '../../world/updates.js'
 import type { World } from '../../world/world.js'
 import type { Describer } from '../views/describe.js'
@@ -86,7 +86,7 @@ export class BotEvents {
       this.tell(bot, { update: fields, users, chats })
       return
     }
-    const kept = getOrMake(this.#kept, bot.id, (): Kept => ({ qts: 0, list: [] }))
+    const kept = getOrInsert(this.#kept, bot.id, (): Kept => ({ qts: 0, list: [] }))
     const qts = ++kept.qts
     const event = { qts, update: { ...fields, qts }, users, chats }
     kept.list.push(event)

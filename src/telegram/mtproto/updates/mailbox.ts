@@ -1,5 +1,5 @@
+import { getOrInsert } from '../../../core/maps.js'
 import type { StoredMessage } from '../../world/chats/chats.js'
-import { getOrMake } from '../../world/collections/maps.js'
 import { Journal } from './journal.js'
 
 /** An account's messages in private chats and basic groups, which share one sequence of ids. */
@@ -10,7 +10,7 @@ export class Mailbox {
   #next = 1
 
   idOf(stored: StoredMessage): number {
-    return getOrMake(this.#ids, stored, () => {
+    return getOrInsert(this.#ids, stored, () => {
       const id = this.#next++
       this.#byId.set(id, stored)
       return id

@@ -1,6 +1,6 @@
+import { getOrInsert } from '../../../core/maps.js'
 import type { Account } from '../../world/accounts.js'
 import type { WorldChat } from '../../world/chats/chats.js'
-import { getOrMake } from '../../world/collections/maps.js'
 
 /** Read positions of accounts, which exist only in MTProto. */
 export class ReadPositions {
@@ -14,7 +14,7 @@ export class ReadPositions {
   /** Moves the position forward, never back; returns whether it has moved. */
   reach(account: Account, chat: WorldChat, id: number): boolean {
     if (id <= this.reached(account, chat)) return false
-    getOrMake(this.#marks, chat, () => new Map()).set(account.id, id)
+    getOrInsert(this.#marks, chat, () => new Map()).set(account.id, id)
     return true
   }
 }

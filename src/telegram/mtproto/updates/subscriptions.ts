@@ -1,6 +1,6 @@
+import { getOrInsert } from '../../../core/maps.js'
 import type { TlObject } from '../../../mtproto/protocol/tl/object.js'
 import type { Account } from '../../world/accounts.js'
-import { getOrMake } from '../../world/collections/maps.js'
 import type { AuthKey } from '../sessions/auth-keys.js'
 import type { ClientSession } from '../sessions/client-session.js'
 
@@ -17,7 +17,7 @@ export class Subscriptions {
 
   subscribe(session: ClientSession, account: Account): void {
     if (session.unsubscribe !== undefined) return
-    const own = getOrMake(this.#sessions, account.id, () => new Set<ClientSession>())
+    const own = getOrInsert(this.#sessions, account.id, () => new Set<ClientSession>())
     own.add(session)
     session.unsubscribe = () => own.delete(session)
   }

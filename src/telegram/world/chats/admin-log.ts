@@ -1,6 +1,6 @@
 import type { Message } from 'grammy/types'
+import { getOrInsert } from '../../../core/maps.js'
 import type { Account } from '../accounts.js'
-import { getOrMake } from '../collections/maps.js'
 import type { SharedChat, StoredMessage } from './chats.js'
 import type { Membership } from './members.js'
 
@@ -39,7 +39,7 @@ export class AdminLog {
   constructor(private readonly date: () => number) {}
 
   note(chat: SharedChat, by: Account, event: AdminEvent): void {
-    const events = getOrMake(this.#byChat, chat, () => [])
+    const events = getOrInsert(this.#byChat, chat, () => [])
     events.push({ id: this.#next++, date: this.date(), by, event })
     if (events.length > MOST_OF_CHAT) events.shift()
   }

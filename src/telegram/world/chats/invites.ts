@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { keepLatest } from '../../../core/maps.js'
 import type { Account, PersonAccount } from '../accounts.js'
-import { keepLatest } from '../collections/maps.js'
 import { badRequest } from '../refusal.js'
 import type { World } from '../world.js'
 import type { SharedChat } from './chats.js'

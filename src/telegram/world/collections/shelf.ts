@@ -1,4 +1,4 @@
-import { keepLatest } from './maps.js'
+import { keepLatest } from '../../../core/maps.js'
 
 /** The latest items by id; beyond the bound the oldest are dropped. */
 export class Shelf<Item extends object> {

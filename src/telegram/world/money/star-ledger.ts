@@ -1,6 +1,6 @@
 import type { StarTransaction, User } from 'grammy/types'
+import { getOrInsert } from '../../../core/maps.js'
 import type { PersonAccount } from '../accounts.js'
-import { getOrMake } from '../collections/maps.js'
 
 /** A payment to a bot in Telegram Stars. */
 export interface StarPayment {
@@ -27,7 +27,7 @@ export class StarLedger {
   readonly #entries = new Map<number, Entry[]>()
 
   record(botId: number, entry: Entry): void {
-    const entries = getOrMake(this.#entries, botId, () => [])
+    const entries = getOrInsert(this.#entries, botId, () => [])
     entries.push(entry)
     if (entries.length > KEPT_AT_MOST) entries.shift()
   }

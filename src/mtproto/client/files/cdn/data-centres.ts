@@ -1,6 +1,7 @@
 import type { tl } from '@mtcute/core'
 import type { Ms } from '../../../../core/duration.js'
 import { SentinelError } from '../../../../core/errors.js'
+import { getOrInsert } from '../../../../core/maps.js'
 import type { Caller } from '../../calls/caller.js'
 import { refusedOr } from '../../calls/refusal.js'
 import { untilAborted } from '../../calls/until-aborted.js'
@@ -52,17 +53,14 @@ export class CdnDataCentres {
   }
 
   #of(dc: number): Promise<CdnClient> {
-    let opening = this.#open.get(dc)
-    if (opening === undefined) {
+    return getOrInsert(this.#open, dc, () => {
       const forget = () => {
-        if (this.#open.get(dc) === made) this.#open.delete(dc)
+        if (this.#open.get(dc) === opening) this.#open.delete(dc)
       }
-      const made = this.#address(dc).then((address) => this.#connect(address, forget))
-      made.catch(forget)
-      this.#open.set(dc, made)
-      opening = made
-    }
-    return opening
+      const opening = this.#address(dc).then((address) => this.#connect(address, forget))
+      opening.catch(forget)
+      return opening
+    })
   }
 
   async #connect(address: CdnAddress, onLost: () => void): Promise<CdnClient> {

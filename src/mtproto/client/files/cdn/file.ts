@@ -1,6 +1,7 @@
 import { createDecipheriv, createHash, timingSafeEqual } from 'node:crypto'
 import type { tl } from '@mtcute/core'
 import { SentinelError } from '../../../../core/errors.js'
+import { getOrInsert } from '../../../../core/maps.js'
 import type { Caller } from '../../calls/caller.js'
 import type { CdnDataCentres } from './data-centres.js'
 
@@ -82,12 +83,9 @@ export class CdnFile {
   async #hashAt(offset: number): Promise<tl.RawFileHash> {
     const known = this.#hashes.get(offset)
     if (known !== undefined) return known
-    let asking = this.#asking.get(offset)
-    if (asking === undefined) {
-      asking = this.#ask(offset).finally(() => this.#asking.delete(offset))
-      this.#asking.set(offset, asking)
-    }
-    await asking
+    await getOrInsert(this.#asking, offset, () =>
+      this.#ask(offset).finally(() => this.#asking.delete(offset)),
+    )
     const told = this.#hashes.get(offset)
     // Telegram has no hash for this offset, so these bytes cannot be verified.
     if (told === undefined || told.limit <= 0) throw corrupted(offset, this.redirect.dcId)
