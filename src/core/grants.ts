@@ -12,7 +12,7 @@ const MOST_ANSWERS = 1000
 const PERMISSION = /^[\p{L}\p{N}_-]+(\.[\p{L}\p{N}_-]+)*$/u
 
 /** Roles that allow and roles that deny a permission, each with all roles that extend them. A denial wins. */
-export interface Grants {
+interface Grants {
   readonly allowedTo: readonly string[]
   readonly deniedTo: readonly string[]
 }

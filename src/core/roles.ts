@@ -69,7 +69,7 @@ const PATTERN = /^[\p{L}\p{N}_*-]+(\.[\p{L}\p{N}_*-]+)*$/u
 export const MOST_PERMISSION = 128
 
 /** A role definition, read from the options. */
-export interface Role {
+interface Role {
   readonly name: string
   readonly extends: readonly string[]
   readonly allow: readonly Pattern[]
@@ -77,7 +77,7 @@ export interface Role {
 }
 
 /** A permission pattern: the text as written, and its regular expression. */
-export interface Pattern {
+interface Pattern {
   readonly text: string
   readonly matches: RegExp
 }

@@ -11,7 +11,7 @@ import { Occasion, type Outcome, type Running } from './running.js'
 const MOST_HOOKS = 1000
 
 /** The known points. */
-export interface HookPlaces {
+interface HookPlaces {
   /** Points where the update waits for the hooks and they may veto it. */
   readonly deciding: readonly string[]
   /** Points that are events: their hooks run when the event is emitted. */

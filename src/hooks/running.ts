@@ -7,7 +7,7 @@ import type { Leaf, Node } from './compile.js'
 import type { HookRun } from './hook.js'
 
 /** How a run of a hook ended. */
-export type Ending = 'done' | 'vetoed' | 'failed' | 'late' | 'dropped'
+type Ending = 'done' | 'vetoed' | 'failed' | 'late' | 'dropped'
 
 /** The services that running hooks requires. */
 export interface Running {

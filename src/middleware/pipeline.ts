@@ -37,7 +37,7 @@ export { newTally, type Tally }
 const NONE: readonly number[] = Object.freeze([])
 
 /** The position of a chain that is not a sentinel's own. */
-export interface ChainPosition {
+interface ChainPosition {
   readonly place?: string | undefined
   readonly root?: Chain | undefined
 }

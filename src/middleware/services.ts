@@ -73,7 +73,7 @@ export interface Services {
  * What guards remember across `guard.reconfigure()`, which wires them anew. An update is decided by the options in force when it
  * came, so one from before may still reach guards that have been replaced.
  */
-export interface Shared {
+interface Shared {
   /** Whether the sentinel is closing: no update waits from then on, whichever options it is decided by. */
   closing: boolean
   /** Subjects that options have put on the block list. */

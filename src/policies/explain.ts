@@ -130,7 +130,7 @@ export interface Explanation {
 }
 
 /** Where an explanation finds limits and policies. */
-export interface Sources {
+interface Sources {
   /** The guards of the sentinel itself. */
   readonly main: ChainPlan
   readonly policies: PolicyBook

@@ -21,7 +21,7 @@ export interface Layer {
 }
 
 /** A part of a policy, such as `throttle.limit`, and where it comes from. */
-export interface Part {
+interface Part {
   readonly value: unknown
   readonly from: PartOrigin
 }

@@ -18,7 +18,7 @@ import type { Policy, PolicyOptions, PolicyOverride } from './policy-options.js'
 const explaining = later('guard.explain', () => import('./explain.js'))
 
 /** The options about policies, and about limits that change while the bot runs. */
-export interface OverrideOptions {
+interface OverrideOptions {
   readonly limits?: boolean
   readonly policies?: Readonly<Record<string, PolicyOptions>>
 }

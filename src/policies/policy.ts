@@ -23,7 +23,7 @@ import {
 } from './policy-options.js'
 
 /** The policy that a guard applies, and the overrides of its handler. */
-export interface PolicyUse {
+interface PolicyUse {
   readonly policy: string | Policy
   readonly own: PolicyOverride | undefined
 }
@@ -130,7 +130,7 @@ function checkedPolicy(which: unknown): string | Policy {
 }
 
 /** Wires several guards as one. The guards of a policy neither observe updates nor limit concurrency, so that is not combined. */
-export function together(
+function together(
   definitions: readonly GuardDefinition[],
   wiring: Wiring<Context>,
 ): Wired<Context> | undefined {

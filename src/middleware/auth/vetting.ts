@@ -11,7 +11,7 @@ import type { VettingRules } from './dossiers.js'
 import { SUSPECT, VETTED } from './marks.js'
 
 /** The rules as given in the options. */
-export interface VettingOptions {
+interface VettingOptions {
   readonly dossier?: DossierSource | undefined
   readonly minAccountAge?: Ms | undefined
   readonly denyScam?: boolean | undefined

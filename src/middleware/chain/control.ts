@@ -44,7 +44,7 @@ export interface DenyOptions {
 }
 
 /** The chain of a sentinel, as far as controls know it: chains make controls, so their full type is not known here. */
-export interface RootChain {
+interface RootChain {
   readonly name: string
   readonly services: { readonly storage: object }
 }
@@ -353,7 +353,7 @@ export function handleAlso(
 }
 
 /** An update of a burst that is handled together with the burst's last one. */
-export interface Gathered {
+interface Gathered {
   readonly facts: Facts
   readonly ctx: Context
   readonly decision: Decision | undefined

@@ -4,11 +4,11 @@ import type { Facts } from '../../core/facts.js'
 import { activities, given, named, option, prompt, refusal, timeSpan, word } from '../options/schema.js'
 import { SCOPES } from '../options/scopes.js'
 
-export type Own = (facts: Facts, ctx: Context) => string | number | undefined
+type Own = (facts: Facts, ctx: Context) => string | number | undefined
 
-export const WHOLE = 'must be a whole number of 1 or more'
+const WHOLE = 'must be a whole number of 1 or more'
 
-export const COUNT = 'must be a whole number of 0 or more'
+const COUNT = 'must be a whole number of 0 or more'
 
 export const concurrencyOptions = z.strictObject({
   scope: option(word(SCOPES, 'scope.unknown'), 'Whose updates are counted together.', 'user'),

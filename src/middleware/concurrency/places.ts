@@ -4,7 +4,7 @@ import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
 
 /** The bounds of places, and how long updates wait for them. */
-export interface PlacesOptions<T> {
+interface PlacesOptions<T> {
   readonly clock: Clock
   readonly timers: Timers
   /** Most holders of one subject at the same time. */

@@ -6,7 +6,7 @@ import type { Admission, Seat, Wired } from '../guard.js'
 import type { Place } from './places.js'
 
 /** A refusal, with the guard that had no place. */
-export interface Unseated {
+interface Unseated {
   readonly refusal: Admission
   readonly by: Wired<Context>
 }

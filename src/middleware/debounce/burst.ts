@@ -32,7 +32,7 @@ export interface Patience {
 const AT_ONCE: Patience = { quiet: 0, most: 0 }
 
 /** What bursts need from their guard, and their bounds. */
-export interface BurstsOptions {
+interface BurstsOptions {
   readonly clock: Clock
   readonly timers: Timers
   /** Most messages of one burst. */

@@ -17,7 +17,7 @@ export const NOT_EXEMPT = 0
 export const ADMINISTRATOR = 1
 /** Holds an exempt role; used where no plan reads the role's mark. */
 export const HOLDER = 2
-export const TRUSTED = 3
+const TRUSTED = 3
 export const LEVELS = [NOT_EXEMPT, ADMINISTRATOR, HOLDER, TRUSTED] as const
 
 /** Whether an actor of a level is exempt from a question. */

@@ -8,7 +8,7 @@ import { TRANSITION_EVENTS } from '../membership/transition-events.js'
 import type { Transition, TransitionEvent } from '../membership/transitions.js'
 
 /** Guards that have `before:` and `after:` hook points, in the order of a sentinel. */
-export const HOOKED_GUARDS = [
+const HOOKED_GUARDS = [
   'membership',
   'block',
   'once',

@@ -7,7 +7,7 @@ import type { Services } from '../services.js'
 const comparing = later('delivery', () => import('./delivered.js'))
 
 /** The part of a bot that concerns the delivery of updates. */
-export interface DeliveredBot {
+interface DeliveredBot {
   readonly api: Pick<Api, 'config' | 'token'>
   isRunning(): boolean
 }

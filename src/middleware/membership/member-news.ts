@@ -22,7 +22,7 @@ export interface Registration {
 }
 
 /** What to do with membership updates. */
-export interface NewsSettings {
+interface NewsSettings {
   readonly unreachable: boolean
   readonly roster: boolean
   readonly registrations: ReadonlySet<Registration>

@@ -111,7 +111,7 @@ export interface Reconciliation {
 }
 
 /** Reports transitions to handlers and listeners. */
-export type Tell = (transitions: readonly Transition[], bot: number) => MaybePromise<void>
+type Tell = (transitions: readonly Transition[], bot: number) => MaybePromise<void>
 
 const LOOKUPS = 500
 /** Allows for the difference between Telegram's clock and ours, and for its whole seconds. */

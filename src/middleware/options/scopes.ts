@@ -30,7 +30,7 @@ export type ScopeName = (typeof SCOPES)[number]
 export const JOINS = '.joins'
 
 /** The subjects that a limit counts, with the name under which a chain knows them. */
-export interface Scope {
+interface Scope {
   readonly name: string
   readonly subjectOf: SubjectOf<Context>
 }

@@ -15,7 +15,7 @@ export interface Adapting {
 }
 
 /** Whose limit changes, and in which direction. */
-export interface Change {
+interface Change {
   readonly bot: number
   readonly key: Key
   readonly how: 'earn' | 'lose'
