@@ -1,6 +1,6 @@
 import { type Ask, isPromise, type Judge, type MaybePromise, type Plan } from '../core/check.js'
 import { checkedClock } from '../core/checked-clock.js'
-import { type Clock, systemClock } from '../core/clock.js'
+import { type Clock, systemClock, type Timers } from '../core/clock.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { checkNames } from '../core/option-names.js'
@@ -58,6 +58,8 @@ export interface CombineOptions {
   readonly maxSubjects?: number
   /** Tells the time. @default Date.now */
   readonly clock?: Clock
+  /** Not used: accepted so that an object with `clock` and `timers` fits all storages. */
+  readonly timers?: Timers
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Plan } from '../../core/check.js'
 import { checkedClock } from '../../core/checked-clock.js'
-import { type Clock, systemClock } from '../../core/clock.js'
+import { type Clock, systemClock, type Timers } from '../../core/clock.js'
 import { Digest } from '../../core/digest.js'
 import { SentinelError } from '../../core/errors.js'
 import { checkNames } from '../../core/option-names.js'
@@ -39,6 +39,8 @@ export interface MemoryOptions {
   readonly maxSubjects?: number
   /** Tells the time. @default Date.now */
   readonly clock?: Clock
+  /** Not used: accepted so that an object with `clock` and `timers` fits all storages. */
+  readonly timers?: Timers
 }
 
 /**

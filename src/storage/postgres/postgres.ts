@@ -1,7 +1,7 @@
 import type { ClientConfig, Pool } from 'pg'
 import type { Judge, Plan } from '../../core/check.js'
 import { checkedClock } from '../../core/checked-clock.js'
-import { type Clock, systemClock } from '../../core/clock.js'
+import { type Clock, systemClock, type Timers } from '../../core/clock.js'
 import { SentinelError } from '../../core/errors.js'
 import { checkNames } from '../../core/option-names.js'
 import type { Key } from '../../core/subject.js'
@@ -59,6 +59,8 @@ export interface PostgresOptions {
   readonly listen?: string | ClientConfig
   /** Tells the time, for tests. Absent: the server's clock, which all workers share. */
   readonly clock?: Clock
+  /** Not used: accepted so that an object with `clock` and `timers` fits all storages. */
+  readonly timers?: Timers
   /**
    * Receives errors in background work that no caller waits for: sweeping, a watch that cannot be resumed, an unreadable record
    * that was dropped.

@@ -1,6 +1,6 @@
 import type { Judge, Plan } from '../../core/check.js'
 import { checkedClock } from '../../core/checked-clock.js'
-import { type Clock, systemClock } from '../../core/clock.js'
+import { type Clock, systemClock, type Timers } from '../../core/clock.js'
 import { checkNames } from '../../core/option-names.js'
 import type { Key } from '../../core/subject.js'
 import type { ChangeListener } from '../contract/changes.js'
@@ -42,6 +42,8 @@ export interface RedisOptions {
   readonly prefix?: string
   /** Tells the time instead of the server's clock, for tests. */
   readonly clock?: Clock
+  /** Not used: accepted so that an object with `clock` and `timers` fits all storages. */
+  readonly timers?: Timers
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Judge, Plan } from '../../core/check.js'
 import { checkedClock } from '../../core/checked-clock.js'
-import { type Clock, quietTimers, systemClock } from '../../core/clock.js'
+import { type Clock, quietTimers, systemClock, type Timers } from '../../core/clock.js'
 import { SentinelError } from '../../core/errors.js'
 import { checkNames } from '../../core/option-names.js'
 import type { Key } from '../../core/subject.js'
@@ -42,6 +42,11 @@ export interface SqliteOptions {
   readonly busyTimeout?: number
   /** Tells the time, for tests. @default Date.now */
   readonly clock?: Clock
+  /**
+   * Schedules the search for changes by other processes, every 100 ms while somebody watches, and the removal of expired rows.
+   * @default setTimeout, without keeping the process alive
+   */
+  readonly timers?: Timers
   /** Receives errors in background work that no caller waits for. @default errors are ignored */
   readonly onError?: (error: SentinelError) => void
 }
@@ -88,7 +93,7 @@ class SqliteStorage implements Storage {
   private readonly judges = new Map<string, SqliteJudge>()
 
   constructor(database: string | SqliteDatabase, options: SqliteOptions) {
-    const { busyTimeout = 5000, clock = systemClock, onError } = options
+    const { busyTimeout = 5000, clock = systemClock, timers = quietTimers, onError } = options
     if (typeof database === 'string' ? database === '' : typeof database?.prepare !== 'function') {
       throw new SentinelError(
         'option.invalid',
@@ -104,8 +109,8 @@ class SqliteStorage implements Storage {
     const fail = (error: unknown) => onError?.(failureOf(error) as SentinelError)
     this.clock = checkedClock(clock, 'sqlite.clock')
     this.link = new Link(database, busyTimeout, () => this.sweeper.start())
-    this.changes = new Changes(this.link, clock, quietTimers, fail)
-    this.sweeper = new Sweeper(this.link, clock, quietTimers, fail)
+    this.changes = new Changes(this.link, clock, timers, fail)
+    this.sweeper = new Sweeper(this.link, clock, timers, fail)
     this.marks = new SqliteMarks(this.link, clock, this.changes)
     this.users = new SqliteUsers(this.link, clock)
     this.values = new SqliteValues(this.link, clock)

@@ -119,6 +119,18 @@ describe('watch()', () => {
     changes.close()
   })
 
+  test('reports changes by other processes at the time of the given timers', async () => {
+    const time = new Stage()
+    const told: StorageChange[] = []
+    const storage = sqlite(files.open(), { clock: time.clock, timers: time.timers })
+    await storage.watch((change) => told.push(change))
+    await block(files.open())
+    expect(told).toEqual([])
+    time.advance(100)
+    expect(told).toEqual([CHANGE])
+    await storage.close()
+  })
+
   test('reports changes of another storage on the same connection', async () => {
     const database = files.open()
     const { told, time, changes } = watching(database)
