@@ -1,31 +1,12 @@
 import { Api, InputFile } from 'grammy'
-import {
-  type Person,
-  startTelegram,
-  type Telegram,
-  type TelegramBot,
-  type TelegramGroup,
-} from '../../src/telegram/index.js'
-import { type Caller, caller, refusalOf, updatesOf } from './calling.js'
+import { refusalOf, updatesOf } from './calling.js'
+import { alice, api, bot, call, group, telegram, usePlaza } from './plaza.js'
 
-let telegram: Telegram
-let bot: TelegramBot
-let api: Api
-let call: Caller
-let alice: Person
-let group: TelegramGroup
-
+usePlaza('affairs_bot')
 beforeEach(async () => {
-  telegram = await startTelegram({ clock: 'virtual' })
-  bot = telegram.createBot({ username: 'affairs_bot' })
-  alice = telegram.createUser({ firstName: 'Alice' })
-  group = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [bot] })
-  api = new Api(bot.token, { apiRoot: telegram.apiRoot })
-  call = caller(telegram.apiRoot, bot)
   await alice.to(bot).sends('/start')
   await updatesOf(call)
 })
-afterEach(() => telegram.close())
 
 const file = (name: string) => new InputFile(Buffer.from(name), name)
 

@@ -1,31 +1,8 @@
 import { Api, InputFile } from 'grammy'
-import {
-  type Person,
-  startTelegram,
-  type Telegram,
-  type TelegramBot,
-  type TelegramGroup,
-} from '../../src/telegram/index.js'
-import { type Caller, caller, refusalOf, updatesOf } from './calling.js'
+import { caller, refusalOf, updatesOf } from './calling.js'
+import { alice, api, bob, bot, call, group, telegram, usePlaza } from './plaza.js'
 
-let telegram: Telegram
-let bot: TelegramBot
-let api: Api
-let call: Caller
-let alice: Person
-let bob: Person
-let group: TelegramGroup
-
-beforeEach(async () => {
-  telegram = await startTelegram({ clock: 'virtual' })
-  bot = telegram.createBot({ username: 'settings_bot' })
-  alice = telegram.createUser({ firstName: 'Alice' })
-  bob = telegram.createUser({ firstName: 'Bob' })
-  group = telegram.createGroup({ title: 'Plaza', owner: alice, members: [bob], admins: [bot] })
-  api = new Api(bot.token, { apiRoot: telegram.apiRoot })
-  call = caller(telegram.apiRoot, bot)
-})
-afterEach(() => telegram.close())
+usePlaza('settings_bot')
 
 describe('title, description and photo of a chat', () => {
   test('are changed by bots, with service messages', async () => {

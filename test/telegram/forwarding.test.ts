@@ -1,34 +1,13 @@
-import { Api, InlineKeyboard } from 'grammy'
-import {
-  type Content,
-  type Person,
-  startTelegram,
-  type Telegram,
-  type TelegramBot,
-  type TelegramGroup,
-} from '../../src/telegram/index.js'
-import { type Caller, caller, refusalOf, updatesOf } from './calling.js'
+import { InlineKeyboard } from 'grammy'
+import type { Content } from '../../src/telegram/index.js'
+import { refusalOf, updatesOf } from './calling.js'
+import { alice, api, bob, bot, call, group, telegram, usePlaza } from './plaza.js'
 
-let telegram: Telegram
-let bot: TelegramBot
-let api: Api
-let call: Caller
-let alice: Person
-let bob: Person
-let group: TelegramGroup
-
+usePlaza('forward_bot')
 beforeEach(async () => {
-  telegram = await startTelegram({ clock: 'virtual' })
-  bot = telegram.createBot({ username: 'forward_bot' })
-  alice = telegram.createUser({ firstName: 'Alice' })
-  bob = telegram.createUser({ firstName: 'Bob' })
-  group = telegram.createGroup({ title: 'Plaza', owner: alice, members: [bob], admins: [bot] })
-  api = new Api(bot.token, { apiRoot: telegram.apiRoot })
-  call = caller(telegram.apiRoot, bot)
   await alice.to(bot).sends('/start')
   await updatesOf(call)
 })
-afterEach(() => telegram.close())
 
 test('a forward names the original author, also when it is forwarded again', async () => {
   const said = await bob.in(group).sends('Look at #this')

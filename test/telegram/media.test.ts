@@ -1,30 +1,9 @@
 import { Api, InputFile, InputMediaBuilder } from 'grammy'
 import type { Message } from 'grammy/types'
-import {
-  type Person,
-  startTelegram,
-  type Telegram,
-  type TelegramBot,
-  type TelegramGroup,
-} from '../../src/telegram/index.js'
-import { type Caller, caller, refusalOf } from './calling.js'
+import { refusalOf } from './calling.js'
+import { alice, api, bot, call, group, telegram, usePlaza } from './plaza.js'
 
-let telegram: Telegram
-let bot: TelegramBot
-let api: Api
-let call: Caller
-let alice: Person
-let group: TelegramGroup
-
-beforeEach(async () => {
-  telegram = await startTelegram({ clock: 'virtual' })
-  bot = telegram.createBot({ username: 'media_bot' })
-  alice = telegram.createUser({ firstName: 'Alice' })
-  group = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [bot] })
-  api = new Api(bot.token, { apiRoot: telegram.apiRoot })
-  call = caller(telegram.apiRoot, bot)
-})
-afterEach(() => telegram.close())
+usePlaza('media_bot')
 
 const file = (name: string, content = name) => new InputFile(Buffer.from(content), name)
 

@@ -1,34 +1,13 @@
-import { Api, type GrammyError } from 'grammy'
-import {
-  type Person,
-  startTelegram,
-  type Telegram,
-  type TelegramBot,
-  type TelegramGroup,
-} from '../../src/telegram/index.js'
-import { type Caller, caller, updatesOf } from './calling.js'
-
-let telegram: Telegram
-let bot: TelegramBot
-let api: Api
-let call: Caller
-let olga: Person
-let bob: Person
-let group: TelegramGroup
+import type { GrammyError } from 'grammy'
+import { updatesOf } from './calling.js'
+import { alice, api, bob, bot, call, group, telegram, usePlaza } from './plaza.js'
 
 const EVERYTHING = ['message', 'chat_member', 'my_chat_member', 'chat_join_request']
 
+usePlaza('member_bot')
 beforeEach(async () => {
-  telegram = await startTelegram({ clock: 'virtual' })
-  bot = telegram.createBot({ username: 'member_bot' })
-  olga = telegram.createUser({ firstName: 'Olga' })
-  bob = telegram.createUser({ firstName: 'Bob' })
-  group = telegram.createGroup({ title: 'Plaza', owner: olga, members: [bob], admins: [bot] })
-  api = new Api(bot.token, { apiRoot: telegram.apiRoot })
-  call = caller(telegram.apiRoot, bot)
   await updatesOf(call, EVERYTHING)
 })
-afterEach(() => telegram.close())
 
 const seconds = () => Math.floor(telegram.clock.now() / 1000)
 const refused = (description: string) => (error: GrammyError) => {
@@ -71,7 +50,7 @@ test('a ban of less than thirty seconds, or of more than 366 days, is permanent'
 
 test('a banned user sees no messages any more, but their messages stay', async () => {
   await bob.in(group).sends('spam')
-  await olga.in(group).sends('hello')
+  await alice.in(group).sends('hello')
   expect(bob.heard).toHaveLength(1)
   await api.banChatMember(group.id, bob.id, { revoke_messages: true })
   expect(bob.heard).toEqual([])
@@ -106,14 +85,14 @@ test('a restriction mutes until it expires, and survives leaving', async () => {
 
 test('a restriction survives leaving and every way of returning', async () => {
   await api.restrictChatMember(group.id, bob.id, { can_send_messages: false })
-  const link = await olga.in(group).makesInviteLink()
+  const link = await alice.in(group).makesInviteLink()
   const ways: (() => Promise<unknown>)[] = [
     () => bob.in(group).joins(),
     () => bob.joinsBy(link),
-    () => olga.in(group).adds(bob),
+    () => alice.in(group).adds(bob),
     async () => {
       await bob.in(group).requestsToJoin()
-      await olga.in(group).approves(bob)
+      await alice.in(group).approves(bob)
     },
     async () => {
       await bob.in(group).requestsToJoin()
@@ -133,19 +112,19 @@ test('a restriction survives leaving and every way of returning', async () => {
 
 test('adding others requires can_invite_users, and bots join channels as administrators', async () => {
   const carol = telegram.createUser({ firstName: 'Carol' })
-  const news = telegram.createChannel({ title: 'News', owner: olga, members: [bob] })
+  const news = telegram.createChannel({ title: 'News', owner: alice, members: [bob] })
   await expect(bob.in(news).adds(carol)).rejects.toThrow(
     /Bob adds somebody in "News": that takes can_invite_users/,
   )
-  await olga.in(news).adds(carol)
-  await expect(olga.in(news).adds(bot)).rejects.toThrow(/bots come as administrators/)
-  await olga.in(news).promotes(bot)
+  await alice.in(news).adds(carol)
+  await expect(alice.in(news).adds(bot)).rejects.toThrow(/bots come as administrators/)
+  await alice.in(news).promotes(bot)
   expect(await updatesOf(call)).toMatchObject([
     { my_chat_member: { old_chat_member: { status: 'left' }, new_chat_member: { status: 'administrator' } } },
   ])
   await api.setChatPermissions(group.id, { can_send_messages: true })
   await expect(bob.in(group).adds(carol)).rejects.toThrow(/that takes can_invite_users/)
-  await olga.in(group).adds(carol)
+  await alice.in(group).adds(carol)
   expect(group.member(carol).status).toBe('member')
 })
 
@@ -172,9 +151,9 @@ test('refusals are in the words of Telegram', async () => {
   const stranger = telegram.createUser({ firstName: 'Stranger' })
   const carl = telegram.createUser({ firstName: 'Carl' })
   await carl.in(group).joins()
-  await olga.in(group).promotes(carl)
+  await alice.in(group).promotes(carl)
   const cases: [Promise<unknown>, string][] = [
-    [api.banChatMember(group.id, olga.id), "Bad Request: can't remove chat owner"],
+    [api.banChatMember(group.id, alice.id), "Bad Request: can't remove chat owner"],
     [api.banChatMember(group.id, carl.id), 'Bad Request: user is an administrator of the chat'],
     [api.restrictChatMember(group.id, bot.id, {}), "Bad Request: can't restrict self"],
     [api.banChatMember(group.id, 404), 'Bad Request: user not found'],
@@ -196,7 +175,7 @@ test('refusals are in the words of Telegram', async () => {
 test('a bot can do only what its rights allow', async () => {
   const weak = telegram.createGroup({
     title: 'Weak',
-    owner: olga,
+    owner: alice,
     members: [bob],
     admins: [{ who: bot, rights: { can_restrict_members: false, can_promote_members: false } }],
   })
@@ -216,7 +195,7 @@ test('a bot can do only what its rights allow', async () => {
 test('a bot can promote and demote members', async () => {
   await api.promoteChatMember(group.id, bob.id, { can_delete_messages: true })
   const admins = await api.getChatAdministrators(group.id)
-  expect(admins.map((admin) => admin.user.id).sort()).toEqual([olga.id, bob.id, bot.id].sort())
+  expect(admins.map((admin) => admin.user.id).sort()).toEqual([alice.id, bob.id, bot.id].sort())
   expect(admins.find((admin) => admin.user.id === bob.id)).toMatchObject({
     status: 'administrator',
     can_be_edited: true,
@@ -228,8 +207,8 @@ test('a bot can promote and demote members', async () => {
 })
 
 test('promotion in a channel includes can_restrict_members by default; the old name of video chat rights is accepted', async () => {
-  const news = telegram.createChannel({ title: 'News', owner: olga, members: [bob], admins: [bot] })
-  await olga.in(news).promotes(bot)
+  const news = telegram.createChannel({ title: 'News', owner: alice, members: [bob], admins: [bot] })
+  await alice.in(news).promotes(bot)
   await api.promoteChatMember(news.id, bob.id, { can_post_messages: true })
   expect(news.member(bob)).toMatchObject({ can_restrict_members: true, can_post_messages: true })
   await api.promoteChatMember(news.id, bob.id, { can_post_messages: true, can_restrict_members: false })
@@ -241,23 +220,23 @@ test('promotion in a channel includes can_restrict_members by default; the old n
 })
 
 test('a bot receives changes of its own membership, and its calls are refused once it has been removed', async () => {
-  await olga.in(group).demotes(bot)
-  await olga.in(group).bans(bot)
+  await alice.in(group).demotes(bot)
+  await alice.in(group).bans(bot)
   expect(await updatesOf(call)).toMatchObject([
     {
       my_chat_member: { old_chat_member: { status: 'administrator' }, new_chat_member: { status: 'member' } },
     },
-    { my_chat_member: { from: { id: olga.id }, new_chat_member: { status: 'kicked' } } },
+    { my_chat_member: { from: { id: alice.id }, new_chat_member: { status: 'kicked' } } },
     { message: { left_chat_member: { id: bot.id } } },
   ])
   refused('Forbidden: bot was kicked from the supergroup chat')(
     await failing(api.sendMessage(group.id, 'hi')),
   )
-  await olga.in(group).unbans(bot)
+  await alice.in(group).unbans(bot)
   refused('Forbidden: bot is not a member of the supergroup chat')(
     await failing(api.sendMessage(group.id, 'hi')),
   )
-  await olga.in(group).adds(bot)
+  await alice.in(group).adds(bot)
   await api.sendMessage(group.id, 'back')
   await api.leaveChat(group.id)
   expect(group.member(bot).status).toBe('left')
@@ -283,7 +262,7 @@ test('join requests can be approved or declined', async () => {
 test('getChat describes channels, groups and private chats', async () => {
   const news = telegram.createChannel({
     title: 'News',
-    owner: olga,
+    owner: alice,
     username: 'news',
     admins: [bot],
     linkedGroup: group,
@@ -322,15 +301,15 @@ test('custom titles and tags stay when a status changes, until the user is banne
   expect(group.member(bob)).toMatchObject({ can_pin_messages: true, custom_title: 'Helper' })
   await api.promoteChatMember(group.id, bob.id, {})
   expect(group.member(bob)).toMatchObject({ status: 'member', tag: 'Helper' })
-  await olga.in(group).promotes(bob)
+  await alice.in(group).promotes(bob)
   expect(group.member(bob)).toMatchObject({ status: 'administrator', custom_title: 'Helper' })
-  await olga.in(group).demotes(bob)
+  await alice.in(group).demotes(bob)
   await api.setChatMemberTag(group.id, bob.id, 'vip')
   await api.restrictChatMember(group.id, bob.id, {}, { until_date: seconds() + 60 })
   expect(group.member(bob)).toMatchObject({ status: 'restricted', tag: 'vip' })
   telegram.clock.advance('1m')
   expect(group.member(bob)).toMatchObject({ status: 'member', tag: 'vip' })
-  await olga.in(group).restricts(bob)
+  await alice.in(group).restricts(bob)
   expect(group.member(bob)).toMatchObject({ status: 'restricted', tag: 'vip' })
   await api.setChatMemberTag(group.id, bob.id, '')
   expect(group.member(bob)).not.toHaveProperty('tag')
@@ -341,23 +320,23 @@ test('custom titles and tags stay when a status changes, until the user is banne
 })
 
 test('a restricted member may pin and create topics only if all members may', async () => {
-  const forum = telegram.createGroup({ title: 'Forum', owner: olga, members: [bob], forum: true })
+  const forum = telegram.createGroup({ title: 'Forum', owner: alice, members: [bob], forum: true })
   const allowed = { can_send_messages: true, can_pin_messages: true, can_manage_topics: true }
-  const rules = await olga.in(forum).sends('Be kind')
-  await olga.in(forum).restricts(bob, allowed)
+  const rules = await alice.in(forum).sends('Be kind')
+  await alice.in(forum).restricts(bob, allowed)
   await expect(bob.in(forum).pins(rules)).rejects.toThrow('not enough rights')
   await expect(bob.in(forum).createsTopic('Chatter')).rejects.toThrow('not enough rights')
-  await olga.in(forum).permits(allowed)
+  await alice.in(forum).permits(allowed)
   await bob.in(forum).pins(rules)
   await bob.in(forum).createsTopic('Chatter')
 })
 
 test('a basic group has no restrictions, and a ban only removes the member', async () => {
-  const cellar = telegram.createGroup({ title: 'Cellar', owner: olga, members: [bob], basic: true })
-  await expect(olga.in(cellar).restricts(bob)).rejects.toThrow(
-    /Olga restricts somebody in "Cellar": only supergroups have restrictions/,
+  const cellar = telegram.createGroup({ title: 'Cellar', owner: alice, members: [bob], basic: true })
+  await expect(alice.in(cellar).restricts(bob)).rejects.toThrow(
+    /Alice restricts somebody in "Cellar": only supergroups have restrictions/,
   )
-  await olga.in(cellar).bans(bob)
+  await alice.in(cellar).bans(bob)
   expect(cellar.member(bob).status).toBe('left')
   await bob.in(cellar).joins()
   expect(cellar.member(bob).status).toBe('member')
@@ -366,7 +345,7 @@ test('a basic group has no restrictions, and a ban only removes the member', asy
 test('every right implies can_manage_chat', async () => {
   const carol = telegram.createUser({ firstName: 'Carol' })
   await carol.in(group).joins()
-  await olga.in(group).promotes(bob, { can_manage_chat: false, can_promote_members: true })
+  await alice.in(group).promotes(bob, { can_manage_chat: false, can_promote_members: true })
   await bob.in(group).promotes(carol, { can_promote_members: true })
   expect(group.member(carol)).toMatchObject({ status: 'administrator', can_manage_chat: true })
 })
@@ -374,7 +353,7 @@ test('every right implies can_manage_chat', async () => {
 test('people can grant only rights that they have', async () => {
   const carol = telegram.createUser({ firstName: 'Carol' })
   await carol.in(group).joins()
-  await olga.in(group).promotes(bob, { can_promote_members: true, can_pin_messages: true })
+  await alice.in(group).promotes(bob, { can_promote_members: true, can_pin_messages: true })
   await expect(bob.in(group).promotes(carol, { can_restrict_members: true })).rejects.toThrow(
     /Bob promotes in "Plaza": Bad Request: RIGHT_FORBIDDEN/,
   )

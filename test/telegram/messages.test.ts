@@ -1,29 +1,8 @@
-import { Api, InlineKeyboard, InputFile, InputMediaBuilder } from 'grammy'
-import {
-  type Person,
-  startTelegram,
-  type Telegram,
-  type TelegramBot,
-  type TelegramGroup,
-} from '../../src/telegram/index.js'
-import { type Caller, caller, refusalOf, updatesOf } from './calling.js'
+import { InlineKeyboard, InputFile, InputMediaBuilder } from 'grammy'
+import { caller, refusalOf, updatesOf } from './calling.js'
+import { alice, api, bot, call, group, telegram, usePlaza } from './plaza.js'
 
-let telegram: Telegram
-let bot: TelegramBot
-let api: Api
-let call: Caller
-let alice: Person
-let group: TelegramGroup
-
-beforeEach(async () => {
-  telegram = await startTelegram({ clock: 'virtual' })
-  bot = telegram.createBot({ username: 'message_bot' })
-  alice = telegram.createUser({ firstName: 'Alice' })
-  group = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [bot] })
-  api = new Api(bot.token, { apiRoot: telegram.apiRoot })
-  call = caller(telegram.apiRoot, bot)
-})
-afterEach(() => telegram.close())
+usePlaza('message_bot')
 
 test('invalid texts are refused in the words of Telegram', async () => {
   const html = (text: string) => api.sendMessage(group.id, text, { parse_mode: 'HTML' })

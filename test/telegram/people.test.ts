@@ -1,36 +1,13 @@
 import { Api, InlineKeyboard } from 'grammy'
 import { SentinelError } from '../../src/core/errors.js'
-import {
-  createTelegram,
-  type Person,
-  startTelegram,
-  type Telegram,
-  type TelegramBot,
-  type TelegramGroup,
-} from '../../src/telegram/index.js'
-import { type Caller, caller, updatesOf } from './calling.js'
-
-let telegram: Telegram
-let bot: TelegramBot
-let api: Api
-let call: Caller
-let alice: Person
-let bob: Person
-let group: TelegramGroup
+import { createTelegram, startTelegram } from '../../src/telegram/index.js'
+import { updatesOf } from './calling.js'
+import { alice, api, bob, bot, call, group, telegram, usePlaza } from './plaza.js'
 
 /** A long time-out for messages that do arrive, for slow machines. The default for messages that do not arrive is short. */
 const AT_LENGTH = { timeout: '60s' } as const
 
-beforeEach(async () => {
-  telegram = await startTelegram({ clock: 'virtual', patience: '50ms' })
-  bot = telegram.createBot({ username: 'people_bot' })
-  alice = telegram.createUser({ firstName: 'Alice' })
-  bob = telegram.createUser({ firstName: 'Bob' })
-  group = telegram.createGroup({ title: 'Plaza', owner: alice, members: [bob], admins: [bot] })
-  api = new Api(bot.token, { apiRoot: telegram.apiRoot })
-  call = caller(telegram.apiRoot, bot)
-})
-afterEach(() => telegram.close())
+usePlaza('people_bot', { patience: '50ms' })
 
 test('anonymous administrators and channels write through shared accounts', async () => {
   const news = telegram.createChannel({ title: 'News', owner: bob })

@@ -1,31 +1,7 @@
-import { Api } from 'grammy'
-import {
-  type Person,
-  startTelegram,
-  type Telegram,
-  type TelegramBot,
-  type TelegramGroup,
-} from '../../src/telegram/index.js'
-import { type Caller, caller, refusalOf, updatesOf } from './calling.js'
+import { refusalOf, updatesOf } from './calling.js'
+import { alice, api, bob, bot, call, group, telegram, usePlaza } from './plaza.js'
 
-let telegram: Telegram
-let bot: TelegramBot
-let api: Api
-let call: Caller
-let alice: Person
-let bob: Person
-let group: TelegramGroup
-
-beforeEach(async () => {
-  telegram = await startTelegram({ clock: 'virtual' })
-  bot = telegram.createBot({ username: 'poll_bot' })
-  alice = telegram.createUser({ firstName: 'Alice' })
-  bob = telegram.createUser({ firstName: 'Bob' })
-  group = telegram.createGroup({ title: 'Plaza', owner: alice, members: [bob], admins: [bot] })
-  api = new Api(bot.token, { apiRoot: telegram.apiRoot })
-  call = caller(telegram.apiRoot, bot)
-})
-afterEach(() => telegram.close())
+usePlaza('poll_bot')
 
 test('the bot receives votes in an open poll, changed and retracted ones included', async () => {
   const { poll, message_id } = await api.sendPoll(group.id, 'Lunch?', ['Soup', 'Rice'], {

@@ -1,28 +1,10 @@
-import { Api } from 'grammy'
-import {
-  type Person,
-  startTelegram,
-  type Telegram,
-  type TelegramBot,
-  type TelegramGroup,
-} from '../../src/telegram/index.js'
 import { caller, refusalOf, updatesOf } from './calling.js'
+import { alice, api, bot, group, telegram, usePlaza } from './plaza.js'
 
-let telegram: Telegram
-let bot: TelegramBot
-let api: Api
-let alice: Person
-let group: TelegramGroup
-
+usePlaza({ username: 'proud_bot', firstName: 'Proud' })
 beforeEach(async () => {
-  telegram = await startTelegram({ clock: 'virtual' })
-  bot = telegram.createBot({ username: 'proud_bot', firstName: 'Proud' })
-  alice = telegram.createUser({ firstName: 'Alice' })
-  group = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [bot] })
-  api = new Api(bot.token, { apiRoot: telegram.apiRoot })
   await alice.to(bot).sends('/start')
 })
-afterEach(() => telegram.close())
 
 test('names and descriptions are returned by language, else the default', async () => {
   expect(await api.getMyName()).toEqual({ name: 'Proud' })

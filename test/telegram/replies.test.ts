@@ -1,29 +1,12 @@
-import { Api, InlineKeyboard } from 'grammy'
+import { InlineKeyboard } from 'grammy'
 import type { Message } from 'grammy/types'
-import {
-  type Person,
-  startTelegram,
-  type Telegram,
-  type TelegramBot,
-  type TelegramGroup,
-} from '../../src/telegram/index.js'
 import { refusalOf } from './calling.js'
+import { alice, api, bot, group, telegram, usePlaza } from './plaza.js'
 
-let telegram: Telegram
-let bot: TelegramBot
-let api: Api
-let alice: Person
-let group: TelegramGroup
-
+usePlaza('reply_bot')
 beforeEach(async () => {
-  telegram = await startTelegram({ clock: 'virtual' })
-  bot = telegram.createBot({ username: 'reply_bot' })
-  alice = telegram.createUser({ firstName: 'Alice' })
-  group = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [bot] })
-  api = new Api(bot.token, { apiRoot: telegram.apiRoot })
   await alice.to(bot).sends('/start')
 })
-afterEach(() => telegram.close())
 
 test('a reply to another chat contains the replied-to message without its text', async () => {
   const photo = await alice.in(group).sendsPhoto('cat.jpg', { caption: 'Look' })
