@@ -13,7 +13,7 @@ import { block } from './middleware/block.js'
 import { checkBot, checkListening } from './middleware/chain/check-arguments.js'
 import { finishInTime, heldIn, type Unfinished } from './middleware/chain/closing.js'
 import { hasPassed } from './middleware/chain/control.js'
-import { backgroundHealth, storageHealth } from './middleware/chain/health.js'
+import { backgroundHealth, insights, isDraining, storageHealth } from './middleware/chain/health.js'
 import { joined, type Probe } from './middleware/chain/probe.js'
 import { warnOfSameName } from './middleware/chain/same-name.js'
 import { concurrency } from './middleware/concurrency.js'
@@ -161,6 +161,7 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
       () => this.membership.listened,
       this.services,
     )
+    insights.set(this, { name: options.name, isDraining: () => isDraining(this.services, this.webhooks) })
     beginWiring()
   }
 

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { systemClock, systemTimers } from '../../src/core/clock.js'
-import { sentinel } from '../../src/index.js'
+import { memory, sentinel } from '../../src/index.js'
 import { type HealthOptions, health } from '../../src/observability/health/index.js'
 import { redis } from '../../src/storage/redis/index.js'
 import { type Desk, desk, later, says } from '../sentinel/desk.js'
@@ -266,7 +266,7 @@ describe('a process that admits no more updates is live, but not ready', () => {
     await until('its handler runs', () => leave.length === 1)
     expect((await probes.fetch(readyz)).status).toBe(200)
     const drained = webhook.drain()
-    stage.time.advance(1000)
+    // At once: the storage's answer of the probe before is still fresh.
     expect(await ask(2)).toBe(503)
     expect((await probes.fetch(readyz)).status).toBe(503)
     expect((await probes.fetch(livez)).status).toBe(200)
@@ -282,10 +282,24 @@ describe('a process that admits no more updates is live, but not ready', () => {
     const ready: boolean[] = []
     for (const webhook of webhooks) {
       await webhook.drain()
-      time.advance(1000)
       ready.push((await probes.check()).ready)
     }
     expect(ready).toEqual([true, false])
+  })
+
+  test('while a webhook drains and the storage does not answer, even with whileDown: ready', async () => {
+    const storage = Object.assign(memory(), { health: () => new Promise<never>(() => undefined) })
+    const { stage, probes } = watched({ whileDown: 'ready' }, { storage })
+    const webhook = stage.guard.webhook(stage.bot, { secret: 's' })
+    const late = async () => {
+      const report = probes.check()
+      await later()
+      stage.time.advance(500)
+      return report
+    }
+    expect(await late()).toMatchObject({ ready: true, problems: ['storage.late'] })
+    await webhook.drain()
+    expect(await probes.check()).toMatchObject({ ready: false, problems: ['storage.late', 'draining'] })
   })
 
   test('once the guard is closed', async () => {

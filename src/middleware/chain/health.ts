@@ -20,24 +20,38 @@ interface Counts {
   readonly dropped: number
 }
 
+/** What other parts of the package may learn about a sentinel at once, without asking its storage. */
+interface Insight {
+  /** The name that the sentinel was given. */
+  readonly name: string | undefined
+  isDraining(): boolean
+}
+
+/** Kept beside the sentinels, so that their public interface does not grow. */
+export const insights = new WeakMap<object, Insight>()
+
+type Webhooks = ReadonlySet<{ readonly isDraining: boolean }>
+
+/** Whether a sentinel is closing, or all its webhooks drain: with several webhooks, a single drained one does not stop the others. */
+export function isDraining({ shared }: Services, webhooks: Webhooks): boolean {
+  return shared.closing || (webhooks.size > 0 && [...webhooks].every((webhook) => webhook.isDraining))
+}
+
 /** Returns the state of background work, and whether the sentinel or all of its webhooks are draining. */
 export function backgroundHealth(
   services: Services,
-  webhooks: ReadonlySet<{ readonly isDraining: boolean }>,
+  webhooks: Webhooks,
 ): {
   readonly background: Counts
   readonly unsaid: number
   readonly hooks: Counts
   readonly draining?: boolean
 } {
-  const { background, hooksAside, notices, shared } = services
-  // With several webhooks, a single drained one does not stop the others.
-  const hooked = [...webhooks]
-  const draining = shared.closing || (hooked.length > 0 && hooked.every(({ isDraining }) => isDraining))
+  const { background, hooksAside, notices } = services
   return {
     background: { running: background.size, dropped: background.dropped },
     unsaid: notices.unsaid,
     hooks: { running: hooksAside.size, dropped: hooksAside.dropped },
-    ...(draining && { draining }),
+    ...(isDraining(services, webhooks) && { draining: true }),
   }
 }

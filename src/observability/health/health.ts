@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { type Clock, quietTimers, steadyClock, systemClock, type Timers } from '../../core/clock.js'
 import type { Duration, Ms } from '../../core/duration.js'
 import { errorText } from '../../core/redact.js'
+import { insights } from '../../middleware/chain/health.js'
 import { callable, duration, option, parseOptions } from '../../middleware/options/schema.js'
 import type { CircuitState } from '../../storage/contract/condition.js'
 import { type Answer, answerFetch, answerNode, type NodeRequest, type NodeResponse } from '../answer.js'
@@ -49,7 +50,7 @@ export interface HealthOptions {
    * is one second by default. @default '500ms'
    */
   readonly timeout?: Duration | undefined
-  /** How long a result is reused, so that frequent checks do not load the storage. @default '1s' */
+  /** How long the answer of the storage is reused, so that frequent checks do not load the storage. @default '1s' */
   readonly maxAge?: Duration | undefined
   /** Returns the time in milliseconds since 1970. @default Date.now */
   readonly clock?: Clock | undefined
@@ -184,7 +185,8 @@ export function health(guard: Observed, options: HealthOptions = {}): Health {
 
   const reportOf = (answered: SentinelHealth | undefined): HealthReport => {
     const storage = answered === undefined ? lastStorage : storageOf(answered)
-    const draining = answered?.draining === true
+    // The last answer may be older than the shutdown.
+    const draining = insights.get(guard)?.isDraining() ?? answered?.draining === true
     const lagMs = lag.most
     const open = storage.circuit !== undefined && storage.circuit !== 'closed'
     const last = lastUpdate()
