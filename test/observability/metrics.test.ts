@@ -247,7 +247,7 @@ describe('the registry', () => {
   test('can be your own, shared by several sentinels', async () => {
     const registry = new Registry()
     new Counter({ name: 'mine_total', help: 'Mine.', registers: [registry] }).inc()
-    const [shop, help] = [desk({ name: 'shop' }), desk({ name: 'help' })]
+    const [shop, help] = [desk(), desk()]
     const seen = metrics(shop.guard, { registry, name: 'shop' })
     metrics(help.guard, { registry })
     await shop.says(7, 'a')
@@ -255,6 +255,17 @@ describe('the registry', () => {
     expect(await seriesOf(seen, 'sentinel_verdicts_total', { sentinel: 'shop' })).toBe(1)
     expect(await seriesOf(seen, 'sentinel_verdicts_total', { sentinel: '1' })).toBe(2)
     expect(await seriesOf(seen, 'mine_total')).toBe(1)
+  })
+
+  test('labels a sentinel with its own name, unless another one is labelled with it', async () => {
+    const registry = new Registry()
+    const [shop, again] = [desk({ name: 'shop' }), desk({ name: 'shop' })]
+    const seen = metrics(shop.guard, { registry })
+    metrics(again.guard, { registry })
+    await shop.says(7, 'a')
+    await again.says(7, 'a', 'b')
+    expect(await seriesOf(seen, 'sentinel_verdicts_total', { sentinel: 'shop' })).toBe(1)
+    expect(await seriesOf(seen, 'sentinel_verdicts_total', { sentinel: '1' })).toBe(2)
   })
 
   test('refuses a name that is already used', () => {

@@ -2,6 +2,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client'
 import { z } from 'zod'
 import { systemClock } from '../../core/clock.js'
 import { SentinelError } from '../../core/errors.js'
+import { insights } from '../../middleware/chain/health.js'
 import { callable, given, option, parseOptions } from '../../middleware/options/schema.js'
 import {
   type Answer,
@@ -48,7 +49,7 @@ const metricsOptions = z.strictObject({
 export interface MetricsOptions {
   /** A registry of yours. @default a new one, in `metrics(…).registry` */
   readonly registry?: Registry | undefined
-  /** Value of the label `sentinel`, unique within the registry. @default a number, from '1' */
+  /** Value of the label `sentinel`, unique within the registry. @default the name that the sentinel was given, if it is free; otherwise a number, from '1' */
   readonly name?: string | undefined
   /** Adds prom-client's default metrics of the process: CPU, memory, event loop, garbage collection. @default false */
   readonly process?: boolean | undefined
@@ -111,7 +112,7 @@ export function metrics(guard: Observed, options: MetricsOptions = {}): Metrics 
   const settings = parseOptions('metrics', metricsOptions, options)
   const { registry = new Registry(), clock = systemClock } = settings
   const exposition = Exposition.of(registry)
-  const metering = new Metering(nameOf(exposition, settings.name), guard, clock)
+  const metering = new Metering(nameOf(exposition, settings.name, insights.get(guard)?.name), guard, clock)
   const client = settings.mtproto === undefined ? undefined : new MtprotoMetering(settings.mtproto)
   if (client !== undefined) exposition.tellMtproto()
   const remove = exposition.add({
@@ -143,9 +144,11 @@ export function metrics(guard: Observed, options: MetricsOptions = {}): Metrics 
   }
 }
 
-function nameOf({ sources }: Exposition, name: string | undefined): string {
+function nameOf({ sources }: Exposition, name: string | undefined, own: string | undefined): string {
   const taken = new Set([...sources].map((source) => source.name))
   if (name === undefined) {
+    // Two sentinels may have the same name if they have different storages.
+    if (own !== undefined && !taken.has(own)) return own
     let number = 1
     while (taken.has(String(number))) number++
     return String(number)
