@@ -1,4 +1,6 @@
-import { sentinel } from '../src/index.js'
+import { type SentinelEvents, sentinel } from '../src/index.js'
+import { EVENTS } from '../src/middleware/chain/event-names.js'
+import type { Services } from '../src/middleware/services.js'
 
 /* Values passed by untyped code. */
 
@@ -27,21 +29,17 @@ test('an unknown event is refused, with a suggestion', () => {
   )
 })
 
-test('every event accepts listeners', () => {
+test.each(EVENTS)('a listener to %s hears it until it is removed', (name) => {
   const guard = sentinel()
-  const events = [
-    'allowed',
-    'denied',
-    'shadow',
-    'unknown',
-    'membership',
-    'blocked',
-    'unblocked',
-    'registered',
-  ] as const
-  for (const event of [...events, 'storage.down', 'limit.changed', 'error', 'warning'] as const) {
-    guard.on(event, () => undefined)()
-  }
+  const event = name as keyof SentinelEvents
+  const { events } = (guard as unknown as { services: Services }).services
+  const heard: unknown[] = []
+  const stop = guard.on(event, (told) => heard.push(told))
+  const told = { about: name }
+  events.tell(event, told as never)
+  expect(heard).toEqual([told])
+  stop()
+  expect(events.heard(event)).toBe(false)
 })
 
 test('a value that is not a bot is refused', () => {
