@@ -185,7 +185,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
     on: settings.on ?? COVERED,
     when: gated,
     // Administrators of the chat are not exempt: anybody can create a group and add the bot to it.
-    excused: 'roles',
+    exempt: 'roles',
     name,
     reason: 'unregistered',
     denial: deny,

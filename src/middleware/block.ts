@@ -106,7 +106,7 @@ export function block<C extends Context = Context>(options: BlockOptions<C> = {}
         // A completed payment passes: refusing it would keep the money without giving anything for it.
         on: ACTIVITIES.filter((activity) => activity !== 'unknown' && activity !== 'payment'),
         when: allowed.size > 0 ? (facts) => !isAllowed(facts, allowed) : undefined,
-        excused: 'trusted',
+        exempt: 'trusted',
         reason: 'blocked',
         denial: deny,
       }

@@ -267,7 +267,7 @@ function askLeading(wiring: Wiring<Context>, options: Options, holdFor: Ms): voi
     on: options.on ?? ['message', 'tap'],
     // An album may contain the same photo twice.
     token: (facts) => (facts.album === undefined ? facts.fingerprint : undefined),
-    excused: 'everybody',
+    exempt: 'everybody',
     name,
     reason: 'repeated',
     denial: deny,

@@ -4,7 +4,7 @@ import type { Facts } from '../core/facts.js'
 import { ACTIVITIES } from '../core/kinds.js'
 import type { SentinelFlavor } from './chain/control.js'
 import { guardOf } from './compose.js'
-import { letOffFrom } from './exempt/excuses.js'
+import { exemptFromNowOn } from './exempt/exempt-contexts.js'
 import {
   ADMINISTRATOR,
   Exemptions,
@@ -68,7 +68,7 @@ function wire(wiring: Wiring<Context>, options: ExemptOptions | undefined): Wire
   const levelOf = (facts: Facts, ctx: Context): number =>
     options === undefined ? ADMINISTRATOR : listed.levelOf(facts, ctx.me.id)
   const probe = marks.length === 0 ? undefined : askRoles(wiring, marks)
-  wiring.excuse({
+  wiring.exempt({
     levelOf,
     marks,
     ...(administrators !== undefined && { rescues: (facts, ctx) => listed.rescues(facts, ctx) }),
@@ -82,15 +82,15 @@ function wire(wiring: Wiring<Context>, options: ExemptOptions | undefined): Wire
       }
       // Guards further on have plans of their own and cannot ask Telegram, so Telegram is asked here.
       const rescued = level === NOT_EXEMPT && administrators !== undefined && listed.rescues(facts, ctx)
-      if (!isPromise(rescued)) return letOff(rescued ? ADMINISTRATOR : level, services, ctx)
-      return rescued.then((yes) => letOff(yes ? ADMINISTRATOR : NOT_EXEMPT, services, ctx))
+      if (!isPromise(rescued)) return admitExempt(rescued ? ADMINISTRATOR : level, services, ctx)
+      return rescued.then((yes) => admitExempt(yes ? ADMINISTRATOR : NOT_EXEMPT, services, ctx))
     },
   }
 }
 
-function letOff(level: number, services: Services, ctx: Context): Admission | undefined {
+function admitExempt(level: number, services: Services, ctx: Context): Admission | undefined {
   if (level === NOT_EXEMPT) return undefined
-  letOffFrom(ctx, level)
+  exemptFromNowOn(ctx, level)
   giveBack(services, ctx)
   return SPENDS_NOTHING
 }
@@ -113,7 +113,7 @@ function askRoles(wiring: Wiring<Context>, marks: readonly string[]): number {
       whenDown: 'closed',
     },
     on: ACTIVITIES,
-    excused: 'nobody',
+    exempt: 'nobody',
     probe: true,
     name: 'exempt',
     reason: 'unregistered',

@@ -8,8 +8,8 @@ import type { Key } from '../core/subject.js'
 import type { DenialReason } from '../core/verdict.js'
 import type { SentinelControl } from './chain/control.js'
 import type { Place } from './concurrency/places.js'
-import type { Excuse } from './exempt/excuse.js'
-import type { Excused } from './exempt/exemptions.js'
+import type { ExemptActors } from './exempt/exemptions.js'
+import type { PlanExemption } from './exempt/plan-exemption.js'
 import type { Denial } from './refusing/denial.js'
 import type { Services } from './services.js'
 
@@ -31,7 +31,8 @@ export interface Question<C extends Context> {
   readonly usual?: boolean
   /** Returns a different limit for this update; undefined keeps the check's limit. */
   readonly limit?: ((facts: Facts, ctx: C) => Limit | undefined) | undefined
-  readonly excused: Excused
+  /** Who is exempt from the check. */
+  readonly exempt: ExemptActors
   /** Called after a refusal: resolves to true if the actor is exempt after all. The update is then asked once more. */
   readonly rescues?: (facts: Facts, ctx: C) => MaybePromise<boolean>
   /**
@@ -68,7 +69,7 @@ export interface Wiring<C extends Context> {
   /** Returns the name for a limit without one: after the handler it protects, otherwise `usual`. */
   nameFor(guard: string, usual: string): string
   /** Exempts some actors from all checks added from now on. */
-  excuse(excuse: Excuse): void
+  exempt(exemption: PlanExemption): void
 }
 
 /** Continues to the handlers; `begun` is called when they start. */
@@ -215,7 +216,7 @@ export function wiringWith<C extends Context>(wiring: Wiring<C>, own: Partial<Wi
     scope: (name, subjectOf) => wiring.scope(name, subjectOf),
     asks: (slot) => wiring.asks(slot),
     nameFor: (guard, usual) => wiring.nameFor(guard, usual),
-    excuse: (excuse) => wiring.excuse(excuse),
+    exempt: (exemption) => wiring.exempt(exemption),
     ask: (question) => wiring.ask(question),
     ...own,
   }

@@ -86,7 +86,7 @@ export function once(options: OnceOptions = {}): Guard {
         on: ACTIVITIES.filter((activity) => activity !== 'unknown'),
         token: (facts) => (facts.updateId >= 0 ? facts.updateId : undefined),
         usual: true,
-        excused: 'nobody',
+        exempt: 'nobody',
         name: 'update',
         reason: 'duplicate',
         denial: 'silent',

@@ -54,7 +54,7 @@ function wire(
       base: `permission.${permission}`,
       name: permission,
       reason: 'forbidden',
-      excused: 'trusted',
+      exempt: 'trusted',
     },
     settings,
   )

@@ -18,7 +18,7 @@ import { askedAgain } from './chain/redelivery/redelivered-charges.js'
 import { Redeliveries } from './chain/redelivery/redeliveries.js'
 import { Settling } from './chain/settling.js'
 import { newTally, type Tally } from './chain/tally.js'
-import { levelIn } from './exempt/excuses.js'
+import { levelIn } from './exempt/exempt-contexts.js'
 import { ADMINISTRATOR, type Exemptions } from './exempt/exemptions.js'
 import {
   type Admission,
@@ -355,7 +355,7 @@ export class Chain {
   }
 
   private rescues(question: Question<Context>, facts: Facts, ctx: Context): MaybePromise<boolean> {
-    const rescued = question.excused === 'everybody' && this.exemptions.rescues(facts, ctx)
+    const rescued = question.exempt === 'everybody' && this.exemptions.rescues(facts, ctx)
     if (question.rescues === undefined || rescued === true) return rescued
     const own = question.rescues
     return isPromise(rescued) ? rescued.then((yes) => yes || own(facts, ctx)) : own(facts, ctx)

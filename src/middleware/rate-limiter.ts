@@ -175,7 +175,7 @@ function wire(wiring: Wiring<Context>, limiter: PointsLimiter, settings: Setting
     },
     on: settings.on ?? TALK,
     when: gateOfCommands(settings.commands),
-    excused: 'everybody',
+    exempt: 'everybody',
     probe: true,
     name,
     reason: 'limited',

@@ -124,7 +124,7 @@ function wire(
       name,
       reason: required === undefined ? 'unregistered' : 'forbidden',
       // Administrators of the chat are not exempt: anybody can create a group and add the bot to it.
-      excused: 'roles',
+      exempt: 'roles',
     },
     settings,
   )

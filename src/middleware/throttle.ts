@@ -306,7 +306,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | und
       when: gateOfCommands(settings.commands),
       cost: settings.cost,
       limit: part.computed,
-      excused: 'everybody',
+      exempt: 'everybody',
       name: `${name}${part.suffix}`,
       reason: 'limited',
       denial: settings.deny ?? 'notice',
@@ -346,7 +346,7 @@ function askAlbum(wiring: Wiring<Context>): void {
     on: ['message'],
     // The chain replaces it once it knows what all its limits charge.
     token: ({ album }) => (album === undefined ? undefined : 0),
-    excused: 'everybody',
+    exempt: 'everybody',
     name: 'album',
     reason: 'limited',
     denial: 'silent',

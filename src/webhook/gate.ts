@@ -7,7 +7,7 @@ import type { Facts } from '../core/facts.js'
 import { type Key, senderKey, userKey } from '../core/subject.js'
 import type { SentinelFlavor } from '../middleware/chain/control.js'
 import type { EarlyDecisions } from '../middleware/chain/early-decisions.js'
-import { isLettingOff } from '../middleware/exempt/excuses.js'
+import { hasExemptContexts } from '../middleware/exempt/exempt-contexts.js'
 import type { Question } from '../middleware/guard.js'
 import type { Chain } from '../middleware/pipeline.js'
 import type { UnreadUpdate } from '../middleware/refusing/refusals.js'
@@ -230,7 +230,7 @@ export class Gate implements EarlyDecisions {
     // Administrators are exempt, and only Telegram may tell who is one.
     const mayRescue =
       question.rescues !== undefined ||
-      (question.excused === 'everybody' && chain.services.administrators !== undefined && facts.inGroup)
+      (question.exempt === 'everybody' && chain.services.administrators !== undefined && facts.inGroup)
     if (mayRescue || !chain.refusals.count(question, decision, new Unread(facts, known))) {
       return { chain, decision }
     }
@@ -254,7 +254,7 @@ function isWatched({ services, probing }: Chain): boolean {
   return (
     services.hooks.deciding ||
     (probing?.update !== undefined && probing.unread === undefined) ||
-    isLettingOff()
+    hasExemptContexts()
   )
 }
 

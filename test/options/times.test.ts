@@ -146,7 +146,7 @@ describe('a plan that no storage can run', () => {
             limit: { amount: 0, per: 1000 },
           },
           on: ['message'],
-          excused: 'everybody',
+          exempt: 'everybody',
           name: 'theirs',
           reason: 'limited',
           denial: 'silent',

@@ -7,9 +7,9 @@ import { ACTIVITIES, type Activity } from '../../core/kinds.js'
 import type { Limit } from '../../core/limit.js'
 import { GLOBAL_KEY, type Key } from '../../core/subject.js'
 import { shownAnswer } from '../../core/unawaited.js'
-import type { Excuse } from '../exempt/excuse.js'
-import { excused, withMarks } from '../exempt/excuses.js'
-import { LEVELS, spares } from '../exempt/exemptions.js'
+import { withExemption, withExemptMarks } from '../exempt/exempt-questions.js'
+import { isExempt, LEVELS } from '../exempt/exemptions.js'
+import type { PlanExemption } from '../exempt/plan-exemption.js'
 import type { GuardDefinition, GuardServices, Question, SubjectOf, Wired, Wiring } from '../guard.js'
 import type { GuardStep } from '../hooking/steps.js'
 
@@ -68,7 +68,7 @@ export class ChainPlan implements Wiring<Context> {
   leased = false
   /** Number of limits without a name in front of a handler, by guard. */
   private readonly unnamed = new Map<string, number>()
-  private readonly excuses: Excuse[] = []
+  private readonly exemptions: PlanExemption[] = []
   private readonly scopes: Scope[] = []
   private claims = 0
   private readonly claimOf: number[] = []
@@ -140,9 +140,9 @@ export class ChainPlan implements Wiring<Context> {
         `${check.guard}: more than ${MOST_CHECKS} checks in one chain. Narrow limits with on: [...], or split the chain: two compose() in a row or, for a handler, some guards around it and some in front of it.`,
       )
     }
-    const actor = this.excuses.length === 0 ? -1 : this.scope('actor', (facts) => facts.actor)
-    const spared = this.excuses.reduce((own, excuse) => excused(own, excuse, actor), question)
-    this.questions.push(this.withExemptions(spared))
+    const actor = this.exemptions.length === 0 ? -1 : this.scope('actor', (facts) => facts.actor)
+    const exempted = this.exemptions.reduce((own, each) => withExemption(own, each, actor), question)
+    this.questions.push(this.withExemptRoles(exempted))
     const isClaim = check.kind === 'claim'
     if (!isMarkCheck(check)) this.charging = true
     this.claimOf.push(isClaim ? this.claims++ : -1)
@@ -152,20 +152,20 @@ export class ChainPlan implements Wiring<Context> {
   }
 
   /** Exempts holders of exempt roles by their marks, so that the plan itself reads them. */
-  private withExemptions(question: Question<Context>): Question<Context> {
+  private withExemptRoles(question: Question<Context>): Question<Context> {
     const { exemptMarks } = this.services
-    if (exemptMarks.length === 0 || (question.excused !== 'everybody' && question.excused !== 'roles')) {
+    if (exemptMarks.length === 0 || (question.exempt !== 'everybody' && question.exempt !== 'roles')) {
       return question
     }
-    return withMarks(
+    return withExemptMarks(
       question,
       exemptMarks,
       this.scope('actor', (facts) => facts.actor),
     )
   }
 
-  excuse(excuse: Excuse): void {
-    this.excuses.push(excuse)
+  exempt(exemption: PlanExemption): void {
+    this.exemptions.push(exemption)
   }
 
   /** Returns the question that refuses an update after the storage threw; undefined if none does. */
@@ -185,8 +185,8 @@ export class ChainPlan implements Wiring<Context> {
   }
 
   /** Whether the ask for an activity depends on facts alone, so that no developer's function is called. */
-  isPlain(activity: Activity, exempt: number): boolean {
-    const route = this.route(activity, exempt)
+  isPlain(activity: Activity, level: number): boolean {
+    const route = this.route(activity, level)
     return (
       route.asks &&
       route.dynamic.length === 0 &&
@@ -207,8 +207,8 @@ export class ChainPlan implements Wiring<Context> {
   }
 
   /** Returns what an update asks; undefined if nothing. Exceptions of developers' functions are reported as `error` events. */
-  askFor(facts: Facts, ctx: Context, bot: number, exempt: number): Ask | undefined {
-    const route = this.route(facts.activity, exempt)
+  askFor(facts: Facts, ctx: Context, bot: number, level: number): Ask | undefined {
+    const route = this.route(facts.activity, level)
     if (!route.asks) return undefined
     // Copied from a list of the right length: a list that grows is allocated larger than needed.
     const subjects = this.noSubjects.slice()
@@ -366,23 +366,23 @@ export class ChainPlan implements Wiring<Context> {
     return 1
   }
 
-  private route(activity: Activity, exempt: number): Route {
-    const routes = this.routes[exempt] as (Route | undefined)[]
+  private route(activity: Activity, level: number): Route {
+    const routes = this.routes[level] as (Route | undefined)[]
     const index = INDEX_OF[activity]
     let route = routes[index]
     if (route === undefined) {
-      route = this.routeOf(activity, exempt)
+      route = this.routeOf(activity, level)
       routes[index] = route
     }
     return route
   }
 
-  private routeOf(activity: Activity, exempt: number): Route {
+  private routeOf(activity: Activity, level: number): Route {
     // The money for a payment has been taken, so nothing may refuse it except its own repetition.
     const applies = this.questions.map(
-      ({ on, excused, reason, paid }) =>
+      ({ on, exempt, reason, paid }) =>
         on.includes(activity) &&
-        !spares(exempt, excused) &&
+        !isExempt(level, exempt) &&
         (activity !== 'payment' || reason === 'duplicate' || paid === true),
     )
     const scopes = new Set<number>()

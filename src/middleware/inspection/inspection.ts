@@ -309,7 +309,7 @@ export async function simulate(
   const refuser = decision === undefined || decision.refusedBy < 0 ? undefined : questions[decision.refusedBy]
   // As for a real update, Telegram is asked for the chat's administrators if they are not known.
   const rescued =
-    bot !== undefined && refuser?.excused === 'everybody' && (await exemptions.rescues(facts, ctx))
+    bot !== undefined && refuser?.exempt === 'everybody' && (await exemptions.rescues(facts, ctx))
   const verdict: Verdict =
     refuser === undefined || decision === undefined || rescued ? ALLOWED : verdictOf(refuser, decision)
   return { verdict, facts, exempt: level > 0 || rescued, checks }

@@ -6,7 +6,7 @@ import type { Facts } from '../../core/facts.js'
 import { ACTIVITIES, type Activity } from '../../core/kinds.js'
 import { keyText, memberKey } from '../../core/subject.js'
 import type { DenialReason } from '../../core/verdict.js'
-import type { Excused } from '../exempt/exemptions.js'
+import type { ExemptActors } from '../exempt/exemptions.js'
 import type { Admission, Wired, Wiring } from '../guard.js'
 import { activities, onFailure, option, refusal } from '../options/schema.js'
 import { notifiedBy } from '../recent.js'
@@ -31,7 +31,7 @@ interface Demanded {
   readonly base: string
   readonly name: string
   readonly reason: DenialReason
-  readonly excused: Excused
+  readonly exempt: ExemptActors
 }
 
 type MarkCheck = Omit<AbsentCheck, 'guard' | 'subject'> | Omit<PresentCheck, 'guard' | 'subject'>
@@ -39,7 +39,7 @@ type MarkCheck = Omit<AbsentCheck, 'guard' | 'subject'> | Omit<PresentCheck, 'gu
 /** Makes a role, a permission or a registration that an actor must have, in one chain. */
 export function demandOf(
   wiring: Wiring<Context>,
-  { guard, base, name, reason, excused }: Demanded,
+  { guard, base, name, reason, exempt }: Demanded,
   settings: DemandSettings,
 ) {
   const { on = USUAL, deny = 'notice', shadow = false, onFailure: whenDown = 'closed' } = settings
@@ -71,7 +71,7 @@ export function demandOf(
 
     /** Adds a check, of the actor unless it has another subject. */
     ask: (check: MarkCheck & { readonly subject?: number }, probe = false): number =>
-      wiring.ask({ on, excused, name, reason, denial: deny, probe, check: { ...common, ...check } }),
+      wiring.ask({ on, exempt, name, reason, denial: deny, probe, check: { ...common, ...check } }),
 
     /**
      * What the guard does besides its checks. These need an actor: without one, nobody can have what is demanded.

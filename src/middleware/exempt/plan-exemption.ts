@@ -3,7 +3,7 @@ import type { MaybePromise } from '../../core/check.js'
 import type { Facts } from '../../core/facts.js'
 
 /** Exempts some actors from the checks that follow it in one plan. */
-export interface Excuse {
+export interface PlanExemption {
   /** Returns the actor's exemption level as far as it is known without asking anybody. */
   levelOf(facts: Facts, ctx: Context): number
   /** Marks whose holders are exempt; read by the plan. */
