@@ -26,6 +26,15 @@ function screen() {
   return { urls, shown, onUrl }
 }
 
+test('before a login, a call is refused with the advice to log in', async () => {
+  await expect(guest().resolve('alice')).rejects.toMatchObject({
+    reason: 'AUTH_KEY_UNREGISTERED',
+    message: expect.stringMatching(
+      /AUTH_KEY_UNREGISTERED\. Nobody is logged in .* pass a botToken, or call logIn\(\)/,
+    ),
+  })
+})
+
 describe('login by QR code', () => {
   test('succeeds when the code is scanned in another session, and is stored', async () => {
     face.givePhone(alice, PHONE)

@@ -100,7 +100,7 @@ export function permissionsWith(learned: Readonly<Record<string, MayCall>> = {})
   return own.length === 0 ? PERMISSIONS : new Map([...PERMISSIONS, ...own])
 }
 
-/** Advice for an account of the wrong kind for the method; undefined for other reasons. */
+/** Advice for an account of the wrong kind for the method, and for a client that is not logged in; undefined for other reasons. */
 export function hintFor(method: string, reason: string, known: Permissions): string | undefined {
   const who = known.get(method)
   if (reason === 'BOT_METHOD_INVALID') {
@@ -110,6 +110,9 @@ export function hintFor(method: string, reason: string, known: Permissions): str
       return `Bots could call this so far. If that has changed, pass { permissions: { '${method}': 'people' } }.`
     }
     return `This is for people's accounts: log one in with logIn() or logInByQr().`
+  }
+  if (reason === 'AUTH_KEY_UNREGISTERED') {
+    return 'Nobody is logged in with this session: pass a botToken, or call logIn() or logInByQr() first.'
   }
   if (reason === 'USER_BOT_REQUIRED') return 'This is for bots: create the client with a botToken.'
   return undefined
