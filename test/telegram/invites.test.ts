@@ -104,6 +104,15 @@ test('a bot sees only the beginning of links that others created', async () => {
   await expect(carl.joinsBy(link)).rejects.toThrow(/INVITE_HASH_EXPIRED/)
 })
 
+test('a mistyped term of a link is refused, because the link would let everybody in', async () => {
+  const mistyped: object = { byRequest: true }
+  await expect(olga.in(group).makesInviteLink(mistyped)).rejects.toMatchObject({
+    code: 'option.unknown',
+    message:
+      'makesInviteLink.byRequest: there is no such option. Options: name, for, memberLimit, createsJoinRequest.',
+  })
+})
+
 test('invalid links and calls without the right are refused', async () => {
   const make = (terms: Parameters<Api['createChatInviteLink']>[1]) =>
     refusalOf(api.createChatInviteLink(group.id, terms))

@@ -6,6 +6,7 @@ import type {
   Message,
 } from 'grammy/types'
 import { type Duration, parseDuration } from '../../core/duration.js'
+import { checkNames } from '../../core/option-names.js'
 import type { Account } from '../world/accounts.js'
 import {
   setAutoDelete,
@@ -116,7 +117,11 @@ export class MemberPresence extends Presence {
     this.attempt('asks to join', () => requestToJoin(world, this.room, actor, options.bio))
   }
 
-  /** Creates an invite link. `for` is how long it is valid; without terms anybody can use it for ever. */
+  /**
+   * Creates an invite link. `for` is how long it is valid; without terms anybody can use it for ever.
+   *
+   * @throws SentinelError `option.unknown` for a term that does not exist.
+   */
   async makesInviteLink(
     terms: {
       readonly name?: string
@@ -126,6 +131,7 @@ export class MemberPresence extends Presence {
     } = {},
   ): Promise<ChatInviteLink> {
     const { world, actor } = this.scene
+    checkNames('makesInviteLink', terms, ['name', 'for', 'memberLimit', 'createsJoinRequest'])
     const { for: span, ...rest } = terms
     const expireDate =
       span === undefined ? undefined : world.date() + Math.ceil(parseDuration(span, 'for') / 1000)
