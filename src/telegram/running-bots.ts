@@ -70,6 +70,7 @@ export class RunningBots {
       (error: unknown) => {
         this.#running.delete(bot)
         const words = `@${account.me.username} has stopped: ${redacted(error instanceof Error ? error.message : String(error))}`
+        hideContext(error)
         const failure: Failure = { words, cause: error, told: false }
         this.#failures.push(failure)
         if (!this.#closing) this.patience.fail(failure)
@@ -101,6 +102,14 @@ export class RunningBots {
       throw untold.cause
     }
   }
+}
+
+/**
+ * Keeps the context of a `BotError` out of what Node prints: it would fill pages, and it holds the bot's token. Code can still
+ * read it.
+ */
+function hideContext(error: unknown): void {
+  if (error instanceof Error && 'ctx' in error) Object.defineProperty(error, 'ctx', { enumerable: false })
 }
 
 /** Whether a grammY bot was created without the config of its account, so that its calls would leave the machine. */

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { jest } from '@jest/globals'
 import { Bot } from 'grammy'
 import { createTelegram, type Person, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
@@ -62,6 +63,24 @@ test('hears() rejects at once with the error that stopped the bot', async () => 
   )
   expect(error.cause).toMatchObject({ error: { message: expect.stringContaining('boom') } })
   await expect(alice.hears('anything else')).rejects.toThrow('has stopped')
+  await telegram.close()
+})
+
+test('the error of a bot that stopped is printed without its context, which holds the token', async () => {
+  bot.on('message', () => {
+    throw new Error('boom')
+  })
+  await telegram.runs(bot)
+  const hearing = alice.hears('welcome')
+  await alice.to(account).sends('hi')
+  const error: Error = await hearing.then(
+    () => new Error('heard it'),
+    (thrown: Error) => thrown,
+  )
+  const printout = inspect(error, { depth: 9 })
+  expect(printout).toMatch(/boom/)
+  expect(printout).not.toContain(account.token)
+  expect(error.cause).toMatchObject({ ctx: { message: { text: 'hi' } } })
   await telegram.close()
 })
 
