@@ -3,7 +3,7 @@
 import { createHook, executionAsyncId } from 'node:async_hooks'
 import { Bot } from 'grammy'
 
-const { sentinel } = await import(process.argv[2])
+const { sentinel, throttle } = await import(process.argv[2])
 const ME = { id: 42, is_bot: true, first_name: 'Counted', username: 'counted_bot' }
 const UPDATES = 10_000
 const USERS = 1000
@@ -32,10 +32,15 @@ async function contexts(count, userOf) {
 const passed = Promise.resolve()
 const next = () => passed
 
-/** Bytes that an update allocates in the middleware, without a garbage collection in between; `first` is handled before. */
-async function bytesOf(options, userOf, first = () => undefined) {
+/**
+ * Bytes that an update allocates in the middleware, without a garbage collection in between; `first` is handled before. `behind`
+ * makes guards in front of the handler.
+ */
+async function bytesOf(options, userOf, first = () => undefined, behind = () => undefined) {
   const guard = sentinel({ clock: () => 1_800_000_000_000, ...options })
-  const run = guard.middleware()
+  const sentinelRun = guard.middleware()
+  const inner = behind()
+  const run = inner === undefined ? sentinelRun : (ctx, next) => sentinelRun(ctx, () => inner(ctx, next))
   await first(run)
   let least = Number.POSITIVE_INFINITY
   for (let round = 0; round < 6; round++) {
@@ -98,11 +103,15 @@ const failing = async (run) => {
   await run(ctx, () => Promise.reject(new Error('handler failed'))).catch(() => undefined)
 }
 
+/** A guard in front of a handler. */
+const guarded = () => throttle('100000/1h')
 const limits = { throttle: '100000/1m', membership: false }
 console.log(
   JSON.stringify({
     admitted: { bytes: await bytesOf(limits, someone), ...(await promisesOf(limits, someone)) },
     afterFailure: { bytes: await bytesOf(limits, someone, failing) },
+    guarded: { bytes: await bytesOf(limits, someone, undefined, guarded) },
+    guardedAfterFailure: { bytes: await bytesOf(limits, someone, failing, guarded) },
     wasteful: await promisesOf(limits, someone, wasteful),
     refused: {
       bytes: await bytesOf({ throttle: '1/1h', membership: false }, one),

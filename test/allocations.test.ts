@@ -20,6 +20,9 @@ let found: {
   readonly refused: Found
   /** An admitted update, after the handler of an earlier one has failed. */
   readonly afterFailure: Pick<Found, 'bytes'>
+  /** The same with a guard in front of the handler. */
+  readonly guarded: Pick<Found, 'bytes'>
+  readonly guardedAfterFailure: Pick<Found, 'bytes'>
   /** Counts of a middleware that creates a promise and a timer on purpose. */
   readonly wasteful: Pick<Found, 'promises' | 'timers'>
 }
@@ -29,7 +32,7 @@ beforeAll(async () => {
   const bundle = join(process.cwd(), FOLDER, 'sentinel.mjs')
   // A single file, as it is built: jest’s own handling of modules allocates, too.
   await build({
-    entryPoints: ['src/sentinel.ts'],
+    entryPoints: ['src/index.ts'],
     bundle: true,
     format: 'esm',
     platform: 'node',
@@ -64,6 +67,7 @@ describe('in memory, before the verdict', () => {
 
   test('an admitted update allocates no more after the handler of an earlier one has failed', () => {
     expect(found.afterFailure.bytes).toBeLessThan(found.admitted.bytes + 25)
+    expect(found.guardedAfterFailure.bytes).toBeLessThan(found.guarded.bytes + 25)
   })
 
   test('a refused update allocates less than 1350 bytes', () => {

@@ -1,5 +1,6 @@
 import { Bot, type Middleware } from 'grammy'
 import type { Update } from 'grammy/types'
+import { systemTimers } from '../../src/core/clock.js'
 import {
   debounce,
   type Guard,
@@ -12,6 +13,7 @@ import {
   throttle,
 } from '../../src/index.js'
 import type { GuardedContext } from '../middleware/rig.js'
+import { faulty } from '../storage/faulty.js'
 import { type Desk, desk, later, says, tick } from './desk.js'
 
 /* An update whose handler failed, or whose worker died, is redelivered, possibly to another worker. */
@@ -263,6 +265,36 @@ describe('after a handler failed and its limits were changed, its redelivered up
     const only = [{ guard: 'throttle', name: 'one', remaining: 9 }]
     expect(seen).toEqual([only, only])
     expect((await at.guard.peek(ALICE, 'one')).map(({ remaining }) => remaining)).toEqual([10])
+  })
+})
+
+describe('an update whose handler failed is known as a repeated one while the storage is down', () => {
+  test.each([
+    ['which a local copy replaces', true],
+    ['which nothing replaces', false],
+  ])('%s', async (_, remote) => {
+    const storage = Object.assign(faulty(Date.now, systemTimers), { remote })
+    const repeated: boolean[] = []
+    const at = desk({ storage, throttle: '60/1m' }, (bot) => {
+      bot.command('sell', throttle(limited), ({ sentinel }) => {
+        repeated.push(sentinel.isRepeated)
+        fails()
+      })
+    })
+    open.push(at.guard)
+    for (const event of ['error', 'storage.down'] as const) at.guard.on(event, () => undefined)
+    const update = says(ALICE, '/sell')
+    await expect(at.handle(update)).rejects.toThrow('the till is stuck')
+    await at.quiet()
+    storage.fault = 'refuses'
+    storage.parts = (what) => what === 'evaluate'
+    for (let nth = 0; nth < 4; nth++) await at.says(100 + nth, 'hello')
+    for (let nth = 0; nth < 2; nth++) {
+      await expect(at.handle(update)).rejects.toThrow('the till is stuck')
+    }
+    expect(repeated).toEqual([false, true, true])
+    await at.says(8, '/sell').catch(() => undefined)
+    expect(repeated).toEqual([false, true, true, false])
   })
 })
 

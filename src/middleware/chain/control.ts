@@ -58,7 +58,6 @@ interface FailedUpdates {
 /** What a chain with `once` knows of attempts to handle an update. */
 export interface Attempts {
   readonly redeliveries: FailedUpdates
-  readonly services: { readonly shadow: boolean }
   readonly plan: {
     /** Whether any claim has a lease that may end while handlers run. */
     readonly leased: boolean
@@ -172,9 +171,8 @@ export class SentinelControl<C extends Context = Context> {
       outer?.isRepeated === true ||
       // Later parts of an album are waived, too, although they are no repetitions.
       (decision?.waived === true && facts.album === undefined) ||
-      // This process knows of its own failed attempts. In shadow mode nothing is waived.
-      ((decision?.waived === true || host.attempts?.services.shadow === true) &&
-        host.attempts?.redeliveries.failureOf(ctx) !== undefined)
+      // This process knows of its own failed attempts. Nothing is waived in shadow mode, and while the storage is down.
+      host.attempts?.redeliveries.failureOf(ctx) !== undefined
   }
 
   /** The verdict on the update; {@link deny} changes it. */
@@ -297,7 +295,7 @@ export function bringForward(control: SentinelControl, ctx: Context & Partial<Se
  * @typeParam Chain The type of the chains that make controls. Only their caller can name it, see {@link RootChain}.
  */
 export function rootOf<Chain extends RootChain>(ctx: Context & Partial<SentinelFlavor>): Chain | undefined {
-  return nearest(ctx, ({ root }) => root) as Chain | undefined
+  return nearest(ctx, 'root') as Chain | undefined
 }
 
 /** Calls a function with the chain of each sentinel that an update has passed; undefined for guards that stand alone. */
@@ -333,7 +331,7 @@ export function noteChargesBehind(
 
 /** Returns what the nearest guards with `once` know of attempts to handle an update; undefined if it has passed none. */
 export function attemptsFor(ctx: Context & Partial<SentinelFlavor>): Attempts | undefined {
-  return nearest(ctx, ({ attempts }) => attempts)
+  return nearest(ctx, 'attempts')
 }
 
 /**
@@ -380,14 +378,14 @@ function controlBy(ctx: Context & Partial<SentinelFlavor>, by: object): Sentinel
   return found
 }
 
-/** Returns what the nearest guards have of something that not all have. */
-function nearest<T>(
+/** Returns a property of the nearest guards that have it. */
+function nearest<Name extends keyof ControlHost>(
   ctx: Context & Partial<SentinelFlavor>,
-  read: (host: ControlHost) => T | undefined,
-): T | undefined {
+  name: Name,
+): ControlHost[Name] | undefined {
   for (let control = ctx.sentinel; control !== undefined; control = control.outer) {
     const host: ControlHost | undefined = hostOf(control)
-    const found = host && read(host)
+    const found = host?.[name]
     if (found !== undefined) return found
   }
   return undefined

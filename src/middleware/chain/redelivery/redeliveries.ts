@@ -33,6 +33,9 @@ export function decidedBy<Own extends object>(decision: Decision, own: Own): Own
 export class Redeliveries {
   /** Updates whose handlers behind this chain threw, and whether all attempts so far were made, and failed, in this process. */
   private readonly failures = new Recent<boolean>(REDELIVERED_WITHIN)
+  /** The least and the greatest id of these updates. New updates have greater ids, so the comparison saves looking them up. */
+  private least = Number.POSITIVE_INFINITY
+  private greatest = Number.NEGATIVE_INFINITY
   /** Decisions of this chain about failed updates that it has admitted, and so may have charged. */
   private readonly charges = new Recent<Decision>(REDELIVERED_WITHIN, MOST_CHARGES)
   /** The chains that made the newer half of these decisions. */
@@ -46,16 +49,20 @@ export class Redeliveries {
     decision: Decision,
     by: Decider,
   ): void {
-    if (!isUpdateId(ctx.update.update_id)) return
+    const { update_id: id } = ctx.update
+    if (!isUpdateId(id)) return
     const isFirst = ctx.sentinel?.isRepeated !== true
     this.failures.set(nameOf(ctx), this.failureOf(ctx) ?? isFirst, this.clock())
+    this.least = Math.min(this.least, id)
+    this.greatest = Math.max(this.greatest, id)
     // Later attempts are free, so the first one must be refunded.
     if (!decision.waived) this.charged(ctx, decision, by)
   }
 
   /** Undefined if no attempt has failed in this process; true if all attempts so far have. */
   failureOf(ctx: Context): boolean | undefined {
-    return this.failures.size === 0 ? undefined : this.failures.get(nameOf(ctx), this.clock())
+    const { update_id: id } = ctx.update
+    return id >= this.least && id <= this.greatest ? this.failures.get(nameOf(ctx), this.clock()) : undefined
   }
 
   charged(ctx: Context, decision: Decision, by: Decider): void {
