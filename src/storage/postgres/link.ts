@@ -122,6 +122,7 @@ export class Link {
   }
 
   async query<Row extends QueryResultRow>(text: string, values: readonly unknown[] = []): Promise<Row[]> {
+    this.checkOpen()
     const { rows } = await this.inFlight.track(this.again((pool) => pool.query<Row>(asked(text, values))))
     return rows
   }
@@ -132,6 +133,8 @@ export class Link {
     text: string,
     values: readonly unknown[],
   ): Promise<Row[]> {
+    // Checked before the statement waits for its turn: close() waits for those that do.
+    this.checkOpen()
     const { rows } = await this.inFlight.track(
       this.slots.take(table, () => this.again((pool) => pool.query<Row>(asked(text, values)))),
     )
@@ -140,6 +143,7 @@ export class Link {
 
   /** Returns one value as text. The statement is prepared once per connection, where that is possible. */
   async value(name: string, text: string, values: unknown[]): Promise<string> {
+    this.checkOpen()
     const question = { name, text, values, types: AS_TEXT, rowMode: 'array' }
     const { rows } = await this.inFlight.track(
       // Without a name, the statement need not have been prepared.
@@ -153,7 +157,7 @@ export class Link {
    */
   private async again<T>(call: (pool: Pool) => Promise<T>): Promise<T> {
     for (let tries = 0; ; tries++) {
-      this.checkOpen()
+      if (tries > 0) this.checkOpen()
       try {
         return await call(this.pool ?? (await this.make()))
       } catch (error) {

@@ -121,6 +121,18 @@ test('close() also waits for statements that have no connection yet', async () =
   expect(await Promise.all(waiting)).toEqual([new Map(), new Map(), new Map(), undefined])
 })
 
+test('close() also waits for writes that wait until others of their table have ended', async () => {
+  const numbers = Array.from({ length: 30 }, (_, n) => n)
+  const writes = numbers.flatMap((n) => [
+    storage.values.put('space', `${n}`, n),
+    storage.marks.put(42, 'blocked', [{ key: userKey(n), mark: { since: 1 } }]),
+  ])
+  // They have been sent, or wait.
+  await new Promise(setImmediate)
+  await storage.close()
+  expect(await Promise.all(writes)).toHaveLength(60)
+})
+
 test('close() rejects statements that have no connection when its time is over', async () => {
   await useTwoConnections()
   await whileReading(async (...readings) => {
