@@ -1,9 +1,10 @@
 import { Pool } from 'pg'
 import { userKey } from '../../../src/core/subject.js'
 import type { Storage } from '../../../src/storage/contract/storage.js'
+import { until } from '../../servers/until.js'
 import { askOf, bucket, open, opened, planOf, pool, schema, url, useSchemas } from './desk.js'
 
-/* Somebody locks a table: an administrator with CREATE INDEX or VACUUM FULL. Everything that needs another table goes on. */
+/* Somebody locks a table: an administrator with CREATE INDEX or VACUUM FULL. What needs only other tables goes on. */
 
 const BOT = 42
 const KEY = userKey(7)
@@ -60,6 +61,33 @@ test.each<[string, string, (storage: Storage, n: number) => unknown, (storage: S
     stop()
   },
 )
+
+test('values that are answered use all connections that decisions and the listener leave', async () => {
+  const storage = open()
+  const judge = await storage.prepare(planOf(bucket(1, 3_600_000)))
+  const stop = await storage.watch(() => undefined)
+  for (let n = 0; n < 3; n++) await putValue(storage, n)
+  const other = await pool.connect()
+  let waiting: Promise<unknown> = Promise.resolve()
+  try {
+    await other.query(`BEGIN; SELECT FROM "${schema}".values FOR UPDATE`)
+    // The second one is answered, as its row is not locked.
+    waiting = Promise.all([0, 3, 1, 2].map((n) => putValue(storage, n)))
+    await until('three wait for their rows', async () => {
+      // Within a transaction, the first answer would be repeated.
+      const { rows } = await pool.query(
+        `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%"${schema}".values%'`,
+      )
+      return rows.length === 3
+    })
+    expect((await judge.evaluate(askOf(KEY))).refusedBy).toBe(-1)
+  } finally {
+    await other.query('ROLLBACK')
+    other.release()
+  }
+  await waiting
+  stop()
+})
 
 test('a pool of three connections decides while a table is locked', async () => {
   const three = new Pool({ connectionString: url, max: 3 })
