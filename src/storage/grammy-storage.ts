@@ -1,6 +1,7 @@
 import type { Judge, Plan } from '../core/check.js'
 import { checkedClock } from '../core/checked-clock.js'
 import { type Clock, quietTimers, steadyClock, systemClock, type Timers } from '../core/clock.js'
+import { Deadlines } from '../core/deadlines.js'
 import type { Duration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { checkNames } from '../core/option-names.js'
@@ -12,8 +13,8 @@ import type { Storage } from './contract/storage.js'
 import type { Bounded, GrammyAdapter } from './grammy/documents.js'
 import { GrammyStorage } from './grammy/storage.js'
 import { withProtection } from './protection/with-protection.js'
-import { BoundedCall, Deadlines } from './resilient/deadlines.js'
 import { span } from './resilient/options.js'
+import { BoundedCall } from './resilient/timed-calls.js'
 
 /**
  * Options of {@link fromGrammyStorage}.

@@ -1,6 +1,5 @@
 import type { Update } from 'grammy/types'
-import type { Ms } from '../core/duration.js'
-import type { Due, Watch } from './deadlines.js'
+import { Deadline, type Deadlines } from '../core/deadlines.js'
 
 /** Receives the answer to a delivery, exactly once. */
 export interface Recipient {
@@ -18,11 +17,7 @@ interface ReplyEnvelope {
 }
 
 /** One update under way, and the request that waits for it. */
-export class Delivery implements Due {
-  dueAt: Ms = 0
-  earlier: Due | undefined
-  later: Due | undefined
-  callOff: (() => void) | undefined
+export class Delivery extends Deadline {
   /** The status that was answered; 0 before. */
   private status = 0
   /** Whether the update has reached the guard, as far as the gate knows. */
@@ -35,9 +30,11 @@ export class Delivery implements Due {
   constructor(
     readonly update: Update,
     private readonly to: Recipient,
-    private readonly watch: Watch,
+    private readonly deadlines: Deadlines,
     private readonly whenLate: (delivery: Delivery) => void,
-  ) {}
+  ) {
+    super()
+  }
 
   get isAnswered(): boolean {
     return this.status !== 0
@@ -61,26 +58,26 @@ export class Delivery implements Due {
    * Adds a repeated delivery of the update: it gets the outcome of the first, and nothing is handled twice. It may wait as long
    * as the first one, and is then answered with `late`.
    */
-  join(recipient: Recipient, watch: Watch, late: number): void {
+  join(recipient: Recipient, deadlines: Deadlines, late: number): void {
     if (this.status === 200) {
       recipient.answer(200)
       recipient.finished?.()
       return
     }
     this.others ??= new Set()
-    const joiner = new Joiner(recipient, watch, late, this.others)
+    const joiner = new Joiner(recipient, deadlines, late, this.others)
     this.others.add(joiner)
-    watch.begin(joiner)
+    deadlines.add(joiner)
   }
 
-  late(): void {
+  override expire(): void {
     this.whenLate(this)
   }
 
   answer(status: number, json?: string): void {
     if (this.status !== 0) return
     this.status = status
-    this.watch.end(this)
+    this.deadlines.meet(this)
     this.to.answer(status, json)
     if (this.others !== undefined) this.tell(status)
   }
@@ -106,27 +103,24 @@ export class Delivery implements Due {
 }
 
 /** A request that delivered an update which was under way already. */
-class Joiner implements Due {
-  dueAt: Ms = 0
-  earlier: Due | undefined
-  later: Due | undefined
-  callOff: (() => void) | undefined
-
+class Joiner extends Deadline {
   constructor(
     private readonly to: Recipient,
-    private readonly watch: Watch,
+    private readonly deadlines: Deadlines,
     private readonly lateStatus: number,
     private readonly among: Set<Joiner>,
-  ) {}
+  ) {
+    super()
+  }
 
-  late(): void {
+  override expire(): void {
     this.among.delete(this)
     this.end(this.lateStatus)
   }
 
   /** Answers at once; only the first delivery waits for what the update causes. */
   end(status: number): void {
-    this.watch.end(this)
+    this.deadlines.meet(this)
     this.to.answer(status)
     this.to.finished?.()
   }

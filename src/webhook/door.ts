@@ -2,13 +2,13 @@ import type { Bot } from 'grammy'
 import type { Update } from 'grammy/types'
 import { isPromise } from '../core/check.js'
 import { quietTimers, steadyClock, systemClock, systemTimers, type Timers } from '../core/clock.js'
+import { Deadlines } from '../core/deadlines.js'
 import type { Ms } from '../core/duration.js'
 import { endsWithRequests } from '../core/request-bound.js'
 import type { Unfinished } from '../middleware/chain/closing.js'
 import type { Chain } from '../middleware/pipeline.js'
 import type { Services } from '../middleware/services.js'
 import { Callers, isKnown } from './callers.js'
-import { Deadlines, OwnDeadlines, type Watch } from './deadlines.js'
 import { Delivery, type Recipient } from './delivery.js'
 import { flush } from './flush.js'
 import { AWAY, Gate, type Made, type UnderWay } from './gate.js'
@@ -58,7 +58,7 @@ export class Door implements UnderWay {
   /** Whether the gate decides. It must not if some updates bypass the guard. */
   private gating = true
   private readonly shared: Deadlines
-  private readonly own: OwnDeadlines
+  private readonly own: Deadlines
   private idle: (() => void) | undefined
   private looked = false
 
@@ -74,8 +74,8 @@ export class Door implements UnderWay {
     this.now = clock === systemClock ? steadyClock : clock
     this.maxBody = settings.maxBody
     this.ready = bot.isInited()
-    this.shared = new Deadlines(settings.timeout, this.now, this.quiet)
-    this.own = new OwnDeadlines(settings.timeout, this.now, timers)
+    this.shared = new Deadlines(settings.timeout, this.now, this.quiet, false)
+    this.own = new Deadlines(settings.timeout, this.now, timers, true)
     this.gate = settings.gate ? this.gateOf(host) : undefined
   }
 
@@ -142,12 +142,12 @@ export class Door implements UnderWay {
       refuse(to, 400)
       return
     }
-    const watch: Watch = alone ? this.own : this.shared
+    const deadlines = alone ? this.own : this.shared
     const same = this.running.get(update.update_id)
     const anew = same !== undefined && this.isOver(same)
     if (same !== undefined && !anew) {
       if (made !== undefined) void this.gate?.giveBack(made)
-      same.join(to, watch, this.lateStatus)
+      same.join(to, deadlines, this.lateStatus)
       return
     }
     if (this.draining || this.size >= this.settings.maxRunning) {
@@ -156,9 +156,9 @@ export class Door implements UnderWay {
       return
     }
     if (same !== undefined) this.overtake(same)
-    const delivery = new Delivery(update, to, watch, this.late)
+    const delivery = new Delivery(update, to, deadlines, this.late)
     this.running.set(update.update_id, delivery)
-    watch.begin(delivery)
+    deadlines.add(delivery)
     if (made !== undefined) this.gate?.hand(update, made)
     if (this.ready) this.handle(delivery)
     else void this.handleFirst(delivery)
@@ -183,7 +183,7 @@ export class Door implements UnderWay {
       if (!delivery.isAnswered) this.tooLate(delivery, `after the ${within} ms of webhook.drain()`)
       delivery.giveUp(this.lateStatus)
     }
-    this.shared.stop()
+    this.shared.clear()
     return { left: this.size }
   }
 
@@ -363,10 +363,10 @@ export class Door implements UnderWay {
   private forgetLost(before: Ms): void {
     // `running` is in the order in which it times out; `aside` is not.
     for (const delivery of this.running.values()) {
-      if (delivery.dueAt > before) break
+      if (delivery.due > before) break
       this.forget(delivery)
     }
-    for (const [lost, dueAt] of this.aside) if (dueAt <= before) this.aside.delete(lost)
+    for (const [lost, due] of this.aside) if (due <= before) this.aside.delete(lost)
   }
 
   /** At the first update, warns if it did not pass through the guard. */
@@ -386,12 +386,12 @@ export class Door implements UnderWay {
     if (delivery.isSettled || !this.ready) return false
     const lease = leaseOf(this.host.chain())
     // The lease began before the time-out was set, so it has ended by then at the latest.
-    return lease !== undefined && this.now() >= delivery.dueAt + lease
+    return lease !== undefined && this.now() >= delivery.due + lease
   }
 
   private overtake(delivery: Delivery): void {
     this.running.delete(delivery.update.update_id)
-    this.aside.set(delivery, delivery.dueAt)
+    this.aside.set(delivery, delivery.due)
     delivery.giveUp(this.lateStatus)
   }
 

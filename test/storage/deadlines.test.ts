@@ -1,5 +1,6 @@
 import type { MaybePromise } from '../../src/core/check.js'
-import { Call, Deadline, Deadlines } from '../../src/storage/resilient/deadlines.js'
+import { Deadline, Deadlines } from '../../src/core/deadlines.js'
+import { Call } from '../../src/storage/resilient/timed-calls.js'
 import { settled } from './outage.js'
 
 interface Outcome {

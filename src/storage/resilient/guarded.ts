@@ -4,9 +4,9 @@ import type { Archive } from '../contract/archive.js'
 import type { Storage } from '../contract/storage.js'
 import type { Users } from '../contract/users.js'
 import type { Values } from '../contract/values.js'
-import { TimedOut } from './deadlines.js'
 import type { Line } from './line.js'
 import { isOfTheCaller } from './reason.js'
+import { TimedOut } from './timed-calls.js'
 
 /* Calls without a fallback: they have a time limit, and are rejected at once while the storage is down. */
 

@@ -12,11 +12,11 @@ import {
 import type { Clock } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { isDecision, noDecision } from '../shared/decisions.js'
-import { TimedOut } from './deadlines.js'
 import { AGAIN, type Errand, type Line } from './line.js'
 import { askWhenDown, isClosed } from './plan.js'
 import type { QueuedMarks } from './queued-marks.js'
 import type { Settlements } from './settlements.js'
+import { TimedOut } from './timed-calls.js'
 import { Unwritten } from './unwritten.js'
 
 /** Shared by all judges of one storage. */

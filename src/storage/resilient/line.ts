@@ -1,13 +1,14 @@
 import type { IBreaker } from 'cockatiel'
 import { isPromise, type MaybePromise } from '../../core/check.js'
 import type { Clock, Timers } from '../../core/clock.js'
+import { Deadlines } from '../../core/deadlines.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import type { CircuitState } from '../contract/condition.js'
 import { noDecision } from '../shared/decisions.js'
 import { Circuit } from './circuit.js'
-import { BoundedCall, Call, Deadlines, TimedOut } from './deadlines.js'
 import { causeOf, isOfTheCaller, reasonOf } from './reason.js'
+import { BoundedCall, Call, TimedOut } from './timed-calls.js'
 
 /** Calls that no update waits for may take this many times longer. */
 const PATIENCE = 8

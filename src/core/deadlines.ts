@@ -1,10 +1,8 @@
-import type { MaybePromise } from '../../core/check.js'
-import type { Clock, Timers } from '../../core/clock.js'
-import type { Ms } from '../../core/duration.js'
-import { endsWithRequests, setIfAllowed } from '../../core/request-bound.js'
-import { noDecision } from '../shared/decisions.js'
+import type { Clock, Timers } from './clock.js'
+import type { Ms } from './duration.js'
+import { endsWithRequests, setIfAllowed } from './request-bound.js'
 
-/** A timer later than this means that the process was blocked; answers may have arrived unread. */
+/** A timer later than this means that the process was blocked; what was waited for may have happened unnoticed. */
 const LATE: Ms = 25
 /** A deadline overdue by this much belongs to a request that has ended, and its timer with it. */
 const LOST: Ms = 60_000
@@ -23,7 +21,7 @@ export abstract class Deadline {
 
 /**
  * Deadlines that all have the same span. The first added is the first to fall due, so one timer serves any number of them. The
- * timer is set while something is waited for; nothing is kept of calls answered in time.
+ * timer is set while something is waited for; nothing is kept of what ended in time.
  *
  * In runtimes where timers end with the request that set them, every deadline has its own timer.
  */
@@ -32,14 +30,18 @@ export class Deadlines {
   private last: Deadline | undefined
   private callOff: (() => void) | undefined
   private patient = false
-  private readonly own = endsWithRequests() ? new Map<Deadline, () => void>() : undefined
+  private readonly own: Map<Deadline, () => void> | undefined
   size = 0
 
   constructor(
     readonly span: Ms,
     private readonly clock: Clock,
     private readonly timers: Timers,
-  ) {}
+    /** Whether every deadline has a timer of its own. */
+    apart = endsWithRequests(),
+  ) {
+    if (apart) this.own = new Map()
+  }
 
   add(deadline: Deadline): void {
     deadline.due = this.clock() + this.span
@@ -111,85 +113,5 @@ export class Deadlines {
   private end(deadline: Deadline): void {
     this.meet(deadline)
     deadline.expire()
-  }
-}
-
-/** No answer arrived in time. */
-export class TimedOut extends Error {
-  override readonly name = 'TimedOut'
-  readonly code = 'TIMEOUT'
-
-  constructor(span: Ms) {
-    super(`no answer within ${span} ms`)
-  }
-}
-
-/** A call with a time limit. One object with methods rather than closures, because there is one for every update. */
-export abstract class Call<T> extends Deadline {
-  private fulfil!: (value: MaybePromise<T>) => void
-  private reject!: (error: unknown) => void
-
-  constructor(protected readonly deadlines: Deadlines) {
-    super()
-  }
-
-  wait(answer: Promise<T>): Promise<T> {
-    const waiting = new Promise<T>((fulfil, reject) => {
-      this.fulfil = fulfil
-      this.reject = reject
-    })
-    answer.then(
-      (value) => this.arrive(value),
-      (error) => {
-        if (this.deadlines.meet(this)) this.end(error)
-      },
-    )
-    this.deadlines.add(this)
-    return waiting
-  }
-
-  /** Called when the answer arrived in time. */
-  protected abstract answered(): void
-  /** Called when the call failed or took too long. Returns a replacement for the answer, or throws. */
-  protected abstract failed(error: unknown): MaybePromise<T>
-  /** Whether the answer is valid. */
-  protected isSound(_value: T): boolean {
-    return true
-  }
-  /** Called when the answer arrived after it had been replaced. */
-  protected late(_value: T): void {}
-
-  override expire(): void {
-    this.end(new TimedOut(this.deadlines.span))
-  }
-
-  private arrive(value: T): void {
-    if (!this.deadlines.meet(this)) {
-      if (this.isSound(value)) this.late(value)
-      return
-    }
-    if (!this.isSound(value)) {
-      this.end(noDecision())
-      return
-    }
-    this.answered()
-    this.fulfil(value)
-  }
-
-  private end(error: unknown): void {
-    try {
-      this.fulfil(this.failed(error))
-    } catch (other) {
-      this.reject(other)
-    }
-  }
-}
-
-/** A call that rejects if it fails or takes too long, and reports to nobody else. */
-export class BoundedCall<T> extends Call<T> {
-  protected override answered(): void {}
-
-  protected override failed(error: unknown): never {
-    throw error
   }
 }
