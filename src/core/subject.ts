@@ -369,9 +369,10 @@ function checkedOwn(name: unknown): string {
 }
 
 function invalidSubject(given: unknown): SentinelError {
+  const number = typeof given === 'string' && /^\d+$/.test(given) ? ` (the number ${given})` : ''
   return new SentinelError(
     'subject.invalid',
-    `subject: ${shown(given)} is not a subject. Pass a user id, or subject.user(1), subject.chat(-100…), subject.sender(-100…).`,
+    `subject: ${shown(given)} is not a subject. Pass a user id${number}, or subject.user(1), subject.chat(-100…), subject.sender(-100…).`,
   )
 }
 

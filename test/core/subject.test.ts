@@ -371,6 +371,11 @@ describe('a subject', () => {
       /^subject: "@alice" is not a subject\. Pass a user id/,
     ],
     [
+      'the digits of an id as a text',
+      () => subjectKey('123' as unknown as Subject),
+      /^subject: "123" is not a subject\. Pass a user id \(the number 123\), or subject\.user/,
+    ],
+    [
       'a stored text',
       () => textKey('@alice'),
       /^subject: "@alice" does not name a subject\. Texts look like/,
