@@ -25,6 +25,27 @@ describe('a duration', () => {
     },
   )
 
+  test.each([
+    ['1 day', '1d'],
+    ['30 days', '30d'],
+    ['5min', '5m'],
+    ['10 seconds', '10s'],
+    ['2 hours', '2h'],
+    ['3 weeks', '3w'],
+  ])('suggests the short form of %j', (text, meant) => {
+    expect(() => parseDuration(text, 'block.for')).toThrow(
+      `block.for: "${text}" (did you mean '${meant}'?) is not a duration. Write`,
+    )
+    expect(parseDuration(meant)).toBeGreaterThan(0)
+  })
+
+  test.each(['2 months', '5 millis', '1 day 2 hours', '10 per day'])(
+    'suggests nothing for %j, whose short form is not clear',
+    (text) => {
+      expect(() => parseDuration(text, 'block.for')).toThrow(`block.for: "${text}" is not a duration. Write`)
+    },
+  )
+
   test.each([Number.NaN, -1, Number.POSITIVE_INFINITY])('refuses the number %d with a code', (value) => {
     try {
       parseDuration(value)
