@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import type { Middleware } from 'grammy'
 import { z } from 'zod'
 import { exactDuration } from '../../src/core/duration.js'
 import { SentinelError, type SentinelErrorCode } from '../../src/core/errors.js'
@@ -21,6 +22,7 @@ import {
 } from '../../src/options.js'
 import { sentinel } from '../../src/sentinel.js'
 import { memory } from '../../src/storage/memory/memory.js'
+import { desk, says } from '../sentinel/desk.js'
 import type { Equal, Expect } from '../types/expect.js'
 
 /* The interface is written by hand, for its docstrings; the schema is what is enforced. Both must describe the same options. */
@@ -298,8 +300,18 @@ describe('a wrong option is reported with its path, its value and a fix', () => 
     ],
     [
       'the name of the option in other limiters',
-      { throttle: { timeFrame: 2000, limit: '3/2s' } },
+      { throttle: { timeFrame: 2000 } },
       'option.unknown throttle.timeFrame: there is no such option. Did you mean "limit"? Options: name, limit, otherwise, algorithm, scope, key, on, commands, cost, inline, roles, penalty, adapt, deny, noticeEvery, shadow, onFailure.',
+    ],
+    [
+      'the limit of another limiter',
+      { throttle: { timeFrame: 2000, limit: 3 } },
+      "option.unknown throttle.timeFrame: there is no such option. Write limit: '3/2s'. Options: name, limit, otherwise, algorithm, scope, key, on, commands, cost, inline, roles, penalty, adapt, deny, noticeEvery, shadow, onFailure.",
+    ],
+    [
+      'the id of the owner as a text',
+      { exempt: { owner: '123' } },
+      'subject.invalid exempt.owner: "123" is not a subject. Pass a user id (the number 123), or subject.user(1), subject.chat(-100…), subject.sender(-100…).',
     ],
     [
       'the name of an option in other limiters, for a guard without limits',
@@ -359,7 +371,7 @@ describe('a wrong option is reported with its path, its value and a fix', () => 
     [
       'true for a guard that options turn on',
       { block: true },
-      'option.invalid block: true is wrong; it must be false or an object of options.',
+      'option.invalid block: true is wrong; it must be false or an object of options. Did you mean {}?',
     ],
     [
       'a text in place of a boolean',
@@ -439,6 +451,16 @@ describe('a wrong option is reported with its path, its value and a fix', () => 
     )
     expect(refusal(() => once({ for: -1 }))).toMatch(/^duration\.invalid once\.for: -1 /)
     expect(refusal(() => block({ list: [0] }))).toMatch(/^subject\.invalid block\.list\[0\]: 0 /)
+  })
+
+  test.each([
+    ['sentinel', sentinel, 'update'],
+    ['throttle', throttle, 'throttle.update'],
+  ])('is also reported if bot.use() is given %s uncalled', async (_, uncalled, path) => {
+    const { bot } = desk({}, (each) => each.use(uncalled as unknown as Middleware))
+    await expect(bot.handleUpdate(says(7, 'hi'))).rejects.toThrow(
+      `${path}: there is no such option. If this is a context, call the function: bot.use(sentinel()).`,
+    )
   })
 
   test('is reported as a SentinelError for any input', () => {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { exactDuration } from '../../core/duration.js'
 import { SentinelError, type SentinelErrorCode } from '../../core/errors.js'
 import { hintAt, nearest } from '../../core/nearest.js'
 import { shown } from '../../core/show.js'
@@ -35,12 +36,30 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   onLimitExceeded: 'deny',
 }
 
-/** Creates the error for an unknown option. */
-export function unknownOption(path: string, name: string, known: readonly string[]): SentinelError {
+/** Creates the error for an unknown option of the given options. */
+export function unknownOption(
+  path: string,
+  name: string,
+  known: readonly string[],
+  given?: object,
+): SentinelError {
   const list = known.length === 0 ? '' : ` Options: ${known.join(', ')}.`
-  const other = ELSEWHERE[name]
-  const hint = hintAt(other !== undefined && known.includes(other) ? other : name, known)
+  const hint = remedyFor(name, known, Object(given))
   return new SentinelError('option.unknown', `${path}: there is no such option.${hint}${list}`)
+}
+
+function remedyFor(
+  name: string,
+  known: readonly string[],
+  { limit, timeFrame }: { readonly limit?: unknown; readonly timeFrame?: unknown },
+): string {
+  // The first property of a context: grammY passes one to sentinel() if bot.use() was given the function uncalled.
+  if (name === 'update') return ' If this is a context, call the function: bot.use(sentinel()).'
+  const other = ELSEWHERE[name]
+  if (other === undefined || !known.includes(other)) return hintAt(name, known)
+  return name === 'timeFrame' && typeof limit === 'number' && typeof timeFrame === 'number'
+    ? ` Write limit: '${limit}/${exactDuration(timeFrame)}'.`
+    : hintAt(other, known)
 }
 
 /** Returns the path of something inside an option, such as `throttle[1].limit`. */
@@ -105,10 +124,15 @@ function tellPlainly(
   }
   if (issue.code === 'unrecognized_keys') {
     const known = namesIn(schema)
-    return issue.keys.map((name) => unknownOption(inside(path, name), name, known))
+    return issue.keys.map((name) => unknownOption(inside(path, name), name, known, value as object))
   }
   const words = issue.code === 'invalid_value' ? issue.values.filter((word) => typeof word === 'string') : []
-  const meant = typeof value === 'string' ? nearest(value, words) : undefined
+  const meant =
+    typeof value === 'string'
+      ? nearest(value, words)
+      : value === true && z.safeParse(schema, {}).success
+        ? {}
+        : undefined
   const must = /^must /.test(issue.message) ? issue.message : `must be ${wordsOf(schema)}`
   const isItem = typeof value === 'string' && isListOf(schema, value)
   const hint =
