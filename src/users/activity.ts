@@ -13,7 +13,7 @@ import type { UserActivity } from '../storage/contract/users.js'
 
 /** Time between two writes. */
 const EVERY: Ms = 1000
-/** How long `close()` and an erasure wait for a write, which a locked table may hold up. */
+/** How long `close()` and an erasure wait for the next answer to a write, which a locked table may hold up. */
 const WAIT: Ms = 2500
 /** Most users recorded between two writes. */
 const MOST_USERS = 10_000
@@ -49,6 +49,8 @@ interface Noted {
   at: Ms
   /** Counts by index in `NAMES`: a list is faster than a map, and every update is counted here. */
   readonly counts: number[]
+  /** The user was erased while these were being written, so that they are neither sent nor kept any more. */
+  isErased?: true
 }
 
 /**
@@ -71,6 +73,10 @@ export class ActivityRecorder {
   private letGo: (() => void) | undefined
   private stop: (() => void) | undefined
   private closed = false
+  /** Batches that were written. */
+  private answers = 0
+  /** `close()` has reported that the latest activity may be lost. */
+  private isLossReported = false
 
   constructor(
     private readonly services: Services,
@@ -109,15 +115,21 @@ export class ActivityRecorder {
     }
   }
 
-  /** Drops the pending counts of an erased user, so that they are not written again. */
-  async forget(bot: number, key: Key): Promise<void> {
+  /**
+   * Drops the counts of a user who is being erased, so that they are not written again. Resolves to false if they were sent and may
+   * still be written, after the erasure.
+   */
+  async forget(bot: number, key: Key): Promise<boolean> {
     const drop = (): void => {
       if (this.noted.get(bot)?.delete(key) === true) this.waiting--
     }
+    const { underWay } = this
     drop()
-    // A write under way may land after the erasure, and a failed write returns its counts to the pending ones.
-    await this.endsInTime(this.underWay)
+    const noted = this.unwritten.get(bot)?.get(key)
+    if (noted !== undefined) noted.isErased = true
+    const isOver = noted === undefined || (await this.endsInTime(underWay))
     drop()
+    return isOver
   }
 
   /** Writes all pending counts once; an error is reported as an event. */
@@ -128,10 +140,16 @@ export class ActivityRecorder {
       'close: the storage did not answer in time; the latest activity may be lost.',
     )
     this.services.failed(lost, 'users.note')
+    this.isLossReported = true
   }
 
-  private endsInTime(writing = Promise.resolve()): Promise<boolean> {
-    return endsWithin(writing, WAIT, this.services.timers)
+  /** Waits for a write as long as its batches are answered. Resolves with whether it has ended. */
+  private async endsInTime(writing = Promise.resolve()): Promise<boolean> {
+    for (;;) {
+      const { answers } = this
+      if (await endsWithin(writing, WAIT, this.services.timers)) return true
+      if (answers === this.answers) return false
+    }
   }
 
   /** Stops recording, writes pending counts and releases the timer. */
@@ -235,7 +253,7 @@ export class ActivityRecorder {
     for (const [bot, users] of noted) {
       const all = [...users]
       for (let i = 0; i < all.length; i += BATCH) {
-        const batch = all.slice(i, i + BATCH)
+        const batch = all.slice(i, i + BATCH).filter(([, { isErased }]) => !isErased)
         await this.writeBatch(bot, batch)
         this.heartbeat.beat()
         for (const [key] of batch) users.delete(key)
@@ -246,9 +264,10 @@ export class ActivityRecorder {
   private async writeBatch(bot: number, batch: readonly [Key, Noted][]): Promise<void> {
     try {
       await this.services.storage.users.note(bot, batch.map(activityOf))
+      this.answers++
     } catch (error) {
       // An outage of the storage has been reported already. On close the counts are lost, so it is reported as an error.
-      if (this.closed || !isUnavailable(error)) {
+      if (!this.isLossReported && (this.closed || !isUnavailable(error))) {
         this.services.failed(error, 'users.note')
       }
       for (const [key, noted] of batch) this.takeBack(bot, key, noted)
@@ -256,7 +275,8 @@ export class ActivityRecorder {
   }
 
   /** Makes counts pending again after a failed write. If only the confirmation was lost, they are counted twice. */
-  private takeBack(bot: number, key: Key, { at, counts }: Noted): void {
+  private takeBack(bot: number, key: Key, { at, counts, isErased }: Noted): void {
+    if (isErased) return
     const noted = this.notedOf(bot, key, at)
     if (noted === undefined) {
       this.dropped += counts.reduce((sum, n, index) => (index === DENIALS ? sum : sum + n), 0)

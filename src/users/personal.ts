@@ -172,12 +172,18 @@ export class Personal {
     const reset = new Set([...keys, ...places, ...[...found.values()].map((each) => each.key)])
     for (const { key: subject, name } of gone) await this.administration.take(name, [subject])
     const erase = async ({ id }: KnownBot): Promise<void> => {
-      await this.recorder.forget(id, key)
+      const isForgotten = await this.recorder.forget(id, key)
       for (const each of keys) if (await storage.users.erase(id, each)) profiles++
       try {
         await storage.archive?.forget(id, keys)
       } finally {
         for (const each of reset) await storage.reset(id, each)
+      }
+      if (!isForgotten) {
+        throw new SentinelError(
+          'storage.unavailable',
+          'users.erase: activity of this user is still being written, because the storage does not answer. Erase again later.',
+        )
       }
     }
     const known: Promise<void>[] = []

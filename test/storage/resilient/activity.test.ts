@@ -1,3 +1,4 @@
+import { userKey } from '../../../src/core/subject.js'
 import { desk, idle } from '../../sentinel/desk.js'
 import { ALICE, BOT, outage, settled } from '../outage.js'
 
@@ -48,6 +49,84 @@ test('activity whose write fails late is written again', async () => {
   await stage.storage.close()
 })
 
+test.each([
+  ['fails', 0],
+  ['fails', 1200],
+  ['succeeds', 1200],
+] as const)(
+  'an erased user does not come back when a write that was not answered %s, after %i other users',
+  async (how, others) => {
+    const stage = outage()
+    stage.remote.parts = (what) => what === 'users.note'
+    const { guard, says } = desk({
+      users: true,
+      storage: stage.storage,
+      clock: stage.time.clock,
+      timers: stage.time.timers,
+    })
+    stage.remote.fault = 'hangs'
+    for (let n = 0; n < others; n++) await says(1000 + n, 'hello')
+    await says(7, 'one')
+    await stage.pass(1500)
+    const erasing = expect(guard.users.erase(7)).rejects.toMatchObject({ code: 'storage.unavailable' })
+    await stage.pass(5000)
+    await erasing
+    if (how === 'fails') stage.remote.kill()
+    stage.remote.resume()
+    await stage.pass(5000)
+    expect(await stage.remote.kept.users.get(BOT, ALICE)).toBeUndefined()
+    await guard.close()
+    await stage.storage.close()
+  },
+)
+
+test('erase() rejects while activity of the user may still be written, and deletes what was written when it is repeated', async () => {
+  const stage = outage()
+  stage.remote.parts = (what) => what === 'users.note'
+  const { guard, says } = desk({
+    users: true,
+    storage: stage.storage,
+    clock: stage.time.clock,
+    timers: stage.time.timers,
+  })
+  stage.remote.fault = 'hangs'
+  await says(7, 'one')
+  await stage.pass(1500)
+  for (let tries = 0; tries < 2; tries++) {
+    const erasing = expect(guard.users.erase(7)).rejects.toMatchObject({ code: 'storage.unavailable' })
+    await stage.pass(5000)
+    await erasing
+  }
+  stage.remote.resume()
+  await stage.pass(5000)
+  expect((await guard.users.erase(7)).profiles).toBe(1)
+  expect(await stage.remote.kept.users.get(BOT, ALICE)).toBeUndefined()
+  await guard.close()
+  await stage.storage.close()
+})
+
+test('close() waits for activity as long as the storage answers, however slowly', async () => {
+  const stage = outage()
+  stage.remote.parts = (what) => what === 'users.note'
+  const { guard, says } = desk({
+    users: true,
+    storage: stage.storage,
+    clock: stage.time.clock,
+    timers: stage.time.timers,
+  })
+  const failures: string[] = []
+  guard.on('error', ({ during }) => failures.push(during))
+  for (let user = 0; user < 4000; user++) await says(10_000 + user, 'hello')
+  stage.remote.delay = 1200
+  const closing = guard.close()
+  await stage.pass(8000)
+  await closing
+  expect((await stage.remote.kept.users.get(BOT, userKey(13_999)))?.counts).toEqual({ message: 1 })
+  expect(failures).toEqual([])
+  stage.remote.delay = 0
+  await stage.storage.close()
+})
+
 test('close() does not wait without end for activity that cannot be written, and reports it', async () => {
   const stage = outage()
   stage.remote.parts = (what) => what === 'users.note'
@@ -69,5 +148,7 @@ test('close() does not wait without end for activity that cannot be written, and
   expect({ isClosed, failures }).toEqual({ isClosed: true, failures: ['users.note'] })
   await closing
   stage.remote.kill()
+  await settled()
+  expect(failures).toEqual(['users.note'])
   await stage.storage.close()
 })
