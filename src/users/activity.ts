@@ -15,6 +15,8 @@ import type { UserActivity } from '../storage/contract/users.js'
 const EVERY: Ms = 1000
 /** How long `close()` and an erasure wait for the next answer to a write, which a locked table may hold up. */
 const WAIT: Ms = 2500
+/** A write that fails after this long was waited for because its answer was lost, of which nothing else is reported. */
+const LOST: Ms = 60_000
 /** Most users recorded between two writes. */
 const MOST_USERS = 10_000
 /** Most users in one write. */
@@ -262,12 +264,14 @@ export class ActivityRecorder {
   }
 
   private async writeBatch(bot: number, batch: readonly [Key, Noted][]): Promise<void> {
+    const { storage, steady } = this.services
+    const began = steady()
     try {
-      await this.services.storage.users.note(bot, batch.map(activityOf))
+      await storage.users.note(bot, batch.map(activityOf))
       this.answers++
     } catch (error) {
       // An outage of the storage has been reported already. On close the counts are lost, so it is reported as an error.
-      if (!this.isLossReported && (this.closed || !isUnavailable(error))) {
+      if (!this.isLossReported && (this.closed || !isUnavailable(error) || steady() - began > LOST)) {
         this.services.failed(error, 'users.note')
       }
       for (const [key, noted] of batch) this.takeBack(bot, key, noted)

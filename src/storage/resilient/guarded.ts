@@ -52,18 +52,21 @@ export function guardedUsers(line: Line, users: Users): Users {
 
 /**
  * Activity is added up, so it must not be sent again while a former call may still arrive, as when a table is locked. A call that
- * takes too long counts as a failure of the storage, and is waited for all the same.
+ * takes too long counts as a failure of the storage, and is waited for all the same, for some minutes: its answer may be lost.
  */
 function noteOnce(line: Line, note: () => MaybePromise<void>): MaybePromise<void> {
   let call: MaybePromise<void>
+  let isRefused = false
   return line.ask<void>(
     () => {
-      call = note()
+      // Its turn may come late, when the caller has been told that it was not made.
+      if (!isRefused) call = note()
       return call
     },
     (error) => {
+      isRefused = true
       const refuse = (reason: unknown): Promise<void> => line.refuse('users.note', reason)
-      return error instanceof TimedOut && isPromise(call) ? call.catch(refuse) : refuse(error)
+      return error instanceof TimedOut && isPromise(call) ? line.outwait(call).catch(refuse) : refuse(error)
     },
     true,
   )

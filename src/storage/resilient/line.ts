@@ -12,6 +12,8 @@ import { BoundedCall, Call, TimedOut } from './timed-calls.js'
 
 /** Calls that no update waits for may take this many times longer. */
 const PATIENCE = 8
+/** How long the answer of a call that must not be repeated is waited for. */
+const OUTWAIT: Ms = 300_000
 
 /** The advice for a call that was refused, and is not repeated for its caller. */
 export const AGAIN = ' Try again when health().ok is true.'
@@ -88,6 +90,7 @@ export class Line {
   readonly circuit: Circuit
   private readonly quick: Deadlines
   private readonly patient: Deadlines
+  private readonly outwaited: Deadlines
   /** For calls until the first answer, and for preparing a new plan. */
   private readonly first: Deadlines
   /** Whether the storage has ever answered. */
@@ -113,6 +116,7 @@ export class Line {
     })
     this.quick = new Deadlines(timeout, steady, timers)
     this.patient = new Deadlines(timeout * PATIENCE, steady, timers)
+    this.outwaited = new Deadlines(OUTWAIT, steady, timers)
     this.first = new Deadlines(firstTimeout, steady, timers)
   }
 
@@ -214,6 +218,11 @@ export class Line {
     return new BoundedCall<T>(this.beginning).wait(Promise.resolve().then(work))
   }
 
+  /** Waits for a call that has timed out, until it is answered or its answer must be lost. */
+  outwait<T>(call: Promise<T>): Promise<T> {
+    return new BoundedCall<T>(this.outwaited).wait(call)
+  }
+
   /** Throws the storage's error for an invalid request. Any other error becomes a rejection with `storage.unavailable`. */
   refuse(what: string, error: unknown, also = AGAIN): Promise<never> {
     if (isOfTheCaller(error)) throw error
@@ -242,5 +251,7 @@ export class Line {
     this.quick.clear()
     this.patient.clear()
     this.first.clear()
+    // Last, as calls that expire may be waited for here.
+    this.outwaited.clear()
   }
 }

@@ -1,6 +1,6 @@
 import { userKey } from '../../../src/core/subject.js'
 import { desk, idle } from '../../sentinel/desk.js'
-import { ALICE, BOT, outage, settled } from '../outage.js'
+import { ALICE, BOT, outage, passing, settled } from '../outage.js'
 
 /* The storage decides, but activity of users is not written in time: the table is locked. */
 
@@ -47,6 +47,50 @@ test('activity whose write fails late is written again', async () => {
   await settled()
   expect(ended).toBe('storage.unavailable')
   await stage.storage.close()
+})
+
+test('activity is written again when an answer is lost, after minutes, which is reported', async () => {
+  const stage = outage()
+  stage.remote.parts = (what) => what === 'users.note'
+  const { guard, says } = desk({
+    users: true,
+    storage: stage.storage,
+    clock: stage.time.clock,
+    timers: stage.time.timers,
+  })
+  const failures: string[] = []
+  guard.on('error', ({ during }) => failures.push(during))
+  stage.remote.fault = 'loses'
+  await says(7, 'one')
+  await stage.pass(5000)
+  stage.remote.fault = 'none'
+  for (let nth = 0; nth < 4; nth++) await says(7, 'again')
+  await passing(stage.time, 240_000, 1000)
+  expect(await stage.remote.kept.users.get(BOT, ALICE)).toMatchObject({ counts: { message: 1 } })
+  expect(failures).toEqual([])
+  await passing(stage.time, 120_000, 1000)
+  // The first one counts twice, as its write was repeated.
+  expect(await stage.remote.kept.users.get(BOT, ALICE)).toMatchObject({ counts: { message: 6 } })
+  expect(failures).toEqual(['users.note'])
+  await guard.close()
+  await stage.storage.close()
+})
+
+test('close() of the storage ends calls that wait for the answer to activity', async () => {
+  const stage = outage()
+  stage.remote.parts = (what) => what === 'users.note'
+  stage.remote.fault = 'hangs'
+  const notes = Promise.allSettled(
+    [1, 2].map(async (at) => {
+      // The first one waits for minutes when the second one has just been sent.
+      if (at === 2) await stage.pass(10_000)
+      await stage.storage.users.note(BOT, [{ key: ALICE, at, counts: { message: 1 } }])
+    }),
+  )
+  await stage.pass(10_500)
+  await stage.storage.close()
+  expect(await notes).toMatchObject([1, 2].map(() => ({ reason: { code: 'storage.unavailable' } })))
+  expect(stage.armed()).toBe(0)
 })
 
 test.each([
