@@ -82,9 +82,15 @@ const sentinelRetryStrategy = (times: number): number => Math.min(times * 10, 10
 /** Strategies that never give up: nothing would connect a client again that has ended, and the storage needs it as long as it is open. */
 function endless(own: ClientOptions): ClientOptions {
   return {
-    retryStrategy: (times) => own.retryStrategy?.(times) ?? OURS.retryStrategy(times),
-    sentinelRetryStrategy: (times) => own.sentinelRetryStrategy?.(times) ?? sentinelRetryStrategy(times),
+    retryStrategy: (times) => pauseOf(own.retryStrategy?.(times)) ?? OURS.retryStrategy(times),
+    sentinelRetryStrategy: (times) =>
+      pauseOf(own.sentinelRetryStrategy?.(times)) ?? sentinelRetryStrategy(times),
   }
+}
+
+/** ioredis ends a client when its strategy returns anything but a number. */
+function pauseOf(answer: unknown): number | undefined {
+  return typeof answer === 'number' ? answer : undefined
 }
 
 function isList(given: Exclude<ServerAddress, string>): given is readonly string[] {

@@ -6,7 +6,7 @@ import { markUndone } from '../remote/settling.js'
 const REPEATED = /^Too many .* Last error: \w+: (?!TRYAGAIN|MOVED|ASK)/
 
 /** A code of Node for a failed connection. */
-const CODE = /^[A-Z][A-Z_]+$/
+const CODE = /^[A-Z][A-Z0-9_]+$/
 
 /** Returns an error's message without secrets, and with its code. */
 export function wordsOf(error: unknown): string {
@@ -55,7 +55,7 @@ export function explained(said: string): SentinelError {
       `redis: its memory is full, and its maxmemory-policy forbids evicting keys: ${message}. Raise maxmemory.`,
     )
   }
-  // The point marks the code for reasons.
+  // `reasonOf()` finds a code in brackets by the full stop after them.
   return new SentinelError('storage.failed', `redis: ${message}${message.endsWith(')') ? '.' : ''}`)
 }
 

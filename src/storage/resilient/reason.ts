@@ -5,7 +5,8 @@ import { redacted } from '../../core/redact.js'
 const CODE = /^[A-Z0-9][A-Z0-9_]{1,39}$/
 
 /** Such a code after the quotation of a client or server in one of our own messages. The quotation may have brackets, too. */
-const CODE_IN_BRACKETS = /.*\(([0-9A-Z]{5}|E[A-Z_]+|SQLITE_[A-Z_]+|[A-Z_]*(?:CERT|UNABLE)[A-Z_]*)\)\./s
+const CODE_IN_BRACKETS =
+  /.*\(([0-9A-Z]{5}|E[A-Z_]+|SQLITE_[A-Z_]+|ERR_[A-Z0-9_]+|[A-Z_]*(?:CERT|UNABLE)[A-Z_]*)\)\./s
 
 /** Such a code within the quotation, where words of paths and names look alike. */
 const CODE_WITHIN =

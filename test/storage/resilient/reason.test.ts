@@ -16,6 +16,7 @@ test.each([
   ['SELF_SIGNED_CERT_IN_CHAIN', 'self-signed certificate in certificate chain'],
   ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'unable to verify the first certificate'],
   ['ECONNREFUSED', 'connect ECONNREFUSED 127.0.0.1:54321'],
+  ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'tlsv13 alert certificate required'],
 ])('of an error of Postgres is its code: %s', (code, message) => {
   expect(reasonOf(failure(Object.assign(new Error(message), { code })))).toBe(code)
 })
@@ -38,6 +39,12 @@ test.each([
   ['disconnected', 'Too many Cluster redirections. Last error: Error: Connection is closed.'],
 ])('of an error of Redis is its code: %s', (code, message) => {
   expect(reasonOf(explained(wordsOf(new Error(message))))).toBe(code)
+})
+
+test('of an error of TLS under Redis is its code, even with digits', () => {
+  const code = 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED'
+  const error = Object.assign(new Error('tlsv13 alert certificate required'), { code })
+  expect(reasonOf(explained(wordsOf(error)))).toBe(code)
 })
 
 test('of an error of SQLite is its code, not a part of a path', () => {
