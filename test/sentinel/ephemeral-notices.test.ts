@@ -330,6 +330,50 @@ describe('a notice that could not be sent', () => {
     expect(tried()).toEqual(['public refused', 'public sent'])
   })
 
+  test('delays the notices for other people in that chat, and none elsewhere', async () => {
+    await open(false, { throttle: { limit: '1/1h', noticeEvery: '10s' } })
+    await exceeds(at.alice)
+    time.advance(10_000)
+    at.telegram.faults.next('sendMessage', { code: 429, retryAfter: 60 })
+    const before = tried().length
+    await at.alice.in(plaza).sends('/x')
+    await quiet()
+    await exceeds(at.bob)
+    expect(tried().slice(before)).toEqual(['public refused'])
+    time.advance(10_000)
+    await at.alice.to(at.account).sends('in private')
+    await quiet()
+    expect(tried().slice(before)).toEqual(['public refused', 'public sent'])
+    time.advance(50_000)
+    await at.bob.in(plaza).sends('/x')
+    await quiet()
+    expect(tried().slice(before)).toEqual(['public refused', 'public sent', 'public sent'])
+  })
+
+  test('delays no answers to taps, which do not end the wait', async () => {
+    await open(true, { throttle: { limit: '1/1h', noticeEvery: '10s' } }, (bot) =>
+      bot.command('start', (ctx) =>
+        ctx.reply('Menu', { reply_markup: { inline_keyboard: [[{ text: 'Go', callback_data: 'go' }]] } }),
+      ),
+    )
+    const private_ = at.alice.to(at.account)
+    await private_.sends('/start')
+    await quiet()
+    at.telegram.faults.next('sendMessage', { code: 429, retryAfter: 60 })
+    await private_.sends('more')
+    await quiet()
+    const menu = at.alice.heard.find(({ text }) => text === 'Menu')
+    for (let elapsed = 0; elapsed < 50; elapsed += 10) {
+      time.advance(10_000)
+      await private_.taps(menu as Message, 'go')
+      await private_.sends('more')
+      await quiet()
+    }
+    const answers = at.telegram.calls('answerCallbackQuery').map(({ params }) => params.text)
+    expect(answers).toEqual(Array(5).fill(expect.stringMatching(SLOWLY)))
+    expect(tried()).toEqual(['public sent', 'public refused'])
+  })
+
   test('because the user has blocked the bot is not sent again', async () => {
     await open(true, { throttle: { limit: '1/1h', noticeEvery: '1h' } })
     at.telegram.faults.next('sendMessage', { code: 403 })

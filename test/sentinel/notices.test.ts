@@ -327,32 +327,6 @@ describe('denials', () => {
   })
 })
 
-test('a request to join that the bot has to decide is declined if its author is blocked, else left to administrators', async () => {
-  const { guard, handle, calls, quiet, reached } = desk({ throttle: '1/1m' })
-  // The embedded Telegram has no such queries under way.
-  guard.on('error', () => undefined)
-  await guard.block(8)
-  const chat = { id: -1001, type: 'supergroup', title: 'Plaza' } as const
-  const asks = (id: number, query_id?: string) =>
-    handle({
-      update_id: nextId(),
-      chat_join_request: {
-        ...{ chat, from: user(id), user_chat_id: id, date: 1 },
-        ...(query_id !== undefined && { query_id }),
-      },
-    })
-  await asks(8, 'of a blocked user')
-  for (const query of ['first', 'second']) await asks(ALICE, query)
-  await asks(ALICE)
-  await quiet()
-  expect(reached).toHaveLength(1)
-  const answers = calls.filter(({ method }) => method === 'answerChatJoinRequestQuery')
-  expect(answers.map(({ payload }) => [payload.chat_join_request_query_id, payload.result])).toEqual([
-    ['of a blocked user', 'decline'],
-    ['second', 'queue'],
-  ])
-})
-
 describe('a checkout is declined with a text even if the text of the notice is empty', () => {
   test.each<[string, SentinelOptions['notices'], string]>([
     ['of this language', { texts: { ru: { blocked: '' } } }, 'Вы не можете пользоваться этим ботом.'],

@@ -5,6 +5,7 @@ import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import type { Facts } from '../../core/facts.js'
 import { capacityOf, type Limit } from '../../core/limit.js'
+import { setNewest } from '../../core/maps.js'
 import type { DenialReason, Denied } from '../../core/verdict.js'
 import { callbackEnded } from '../chain/in-time.js'
 import { limit as limitSchema, option, prompt } from '../options/schema.js'
@@ -12,7 +13,7 @@ import type { Background } from '../services/background.js'
 import { stopWebhookReplies } from '../services/bots.js'
 import type { Denial } from './denial.js'
 import { mayNotifyPrivately, notifyPrivately, type PlainTimes } from './ephemeral-notice.js'
-import { countNotice, hasRoom, type TimeByGroup } from './group-notices.js'
+import { countNotice, hasRoom, MOST_GROUPS, type TimeByGroup } from './group-notices.js'
 import { inTopic } from './in-topic.js'
 import { OwedNotices } from './owed-notices.js'
 import { refusalCode, waitAfter } from './refusal-code.js'
@@ -85,6 +86,8 @@ export class Notices {
   /** When the budget of a group is full again. */
   private fullAt: TimeByGroup = new Map()
   private plainUntil: PlainTimes = new Map()
+  /** Until when no message may be sent to a chat where Telegram has refused one, by the ids of the bot and the chat. */
+  private waits = new Map<string, Ms>()
   private budgetFullAt = 0
   private readonly wording: Wording
   private readonly budget: Limit
@@ -118,6 +121,14 @@ export class Notices {
       denial !== 'silent' &&
       (own ? this.owes(bot, facts, guard, limit, notice) : this.takeDue(bot, facts, verdict, notice))
     const tapped = facts.kind === 'callback_query' && typeof ctx.callbackQuery?.id === 'string'
+    // Telegram requires an answer within ten seconds from a bot that processes the requests of a chat. The reason is the same for a
+    // blocked chat, and for somebody who is not on the allow list, who are not declined.
+    const decide =
+      typeof ctx.chatJoinRequest?.query_id === 'string' &&
+      (() =>
+        ctx.answerChatJoinRequestQuery(
+          verdict.reason === 'blocked' && limit === 'actor' ? 'decline' : 'queue',
+        ))
     if (tapped && !own) this.answerTap(ctx, verdict, due ? this.text(facts, verdict) : '')
     else if (facts.kind === 'pre_checkout_query' && typeof ctx.preCheckoutQuery?.id === 'string') {
       this.reply(ctx, verdict, 'decline', () =>
@@ -127,17 +138,14 @@ export class Notices {
       this.reply(ctx, verdict, 'decline', () =>
         ctx.answerShippingQuery(false, { error_message: this.text(facts, verdict, true) }),
       )
-    } else if (typeof ctx.chatJoinRequest?.query_id === 'string') {
-      // Telegram requires an answer within ten seconds from a bot that processes the requests of a chat.
-      const result = verdict.reason === 'blocked' ? 'decline' : 'queue'
-      this.reply(ctx, verdict, 'decline', () => ctx.answerChatJoinRequestQuery(result))
-    } else if (due && denial === 'notice') this.send(ctx, facts, verdict, this.text(facts, verdict))
+    } else if (decide && !own) this.reply(ctx, verdict, 'answer', decide)
+    else if (due && denial === 'notice') this.send(ctx, facts, verdict, this.text(facts, verdict))
     if (!own) return
     const said = due && this.spend()
     if (due) this.owed.given(bot, facts, guard, limit)
     const text = this.text(facts, verdict)
     let isOpen = said
-    let spins = tapped
+    let last = tapped ? () => ctx.answerCallbackQuery() : decide
     const say = (words = text): void => {
       if (!isOpen) return
       isOpen = false
@@ -146,16 +154,17 @@ export class Notices {
       if (!this.takeDue(bot, facts, verdict, true)) return
       if (tapped) this.answerTap(ctx, verdict, words)
       else this.send(ctx, facts, verdict, words)
-      spins = false
+      last = false
     }
     const answer = (): void => {
-      if (spins) this.aside(ctx, 'answer', () => unlessAnswered(() => ctx.answerCallbackQuery()))
+      const call = last
+      if (call) this.aside(ctx, 'answer', () => unlessAnswered(call))
     }
     const work = async (): Promise<void> => {
       try {
         await callbackEnded(denial({ ctx, facts, verdict, notice: said, text, say }), 'deny', this.timers)
       } finally {
-        // Only after the function, so that it may answer with a text: clients show the first answer.
+        // Only after the function, so that it may answer by itself: the first answer counts.
         answer()
       }
     }
@@ -173,18 +182,19 @@ export class Notices {
     this.owed = before.owed
     this.fullAt = before.fullAt
     this.plainUntil = before.plainUntil
+    this.waits = before.waits
     this.budgetFullAt = before.budgetFullAt
   }
 
-  /** Whether a notice is owed to the actor and may be sent now, or is `due` anyway and does not wait for Telegram. */
+  /** Whether a notice is owed to the actor and may be sent now, or is `due` anyway. */
   owes(bot: number, facts: Facts, guard: string, limit: string, due = false): boolean {
-    return this.owed.isDue(bot, facts, guard, limit, this.clock(), due) && (due || this.mayBeSaid(facts))
+    return due || (this.owed.has(bot, facts, guard, limit, this.clock()) && this.mayBeSaid(bot, facts))
   }
 
   /** Returns whether to send a notice, which then is not owed any more. A due notice that may not be sent here becomes owed. */
   private takeDue(bot: number, facts: Facts, { guard, limit }: Denied, notice: boolean): boolean {
-    if (this.mayBeSaid(facts)) {
-      const due = this.owed.isDue(bot, facts, guard, limit, this.clock(), notice)
+    if (this.mayBeSaid(bot, facts)) {
+      const due = notice || this.owed.has(bot, facts, guard, limit, this.clock())
       if (due) this.owed.given(bot, facts, guard, limit)
       return due
     }
@@ -193,9 +203,11 @@ export class Notices {
     return false
   }
 
-  private mayBeSaid(facts: Facts): boolean {
+  private mayBeSaid(bot: number, facts: Facts): boolean {
+    // The answer to a tap is no message in the chat.
     if (facts.kind === 'callback_query') return true
     if (facts.activity !== 'message' || facts.kind !== 'message') return false
+    if ((this.waits.get(`${bot} ${facts.chatId}`) as number) > this.clock()) return false
     if (!facts.inGroup || facts.command === undefined) return facts.chatType === 'private'
     return hasRoom(this.fullAt, facts.chatId as number, this.clock())
   }
@@ -216,10 +228,10 @@ export class Notices {
     // The automatic forward of a post is not answered, as the post itself is not: its author is a channel.
     if (chat === undefined || text.trim() === '' || ctx.msg?.is_automatic_forward || !this.spend()) return
     if (facts.inGroup) countNotice(this.fullAt, chat, this.clock())
-    const owe = (wait = 0) =>
-      this.owed.owe(ctx.me.id, facts, verdict.guard, verdict.limit, this.clock() + wait)
+    const bot = ctx.me.id
+    const owe = () => this.owed.owe(bot, facts, verdict.guard, verdict.limit, this.clock())
     this.aside(ctx, 'notice', async () => {
-      if (facts.inGroup && this.quiet !== undefined && (await this.quiet(ctx.me.id, chat))) {
+      if (facts.inGroup && this.quiet !== undefined && (await this.quiet(bot, chat))) {
         owe()
         this.budgetFullAt -= this.each
         return
@@ -230,7 +242,12 @@ export class Notices {
       } catch (error) {
         // Telegram would refuse the same message again, but a flood limit, a fault or a cut connection ends.
         // Without a wait, people who flood would make the bot call Telegram with every refusal.
-        if (![400, 403].includes(refusalCode(error) as number)) owe(waitAfter(error))
+        if (![400, 403].includes(refusalCode(error) as number)) {
+          owe()
+          const name = `${bot} ${chat}`
+          const until = this.clock() + waitAfter(error)
+          setNewest(this.waits, name, Math.max(until, this.waits.get(name) ?? 0), MOST_GROUPS)
+        }
         throw error
       }
     })
@@ -242,7 +259,11 @@ export class Notices {
    */
   async notifyPrivately(ctx: Context, facts: Facts, text: string): Promise<void> {
     const { plainUntil } = this
-    if (!this.mayBeSaid(facts) || !mayNotifyPrivately(ctx, facts, plainUntil, this.clock()) || !this.spend())
+    if (
+      !this.mayBeSaid(ctx.me.id, facts) ||
+      !mayNotifyPrivately(ctx, facts, plainUntil, this.clock()) ||
+      !this.spend()
+    )
       return
     countNotice(this.fullAt, facts.chatId as number, this.clock())
     await this.sendPrivately(ctx, facts, text)
