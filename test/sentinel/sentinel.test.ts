@@ -1,4 +1,5 @@
 import { sentinel, throttle } from '../../src/index.js'
+import { stats } from '../../src/observability/stats/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { type GuardedContext, type Rig, rig, Stage } from '../middleware/rig.js'
 import { desk, edits, joins, pinned, posts, says, taps, types } from './desk.js'
@@ -114,6 +115,19 @@ describe('sentinel() with no options', () => {
     )
     await handle({ update_id: 5, telepathy: { from: { id: ALICE } } } as never)
     expect(seen).toEqual(['unknown', true, []])
+  })
+
+  test('counts an update of an unknown kind that a handler denies as denied, and none less as allowed', async () => {
+    const { guard, handle, says } = desk({ stats: stats() }, (bot) =>
+      bot.use(({ msg, sentinel }) => (msg === undefined ? sentinel.deny() : undefined)),
+    )
+    const told: unknown[] = []
+    guard.on('denied', ({ wasAllowed, isFirst }) => told.push([wasAllowed, isFirst]))
+    await says(ALICE, 'hello')
+    await handle({ update_id: 5, telepathy: { from: { id: ALICE } } } as never)
+    expect(told).toEqual([[false, true]])
+    expect((await guard.health()).tally).toMatchObject({ allowed: 1, denied: 1, unknown: 1 })
+    expect(await guard.stats()).toMatchObject({ updates: 2, allowed: 1, denied: 1 })
   })
 
   test('reports denials in JSON, too', async () => {

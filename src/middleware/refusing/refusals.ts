@@ -157,8 +157,10 @@ export class Refusals {
 
   private carryOut(facts: Facts, ctx: Context, stop: Stop): void {
     const { verdict, denial = 'notice', notice = true } = stop
-    const wasAllowed = stop.wasAllowed === true || this.inner
-    const isFirst = !wasAllowed || recordDenial(ctx, this.tally)
+    const wasAdmitted = stop.wasAllowed === true || this.inner
+    const isFirst = !wasAdmitted || recordDenial(ctx, this.tally)
+    // Updates of unknown kinds were admitted, too, but counted as unknown.
+    const wasAllowed = wasAdmitted && facts.kind !== undefined
     if (isFirst) this.tallied(verdict.guard, verdict.reason)
     if (isFirst && wasAllowed) this.tally.allowed--
     if (this.inner) {

@@ -78,8 +78,8 @@ export class Metering implements Source {
           this.countsOf(facts.kind).add('allowed')
         },
         denied: ({ facts, ctx, verdict, wasAllowed, isFirst }) => {
-          // The update was counted as allowed, and a counter never falls.
-          if (wasAllowed) {
+          // The update was counted as allowed, or as unknown, and a counter never falls.
+          if (wasAllowed || facts.kind === undefined) {
             if (isFirst) this.handlerDenials.add(verdict.guard, verdict.reason, facts.kind)
             return
           }
