@@ -403,7 +403,8 @@ export class Chain {
     const go = (admission: Admission | undefined): MaybePromise<void> => {
       if (admission?.refund === true) this.entrance.giveBack(ctx, decision)
       if (admission?.veto !== undefined && facts.activity !== 'payment') {
-        if (wired.shadow !== true) return this.entrance.veto(admission, facts, ctx, decision, wired)
+        if (wired.shadow !== true)
+          return this.entrance.veto(admission, facts, ctx, decision, { denial: wired.denial })
         this.entrance.shadow(facts, ctx, admission)
       }
       return this.admit(from + 1, admission?.identity ?? identity, facts, ctx, next, decision)

@@ -79,7 +79,7 @@ export class Entrance implements LateEntrance {
     facts: Facts,
     ctx: Context,
     decision: Decision | undefined,
-    { denial, hooksRan, wasAllowed }: Omit<Stop, 'verdict' | 'notice'> = {},
+    { denial, hooksRan, wasAllowed }: Omit<Stop, 'verdict' | 'notice'>,
   ): MaybePromise<void> {
     // The update was not handled: if it is redelivered, it may be handled, and is not charged again.
     this.settling.settle(decision, 'release')

@@ -5,10 +5,10 @@ import type { Settling } from '../chain/settling.js'
 import type { Admission, Seat, Wired } from '../guard.js'
 import type { Place } from './places.js'
 
-/** A refusal, with the guard that had no place. */
+/** A refusal, with how the guard that had no place answers. */
 interface Unseated {
   readonly refusal: Admission
-  readonly by: Wired<Context>
+  readonly by: { readonly denial?: Wired<Context>['denial'] | undefined }
 }
 
 /** Places of all guards that count the update, or a refusal; undefined if no place is needed. */
@@ -69,7 +69,7 @@ export class Seating {
       return held
     }
     held?.leave()
-    return { refusal: seat, by: guard }
+    return { refusal: seat, by: { denial: guard.denial } }
   }
 }
 
