@@ -25,9 +25,9 @@ export function followFailovers(Client: typeof Redis, client: Redis): void {
     address = `${client.stream.remoteAddress} ${client.stream.remotePort}`
     if (!isUnchecked) return
     isUnchecked = false
-    // Each Sentinel reports the switch, one of them a second after the others, by names or by addresses that `natMap` translates.
-    // So a connection that leads elsewhere than before the switch is kept.
-    if (address === former && report?.endsWith(` ${address}`) !== true) client.disconnect(true)
+    // Each Sentinel reports the switch, one of them a second after the others, by names or by addresses. A name cannot be compared,
+    // so a connection that leads elsewhere than before the switch is kept.
+    if (address === former && masterOf(report, options.natMap) !== address) client.disconnect(true)
   }
   const begin = (): void => {
     listeners = (options.sentinels ?? []).map(({ host, port = 26379, family = options.family }) => {
@@ -70,6 +70,14 @@ export function followFailovers(Client: typeof Redis, client: Redis): void {
     client.off('ready', begin)
     for (const listener of listeners) listener.disconnect()
   })
+}
+
+/** The address of the new master in a report, as the client connects to it. */
+function masterOf(report: string | undefined, natMap: RedisOptions['natMap']): string | undefined {
+  const [host, port] = report?.split(' ').slice(-2) ?? []
+  const key = `${host}:${port}`
+  const translated = typeof natMap === 'function' ? natMap(key) : natMap?.[key]
+  return translated ? `${translated.host} ${translated.port}` : `${host} ${port}`
 }
 
 function ignore(): void {}

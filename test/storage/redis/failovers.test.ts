@@ -93,7 +93,7 @@ describe('behind a Redis Sentinel', () => {
     expect(later.accepted).toBe(1)
   })
 
-  describe('whose addresses the client cannot compare, because natMap translates them', () => {
+  describe('whose addresses natMap translates', () => {
     let names: { readonly former: number; readonly later: number }
 
     beforeEach(async () => {
@@ -124,6 +124,18 @@ describe('behind a Redis Sentinel', () => {
         await atLater()
         await until('it writes', () => writes().then(...outcome), 5000)
       }
+      expect(later.accepted).toBe(1)
+    })
+
+    test('it keeps its connection to the new master if a Sentinel named that one before reporting the switch', async () => {
+      former.refuse()
+      former.cut()
+      sentinel.name(names.later)
+      await atLater()
+      await until('it writes', () => writes().then(...outcome), 5000)
+      sentinel.report(names.later)
+      await settled()
+      await writes()
       expect(later.accepted).toBe(1)
     })
 
