@@ -65,6 +65,14 @@ describe('metrics', () => {
     expect(await seriesOf(seen, 'sentinel_verdict_duration_seconds_count', { verdict: 'denied' })).toBe(2)
   })
 
+  test('count an update of an unknown kind that a handler denies once', async () => {
+    stage.bot.use(({ sentinel }) => sentinel.deny())
+    await stage.handle({ update_id: 5, telepathy: { from: { id: 7 } } } as never)
+    const kind = 'unknown'
+    expect(await seriesOf(seen, 'sentinel_verdicts_total', { kind })).toBe(1)
+    expect(await seriesOf(seen, 'sentinel_handler_denials_total', { kind, reason: 'denied' })).toBe(1)
+  })
+
   test('measure guards to the microsecond, in their checks and in their other steps', async () => {
     await stage.says(7, 'a')
     await stage.handle(joins(9))

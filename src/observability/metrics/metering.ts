@@ -80,7 +80,7 @@ export class Metering implements Source {
         denied: ({ facts, ctx, verdict, wasAllowed, isFirst }) => {
           // The update was counted as allowed, or as unknown, and a counter never falls.
           if (wasAllowed || facts.kind === undefined) {
-            if (isFirst) this.handlerDenials.add(verdict.guard, verdict.reason, facts.kind)
+            if (isFirst) this.handlerDenials.add(verdict.guard, verdict.reason, facts.kind ?? 'unknown')
             return
           }
           this.decided(ctx, this.deniedTime)
