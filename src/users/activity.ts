@@ -78,7 +78,7 @@ export class ActivityRecorder {
   /** Batches that were written. */
   private answers = 0
   /** `close()` has reported that the latest activity may be lost. */
-  private isLossReported = false
+  private isLossReported?: true
 
   constructor(
     private readonly services: Services,
@@ -147,11 +147,9 @@ export class ActivityRecorder {
 
   /** Waits for a write as long as its batches are answered. Resolves with whether it has ended. */
   private async endsInTime(writing = Promise.resolve()): Promise<boolean> {
-    for (;;) {
-      const { answers } = this
-      if (await endsWithin(writing, WAIT, this.services.timers)) return true
-      if (answers === this.answers) return false
-    }
+    const { answers } = this
+    if (await endsWithin(writing, WAIT, this.services.timers)) return true
+    return answers !== this.answers && this.endsInTime(writing)
   }
 
   /** Stops recording, writes pending counts and releases the timer. */

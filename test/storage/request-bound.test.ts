@@ -89,6 +89,22 @@ test('a storage that is still down is probed by one call, and not by each', asyn
   expect(await circuit()).toBe('open')
 })
 
+test('activity that was refused while the storage was probed is not written afterwards', async () => {
+  const { storage, remote, pass, endRequest, goDown } = worker()
+  await goDown(await storage.prepare(planOf(bucket(9))))
+  await endRequest()
+  await pass(5000)
+  remote.fault = 'hangs'
+  const note = expect(
+    storage.users.note(BOT, [{ key: ALICE, at: 1, counts: { message: 1 } }]),
+  ).rejects.toMatchObject({ code: 'storage.unavailable' })
+  await pass(60_000)
+  await note
+  remote.resume()
+  await settled()
+  expect(remote.asked).not.toContain('users.note')
+})
+
 test('health() probes, too', async () => {
   const { storage, remote, pass, endRequest, goDown } = worker()
   await goDown(await storage.prepare(planOf(bucket(9))))
