@@ -50,7 +50,7 @@ export interface PostgresOptions {
    * @default true
    */
   readonly migrate?: boolean
-  /** Maximum number of connections, if a connection string was given. @default 6 */
+  /** Maximum number of connections, if a connection string was given. @default 10 */
   readonly connections?: number
   /**
    * A connection string, or options of a `Client` of pg, of a direct connection for `watch`. Needed behind PgBouncer in transaction
@@ -129,14 +129,14 @@ class PostgresStorage implements Storage {
   private readonly calls = new Calls()
 
   constructor(connection: string | Pool, options: PostgresOptions) {
-    const { schema = 'grammy_sentinel', migrate: migrates = true, connections = 6 } = options
+    const { schema = 'grammy_sentinel', migrate: migrates = true, connections = 10 } = options
     const { listen, clock, onError } = options
     checkSchema(schema)
     checkedClock(clock, 'postgres.clock')
     if (!Number.isInteger(connections) || connections < 2) {
       throw new SentinelError(
         'option.invalid',
-        `postgres.connections: ${String(connections)} must be a whole number of two or more, such as 6.`,
+        `postgres.connections: ${String(connections)} must be a whole number of two or more, such as 10.`,
       )
     }
     this.clock = clock

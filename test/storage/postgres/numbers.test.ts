@@ -75,11 +75,19 @@ describe('a server to which the rows were copied, but not the states of the sequ
         (
           await pool.query(
             `SELECT FROM pg_locks WHERE NOT granted AND locktype = $1
-               AND pid IN (SELECT pid FROM pg_stat_activity WHERE query LIKE '%' || $2 || '%' OR query LIKE '%advisory%')`,
+               AND pid IN (SELECT pid FROM pg_stat_activity WHERE query LIKE '%' || $2 || '%')`,
             [type, schema],
           )
         ).rows.length > 0
-      await until('it waits for the lock of the schema', waiting('advisory'))
+      // Other suites on this server wait for locks of their schemas.
+      await until('it waits for the lock of the schema', async () => {
+        const { rows } = await pool.query(
+          `SELECT FROM pg_locks WHERE NOT granted AND locktype = 'advisory'
+             AND (classid::bigint << 32) + objid::bigint = hashtextextended($1, 0)`,
+          [`grammy-sentinel ${schema}`],
+        )
+        return rows.length > 0
+      })
       await pool.query(`SELECT setval('"${schema}".names_id_seq', (SELECT max(id) FROM "${schema}".names))`)
       await other.query('BEGIN')
       await other.query(`INSERT INTO "${schema}".names (name) VALUES ('a'), ('b'), ('c'), ('d')`)
