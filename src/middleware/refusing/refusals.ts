@@ -81,17 +81,17 @@ export class Refusals {
     const read = typeof denial === 'function' || this.services.events.heard('denied')
     const note = read && decision.cause === 'check' ? this.noteOf(question, facts, ctx) : undefined
     const { notice } = decision
-    return this.deny(facts, ctx, {
-      verdict: note === undefined ? verdict : { ...verdict, note },
-      denial,
-      notice,
-    })
+    const noted = note === undefined ? verdict : { ...verdict, note }
+    if (this.services.hooks.deciding)
+      return this.denyAfterHooks(facts, ctx, { verdict: noted, denial, notice })
+    // In a flood nearly all updates end here, so no `Stop` is created for them.
+    this.carryOut(facts, ctx, noted, denial, notice)
   }
 
   /** Handles any other refusal. */
   deny(facts: Facts, ctx: Context, stop: Stop): MaybePromise<void> {
     if (this.services.hooks.deciding) return this.denyAfterHooks(facts, ctx, stop)
-    this.carryOut(facts, ctx, stop)
+    this.carryOut(facts, ctx, stop.verdict, stop.denial, stop.notice, stop.wasAllowed)
   }
 
   /** Handles a veto by a hook. */
@@ -152,12 +152,18 @@ export class Refusals {
 
   private async denyAfterHooks(facts: Facts, ctx: Context, stop: Stop): Promise<void> {
     await this.steps?.refused(facts, ctx, stop.verdict, stop.hooksRan === true)
-    this.carryOut(facts, ctx, stop)
+    this.carryOut(facts, ctx, stop.verdict, stop.denial, stop.notice, stop.wasAllowed)
   }
 
-  private carryOut(facts: Facts, ctx: Context, stop: Stop): void {
-    const { verdict, denial = 'notice', notice = true } = stop
-    const wasAdmitted = stop.wasAllowed === true || this.inner
+  private carryOut(
+    facts: Facts,
+    ctx: Context,
+    verdict: Denied,
+    denial: Denial = 'notice',
+    notice = true,
+    wasCounted = false,
+  ): void {
+    const wasAdmitted = wasCounted || this.inner
     const isFirst = !wasAdmitted || recordDenial(ctx, this.tally)
     // Updates of unknown kinds were admitted, too, but counted as unknown.
     const wasAllowed = wasAdmitted && facts.kind !== undefined

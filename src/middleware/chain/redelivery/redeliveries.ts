@@ -62,7 +62,9 @@ export class Redeliveries {
   /** Undefined if no attempt has failed in this process; true if all attempts so far have. */
   failureOf(ctx: Context): boolean | undefined {
     const { update_id: id } = ctx.update
-    return id >= this.least && id <= this.greatest ? this.failures.get(nameOf(ctx), this.clock()) : undefined
+    // Not every body is an update: comparing an object calls functions of it, or throws.
+    if (!isUpdateId(id) || id < this.least || id > this.greatest) return undefined
+    return this.failures.get(nameOf(ctx), this.clock())
   }
 
   charged(ctx: Context, decision: Decision, by: Decider): void {
