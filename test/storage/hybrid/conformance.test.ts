@@ -20,7 +20,7 @@ function newAudit(): Audit {
 
 /**
  * The whole suite, except random plans of two workers taking turns: a server reports a worker’s changes to the other one with a delay,
- * and these schedules do not wait. `hybrid-flood.test.ts` runs them with immediate reports.
+ * and these schedules do not wait. `flood.test.ts` runs them with immediate reports.
  */
 function conformanceOfWorkers<Place>(name: string, trial: StorageOnTrial<Place>): void {
   conformance(name, trial, (promise) => !/two workers taking turns/.test(promise))
