@@ -81,7 +81,6 @@ export class Gate implements EarlyDecisions {
     private readonly chain: () => Chain,
     private readonly failed: (error: unknown, during: string) => void,
     private readonly clock: Clock,
-    private readonly most = MOST,
   ) {}
 
   /**
@@ -190,7 +189,7 @@ export class Gate implements EarlyDecisions {
     if (actor === undefined || ctx.sentinel !== undefined) return
     if (cause !== 'check' && cause !== 'penalty') return
     const now = this.clock()
-    if (this.noted >= this.most || now >= this.turnAt) {
+    if (this.noted >= MOST || now >= this.turnAt) {
       this.older = this.newer
       this.newer = new Map()
       this.noted = 0

@@ -92,8 +92,8 @@ export class NodeExchange implements Recipient {
     private readonly door: Door,
     private readonly request: IncomingUpdate,
     private readonly response: OutgoingAnswer,
-    private readonly made?: BodyStream,
-    private readonly keeper: BodyKeeper = request,
+    private readonly made: BodyStream | undefined,
+    private readonly keeper: BodyKeeper,
   ) {}
 
   begin(): void {

@@ -47,15 +47,17 @@ export function layersOf(handler: AnyHandler): readonly AnyHandler[] {
 /**
  * Applies guards to a handler. Returns a function of the same name and arity that calls the handler with the same `this` if the
  * guards admit the update. Guards that the handler already has are joined into one plan with these, after them.
+ */
+export function guardHandler(guards: Guards, inner: AnyHandler): AnyHandler {
+  return around(layerAround(guards, inner, undefined), inner)
+}
+
+/**
+ * Creates the layer of guards around a handler.
  *
  * @param usual For a class member whose full name is not known yet: the name if it never becomes known.
  */
-export function guardHandler(guards: Guards, inner: AnyHandler, usual?: string): AnyHandler {
-  return around(layerAround(guards, inner, usual), inner)
-}
-
-/** Creates the layer of guards around a handler. */
-export function layerAround(guards: Guards, inner: AnyHandler, usual?: string): Layer {
+export function layerAround(guards: Guards, inner: AnyHandler, usual: string | undefined): Layer {
   const known = guarded.get(inner)?.layer
   // Guards with a storage of their own cannot be asked together with others.
   const joined = known?.own === guards.own ? known : undefined

@@ -27,7 +27,7 @@ export async function sendOnlyTo(
   chat: number,
   receiver: number,
   text: string,
-  more: { readonly reply_markup?: InlineKeyboardMarkup } = {},
+  more: { readonly reply_markup?: InlineKeyboardMarkup },
   seenByAll?: () => void,
 ): Promise<boolean> {
   const answered = ctx.msg?.ephemeral_message_id

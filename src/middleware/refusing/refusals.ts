@@ -68,7 +68,7 @@ export class Refusals {
     private readonly services: Services,
     private readonly tally: Tally,
     /** True for guards in front of a handler: the sentinel has already admitted and counted the update. */
-    private readonly inner = false,
+    private readonly inner: boolean,
     /** The hook steps of the same chain, for hooks after its guards. */
     private readonly steps?: Steps,
   ) {}

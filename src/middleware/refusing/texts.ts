@@ -80,8 +80,8 @@ export class Wording {
 
   constructor(
     texts: Readonly<Record<string, Texts>> = {},
-    private readonly translate?: Translate | undefined,
-    private readonly failed: (error: unknown) => void = () => undefined,
+    private readonly translate: Translate | undefined,
+    private readonly failed: (error: unknown) => void,
   ) {
     for (const [language, own] of Object.entries(texts)) {
       const tag = language.toLowerCase()
@@ -94,7 +94,7 @@ export class Wording {
    *
    * @param must Whether an empty text is replaced by the built-in one.
    */
-  say(language: string | undefined, verdict: Denied, must = false): string {
+  say(language: string | undefined, verdict: Denied, must: boolean): string {
     const own =
       filled(this.translated(language, verdict), language ?? 'en', verdict) ??
       within(this.languages, language, verdict)

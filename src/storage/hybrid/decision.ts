@@ -52,12 +52,12 @@ export class LeasedAdmission implements Decision {
   readonly cause = 'check'
   readonly retryAfterMs = 0
   readonly notice = false
+  readonly waived = false
 
   constructor(
     readonly receipt: LeasedReceipt,
     readonly remaining: readonly number[],
     readonly shadowRefusals: readonly number[],
-    readonly waived: boolean,
   ) {}
 }
 

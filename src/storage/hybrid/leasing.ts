@@ -198,7 +198,7 @@ export class Leasing {
     this.shared.counts.answered++
     this.spent(parts)
     const receipt = new LeasedReceipt(ask, at ?? systemClock(), undefined, parts)
-    return new LeasedAdmission(receipt, this.remaining(undefined, parts), [], false)
+    return new LeasedAdmission(receipt, this.remaining(undefined, parts), [])
   }
 
   private withParts(
@@ -221,7 +221,7 @@ export class Leasing {
       }
       this.spent(parts)
       const receipt = new LeasedReceipt(ask, given.receipt.at, given.receipt, parts)
-      return new LeasedAdmission(receipt, this.remaining(given, parts), given.shadowRefusals, false)
+      return new LeasedAdmission(receipt, this.remaining(given, parts), given.shadowRefusals)
     }
     if (!isPromise(decision)) return told(decision)
     return decision.then(told, (error) => {
@@ -281,7 +281,7 @@ export class Leasing {
     if (batch < LEAST_UNITS || held.units * 4 > batch) return
     // It made room for another limit of the same ask.
     if (!this.places.has(held)) return
-    this.track('hybrid.lease', () => this.take(column, held, batch, ask, isTold, now))
+    this.track(() => this.take(column, held, batch, ask, isTold, now))
   }
 
   private async take(
@@ -363,7 +363,7 @@ export class Leasing {
   ): void {
     this.shared.counts.returned += units
     this.shared.counts.trips++
-    this.track('hybrid.lease', async () => {
+    this.track(async () => {
       this.shared.memory.forget(bot, key)
       await Promise.all(receipts.map((receipt) => this.inner.settle(receipt, 'refund')))
       this.shared.memory.forget(bot, key)
@@ -372,8 +372,8 @@ export class Leasing {
     })
   }
 
-  private track(during: string, work: () => Promise<void>): void {
-    this.shared.aside(during, () => {
+  private track(work: () => Promise<void>): void {
+    this.shared.aside('hybrid.lease', () => {
       const done: Promise<void> = work().finally(() => {
         this.pending.delete(settled)
       })

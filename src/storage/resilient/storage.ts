@@ -227,7 +227,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
     const ended = await Promise.allSettled([
       released,
       released.catch(() => undefined).then(() => (this.ownsFallback ? this.fallback.close() : undefined)),
-      released.catch(() => undefined).then(() => this.inTime('close', () => this.storage.close())),
+      released.catch(() => undefined).then(() => this.closeInTime()),
     ])
     this.conditions.clear()
     this.line.stop()
@@ -357,11 +357,11 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
     this.copy.stale(bot, name, keys)
   }
 
-  private async inTime(what: string, work: () => MaybePromise<void>): Promise<void> {
+  private async closeInTime(): Promise<void> {
     try {
-      await this.line.try(work, true)
+      await this.line.try(() => this.storage.close(), true)
     } catch (error) {
-      throw this.line.unavailable(what, error)
+      throw this.line.unavailable('close', error)
     }
   }
 

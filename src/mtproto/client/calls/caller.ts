@@ -43,7 +43,7 @@ export class Caller {
     private readonly names: Names,
     private readonly permissions: Permissions,
     /** Signals that end the wait for a lookup. */
-    private readonly endings: readonly AbortSignal[] = [],
+    private readonly endings: readonly AbortSignal[],
   ) {}
 
   /** Returns a caller whose lookups are no longer waited for once the signal is aborted, either. */

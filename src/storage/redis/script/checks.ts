@@ -41,12 +41,8 @@ export function presenceOf(check: Check, { claims }: PlanLayout): string {
 }
 
 /** Returns the Lua condition that a subject holds one of the marks. */
-export function holdsAny(
-  layout: PlanLayout,
-  scope: number,
-  names: readonly string[],
-  key = `m${scope}`,
-): string {
+export function holdsAny(layout: PlanLayout, scope: number, names: readonly string[]): string {
+  const key = `m${scope}`
   const { marks } = layout.scopes[scope] as PlanLayout['scopes'][number]
   const each = names.map((name) => `(MARKS[${scope + 1}](${key})[${marks.indexOf(name) + 1}] or 0) > at`)
   return `(${key} ~= 0 and (${each.join(' or ')}))`

@@ -12,7 +12,6 @@ interface Password {
   readonly salts: readonly [Buffer, Buffer]
   /** g^x, with which a password can be verified without storing it. */
   readonly verifier: bigint
-  readonly hint: string
 }
 
 interface Challenge {
@@ -26,10 +25,10 @@ export class Passwords {
   readonly #passwords = new Map<Account, Password>()
   readonly #challenges = new Map<Account, Challenge>()
 
-  set(account: Account, password: string, hint = ''): void {
+  set(account: Account, password: string): void {
     const salts = [randomBytes(8), randomBytes(16)] as const
     const x = number(passwordHash(password, ...salts))
-    this.#passwords.set(account, { salts, verifier: power(G, x), hint })
+    this.#passwords.set(account, { salts, verifier: power(G, x) })
   }
 
   has(account: Account): boolean {
@@ -55,7 +54,6 @@ export class Passwords {
       current_algo: algorithm(known.salts),
       srp_B: bytes(gB),
       srp_id: challenge.id,
-      ...(known.hint !== '' && { hint: known.hint }),
       ...common,
     }
   }
