@@ -96,13 +96,12 @@ export interface ControlHost {
 
 const NOTHING: Readonly<Record<string, unknown>> = Object.freeze(Object.create(null))
 
-/** These functions access private parts of a control, for this package only. */
+/** Controls of updates that were denied after they had been counted as allowed. */
+const denied = new WeakSet<SentinelControl>()
+
+/** These read private fields of a control, for the functions below. Only code inside the class can define them. */
 let hostOf: (control: SentinelControl) => ControlHost
-let notedCharge: (control: SentinelControl) => MaybePromise<void>
 let decisionOf: (control: SentinelControl) => Decision | undefined
-let gathered: (control: SentinelControl) => readonly Gathered[]
-/** Marks the update as denied after it was allowed. Returns whether it was not marked before. */
-let markDenied: (control: SentinelControl) => boolean
 
 /**
  * The object that handlers find as `ctx.sentinel`: the facts of the update, what is left of each limit, and ways to deny or
@@ -125,20 +124,7 @@ let markDenied: (control: SentinelControl) => boolean
 export class SentinelControl<C extends Context = Context> {
   static {
     hostOf = (control) => control.host
-    markDenied = (control) => {
-      const isFirst = !control.isStopped
-      control.isStopped = true
-      return isFirst
-    }
-    gathered = ({ burst = [], ctx, host }) =>
-      burst.flatMap((each: Context & Partial<SentinelFlavor>) => {
-        const { sentinel: own } = each
-        if (own === undefined || each === ctx || own.host !== host) return []
-        return [{ facts: own.facts, ctx: each, decision: own.decision }]
-      })
     decisionOf = (control) => control.decision
-    notedCharge = ({ decision, host, ctx }) =>
-      decision === undefined ? undefined : host.noteCharge?.(decision, ctx)
   }
 
   /**
@@ -150,8 +136,6 @@ export class SentinelControl<C extends Context = Context> {
   identity: unknown
   /** Whether an earlier attempt to handle this update failed; for a part of an album, an attempt of this process. */
   readonly isRepeated: boolean
-  /** Whether the update was denied after it had been counted as allowed. */
-  private isStopped = false
   private decided: Verdict
 
   constructor(
@@ -311,7 +295,10 @@ export function forEachRoot(
  */
 export function recordDenial(ctx: Context & Partial<SentinelFlavor>, tally: object): boolean {
   const counted = controlBy(ctx, tally)
-  return counted === undefined || markDenied(counted)
+  if (counted === undefined) return true
+  const isFirst = !denied.has(counted)
+  denied.add(counted)
+  return isFirst
 }
 
 /** Notes that guards have charged a failed update, of those behind the guards with this host. Never rejects. */
@@ -327,6 +314,11 @@ export function noteChargesBehind(
     else behind.push(control)
   }
   return noting.some(isPromise) ? Promise.all(noting) : undefined
+}
+
+function notedCharge(control: SentinelControl): MaybePromise<void> {
+  const decision = decisionOf(control)
+  return decision === undefined ? undefined : hostOf(control).noteCharge?.(decision, control.ctx)
 }
 
 /** Returns what the nearest guards with `once` know of attempts to handle an update; undefined if it has passed none. */
@@ -359,7 +351,12 @@ interface Gathered {
 
 /** Returns the other updates of the burst that the same chain gathered with this one. */
 export function gatheredWith(control: SentinelControl): readonly Gathered[] {
-  return gathered(control)
+  const { burst = [], ctx } = control
+  return burst.flatMap((each: Context & Partial<SentinelFlavor>) => {
+    const { sentinel: own } = each
+    if (own === undefined || each === ctx || hostOf(own) !== hostOf(control)) return []
+    return [{ facts: own.facts, ctx: each, decision: decisionOf(own) }]
+  })
 }
 
 /** Whether an update has passed the sentinel with this tally, or the guards in front of a handler with this {@link ControlHost}. */
