@@ -23,7 +23,7 @@ const fresh = new Set(
 if (fresh.size === 0) throw new Error('tsc named no file that it wrote')
 
 // Editors use this schema to complete and check files of options.
-const options = join(dist, 'options.js')
+const options = join(dist, 'options', 'index.js')
 if (existsSync(options)) {
   const { optionsSchema } = await import(pathToFileURL(options))
   if (optionsSchema !== undefined) {

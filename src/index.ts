@@ -1,4 +1,4 @@
-export { Administered } from './administered.js'
+export type { Administered } from './administered.js'
 export type {
   AbsentCheck,
   Ask,
@@ -138,7 +138,7 @@ export type {
   StatsReport,
   StatsSubject,
 } from './observability/stats/contract.js'
-export { fromEnv, fromJson, layer, type SentinelOptions } from './options.js'
+export { fromEnv, fromJson, layer, type SentinelOptions } from './options/index.js'
 export type { OutgoingOptions } from './outgoing/options.js'
 export { type OutgoingEnvironment, outgoing } from './outgoing/outgoing.js'
 export type { Outgoing, OutgoingHealth } from './outgoing/transformer.js'

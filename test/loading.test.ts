@@ -1,5 +1,5 @@
 import { jest } from '@jest/globals'
-import type { SentinelOptions } from '../src/options.js'
+import type { SentinelOptions } from '../src/options/index.js'
 
 /*
  * Rarely used code is loaded on demand. Here some of it is missing, as if a bundle was deployed without its smaller files.

@@ -2,7 +2,14 @@ import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { SentinelError } from '../core/errors.js'
 import { formatLimit, type LimitInput, parseLimit } from '../core/limit.js'
-import { checkOptions, layer, parseJson, readEnv, type SentinelOptions, withDefaults } from '../options.js'
+import {
+  checkOptions,
+  layer,
+  parseJson,
+  readEnv,
+  type SentinelOptions,
+  withDefaults,
+} from '../options/index.js'
 import { sentinel } from '../sentinel.js'
 import { type Command, type Terminal, UsageError } from './command.js'
 

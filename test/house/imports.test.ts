@@ -15,7 +15,8 @@ const STOCK = [
   file('telegram/index.ts', 'export const telegram = 1'),
   file('testing/index.ts', 'export const testing = 1'),
   file('cli/main.ts', 'export const main = 1'),
-  file('options.ts', 'export const options = 1'),
+  file('sentinel.ts', 'export const sentinel = 1'),
+  file('options/index.ts', 'export const options = 1'),
   file('options/schema.ts', 'export const schema = 1'),
 ]
 /** The problems of valid sources with one more file. */
@@ -41,16 +42,16 @@ describe('the check of import directions', () => {
 
   test.each([
     ['core/x.ts', '../storage/contract/storage.js'],
-    ['core/x.ts', '../options.js'],
+    ['core/x.ts', '../options/index.js'],
     ['storage/x.ts', '../hooks/hooks.js'],
     ['storage/memory/x.ts', '../redis/redis.js'],
     ['storage/memory/x.ts', '../resilient.js'],
     ['hooks/x.ts', '../middleware/throttle.js'],
     ['observability/x.ts', '../policies/policy.js'],
     ['middleware/x.ts', '../observability/observed.js'],
-    ['middleware/x.ts', '../options.js'],
+    ['middleware/x.ts', '../sentinel.js'],
     ['middleware/x.ts', '../options/schema.js'],
-    ['options/x.ts', '../options.js'],
+    ['options/x.ts', '../sentinel.js'],
     ['options/x.ts', '../telegram/index.js'],
     ['middleware/x.ts', '../telegram/index.js'],
     ['policies/x.ts', '../cli/main.js'],

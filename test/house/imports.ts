@@ -30,7 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // Its index is the entry `grammy-sentinel/testing`, which has the suite for storages, too.
   telegram: ['core', 'testing', 'mtproto'],
   testing: ['core', 'storage'],
-  // The parts of `src/options.ts`.
+  // Other rooms import `src/options/index.ts`.
   options: ['core', 'storage', 'middleware', 'hooks', 'policies', 'settings', 'outgoing', 'observability'],
   top: [
     'core',

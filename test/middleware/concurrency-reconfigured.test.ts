@@ -1,5 +1,5 @@
 import { type ConcurrencyOptions, concurrency } from '../../src/middleware/concurrency.js'
-import type { SentinelOptions } from '../../src/options.js'
+import type { SentinelOptions } from '../../src/options/index.js'
 import { type Desk, desk, later, says, tick } from '../sentinel/desk.js'
 import { Work } from './work-by-hand.js'
 

@@ -1,4 +1,4 @@
-import type { SentinelOptions } from '../../src/options.js'
+import type { SentinelOptions } from '../../src/options/index.js'
 import { desk, says, taps } from '../sentinel/desk.js'
 
 describe('an update that was admitted by debounce and then refused starts the window', () => {

@@ -19,7 +19,7 @@ import {
   readEnv,
   readOptions,
   type SentinelOptions,
-} from '../../src/options.js'
+} from '../../src/options/index.js'
 import { sentinel } from '../../src/sentinel.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import { desk, says } from '../sentinel/desk.js'

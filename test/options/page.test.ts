@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { z } from 'zod'
 import { ACTIVITIES } from '../../src/core/kinds.js'
-import { fromEnv, optionsSchema } from '../../src/options.js'
+import { fromEnv, optionsSchema } from '../../src/options/index.js'
 
 /* The options page is generated from the schema, so that it stays up to date. */
 

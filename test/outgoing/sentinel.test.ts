@@ -1,6 +1,6 @@
 import { Bot } from 'grammy'
 import type { ChatMigratedEvent, OutgoingLimitedEvent } from '../../src/middleware/events.js'
-import type { SentinelOptions } from '../../src/options.js'
+import type { SentinelOptions } from '../../src/options/index.js'
 import { type Sentinel, sentinel } from '../../src/sentinel.js'
 import { redis } from '../../src/storage/redis/index.js'
 import { type Person, startTelegram, type Telegram, type TelegramBot } from '../../src/telegram/index.js'

@@ -9,7 +9,7 @@ import {
   subject,
 } from '../../src/index.js'
 import { stats } from '../../src/observability/stats/index.js'
-import { optionsSchema } from '../../src/options.js'
+import { optionsSchema } from '../../src/options/index.js'
 import { memory } from '../../src/storage/memory/memory.js'
 import type { GuardedContext } from '../middleware/rig.js'
 import { type Desk, desk, joins, says, tick } from './desk.js'

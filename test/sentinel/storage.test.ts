@@ -1,6 +1,6 @@
 import { compose, memory, resilient, sentinel, throttle } from '../../src/index.js'
 import { LastResort } from '../../src/middleware/services/last-resort.js'
-import type { SentinelOptions } from '../../src/options.js'
+import type { SentinelOptions } from '../../src/options/index.js'
 import { Stage } from '../middleware/rig.js'
 import { type Faulty, faulty } from '../storage/faulty.js'
 import { settled } from '../storage/outage.js'
