@@ -114,38 +114,44 @@ export class Notices {
   answer(ctx: Context, facts: Facts, verdict: Denied, denial: Denial, notice: boolean): void {
     // The first of the two updates is answered instead.
     if (verdict.reason === 'duplicate') return
+    if (typeof denial === 'function') this.call(denial, ctx, facts, verdict, notice)
+    else this.answerUsually(ctx, facts, verdict, denial, notice)
+  }
+
+  /** Sends the answer that Telegram or the user waits for, and the notice if one is due. */
+  private answerUsually(
+    ctx: Context,
+    facts: Facts,
+    verdict: Denied,
+    denial: Extract<Denial, string>,
+    notice: boolean,
+  ): void {
+    const due = denial === 'notice' && this.takeDue(ctx.me.id, facts, verdict, notice)
+    if (this.declinePayment(ctx, facts, verdict)) return
+    const decide = joinDecision(ctx, verdict)
+    if (isTap(ctx, facts)) this.answerTap(ctx, verdict, due ? this.text(facts, verdict) : '')
+    else if (decide) this.reply(ctx, verdict, 'answer', decide)
+    else if (due) this.send(ctx, facts, verdict, this.text(facts, verdict))
+  }
+
+  /** Calls the developer's function, and answers afterwards what it has left unanswered. A payment is declined in any case. */
+  private call(
+    denial: Exclude<Denial, string>,
+    ctx: Context,
+    facts: Facts,
+    verdict: Denied,
+    notice: boolean,
+  ): void {
     const { guard, limit } = verdict
     const bot = ctx.me.id
-    const own = typeof denial === 'function'
-    const due =
-      denial !== 'silent' &&
-      (own ? this.owes(bot, facts, guard, limit, notice) : this.takeDue(bot, facts, verdict, notice))
-    const tapped = facts.kind === 'callback_query' && typeof ctx.callbackQuery?.id === 'string'
-    // Telegram requires an answer within ten seconds from a bot that processes the requests of a chat. The reason is the same for a
-    // blocked chat, and for somebody who is not on the allow list, who are not declined.
-    const decide =
-      typeof ctx.chatJoinRequest?.query_id === 'string' &&
-      (() =>
-        ctx.answerChatJoinRequestQuery(
-          verdict.reason === 'blocked' && limit === 'actor' ? 'decline' : 'queue',
-        ))
-    if (tapped && !own) this.answerTap(ctx, verdict, due ? this.text(facts, verdict) : '')
-    else if (facts.kind === 'pre_checkout_query' && typeof ctx.preCheckoutQuery?.id === 'string') {
-      this.reply(ctx, verdict, 'decline', () =>
-        ctx.answerPreCheckoutQuery(false, { error_message: this.text(facts, verdict, true) }),
-      )
-    } else if (facts.kind === 'shipping_query' && typeof ctx.shippingQuery?.id === 'string') {
-      this.reply(ctx, verdict, 'decline', () =>
-        ctx.answerShippingQuery(false, { error_message: this.text(facts, verdict, true) }),
-      )
-    } else if (decide && !own) this.reply(ctx, verdict, 'answer', decide)
-    else if (due && denial === 'notice') this.send(ctx, facts, verdict, this.text(facts, verdict))
-    if (!own) return
+    const due = this.owes(bot, facts, guard, limit, notice)
+    this.declinePayment(ctx, facts, verdict)
     const said = due && this.spend()
     if (due) this.owed.given(bot, facts, guard, limit)
     const text = this.text(facts, verdict)
+    const tapped = isTap(ctx, facts)
     let isOpen = said
-    let last = tapped ? () => ctx.answerCallbackQuery() : decide
+    let last = tapped ? () => ctx.answerCallbackQuery() : joinDecision(ctx, verdict)
     const say = (words = text): void => {
       if (!isOpen) return
       isOpen = false
@@ -154,7 +160,7 @@ export class Notices {
       if (!this.takeDue(bot, facts, verdict, true)) return
       if (tapped) this.answerTap(ctx, verdict, words)
       else this.send(ctx, facts, verdict, words)
-      last = false
+      last = undefined
     }
     const answer = (): void => {
       const call = last
@@ -169,6 +175,14 @@ export class Notices {
       }
     }
     if (!this.aside(ctx, 'deny', work, facts.chatId)) answer()
+  }
+
+  /** Declines a checkout or a question for shipping options; returns false for other updates. */
+  private declinePayment(ctx: Context, facts: Facts, verdict: Denied): boolean {
+    const answer = paymentAnswer(ctx, facts)
+    if (answer === undefined) return false
+    this.reply(ctx, verdict, 'decline', () => answer(this.text(facts, verdict, true)))
+    return true
   }
 
   /** Returns the notice's text in the actor's language. With `must`, the built-in text replaces an empty one. */
@@ -301,6 +315,31 @@ export class Notices {
     this.budgetFullAt = now + missing + each
     return true
   }
+}
+
+/** Whether an update is a tapped button that can be answered. */
+function isTap(ctx: Context, { kind }: Facts): boolean {
+  return kind === 'callback_query' && typeof ctx.callbackQuery?.id === 'string'
+}
+
+/** Returns the call that declines a payment with a text; undefined for other updates. */
+function paymentAnswer(ctx: Context, { kind }: Facts): ((text: string) => Promise<unknown>) | undefined {
+  if (kind === 'pre_checkout_query' && typeof ctx.preCheckoutQuery?.id === 'string')
+    return (text) => ctx.answerPreCheckoutQuery(false, { error_message: text })
+  if (kind === 'shipping_query' && typeof ctx.shippingQuery?.id === 'string')
+    return (text) => ctx.answerShippingQuery(false, { error_message: text })
+  return undefined
+}
+
+/**
+ * Returns the call that answers a request to join; undefined unless the bot has to decide. Telegram requires an answer within ten
+ * seconds from a bot that processes the requests of a chat. The reason is the same for a blocked chat, and for somebody who is not
+ * on the allow list, who are not declined.
+ */
+function joinDecision(ctx: Context, { reason, limit }: Denied): (() => Promise<unknown>) | undefined {
+  if (typeof ctx.chatJoinRequest?.query_id !== 'string') return undefined
+  const isBlocked = reason === 'blocked' && limit === 'actor'
+  return () => ctx.answerChatJoinRequestQuery(isBlocked ? 'decline' : 'queue')
 }
 
 /** The messages of the Bot API, and of Telegram's own API. */
