@@ -1,7 +1,7 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
 import { isPromise, type MaybePromise, type WhenDown } from '../core/check.js'
-import { type Duration, parseDuration } from '../core/duration.js'
+import type { Duration } from '../core/duration.js'
 import type { Facts } from '../core/facts.js'
 import type { Activity } from '../core/kinds.js'
 import { later, madeLater, preload } from '../core/later.js'
@@ -180,7 +180,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
   const { services } = wiring
   const actor = wiring.scope('actor', (facts) => facts.actor)
   const gated = gateOf(settings)
-  const { deny = 'notice', noticeEvery = parseDuration('1m'), shadow = false } = settings
+  const { deny, noticeEvery, shadow, onFailure: whenDown } = settings
   const question = (name: string): Omit<Question<Context>, 'check'> => ({
     on: settings.on ?? COVERED,
     when: gated,
@@ -190,7 +190,6 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
     reason: 'unregistered',
     denial: deny,
   })
-  const { onFailure: whenDown = 'closed' } = settings
   const common = { guard: 'auth', subject: actor, whenDown }
   const refusing = { ...common, shadow, onRefusal: deny === 'silent' ? {} : { noticeEvery } }
   const auto = settings.registration === 'auto'
@@ -273,7 +272,7 @@ function vetted(
 }
 
 /** Returns whether the gate covers an update. */
-function gateOf({ gate = 'all', open = ['start'] }: Settings): (facts: Facts) => boolean {
+function gateOf({ gate, open }: Settings): (facts: Facts) => boolean {
   const names = (gate === 'all' ? open : gate).map((command) => command.replace(/^\//, ''))
   if (gate === 'all') {
     // Only what `bot.command()` runs for: everything else that looks like an open command reaches the handlers behind the gate.

@@ -2,7 +2,7 @@ import type { Context } from 'grammy'
 import { z } from 'zod'
 import { chatOf, MARKED_CHAT, markedChatOf } from '../core/chat-of.js'
 import type { WhenDown } from '../core/check.js'
-import { type Duration, parseDuration } from '../core/duration.js'
+import type { Duration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Facts } from '../core/facts.js'
 import { ACTIVITIES, ANONYMOUS_ADMIN_ID, CHANNEL_SENDER_ID, TELEGRAM_ID } from '../core/kinds.js'
@@ -87,10 +87,10 @@ export function block<C extends Context = Context>(options: BlockOptions<C> = {}
   const {
     list = [],
     allow = [],
-    only = false,
-    deny = 'silent',
-    noticeEvery = parseDuration('1m'),
-    shadow = false,
+    only,
+    deny,
+    noticeEvery,
+    shadow,
     onFailure: whenDown,
   } = parseOptions('block', blockOptions, options)
   const allowed = new Set<Key>(allow)
@@ -112,8 +112,7 @@ export function block<C extends Context = Context>(options: BlockOptions<C> = {}
       }
       // Only a function reads `notice`, and remembering the time of the last notice costs memory.
       const onRefusal = typeof deny === 'function' ? { onRefusal: { noticeEvery } } : {}
-      const down = whenDown === undefined ? {} : { whenDown }
-      const check = { guard: 'block', shadow, ...onRefusal, ...down }
+      const check = { guard: 'block', shadow, ...onRefusal, whenDown }
       const where = [
         ['actor', actor, (facts: Facts) => facts.actor],
         ['chat', chat, markedChatOf],

@@ -113,7 +113,7 @@ type Settings = z.output<typeof concurrencyOptions>
 /** Checks and reads the options of one guard. */
 function readConcurrency(given: ConcurrencyOptions, what = GUARD): Settings {
   const settings = parseOptions(what, concurrencyOptions, given)
-  checkKey(what, settings)
+  checkKey(what, given)
   return settings
 }
 
@@ -127,7 +127,7 @@ export function checkConcurrency(
   const taken = new Set<string>()
   all.forEach((one, index) => {
     const what = several ? inside(GUARD, index) : GUARD
-    const { name, scope = 'user' } = readConcurrency(one, what)
+    const { name, scope } = readConcurrency(one, what)
     const own = name ?? scope
     if (taken.has(own)) {
       throw new SentinelError(
@@ -140,7 +140,7 @@ export function checkConcurrency(
 }
 
 function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
-  const { scope = 'user', deny = 'notice', shadow = false } = settings
+  const { scope, deny, shadow } = settings
   // The scope is not added to the chain: the storage plays no part in this guard.
   const { subjectOf } = scopeOf(scope, settings.key, settings.name ?? scope)
   const seats = new LaterSeats(wiring.services, settings, subjectOf, wiring.place)

@@ -17,10 +17,6 @@ import type { Denial } from './refusing/denial.js'
 
 /** The default `maxWait`, as a multiple of the quiet that a burst waits for. */
 const MOST_WAITS = 10
-const MAX_SIZE = 50
-const MAX_KEYS = 10_000
-const DEADLINE: Ms = 60_000
-const NOTICE_EVERY: Ms = 60_000
 
 type Failed<C extends Context> = (error: unknown, ctx: C) => unknown
 
@@ -46,7 +42,10 @@ export const debounceOptions = z.strictObject({
     'leading: the activities that are compared.',
     ['message', 'tap'],
   ),
-  name: option(named('taps'), 'leading: name of the claim in verdicts, and of its state.', 'leading'),
+  name: option(
+    named('taps'),
+    'leading: name of the claim in verdicts, and of its state. Default: leading; for a handler, its place.',
+  ),
   ...refusal,
   deny: option(refusal.deny, 'What users are told when an update of theirs is stopped.', 'silent'),
   onFailure: onFailure('local'),
@@ -187,7 +186,7 @@ export interface DebounceOptions<C extends Context = Context> {
 export function debounce<C extends Context = Context>(options: Duration | DebounceOptions<C>): Guard<C> {
   const settings = readDebounce(options as Duration | DebounceOptions)
   const { name, mode, window, albums } = settings.options
-  const label = name ?? `${mode ?? 'leading'} ${window ?? albums}`
+  const label = name ?? `${mode} ${window ?? albums}`
   return guardOf({ name: 'debounce', label, wire: (wiring) => wire(wiring, settings) })
 }
 
@@ -207,23 +206,24 @@ const HOLDING_ONLY = ['maxWait', 'maxSize', 'maxKeys', 'deadline', 'commands', '
 /** Checks and reads the options of one debounce. */
 export function readDebounce(given: Duration | DebounceOptions): Settings {
   const short = typeof given === 'string' || typeof given === 'number'
-  const options = parseOptions('debounce', debounceOptions, short ? { window: given } : given)
-  const { window, albums, maxWait, on } = options
-  const mode = options.mode ?? (window === undefined ? undefined : 'leading')
+  const own = short ? { window: given } : given
+  const options = parseOptions('debounce', debounceOptions, own)
+  const { window, albums, maxWait } = options
+  const mode = window === undefined ? own.mode : options.mode
   const wrong = (option: string, problem: string): SentinelError =>
     new SentinelError('option.invalid', `debounce.${option}: ${problem}`)
   if (window === undefined && (mode !== undefined || albums === undefined)) {
     throw wrong('window', `${mode ?? 'debounce'} needs a window, such as window: '1s'.`)
   }
   if (mode !== 'leading') {
-    const lost = LEADING_ONLY.find((option) => options[option] !== undefined)
+    const lost = LEADING_ONLY.find((option) => own[option] !== undefined)
     if (lost !== undefined) throw wrong(lost, `it applies to mode: 'leading' only. Leave it out.`)
-    if (on?.some((activity) => activity !== 'message')) {
+    if (own.on?.some((activity) => activity !== 'message')) {
       throw wrong('on', `only messages are collected. Leave it out, or add another debounce for the rest.`)
     }
   }
   if (mode !== 'trailing' && albums === undefined) {
-    const lost = HOLDING_ONLY.find((option) => options[option] !== undefined)
+    const lost = HOLDING_ONLY.find((option) => own[option] !== undefined)
     if (lost !== undefined) throw wrong(lost, `it applies to mode: 'trailing' and albums only. Leave it out.`)
   }
   const quiet = Math.max(mode === 'trailing' ? (window ?? 0) : 0, albums ?? 0)
@@ -249,7 +249,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | und
 }
 
 function askLeading(wiring: Wiring<Context>, options: Options, holdFor: Ms): void {
-  const { deny = 'silent', noticeEvery = NOTICE_EVERY, shadow = false } = options
+  const { on, deny, noticeEvery, shadow, onFailure: whenDown } = options
   const { name = wiring.nameFor('debounce', 'leading') } = options
   wiring.ask({
     check: {
@@ -262,9 +262,9 @@ function askLeading(wiring: Wiring<Context>, options: Options, holdFor: Ms): voi
       whenHeld: 'refuse',
       shadow,
       ...(deny === 'silent' ? {} : { onRefusal: { noticeEvery } }),
-      ...(options.onFailure === undefined ? {} : { whenDown: options.onFailure }),
+      whenDown,
     },
-    on: options.on ?? ['message', 'tap'],
+    on,
     // An album may contain the same photo twice.
     token: (facts) => (facts.album === undefined ? facts.fingerprint : undefined),
     exempt: 'everybody',
@@ -276,7 +276,7 @@ function askLeading(wiring: Wiring<Context>, options: Options, holdFor: Ms): voi
 
 function holding(wiring: Wiring<Context>, { options, trailing, albums }: Settings): Wired<Context> {
   const { services, place = '' } = wiring
-  const { maxSize = MAX_SIZE, maxKeys = MAX_KEYS, deadline = DEADLINE, commands = 'pass', onError } = options
+  const { maxSize, maxKeys, deadline, commands, onError } = options
   const limit = trailing === undefined ? 'albums' : 'trailing'
   const during = `debounce.${limit}`
   const bursts = new Bursts({

@@ -122,12 +122,11 @@ export function membership<C extends Context = Context>(options: MembershipOptio
 
 /** Creates the guard with options that may change; those in force at the first member update apply. */
 export function membershipBy<C extends Context = Context>(
-  read: () => boolean | z.output<typeof membershipOptions>,
+  read: () => boolean | MembershipOptions,
 ): MembershipGuard<C> {
-  const settings = (): { readonly unreachable: boolean; readonly roster: boolean } => {
+  const settings = (): z.output<typeof membershipOptions> => {
     const options = read()
-    const { unreachable = true, roster = false } = typeof options === 'object' ? options : {}
-    return { unreachable, roster }
+    return membershipOptions.parse(typeof options === 'object' ? options : {})
   }
   let news: (() => Promise<MemberNews>) | undefined
   const registrations = new Set<Registration>()

@@ -1,13 +1,11 @@
 import { z } from 'zod'
 import type { WhenDown } from '../core/check.js'
-import { type Duration, parseDuration } from '../core/duration.js'
+import type { Duration } from '../core/duration.js'
 import { ACTIVITIES } from '../core/kinds.js'
 import { GLOBAL_KEY } from '../core/subject.js'
 import { guardOf } from './compose.js'
 import type { Guard } from './guard.js'
 import { onFailure, option, parseOptions, timeSpan } from './options/schema.js'
-
-const HOLD_FOR = parseDuration('1d')
 
 export const onceOptions = z.strictObject({
   for: option(timeSpan, 'How long an update is remembered. Telegram redelivers for a day.', '1d'),
@@ -66,7 +64,7 @@ export interface OnceOptions {
  * ```
  */
 export function once(options: OnceOptions = {}): Guard {
-  const { for: holdFor = HOLD_FOR, lease, onFailure: whenDown } = parseOptions('once', onceOptions, options)
+  const { for: holdFor, lease, onFailure: whenDown } = parseOptions('once', onceOptions, options)
   return guardOf({
     name: 'once',
     wire(wiring) {
@@ -81,7 +79,7 @@ export function once(options: OnceOptions = {}): Guard {
           ...(lease === undefined ? {} : { lease }),
           retry: true,
           whenHeld: 'refuse',
-          ...(whenDown === undefined ? {} : { whenDown }),
+          whenDown,
         },
         on: ACTIVITIES.filter((activity) => activity !== 'unknown'),
         token: (facts) => (facts.updateId >= 0 ? facts.updateId : undefined),

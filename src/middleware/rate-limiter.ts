@@ -147,8 +147,8 @@ export function fromRateLimiter<C extends Context = Context>(
     )
   }
   const settings = parseOptions('fromRateLimiter', options, given as object)
-  checkKey('fromRateLimiter', settings)
-  const label = settings.name ?? settings.scope ?? 'user'
+  checkKey('fromRateLimiter', given)
+  const label = settings.name ?? settings.scope
   return guardOf({
     name: GUARD,
     label,
@@ -159,8 +159,9 @@ export function fromRateLimiter<C extends Context = Context>(
 type Settings = z.output<typeof options>
 
 function wire(wiring: Wiring<Context>, limiter: PointsLimiter, settings: Settings): Wired<Context> {
-  const { name = wiring.nameFor(GUARD, settings.scope ?? 'user'), deny = 'notice', shadow = false } = settings
-  const scope = scopeOf(settings.scope ?? 'user', settings.key, name)
+  const { deny, shadow } = settings
+  const { name = wiring.nameFor(GUARD, settings.scope) } = settings
+  const scope = scopeOf(settings.scope, settings.key, name)
   // The plan decides which updates are covered and who is exempt; the limiter is asked once the whole plan has admitted the
   // update.
   const probe = wiring.ask({
@@ -181,12 +182,7 @@ function wire(wiring: Wiring<Context>, limiter: PointsLimiter, settings: Setting
     reason: 'limited',
     denial: deny,
   })
-  const noticed = notifiedBy(
-    wiring.services,
-    `${GUARD}.${name}`,
-    settings.noticeEvery ?? parseDuration('1m'),
-    wiring.place,
-  )
+  const noticed = notifiedBy(wiring.services, `${GUARD}.${name}`, settings.noticeEvery, wiring.place)
   const consumer = new Consumer(limiter, settings, name, scope.subjectOf, wiring.services, noticed)
   return {
     denial: deny,
@@ -202,7 +198,6 @@ type Answer = 'passes' | 'failed' | Ms
 /** Asks the limiter about an update, and turns its answer into an admission. */
 class Consumer {
   private readonly albums = new Recent<Promise<Answer>>(ALBUM_FOR)
-  private readonly timeout: Ms
 
   constructor(
     private readonly limiter: PointsLimiter,
@@ -211,9 +206,7 @@ class Consumer {
     private readonly subjectOf: SubjectOf<Context>,
     private readonly services: Services,
     private readonly noticed: Recent<true>,
-  ) {
-    this.timeout = settings.timeout ?? 250
-  }
+  ) {}
 
   admit(facts: Facts, ctx: Context): MaybePromise<Admission | undefined> {
     let key: string | undefined
@@ -248,10 +241,9 @@ class Consumer {
   /** Never rejects. */
   private consume(key: string, points: number): MaybePromise<Answer> {
     return new Promise((fulfil) => {
-      const callOff = this.services.timers.after(this.timeout, () => {
-        this.failed(
-          new SentinelError('storage.failed', `fromRateLimiter: no answer within ${this.timeout} ms.`),
-        )
+      const { timeout } = this.settings
+      const callOff = this.services.timers.after(timeout, () => {
+        this.failed(new SentinelError('storage.failed', `fromRateLimiter: no answer within ${timeout} ms.`))
         fulfil('failed')
       })
       const end = (answer: Answer): void => {
@@ -276,7 +268,7 @@ class Consumer {
     const closed = answer === 'failed'
     if (closed && this.settings.onFailure !== 'closed') return undefined
     const { deny, shadow } = this.settings
-    const notice = deny !== 'silent' && shadow !== true && this.noticed.add(key, this.services.steady())
+    const notice = deny !== 'silent' && !shadow && this.noticed.add(key, this.services.steady())
     return {
       veto: closed ? 'unavailable' : 'limited',
       by: {
@@ -296,7 +288,7 @@ class Consumer {
   }
 
   private pointsOf(facts: Facts, ctx: Context): number {
-    const { cost = 1 } = this.settings
+    const { cost } = this.settings
     if (typeof cost === 'number') return cost
     const points = cost(facts, ctx)
     if (typeof points === 'number' && points >= 0 && points < Number.POSITIVE_INFINITY)

@@ -5,15 +5,7 @@ import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import type { Facts } from '../core/facts.js'
 import type { Activity } from '../core/kinds.js'
-import {
-  capacityOf,
-  formatLimit,
-  type Limit,
-  type LimitInput,
-  MOST_AMOUNT,
-  MOST_PER,
-  parseLimit,
-} from '../core/limit.js'
+import { capacityOf, formatLimit, type Limit, type LimitInput, MOST_AMOUNT, MOST_PER } from '../core/limit.js'
 import { guardOf } from './compose.js'
 import type { Guard, Question, Wired, Wiring } from './guard.js'
 import {
@@ -42,7 +34,6 @@ import { watchConduct } from './throttle/watch-conduct.js'
 /** The largest amount for which `sliding` keeps a time stamp per unit; larger limits use two counters. */
 const MOST_STAMPS = 64
 const ALBUM_FOR = parseDuration('1m')
-const NOTICE_EVERY = parseDuration('1m')
 /** The activities a limit covers by default: the usual ways to talk to a bot. */
 export const TALK: readonly Activity[] = ['message', 'tap', 'reaction', 'vote']
 
@@ -232,12 +223,10 @@ type Settings = z.output<typeof throttleOptions> & { readonly adaptation: Adapta
 /** Checks the options of one limit. */
 export function readThrottle(options: LimitInput | ThrottleOptions, what = 'throttle'): Settings {
   const short = typeof options !== 'object' || (options !== null && 'per' in options)
-  const settings = parseOptions(what, throttleOptions, short ? { limit: options } : options)
-  checkKey(what, settings)
-  if (
-    settings.algorithm === 'sliding-log' &&
-    (typeof settings.cost === 'function' || (settings.cost ?? 1) < 1)
-  ) {
+  const given = short ? { limit: options } : (options as ThrottleOptions)
+  const settings = parseOptions(what, throttleOptions, given)
+  checkKey(what, given)
+  if (settings.algorithm === 'sliding-log' && (typeof settings.cost === 'function' || settings.cost < 1)) {
     throw new SentinelError(
       'option.invalid',
       `${what}.algorithm: "sliding-log" stores one timestamp per unit, so costs must be fixed whole numbers. Use 'sliding-counters' or 'bucket'.`,
@@ -261,7 +250,7 @@ export function readThrottle(options: LimitInput | ThrottleOptions, what = 'thro
 
 /** Returns how a limit adapts to conduct; undefined if it does not. */
 function adaptationOf(settings: Omit<Settings, 'adaptation'>, what: string): Adaptation | undefined {
-  const { adapt, limit, scope = 'user', key, algorithm } = settings
+  const { adapt, limit, scope, key, algorithm } = settings
   if (adapt === undefined) return undefined
   const wrong = (problem: string): SentinelError =>
     new SentinelError('option.invalid', `${what}.adapt: ${problem}`)
@@ -275,7 +264,7 @@ function adaptationOf(settings: Omit<Settings, 'adaptation'>, what: string): Ada
 }
 
 /** The cost of every update; undefined if a function computes it. */
-function fixedCost({ cost = 1 }: Pick<Settings, 'cost'>): number | undefined {
+function fixedCost({ cost }: Pick<Settings, 'cost'>): number | undefined {
   return typeof cost === 'number' ? cost : undefined
 }
 
@@ -292,10 +281,10 @@ interface Part {
 }
 
 function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | undefined {
-  const { limit, penalty, adaptation, scope = 'user' } = settings
+  const { limit, penalty, adaptation, scope } = settings
   const { name = wiring.nameFor('throttle', scope) } = settings
   const slot = `throttle.${name}`
-  const base = typeof limit === 'function' ? (settings.otherwise ?? parseLimit('60/1m')) : limit
+  const base = typeof limit === 'function' ? settings.otherwise : limit
   for (const role of Object.keys(settings.roles ?? {})) wiring.services.roles.check(role, 'throttle.roles')
   askAlbum(wiring)
   const ask = (part: Part): number => {
@@ -304,12 +293,13 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> | und
       check: checkOf(settings, part, `${slot}${part.suffix}`, wiring.scope(scopeName, subjectOf)),
       on: part.on,
       when: gateOfCommands(settings.commands),
-      cost: settings.cost,
+      // A cost of 1 is known in advance: the chain computes no cost for such updates.
+      cost: settings.cost === 1 ? undefined : settings.cost,
       limit: part.computed,
       exempt: 'everybody',
       name: `${name}${part.suffix}`,
       reason: 'limited',
-      denial: settings.deny ?? 'notice',
+      denial: settings.deny,
     })
   }
   const failed = (error: unknown): void => wiring.services.failed(error, slot)
@@ -354,26 +344,24 @@ function askAlbum(wiring: Wiring<Context>): void {
 }
 
 function checkOf(settings: Settings, part: Part, slot: string, subject: number): Check {
-  const { algorithm = 'bucket', noticeEvery = NOTICE_EVERY, deny = 'notice', cost = 1 } = settings
+  const { algorithm, noticeEvery, deny, cost, shadow, onFailure: whenDown } = settings
   const { limit, penalty } = part
   const stamps = typeof cost === 'number' && cost >= 1 && limit.amount <= MOST_STAMPS
   const log =
     algorithm === 'sliding-log' || (algorithm === 'sliding' && stamps && settings.adapt === undefined)
   const onRefusal: Consequence = {
     ...(deny === 'silent' ? {} : { noticeEvery }),
-    ...(penalty && {
-      penalty: { after: penalty.after ?? 5, within: penalty.within ?? 60_000, bans: penalty.bans },
-    }),
+    ...(penalty && { penalty }),
   }
   const variants = part.variants?.(log) ?? []
   const common = {
     guard: 'throttle',
     slot,
     subject,
-    shadow: settings.shadow ?? false,
+    shadow,
     limit,
     onRefusal,
-    ...(settings.onFailure === undefined ? {} : { whenDown: settings.onFailure }),
+    whenDown,
     ...(variants.length === 0 ? {} : { variants }),
   }
   if (algorithm === 'bucket') return { ...common, kind: 'bucket' }
@@ -389,7 +377,7 @@ function variantsOf(
   wiring: Wiring<Context>,
 ): readonly Variant[] {
   const roles = Object.entries(settings.roles ?? {})
-  const scope = settings.key === undefined ? (settings.scope ?? 'user') : undefined
+  const scope = settings.key === undefined ? settings.scope : undefined
   const most = log ? Math.max(changeable.limit.amount, ...roles.map(([, { amount }]) => amount)) : undefined
   const computed = typeof settings.limit === 'function'
   const stored = storedVariants(

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Duration, type Ms, parseDuration } from '../core/duration.js'
+import type { Duration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
 import { duration, option, parseOptions } from '../middleware/options/schema.js'
 import { checkNetworks, networksOf } from './addresses.js'
@@ -93,17 +93,9 @@ export interface WebhookOptions {
 }
 
 /** The checked options of a webhook, with defaults. */
-export interface WebhookSettings {
+export type WebhookSettings = Readonly<z.output<typeof webhookOptions>> & {
   readonly secret: string | undefined
-  readonly maxBody: number
-  readonly addresses: 'telegram' | readonly string[] | undefined
   readonly proxies: readonly string[]
-  readonly timeout: Ms
-  readonly onTimeout: 'accept' | 'retry'
-  readonly onThrow: 'accept' | 'retry'
-  readonly reply: boolean
-  readonly gate: boolean
-  readonly maxRunning: number
 }
 
 /** Format of `secret_token` in the Bot API's setWebhook. */
@@ -122,16 +114,5 @@ export function readWebhook(given: WebhookOptions): WebhookSettings {
   const { addresses, proxies = [] } = options
   checkNetworks(networksOf(proxies), 'webhook.proxies')
   if (addresses !== undefined && addresses !== 'telegram') checkNetworks(addresses, 'webhook.addresses')
-  return {
-    secret,
-    maxBody: options.maxBody ?? 1_048_576,
-    addresses,
-    proxies,
-    timeout: options.timeout ?? parseDuration('10s'),
-    onTimeout: options.onTimeout ?? 'accept',
-    onThrow: options.onThrow ?? 'accept',
-    reply: options.reply ?? false,
-    gate: options.gate ?? true,
-    maxRunning: options.maxRunning ?? 1000,
-  }
+  return { ...options, secret, proxies }
 }

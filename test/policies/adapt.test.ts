@@ -13,7 +13,7 @@ import {
   throttle,
 } from '../../src/index.js'
 import { createServices } from '../../src/middleware/services.js'
-import { readAdapt } from '../../src/middleware/throttle/adapt.js'
+import { adaptOptions, readAdapt } from '../../src/middleware/throttle/adapt.js'
 import { adaptLimit } from '../../src/middleware/throttle/adapted.js'
 import { Conduct, MOST_ACTORS } from '../../src/middleware/throttle/conduct.js'
 import { Stage } from '../middleware/rig.js'
@@ -428,7 +428,7 @@ describe('of very many users', () => {
   function watching() {
     const services = createServices({})
     const adaptation = readAdapt(
-      { min: parseLimit('2/1m', ''), max: parseLimit('8/1m', ''), earn: { after: 10 } },
+      adaptOptions.parse({ min: '2/1m', max: '8/1m', earn: { after: 10 } }),
       parseLimit('4/1m', ''),
       1,
       '',
@@ -481,7 +481,7 @@ test('a limit stored under other bounds is moved into the current ones', async (
     await at.guard.storage.marks.put(42, 'adapted:throttle.user', [{ key: userKey(ALICE), mark }])
     const services = createServices({ storage: at.guard.storage })
     const adaptation = readAdapt(
-      { min: parseLimit('2/1m', ''), max: parseLimit('8/1m', ''), earn: { by: 2 } },
+      adaptOptions.parse({ min: '2/1m', max: '8/1m', earn: { by: 2 } }),
       parseLimit('4/1m', ''),
       1,
       '',

@@ -1,5 +1,5 @@
 import type { Context } from 'grammy'
-import { isPromise, type MaybePromise } from '../../core/check.js'
+import { isPromise, type MaybePromise, type WhenDown } from '../../core/check.js'
 import { type Ms, parseDuration } from '../../core/duration.js'
 import { isUnavailable } from '../../core/errors.js'
 import type { Facts } from '../../core/facts.js'
@@ -12,9 +12,9 @@ import type { Resolution, Resolve } from './resolution.js'
 
 /** The options of `auth` that concern its resolver. */
 interface ResolverSettings {
-  readonly resolveFor?: Ms | undefined
-  readonly timeout?: Ms | undefined
-  readonly onFailure?: 'open' | 'closed' | 'local' | undefined
+  readonly resolveFor: Ms
+  readonly timeout: Ms
+  readonly onFailure: WhenDown
 }
 
 /** Calls a developer's resolver, once for all updates of an actor that come meanwhile. */
@@ -27,7 +27,7 @@ export class Resolver {
   constructor(
     private readonly services: Services,
     private readonly resolve: Resolve<Context>,
-    { resolveFor = parseDuration('5m'), timeout = parseDuration('5s'), onFailure }: ResolverSettings,
+    { resolveFor, timeout, onFailure }: ResolverSettings,
   ) {
     this.holdsFor = resolveFor
     this.timeout = timeout

@@ -10,22 +10,20 @@ import type { DossierSource } from './dossier-source.js'
 import type { VettingRules } from './dossiers.js'
 import { SUSPECT, VETTED } from './marks.js'
 
-/** The rules as given in the options. */
+/** The options of `auth` that concern dossiers. */
 interface VettingOptions {
   readonly dossier?: DossierSource | undefined
   readonly minAccountAge?: Ms | undefined
-  readonly denyScam?: boolean | undefined
-  readonly denyFake?: boolean | undefined
-  readonly dossierFor?: Ms | undefined
-  readonly dossierWait?: Ms | undefined
-  readonly timeout?: Ms | undefined
+  readonly denyScam: boolean
+  readonly denyFake: boolean
+  readonly dossierFor: Ms
+  readonly dossierWait: Ms
+  readonly timeout: Ms
 }
-
-const DAY: Ms = 86_400_000
 
 /** Returns the rules; undefined if the options ask for no dossiers. */
 function rulesOf(options: VettingOptions): Omit<VettingRules, 'quiet'> | undefined {
-  const { dossier, minAccountAge, denyScam = false, denyFake = false } = options
+  const { dossier, minAccountAge, denyScam, denyFake, dossierFor, dossierWait, timeout } = options
   const asks = minAccountAge !== undefined || denyScam || denyFake
   if (dossier === undefined) {
     if (!asks) return undefined
@@ -40,7 +38,6 @@ function rulesOf(options: VettingOptions): Omit<VettingRules, 'quiet'> | undefin
       'auth.dossier: nothing uses it. Add minAccountAge, denyScam or denyFake.',
     )
   }
-  const { dossierFor = DAY, dossierWait = 0, timeout = 5000 } = options
   return { dossier, minAccountAge, denyScam, denyFake, dossierFor, dossierWait, timeout }
 }
 

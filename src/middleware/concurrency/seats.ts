@@ -3,7 +3,7 @@ import type { Update } from 'grammy/types'
 import type { z } from 'zod'
 import { isPromise, type MaybePromise } from '../../core/check.js'
 import { steadyClock } from '../../core/clock.js'
-import { type Ms, parseDuration } from '../../core/duration.js'
+import type { Ms } from '../../core/duration.js'
 import type { Facts } from '../../core/facts.js'
 import type { Activity } from '../../core/kinds.js'
 import { type Key, keyText } from '../../core/subject.js'
@@ -14,8 +14,6 @@ import { GUARD, WORK } from './defaults.js'
 import type { concurrencyOptions } from './options.js'
 import { type NoPlace, type Place, Places } from './places.js'
 import { noteWait } from './waits.js'
-
-const NOTICE_EVERY = parseDuration('1m')
 
 type SeatsSettings = z.output<typeof concurrencyOptions>
 
@@ -57,11 +55,10 @@ export class Seats {
     private readonly subjectOf: SubjectOf<Context>,
     place: string | undefined,
   ) {
-    const { most = 1, queue = 10, maxWaiting = 10_000, maxSubjects = 100_000 } = settings
-    const { maxWait = 30_000, deadline = 60_000 } = settings
-    this.name = settings.name ?? settings.scope ?? 'user'
+    const { most, queue, maxWait, deadline, maxWaiting, maxSubjects } = settings
+    this.name = settings.name ?? settings.scope
     this.on = new Set(settings.on ?? WORK)
-    this.noticed = notifiedBy(services, `${GUARD}.${this.name}`, settings.noticeEvery ?? NOTICE_EVERY, place)
+    this.noticed = notifiedBy(services, `${GUARD}.${this.name}`, settings.noticeEvery, place)
     const { steady: clock, timers } = services
     this.places = new Places({
       ...{ clock, timers, most, queue, maxWait, deadline, maxWaiting, maxSubjects },
@@ -161,7 +158,7 @@ export class Seats {
   private refusal(bot: number, key: Key, wait: Ms): Admission {
     const now = this.services.steady()
     const name = `${bot} ${keyText(key)}`
-    const { deny = 'notice', shadow = false } = this.settings
+    const { deny, shadow } = this.settings
     const notice = deny !== 'silent' && !shadow && this.noticed.add(name, now)
     return { veto: 'busy', by: { guard: GUARD, limit: this.name, retryAfterMs: wait, notice } }
   }

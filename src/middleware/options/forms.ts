@@ -49,7 +49,7 @@ export function isCodeOnly(schemas: readonly Schema[]): boolean {
   return schemas.flatMap(formsOf).every(({ _zod }) => _zod.def.type === 'custom')
 }
 
-/** Returns the schema without its wrappers (optional, readonly, pipe). */
+/** Returns the schema without its wrappers (optional, prefault, readonly, pipe). */
 export function bare(schema: Schema): Schema {
   const inner = innerOf(schema)
   return inner === undefined ? schema : bare(inner)
@@ -59,6 +59,7 @@ function innerOf(schema: Schema): Schema | undefined {
   const { def } = (schema as z.core.$ZodTypes)._zod
   switch (def.type) {
     case 'optional':
+    case 'prefault':
     case 'readonly':
       return def.innerType
     case 'pipe':

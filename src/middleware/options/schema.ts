@@ -19,18 +19,18 @@ export { formsOf, isCodeOnly, namesIn, type Schema, within } from './forms.js'
  * The building blocks of option schemas. Options are checked once, when a guard is created.
  */
 
-/** An optional option, with the description and default that editors show. */
+/**
+ * An optional option, with the description that editors show. Its default is written as a user would write it; checked options
+ * contain it, so code that reads them has no defaults of its own.
+ */
+export function option<S extends z.ZodType>(schema: S, description: string): z.ZodOptional<S>
 export function option<S extends z.ZodType>(
   schema: S,
   description: string,
-  usual?: unknown,
-): z.ZodOptional<S> {
-  return schema.optional().meta(shownAs(description, usual))
-}
-
-/** Uses `_prefault`, where zod keeps defaults of inputs: `default` would be dropped for a part with a transformation. */
-function shownAs(description: string, usual: unknown): Record<string, unknown> {
-  return usual === undefined ? { description } : { description, _prefault: usual }
+  usual: z.input<S>,
+): z.ZodPrefault<S>
+export function option(schema: z.ZodType, description: string, usual?: unknown): z.ZodType {
+  return (usual === undefined ? schema.optional() : schema.prefault(usual)).meta({ description })
 }
 
 /** A role that `guard.grant()` gives. Those that Telegram assigns are not stored as marks, so a plan cannot read them. */

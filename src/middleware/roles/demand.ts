@@ -1,7 +1,6 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
 import { type AbsentCheck, isPromise, type MaybePromise, type PresentCheck } from '../../core/check.js'
-import { type Ms, parseDuration } from '../../core/duration.js'
 import type { Facts } from '../../core/facts.js'
 import { ACTIVITIES, type Activity } from '../../core/kinds.js'
 import { keyText, memberKey } from '../../core/subject.js'
@@ -42,9 +41,8 @@ export function demandOf(
   { guard, base, name, reason, exempt }: Demanded,
   settings: DemandSettings,
 ) {
-  const { on = USUAL, deny = 'notice', shadow = false, onFailure: whenDown = 'closed' } = settings
+  const { on = USUAL, deny, noticeEvery, shadow, onFailure: whenDown } = settings
   const { services } = wiring
-  const noticeEvery: Ms = settings.noticeEvery ?? parseDuration('1m')
   const slot = slotOf(base, settings)
   const isSilent = deny === 'silent'
   /** The actors who were notified recently; undefined if no notices are sent. */
@@ -106,7 +104,7 @@ export function demandOf(
  * Returns the slot of a demand. The same demand under other conditions has another slot: of two demands that are checked
  * together, the weaker one must never replace the other.
  */
-function slotOf(base: string, { on = USUAL, shadow = false, onFailure = 'closed' }: DemandSettings): string {
+function slotOf(base: string, { on = USUAL, shadow, onFailure }: DemandSettings): string {
   const where = ACTIVITIES.filter((activity) => on.includes(activity))
   const isUsual = where.length === USUAL.length && where.every((activity) => USUAL.includes(activity))
   const conditions = [

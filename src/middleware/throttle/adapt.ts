@@ -19,6 +19,7 @@ export const adaptOptions = z.strictObject({
       by: option(whole, 'How much the amount then rises. Default: a tenth of the limit.'),
     }),
     'What good conduct brings.',
+    {},
   ),
   lose: option(
     z.strictObject({
@@ -27,6 +28,7 @@ export const adaptOptions = z.strictObject({
       to: option(share, 'The share of the amount that remains.', 0.5),
     }),
     'What bad conduct costs.',
+    {},
   ),
   for: option(timeSpan, 'How long a change lasts, counted from the latest one.', '7d'),
 })
@@ -99,7 +101,7 @@ export function readAdapt(
   cost: number,
   what: string,
 ): Adaptation {
-  const { min, max, earn = {}, lose = {} } = options
+  const { min, max, earn, lose, for: holdFor } = options
   const wrong = (name: string, problem: string): SentinelError =>
     new SentinelError('option.invalid', `${what}.${name}: ${problem}`)
   for (const [name, bound] of [
@@ -124,12 +126,12 @@ export function readAdapt(
     bounds,
     least: min.amount,
     most: max.amount,
-    earnAfter: earn.after ?? 100,
+    earnAfter: earn.after,
     earnBy: earn.by ?? Math.max(1, Math.round(base.amount / 10)),
-    loseAfter: lose.after ?? 5,
-    loseWithin: lose.within ?? 600_000,
-    loseTo: lose.to ?? 0.5,
-    holdFor: options.for ?? 604_800_000,
+    loseAfter: lose.after,
+    loseWithin: lose.within,
+    loseTo: lose.to,
+    holdFor,
   }
   if (cost > capacityOf(bounds.min)) {
     throw wrong(
