@@ -6,19 +6,23 @@ export const MOST_REPEATED = 3
  * shared machine may stall for longer than a test allows. What passes only then is reported by name, and should be mended.
  *
  * @param run Runs jest with further arguments, and returns its report and its exit code, or throws if there is no report.
+ * @param options.repeats Whether to run failed files once more.
+ * @param options.root Names of files are printed relative to it.
  * @returns The numbers of tests that passed and failed, the names of unsteady tests, and what else to say.
  */
-export async function runSuites(run) {
+export async function runSuites(run, { repeats, root }) {
   const { report, code } = await run([])
-  const files = filesOf(report)
+  const files = filesOf(report, root)
   const failed = [...files].filter(([, { failed }]) => failed > 0)
   const unsteady = []
-  if (failed.length > 0 && failed.length <= MOST_REPEATED) {
-    const { report } = await run(['--runInBand', '--runTestsByPath', ...failed.map(([path]) => path)])
-    const again = filesOf(report)
+  if (repeats && failed.length > 0 && failed.length <= MOST_REPEATED) {
+    const again = await run(['--runInBand', '--runTestsByPath', ...failed.map(([path]) => path)])
+    const repeated = filesOf(again.report, root)
     for (const [path, first] of failed) {
-      const second = again.get(path)
-      if (second === undefined || second.failed > 0 || second.passed === 0) continue
+      const second = repeated.get(path)
+      if (second === undefined || second.failed > 0 || second.all < first.all || second.all === 0) continue
+      // Something failed that belongs to no file: it may have been any of them.
+      if (again.code !== 0 && [...repeated.values()].every(({ failed }) => failed === 0)) continue
       unsteady.push(...first.names)
       files.set(path, second)
     }
@@ -36,14 +40,16 @@ export async function runSuites(run) {
 }
 
 /** Counts the tests of each file. A file that does not run counts as one that failed. */
-function filesOf({ testResults }) {
+function filesOf({ testResults }, root) {
   return new Map(
     testResults.map(({ name, status, assertionResults }) => {
       const of = (...wanted) => assertionResults.filter((test) => wanted.includes(test.status))
-      const names = of('failed').map(({ fullName }) => fullName)
-      if (names.length === 0 && status === 'failed') names.push(name)
+      const file = name.slice(root.length)
+      const names = of('failed').map(({ fullName }) => `${file}: ${fullName}`)
+      if (names.length === 0 && status === 'failed') names.push(file)
       const skipped = of('pending', 'skipped', 'todo', 'disabled').length
-      return [name, { passed: of('passed').length, failed: names.length, skipped, names }]
+      const all = assertionResults.length
+      return [name, { passed: of('passed').length, failed: names.length, skipped, all, names }]
     }),
   )
 }

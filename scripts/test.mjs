@@ -19,7 +19,7 @@ const groups = [
     ['package', script('check-package.mjs')],
     ['size', script('size.mjs')],
   ],
-  [['unit', script('unit.mjs', ...process.argv.slice(2))]],
+  [['unit', script('run-suites.mjs', ...process.argv.slice(2))]],
   // Last, because it may have to install packages first.
   [['interop', script('interop.mjs')]],
 ]

@@ -11,7 +11,10 @@ interface Run {
 }
 interface Suites {
   readonly MOST_REPEATED: number
-  runSuites(run: (args: readonly string[]) => Promise<Run>): Promise<{
+  runSuites(
+    run: (args: readonly string[]) => Promise<Run>,
+    options: { readonly repeats: boolean; readonly root: string },
+  ): Promise<{
     readonly passed: number
     readonly failed: number
     readonly unsteady: readonly string[]
@@ -22,12 +25,14 @@ interface Suites {
 const script: string = '../../scripts/suites.mjs'
 const { MOST_REPEATED, runSuites } = (await import(script)) as Suites
 
+const ROOT = '/clone/'
+
 /** A run of jest in which each file has one test for each status; a file without any did not run. */
 function ran(files: Readonly<Record<string, readonly Status[]>>, code?: number): Run {
   const testResults = Object.entries(files).map(([name, statuses]) => ({
-    name,
+    name: `${ROOT}${name}`,
     status: statuses.length === 0 || statuses.includes('failed') ? ('failed' as const) : ('passed' as const),
-    assertionResults: statuses.map((status, i) => ({ fullName: `${name} ${i}`, status })),
+    assertionResults: statuses.map((status, i) => ({ fullName: `test ${i}`, status })),
   }))
   return {
     code: code ?? (testResults.some(({ status }) => status === 'failed') ? 1 : 0),
@@ -36,13 +41,20 @@ function ran(files: Readonly<Record<string, readonly Status[]>>, code?: number):
 }
 
 async function played(...runs: Run[]) {
+  return playedWith(true, ...runs)
+}
+
+async function playedWith(repeats: boolean, ...runs: Run[]) {
   const calls: (readonly string[])[] = []
-  const counts = await runSuites(async (args) => {
-    calls.push(args)
-    const run = runs[calls.length - 1]
-    if (run === undefined) throw new Error(`run ${calls.length} was not expected`)
-    return run
-  })
+  const counts = await runSuites(
+    async (args) => {
+      calls.push(args)
+      const run = runs[calls.length - 1]
+      if (run === undefined) throw new Error(`run ${calls.length} was not expected`)
+      return run
+    },
+    { repeats, root: ROOT },
+  )
   return { ...counts, calls }
 }
 
@@ -57,8 +69,8 @@ test('a file that fails beside others and passes alone is reported as unsteady',
     ran({ a: ['passed', 'failed'], b: ['passed'] }),
     ran({ a: ['passed', 'passed'] }),
   )
-  expect(counts).toEqual({ passed: 3, failed: 0, unsteady: ['a 1'] })
-  expect(calls[1]).toEqual(['--runInBand', '--runTestsByPath', 'a'])
+  expect(counts).toEqual({ passed: 3, failed: 0, unsteady: ['a: test 1'] })
+  expect(calls[1]).toEqual(['--runInBand', '--runTestsByPath', '/clone/a'])
 })
 
 test('a file that fails twice has failed', async () => {
@@ -66,13 +78,23 @@ test('a file that fails twice has failed', async () => {
     ran({ a: ['passed', 'failed'], b: ['failed', 'passed'] }),
     ran({ a: ['failed', 'passed'], b: ['passed', 'passed'] }),
   )
-  expect(counts).toEqual({ passed: 3, failed: 1, unsteady: ['b 0'] })
+  expect(counts).toEqual({ passed: 3, failed: 1, unsteady: ['b: test 0'] })
 })
 
 test('many failed files are not repeated', async () => {
   const files = Array.from({ length: MOST_REPEATED + 1 }, (_, i) => [`file ${i}`, ['failed'] as const])
   const { failed, unsteady, calls } = await played(ran(Object.fromEntries(files)))
   expect({ failed, unsteady, calls }).toEqual({ failed: MOST_REPEATED + 1, unsteady: [], calls: [[]] })
+})
+
+test('nothing is repeated unless asked to', async () => {
+  expect(await playedWith(false, ran({ a: ['failed'] }))).toMatchObject({ failed: 1, calls: [[]] })
+})
+
+test('a repetition that runs fewer tests, or fails outside them, proves nothing', async () => {
+  const first = ran({ a: ['passed', 'failed'] })
+  expect(await played(first, ran({ a: ['passed'] }))).toMatchObject({ failed: 1, unsteady: [] })
+  expect(await played(first, ran({ a: ['passed', 'passed'] }, 7))).toMatchObject({ failed: 1, unsteady: [] })
 })
 
 test('a file that does not run has failed, and is repeated', async () => {
