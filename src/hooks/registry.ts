@@ -112,7 +112,7 @@ export class HookRegistry {
     const standing = this.standing.get(point)
     if (standing === undefined) return undefined
     const outcome = new Occasion(point, told, this.running, enriched).run(standing.all)
-    return isPromise(outcome) ? outcome.then((late) => late?.veto) : outcome?.veto
+    return isPromise(outcome) ? outcome.then((resolved) => resolved?.veto) : outcome?.veto
   }
 
   /** Returns the data that hooks added to an update; creates the object on first use. */

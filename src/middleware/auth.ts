@@ -238,7 +238,7 @@ function wire(wiring: Wiring<Context>, settings: Settings): Wired<Context> {
           : resolved(now, isDue, facts, ctx, key)
       if (vetting === undefined) return answer
       return isPromise(answer)
-        ? answer.then((late) => vetted(vetting, late, facts, ctx, probed))
+        ? answer.then((resolved) => vetted(vetting, resolved, facts, ctx, probed))
         : vetted(vetting, answer, facts, ctx, probed)
     },
     ...(vetting !== undefined && {
@@ -268,7 +268,7 @@ function vetted(
 ): MaybePromise<Admission | undefined> {
   if (answer?.veto !== undefined) return answer
   const admission = vetting.admit(facts, ctx, probed)
-  return isPromise(admission) ? admission.then((late) => late ?? answer) : (admission ?? answer)
+  return isPromise(admission) ? admission.then((resolved) => resolved ?? answer) : (admission ?? answer)
 }
 
 /** Returns whether the gate covers an update. */

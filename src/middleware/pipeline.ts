@@ -85,11 +85,11 @@ export class Chain {
     readonly exemptions: Exemptions,
     readonly tally: Tally,
     /** True if it is created while an update waits: then a storage that throws must not stop the update. */
-    late = false,
+    forUpdate = false,
     /** The handler it stands in front of, and the chain of the sentinel that admitted the update. */
     { place, root }: ChainPosition = {},
   ) {
-    this.root = root ?? (late ? undefined : this)
+    this.root = root ?? (forUpdate ? undefined : this)
     this.inner = root !== undefined
     const { shared, steady } = services
     this.redeliveries = getOrInsert(shared.redeliveries, name, () => new Redeliveries(steady))
@@ -99,18 +99,18 @@ export class Chain {
     const { wired, questions } = this.plan
     this.observers = wired.filter(({ observe }) => observe !== undefined)
     this.admitters = wired.filter(({ admit }) => admit !== undefined)
-    this.prepared = new Preparation(services, () => this.plan.forStorage(name), late)
-    this.follows = this.plan.charging && (this.inner || (late && !this.plan.released))
+    this.prepared = new Preparation(services, () => this.plan.forStorage(name), forUpdate)
+    this.follows = this.plan.charging && (this.inner || (forUpdate && !this.plan.released))
     const { refusals, steps, prepared } = this
     const settling = new Settling(prepared, this.plan, services.failed, (ctx, decision) => {
       this.redeliveries.failed(ctx, decision, this)
       return noteChargesBehind(this.host, ctx)
     })
-    this.uses = late ? usesOf(this.plan) : services.firstUses
+    this.uses = forUpdate ? usesOf(this.plan) : services.firstUses
     this.host = new ChainHost(this)
     this.entrance = new Entrance(services, this, refusals, settling, steps, wired)
     // A guard that diverts updates, such as the albums of debounce, also acts on those about which nothing is asked.
-    if (late && questions.length > 0 && wired.every(({ divert }) => divert === undefined))
+    if (forUpdate && questions.length > 0 && wired.every(({ divert }) => divert === undefined))
       this.watch = new IdleWatch(services, this.plan.steps)
     for (const each of wired) each.begin?.()
   }
@@ -225,7 +225,7 @@ export class Chain {
   private runHooked(facts: Facts, ctx: Context, next: NextFunction): MaybePromise<void> {
     const veto = this.steps.before(facts, ctx)
     return isPromise(veto)
-      ? veto.then((late) => this.afterHooks(late, facts, ctx, next))
+      ? veto.then((resolved) => this.afterHooks(resolved, facts, ctx, next))
       : this.afterHooks(veto, facts, ctx, next)
   }
 
@@ -299,7 +299,7 @@ export class Chain {
     const asked = this.plan.askFor(facts, ctx, ctx.me.id, level)
     if (this.watch !== undefined) this.watch = this.watch.see(asked, facts, level)
     const ask = asked !== undefined && this.follows ? askedAgain(this, asked, ctx) : asked
-    if (isPromise(ask)) return ask.then((late) => this.ask(late, facts, ctx, next))
+    if (isPromise(ask)) return ask.then((resolved) => this.ask(resolved, facts, ctx, next))
     return this.ask(ask, facts, ctx, next)
   }
 

@@ -72,7 +72,7 @@ export class Gate implements EarlyDecisions {
   /** The update that was handed to the bot last. */
   private expected: Expected | undefined
   /** Updates that reached the chain after others had been handed to the bot. */
-  private readonly late = new WeakSet<Update>()
+  private readonly overtaken = new WeakSet<Update>()
   private turnAt: Ms = Number.NEGATIVE_INFINITY
   /** Number of decisions not picked up yet; while it is 0, updates need not look for one. */
   private waiting = 0
@@ -118,7 +118,7 @@ export class Gate implements EarlyDecisions {
     }
     if (!isPromise(decision)) return this.judged(chain, facts, known, decision)
     const said = decision.then(
-      (later) => this.judged(chain, facts, known, later),
+      (resolved) => this.judged(chain, facts, known, resolved),
       (error) => {
         this.failed(error, 'storage.evaluate')
         return undefined
@@ -170,12 +170,12 @@ export class Gate implements EarlyDecisions {
   came(update: Update): void {
     const { expected } = this
     if (expected?.update === update) expected.came = true
-    else this.late.add(update)
+    else this.overtaken.add(update)
   }
 
   /** Whether an update has reached the chain. */
   hasCome({ update, came }: Expected): boolean {
-    return came || this.late.has(update)
+    return came || this.overtaken.has(update)
   }
 
   private forget(update: Update): Made | undefined {

@@ -36,7 +36,7 @@ interface Message {
 const NOBODY: ControlHost = {
   limitsOf: () => [],
   refund: () => false,
-  denyLater: () => undefined,
+  denyAdmitted: () => undefined,
   can: () => false,
   hasRole: () => false,
 }

@@ -100,15 +100,15 @@ export class ChainPlan implements Wiring<Context> {
     for (const guard of new Set(asked.map(({ check }) => check.guard))) {
       const on = asked.filter(({ check }) => check.guard === guard).flatMap((question) => question.on)
       const at = this.steps.findIndex((step) => step.name === guard)
-      if (at < 0) this.steps.push({ name: guard, on: new Set(on), late: false })
+      if (at < 0) this.steps.push({ name: guard, on: new Set(on), seats: false })
       else {
         const all = new Set([...on, ...(this.steps[at]?.on ?? ACTIVITIES)])
-        this.steps[at] = { name: guard, on: all, late: false }
+        this.steps[at] = { name: guard, on: all, seats: false }
       }
     }
     if (asked.length > 0 || wired === undefined || this.steps.some((step) => step.name === name)) return
     const on = wired.observes === undefined ? undefined : new Set(wired.observes)
-    this.steps.push({ name, on, late: wired.seat !== undefined })
+    this.steps.push({ name, on, seats: wired.seat !== undefined })
   }
 
   /** Returns the plan that storages compile. */

@@ -116,7 +116,7 @@ export class ChainHost implements ControlHost {
     )
   }
 
-  async denyLater(control: SentinelControl, options: DenyOptions): Promise<void> {
+  async denyAdmitted(control: SentinelControl, options: DenyOptions): Promise<void> {
     if (!control.verdict.allowed) return
     const verdict = denied('denied', 'handler', options.note)
     control.decide(verdict)

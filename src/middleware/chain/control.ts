@@ -81,7 +81,7 @@ export interface ControlHost {
   limitNames?(): readonly string[]
   /** Warns that no limit has this name. */
   unknownLimit?(word: 'remaining' | 'refund', limit: string, known: readonly string[]): void
-  denyLater(control: SentinelControl, options: DenyOptions): MaybePromise<void>
+  denyAdmitted(control: SentinelControl, options: DenyOptions): MaybePromise<void>
   /** Returns the decision by which an earlier attempt, which failed in this process, was charged. */
   chargeOf?(ctx: Context): Decision | undefined
   /** Undefined if the chain has no `once`. */
@@ -222,7 +222,7 @@ export class SentinelControl<C extends Context = Context> {
    * continues until it returns.
    */
   async deny(options: DenyOptions = {}): Promise<void> {
-    await this.host.denyLater(this, options)
+    await this.host.denyAdmitted(this, options)
   }
 
   /**

@@ -40,7 +40,7 @@ export class EarlierLayers<Chain extends LayerChain> {
    * Guards first used after that, by an update from before reconfigure(). Keyed by definitions, so that the next chain finds
    * their limits.
    */
-  late = new Map<LayerKey['guards'], LayerKey>()
+  usedSince = new Map<LayerKey['guards'], LayerKey>()
 
   /**
    * Takes over the handlers' guards of the replaced chain. Those that do not fit the changed options are reported at once, each
@@ -50,7 +50,7 @@ export class EarlierLayers<Chain extends LayerChain> {
     earlier: { readonly layers: Iterable<Chain>; readonly earlierLayers: EarlierLayers<Chain> },
     services: Services,
   ): void {
-    this.late = earlier.earlierLayers.late
+    this.usedSince = earlier.earlierLayers.usedSince
     const made = [...earlier.layers].flatMap(({ key }) =>
       key === undefined ? [] : [{ key, layer: undefined }],
     )
@@ -82,7 +82,7 @@ export class EarlierLayers<Chain extends LayerChain> {
    */
   used(layer: Chain, key: LayerKey): void {
     if (!this.isOver) return
-    this.late.set(key.guards, key)
+    this.usedSince.set(key.guards, key)
     layer.drain().catch((error: unknown) => layer.services.failed(error, 'drain'))
   }
 }

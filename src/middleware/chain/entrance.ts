@@ -40,8 +40,8 @@ export class Entrance implements LateEntrance {
   private readonly diverters: readonly Wired<Context>[]
   /** Undefined if no guard counts running handlers. */
   readonly seating: Seating | undefined
-  /** Whether places are taken late, because an update may be held back first and then takes its place when it is handled. */
-  private readonly late: boolean
+  /** Whether an update may be held back first. Then it takes its place when it is handled. */
+  private readonly seatsAfterHold: boolean
 
   constructor(
     readonly services: Services,
@@ -56,8 +56,8 @@ export class Entrance implements LateEntrance {
     const shadowed = (facts: Facts, ctx: Context, refusal: Admission): void =>
       this.shadow(facts, ctx, refusal)
     this.seating = seats.length === 0 ? undefined : new Seating(seats, shadowed)
-    this.late = this.seating !== undefined && this.diverters.length > 0
-    if (this.late) preload(entering)
+    this.seatsAfterHold = this.seating !== undefined && this.diverters.length > 0
+    if (this.seatsAfterHold) preload(entering)
   }
 
   enter(
@@ -67,9 +67,9 @@ export class Entrance implements LateEntrance {
     decision: Decision | undefined,
     identity: unknown,
   ): MaybePromise<void> {
-    const taken = this.late ? undefined : this.take(facts, ctx)
+    const taken = this.seatsAfterHold ? undefined : this.take(facts, ctx)
     return isPromise(taken)
-      ? taken.then((later) => this.enterWith(later, facts, ctx, next, decision, identity))
+      ? taken.then((resolved) => this.enterWith(resolved, facts, ctx, next, decision, identity))
       : this.enterWith(taken, facts, ctx, next, decision, identity)
   }
 
@@ -146,7 +146,7 @@ export class Entrance implements LateEntrance {
   ): MaybePromise<void> {
     const veto = this.lastHooks(facts, ctx)
     return isPromise(veto)
-      ? veto.then((late) => this.unlessStopped(late, place, facts, ctx, next, decision, identity))
+      ? veto.then((resolved) => this.unlessStopped(resolved, place, facts, ctx, next, decision, identity))
       : this.unlessStopped(veto, place, facts, ctx, next, decision, identity)
   }
 
@@ -171,24 +171,24 @@ export class Entrance implements LateEntrance {
    * the wait for a place run later.
    */
   private lastHooks(facts: Facts, ctx: Context): MaybePromise<HookVeto | undefined> {
-    const veto = this.steps.after(facts, ctx, this.late)
+    const veto = this.steps.after(facts, ctx, this.seatsAfterHold)
     return isPromise(veto)
-      ? veto.then((late) => late ?? this.allowed(false, facts, ctx))
+      ? veto.then((resolved) => resolved ?? this.allowed(false, facts, ctx))
       : (veto ?? this.allowed(false, facts, ctx))
   }
 
   /** Runs the hooks that come after the wait for a place. */
-  async lateHooks(facts: Facts, ctx: Context): Promise<HookVeto | undefined> {
-    return (await this.steps.afterLate(facts, ctx)) ?? this.allowed(true, facts, ctx)
+  async hooksAfterSeating(facts: Facts, ctx: Context): Promise<HookVeto | undefined> {
+    return (await this.steps.afterSeating(facts, ctx)) ?? this.allowed(true, facts, ctx)
   }
 
   /**
    * Runs the `allowed` hooks if this is their time: after the wait for a place, but before it for updates that may be held back,
    * because each update of a burst has its hooks, and only the last one waits.
    */
-  private allowed(late: boolean, facts: Facts, ctx: Context): MaybePromise<HookVeto | undefined> {
-    const areLate = this.late && !this.diverters.some((guard) => guard.holds?.(facts))
-    return this.chain.inner || late !== areLate ? undefined : this.steps.allowed(facts, ctx)
+  private allowed(isSeated: boolean, facts: Facts, ctx: Context): MaybePromise<HookVeto | undefined> {
+    const isAfterSeating = this.seatsAfterHold && !this.diverters.some((guard) => guard.holds?.(facts))
+    return this.chain.inner || isSeated !== isAfterSeating ? undefined : this.steps.allowed(facts, ctx)
   }
 
   private unlessStopped(
@@ -246,7 +246,9 @@ export class Entrance implements LateEntrance {
     const control = this.control(facts, ctx, decision)
     if (identity !== undefined) control.identity = identity
     if (this.chain.uses?.isAwaited) this.chain.uses.wake(ctx)
-    return this.late ? this.letInLate(control, next, decision) : this.letInNow(place, control, next, decision)
+    return this.seatsAfterHold
+      ? this.letInLate(control, next, decision)
+      : this.letInNow(place, control, next, decision)
   }
 
   private letInNow(
@@ -266,16 +268,16 @@ export class Entrance implements LateEntrance {
       : seated(place, this.settling, next, decision, ctx)
   }
 
-  /** Offers the update to guards that may hold it back; returns whether one does. `later` takes it to its handlers when the time has come. */
+  /** Offers the update to guards that may hold it back; returns whether one does. `onward` takes it to its handlers when the time has come. */
   divert(
     held: Held,
-    later: Onward,
+    onward: Onward,
     control: SentinelControl,
     decision: Decision | undefined,
     seated = false,
   ): boolean {
     const { facts, ctx } = control
-    if (!this.diverters.some(({ divert }) => divert?.(facts, ctx, later, control, seated))) return false
+    if (!this.diverters.some(({ divert }) => divert?.(facts, ctx, onward, control, seated))) return false
     this.chain.uses?.note(ctx, held)
     this.settling.settle(decision, 'complete')
     return true
@@ -288,7 +290,7 @@ export class Entrance implements LateEntrance {
     if (this.services.events.wanted('allowed')) this.services.events.tell('allowed', { facts, ctx })
   }
 
-  /** Admits an update of a chain with late places; without a place, as long as the part for that cannot be loaded. */
+  /** Admits an update that may be held back before it takes its place; without a place, as long as the part for that cannot be loaded. */
   private async letInLate(
     control: SentinelControl,
     next: NextFunction,
@@ -298,17 +300,17 @@ export class Entrance implements LateEntrance {
     const { uses } = this.chain
     // Until this is known, further uses of the guards must not take the update for one that has passed.
     uses?.note(ctx, 'seating')
-    let late: typeof import('./late-entrance.js')
+    let part: typeof import('./late-entrance.js')
     try {
-      late = entering.now ?? (await entering.load())
+      part = entering.now ?? (await entering.load())
     } catch (error) {
       this.services.failed(error, GUARD)
-      const veto = await this.lateHooks(facts, ctx)
+      const veto = await this.hooksAfterSeating(facts, ctx)
       const isStopped = this.isStopped(facts, ctx, veto)
       uses?.note(ctx, isStopped ? 'stopped' : 'passed')
       if (isStopped) return this.stopped(undefined, facts, ctx, decision, veto)
       return this.letInNow(undefined, control, next, decision)
     }
-    return late.letInLate(this, control, next, decision)
+    return part.letInLate(this, control, next, decision)
   }
 }

@@ -24,13 +24,13 @@ export interface LateEntrance {
   /** Lets probes see a wait for places. */
   stepped(ctx: Context, run: () => Promise<Taken>): MaybePromise<Taken>
   /** Runs the hooks that come after the wait for a place. */
-  lateHooks(facts: Facts, ctx: Context): Promise<HookVeto | undefined>
+  hooksAfterSeating(facts: Facts, ctx: Context): Promise<HookVeto | undefined>
   /** Whether a hook has stopped the update. */
   isStopped(facts: Facts, ctx: Context, veto: HookVeto | undefined): veto is HookVeto
-  /** Offers the update to guards that may hold it back; returns whether one does. `later` takes it to its handlers when the time has come. */
+  /** Offers the update to guards that may hold it back; returns whether one does. `onward` takes it to its handlers when the time has come. */
   divert(
     held: Held,
-    later: Onward,
+    onward: Onward,
     control: SentinelControl,
     decision: Decision | undefined,
     seated: boolean,
@@ -56,7 +56,7 @@ export interface LateEntrance {
   ): MaybePromise<void>
 }
 
-/** Admits an update of a chain with late places: if it is held back, it takes its place when it is handled, otherwise now. */
+/** Admits an update that may be held back: if it is, it takes its place when it is handled, otherwise now. */
 export async function letInLate(
   entrance: LateEntrance,
   control: SentinelControl,
@@ -67,13 +67,13 @@ export async function letInLate(
   const { settling } = entrance
   const { uses } = entrance.chain
   const held = new Held(next)
-  const later: Onward = async (begun) => {
+  const onward: Onward = async (begun) => {
     const taken = await entrance.stepped(ctx, () => placeFor(entrance, facts, ctx, decision, control))
     if (isUnseated(taken)) return
     begun?.()
     return seated(taken, settling, held.run, undefined, ctx)
   }
-  if (entrance.divert(held, later, control, decision, true)) return entrance.count(facts, ctx)
+  if (entrance.divert(held, onward, control, decision, true)) return entrance.count(facts, ctx)
   const taken = await placeFor(entrance, facts, ctx, decision, undefined)
   uses?.note(ctx, isUnseated(taken) ? 'stopped' : 'passed')
   if (isUnseated(taken)) return
@@ -111,7 +111,7 @@ async function placeFor(
     await entrance.veto(taken.refusal, facts, ctx, decision, { denial, hooksRan: true, wasAllowed })
     return taken
   }
-  const veto = entrance.services.hooks.deciding ? await entrance.lateHooks(facts, ctx) : undefined
+  const veto = entrance.services.hooks.deciding ? await entrance.hooksAfterSeating(facts, ctx) : undefined
   if (!entrance.isStopped(facts, ctx, veto)) return taken
   for (const each of others) {
     await entrance.stopped(undefined, each.facts, each.ctx, each.decision, veto, true)

@@ -29,18 +29,18 @@ export class Preparation {
   private callOff: (() => void) | undefined
   private stopped = false
 
-  /** @param late True if it is created while an update waits: then a storage that throws must not stop the update. */
+  /** @param forUpdate True if it is created while an update waits: then a storage that throws must not stop the update. */
   constructor(
     private readonly services: Services,
     private readonly planOf: () => Plan,
-    late: boolean,
+    forUpdate: boolean,
   ) {
     this.heartbeat = new Heartbeat(services.steady)
     try {
       this.prepare()
     } catch (error) {
       // No storage will ever run an invalid plan, so its guards are refused like others that cannot be wired.
-      if (!late || isOf(error, 'plan.invalid')) throw error
+      if (!forUpdate || isOf(error, 'plan.invalid')) throw error
       this.notPrepared(error)
     }
     this.unlisten = services.runtime?.onChange(() => this.renew())

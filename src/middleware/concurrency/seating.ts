@@ -36,7 +36,7 @@ export class Seating {
     for (let i = from; i < this.guards.length; i++) {
       const guard = this.guards[i] as Wired<Context>
       const seat = guard.seat?.(facts, ctx, guard.shadow === true)
-      if (isPromise(seat)) return this.later(seat, i, places, facts, ctx)
+      if (isPromise(seat)) return this.afterWait(seat, i, places, facts, ctx)
       const taken = this.took(seat, guard, places, facts, ctx)
       if (isUnseated(taken)) return taken
       places = taken
@@ -44,7 +44,7 @@ export class Seating {
     return places
   }
 
-  private async later(
+  private async afterWait(
     waiting: Promise<Seat | undefined>,
     at: number,
     held: Place | undefined,

@@ -15,7 +15,7 @@ export interface GuardStep {
   /** The activities that it covers; undefined for all. */
   readonly on: ReadonlySet<Activity> | undefined
   /** True for a guard that takes places, whose hooks run only when a held update is about to be handled. */
-  readonly late: boolean
+  readonly seats: boolean
 }
 
 /** A veto by a hook. */
@@ -29,15 +29,15 @@ const NOTICE_EVERY = parseDuration('1m')
 /** Runs the hooks before and after the guards of a chain. Used only if there are hooks. */
 export class Steps {
   private readonly guards: readonly (GuardStep & { readonly before: string; readonly after: string })[]
-  private readonly firstLate: number
+  private readonly firstSeating: number
 
   constructor(
     private readonly services: Services,
     guards: readonly GuardStep[],
   ) {
-    // Late guards come last, wherever they are registered.
-    const ordered = [...guards.filter(({ late }) => !late), ...guards.filter(({ late }) => late)]
-    this.firstLate = guards.filter(({ late }) => !late).length
+    // Guards that take places come last, wherever they are registered.
+    const ordered = [...guards.filter(({ seats }) => !seats), ...guards.filter(({ seats }) => seats)]
+    this.firstSeating = guards.filter(({ seats }) => !seats).length
     this.guards = ordered.map((guard) => ({
       ...guard,
       before: `before:${guard.name}`,
@@ -50,22 +50,22 @@ export class Steps {
     return this.from(0, this.guards.length, facts, ctx, undefined)
   }
 
-  /** Runs the `after:` hooks of an admitted update until one vetoes. With `early`, skips those of late guards. */
+  /** Runs the `after:` hooks of an admitted update until one vetoes. With `early`, skips those of guards that take places. */
   after(facts: Facts, ctx: Context, early: boolean): MaybePromise<HookVeto | undefined> {
-    return this.from(0, early ? this.firstLate : this.guards.length, facts, ctx, ALLOWED)
+    return this.from(0, early ? this.firstSeating : this.guards.length, facts, ctx, ALLOWED)
   }
 
   /** Runs the `after:` hooks that `early` skipped. */
-  afterLate(facts: Facts, ctx: Context): MaybePromise<HookVeto | undefined> {
-    return this.from(this.firstLate, this.guards.length, facts, ctx, ALLOWED)
+  afterSeating(facts: Facts, ctx: Context): MaybePromise<HookVeto | undefined> {
+    return this.from(this.firstSeating, this.guards.length, facts, ctx, ALLOWED)
   }
 
-  /** Runs the `after:` hooks of a refused update, up to the guard that refused. */
-  async refused(facts: Facts, ctx: Context, verdict: Denied, late: boolean): Promise<void> {
+  /** Runs the `after:` hooks of a refused update, up to the guard that refused; with `seating`, only those that `early` skipped. */
+  async refused(facts: Facts, ctx: Context, verdict: Denied, seating: boolean): Promise<void> {
     const last = this.guards.findIndex(({ name }) => name === verdict.guard)
     if (last < 0) return
     // The update is refused in any case: a veto changes nothing, and the next hooks still run.
-    for (let i = late ? this.firstLate : 0; i <= last; i++)
+    for (let i = seating ? this.firstSeating : 0; i <= last; i++)
       await this.from(i, i + 1, facts, ctx, i === last ? verdict : ALLOWED)
   }
 
@@ -100,7 +100,8 @@ export class Steps {
       const told = this.told(facts, ctx)
       const after: AfterEvent | undefined = verdict && { ...told, verdict }
       const veto = this.decide(point, after ?? told)
-      if (isPromise(veto)) return veto.then((late) => late ?? this.from(i + 1, to, facts, ctx, verdict))
+      if (isPromise(veto))
+        return veto.then((resolved) => resolved ?? this.from(i + 1, to, facts, ctx, verdict))
       if (veto !== undefined) return veto
     }
   }

@@ -388,13 +388,13 @@ function onlyOf(ask: Ask, index: number): Ask {
 /** Recreates the guards in front of handlers that have not been used since options were changed. */
 function revive(chain: Chain): void {
   const { earlierLayers } = chain
-  for (const key of earlierLayers.late.values()) {
+  for (const key of earlierLayers.usedSince.values()) {
     const known = [...earlierLayers.layers, ...chain.layers].some(
       (each) => each.key !== undefined && isSame(each.key, key),
     )
     if (!known) earlierLayers.layers.push({ key, layer: undefined })
   }
-  earlierLayers.late.clear()
+  earlierLayers.usedSince.clear()
   for (const { key, layer } of [...earlierLayers.layers]) {
     if (layer !== undefined) continue
     try {

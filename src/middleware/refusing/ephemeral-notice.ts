@@ -46,8 +46,8 @@ export async function sendOnlyTo(
         send({ reply_parameters: { ephemeral_message_id: answered } }).catch((error) => {
           if (refusalCode(error) !== 400) throw error
           // Without the name, other bots are refused for not being administrators, whatever the first reason was.
-          return send().catch((later) => {
-            throw refusalCode(later) === 400 ? error : later
+          return send().catch((second) => {
+            throw refusalCode(second) === 400 ? error : second
           })
         })
   const sent = await sending

@@ -4,7 +4,7 @@ import type { Services } from '../services.js'
 
 /** Reads the reasons of one mark from storages that answer synchronously; updates never wait for a reason. */
 export class MarkReasons {
-  private late = false
+  private isAsync = false
 
   constructor(
     private readonly services: Services,
@@ -12,11 +12,11 @@ export class MarkReasons {
   ) {}
 
   of(bot: number, key: Key | undefined): string | undefined {
-    if (this.late || key === undefined) return undefined
+    if (this.isAsync || key === undefined) return undefined
     const mark = this.services.storage.marks.get(bot, key, this.name)
     if (!isPromise(mark)) return mark?.reason
     // This storage answers asynchronously, too late for the verdict, so it is not asked again for each update of a flood.
-    this.late = true
+    this.isAsync = true
     mark.catch(() => undefined)
     return undefined
   }

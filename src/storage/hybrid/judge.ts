@@ -70,21 +70,21 @@ export class HybridJudge implements Judge {
   }
 
   peek(ask: Ask, at: Ms | undefined = this.shared.clock?.()): MaybePromise<Decision> {
-    const late = this.time.catchUpToPeek(this.inner, this.plan, ask.bot, at)
+    const caughtUp = this.time.catchUpToPeek(this.inner, this.plan, ask.bot, at)
     const peek = (): MaybePromise<Decision> =>
       this.leasing === undefined ? this.inner.peek(ask, at) : this.leasing.peek(ask, at, this.now(at))
-    return inOrder(late, peek)
+    return inOrder(caughtUp, peek)
   }
 
   settle(receipt: Receipt, how: Settlement, check?: number): MaybePromise<void> {
     const { shared } = this
     const { bot } = receipt.ask
     const plan = shared.plans.get(receipt) ?? this.plan
-    const late = this.time.catchUp(this.inner, this.plan, bot, undefined)
+    const caughtUp = this.time.catchUp(this.inner, this.plan, bot, undefined)
     // Decisions still on their way were made before the refund.
     if (how === 'refund') for (const key of charged(plan, receipt.ask, check)) shared.memory.forget(bot, key)
     const own = receipt instanceof LeasedReceipt ? receipt.inner : receipt
-    const done = inOrder(late, () => (own === undefined ? undefined : this.inner.settle(own, how, check)))
+    const done = inOrder(caughtUp, () => (own === undefined ? undefined : this.inner.settle(own, how, check)))
     if (how === 'refund') this.leasing?.refund(receipt, plan, check)
     if (own === undefined || how === 'complete') return done
     return inOrder(done, () => this.tell(plan, receipt.ask, how, check))
@@ -115,15 +115,15 @@ export class HybridJudge implements Judge {
         ? this.send(ask, at)
         : leasing.evaluate(ask, at, now, (question) => this.send(question, at))
     if (!isPromise(decision)) return this.learn(ask, decision, at, now, version)
-    return decision.then((later) => this.learn(ask, later, at, now, version))
+    return decision.then((resolved) => this.learn(ask, resolved, at, now, version))
   }
 
   private send(ask: Ask, at: Ms | undefined): MaybePromise<Decision> {
     this.shared.counts.trips++
-    const late = at === undefined ? undefined : this.time.catchUp(this.inner, this.plan, ask.bot, at)
+    const caughtUp = at === undefined ? undefined : this.time.catchUp(this.inner, this.plan, ask.bot, at)
     const decision = this.inner.evaluate(ask, at)
     // Calls reach the storage in the order of sending, so there is no need to wait for the first.
-    return isPromise(late) ? Promise.all([late, decision]).then(([, told]) => told) : decision
+    return isPromise(caughtUp) ? Promise.all([caughtUp, decision]).then(([, told]) => told) : decision
   }
 
   /** Remembers a refusal that would be repeated without side effects. */

@@ -120,7 +120,7 @@ export class Leasing {
     if (short.length === 0) return decision
     const isTold = at !== undefined
     if (!isPromise(decision)) return this.noted(decision, short, ask, isTold, now)
-    return decision.then((later) => this.noted(later, short, ask, isTold, now))
+    return decision.then((resolved) => this.noted(resolved, short, ask, isTold, now))
   }
 
   /** Peeks as if the held units were unspent: the storage has already charged them, but callers can still spend them. */

@@ -118,7 +118,7 @@ export class ResilientJudge implements Judge {
     decision: MaybePromise<Decision>,
     lateAdmission: LateAdmission | undefined,
   ): MaybePromise<Decision> {
-    if (isPromise(decision)) return decision.then((later) => this.toldNow(later, lateAdmission))
+    if (isPromise(decision)) return decision.then((resolved) => this.toldNow(resolved, lateAdmission))
     return this.toldNow(decision, lateAdmission)
   }
 
