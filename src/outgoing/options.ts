@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Duration } from '../core/duration.js'
 import type { ChatMigratedEvent, FailureEvent, OutgoingLimitedEvent } from '../middleware/events.js'
-import { callable, duration, option } from '../middleware/options/schema.js'
+import { callable, duration, option, parseOptions } from '../middleware/options/schema.js'
 
 const ATTEMPTS = 'must be a whole number from 1 to 100'
 const CALLS = 'must be a whole number from 0 to 1,000,000'
@@ -113,4 +113,12 @@ export interface OutgoingOptions {
   readonly onMigrated?: (told: ChatMigratedEvent) => void
   /** Called with errors of sharing pauses and of these functions. @default logs to the console */
   readonly onError?: (told: FailureEvent) => void
+}
+
+/** The checked options, with defaults. */
+export type OutgoingSettings = Readonly<z.output<typeof outgoingOptions>>
+
+/** Checks the options of outgoing calls. */
+export function readOutgoing(options: OutgoingOptions): OutgoingSettings {
+  return parseOptions('outgoing', outgoingOptions, options)
 }

@@ -1,10 +1,8 @@
 import type { Api } from 'grammy'
 import { SentinelError } from '../core/errors.js'
 import { later } from '../core/later.js'
-import { parseOptions } from '../middleware/options/schema.js'
 import type { Services } from '../middleware/services.js'
-import type { OutgoingOptions } from './options.js'
-import { outgoingOptions } from './options.js'
+import { type OutgoingOptions, type OutgoingSettings, readOutgoing } from './options.js'
 import type { Sender } from './sender.js'
 import type { Outgoing, OutgoingHealth } from './transformer.js'
 import { ignoring, transformer } from './transformer.js'
@@ -18,7 +16,7 @@ interface Calls {
   own: boolean
   readonly isOff: boolean
   /** Applies other options to later calls; `false` lets later calls pass unchanged. */
-  turn(options: false | OutgoingOptions): void
+  turn(settings: false | OutgoingSettings): void
 }
 
 /** The outgoing calls of a sentinel's bots, which use the storage, clock and listeners of the sentinel. */
@@ -32,7 +30,8 @@ export class OutgoingCalls {
   /** Applies the sentinel's options to a bot, now and at each {@link configure}, unless the bot has its own options. */
   follow(api: Pick<Api, 'config' | 'token'>, options: false | OutgoingOptions): void {
     this.followers.add(api)
-    if (options !== false && !this.bots.has(api)) this.bots.set(api, this.callsOf(api, options, false))
+    if (options !== false && !this.bots.has(api))
+      this.bots.set(api, this.callsOf(api, readOutgoing(options), false))
   }
 
   /** Applies changed options of the sentinel. */
@@ -41,7 +40,7 @@ export class OutgoingCalls {
       const known = this.bots.get(api)
       try {
         if (known === undefined) this.follow(api, options)
-        else if (!known.own) known.turn(options)
+        else if (!known.own) known.turn(options && readOutgoing(options))
       } catch (error) {
         // The other changed options are in force already, and a bot with an invalid token must not undo them.
         this.services().failed(error, 'outgoing')
@@ -55,20 +54,20 @@ export class OutgoingCalls {
    * @throws SentinelError `option.unknown`, `option.invalid`, `duration.invalid`.
    */
   install(api: Pick<Api, 'config' | 'token'>, options: OutgoingOptions): Outgoing {
-    const checked = parseOptions('outgoing', outgoingOptions, options) as OutgoingOptions
-    const calls = this.bots.get(api) ?? this.callsOf(api, checked, true)
+    const settings = readOutgoing(options)
+    const calls = this.bots.get(api) ?? this.callsOf(api, settings, true)
     this.bots.set(api, calls)
     if (calls.isOff) {
       calls.own = true
-      calls.turn(checked)
+      calls.turn(settings)
     }
     return calls.outgoing
   }
 
-  private callsOf(api: Pick<Api, 'config' | 'token'>, options: OutgoingOptions, own: boolean): Calls {
+  private callsOf(api: Pick<Api, 'config' | 'token'>, settings: OutgoingSettings, own: boolean): Calls {
     const services = this.services()
     const bot = idOf(api.token)
-    let current = options
+    let current = settings
     let isIgnored = ignoring(current)
     let isOff = false
     // Loading starts now, so that the first call hardly has to wait for it.
@@ -111,7 +110,7 @@ export class OutgoingCalls {
 async function senderOf(
   services: Services,
   bot: number,
-  current: () => OutgoingOptions,
+  current: () => OutgoingSettings,
 ): Promise<Sender | undefined> {
   try {
     const { senderIn } = await sending.load()

@@ -2,10 +2,9 @@ import { checkedClock } from '../core/checked-clock.js'
 import type { Clock, Timers } from '../core/clock.js'
 import { SentinelError } from '../core/errors.js'
 import { errorText } from '../core/redact.js'
-import { parseOptions } from '../middleware/options/schema.js'
 import type { Storage } from '../storage/contract/storage.js'
 import { guarded } from './callbacks.js'
-import { type OutgoingOptions, outgoingOptions } from './options.js'
+import { type OutgoingOptions, readOutgoing } from './options.js'
 import { Sender } from './sender.js'
 import { ignoring, type Outgoing, transformer } from './transformer.js'
 
@@ -69,7 +68,7 @@ export interface OutgoingEnvironment {
  * ```
  */
 export function outgoing(options: OutgoingOptions = {}, environment: OutgoingEnvironment = {}): Outgoing {
-  const checked = parseOptions('outgoing', outgoingOptions, options) as OutgoingOptions
+  const settings = readOutgoing(options)
   const { bot, storage, clock, timers, random = Math.random } = environment
   checkedClock(clock, 'outgoing.clock')
   if (storage !== undefined && bot === undefined) {
@@ -78,13 +77,13 @@ export function outgoing(options: OutgoingOptions = {}, environment: OutgoingEnv
       'outgoing.bot: is missing; a storage needs the id of the bot, the number before the colon of its token: { bot: 123, storage }.',
     )
   }
-  const { onLimited, onMigrated, onError } = checked
+  const { onLimited, onMigrated, onError } = settings
   const lastly = (error: unknown, during: string): void =>
     console.error(`grammy-sentinel: ${during} failed. ${errorText(error)}`)
   const told = guarded(onError, 'outgoing.onError', lastly)
   const failed =
     onError === undefined ? lastly : (error: unknown, during: string): void => told({ error, during })
-  const sender = new Sender(checked, {
+  const sender = new Sender(settings, {
     bot,
     storage,
     clock,
@@ -94,5 +93,5 @@ export function outgoing(options: OutgoingOptions = {}, environment: OutgoingEnv
     limited: guarded(onLimited, 'outgoing.onLimited', failed),
     migrated: guarded(onMigrated, 'outgoing.onMigrated', failed),
   })
-  return transformer(sender, ignoring(checked))
+  return transformer(sender, ignoring(settings))
 }

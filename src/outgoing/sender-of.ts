@@ -1,7 +1,7 @@
 import { systemTimers } from '../core/clock.js'
 import type { Services } from '../middleware/services.js'
 import { guarded } from './callbacks.js'
-import type { OutgoingOptions } from './options.js'
+import type { OutgoingSettings } from './options.js'
 import { Sender } from './sender.js'
 
 /**
@@ -9,7 +9,7 @@ import { Sender } from './sender.js'
  *
  * @param current Returns the options in force, so that their callbacks are always the current ones.
  */
-export function senderIn(services: Services, bot: number, current: () => OutgoingOptions): Sender {
+export function senderIn(services: Services, bot: number, current: () => OutgoingSettings): Sender {
   const { storage, events, timers, failed } = services
   return new Sender(current(), {
     bot,

@@ -28,8 +28,7 @@ import {
 } from './calls.js'
 import { FloodedChats, type Tries } from './flooded-chats.js'
 import { Lane, type Waiter } from './lane.js'
-import type { OutgoingOptions } from './options.js'
-import { type ResolvedOptions, resolveOptions } from './resolved-options.js'
+import type { OutgoingSettings } from './options.js'
 import { SharedPauses } from './shared-pauses.js'
 import { Shares } from './shares.js'
 
@@ -59,7 +58,7 @@ interface Call {
   readonly payload: unknown
   readonly chat: number | string | undefined
   /** The options in force when it was made. */
-  readonly options: ResolvedOptions
+  readonly options: OutgoingSettings
   /** The key of the lane that the call passes through, if that lane exists. */
   readonly key: string
   readonly held: readonly string[]
@@ -84,7 +83,6 @@ export class Sender {
   }
   waiting = 0
   private readonly pauses: SharedPauses | undefined
-  private options: ResolvedOptions
   private readonly clock: Clock
   private readonly timers: Timers
   private readonly lanes = new Map<string, Lane>()
@@ -100,7 +98,7 @@ export class Sender {
   held: readonly string[] = []
 
   constructor(
-    options: OutgoingOptions,
+    private options: OutgoingSettings,
     private readonly environment: SenderEnvironment,
   ) {
     const { storage, bot, clock } = environment
@@ -127,12 +125,11 @@ export class Sender {
         clock,
       )
     }
-    this.options = resolveOptions(options)
   }
 
   /** Applies other options to later calls. Those that were made before keep theirs. */
-  configure(options: OutgoingOptions): void {
-    this.options = resolveOptions(options)
+  configure(options: OutgoingSettings): void {
+    this.options = options
   }
 
   /** Pauses received from other workers. */
@@ -173,7 +170,7 @@ export class Sender {
       payload,
       chat,
       options,
-      key: laneKey(method, payload, options.isStrict),
+      key: laneKey(method, payload, options.order === 'chat'),
       held,
       signal,
       deadline: undefined,
@@ -187,7 +184,7 @@ export class Sender {
         try {
           // Without lanes nothing has to wait, which is the case for nearly all calls.
           const refused =
-            this.lanes.size > 0 || options.isStrict
+            this.lanes.size > 0 || options.order === 'chat'
               ? await (held.includes(call.key) ? this.untilOpen(call) : this.enter(lanes, call))
               : undefined
           if (refused !== undefined) {
@@ -223,11 +220,11 @@ export class Sender {
         answer = await this.handOn(call, make)
       } catch (error) {
         const unanswered = error instanceof HttpError && call.signal?.aborted !== true
-        if (!unanswered || !call.options.retry.has('network') || !(await this.backOff(call))) throw error
+        if (!unanswered || !call.options.retry.includes('network') || !(await this.backOff(call))) throw error
         continue
       }
       if (answer.ok || answer.error_code < 500) return answer
-      if (!call.options.retry.has('server') || !(await this.backOff(call))) return answer
+      if (!call.options.retry.includes('server') || !(await this.backOff(call))) return answer
     }
   }
 
@@ -268,7 +265,7 @@ export class Sender {
     const expecting = sends ? this.lanes.get(WHOLE_BOT) : undefined
     expecting?.expect(1)
     const ways = [
-      () => (options.isStrict && chat !== undefined ? this.laneOf(key) : this.lanes.get(key)),
+      () => (options.order === 'chat' && chat !== undefined ? this.laneOf(key) : this.lanes.get(key)),
       // Looked up only after the wait for the chat, since the bot's lane may have been closed meanwhile.
       () => (sends ? this.lanes.get(WHOLE_BOT) : undefined),
     ]
@@ -387,7 +384,7 @@ export class Sender {
       if (isSending(call.method)) this.floodedBy(call, wait, until)
     }
     const mayRepeat =
-      call.options.retry.has('flood') &&
+      call.options.retry.includes('flood') &&
       this.mayTry(call) &&
       !this.closed &&
       forMs <= this.left(call) &&
@@ -429,7 +426,7 @@ export class Sender {
 
   /** Waits before a retry; returns whether to repeat the call, of which it is unknown whether it took effect. */
   private async backOff(call: Call): Promise<boolean> {
-    if (!call.options.repeatsAll && !isSafe(call.method, call.payload)) return false
+    if (call.options.repeat !== 'all' && !isSafe(call.method, call.payload)) return false
     if (!this.mayTry(call) || isSpent(call.payload) || !this.mayWait(call)) return false
     const longest = Math.min(LONGEST_BACK_OFF, BACK_OFF * 2 ** (call.tries.made - call.tries.spared - 1))
     // Waits a random time between half the longest and the longest, so that calls do not all come back at once.

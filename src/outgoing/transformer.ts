@@ -1,7 +1,7 @@
 import type { Transformer } from 'grammy'
 import { isPromise, type MaybePromise } from '../core/check.js'
 import type { Abortable } from './calls.js'
-import type { OutgoingOptions } from './options.js'
+import type { OutgoingSettings } from './options.js'
 import type { Sender } from './sender.js'
 
 /** Polling, which handles its own waits and must not delay other calls. */
@@ -21,7 +21,7 @@ const NOTHING: OutgoingHealth = {
 }
 
 /** Returns a function that tells whether a method is sent unchanged. */
-export function ignoring({ ignore = [] }: OutgoingOptions): (method: string) => boolean {
+export function ignoring({ ignore = [] }: OutgoingSettings): (method: string) => boolean {
   const ignored = new Set([POLL, ...ignore].map((method) => method.toLowerCase()))
   return (method) => ignored.has(method.toLowerCase())
 }

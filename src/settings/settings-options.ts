@@ -143,7 +143,7 @@ export function readSettings(options: SettingsOptions): Tuning {
     }
     limits.set('user', tunable('user', read.throttle, 'settings.throttle'))
   }
-  const { notices = false, command = 'sentinel', texts, t } = read
+  const { notices, command, texts, t } = read
   if (limits.size === 0 && !notices) {
     throw new SentinelError(
       'option.invalid',

@@ -1,6 +1,6 @@
 import type { ApiResponse } from 'grammy/types'
 import type { OutgoingLimitedEvent } from '../../src/middleware/events.js'
-import type { OutgoingOptions } from '../../src/outgoing/options.js'
+import { type OutgoingOptions, readOutgoing } from '../../src/outgoing/options.js'
 import { Sender } from '../../src/outgoing/sender.js'
 import { Stage } from '../middleware/rig.js'
 import { tick } from '../sentinel/desk.js'
@@ -16,19 +16,16 @@ export class Counter {
 
   constructor(options: OutgoingOptions = {}) {
     const { clock, timers } = this.time
-    this.sender = new Sender(
-      { jitter: 0, ...options },
-      {
-        clock,
-        timers,
-        random: () => 0,
-        limited: (told) => void this.limited.push(told),
-        migrated: () => undefined,
-        failed(error) {
-          throw error
-        },
+    this.sender = new Sender(readOutgoing({ jitter: 0, ...options }), {
+      clock,
+      timers,
+      random: () => 0,
+      limited: (told) => void this.limited.push(told),
+      migrated: () => undefined,
+      failed(error) {
+        throw error
       },
-    )
+    })
   }
 
   send(method: string, payload: object): Promise<ApiResponse<true>> {

@@ -1,4 +1,5 @@
 import type { ApiResponse } from 'grammy/types'
+import { readOutgoing } from '../../src/outgoing/options.js'
 import { onWorkers } from '../on-workers.js'
 import { Counter } from './counter.js'
 
@@ -61,7 +62,7 @@ describe('places for waiting calls', () => {
   test('are kept by a call that has waited, even if the options change meanwhile', async () => {
     const counter = new Counter({ maxWaiting: 100 })
     const calls = await flood(counter, 1, 10)
-    counter.sender.configure({ jitter: 0, maxWaiting: 1, attempts: 1, maxWait: 0 })
+    counter.sender.configure(readOutgoing({ jitter: 0, maxWaiting: 1, attempts: 1, maxWait: 0 }))
     counter.time.advance(20 * SECOND)
     // The first call is refused again, and waits again.
     expect(await counter.refuse(20)).toBe(1)

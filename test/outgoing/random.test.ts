@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import type { ApiResponse } from 'grammy/types'
 import type { Ms } from '../../src/core/duration.js'
+import { readOutgoing } from '../../src/outgoing/options.js'
 import { Sender } from '../../src/outgoing/sender.js'
 import { Stage } from '../middleware/rig.js'
 import { tick } from '../sentinel/desk.js'
@@ -66,7 +67,7 @@ test('with random answers of Telegram, no call is too early or out of order, and
         const start = time.now
         const now = (): Ms => time.now - start
         const sender = new Sender(
-          { attempts: ATTEMPTS, maxWait: MAX_WAIT, jitter: 0, maxWaiting: 20, order },
+          readOutgoing({ attempts: ATTEMPTS, maxWait: MAX_WAIT, jitter: 0, maxWaiting: 20, order }),
           {
             clock: time.clock,
             timers: time.timers,

@@ -73,8 +73,6 @@ export interface NoticeOptions {
   readonly budget?: Limit | undefined
 }
 
-const BUDGET: Limit = { amount: 20, per: 1000 }
-
 /** Answers denials, for all guards of a chain. */
 export class Notices {
   /** Number of notices not sent because the budget was spent. Those that find the background full are counted there. */
@@ -93,14 +91,14 @@ export class Notices {
   private readonly budget: Limit
 
   constructor(
-    { texts, t, budget = BUDGET }: NoticeOptions,
+    { texts, t, budget }: NoticeOptions,
     private readonly clock: Clock,
     private readonly timers: Timers,
     private readonly background: Background,
     private readonly failed: (error: unknown, during: string) => void,
   ) {
     this.wording = new Wording(texts, t, (error) => failed(error, 'notices.t'))
-    this.budget = budget
+    this.budget = noticeOptions.shape.budget.parse(budget)
   }
 
   /**

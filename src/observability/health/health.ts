@@ -152,8 +152,8 @@ const NO_ANSWER: HealthReport['storage'] = { kind: 'unknown', ok: false }
  */
 export function health(guard: Observed, options: HealthOptions = {}): Health {
   const settings = parseOptions('health', healthOptions, options)
-  const { maxLag = 1000, deadLag = 10_000, maxSilence, whileDown = 'unready', timeout = 500 } = settings
-  const { maxAge = 1000, clock = systemClock, steady = steadyClock, timers = quietTimers } = settings
+  const { maxLag, deadLag, maxSilence, whileDown, timeout, maxAge } = settings
+  const { clock = systemClock, steady = steadyClock, timers = quietTimers } = settings
   const lag = new Lag(steady, timers)
   const since = clock()
   const lastUpdate = lastUpdateOf(guard, clock)

@@ -1,7 +1,7 @@
 import { type Logger, pino } from 'pino'
 import { z } from 'zod'
 import { type Clock, quietTimers, systemClock, type Timers } from '../../core/clock.js'
-import { type Limit, type LimitInput, parseLimit } from '../../core/limit.js'
+import type { LimitInput } from '../../core/limit.js'
 import { callable, given, limit, option, parseOptions } from '../../middleware/options/schema.js'
 import type { Observed } from '../observed.js'
 import { has, timersOption } from '../options.js'
@@ -105,7 +105,7 @@ export interface SentinelLog {
  */
 export function logging(guard: Observed, options: LoggingOptions = {}): SentinelLog {
   const settings = parseOptions('logging', loggingOptions, options)
-  const { texts = false, hide = [], allowed = false, sample = SAMPLE } = settings
+  const { texts, hide = [], allowed, sample } = settings
   const { clock = systemClock, timers = quietTimers } = settings
   const own = settings.logger ?? pino({ name: 'grammy-sentinel' })
   const logger = redactingLogger(own, redaction({ texts, hide }))
@@ -120,5 +120,3 @@ export function logging(guard: Observed, options: LoggingOptions = {}): Sentinel
     },
   }
 }
-
-const SAMPLE: Limit = parseLimit('10/10s')

@@ -121,7 +121,7 @@ export function metrics(guard: Observed, options: MetricsOptions = {}): Metrics 
     ...(client !== undefined && { mtproto: (metric) => client.samples(metric) }),
   })
   // If one of the default metrics is registered, all of them are.
-  if (settings.process === true && registry.getSingleMetric('process_cpu_seconds_total') === undefined) {
+  if (settings.process && registry.getSingleMetric('process_cpu_seconds_total') === undefined) {
     collectDefaultMetrics({ register: registry })
   }
   const scrape = async (): Promise<Answer> => {

@@ -62,7 +62,7 @@ const NAME = 'grammy-sentinel'
  * ```
  */
 export function tracing(guard: Observed, options: TracingOptions = {}): () => void {
-  const { provider, ids = false, mtproto } = parseOptions('tracing', tracingOptions, options)
+  const { provider, ids, mtproto } = parseOptions('tracing', tracingOptions, options)
   const own = provider?.getTracer(NAME)
   const find = own === undefined ? registered : () => own
   const stop = guard.probe(new Tracing(find, ids))
