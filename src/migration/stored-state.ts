@@ -7,6 +7,7 @@ import { RECONCILED, Roster } from '../middleware/membership/roster.js'
 import type { Services } from '../middleware/services.js'
 import { ROLE_MARK } from '../middleware/throttle/runtime-limits.js'
 import { PAUSED } from '../outgoing/pause-mark.js'
+import { pagesOf } from '../storage/contract/pages.js'
 import type { Mark, Marks } from '../storage/contract/storage.js'
 
 /** A group that has become a supergroup. */
@@ -55,18 +56,15 @@ export async function moveMembers(services: Services, { bot, from, to }: Move): 
   for (const role of roles.names) {
     const name = `${ROLE_MARK}${role}`
     const there: [Key, Key, Mark][] = []
-    let next: string | undefined
-    do {
-      const page = await marks.scan(bot, name, next)
-      for (const { key, mark } of page.entries) {
+    for await (const { entries } of pagesOf((next) => marks.scan(bot, name, next))) {
+      for (const { key, mark } of entries) {
         const { kind, id, actor } = keySubject(key)
         if (kind !== 'member' || id !== from || actor === undefined) continue
         const holder = subjectKey(actor)
         // The group's anonymous administrators write as the supergroup from now on.
         there.push([key, memberKey(holder === senderKey(from) ? senderKey(to) : holder, to), mark])
       }
-      next = page.next
-    } while (next !== undefined)
+    }
     for (const [old, key, mark] of there) await moveMark(marks, bot, name, mark, old, key)
   }
   await new Roster(marks, bot, to).takeOver(from, clock())

@@ -1,11 +1,11 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
-import { isPromise } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
 import type { SentinelFlavor } from '../../middleware/chain/control.js'
 import type { Probe } from '../../middleware/chain/probe.js'
 import { parseOptions } from '../../middleware/options/schema.js'
+import { pagesOf } from '../../storage/contract/pages.js'
 import type { ValueEntry, Values } from '../../storage/contract/values.js'
 import type { StatsHost, StatsQuery, StatsRecorder, StatsReport } from './contract.js'
 import { digestOf, type Forgotten, readForgotten } from './forgotten.js'
@@ -250,13 +250,7 @@ export class Recorder implements StatsRecorder {
 
   /** Reads all values of a space, page by page. */
   private async *read(space: string, size?: number): AsyncGenerator<ValueEntry, void, undefined> {
-    let next: string | undefined
-    do {
-      const reading = this.values.scan(space, next, size)
-      const page = isPromise(reading) ? await reading : reading
-      yield* page.entries
-      next = page.next
-    } while (next !== undefined)
+    for await (const { entries } of pagesOf((from) => this.values.scan(space, from, size))) yield* entries
   }
 }
 

@@ -4,7 +4,8 @@ import { type Clock, systemClock } from '../../core/clock.js'
 import { type Duration, parseDuration } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { checkNames } from '../../core/option-names.js'
-import { checkSpace, touched, type ValuePage, type Values } from './values.js'
+import { pagesOf } from './pages.js'
+import { checkSpace, touched, type Values } from './values.js'
 
 /**
  * Options of `storage.sessions()` and {@link sessionsOver}.
@@ -161,11 +162,7 @@ class ValueSessions<T> implements SessionStorage<T> {
   }
 
   async *readAllEntries(): AsyncGenerator<[key: string, value: T], void, undefined> {
-    let from: string | undefined
-    do {
-      const page: ValuePage = await this.values.scan(this.name, from)
-      for (const { key, value } of page.entries) yield [key, value as T]
-      from = page.next
-    } while (from !== undefined)
+    for await (const { entries } of pagesOf((from) => this.values.scan(this.name, from)))
+      for (const { key, value } of entries) yield [key, value as T]
   }
 }

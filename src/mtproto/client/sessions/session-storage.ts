@@ -1,4 +1,5 @@
 import type { ITelegramStorageProvider } from '@mtcute/core'
+import { pagesOf } from '../../../storage/contract/pages.js'
 import type { Storage } from '../../../storage/contract/storage.js'
 import type { Values } from '../../../storage/contract/values.js'
 import { Sealing } from './sealing.js'
@@ -170,12 +171,8 @@ export class SessionStorage implements ITelegramStorageProvider {
 
   async #keysOf(prefix: string): Promise<readonly string[]> {
     const keys: string[] = []
-    let from: string | undefined
-    do {
-      const page = await this.#values.scan(this.space, from)
-      keys.push(...page.entries.map(({ key }) => key).filter((key) => key.startsWith(prefix)))
-      from = page.next
-    } while (from !== undefined)
+    for await (const { entries } of pagesOf((from) => this.#values.scan(this.space, from)))
+      keys.push(...entries.map(({ key }) => key).filter((key) => key.startsWith(prefix)))
     return keys
   }
 }
