@@ -5,10 +5,10 @@ import { type AnyHandler, checkedHandler, guardsOf, layersOf } from '../middlewa
 import { nameOfKey } from '../middleware/position/place.js'
 import { positionOf } from './source-order.js'
 
-export type Key = string | symbol
+type Key = string | symbol
 
 /** What a handler is registered for, by one registrar. */
-export interface Registration {
+interface Registration {
   /** Position in source order, across methods and fields, base classes first. */
   readonly order: number
   /** Such as `command:buy`. */

@@ -44,7 +44,7 @@ export interface NodeResponse {
 }
 
 /** Answers a GET or HEAD request for a path. */
-export type Answering = (path: string) => Promise<Answer>
+type Answering = (path: string) => Promise<Answer>
 
 const NOT_ALLOWED: Answer = { status: 405, type: 'text/plain; charset=utf-8', body: 'GET or HEAD only\n' }
 

@@ -40,7 +40,7 @@ const MOST_LANES = 10_000
 const WHOLE_BOT = String(GLOBAL_KEY)
 
 /** The environment of a sender. */
-export interface SenderEnvironment {
+interface SenderEnvironment {
   readonly bot?: number | undefined
   readonly storage?: Pick<Storage, 'marks' | 'watch'> | undefined
   readonly clock?: Clock | undefined

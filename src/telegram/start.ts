@@ -86,7 +86,7 @@ export async function startTelegram(options: TelegramOptions = {}): Promise<Tele
   return telegram
 }
 
-export function partsFrom(options: TelegramOptions, what: 'createTelegram' | 'startTelegram'): Parts {
+function partsFrom(options: TelegramOptions, what: 'createTelegram' | 'startTelegram'): Parts {
   checkTelegramOptions(options, what)
   const { clock = 'real' } = options
   if (clock !== 'real' && clock !== 'virtual' && typeof clock !== 'function')

@@ -27,7 +27,7 @@ export type PreferenceSchema<T> =
       }
     }
 
-export interface SchemaIssue {
+interface SchemaIssue {
   readonly message: string
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }

@@ -36,7 +36,7 @@ export interface Made {
 }
 
 /** An update that was given to the bot and should reach the guard. */
-export interface Expected {
+interface Expected {
   readonly update: Update
   came: boolean
 }

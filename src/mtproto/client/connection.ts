@@ -32,7 +32,7 @@ const DRAIN_PATIENCE: Ms = 15_000
 const PEERS = ['@mtcute/core', '@mtcute/wasm', '@fuman/node'] as const
 
 /** The parts that exist while connected. */
-export interface Running {
+interface Running {
   readonly opened: Opened
   readonly bridging: Bridging
   readonly storage: SessionStorage

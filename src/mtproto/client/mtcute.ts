@@ -18,7 +18,7 @@ import { callOffSaltTimers } from './salt-timers.js'
 import type { Gaps } from './updates/gaps.js'
 
 /** Dependencies of mtcute's client, passed to one function so that all of mtcute can be loaded at once, and late. */
-export interface Surroundings {
+interface Surroundings {
   readonly options: ReadOptions
   readonly storage: ITelegramStorageProvider
   readonly flood: FloodControl

@@ -75,7 +75,7 @@ export function encrypt(authKey: Uint8Array, envelope: Envelope, from: Side): Bu
  * A decrypted envelope, with the token of its quick acknowledgement: the first 32 bits of the digest that `msg_key` is the middle
  * of.
  */
-export interface Opened extends Envelope {
+interface Opened extends Envelope {
   readonly token: number
 }
 

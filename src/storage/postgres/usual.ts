@@ -7,7 +7,7 @@ import { TOKENS_IN_CHUNK } from './layout.js'
 import type { Subjects } from './subjects.js'
 
 /** Questions, separated into those for the function for usual questions and others. */
-export interface Sorted<Q extends Question> {
+interface Sorted<Q extends Question> {
   /** Each of another subject, sorted by subject. */
   readonly usual: readonly Q[]
   readonly others: readonly Q[]

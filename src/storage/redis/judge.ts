@@ -221,7 +221,7 @@ function failed(items: readonly Pending[], error: string): void {
 }
 
 /** A question with the callbacks for its answer. */
-export class Pending {
+class Pending {
   constructor(
     readonly question: Question,
     readonly resolve: (decision: Decision) => void,

@@ -25,7 +25,7 @@ export interface Question {
 }
 
 /** The arguments of one call. */
-export interface Call {
+interface Call {
   readonly names: readonly string[]
   readonly args: readonly Buffer[]
 }

@@ -3,7 +3,7 @@ import { SentinelError } from '../../core/errors.js'
 const SOCKET = /^unix:\/\/([^/]*@)?\/*/
 
 /** How to log in to a server, as options of ioredis. */
-export interface Access {
+interface Access {
   readonly username?: string
   readonly password?: string
   readonly tls?: object

@@ -38,7 +38,7 @@ interface Begun {
 }
 
 /** The destination of queued writes. */
-export interface Replay {
+interface Replay {
   readonly marks: Marks
   /** Adds a time limit to a call. */
   readonly bounded: <T>(work: () => MaybePromise<T>) => Promise<T>

@@ -5,7 +5,7 @@ import type { Link } from './link.js'
 
 export const HELD = 1
 export const PAID = 2
-export const RUNNING = 3
+const RUNNING = 3
 /** The first taker was refused, and so are all later ones. */
 export const REFUSED = 4
 
@@ -21,7 +21,7 @@ export interface Claimed {
 }
 
 /** The state of a claim that is not free. */
-export interface Standing {
+interface Standing {
   readonly state: number
   readonly until: Ms
   readonly leaseUntil: Ms

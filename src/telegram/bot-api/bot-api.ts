@@ -17,7 +17,7 @@ import type { WebhookTiming } from './webhook.js'
 import { WebhookHosts } from './webhook-delivery.js'
 
 /** The outcome of a call: an answer, `'drop'` to cut the connection, or an answer with a wrong body. */
-export type Outcome = CallResult | 'drop' | Spoilt
+type Outcome = CallResult | 'drop' | Spoilt
 
 /** An answer sent with a wrong body: `'half'` breaks off in the middle, any other text replaces the body but keeps the status. */
 interface Spoilt {

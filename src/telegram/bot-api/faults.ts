@@ -96,7 +96,7 @@ interface Strike {
 }
 
 /** The parts of a call that a fault can select by. */
-export interface Target {
+interface Target {
   readonly bot: { readonly id: number }
   readonly params: Params
 }

@@ -6,7 +6,7 @@ import type { UpdateQueue } from '../world/updates.js'
 /** Telegram's longest long poll (LONG_POLL_MAX_TIMEOUT in tdlib/telegram-bot-api), in seconds. */
 const LONGEST_POLL = 50
 
-export interface Poll {
+interface Poll {
   readonly offset: number
   readonly limit: number
   /** In seconds of real time. */

@@ -19,7 +19,7 @@ import { duration, given, messageId, text, wait } from './inputs.js'
 import { Problem } from './problem.js'
 import type { Stage } from './stage.js'
 
-export const ACTIONS: readonly Action[] = [
+const ACTIONS: readonly Action[] = [
   action(
     'sends',
     'Sends a text, optionally as a reply to a message.',

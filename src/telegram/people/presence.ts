@@ -389,7 +389,7 @@ export class Presence {
   }
 }
 
-export function textContent(given: string): Content {
+function textContent(given: string): Content {
   const { text, entities } = settleText({ text: given, entities: [] })
   return { text, ...(entities.length > 0 && { entities }) }
 }

@@ -16,7 +16,7 @@ const USERS: readonly Key[] = [
 ]
 
 /** Where a schedule is played: one storage, or several workers that share state and take turns. */
-export interface Stage {
+interface Stage {
   readonly open: (clock: Clock) => MaybePromise<Storage>
   readonly workers: number
 }

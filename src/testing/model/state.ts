@@ -26,7 +26,7 @@ export interface ReferenceReceipt {
 export type LimitedCheck = BucketCheck | WindowCheck
 
 /** State of a bucket at the time `at`: the number of missing units, with `per` units to a token. `amount` units return per ms. */
-export interface Bucket {
+interface Bucket {
   missing: bigint
   amount: bigint
   at: number
@@ -50,7 +50,7 @@ export interface Claim {
   serial: number
   refuser: string
 }
-export interface Penalty {
+interface Penalty {
   violations: number
   countedUntil: number
   level: number

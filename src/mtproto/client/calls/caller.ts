@@ -28,7 +28,7 @@ const NOT_MET =
   'An account can look up by id only users it has met: members of its groups, and those who wrote to it. Pass the @username, or ask after they have met.'
 
 /** Options of a call. */
-export interface Way {
+interface Way {
   /** Calls this data centre instead of the account's own. */
   readonly dc?: number | undefined
   /** Uses the separate connections for file transfers. */

@@ -12,7 +12,7 @@ const FASTER = 0.9
 const TRIED_EVERY: Ms = 60_000
 
 /** The time at which a call may be made, as computed when the turn was taken. */
-export interface Turn {
+interface Turn {
   readonly at: Ms
 }
 

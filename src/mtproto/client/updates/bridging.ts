@@ -22,7 +22,7 @@ const PATIENCE: Ms = 10_000
 const A_NEW_COUNT = 1_000_000
 
 /** Handles an update; resolves when done. */
-export type Take = (update: Update) => Promise<unknown>
+type Take = (update: Update) => Promise<unknown>
 
 /** Dependencies of a bridge. */
 interface BridgeParts {

@@ -1,7 +1,7 @@
 import type { Update } from 'grammy/types'
 
 /** Ends when an update, and every earlier one of its chat, has everything that it waited for. */
-export interface Wait {
+interface Wait {
   isOver: boolean
   readonly over: Promise<void>
 }

@@ -92,7 +92,7 @@ export function ordinary(column: Column, { marks }: Layout, sight: Sight): strin
 }
 
 /** Returns the new values of a check's cells. */
-export function charged(column: Column, sight: Sight): string[] {
+function charged(column: Column, sight: Sight): string[] {
   const { check } = column
   if (check.kind === 'bucket') {
     const { amount } = check.limit

@@ -49,7 +49,7 @@ export function holdsAny(layout: PlanLayout, scope: number, names: readonly stri
 }
 
 /** Sets the amount, span and depth in force, if they may differ from the plan's. */
-export function limitInForce(layout: PlanLayout, column: LimitedColumn, names: Names): string {
+function limitInForce(layout: PlanLayout, column: LimitedColumn, names: Names): string {
   const { index, check } = column
   const [a, e, d] = [names.amount(index), names.per(index), names.depth(index)]
   const { amount, per, burst = amount } = check.limit

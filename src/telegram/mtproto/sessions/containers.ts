@@ -17,7 +17,7 @@ export const MOST_CONTAINED = 1020
 const MESSAGE = 0x5bb8e511
 
 /** A message inside a container or a copy. */
-export interface Part {
+interface Part {
   readonly id: bigint
   readonly seqNo: number
   readonly body: Buffer

@@ -1,5 +1,5 @@
 /** State of a received message. */
-export interface Note {
+interface Note {
   readonly seqNo: number
   /** Whether the client was told that the message arrived, by an answer or an acknowledgement. */
   acknowledged: boolean

@@ -5,7 +5,7 @@ import type { AuthKey } from '../sessions/auth-keys.js'
 import type { ClientSession } from '../sessions/client-session.js'
 
 /** Decides when and how often an update is sent, to test lost, repeated and delayed updates. */
-export type Delivery = (send: () => void) => void
+type Delivery = (send: () => void) => void
 
 /** The sessions that get the updates of each account. */
 export class Subscriptions {

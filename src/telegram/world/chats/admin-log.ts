@@ -5,7 +5,7 @@ import type { SharedChat, StoredMessage } from './chats.js'
 import type { Membership } from './members.js'
 
 /** An action in a group or channel. */
-export type AdminEvent =
+type AdminEvent =
   | {
       readonly what: 'membership'
       readonly target: Account

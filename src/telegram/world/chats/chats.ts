@@ -132,7 +132,7 @@ export interface Forum {
 }
 
 /** Time (Unix seconds) and author of a change to a member. */
-export interface MemberChange {
+interface MemberChange {
   readonly date: number
   readonly by: number
 }

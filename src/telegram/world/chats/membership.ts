@@ -20,7 +20,7 @@ import {
   type Right,
 } from './members.js'
 
-export interface Change {
+interface Change {
   readonly chat: SharedChat
   readonly target: Account
   readonly next: Membership

@@ -13,14 +13,14 @@ export interface StarPayment {
   isRefunded: boolean
 }
 
-export interface Entry {
+interface Entry {
   readonly payment: StarPayment
   readonly date: number
   readonly isRefund: boolean
 }
 
 /** Maximum number of transactions kept per bot. */
-export const KEPT_AT_MOST = 10_000
+const KEPT_AT_MOST = 10_000
 
 /** Payments to bots in Stars, and their refunds. */
 export class StarLedger {
@@ -64,6 +64,6 @@ export class StarLedger {
   }
 }
 
-export function partnerOf(user: User, invoice_payload: string): NonNullable<StarTransaction['source']> {
+function partnerOf(user: User, invoice_payload: string): NonNullable<StarTransaction['source']> {
   return { type: 'user', transaction_type: 'invoice_payment', user, invoice_payload }
 }

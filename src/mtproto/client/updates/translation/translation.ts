@@ -44,7 +44,7 @@ export class Translation {
 }
 
 /** A message, and its field that holds another message. */
-export interface Answering {
+interface Answering {
   readonly message: Message
   readonly field: 'reply_to_message' | 'pinned_message'
 }

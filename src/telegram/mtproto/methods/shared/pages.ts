@@ -6,7 +6,7 @@ export function limitOf(request: TlObject, most: number): number {
 }
 
 /** The part of a list that a client requests, latest first (https://core.telegram.org/api/offsets). */
-export interface Page {
+interface Page {
   readonly offsetId: number
   /** Unix time in seconds. */
   readonly offsetDate: number
