@@ -47,7 +47,7 @@ export interface PointsLimiter {
   consume(key: string, points?: number): Promise<unknown>
 }
 
-const options = z.strictObject({
+export const rateLimiterOptions = z.strictObject({
   name: option(named('uploads'), 'Name of the limit in verdicts.'),
   scope: option(word(SCOPES, 'scope.unknown'), 'What it counts by.', 'user'),
   key: option(
@@ -146,7 +146,7 @@ export function fromRateLimiter<C extends Context = Context>(
       'fromRateLimiter: that is not a limiter, because it has no consume(). Pass one of rate-limiter-flexible.',
     )
   }
-  const settings = parseOptions('fromRateLimiter', options, given as object)
+  const settings = parseOptions('fromRateLimiter', rateLimiterOptions, given as object)
   checkKey('fromRateLimiter', given)
   const label = settings.name ?? settings.scope
   return guardOf({
@@ -156,7 +156,7 @@ export function fromRateLimiter<C extends Context = Context>(
   })
 }
 
-type Settings = z.output<typeof options>
+type Settings = z.output<typeof rateLimiterOptions>
 
 function wire(wiring: Wiring<Context>, limiter: PointsLimiter, settings: Settings): Wired<Context> {
   const { deny, shadow } = settings

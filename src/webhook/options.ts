@@ -11,7 +11,7 @@ const WHOLE = 'must be a whole number of at least 1'
 const whole = z.number(WHOLE).int(WHOLE).min(1, WHOLE)
 const networks = z.array(z.string()).min(1, 'must name at least one').readonly()
 
-const webhookOptions = z.strictObject({
+export const webhookOptions = z.strictObject({
   // Checked separately, because an error message must not show it.
   secret: option(z.unknown(), 'The secret_token that setWebhook was given.'),
   maxBody: option(whole, 'Largest body, in bytes.', 1_048_576),

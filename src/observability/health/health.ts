@@ -12,7 +12,7 @@ import type { SentinelHealth } from './data.js'
 import { Lag } from './lag.js'
 import { lastUpdateOf } from './last-update.js'
 
-const healthOptions = z.strictObject({
+export const healthOptions = z.strictObject({
   maxLag: option(duration, 'With an event loop delayed longer, it is not ready.', '1s'),
   deadLag: option(duration, 'With an event loop delayed longer, it is not live.', '10s'),
   maxSilence: option(duration, 'Without an update for longer, it is not live.'),

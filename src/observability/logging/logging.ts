@@ -9,7 +9,7 @@ import { Journal } from './journal.js'
 import { redactingLogger } from './redacting-logger.js'
 import { redaction } from './redaction.js'
 
-const loggingOptions = z.strictObject({
+export const loggingOptions = z.strictObject({
   logger: option(given<Logger>('a logger of pino', has('child', 'info')), 'Your logger.'),
   sample: option(z.union([z.literal(false), limit]), 'Denials that are logged.', '10/10s'),
   allowed: option(z.boolean(), 'Logs admitted updates, too.', false),

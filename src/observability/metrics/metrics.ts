@@ -19,7 +19,7 @@ import { Exposition } from './exposition.js'
 import { Metering } from './metering.js'
 import { MtprotoMetering } from './mtproto-metering.js'
 
-const metricsOptions = z.strictObject({
+export const metricsOptions = z.strictObject({
   registry: option(
     given<Registry>('a Registry of prom-client', has('registerMetric')),
     'The registry of the metrics. Default: a registry of their own.',

@@ -7,7 +7,7 @@ import { has, mtprotoOption } from '../options.js'
 import { mtprotoSpans } from './mtproto-spans.js'
 import { Tracing } from './spans.js'
 
-const tracingOptions = z.strictObject({
+export const tracingOptions = z.strictObject({
   provider: option(
     given<TracerProvider>('a TracerProvider of OpenTelemetry', has('getTracer')),
     'Creates the spans. Default: the global one.',
