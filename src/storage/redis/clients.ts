@@ -82,14 +82,19 @@ const sentinelRetryStrategy = (times: number): number => Math.min(times * 10, 10
 /** Strategies that never give up: nothing would connect a client again that has ended, and the storage needs it as long as it is open. */
 function endless(own: ClientOptions): ClientOptions {
   return {
-    retryStrategy: (times) => pauseOf(own.retryStrategy?.(times)) ?? OURS.retryStrategy(times),
+    retryStrategy: (times) => pauseOf(own, 'retryStrategy', times) ?? OURS.retryStrategy(times),
     sentinelRetryStrategy: (times) =>
-      pauseOf(own.sentinelRetryStrategy?.(times)) ?? sentinelRetryStrategy(times),
+      pauseOf(own, 'sentinelRetryStrategy', times) ?? sentinelRetryStrategy(times),
   }
 }
 
-/** ioredis ends a client when its strategy returns anything but a number. */
-function pauseOf(answer: unknown): number | undefined {
+/** ioredis ends a client when its strategy is not a function, such as `false`, or returns anything but a number. */
+function pauseOf(
+  own: ClientOptions,
+  name: 'retryStrategy' | 'sentinelRetryStrategy',
+  times: number,
+): number | undefined {
+  const answer = typeof own[name] === 'function' ? own[name](times) : undefined
   return typeof answer === 'number' ? answer : undefined
 }
 

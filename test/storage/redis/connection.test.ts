@@ -388,6 +388,7 @@ describe('a retryStrategy that gives up', () => {
     ['after two attempts', (times: number) => (times > 2 ? null : 5)],
     ['after two attempts, with false', (times: number) => times < 3 && 5],
     ['at once', null],
+    ['as ioredis allows, with false instead of a function', false],
   ])('does not end a client of the storage (%s)', async (_, retryStrategy) => {
     const port = await freePort()
     const storage = redis({ host: '127.0.0.1', port, retryStrategy: retryStrategy as never })
