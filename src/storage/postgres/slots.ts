@@ -8,29 +8,23 @@ export type BoundedTable = 'marks' | 'users' | 'values'
 
 /** Lets a limited number of calls run at once. The others wait, and begin in their order. */
 class Slots {
-  private running = 0
+  private free: number
   private readonly waiting: (() => void)[] = []
 
-  /** @param mostAfterAnswer Maximum number of calls at once that a call which ended may raise it to. */
-  constructor(
-    private readonly most: number,
-    private readonly mostAfterAnswer = most,
-  ) {}
+  constructor(most: number) {
+    this.free = most
+  }
 
   async take<T>(call: () => Promise<T>): Promise<T> {
-    if (this.running < this.most) this.running++
+    if (this.free > 0) this.free--
     else await this.turn()
     try {
       return await call()
     } finally {
-      this.running--
-      while (this.running < this.mostAfterAnswer) {
-        const next = this.waiting.shift()
-        if (next === undefined) break
-        // Counted here, so that no call that comes just now overtakes it.
-        this.running++
-        next()
-      }
+      // The slot passes to the next call directly, so that none that comes just now overtakes it.
+      const next = this.waiting.shift()
+      if (next === undefined) this.free++
+      else next()
     }
   }
 
@@ -53,15 +47,11 @@ export class TableSlots {
   private readonly all: Slots
   private readonly tables: Readonly<Record<BoundedTable, Slots>>
 
-  /**
-   * @param most Maximum number of connections for all tables together. One table may occupy all but one of them. Values may occupy
-   * all while they are answered, since sessions need them for every update; what other tables need comes in its turn.
-   */
+  /** @param most Maximum number of connections for all tables together. One table may occupy all but one of them. */
   constructor(most: number) {
-    const all = Math.max(1, most)
     const ofOne = Math.max(1, most - 1)
-    this.all = new Slots(all)
-    this.tables = { marks: new Slots(ofOne), users: new Slots(ofOne), values: new Slots(ofOne, all) }
+    this.all = new Slots(Math.max(1, most))
+    this.tables = { marks: new Slots(ofOne), users: new Slots(ofOne), values: new Slots(ofOne) }
   }
 
   take<T>(table: BoundedTable, call: () => Promise<T>): Promise<T> {

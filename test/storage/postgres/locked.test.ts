@@ -62,31 +62,31 @@ test.each<[string, string, (storage: Storage, n: number) => unknown, (storage: S
   },
 )
 
-test('values that are answered use all connections that decisions and the listener leave', async () => {
+test('blocks, roles and activity are written while values, of which many were being written, are locked', async () => {
   const storage = open()
-  const judge = await storage.prepare(planOf(bucket(1, 3_600_000)))
-  const stop = await storage.watch(() => undefined)
-  for (let n = 0; n < 3; n++) await putValue(storage, n)
-  const other = await pool.connect()
-  let waiting: Promise<unknown> = Promise.resolve()
-  try {
-    await other.query(`BEGIN; SELECT FROM "${schema}".values FOR UPDATE`)
-    // The second one is answered, as its row is not locked.
-    waiting = Promise.all([0, 3, 1, 2].map((n) => putValue(storage, n)))
-    await until('three wait for their rows', async () => {
-      // Within a transaction, the first answer would be repeated.
-      const { rows } = await pool.query(
-        `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%"${schema}".values%'`,
-      )
-      return rows.length === 3
-    })
-    expect((await judge.evaluate(askOf(KEY))).refusedBy).toBe(-1)
-  } finally {
-    await other.query('ROLLBACK')
-    other.release()
+  let isOver = false
+  const writer = async (_: unknown, n: number): Promise<void> => {
+    while (!isOver) await putValue(storage, n)
   }
-  await waiting
-  stop()
+  await putValue(storage, 0)
+  const writers = Promise.all(Array.from({ length: 20 }, writer))
+  let written = 0
+  try {
+    await locked('values', 'SHARE', async () => {
+      await until('all statements on values that run wait for the lock', async () => {
+        // Within a transaction, the first answer would be repeated.
+        const { rows } = await pool.query<{ event: string | null }>(
+          `SELECT wait_event_type AS event FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() AND query LIKE '%"${schema}".values%'`,
+        )
+        return rows.length > 5 && rows.every(({ event }) => event === 'Lock')
+      })
+      for (const write of [putMark, noteUser]) void Promise.resolve(write(storage, 1)).then(() => written++)
+      await until('a mark and activity are written', () => written === 2, 5000)
+    })
+  } finally {
+    isOver = true
+    await writers
+  }
 })
 
 test('a pool of three connections decides while a table is locked', async () => {
