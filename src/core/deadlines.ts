@@ -4,7 +4,7 @@ import { endsWithRequests, setIfAllowed } from './request-bound.js'
 
 /** A timer later than this means that the process was blocked; what was waited for may have happened unnoticed. */
 const LATE: Ms = 25
-/** A deadline overdue by this much belongs to a request that has ended, and its timer with it. */
+/** Where timers end with their request, a deadline overdue by this much belongs to a request that has ended. */
 const LOST: Ms = 60_000
 
 /** Something that is waited for until a point in time. */
@@ -31,6 +31,7 @@ export class Deadlines {
   private callOff: (() => void) | undefined
   private patient = false
   private readonly own: Map<Deadline, () => void> | undefined
+  private readonly mayBeLost = endsWithRequests()
   size = 0
 
   constructor(
@@ -84,9 +85,14 @@ export class Deadlines {
   private armOwn(own: Map<Deadline, () => void>, deadline: Deadline): void {
     const callOff = setIfAllowed(this.timers, this.span, () => this.end(deadline))
     own.set(deadline, callOff)
-    // Drop deadlines of requests that have ended, without expiring them: nothing waits for them any longer.
-    for (let old = this.first; old !== undefined && old.due + LOST < deadline.due; old = this.first)
+    if (!this.mayBeLost) return
+    // Forget deadlines of requests that have ended, without expiring them: nothing waits for them any longer. Their timers are not
+    // cancelled: if the process only stood still, the request lives on, and its timer still fires.
+    const lost = deadline.due - this.span - LOST
+    for (let old = this.first; old !== undefined && old.due < lost; old = this.first) {
+      own.delete(old)
       this.meet(old)
+    }
   }
 
   private arm(span: Ms): void {

@@ -169,6 +169,20 @@ test.each([
   },
 )
 
+test('a slow update is answered in time, also if another one arrives more than a minute after it', async () => {
+  const at = stand({}, (bot) => bot.use(() => gate().opened), { timeout: '90s' })
+  at.guard.on('warning', () => undefined)
+  const first = at.deliver(says(1, 'slow'))
+  await until('the handler runs', () => at.reached.length === 1)
+  at.time.advance(62_000)
+  const second = at.deliver(says(2, 'slow, too'))
+  await until('both run', () => at.reached.length === 2)
+  at.time.advance(28_000)
+  expect(await first).toBe(200)
+  at.time.advance(62_000)
+  expect(await second).toBe(200)
+})
+
 test('a redelivery that arrives while the first is handled is answered like the first', async () => {
   const { opened, open } = gate()
   const at = stand(
