@@ -39,7 +39,7 @@ export const CATALOGUE = {
     'kind',
   ),
   sentinel_handler_denials_total: counter(
-    'Updates that a sentinel allowed, and guards in front of handlers, or handlers, denied.',
+    'Updates that a sentinel allowed, or whose kind is unknown, and that guards in front of handlers, or handlers, denied.',
     'guard',
     'reason',
     'kind',
