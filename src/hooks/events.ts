@@ -12,7 +12,7 @@ import { getOrInsert } from '../core/maps.js'
  * sentinel().on('denied', listener)
  * ```
  */
-export type Listener<T> = (told: T) => void
+export type Listener<T> = (event: T) => void
 
 /**
  * Calls listeners synchronously, in the order in which they were added. A listener that throws or rejects does not affect the
@@ -24,9 +24,9 @@ export class Events<EventMap extends object> {
   private readonly watchers = new Map<keyof EventMap, readonly Watcher[]>()
 
   constructor(
-    private readonly failed: (error: unknown, event: keyof EventMap, told?: unknown) => void,
+    private readonly failed: (error: unknown, event: keyof EventMap, payload?: unknown) => void,
     /** Receives events that have no listener. */
-    private readonly unheard: (event: keyof EventMap, told: unknown) => void,
+    private readonly unheard: (event: keyof EventMap, payload: unknown) => void,
   ) {}
 
   /** Adds a listener; the returned function removes it. */
@@ -73,26 +73,26 @@ export class Events<EventMap extends object> {
     this.failed(error, event)
   }
 
-  tell<E extends keyof EventMap>(event: E, told: EventMap[E]): void {
+  tell<E extends keyof EventMap>(event: E, payload: EventMap[E]): void {
     const listeners = this.listeners.get(event)
     const watchers = this.watchers.get(event)
     if (watchers !== undefined) {
       for (let i = 0; i < watchers.length; i++) {
         const { listener, whose } = watchers[i] as Watcher
-        if (whose.idle !== true) this.tellOne(listener, event, told)
+        if (whose.idle !== true) this.tellOne(listener, event, payload)
       }
     }
-    if (listeners === undefined || listeners.size === 0) this.unheard(event, told)
-    else for (const listener of [...listeners]) this.tellOne(listener, event, told)
+    if (listeners === undefined || listeners.size === 0) this.unheard(event, payload)
+    else for (const listener of [...listeners]) this.tellOne(listener, event, payload)
   }
 
-  private tellOne<E extends keyof EventMap>(listener: Listener<never>, event: E, told: EventMap[E]): void {
+  private tellOne<E extends keyof EventMap>(listener: Listener<never>, event: E, payload: EventMap[E]): void {
     try {
-      const outcome: unknown = (listener as Listener<EventMap[E]>)(told)
+      const outcome: unknown = (listener as Listener<EventMap[E]>)(payload)
       // TypeScript accepts an async function as a listener; its unhandled rejection would end the process.
-      if (outcome instanceof Promise) outcome.catch((error: unknown) => this.failed(error, event, told))
+      if (outcome instanceof Promise) outcome.catch((error: unknown) => this.failed(error, event, payload))
     } catch (error) {
-      this.failed(error, event, told)
+      this.failed(error, event, payload)
     }
   }
 }

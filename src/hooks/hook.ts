@@ -31,10 +31,10 @@ export interface HookAnswer {
  * ```ts
  * import { type HookRun, sentinel } from 'grammy-sentinel'
  *
- * const told = async (_: unknown, { signal, point }: HookRun): Promise<void> => {
+ * const audit = async (_: unknown, { signal, point }: HookRun): Promise<void> => {
  *   await fetch(`https://example.org/${point}`, { signal })
  * }
- * sentinel().hook('denied', told)
+ * sentinel().hook('denied', audit)
  * ```
  */
 export interface HookRun {
@@ -69,7 +69,7 @@ export type HookResult<A> = MaybePromise<A | undefined | void>
  * sentinel().hook('before:block', curfew)
  * ```
  */
-export type HookFunction<T, A = HookAnswer> = (told: T, run: HookRun) => HookResult<A>
+export type HookFunction<T, A = HookAnswer> = (event: T, run: HookRun) => HookResult<A>
 
 /**
  * A hook function with a name and a time-out.
@@ -112,7 +112,7 @@ export interface HookSpec<T, A = HookAnswer> {
 export type HookTree<T, A = HookAnswer> =
   | { readonly kind: 'chain' | 'parallel'; readonly hooks: readonly Hook<T, A>[] }
   | { readonly kind: 'once'; readonly hook: Hook<T, A> }
-  | { readonly kind: 'filter'; readonly when: (told: T) => boolean; readonly hook: Hook<T, A> }
+  | { readonly kind: 'filter'; readonly when: (event: T) => boolean; readonly hook: Hook<T, A> }
   | { readonly kind: 'background'; readonly hook: Hook<T, never> }
 
 /**
@@ -164,7 +164,7 @@ export const hooks = {
   }),
   once: <T, A extends HookAnswer = HookAnswer>(hook: Hook<T, A>): HookTree<T, A> => ({ kind: 'once', hook }),
   filter: <T, A extends HookAnswer = HookAnswer>(
-    when: (told: T) => boolean,
+    when: (event: T) => boolean,
     hook: Hook<T, A>,
   ): HookTree<T, A> => ({
     kind: 'filter',

@@ -17,7 +17,7 @@ interface HookPlaces {
   /** Points that are events: their hooks run when the event is emitted. */
   readonly telling: readonly string[]
   /** Listens to the event of a point; the returned function removes the listener. */
-  listen(point: string, told: (told: unknown) => void): () => void
+  listen(point: string, listener: (event: unknown) => void): () => void
 }
 
 /** The hooks of one point, combined into one. Replaced as a whole, so that a run in progress keeps its list. */
@@ -108,10 +108,10 @@ export class HookRegistry {
   }
 
   /** Runs the hooks of a deciding point; returns the veto, if any. Never throws or rejects. */
-  decide(point: string, told: unknown, enriched: Record<string, unknown>): MaybePromise<Outcome['veto']> {
+  decide(point: string, event: unknown, enriched: Record<string, unknown>): MaybePromise<Outcome['veto']> {
     const standing = this.standing.get(point)
     if (standing === undefined) return undefined
-    const outcome = new Occasion(point, told, this.running, enriched).run(standing.all)
+    const outcome = new Occasion(point, event, this.running, enriched).run(standing.all)
     return isPromise(outcome) ? outcome.then((resolved) => resolved?.veto) : outcome?.veto
   }
 
@@ -129,16 +129,16 @@ export class HookRegistry {
   private standAt(point: string): Standing {
     return getOrInsert(this.standing, point, () => {
       const tells = this.places.telling.includes(point)
-      const stop = tells ? this.places.listen(point, (told) => this.tell(point, told)) : undefined
+      const stop = tells ? this.places.listen(point, (event) => this.tell(point, event)) : undefined
       return { all: { kind: 'chain', nodes: [] }, stop }
     })
   }
 
   /** Runs the hooks of an event in the background; their answers are ignored. */
-  private tell(point: string, told: unknown): void {
+  private tell(point: string, event: unknown): void {
     const all = this.standing.get(point)?.all
     if (all === undefined) return
-    const occasion = new Occasion(point, told, this.running, undefined)
+    const occasion = new Occasion(point, event, this.running, undefined)
     if (!this.running.aside(`hooks ${point}`, async () => occasion.run(all))) {
       this.running.ran?.(point, point, 0, 'dropped')
     }

@@ -36,7 +36,7 @@ export interface Outcome {
 export class Occasion {
   constructor(
     readonly point: string,
-    readonly told: unknown,
+    readonly event: unknown,
     private readonly running: Running,
     /** Receives the data that hooks add; undefined at points where hooks only observe. */
     private readonly enriched: Record<string, unknown> | undefined,
@@ -97,9 +97,9 @@ export class Occasion {
     return outcomes.some(isPromise) ? Promise.all(outcomes).then(all) : all(outcomes as Outcome[])
   }
 
-  private holds(when: (told: unknown) => boolean, name: string): boolean {
+  private holds(when: (event: unknown) => boolean, name: string): boolean {
     try {
-      const held: unknown = when(this.told)
+      const held: unknown = when(this.event)
       if (unawaited(held)) this.failed(promised(`hooks.${this.point}, condition ${name}`), name)
       return held === true
     } catch (error) {
@@ -110,7 +110,7 @@ export class Occasion {
 
   private background(node: Node, name: string): void {
     // A separate occasion without `enriched`, because a background hook decides nothing.
-    const apart = new Occasion(this.point, this.told, this.running, undefined)
+    const apart = new Occasion(this.point, this.event, this.running, undefined)
     if (!this.running.aside(`hook ${name}`, async () => apart.run(node)))
       this.running.ran?.(this.point, name, 0, 'dropped')
   }
@@ -141,7 +141,7 @@ export class Occasion {
 
   /** Throws what the function throws, and what reading its answer throws (a getter). */
   private call(leaf: Leaf, run: Run): MaybePromise<Outcome | undefined> {
-    const answer = leaf.run(this.told, run)
+    const answer = leaf.run(this.event, run)
     return isPromise(answer) ? this.inTime(answer, leaf, run) : this.read(answer, leaf)
   }
 

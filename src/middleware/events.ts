@@ -13,8 +13,8 @@ import type { Transition, TransitionEvent } from './membership/transitions.js'
  * ```ts
  * import { type AllowedEvent, sentinel } from 'grammy-sentinel'
  *
- * const told = ({ facts }: AllowedEvent): void => console.log(facts.activity, facts.actorId)
- * sentinel().on('allowed', told)
+ * const listener = ({ facts }: AllowedEvent): void => console.log(facts.activity, facts.actorId)
+ * sentinel().on('allowed', listener)
  * ```
  */
 export interface AllowedEvent<C extends Context = Context> {
@@ -29,8 +29,8 @@ export interface AllowedEvent<C extends Context = Context> {
  * ```ts
  * import { type DeniedEvent, sentinel } from 'grammy-sentinel'
  *
- * const told = ({ facts, verdict }: DeniedEvent): void => console.log(facts.actorId, verdict.reason)
- * sentinel().on('denied', told)
+ * const listener = ({ facts, verdict }: DeniedEvent): void => console.log(facts.actorId, verdict.reason)
+ * sentinel().on('denied', listener)
  * ```
  */
 export interface DeniedEvent<C extends Context = Context> extends AllowedEvent<C> {
@@ -54,8 +54,8 @@ export interface DeniedEvent<C extends Context = Context> extends AllowedEvent<C
  * ```ts
  * import { type DeniedEvent, type ShadowEvent, sentinel } from 'grammy-sentinel'
  *
- * const told = ({ verdict, facts }: ShadowEvent): void => console.log(verdict.guard, verdict.limit, facts.actorId)
- * sentinel({ throttle: { limit: '20/1m', shadow: true } }).on('shadow', told)
+ * const listener = ({ verdict, facts }: ShadowEvent): void => console.log(verdict.guard, verdict.limit, facts.actorId)
+ * sentinel({ throttle: { limit: '20/1m', shadow: true } }).on('shadow', listener)
  *
  * // For both: who was stopped, and who would have been.
  * const line = ({ facts, verdict }: DeniedEvent | ShadowEvent): void => console.log(facts.actorId, verdict.reason)
@@ -75,8 +75,8 @@ export interface ShadowEvent<C extends Context = Context> extends AllowedEvent<C
  * ```ts
  * import { type FailureEvent, sentinel } from 'grammy-sentinel'
  *
- * const told = ({ during, error }: FailureEvent): void => console.error(during, error)
- * sentinel().on('error', told)
+ * const listener = ({ during, error }: FailureEvent): void => console.error(during, error)
+ * sentinel().on('error', listener)
  * ```
  */
 export interface FailureEvent {
@@ -92,8 +92,8 @@ export interface FailureEvent {
  * ```ts
  * import { sentinel, type WarningEvent } from 'grammy-sentinel'
  *
- * const told = ({ code, message }: WarningEvent): void => console.warn(code, message)
- * sentinel().on('warning', told)
+ * const listener = ({ code, message }: WarningEvent): void => console.warn(code, message)
+ * sentinel().on('warning', listener)
  * ```
  */
 export interface WarningEvent {
@@ -110,8 +110,8 @@ export interface WarningEvent {
  * ```ts
  * import { keyText, type MarkEvent, sentinel } from 'grammy-sentinel'
  *
- * const told = ({ bot, key, reason }: MarkEvent): void => console.log(bot, keyText(key), reason)
- * sentinel().on('blocked', told)
+ * const listener = ({ bot, key, reason }: MarkEvent): void => console.log(bot, keyText(key), reason)
+ * sentinel().on('blocked', listener)
  * ```
  */
 export interface MarkEvent {
@@ -127,8 +127,8 @@ export interface MarkEvent {
  * ```ts
  * import { type StorageDownEvent, sentinel } from 'grammy-sentinel'
  *
- * const told = ({ kind, reason }: StorageDownEvent): void => console.error(`${kind} is down: ${reason}`)
- * sentinel().on('storage.down', told)
+ * const listener = ({ kind, reason }: StorageDownEvent): void => console.error(`${kind} is down: ${reason}`)
+ * sentinel().on('storage.down', listener)
  * ```
  */
 export interface StorageDownEvent {
@@ -147,8 +147,8 @@ export interface StorageDownEvent {
  * ```ts
  * import { type StorageUpEvent, sentinel } from 'grammy-sentinel'
  *
- * const told = ({ kind, afterMs }: StorageUpEvent): void => console.log(`${kind} is back after ${afterMs} ms`)
- * sentinel().on('storage.up', told)
+ * const listener = ({ kind, afterMs }: StorageUpEvent): void => console.log(`${kind} is back after ${afterMs} ms`)
+ * sentinel().on('storage.up', listener)
  * ```
  */
 export interface StorageUpEvent {
@@ -165,8 +165,8 @@ export interface StorageUpEvent {
  * import { sentinel, type SentinelEvents } from 'grammy-sentinel'
  *
  * const guard = sentinel()
- * const told: (event: SentinelEvents['denied']) => void = ({ verdict }) => console.log(verdict.guard)
- * guard.on('denied', told)
+ * const listener: (event: SentinelEvents['denied']) => void = ({ verdict }) => console.log(verdict.guard)
+ * guard.on('denied', listener)
  * ```
  */
 export interface SentinelEvents<C extends Context = Context> {
@@ -201,9 +201,9 @@ export interface SentinelEvents<C extends Context = Context> {
  * ```ts
  * import { formatLimit, type LimitChangedEvent, sentinel } from 'grammy-sentinel'
  *
- * const told = ({ limit, after }: LimitChangedEvent): void =>
+ * const listener = ({ limit, after }: LimitChangedEvent): void =>
  *   console.log(limit, after === undefined ? 'as usual' : formatLimit(after))
- * sentinel().on('limit.changed', told)
+ * sentinel().on('limit.changed', listener)
  * ```
  */
 export interface LimitChangedEvent {
@@ -242,10 +242,10 @@ export type HookEnding = 'done' | 'vetoed' | 'failed' | 'late' | 'dropped'
  * ```ts
  * import { type HookRanEvent, sentinel } from 'grammy-sentinel'
  *
- * const told = ({ name, point, ms, outcome }: HookRanEvent): void => {
+ * const listener = ({ name, point, ms, outcome }: HookRanEvent): void => {
  *   if (ms > 100) console.warn(`${name} at ${point} took ${ms} ms: ${outcome}`)
  * }
- * sentinel().on('hook.ran', told)
+ * sentinel().on('hook.ran', listener)
  * ```
  */
 export interface HookRanEvent {
@@ -266,8 +266,8 @@ export interface HookRanEvent {
  * ```ts
  * import { type OverdueEvent, sentinel } from 'grammy-sentinel'
  *
- * const told = ({ limit, facts, ms }: OverdueEvent): void => console.error(limit, facts.updateId, 'runs for', ms)
- * sentinel({ concurrency: { scope: 'user' } }).on('overdue', told)
+ * const listener = ({ limit, facts, ms }: OverdueEvent): void => console.error(limit, facts.updateId, 'runs for', ms)
+ * sentinel({ concurrency: { scope: 'user' } }).on('overdue', listener)
  * ```
  */
 export interface OverdueEvent<C extends Context = Context> {
@@ -286,9 +286,9 @@ export interface OverdueEvent<C extends Context = Context> {
  * ```ts
  * import { type OutgoingLimitedEvent, sentinel } from 'grammy-sentinel'
  *
- * const told = ({ method, chat, retryAfterMs, retried }: OutgoingLimitedEvent): void =>
+ * const listener = ({ method, chat, retryAfterMs, retried }: OutgoingLimitedEvent): void =>
  *   console.warn(method, chat, retryAfterMs, retried ? 'will be sent again' : 'is given up')
- * sentinel({ outgoing: {} }).on('outgoing.limited', told)
+ * sentinel({ outgoing: {} }).on('outgoing.limited', listener)
  * ```
  */
 export interface OutgoingLimitedEvent {
@@ -312,8 +312,8 @@ export interface OutgoingLimitedEvent {
  * ```ts
  * import { type ChatMigratedEvent, sentinel } from 'grammy-sentinel'
  *
- * const told = ({ from, to }: ChatMigratedEvent): void => console.log(`write to ${to} in place of ${from}`)
- * sentinel({ outgoing: {} }).on('chat.migrated', told)
+ * const listener = ({ from, to }: ChatMigratedEvent): void => console.log(`write to ${to} in place of ${from}`)
+ * sentinel({ outgoing: {} }).on('chat.migrated', listener)
  * ```
  */
 export interface ChatMigratedEvent {
@@ -331,9 +331,9 @@ export interface ChatMigratedEvent {
  * ```ts
  * import { sentinel, type SettingsChangedEvent } from 'grammy-sentinel'
  *
- * const told = ({ chat, setting, before, after, by }: SettingsChangedEvent): void =>
+ * const listener = ({ chat, setting, before, after, by }: SettingsChangedEvent): void =>
  *   console.log(`${by} changed ${setting} of ${chat} from ${before ?? 'as usual'} to ${after ?? 'as usual'}`)
- * sentinel({ settings: { notices: true } }).on('settings.changed', told)
+ * sentinel({ settings: { notices: true } }).on('settings.changed', listener)
  * ```
  */
 export interface SettingsChangedEvent {

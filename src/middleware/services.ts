@@ -132,15 +132,15 @@ export function createServices(options: ServicesOptions): Services {
   const steady = localClock(options.clock)
   const lastResort = new LastResort(steady)
   const events = new Events<SentinelEvents>(
-    (error, event, told) => {
+    (error, event, payload) => {
       const failure = { error, during: `listener for ${event}` }
       // If a listener for errors throws, reporting that as an error event would call it again. The same goes for `hook.ran`
       // listeners during hooks for errors.
-      if (event === 'error' || (event === 'hook.ran' && (told as HookRanEvent).point === 'error'))
+      if (event === 'error' || (event === 'hook.ran' && (payload as HookRanEvent).point === 'error'))
         lastResort.tell('error', failure)
       else events.tell('error', failure)
     },
-    (event, told) => lastResort.tell(event, told),
+    (event, payload) => lastResort.tell(event, payload),
   )
   const failed = (error: unknown, during: string): void => events.tell('error', { error, during })
   const background = new Background(failed, steady)
@@ -150,7 +150,9 @@ export function createServices(options: ServicesOptions): Services {
   const { storage, release } = protect(options.storage ?? memory({ clock }), options)
   const askingFailed = (error: unknown): void => failed(error, 'getChatAdministrators')
   const chatRoles = new ChatAdministrators(steady, timers, askingFailed, storage)
-  const unobserve = isObservable(storage) ? storage.observe((told) => conditionTold(told, events)) : undefined
+  const unobserve = isObservable(storage)
+    ? storage.observe((condition) => tellCondition(condition, events))
+    : undefined
   return {
     storage,
     clock,
@@ -185,9 +187,9 @@ export function createServices(options: ServicesOptions): Services {
       )
     },
     warn(code, message) {
-      const told = `${code} ${message}`
-      if (warned.has(told) || warned.size >= MOST_WARNINGS) return
-      warned.add(told)
+      const text = `${code} ${message}`
+      if (warned.has(text) || warned.size >= MOST_WARNINGS) return
+      warned.add(text)
       events.tell('warning', { code, message })
     },
     async letGo() {
@@ -202,13 +204,15 @@ export function createServices(options: ServicesOptions): Services {
   }
 }
 
-function conditionTold(told: StorageCondition, events: Events<SentinelEvents>): void {
-  if (told.is === 'down') {
-    const { is, ...down } = told
+function tellCondition(condition: StorageCondition, events: Events<SentinelEvents>): void {
+  if (condition.is === 'down') {
+    const { is, ...down } = condition
     events.tell('storage.down', down)
-  } else if (told.is === 'up') events.tell('storage.up', { kind: told.kind, afterMs: told.after })
-  else if (told.is === 'warning') events.tell('warning', { code: told.code, message: told.message })
-  else events.tell('error', { error: told.error, during: told.during })
+  } else if (condition.is === 'up')
+    events.tell('storage.up', { kind: condition.kind, afterMs: condition.after })
+  else if (condition.is === 'warning')
+    events.tell('warning', { code: condition.code, message: condition.message })
+  else events.tell('error', { error: condition.error, during: condition.during })
 }
 
 /** Returns the same services with other exemptions, roles and notices. */

@@ -44,13 +44,13 @@ export const outgoingOptions = z.strictObject({
     'Methods that are never delayed or repeated, like getUpdates.',
   ),
   share: option(z.boolean(), 'Tells other workers on the same storage which chats to wait for.', true),
-  onLimited: option(callable<(told: OutgoingLimitedEvent) => void>(), 'Called for every 429. In code only.'),
+  onLimited: option(callable<(event: OutgoingLimitedEvent) => void>(), 'Called for every 429. In code only.'),
   onMigrated: option(
-    callable<(told: ChatMigratedEvent) => void>(),
+    callable<(event: ChatMigratedEvent) => void>(),
     'Called when a chat has got another id. In code only.',
   ),
   onError: option(
-    callable<(told: FailureEvent) => void>(),
+    callable<(event: FailureEvent) => void>(),
     'Called with errors of the storage. In code only.',
   ),
 })
@@ -108,11 +108,11 @@ export interface OutgoingOptions {
    */
   readonly share?: boolean
   /** Called for every 429. */
-  readonly onLimited?: (told: OutgoingLimitedEvent) => void
+  readonly onLimited?: (event: OutgoingLimitedEvent) => void
   /** Called when a call failed because its group has become a supergroup, which has a new id. */
-  readonly onMigrated?: (told: ChatMigratedEvent) => void
+  readonly onMigrated?: (event: ChatMigratedEvent) => void
   /** Called with errors of sharing pauses and of these functions. @default logs to the console */
-  readonly onError?: (told: FailureEvent) => void
+  readonly onError?: (event: FailureEvent) => void
 }
 
 /** The checked options, with defaults. */

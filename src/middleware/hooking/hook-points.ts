@@ -58,10 +58,10 @@ export interface BeforeEvent<C extends Context = Context> {
  * ```ts
  * import { type AfterEvent, sentinel } from 'grammy-sentinel'
  *
- * const told = ({ verdict, facts }: AfterEvent): void => {
+ * const listener = ({ verdict, facts }: AfterEvent): void => {
  *   if (!verdict.allowed) console.log(facts.actorId, verdict.reason)
  * }
- * sentinel().hook('after:throttle', told)
+ * sentinel().hook('after:throttle', listener)
  * ```
  */
 export interface AfterEvent<C extends Context = Context> extends BeforeEvent<C> {
@@ -110,8 +110,8 @@ export type TellingPoints<C extends Context = Context> = {
  * ```ts
  * import { type HookPoints, sentinel } from 'grammy-sentinel'
  *
- * const told = ({ verdict }: HookPoints['denied']): void => console.log(verdict.guard)
- * sentinel().hook('denied', told)
+ * const listener = ({ verdict }: HookPoints['denied']): void => console.log(verdict.guard)
+ * sentinel().hook('denied', listener)
  * ```
  */
 export type HookPoints<C extends Context = Context> = DecidingPoints<C> & TellingPoints<C>
@@ -167,11 +167,11 @@ export const TELLING: readonly string[] = [
 /** Returns the event behind a notifying point, and a filter for the events that belong to the point. */
 export function eventOf(point: string): {
   readonly event: keyof SentinelEvents
-  readonly meant: (told: unknown) => boolean
+  readonly meant: (event: unknown) => boolean
 } {
   if (!point.startsWith(MEMBERSHIP)) return { event: point as keyof SentinelEvents, meant: () => true }
   const wanted = point.slice(MEMBERSHIP.length)
-  return { event: 'membership', meant: (told) => (told as Transition).event === wanted }
+  return { event: 'membership', meant: (event) => (event as Transition).event === wanted }
 }
 
 /** Returns the verdict for a veto of a hook. */

@@ -15,10 +15,10 @@ export function hooksOf(events: Events<SentinelEvents>, aside: Background, timer
     {
       deciding: DECIDING,
       telling: TELLING,
-      listen(point, told) {
+      listen(point, listener) {
         const { event, meant } = eventOf(point)
         return events.on(event, (happened) => {
-          if (meant(happened)) told(happened)
+          if (meant(happened)) listener(happened)
         })
       },
     },

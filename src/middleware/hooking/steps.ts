@@ -71,7 +71,7 @@ export class Steps {
 
   /** Runs the `allowed` hooks, the last before the handlers. */
   allowed(facts: Facts, ctx: Context): MaybePromise<HookVeto | undefined> {
-    return this.services.hooks.has('allowed') ? this.decide('allowed', this.told(facts, ctx)) : undefined
+    return this.services.hooks.has('allowed') ? this.decide('allowed', this.eventOf(facts, ctx)) : undefined
   }
 
   /** Returns whether to notify the actor whom a hook stopped, and notes it: at most once a minute per hook, and once per update. */
@@ -97,20 +97,20 @@ export class Steps {
       const guard = this.guards[i] as (typeof this.guards)[number]
       const point = verdict === undefined ? guard.before : guard.after
       if (!this.services.hooks.has(point) || guard.on?.has(facts.activity) === false) continue
-      const told = this.told(facts, ctx)
-      const after: AfterEvent | undefined = verdict && { ...told, verdict }
-      const veto = this.decide(point, after ?? told)
+      const event = this.eventOf(facts, ctx)
+      const after: AfterEvent | undefined = verdict && { ...event, verdict }
+      const veto = this.decide(point, after ?? event)
       if (isPromise(veto))
         return veto.then((resolved) => resolved ?? this.from(i + 1, to, facts, ctx, verdict))
       if (veto !== undefined) return veto
     }
   }
 
-  private decide(point: string, told: BeforeEvent): MaybePromise<HookVeto | undefined> {
-    return this.services.hooks.decide(point, told, told.enriched as Record<string, unknown>)
+  private decide(point: string, event: BeforeEvent): MaybePromise<HookVeto | undefined> {
+    return this.services.hooks.decide(point, event, event.enriched as Record<string, unknown>)
   }
 
-  private told(facts: Facts, ctx: Context): BeforeEvent {
+  private eventOf(facts: Facts, ctx: Context): BeforeEvent {
     return { facts, ctx, enriched: this.services.hooks.enrichedOf(ctx) }
   }
 }

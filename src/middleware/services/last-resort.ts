@@ -15,19 +15,19 @@ export class LastResort {
 
   constructor(private readonly clock: Clock) {}
 
-  tell(event: keyof SentinelEvents, told: unknown): void {
-    if (event === 'warning') console.warn(`grammy-sentinel: ${(told as WarningEvent).message}`)
+  tell(event: keyof SentinelEvents, payload: unknown): void {
+    if (event === 'warning') console.warn(`grammy-sentinel: ${(payload as WarningEvent).message}`)
     if (event === 'storage.down') {
-      const { kind, reason, message } = told as StorageDownEvent
+      const { kind, reason, message } = payload as StorageDownEvent
       const said = message === undefined ? '' : ` ${message.replace(/[^.?!]$/, '$&.')}`
       console.warn(`grammy-sentinel: the storage (${kind}) is down: ${reason}.${said} See guard.health().`)
     }
     if (event === 'storage.up') {
-      const { kind, afterMs } = told as StorageUpEvent
+      const { kind, afterMs } = payload as StorageUpEvent
       console.warn(`grammy-sentinel: the storage (${kind}) is back after ${afterMs} ms.`)
     }
     if (event === 'overdue') {
-      const { guard, limit, ms } = told as OverdueEvent
+      const { guard, limit, ms } = payload as OverdueEvent
       this.once(`${guard}.${limit}`, () =>
         console.warn(
           `grammy-sentinel: a handler kept others waiting at ${guard}.${limit} for ${ms} ms; the next was admitted beside it.`,
@@ -35,7 +35,7 @@ export class LastResort {
       )
     }
     if (event !== 'error') return
-    const { error, during } = told as FailureEvent
+    const { error, during } = payload as FailureEvent
     const then = during === 'wiring' ? 'these guards refuse everybody' : 'updates are decided all the same'
     this.once(during, () =>
       console.error(`grammy-sentinel: error during ${during}; ${then}. ${errorText(error)}`),
