@@ -26,7 +26,7 @@ import {
 import { checkKey, JOINS, SCOPES, type ScopeName, scopeOf } from './options/scopes.js'
 import type { Denial } from './refusing/denial.js'
 import { type Adaptation, type AdaptOptions, adaptOptions, readAdapt } from './throttle/adapt.js'
-import { limitOf } from './throttle/given-limit.js'
+import { limitOf } from './throttle/computed-limit.js'
 import { ADAPTED_MARK, type Changeable, roleVariants } from './throttle/runtime-limits.js'
 import { storedVariants } from './throttle/stored-variants.js'
 import { watchConduct } from './throttle/watch-conduct.js'

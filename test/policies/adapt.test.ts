@@ -14,7 +14,7 @@ import {
 } from '../../src/index.js'
 import { createServices } from '../../src/middleware/services.js'
 import { adaptOptions, readAdapt } from '../../src/middleware/throttle/adapt.js'
-import { adaptLimit } from '../../src/middleware/throttle/adapted.js'
+import { adaptLimit } from '../../src/middleware/throttle/adapt-limit.js'
 import { Conduct, MOST_ACTORS } from '../../src/middleware/throttle/conduct.js'
 import { Stage } from '../middleware/rig.js'
 import { desk, later, says, tick } from '../sentinel/desk.js'

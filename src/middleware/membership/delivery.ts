@@ -4,7 +4,7 @@ import { SentinelError } from '../../core/errors.js'
 import { later } from '../../core/later.js'
 import type { Services } from '../services.js'
 
-const comparing = later('delivery', () => import('./delivered.js'))
+const comparing = later('delivery', () => import('./delivery-check.js'))
 
 /** The part of a bot that concerns the delivery of updates. */
 interface DeliveredBot {

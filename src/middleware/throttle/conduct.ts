@@ -7,9 +7,9 @@ import { setNewest } from '../../core/maps.js'
 import { type Key, keyText } from '../../core/subject.js'
 import type { Background } from '../services/background.js'
 import type { Adaptation } from './adapt.js'
-import type { Adapting } from './adapted.js'
+import type { Adapting } from './adapt-limit.js'
 
-const changing = later('throttle.adapt', () => import('./adapted.js'))
+const changing = later('throttle.adapt', () => import('./adapt-limit.js'))
 
 /** Most actors whose conduct is remembered; the one seen longest ago is forgotten first. */
 export const MOST_ACTORS = 10_000
