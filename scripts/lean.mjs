@@ -1,5 +1,5 @@
-// Removes from the built files what only editors need: descriptions and defaults of options, and annotations for the JSON Schema.
-// All of them are in options.schema.json by then. They are a thirtieth of the code that every bot would load.
+// Removes from the built files what only editors need: descriptions of options, and annotations for the JSON Schema. All of them are
+// in options.schema.json by then. They are a thirtieth of the code that every bot would load. Defaults stay: the code reads them.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseSync } from '@swc/core'
 
@@ -20,8 +20,8 @@ export function leaveOutDescriptions(files) {
     const bytes = Buffer.from(text)
     const kept = []
     let from = 0
-    for (const [start, end] of cuts) {
-      kept.push(bytes.subarray(from, start))
+    for (const [start, end, instead = ''] of cuts) {
+      kept.push(bytes.subarray(from, start), Buffer.from(instead))
       from = end
     }
     kept.push(bytes.subarray(from))
@@ -30,7 +30,7 @@ export function leaveOutDescriptions(files) {
   return found
 }
 
-/** Returns the byte ranges of descriptions in order: `.meta(…)` of a schema, and all arguments of `option()` but the first. */
+/** Returns the byte ranges of descriptions in order, and what replaces them: `.meta(…)` of a schema, the second argument of `option()`. */
 function descriptionsIn(text) {
   const { body, span } = parseSync(text, { syntax: 'ecmascript', target: 'es2023' })
   // swc counts in bytes from the start of the program, and its span excludes what precedes the first statement.
@@ -51,8 +51,11 @@ function descriptionsIn(text) {
         return
       }
       if (options && callee.value === 'option' && given.length > 1) {
-        visit(given[0])
-        cuts.push([given[0].expression.span.end - offset, node.span.end - 1 - offset])
+        const [{ expression: schema }, { expression: description }, usual] = given
+        visit(schema)
+        // A default is the third argument, so an empty text takes the place of the description before it.
+        if (usual === undefined) cuts.push([schema.span.end - offset, node.span.end - 1 - offset])
+        else cuts.push([description.span.start - offset, description.span.end - offset, "''"])
         return
       }
     }
