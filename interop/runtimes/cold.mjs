@@ -2,7 +2,7 @@
  * A worker whose guard is made at module scope, over an adapter that does real I/O: the platform refuses the first contact. POST is
  * the webhook; GET returns the texts that reached the handlers, and what was reported.
  */
-import { combine, fromGrammyStorage } from '../../dist/index.js'
+import { combine, fromGrammyStorage, resilient } from '../../dist/index.js'
 import { guarded } from './suite.mjs'
 
 async function call(key, init) {
@@ -14,7 +14,9 @@ const adapter = {
   write: (key, value) => call(key, { method: 'PUT', body: JSON.stringify(value) }),
   delete: (key) => call(key, { method: 'DELETE' }),
 }
-const storage = combine({ durable: fromGrammyStorage(adapter) })
+// No answer is late, however busy the machine: what is shown here is who decides, not how soon.
+const patient = { timeout: '1m', firstTimeout: '1m' }
+const storage = resilient(combine({ durable: fromGrammyStorage(adapter) }), patient)
 const { guard, webhook, reached } = guarded({ storage, auth: { gate: ['orders'] } })
 const reported = []
 for (const event of ['storage.down', 'error']) guard.on(event, () => reported.push(event))
