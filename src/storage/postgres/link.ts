@@ -251,18 +251,19 @@ export class Link {
     }
   }
 
-  /** Ends our own connections, not a pool that was given. A server that does not answer delays this for seconds only. */
+  /**
+   * Waits for statements, and ends our own connections, not a pool that was given. A server that does not answer delays this for
+   * seconds only.
+   */
   close(): Promise<void> {
     this.ended ??= this.end()
     return this.ended
   }
 
   private async end(): Promise<void> {
-    // A pool that was given stays open, and with it the statements sent through it.
-    if (!this.own) return this.connections.closed(LEAVE)
     // If the pool could not be created, its callers have received the error.
-    const pool = this.pool ?? (await this.making?.catch(() => undefined))
-    // An ended pool no longer serves statements that wait for a connection, so they come first.
+    const pool = this.own ? (this.pool ?? (await this.making?.catch(() => undefined))) : undefined
+    // An ended pool no longer serves statements that wait for a connection, so they come first. A pool that was given may be ended next by its owner.
     const isInTime = !this.inFlight.any || (await this.inFlight.settled(LEAVE, closedError))
     // The pool waits for transactions however long they take, and not for its connections to be closed. Either could keep the
     // process alive while the server cannot be reached.

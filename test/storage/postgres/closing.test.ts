@@ -1,4 +1,5 @@
 import { jest } from '@jest/globals'
+import { Pool } from 'pg'
 import { userKey } from '../../../src/core/subject.js'
 import type { Storage } from '../../../src/storage/contract/storage.js'
 import { postgres } from '../../../src/storage/postgres/index.js'
@@ -121,16 +122,42 @@ test('close() also waits for statements that have no connection yet', async () =
   expect(await Promise.all(waiting)).toEqual([new Map(), new Map(), new Map(), undefined])
 })
 
-test('close() also waits for writes that wait until others of their table have ended', async () => {
-  const numbers = Array.from({ length: 30 }, (_, n) => n)
-  const writes = numbers.flatMap((n) => [
-    storage.values.put('space', `${n}`, n),
-    storage.marks.put(42, 'blocked', [{ key: userKey(n), mark: { since: 1 } }]),
-  ])
-  // They have been sent, or wait.
-  await new Promise(setImmediate)
+test.each(['of the storage', 'that was given'])(
+  'close() also waits for writes that wait until others of their table have ended, in a pool %s',
+  async (whose) => {
+    const given = new Pool({ connectionString: url })
+    try {
+      if (whose === 'that was given') {
+        await storage.close()
+        storage = postgres(given, { schema })
+        await storage.values.get('space', 'key')
+      }
+      const numbers = Array.from({ length: 30 }, (_, n) => n)
+      const writes = numbers.flatMap((n) => [
+        storage.values.put('space', `${n}`, n),
+        storage.marks.put(42, 'blocked', [{ key: userKey(n), mark: { since: 1 } }]),
+      ])
+      const all = Promise.allSettled(writes)
+      // They have been sent, or wait.
+      await new Promise(setImmediate)
+      await storage.close()
+      await given.end()
+      expect((await all).filter(({ status }) => status === 'rejected')).toEqual([])
+    } finally {
+      if (!given.ended) await given.end()
+    }
+  },
+)
+
+test('close() rejects statements in a pool that was given when its time is over, and leaves the pool open', async () => {
   await storage.close()
-  expect(await Promise.all(writes)).toHaveLength(60)
+  storage = postgres(pool, { schema })
+  await storage.values.get('space', 'key')
+  await whileReading(async (reading) => {
+    await closedAfter(5000)
+    await expect(reading).rejects.toMatchObject({ code: 'storage.closed' })
+  })
+  expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
 })
 
 test('close() rejects statements that have no connection when its time is over', async () => {
