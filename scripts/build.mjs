@@ -1,47 +1,36 @@
-// Compiles src into dist, writes the JSON Schema of the options, and removes files of earlier builds.
+// Compiles src and writes the JSON Schema of the options, in a folder of its own, which then replaces dist: whoever reads dist meanwhile
+// sees the last build or this one, and no file of an earlier build is left.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join, relative, resolve } from 'node:path'
+import { chmodSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { z } from 'zod'
 import { leaveOutDescriptions } from './lean.mjs'
 import { programOf, root } from './run.mjs'
 
 const dist = join(root, 'dist')
-const tsc = spawnSync(
-  process.execPath,
-  [programOf('typescript', 'tsc'), '-p', 'tsconfig.build.json', '--listEmittedFiles'],
-  { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 2 ** 26 },
-)
-const MARK = /^TSFILE:\s*/
-const lines = tsc.stdout.split('\n')
-process.stdout.write(lines.filter((line) => !MARK.test(line)).join('\n'))
-if (tsc.status !== 0) process.exit(tsc.status ?? 1)
+// Several builds may run at the same time.
+const next = `${dist}.${process.pid}`
+const last = `${next}.last`
+process.on('exit', () => {
+  for (const folder of [next, last]) rmSync(folder, { recursive: true, force: true })
+})
 
-const fresh = new Set(
-  lines.filter((line) => MARK.test(line)).map((line) => resolve(root, line.replace(MARK, ''))),
-)
-if (fresh.size === 0) throw new Error('tsc named no file that it wrote')
+const tsc = [programOf('typescript', 'tsc'), '-p', 'tsconfig.build.json', '--outDir', next]
+const { status } = spawnSync(process.execPath, tsc, { cwd: root, stdio: 'inherit' })
+if (status !== 0) process.exit(status ?? 1)
 
 // Editors use this schema to complete and check files of options.
-const options = join(dist, 'options', 'index.js')
-if (existsSync(options)) {
-  const { optionsSchema } = await import(pathToFileURL(options))
-  if (optionsSchema !== undefined) {
-    const { z } = await import('zod')
-    const schema = z.toJSONSchema(optionsSchema, { io: 'input', unrepresentable: 'any' })
-    const path = join(dist, 'options.schema.json')
-    writeFileSync(path, `${JSON.stringify(schema, null, 2)}\n`)
-    fresh.add(path)
-    leaveOutDescriptions([...fresh])
-  }
-}
+const { optionsSchema } = await import(pathToFileURL(join(next, 'options', 'index.js')))
+const schema = z.toJSONSchema(optionsSchema, { io: 'input', unrepresentable: 'any' })
+writeFileSync(join(next, 'options.schema.json'), `${JSON.stringify(schema, null, 2)}\n`)
+const files = readdirSync(next, { recursive: true }).map((name) => join(next, name))
+leaveOutDescriptions(files)
+chmodSync(join(next, 'cli', 'main.js'), 0o755)
 
-const cli = join(dist, 'cli', 'main.js')
-if (existsSync(cli)) chmodSync(cli, 0o755)
-
-for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
-  const path = join(entry.parentPath ?? entry.path, entry.name)
-  if (entry.isDirectory() || fresh.has(path)) continue
-  rmSync(path)
-  console.log(`removed ${relative(root, path)}, which has no source`)
+try {
+  renameSync(dist, last)
+} catch (error) {
+  if (error.code !== 'ENOENT') throw error
 }
+renameSync(next, dist)
