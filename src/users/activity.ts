@@ -53,6 +53,8 @@ interface Noted {
   readonly counts: number[]
   /** The user was erased while these were being written, so that they are neither sent nor kept any more. */
   isErased?: true
+  /** The write of the batch that contains these; undefined while they are not sent. */
+  sent?: Promise<void>
 }
 
 /**
@@ -129,7 +131,10 @@ export class ActivityRecorder {
     drop()
     const noted = this.unwritten.get(bot)?.get(key)
     if (noted !== undefined) noted.isErased = true
-    const isOver = noted === undefined || (await this.endsInTime(underWay))
+    const isOver =
+      noted?.sent === undefined ||
+      underWay === undefined ||
+      (await endsWithin(noted.sent, WAIT, this.services.timers))
     drop()
     return isOver
   }
@@ -254,7 +259,9 @@ export class ActivityRecorder {
       const all = [...users]
       for (let i = 0; i < all.length; i += BATCH) {
         const batch = all.slice(i, i + BATCH).filter(([, { isErased }]) => !isErased)
-        await this.writeBatch(bot, batch)
+        const sent = this.writeBatch(bot, batch)
+        for (const [, noted] of batch) noted.sent = sent
+        await sent
         this.heartbeat.beat()
         for (const [key] of batch) users.delete(key)
       }
