@@ -6,6 +6,7 @@ import { endsWithin } from '../../core/in-time.js'
 import { checkAddress, clientOf, OURS, type ServerAddress } from './clients.js'
 import { tellTlsFaults } from './cluster-tls.js'
 import { closed, explained, isMoving, readOnly, wordsOf } from './failures.js'
+import { LostNodes } from './lost-nodes.js'
 
 /** A script, and the hash by which a server knows it once it is loaded. */
 export interface Script {
@@ -74,6 +75,7 @@ export class Connection {
   private connecting: Promise<void> | undefined
   /** Rejects the calls that wait until a client is ready. */
   private readonly waits = new Set<(error: Error) => void>()
+  private readonly lostNodes = new LostNodes(() => this.client as Cluster)
 
   constructor(
     private readonly given: RedisConnection,
@@ -83,8 +85,9 @@ export class Connection {
     this.ours = !isClient(given)
     if (isClient(given)) {
       this.made = given
-      given.on('ready', this.recovered).on('+node', this.met)
-      if (this.connectsNodes) given.on('+node', this.connectNode)
+      given.on('ready', this.recovered)
+      if (this.connectsNodes) given.on('+node', this.connectNode).on('-node', this.lostNodes.lost)
+      else given.on('+node', this.met)
       allowListeners(given)
       warnOfResending(given)
     } else checkAddress(given)
@@ -159,8 +162,9 @@ export class Connection {
       throw this.explained(error)
     })
     if (this.closed) throw closed()
-    client.on('error', this.refused).on('ready', this.recovered).on('+node', this.met)
-    client.on('+node', this.connectNode).on('+node', (node: Redis) => tellTlsFaults(node, this.failed))
+    client.on('error', this.refused).on('ready', this.recovered)
+    client.on('+node', this.connectNode).on('-node', this.lostNodes.lost)
+    client.on('+node', (node: Redis) => tellTlsFaults(node, this.failed))
     // These say why a node of a cluster, or a Sentinel, cannot be reached; the error that follows does not always.
     return client.on('node error', this.failed).on('sentinelError', this.failed)
   }
@@ -188,6 +192,9 @@ export class Connection {
     try {
       if (node.status === 'wait') await node.connect()
       else if (/^connect/.test(node.status)) await this.becomesReady(node)
+      else return
+      this.lostNodes.found()
+      this.met()
     } catch (error) {
       this.failed(error)
     }
@@ -317,8 +324,10 @@ export class Connection {
     this.closed = true
     // A cluster that has no connection reports nothing more.
     for (const lost of this.waits) lost(closed())
-    const { made } = this
+    const { made, lostNodes } = this
+    lostNodes.stop()
     made?.off('ready', this.recovered).off('+node', this.met).off('+node', this.connectNode)
+    made?.off('-node', lostNodes.lost)
     if (made === undefined || !this.ours) return
     made.disconnect()
     // ioredis emits this in the other states. It ends the connections to Sentinels.
