@@ -41,6 +41,8 @@ interface ScriptRunner {
   evalBuffer(text: string, keys: number, ...rest: readonly (string | number | Buffer)[]): Promise<unknown>
 }
 
+/** What ioredis says when the connection that a call needs was lost. */
+const CLOSED = 'Connection is closed.'
 const ENDED =
   'the given client has been closed, or its retryStrategy has given up. Pass an open one, or call its connect()'
 const NEVER = 'the connection was lost before it was ready'
@@ -287,7 +289,13 @@ export class Connection {
   async masters(): Promise<readonly Redis[]> {
     if (this.closed) throw closed()
     if (!this.wasReady) await this.connected()
-    return isRedis(this.client) ? [this.client] : this.client.nodes('master')
+    const { client } = this
+    if (isRedis(client)) return [client]
+    const nodes = client.nodes('master')
+    const connected = new Set(nodes.map(({ options: { host, port } }) => `${host}:${port}`))
+    // ioredis removes a node whose connection was lost. Its keys must not be mistaken for missing ones.
+    if (client.slots.some(([owner = '']) => !connected.has(owner))) throw this.explained(new Error(CLOSED))
+    return nodes
   }
 
   async ping(): Promise<boolean> {

@@ -119,6 +119,25 @@ test('a given client that keeps calls connects to a lost node with the first cal
   }
 })
 
+test('what is read from all nodes does not omit the keys of a lost one', async () => {
+  const client = new Cluster([cluster.url], { retryDelayOnFailover: 0 })
+  const storage = redis(client, { prefix: freshName() })
+  const known = async (): Promise<unknown> => (await storage.archive?.contents())?.bots.map(({ id }) => id)
+  try {
+    for (const bot of BOTS) await storage.marks.put(bot, 'blocked', [{ key: ALICE, mark: { since: 1 } }])
+    expect(await known()).toEqual(BOTS)
+    const lost = once(client, '-node')
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+    await lost
+    await expect(known()).rejects.toMatchObject({ code: 'storage.failed' })
+    await until('it is connected again', () => client.nodes('master').length === cluster.nodes.length)
+    expect(await known()).toEqual(BOTS)
+  } finally {
+    await storage.close()
+    client.disconnect()
+  }
+})
+
 test('a storage that was closed no longer tries to connect to a lost node', async () => {
   const given = new Cluster([cluster.url], { enableOfflineQueue: false, retryDelayOnFailover: 0 })
   const other = new Cluster([cluster.url], { enableOfflineQueue: false, retryDelayOnFailover: 0 })
