@@ -22,7 +22,7 @@ import { withProtection } from './protection/with-protection.js'
 import { NOT_ASKED } from './resilient/line.js'
 import { breakerOf, span } from './resilient/options.js'
 import { isAlike } from './resilient/plans.js'
-import { causeOf, isOfTheCaller } from './resilient/reason.js'
+import { isOfTheCaller } from './resilient/reason.js'
 import type { PatientMarks } from './shared/patient-marks.js'
 
 /**
@@ -97,8 +97,6 @@ class FailoverStorage implements Storage, Observable {
   private readonly latest = new Map<string, FailoverJudge>()
   private readonly changes = new Listeners<StorageChange>()
   private readonly conditions = new Listeners<StorageCondition>()
-  private readonly unwatch: (() => void)[] = []
-  private readonly watched = new Set<Member>()
   private watching = false
   private inUse = 0
   private closing: Promise<void> | undefined
@@ -122,6 +120,10 @@ class FailoverStorage implements Storage, Observable {
           steady: options.timers === undefined ? steadyClock : clock,
           timers,
           tell: (condition) => this.conditions.tell(condition),
+          // Writes to all storages are reported by all of them, so only the reports of the storage in use are passed on.
+          changed: (member, change) => {
+            if (member.index === this.inUse) this.heard(change)
+          },
           moved: () => this.moved(),
         }),
     )
@@ -193,7 +195,7 @@ class FailoverStorage implements Storage, Observable {
   }
 
   private async end(): Promise<void> {
-    for (const stop of this.unwatch) stop()
+    for (const { changes } of this.members) changes.stop()
     this.changes.clear()
     const missed = await Promise.all(this.members.map((member) => member.stop()))
     const closed = await Promise.allSettled(
@@ -362,33 +364,7 @@ class FailoverStorage implements Storage, Observable {
 
   /** Watches every storage once. A storage whose watch failed is tried again when it is back. */
   private watchAll(): void {
-    for (const member of this.members) {
-      if (this.watched.has(member)) continue
-      this.watched.add(member)
-      void this.watchMember(member)
-    }
-  }
-
-  /** Never rejects. */
-  private async watchMember(member: Member): Promise<void> {
-    const { line, lost } = member
-    try {
-      // Writes to all storages are reported by all of them, so only the reports of the storage in use are passed on.
-      const unwatch = await member.watch((change) => {
-        if (change.kind === 'gap') member.lost = change.lost
-        if (member.index === this.inUse) this.heard(change)
-      })
-      if (this.closing === undefined) this.unwatch.push(unwatch)
-      else unwatch()
-      // Otherwise the storage has told already that it receives no changes.
-      if (member.lost === lost) member.lost = undefined
-    } catch (error) {
-      this.watched.delete(member)
-      line.circuit.noted(error)
-      member.lost = causeOf(error) ?? line.unavailable('watch', error)
-    }
-    const isNews = (lost === undefined) !== (member.lost === undefined)
-    if (isNews && member.index === this.inUse) this.heard(gapOf(member))
+    for (const { changes } of this.members) changes.start()
   }
 
   private heard(change: StorageChange): void {

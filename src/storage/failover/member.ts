@@ -1,14 +1,15 @@
 import type { Judge, MaybePromise, Plan, Receipt, Settlement } from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Key } from '../../core/subject.js'
-import type { ChangeListener } from '../contract/changes.js'
+import type { StorageChange } from '../contract/changes.js'
 import type { StorageCondition } from '../contract/condition.js'
 import type { Marks, Storage } from '../contract/storage.js'
 import { type Taker, unlessLoading } from '../resilient/plans.js'
 import { idOf, type Ticket, type Write } from '../resilient/queued-marks.js'
-import { isOfTheCaller } from '../resilient/reason.js'
+import { causeOf, isOfTheCaller } from '../resilient/reason.js'
 import { SupervisedStorage, type Supervision } from '../resilient/supervised.js'
 import { inBackground } from '../shared/in-background.js'
+import { StorageWatch } from '../shared/storage-watch.js'
 import { watchInTime } from '../shared/watch-in-time.js'
 import { writesThrough } from '../shared/writes-through.js'
 import { WriteTurns } from './turns.js'
@@ -16,6 +17,8 @@ import { WriteTurns } from './turns.js'
 interface MemberOptions extends Supervision {
   /** Called when the storage goes down, comes back or fails in the background. */
   readonly tell: (condition: StorageCondition) => void
+  /** Called with the changes of the storage, and with a gap when it begins or ceases to report any. */
+  readonly changed: (member: Member, change: StorageChange) => void
   /** Called when another storage may now be the one in use. */
   readonly moved: () => void
 }
@@ -41,6 +44,8 @@ export interface MarkWrite<T> {
 export class Member extends SupervisedStorage {
   /** Why no changes of this storage are received. */
   lost: SentinelError | undefined
+  /** Reports the changes of this storage. */
+  readonly changes: StorageWatch
   /** Orders all writes to this storage, both those a caller waits for and those in the background. */
   private readonly turns = new WriteTurns((work) => this.line.try(work, true))
   /** Missed marks must queue behind the writes in progress, which would otherwise overwrite them. */
@@ -57,10 +62,24 @@ export class Member extends SupervisedStorage {
     private readonly options: MemberOptions,
   ) {
     super(storage, options)
+    this.changes = new StorageWatch((listener) => watchInTime(storage.watch(listener), options.timers), {
+      heard: (change) => {
+        if (change.kind === 'gap') this.lost = change.lost
+        options.changed(this, change)
+      },
+      begun: (lost) => this.receives(lost),
+      failed: (error) => {
+        this.line.circuit.noted(error)
+        this.receives(causeOf(error) ?? this.line.unavailable('watch', error))
+      },
+    })
   }
 
-  watch(listener: ChangeListener): MaybePromise<() => void> {
-    return watchInTime(this.storage.watch(listener), this.options.timers)
+  /** Notes why no changes of this storage are received, or that they are, and reports it if that is news. */
+  private receives(lost: SentinelError | undefined): void {
+    const isNews = (this.lost === undefined) !== (lost === undefined)
+    this.lost = lost
+    if (isNews) this.options.changed(this, { kind: 'gap', lost })
   }
 
   /**

@@ -19,6 +19,7 @@ import type { HybridHealth, Marks, Storage, StorageHealth } from '../contract/st
 import type { Users } from '../contract/users.js'
 import type { Values } from '../contract/values.js'
 import { inBackground } from '../shared/in-background.js'
+import { StorageWatch } from '../shared/storage-watch.js'
 import { whenOver, writesThrough } from '../shared/writes-through.js'
 import { type Announcement, announced, isAnnouncement, NOBODY, slotOf } from './announcements.js'
 import { HybridJudge } from './judge.js'
@@ -65,10 +66,7 @@ export class HybridStorage implements Storage, Observable {
   /** Leases of earlier plans that are still being given back. */
   private readonly retired = new Set<Promise<void>>()
   private readonly conditions = new Listeners<StorageCondition>()
-  private watching: Promise<void> | undefined
-  /** Why the storage reports no changes although it is watched. */
-  private lost: SentinelError | undefined
-  private stopWatching: (() => void) | undefined
+  private readonly innerWatch: StorageWatch
   private callOffWatch: (() => void) | undefined
   private unobserve: (() => void) | undefined
   private closing: Promise<void> | undefined
@@ -95,6 +93,12 @@ export class HybridStorage implements Storage, Observable {
       aside: (during: string, work: () => MaybePromise<unknown>) => this.aside(during, work),
     }
     this.shared = shared
+    this.innerWatch = new StorageWatch((listener) => remote.watch(listener), {
+      heard: (change) => this.changed(change),
+      // Refusals remembered before this may be outdated.
+      begun: (lost) => this.changed({ kind: 'gap', lost }),
+      failed: (error) => this.unwatchable(error),
+    })
     if (isObservable(remote)) this.unobserve = remote.observe((condition) => this.conditions.tell(condition))
   }
 
@@ -105,7 +109,7 @@ export class HybridStorage implements Storage, Observable {
     const { lease } = this.parts
     const leased = lease === undefined ? undefined : leasedPlan(plan, lease)
     // Not awaited: until changes are reported, refusals are remembered only briefly.
-    this.aside('hybrid.watch', () => this.watchInner())
+    this.innerWatch.start()
     return this.prepareWith(plan, leased, lease)
   }
 
@@ -184,8 +188,7 @@ export class HybridStorage implements Storage, Observable {
     this.shared.memory.clear()
     this.judges.clear()
     this.leasing.clear()
-    this.stopWatching?.()
-    this.stopWatching = undefined
+    this.innerWatch.stop()
     this.shared.isWatching = false
     this.unobserve?.()
     try {
@@ -223,46 +226,24 @@ export class HybridStorage implements Storage, Observable {
     for (const leasing of this.leasing.values()) leasing.marksChanged({ kind: 'marks', bot, name: '', keys })
   }
 
-  /** Starts watching for changes. Never rejects: without a watch, refusals are remembered only briefly. */
-  private watchInner(): Promise<void> {
-    if (this.watching !== undefined) return this.watching
-    const watching = this.beginWatching()
-    this.watching = watching
-    return watching
-  }
-
-  private async beginWatching(): Promise<void> {
-    this.lost = undefined
-    try {
-      const stop = await this.inner.watch((change) => this.changed(change))
-      if (this.closing !== undefined) stop()
-      else {
-        this.stopWatching = stop
-        // Refusals remembered before this may be outdated. The storage may have told already that it receives no changes.
-        this.changed({ kind: 'gap', lost: this.lost })
-      }
-    } catch (error) {
-      this.watching = undefined
-      this.conditions.tell({ is: 'failed', error, during: 'hybrid.watch' })
-      if (this.closing !== undefined) return
-      const isRefused =
-        error instanceof SentinelError &&
-        (error.code === 'storage.unsupported' || error.code === 'storage.permission')
-      const wait = isRefused ? WATCH_REFUSED_AGAIN : WATCH_AGAIN
-      this.callOffWatch ??= this.parts.timers.after(wait, () => {
-        this.callOffWatch = undefined
-        this.aside('hybrid.watch', () => this.watchInner())
-      })
-    }
+  /** The storage refuses to be watched, or fails. Until it is watched, refusals are remembered only briefly. */
+  private unwatchable(error: unknown): void {
+    this.conditions.tell({ is: 'failed', error, during: 'hybrid.watch' })
+    if (this.closing !== undefined) return
+    const isRefused =
+      error instanceof SentinelError &&
+      (error.code === 'storage.unsupported' || error.code === 'storage.permission')
+    const wait = isRefused ? WATCH_REFUSED_AGAIN : WATCH_AGAIN
+    this.callOffWatch ??= this.parts.timers.after(wait, () => {
+      this.callOffWatch = undefined
+      this.innerWatch.start()
+    })
   }
 
   private changed(change: StorageChange): void {
     const { shared } = this
     const announcement = isAnnouncement(change) ? announced(change) : undefined
-    if (change.kind === 'gap') {
-      this.lost = change.lost
-      shared.isWatching = change.lost === undefined
-    }
+    if (change.kind === 'gap') shared.isWatching = change.lost === undefined
     if (change.kind === 'gap' || (announcement === undefined && isAnnouncement(change))) {
       shared.memory.clear()
       for (const leasing of this.leasing.values()) leasing.marksChanged({ kind: 'gap' })

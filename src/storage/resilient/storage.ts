@@ -20,6 +20,7 @@ import type { Storage } from '../contract/storage.js'
 import type { Users } from '../contract/users.js'
 import type { Values } from '../contract/values.js'
 import { inBackground } from '../shared/in-background.js'
+import { StorageWatch } from '../shared/storage-watch.js'
 import { watchInTime } from '../shared/watch-in-time.js'
 import { FallbackMarks } from './fallback-marks.js'
 import { guardedArchive, guardedUsers, guardedValues } from './guarded.js'
@@ -67,11 +68,9 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
   /** By plan name. */
   private readonly latest = new Map<string, ResilientJudge>()
   private introduced = false
-  /** Also while the storage has not answered yet. */
-  private isWatching = false
+  private readonly innerWatch: StorageWatch
   /** Why the storage no longer reports changes. */
   private lost: SentinelError | undefined
-  private unwatch: (() => void) | undefined
   private unobserve: (() => void) | undefined
   private callOffWatch: (() => void) | undefined
   private closing: Promise<void> | undefined
@@ -116,6 +115,12 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
     })
     this.users = guardedUsers(this.line, inner.users)
     this.values = guardedValues(this.line, inner.values)
+    this.innerWatch = new StorageWatch((listener) => watchInTime(inner.watch(listener), timers), {
+      heard: (change) => this.heard(change),
+      // Marks read before this may have changed since.
+      begun: (lost) => this.heard({ kind: 'gap', lost }),
+      failed: (error) => this.unwatchable(error),
+    })
     if (isObservable(inner)) this.unobserve = inner.observe((condition) => this.tell(condition))
   }
 
@@ -177,7 +182,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
 
   /** Reports changes, and a gap whenever the storage is back. */
   watch(listener: ChangeListener): () => void {
-    this.watchInner()
+    this.innerWatch.start()
     const stop = this.changes.add(listener)
     if (this.lost !== undefined) listener({ kind: 'gap', lost: this.lost })
     return stop
@@ -211,7 +216,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
     const lost = this.halt()
     this.copy.stop()
     this.callOffWatch?.()
-    this.unwatch?.()
+    this.innerWatch.stop()
     this.unobserve?.()
     this.changes.clear()
     if (lost === 0) return
@@ -249,7 +254,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
     if (former !== undefined) former.superseded = true
     this.latest.set(judge.plan.name, judge)
     this.copy.follow(marksOf(down))
-    this.watchInner()
+    this.innerWatch.start()
     if (this.introduced || isLoading()) return
     this.introduced = true
     void this.learnKind()
@@ -267,39 +272,16 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
     }
   }
 
-  /** Watches the storage once; tries again later if that fails. */
-  private watchInner(): void {
-    if (this.isWatching || this.stopped) return
-    this.isWatching = true
-    const { lost } = this
-    const watching = (unwatch: () => void): void => {
-      this.unwatch = unwatch
-      if (this.stopped) unwatch()
-      // Marks read before this may have changed since.
-      // The storage may have told already that it receives none.
-      else this.heard({ kind: 'gap', lost: this.lost === lost ? undefined : this.lost })
-    }
-    const failed = (error: unknown): void => {
-      this.isWatching = false
-      // Says nothing about the storage, which is watched again with the first request.
-      if (isLoading()) return
-      this.line.circuit.noted(error)
-      const isNews = this.lost === undefined
-      this.lost = causeOf(error) ?? this.line.unavailable('watch', error)
-      if (!isNews) return
-      this.unwatched()
-      this.report({ kind: 'gap', lost: this.lost })
-    }
-    try {
-      const unwatch = watchInTime(
-        this.storage.watch((change) => this.heard(change)),
-        this.timers,
-      )
-      if (isPromise(unwatch)) unwatch.then(watching, failed)
-      else watching(unwatch)
-    } catch (error) {
-      failed(error)
-    }
+  /** The storage refuses to be watched, or fails. It is asked again later. */
+  private unwatchable(error: unknown): void {
+    // Says nothing about the storage, which is watched again with the first request.
+    if (isLoading()) return
+    this.line.circuit.noted(error)
+    const isNews = this.lost === undefined
+    this.lost = causeOf(error) ?? this.line.unavailable('watch', error)
+    if (!isNews) return
+    this.unwatched()
+    this.report({ kind: 'gap', lost: this.lost })
   }
 
   /** Changes are not reported, so everything is read again from time to time. */
@@ -307,7 +289,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
     this.callOffWatch?.()
     if (this.stopped) return
     this.callOffWatch = this.timers.after(WATCH_AGAIN, () => {
-      this.watchInner()
+      this.innerWatch.start()
       this.heard({ kind: 'gap', lost: this.lost })
       if (this.lost !== undefined) this.unwatched()
     })
@@ -343,7 +325,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
       this.copy.wentDown()
       return
     }
-    this.watchInner()
+    this.innerWatch.start()
     this.aside(() => this.recover(), 'storage.recovery')
   }
 
