@@ -18,9 +18,8 @@ import {
   parseOptions,
   prompt,
   refusal,
-  word,
 } from './options/schema.js'
-import { checkKey, readKey, SCOPES, type ScopeName, scopeOf } from './options/scopes.js'
+import { checkKey, readKey, type ScopeName, scopeOf, scopeOption } from './options/scopes.js'
 import { notifiedBy, Recent } from './recent.js'
 import type { Denial } from './refusing/denial.js'
 import type { Services } from './services.js'
@@ -49,7 +48,7 @@ export interface PointsLimiter {
 
 export const rateLimiterOptions = z.strictObject({
   name: option(named('uploads'), 'Name of the limit in verdicts.'),
-  scope: option(word(SCOPES, 'scope.unknown'), 'What it counts by.', 'user'),
+  scope: option(scopeOption, 'What it counts by.', 'user'),
   key: option(
     prompt<(facts: Facts, ctx: Context) => string | number | undefined>(),
     'Counts by a key of your own.',

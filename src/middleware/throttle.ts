@@ -21,9 +21,8 @@ import {
   prompt,
   refusal,
   timeSpan,
-  word,
 } from './options/schema.js'
-import { checkKey, JOINS, SCOPES, type ScopeName, scopeOf } from './options/scopes.js'
+import { checkKey, JOINS, type ScopeName, scopeOf, scopeOption } from './options/scopes.js'
 import type { Denial } from './refusing/denial.js'
 import { type Adaptation, type AdaptOptions, adaptOptions, readAdapt } from './throttle/adapt.js'
 import { limitOf } from './throttle/computed-limit.js'
@@ -62,7 +61,7 @@ export const throttleOptions = z.strictObject({
     'How it counts.',
     'bucket',
   ),
-  scope: option(word(SCOPES, 'scope.unknown'), 'What it counts by.', 'user'),
+  scope: option(scopeOption, 'What it counts by.', 'user'),
   key: option(prompt<KeyOf<Context>>(), 'Counts by a key of your own instead of a scope. In code only.'),
   on: option(
     activities,

@@ -1,8 +1,8 @@
 import type { Context } from 'grammy'
 import { z } from 'zod'
 import type { Facts } from '../../core/facts.js'
-import { activities, given, named, option, prompt, refusal, timeSpan, word } from '../options/schema.js'
-import { SCOPES } from '../options/scopes.js'
+import { activities, given, named, option, prompt, refusal, timeSpan } from '../options/schema.js'
+import { scopeOption } from '../options/scopes.js'
 
 type Own = (facts: Facts, ctx: Context) => string | number | undefined
 
@@ -11,7 +11,7 @@ const WHOLE = 'must be a whole number of 1 or more'
 const COUNT = 'must be a whole number of 0 or more'
 
 export const concurrencyOptions = z.strictObject({
-  scope: option(word(SCOPES, 'scope.unknown'), 'Whose updates are counted together.', 'user'),
+  scope: option(scopeOption, 'Whose updates are counted together.', 'user'),
   key: option(prompt<Own>(), 'Counts by a key of your own. In code only.'),
   name: option(named('orders'), 'Name of the limit in verdicts.'),
   most: option(z.int(WHOLE).min(1, WHOLE), 'How many are handled at once.', 1),

@@ -5,13 +5,14 @@ import type { Facts } from '../../core/facts.js'
 import { commandKey, GLOBAL_KEY, type Key, memberKey, ownKey, userKey } from '../../core/subject.js'
 import { shownAnswer } from '../../core/unawaited.js'
 import type { SubjectOf } from '../guard.js'
+import { word } from './schema.js'
 
 /**
  * The scopes of a limit: the actor (`user`, which includes channels and a group's anonymous administrators), the
  * `chat` as a place, the actor inside one chat (`member`), the actor's use of each `command`, or the whole bot
  * (`global`).
  */
-export const SCOPES = ['user', 'chat', 'member', 'command', 'global'] as const
+const SCOPES = ['user', 'chat', 'member', 'command', 'global'] as const
 
 /**
  * The subject that a limit counts: `user`, `chat`, `member`, `command` or `global`; see `scope` of {@link ThrottleOptions}.
@@ -25,6 +26,9 @@ export const SCOPES = ['user', 'chat', 'member', 'command', 'global'] as const
  * ```
  */
 export type ScopeName = (typeof SCOPES)[number]
+
+/** The schema of the option `scope`. */
+export const scopeOption = word(SCOPES, 'scope.unknown')
 
 /** The suffix of the part of a limit that counts joins. */
 export const JOINS = '.joins'
