@@ -139,30 +139,35 @@ export class ActivityRecorder {
     return isOver
   }
 
-  /** Writes all pending counts once; an error is reported as an event. */
-  private async drain(): Promise<void> {
-    if ((await this.endsInTime(this.underWay)) && (await this.endsInTime(this.write()))) return
+  /** Writes all pending counts once, until a time; an error is reported as an event. */
+  private async drain(until: Ms): Promise<void> {
+    if (await this.endsInTime(until, this.underWay)) {
+      this.writeAside()
+      if (await this.endsInTime(until, this.writing)) return
+    }
+    const users = [...this.unwritten.values()].reduce((sum, { size }) => sum + size, this.waiting)
     const lost = new SentinelError(
       'storage.unavailable',
-      'close: the storage did not answer in time; the latest activity may be lost.',
+      `close: the storage did not answer in time; the latest activity of ${users} users may be lost.`,
     )
     this.services.failed(lost, 'users.note')
     this.isLossReported = true
   }
 
-  /** Waits for a write as long as its batches are answered. Resolves with whether it has ended. */
-  private async endsInTime(writing = Promise.resolve()): Promise<boolean> {
+  /** Waits for a write as long as its batches are answered, until a time at most. Resolves with whether it has ended. */
+  private async endsInTime(until: Ms, writing = Promise.resolve()): Promise<boolean> {
     const { answers } = this
-    if (await endsWithin(writing, WAIT, this.services.timers)) return true
-    return answers !== this.answers && this.endsInTime(writing)
+    const { steady, timers } = this.services
+    if (await endsWithin(writing, Math.min(WAIT, until - steady()), timers)) return true
+    return answers !== this.answers && until > steady() && this.endsInTime(until, writing)
   }
 
-  /** Stops recording, writes pending counts and releases the timer. */
-  async close(): Promise<void> {
+  /** Stops recording, writes pending counts and releases the timer. Ends after `within`, or after `WAIT` if that is longer. */
+  async close(within: Ms): Promise<void> {
     this.turn(false)
     this.closed = true
     this.timer.off()
-    await this.drain()
+    await this.drain(this.services.steady() + Math.max(within, WAIT))
   }
 
   private noteDenial({ facts, ctx, verdict, wasAllowed, isFirst }: DeniedEvent, now: Ms): void {

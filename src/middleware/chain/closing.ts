@@ -44,7 +44,7 @@ async function handleHeld({ services, chain, draining }: Unfinished): Promise<vo
 
 /**
  * Finishes everything that a sentinel has begun, but within a bounded time: a handler that hangs must not keep a process alive.
- * When the time is up, a warning lists what is left.
+ * When the time is up, a warning lists what is left. Returns how much of the time remains.
  *
  * @throws SentinelError `duration.invalid`.
  */
@@ -53,8 +53,10 @@ export async function finishInTime(
   left: Unfinished,
   webhooks: ReadonlySet<{ readonly size: number; drain(within: Ms): Promise<unknown> }>,
   calls: { close(): Promise<void> },
-): Promise<void> {
+): Promise<Ms> {
   const span = parseDuration(within ?? WITHIN, 'close.within')
+  const { steady, timers } = left.services
+  const until = steady() + span
   const work = async (): Promise<void> => {
     await Promise.all([...webhooks].map((webhook) => webhook.drain(span)))
     await handleHeld(left)
@@ -65,7 +67,7 @@ export async function finishInTime(
     // Last, since a failure above raises an event, which may run more hooks.
     await left.services.hooksAside.drain()
   }
-  if (await endsWithin(work(), span, left.services.timers)) return
+  if (await endsWithin(work(), span, timers)) return until - steady()
   await calls.close()
   // The webhooks may have taken all of the time, so the rest is begun here.
   left.services.shared.closing = true
@@ -74,6 +76,7 @@ export async function finishInTime(
     'close.unfinished',
     `guard.close(): some work had not ended after ${span} ms (${unfinishedText(left, webhooks)}) and is no longer waited for. Limit how long handlers wait, or allow more time: guard.close('1m').`,
   )
+  return 0
 }
 
 /** Names what is left, with counts. */

@@ -215,6 +215,43 @@ test('close() waits for activity as long as the storage answers, however slowly'
   await stage.storage.close()
 })
 
+test.each([
+  ['5s', 'ends', 5000, 2900],
+  // The function has used the time up, during which the activity of two thousand users was written. The rest is given 2.5 seconds.
+  ['5s', 'hangs', 7500, 1900],
+  ['1s', 'ends', 2500, 3900],
+] as const)(
+  'close(%j), with a deny function that %s, ends after %i ms if activity is written slowly, and reports that of %i users',
+  async (within, deny, taken, left) => {
+    const stage = outage()
+    stage.remote.parts = (what) => what === 'users.note'
+    const { clock, timers } = stage.time
+    const throttle = {
+      limit: '1/1h',
+      deny: () => (deny === 'hangs' ? new Promise<void>(() => undefined) : undefined),
+    } as const
+    const { guard, says } = desk({ users: true, storage: stage.storage, clock, timers, throttle })
+    const failures: unknown[] = []
+    guard.on('warning', () => undefined)
+    guard.on('error', ({ during, error }) => failures.push(during, (error as Error).message))
+    for (let user = 0; user < 4900; user++) await says(10_000 + user, 'hello')
+    await says(10_000, 'again')
+    stage.remote.delay = 1800
+    const began = clock()
+    let over = Number.NaN
+    const closing = guard.close(within).then(() => {
+      over = clock() - began
+    })
+    await passing(stage.time, 9500, 100)
+    await closing
+    expect(over).toBe(taken)
+    const lost = `close: the storage did not answer in time; the latest activity of ${left} users may be lost.`
+    expect(failures).toEqual(['users.note', lost])
+    stage.remote.delay = 0
+    await stage.storage.close()
+  },
+)
+
 test('close() does not wait without end for activity that cannot be written, and reports it', async () => {
   const stage = outage()
   stage.remote.parts = (what) => what === 'users.note'
