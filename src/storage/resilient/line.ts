@@ -18,8 +18,8 @@ const OUTWAIT: Ms = 300_000
 /** The advice for a call that was refused, and is not repeated for its caller. */
 export const AGAIN = ' Try again when health().ok is true.'
 
-/** The reasons of failures that are answers of the storage. Codes with digits are SQLSTATEs. */
-const ANSWER = /^(storage\.(failed|permission|readonly)|OOM|MISCONF|BUSY|\w*\d\w*)$/
+/** The reasons of failures that are answers of the storage. Codes of five characters with a digit are SQLSTATEs. */
+const ANSWER = /^(storage\.(failed|permission|readonly)|OOM|MISCONF|BUSY|(?=.*\d)[0-9A-Z]{5})$/
 
 /** The error for a call that was never made, because the storage is down. */
 export const NOT_ASKED: unique symbol = Symbol('not asked')

@@ -63,6 +63,9 @@ test.each([
   'redis: connect ECONNREFUSED 127.0.0.1:6379',
   'redis: Connection is closed',
   'redis: Command timed out',
+  'redis: write EPIPE (EPIPE).',
+  'redis: wrong version number (ERR_SSL_WRONG_VERSION_NUMBER).',
+  'redis: tlsv13 alert certificate required (ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED).',
 ])('a failure to reach the server (%s) advises to try again', async (words) => {
   stage.remote.marks.scan = async () => {
     throw new SentinelError('storage.failed', words)
