@@ -79,10 +79,8 @@ export interface TelegramMatchers<R = unknown> {
   toBeMutedIn(place: TelegramGroup | TelegramChannel): R
 }
 
-/** The part of a matcher's `this` that jest and vitest agree on. */
-interface Bound {
-  readonly isNot?: boolean
-}
+/** The part of a matcher's `this` that jest and vitest agree on. As an interface, it would need a name in the declarations of users. */
+type Bound = { readonly isNot?: boolean }
 
 type Matchers = {
   readonly [Name in keyof TelegramMatchers]: (
