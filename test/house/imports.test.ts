@@ -33,6 +33,11 @@ describe('the sources', () => {
     const strays = ['src', 'test', 'bench', 'examples'].flatMap((folder) => readSources('.', folder, '.js'))
     expect(strays.map(({ path }) => path)).toEqual([])
   })
+
+  test('are tested by files of one subject each, at most 800 lines long', () => {
+    const long = readSources('.', 'test', '.test.ts').filter(({ text }) => text.split('\n').length > 801)
+    expect(long.map(({ path }) => `${path}: split it by subject`)).toEqual([])
+  })
 })
 
 describe('the check of import directions', () => {
