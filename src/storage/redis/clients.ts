@@ -19,6 +19,8 @@ export const OURS = {
   // Otherwise a Sentinel that accepts connections and does not answer keeps the others from being asked.
   sentinelCommandTimeout: 1000,
   socketTimeout: 5000,
+  // Otherwise ioredis waits for as long as a server expects to load its data, which may be far too long.
+  maxLoadingRetryTime: 250,
   retryStrategy: (times: number) => Math.min(times * 25, 250),
   reconnectOnError: (error: Error): false | 1 => (error.message.startsWith('READONLY') ? 1 : false),
   disconnectTimeout: 500,

@@ -47,6 +47,7 @@ const ENDED =
   'the given client has been closed, or its retryStrategy has given up. Pass an open one, or call its connect()'
 const NEVER = 'the connection was lost before it was ready'
 const NEVER_WHOLE = `${NEVER}. A cluster must serve all slots, and its nodes must announce an address: see cluster-announce-ip`
+const UNREADY = 'the server accepts connections, but is not ready: it may still be loading its data'
 const NAMED =
   'Redis Sentinel may have named a server that is still a replica, which is not used: a failover may be under way'
 /** Messages of ioredis that do not tell why a server cannot be reached. */
@@ -382,6 +383,9 @@ export class Connection {
     if (isVague && made !== undefined && !isRedis(made) && made.status === 'ready') made.refreshSlotsCache()
     if (!isVague) return explained(message)
     if (!this.ours && made?.status === 'end') return explained(ENDED)
+    // A connection has been made since that error.
+    const isUnready = isRedis(made) && made.status === 'connect' && /\bconnect E/.test(this.lastError ?? '')
+    if (isUnready) return explained(UNREADY)
     const isNamed = !this.wasReady && isRedis(made) && made.options.sentinels
     return explained(this.lastError ?? (isNamed ? `${message.replace(/[.]$/, '')}. ${NAMED}` : message))
   }
