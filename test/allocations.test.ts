@@ -40,7 +40,9 @@ beforeAll(async () => {
     packages: 'external',
     outfile: bundle,
   })
-  const args = ['--expose-gc', '--max-semi-space-size=128', 'test/allocations.mjs', bundle]
+  // Otherwise the results depend on how soon another thread has compiled a function, so on how busy the machine is.
+  const steady = '--no-concurrent-recompilation'
+  const args = ['--expose-gc', '--max-semi-space-size=128', steady, 'test/allocations.mjs', bundle]
   const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 100_000 })
   found = JSON.parse(stdout)
 })
@@ -59,7 +61,7 @@ describe('in memory, before the verdict', () => {
     expect(found.wasteful.timers).toBeGreaterThanOrEqual(1)
   })
 
-  // Measured: 795 and 1,105 bytes, the same within one percent from run to run.
+  // Measured: 810 and 1,140 bytes, the same within one percent from run to run.
   test('an admitted update allocates less than 1000 bytes', () => {
     expect(found.admitted.bytes).toBeGreaterThan(100)
     expect(found.admitted.bytes).toBeLessThan(1000)
@@ -70,8 +72,8 @@ describe('in memory, before the verdict', () => {
     expect(found.guardedAfterFailure.bytes).toBeLessThan(found.guarded.bytes + 25)
   })
 
-  test('a refused update allocates less than 1350 bytes', () => {
+  test('a refused update allocates less than 1190 bytes', () => {
     expect(found.refused.bytes).toBeGreaterThan(100)
-    expect(found.refused.bytes).toBeLessThan(1350)
+    expect(found.refused.bytes).toBeLessThan(1190)
   })
 })

@@ -330,6 +330,24 @@ describe('a notice that could not be sent', () => {
     expect(tried()).toEqual(['public refused', 'public sent'])
   })
 
+  test('is not due for a function that sends messages itself before the wait is over', async () => {
+    const due: boolean[] = []
+    const deny = ({ notice, say }: { notice: boolean; say: () => void }): void => {
+      due.push(notice)
+      say()
+    }
+    await open(true, { throttle: { ...often, deny } })
+    at.telegram.faults.next('sendMessage', { code: 429, retryAfter: 60 })
+    await at.alice.to(at.account).sends('admitted')
+    for (let elapsed = 0; elapsed <= 60; elapsed += 15) {
+      await at.alice.to(at.account).sends('refused')
+      await quiet()
+      time.advance(15_000)
+    }
+    expect(due).toEqual([true, false, false, false, true])
+    expect(tried()).toEqual(['public refused', 'public sent'])
+  })
+
   test('delays the notices for other people in that chat, and none elsewhere', async () => {
     await open(false, { throttle: { limit: '1/1h', noticeEvery: '10s' } })
     await exceeds(at.alice)

@@ -86,6 +86,8 @@ export class Notices {
   private plainUntil: PlainTimes = new Map()
   /** Until when no message may be sent to a chat where Telegram has refused one, by the ids of the bot and the chat. */
   private waits = new Map<string, Ms>()
+  /** When the last of these waits ends. */
+  private waitsUntil: Ms = 0
   private budgetFullAt = 0
   private readonly wording: Wording
   private readonly budget: Limit
@@ -142,7 +144,10 @@ export class Notices {
   ): void {
     const { guard, limit } = verdict
     const bot = ctx.me.id
-    const due = this.owes(bot, facts, guard, limit, notice)
+    // The function may send messages by itself, which Telegram would refuse as well.
+    const mustWait = notice && this.waitsIn(bot, facts)
+    if (mustWait) this.owed.owe(bot, facts, guard, limit, this.clock())
+    const due = this.owes(bot, facts, guard, limit, notice && !mustWait)
     this.declinePayment(ctx, facts, verdict)
     const said = due && this.spend()
     if (due) this.owed.given(bot, facts, guard, limit)
@@ -195,6 +200,7 @@ export class Notices {
     this.fullAt = before.fullAt
     this.plainUntil = before.plainUntil
     this.waits = before.waits
+    this.waitsUntil = before.waitsUntil
     this.budgetFullAt = before.budgetFullAt
   }
 
@@ -216,12 +222,17 @@ export class Notices {
   }
 
   private mayBeSaid(bot: number, facts: Facts): boolean {
-    // The answer to a tap is no message in the chat.
     if (facts.kind === 'callback_query') return true
-    if (facts.activity !== 'message' || facts.kind !== 'message') return false
-    if ((this.waits.get(`${bot} ${facts.chatId}`) as number) > this.clock()) return false
+    if (facts.activity !== 'message' || facts.kind !== 'message' || this.waitsIn(bot, facts)) return false
     if (!facts.inGroup || facts.command === undefined) return facts.chatType === 'private'
     return hasRoom(this.fullAt, facts.chatId as number, this.clock())
+  }
+
+  /** Whether a message in the chat of an update has to wait. The answer to a tap is not a message. */
+  private waitsIn(bot: number, { kind, chatId }: Facts): boolean {
+    // Usually no chat waits, so that no name has to be created.
+    if (kind === 'callback_query' || this.clock() >= this.waitsUntil) return false
+    return (this.waits.get(`${bot} ${chatId}`) as number) > this.clock()
   }
 
   /** Answers a tap, with the text if it is not empty and the budget allows it. */
@@ -259,6 +270,7 @@ export class Notices {
           const name = `${bot} ${chat}`
           const until = this.clock() + waitAfter(error)
           setNewest(this.waits, name, Math.max(until, this.waits.get(name) ?? 0), MOST_GROUPS)
+          this.waitsUntil = Math.max(until, this.waitsUntil)
         }
         throw error
       }

@@ -4,7 +4,7 @@ import { quietTimers } from '../../core/clock.js'
 import { SentinelError } from '../../core/errors.js'
 import { endsWithin } from '../../core/in-time.js'
 import { checkAddress, clientOf, OURS, type ServerAddress } from './clients.js'
-import { tellTlsFaults } from './cluster-tls.js'
+import { tellTlsFaults } from './cluster-faults.js'
 import { closed, explained, isMoving, readOnly, wordsOf } from './failures.js'
 import { LostNodes } from './lost-nodes.js'
 
