@@ -1,7 +1,7 @@
 // The project that docs/testing.md has its readers make, made of what the page says and nothing else: it compiles, and its test is green.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 
@@ -54,9 +54,36 @@ try {
   put('bot.js', withoutTypes(block('ts', 'export function makeBot')))
   put('other.test.js', red(otherStory))
   runRed('--test', 'other.test.js')
+
+  inCommonJs(story)
   console.log(`${installs.length} packages, tsc and jest as docs/testing.md says`)
 } finally {
   rmSync(folder, { recursive: true, force: true })
+}
+
+/**
+ * The same story in a project in CommonJS. pnpm puts packages where `transformIgnorePatterns` has to name one more folder. They are
+ * copied, because jest compares real paths.
+ */
+function inCommonJs(story) {
+  const project = join(folder, 'commonjs')
+  const modules = join(project, 'node_modules')
+  for (const name of ['grammy-sentinel', 'cockatiel']) {
+    const place = join(modules, '.pnpm', `${name}@1.0.0`, 'node_modules', name)
+    const source = name === 'grammy-sentinel' ? root : join(root, 'node_modules', name)
+    for (const part of ['package.json', 'dist'])
+      cpSync(join(source, part), join(place, part), { recursive: true })
+    symlinkSync(place, join(modules, name))
+  }
+  for (const name of ['grammy', 'zod', '@swc'])
+    symlinkSync(join(root, 'node_modules', name), join(modules, name))
+  const put = (name, text) => writeFileSync(join(project, name), text)
+  put('package.json', JSON.stringify({ name: 'nest-bot' }))
+  put('jest.config.js', block('js', 'module.exports', 'transformIgnorePatterns'))
+  put('bot.ts', block('ts', 'export function makeBot'))
+  // grammy-sentinel/redis imports cockatiel.
+  put('bot.test.ts', `import 'grammy-sentinel/redis'\n${story.replace('./bot.js', './bot')}`)
+  run(join(root, 'node_modules/jest/bin/jest.js'), '--config', join(project, 'jest.config.js'))
 }
 
 /** The bot in JavaScript, as a reader without TypeScript writes it. */
