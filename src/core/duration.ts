@@ -169,7 +169,10 @@ export function exactDuration(ms: Ms): string {
 }
 
 function invalid(what: string, value: unknown): SentinelError {
-  const given = shown(value).replace(/"(\d+) ?([smhdw])(ec|in|ou|ay|ee)[a-z]*"/, "$& (did you mean '$1$2'?)")
+  const given = shown(value).replace(
+    /"(\d+) ?(s(?=ec)|m(?=in)|h(?=ou|r)|d(?=ay)|w(?=ee))[a-z]*"/,
+    "$& (did you mean '$1$2'?)",
+  )
   return new SentinelError(
     'duration.invalid',
     `${what}: ${given} is not a duration. Write milliseconds (1500) or a text such as '500ms', '10s', '1m', '2h', '7d'.`,

@@ -369,7 +369,7 @@ function checkedOwn(name: unknown): string {
 }
 
 function invalidSubject(given: unknown): SentinelError {
-  const number = typeof given === 'string' && /^\d+$/.test(given) ? ` (the number ${given})` : ''
+  const number = typeof given === 'string' && /^[1-9]\d{0,14}$/.test(given) ? ` (the number ${given})` : ''
   return new SentinelError(
     'subject.invalid',
     `subject: ${shown(given)} is not a subject. Pass a user id${number}, or subject.user(1), subject.chat(-100…), subject.sender(-100…).`,

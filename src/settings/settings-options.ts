@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { SentinelError } from '../core/errors.js'
 import { capacityOf, formatLimit, type Limit, type LimitInput, MOST_AMOUNT } from '../core/limit.js'
+import { parts } from '../middleware/options/forms.js'
 import { limit as limitSchema, option, parseOptions, prompt } from '../middleware/options/schema.js'
 import { SETTING_TEXTS } from './setting-texts.js'
 import type { SettingsTexts, TranslateSetting } from './wording.js'
@@ -29,34 +30,36 @@ const bounds = z.strictObject({
 
 const words = z.string().min(1, 'must say something').optional()
 
-export const settingsOptions = z.strictObject({
-  throttle: option(bounds, 'Bounds for the limit of users. Short for limits.user.'),
-  limits: option(z.record(z.string(), bounds), 'Bounds for limits of throttle or of policies, by name.'),
-  notices: option(z.boolean(), 'Whether administrators may turn notices off in their chat.', false),
-  command: option(
-    z.string().regex(/^[a-z0-9_]{1,32}$/, 'must be a command such as "sentinel", without its slash'),
-    'The command that shows the menu.',
-    'sentinel',
-  ),
-  texts: option(
-    z.record(
-      z
-        .string()
-        .regex(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$/, 'must be a language tag such as "de" or "pt-br"'),
-      z.strictObject(
-        Object.fromEntries(SETTING_TEXTS.map((text) => [text, words])) as Record<
-          (typeof SETTING_TEXTS)[number],
-          typeof words
-        >,
-      ),
+export const settingsOptions = z
+  .strictObject({
+    throttle: option(bounds, 'Bounds for the limit of users. Short for limits.user.'),
+    limits: option(z.record(z.string(), bounds), 'Bounds for limits of throttle or of policies, by name.'),
+    notices: option(z.boolean(), 'Whether administrators may turn notices off in their chat.', false),
+    command: option(
+      z.string().regex(/^[a-z0-9_]{1,32}$/, 'must be a command such as "sentinel", without its slash'),
+      'The command that shows the menu.',
+      'sentinel',
     ),
-    'Texts of the menu by language. {name} and {limit} stand for the name and value of a limit.',
-  ),
-  t: option(
-    prompt<TranslateSetting>(),
-    'A translation function for the menu. If it returns undefined, texts are used. In code only.',
-  ),
-})
+    texts: option(
+      z.record(
+        z
+          .string()
+          .regex(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$/, 'must be a language tag such as "de" or "pt-br"'),
+        z.strictObject(
+          Object.fromEntries(SETTING_TEXTS.map((text) => [text, words])) as Record<
+            (typeof SETTING_TEXTS)[number],
+            typeof words
+          >,
+        ),
+      ),
+      'Texts of the menu by language. {name} and {limit} stand for the name and value of a limit.',
+    ),
+    t: option(
+      prompt<TranslateSetting>(),
+      'A translation function for the menu. If it returns undefined, texts are used. In code only.',
+    ),
+  })
+  .register(parts, { words: 'an object such as { notices: true }' })
 
 /**
  * The bounds within which the administrators of a chat may choose a limit. Both must have the same span.

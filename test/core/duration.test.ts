@@ -31,6 +31,7 @@ describe('a duration', () => {
     ['5min', '5m'],
     ['10 seconds', '10s'],
     ['2 hours', '2h'],
+    ['1 hr', '1h'],
     ['3 weeks', '3w'],
   ])('suggests the short form of %j', (text, meant) => {
     expect(() => parseDuration(text, 'block.for')).toThrow(
@@ -39,7 +40,7 @@ describe('a duration', () => {
     expect(parseDuration(meant)).toBeGreaterThan(0)
   })
 
-  test.each(['2 months', '5 millis', '1 day 2 hours', '10 per day'])(
+  test.each(['2 months', '5 millis', '1 day 2 hours', '10 per day', '5 sin', '1 hay', '3 mecs'])(
     'suggests nothing for %j, whose short form is not clear',
     (text) => {
       expect(() => parseDuration(text, 'block.for')).toThrow(`block.for: "${text}" is not a duration. Write`)

@@ -375,6 +375,11 @@ describe('a subject', () => {
       () => subjectKey('123' as unknown as Subject),
       /^subject: "123" is not a subject\. Pass a user id \(the number 123\), or subject\.user/,
     ],
+    ...['0', '00123', '99999999999999999999'].map((digits): [string, () => unknown, RegExp] => [
+      `the digits ${digits}, which are no id`,
+      () => subjectKey(digits as unknown as Subject),
+      /^subject: "\d+" is not a subject\. Pass a user id, or subject\.user/,
+    ]),
     [
       'a stored text',
       () => textKey('@alice'),

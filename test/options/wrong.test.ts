@@ -207,6 +207,16 @@ describe('a wrong option is reported with its path, its value and a fix', () => 
       'option.invalid block: true is wrong; it must be false or an object of options. Did you mean {}?',
     ],
     [
+      'true for policies, which have names',
+      { policies: true },
+      'option.invalid policies: true is wrong; it must be an object.',
+    ],
+    [
+      'true for settings, which turn nothing on by themselves',
+      { settings: true },
+      'option.invalid settings: true is wrong; it must be false or an object such as { notices: true }.',
+    ],
+    [
       'a text in place of a boolean',
       { membership: 'yes' },
       'option.invalid membership: "yes" is wrong; it must be true or false or an object of options.',
@@ -286,14 +296,48 @@ describe('a wrong option is reported with its path, its value and a fix', () => 
     expect(refusal(() => block({ list: [0] }))).toMatch(/^subject\.invalid block\.list\[0\]: 0 /)
   })
 
+  test.each(Object.keys(optionsSchema.shape))('suggests {} for %s: true only if it takes {}', (name) => {
+    if (!wrong({ [name]: true }).endsWith('Did you mean {}?')) return
+    expect(checkOptions({ [name]: {} })).toEqual([])
+  })
+
+  test.each([
+    ['3/2s', 3, 2000],
+    ['100000/52w2d', 100_000, 366 * 86_400_000],
+  ])('suggests %s for the limit of another limiter', (text, limit, timeFrame) => {
+    expect(wrong({ throttle: { limit, timeFrame } })).toContain(` Write limit: '${text}'.`)
+    expect(wrong({ throttle: { limit: text } })).toBe('taken')
+  })
+
+  test.each([
+    [3, -5],
+    [3, 0],
+    [3, 0.5],
+    [3, Number.NaN],
+    [3, Number.POSITIVE_INFINITY],
+    [3, 400 * 86_400_000],
+    [0, 1000],
+    [1.5, 1000],
+    [Number.NaN, 1000],
+    [1e21, 1000],
+  ])('suggests no limit for limit: %d and timeFrame: %d', (limit, timeFrame) => {
+    expect(wrong({ throttle: { limit, timeFrame } })).toContain(
+      'throttle.timeFrame: there is no such option. Did you mean "limit"? Options:',
+    )
+  })
+
   test.each([
     ['sentinel', sentinel, 'update'],
     ['throttle', throttle, 'throttle.update'],
-  ])('is also reported if bot.use() is given %s uncalled', async (_, uncalled, path) => {
+  ])('is also reported if bot.use() is given %s uncalled', async (name, uncalled, path) => {
     const { bot } = desk({}, (each) => each.use(uncalled as unknown as Middleware))
     await expect(bot.handleUpdate(says(7, 'hi'))).rejects.toThrow(
-      `${path}: there is no such option. If this is a context, call the function: bot.use(sentinel()).`,
+      `${path}: there is no such option. If this is a context, call the function: bot.use(${name}()).`,
     )
+  })
+
+  test('does not take an option named update for a context', () => {
+    expect(wrong({ update: true })).toMatch(/^option\.unknown update: there is no such option\. Options: /)
   })
 
   test('is reported as a SentinelError for any input', () => {

@@ -1,8 +1,9 @@
 import { z } from 'zod'
-import { exactDuration } from '../../core/duration.js'
 import { SentinelError, type SentinelErrorCode } from '../../core/errors.js'
+import { formatLimit } from '../../core/limit.js'
 import { hintAt, nearest } from '../../core/nearest.js'
 import { shown } from '../../core/show.js'
+import { isSoundLimit } from '../../storage/contract/plan.js'
 import { bare, formsOf, namesIn, type Part, partOf, type Schema, within } from './forms.js'
 
 /*
@@ -44,21 +45,30 @@ export function unknownOption(
   given?: object,
 ): SentinelError {
   const list = known.length === 0 ? '' : ` Options: ${known.join(', ')}.`
-  const hint = remedyFor(name, known, Object(given))
+  const hint = remedyFor(path, name, known, Object(given))
   return new SentinelError('option.unknown', `${path}: there is no such option.${hint}${list}`)
 }
 
 function remedyFor(
+  path: string,
   name: string,
   known: readonly string[],
-  { limit, timeFrame }: { readonly limit?: unknown; readonly timeFrame?: unknown },
+  {
+    api,
+    limit,
+    timeFrame,
+  }: { readonly api?: unknown; readonly limit?: unknown; readonly timeFrame?: unknown },
 ): string {
   // The first property of a context: grammY passes one to sentinel() if bot.use() was given the function uncalled.
-  if (name === 'update') return ' If this is a context, call the function: bot.use(sentinel()).'
+  if (api !== undefined && name === 'update') {
+    const guard = path.slice(0, -'.update'.length) || 'sentinel'
+    return ` If this is a context, call the function: bot.use(${guard}()).`
+  }
   const other = ELSEWHERE[name]
   if (other === undefined || !known.includes(other)) return hintAt(name, known)
-  return name === 'timeFrame' && typeof limit === 'number' && typeof timeFrame === 'number'
-    ? ` Write limit: '${limit}/${exactDuration(timeFrame)}'.`
+  const meant = { amount: limit, per: timeFrame }
+  return name === 'timeFrame' && isSoundLimit(meant)
+    ? ` Write limit: '${formatLimit(meant)}'.`
     : hintAt(other, known)
 }
 
@@ -127,13 +137,14 @@ function tellPlainly(
     return issue.keys.map((name) => unknownOption(inside(path, name), name, known, value as object))
   }
   const words = issue.code === 'invalid_value' ? issue.values.filter((word) => typeof word === 'string') : []
+  const must = /^must /.test(issue.message) ? issue.message : `must be ${wordsOf(schema)}`
+  // What false turns off, {} turns on. Elsewhere {} changes nothing.
   const meant =
     typeof value === 'string'
       ? nearest(value, words)
-      : value === true && z.safeParse(schema, {}).success
+      : value === true && /be false.* an object of options/.test(must)
         ? {}
         : undefined
-  const must = /^must /.test(issue.message) ? issue.message : `must be ${wordsOf(schema)}`
   const isItem = typeof value === 'string' && isListOf(schema, value)
   const hint =
     meant === undefined && !isItem ? '' : ` Did you mean ${JSON.stringify(isItem ? [value] : meant)}?`
