@@ -58,7 +58,11 @@ export interface UserDirectory {
    * Erases a user: records, all marks (block, registration, roles in one chat or everywhere, answers of a resolver), values
    * (sessions, preferences, spaces given to `include()`) and the state of limits. Reports what was erased.
    *
-   * @throws SentinelError `subject.invalid`, `option.invalid`, `option.unknown`.
+   * Activity that was sent to the storage and is not answered may be written afterwards. Then everything else is erased, and the
+   * call rejects with `storage.unavailable`: repeat it later. After five minutes such a write counts as lost, and the call resolves,
+   * although the server may still execute it.
+   *
+   * @throws SentinelError `subject.invalid`, `option.invalid`, `option.unknown`, `storage.unavailable`.
    */
   erase(whom: Subject, options?: ErasureOptions): Promise<ErasureReport>
   /**
