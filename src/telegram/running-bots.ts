@@ -70,9 +70,9 @@ export class RunningBots {
       (error: unknown) => {
         this.#running.delete(bot)
         const words = `@${account.me.username} has stopped: ${redacted(error instanceof Error ? error.message : String(error))}`
-        hideContext(error)
         const failure: Failure = { words, cause: error, told: false }
         this.#failures.push(failure)
+        hideContexts(error)
         if (!this.#closing) this.patience.fail(failure)
       },
     )
@@ -106,10 +106,14 @@ export class RunningBots {
 
 /**
  * Keeps the context of a `BotError` out of what Node prints: it would fill pages, and it holds the bot's token. Code can still
- * read it.
+ * read it. The same holds for errors within the error. A frozen error is left as it is.
  */
-function hideContext(error: unknown): void {
-  if (error instanceof Error && 'ctx' in error) Object.defineProperty(error, 'ctx', { enumerable: false })
+function hideContexts(error: unknown, seen = new Set<unknown>()): void {
+  if (!(error instanceof Error) || seen.has(error)) return
+  seen.add(error)
+  if (Object.hasOwn(error, 'ctx')) Reflect.defineProperty(error, 'ctx', { enumerable: false })
+  hideContexts(error.cause, seen)
+  if ('error' in error) hideContexts(error.error, seen)
 }
 
 /** Whether a grammY bot was created without the config of its account, so that its calls would leave the machine. */

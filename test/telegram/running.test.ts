@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { jest } from '@jest/globals'
-import { Bot } from 'grammy'
+import { Bot, type Context } from 'grammy'
 import { createTelegram, type Person, type Telegram, type TelegramBot } from '../../src/telegram/index.js'
 
 let telegram: Telegram
@@ -66,21 +66,80 @@ test('hears() rejects at once with the error that stopped the bot', async () => 
   await telegram.close()
 })
 
-test('the error of a bot that stopped is printed without its context, which holds the token', async () => {
-  bot.on('message', () => {
-    throw new Error('boom')
-  })
+/** The error with which a wait rejects when the bot has stopped. */
+async function errorOfStopped(): Promise<Error> {
   await telegram.runs(bot)
   const hearing = alice.hears('welcome')
   await alice.to(account).sends('hi')
-  const error: Error = await hearing.then(
+  return hearing.then(
     () => new Error('heard it'),
     (thrown: Error) => thrown,
   )
-  const printout = inspect(error, { depth: 9 })
+}
+
+function boom(): never {
+  throw new Error('boom')
+}
+
+test.each([
+  ['of a handler', () => bot.on('message', boom)],
+  [
+    'that an error boundary throws again',
+    () =>
+      bot
+        .errorBoundary((error) => {
+          throw error
+        })
+        .on('message', boom),
+  ],
+  [
+    'that bot.catch() gives as a cause',
+    () => {
+      bot.on('message', boom)
+      bot.catch((cause) => {
+        throw new Error('failed', { cause })
+      })
+    },
+  ],
+])('the error %s is printed without its context, which holds the token', async (_, throwing) => {
+  throwing()
+  const printout = inspect(await errorOfStopped(), { depth: 9 })
   expect(printout).toMatch(/boom/)
   expect(printout).not.toContain(account.token)
-  expect(error.cause).toMatchObject({ ctx: { message: { text: 'hi' } } })
+  await telegram.close()
+})
+
+test('code can read the context of the error of a bot that stopped', async () => {
+  bot.on('message', boom)
+  expect((await errorOfStopped()).cause).toMatchObject({ ctx: { message: { text: 'hi' } } })
+  await telegram.close()
+})
+
+test('the error of a bot that stopped keeps its own way to read the context', async () => {
+  class Wrapped extends Error {
+    readonly #ctx: Context
+    constructor(ctx: Context) {
+      super('wrapped')
+      this.#ctx = ctx
+    }
+    get ctx(): Context {
+      return this.#ctx
+    }
+  }
+  bot.on('message', boom)
+  bot.catch(({ ctx }) => {
+    throw new Wrapped(ctx)
+  })
+  expect((await errorOfStopped()).cause).toMatchObject({ ctx: { message: { text: 'hi' } } })
+  await telegram.close()
+})
+
+test('a bot that stopped with a frozen error is reported, too', async () => {
+  bot.on('message', boom)
+  bot.catch((error) => {
+    throw Object.freeze(error)
+  })
+  expect((await errorOfStopped()).message).toContain('@running_bot has stopped: Error in middleware: boom')
   await telegram.close()
 })
 
