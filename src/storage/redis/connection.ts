@@ -4,7 +4,8 @@ import { quietTimers } from '../../core/clock.js'
 import { SentinelError } from '../../core/errors.js'
 import { endsWithin } from '../../core/in-time.js'
 import { checkAddress, clientOf, OURS, type ServerAddress } from './clients.js'
-import { tellTlsFaults } from './cluster-faults.js'
+import { tellFaults } from './cluster-faults.js'
+import { isEarlyClose, tellEarlyCloses } from './early-closes.js'
 import { closed, explained, isMoving, readOnly, wordsOf } from './failures.js'
 import { LostNodes } from './lost-nodes.js'
 
@@ -167,7 +168,8 @@ export class Connection {
     if (this.closed) throw closed()
     client.on('error', this.refused).on('ready', this.recovered)
     client.on('+node', this.connectNode).on('-node', this.lostNodes.lost)
-    client.on('+node', (node: Redis) => tellTlsFaults(node, this.failed))
+    client.on('+node', (node: Redis) => tellFaults(node, this.failed))
+    if (isRedis(client)) tellEarlyCloses(client, this.failed)
     // These say why a node of a cluster, or a Sentinel, cannot be reached; the error that follows does not always.
     return client.on('node error', this.failed).on('sentinelError', this.failed)
   }
@@ -217,6 +219,7 @@ export class Connection {
         resolve()
       }
       const lost = (error?: Error): void => {
+        if (this.ours && isEarlyClose(client, error)) return
         done()
         reject(error ?? new Error(isRedis(client) ? NEVER : NEVER_WHOLE))
       }
@@ -316,7 +319,7 @@ export class Connection {
     const nodes = isRedis(this.client) ? [this.client] : this.client.nodes('master')
     const node = nodes[Math.floor(Math.random() * nodes.length)]
     if (node === undefined) throw this.explained(new Error('no node of the cluster is known'))
-    return node.duplicate({
+    const listener = node.duplicate({
       ...OURS,
       enableOfflineQueue: true,
       disconnectTimeout: 100,
@@ -326,6 +329,8 @@ export class Connection {
       sentinelCommandTimeout: node.options.sentinelCommandTimeout ?? OURS.sentinelCommandTimeout,
       maxRetriesPerRequest: null,
     })
+    tellEarlyCloses(listener, this.failed)
+    return listener
   }
 
   async close(): Promise<void> {
