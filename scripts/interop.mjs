@@ -36,6 +36,7 @@ const suites = [
   ['node 24', node24, runtimes('node.mjs')],
   ['bun', bun, runtimes('serving.mjs')],
   ['bun, node:http', bun, runtimes('node.mjs')],
+  ['bun, bundles', bun, runtimes('bundling.mjs')],
   ['deno', deno, ...DENO, runtimes('serving.mjs')],
   ['deno, node:http', deno, ...DENO, runtimes('node.mjs')],
   ['workerd', node24, runtimes('workerd.mjs')],

@@ -176,22 +176,26 @@ test('import, require and bundlers all get the same module', async () => {
       )
       expect([entry, code]).toEqual([entry, true])
     }
-    // This format does not support top-level await.
-    const { metafile } = await build({
-      stdin: {
-        contents: AT_ONCE.map(([entry]) => `export * from 'grammy-sentinel/${entry}'`).join('\n'),
-        resolveDir: folder,
-      },
-      absWorkingDir: folder,
-      bundle: true,
-      write: false,
-      metafile: true,
-      platform: 'node',
-      format: 'cjs',
-    })
-    const bundled = Object.keys(metafile.inputs)
-    for (const [entry] of AT_ONCE) expect(bundled).toContain(`src/observability/${entry}/index.js`)
-    expect(bundled).not.toContainEqual(expect.stringMatching(/entry\.js$/))
+    // This format does not support top-level await. esbuild adds the condition `module` unless it is given others; Bun, whose
+    // conditions are the second list, never adds it.
+    for (const conditions of [undefined, ['node', 'bun', 'node-addons']]) {
+      const { metafile } = await build({
+        stdin: {
+          contents: AT_ONCE.map(([entry]) => `export * from 'grammy-sentinel/${entry}'`).join('\n'),
+          resolveDir: folder,
+        },
+        absWorkingDir: folder,
+        bundle: true,
+        write: false,
+        metafile: true,
+        platform: 'node',
+        format: 'cjs',
+        ...(conditions !== undefined && { conditions }),
+      })
+      const bundled = Object.keys(metafile.inputs)
+      for (const [entry] of AT_ONCE) expect(bundled).toContain(`src/observability/${entry}/index.js`)
+      expect(bundled).not.toContainEqual(expect.stringMatching(/entry\.js$/))
+    }
   } finally {
     for (const name of names) rmSync(join(folder, 'node_modules', name))
   }
