@@ -141,7 +141,8 @@ function saysReady(data: string, pid: number): boolean {
   const file = join(data, 'postmaster.pid')
   if (!existsSync(file)) return false
   const lines = readFileSync(file, 'utf8').split('\n')
-  return Number(lines[0]) === pid && lines[7]?.trim() === 'ready'
+  // A standby takes connections, too.
+  return Number(lines[0]) === pid && /^(ready|standby)\b/.test(lines[7] ?? '')
 }
 
 /** Postgres refuses to run as root: uses its own user, if there is one, else nobody. */

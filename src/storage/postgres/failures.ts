@@ -4,6 +4,8 @@ import { redacted } from '../../core/redact.js'
 interface Told {
   readonly code?: unknown
   readonly message?: unknown
+  /** The function of the server that reported the error. */
+  readonly routine?: unknown
 }
 
 /** Codes meaning that the server was not reached, rather than that it refused: asking again may help. */
@@ -16,7 +18,10 @@ const SQLSTATE = /^[0-9A-Z]{5}$/
 /** SQLSTATEs for a schema, table, function, type or column that does not exist. */
 const MISSING = /^(3F000|42P01|42883|42704|42703)/
 
-/** SQLSTATEs (and messages) that a developer or administrator can fix, with advice, and a code if `storage.failed` says too little. */
+/**
+ * Errors that a developer or administrator can fix, by SQLSTATE, routine of the server and message, with advice, and a code if
+ * `storage.failed` says too little. Messages of the server may be translated, those of PgBouncer are not.
+ */
 const MENDS: readonly (readonly [pattern: RegExp, mend: string, code?: SentinelErrorCode])[] = [
   [/^28/, 'The server refuses this user: check user, password and pg_hba.conf.'],
   [
@@ -47,13 +52,13 @@ const MENDS: readonly (readonly [pattern: RegExp, mend: string, code?: SentinelE
     'storage.unavailable',
   ],
   [
-    // A standby has no records of tables without a log, and says so before it refuses to write.
-    /^(25006|0A000 cannot access temporary or unlogged relations during recovery)/,
+    // A standby has no records of tables without a log, and reports that before it refuses to write.
+    /^(25006|0A000 get_relation_info )/,
     'The server is read-only: it is a standby, or default_transaction_read_only is on. Connect to the primary.',
     'storage.readonly',
   ],
   [
-    /^42501 permission denied for function/,
+    /^42501 \S* permission denied for function/,
     'This role may not run the functions of the schema: grant it EXECUTE ON ALL FUNCTIONS IN SCHEMA, and on those that are created later (ALTER DEFAULT PRIVILEGES).',
     'storage.permission',
   ],
@@ -67,13 +72,13 @@ const MENDS: readonly (readonly [pattern: RegExp, mend: string, code?: SentinelE
 /** Turns an error of pg into a SentinelError with its message and advice, without passwords. */
 export function failure(error: unknown): SentinelError {
   if (error instanceof SentinelError) return error
-  const { code, message } = (typeof error === 'object' && error !== null ? error : {}) as Told
+  const { code, message, routine } = (typeof error === 'object' && error !== null ? error : {}) as Told
   const state = typeof code === 'string' ? code : ''
   const said = redacted(typeof message === 'string' && message !== '' ? message : String(error))
   const unreached =
     UNREACHED.test(state) ||
     (!SQLSTATE.test(state) && /timeout|terminated|Connection (ended|closed)|not queryable/i.test(said))
-  const [, mend, own] = MENDS.find(([pattern]) => pattern.test(`${state} ${said}`)) ?? []
+  const [, mend, own] = MENDS.find(([pattern]) => pattern.test(`${state} ${routine ?? ''} ${said}`)) ?? []
   const hint = mend ?? (unreached ? 'Is the server running, and reachable from here?' : '')
   return new SentinelError(
     own ?? (unreached ? 'storage.unavailable' : 'storage.failed'),

@@ -191,11 +191,12 @@ describe('the remedy in an error', () => {
     expect(message).not.toMatch(/Is the server running/)
   })
 
-  test('on a standby, which has no tables without a log, suggests the primary', () => {
-    const refused = new Error('cannot access temporary or unlogged relations during recovery')
-    expect(failure(Object.assign(refused, { code: '0A000' }))).toMatchObject({
-      code: 'storage.readonly',
-      message: expect.stringMatching(/0A000.*primary/),
+  test('about a feature that is not supported suggests the primary only on a standby', () => {
+    const refused = new Error('cached plan must not change result type')
+    const told = Object.assign(refused, { code: '0A000', routine: 'RevalidateCachedQuery' })
+    expect(failure(told)).toMatchObject({
+      code: 'storage.failed',
+      message: expect.not.stringMatching(/primary/),
     })
   })
 
