@@ -1,7 +1,7 @@
 import type { RedisOptions as ClientOptions, Cluster, Redis } from 'ioredis'
 import { SentinelError } from '../../core/errors.js'
 import { peer } from '../../core/peer.js'
-import { followFailovers, KEEP_ALIVE } from './failovers.js'
+import { followFailovers } from './failovers.js'
 import { accessOf, checkOptions, checkUrl, copyOf, socketOf } from './urls.js'
 
 /** Where a server, or some nodes of a cluster, can be reached. */
@@ -19,8 +19,6 @@ export const OURS = {
   // Otherwise a Sentinel that accepts connections and does not answer keeps the others from being asked.
   sentinelCommandTimeout: 1000,
   socketTimeout: 5000,
-  // For hours no call may need some nodes of a cluster.
-  keepAlive: KEEP_ALIVE,
   // Otherwise ioredis waits for as long as a server expects to load its data, which may be far too long.
   maxLoadingRetryTime: 250,
   retryStrategy: (times: number) => Math.min(times * 25, 250),

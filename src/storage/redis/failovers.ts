@@ -1,8 +1,8 @@
 import type { Redis, RedisOptions } from 'ioredis'
 
 const SWITCHED = '+switch-master'
-/** When TCP checks an idle connection, in milliseconds: sooner than routers drop one. */
-export const KEEP_ALIVE = 30_000
+/** Shorter than the time after which routers drop idle connections. */
+const KEEP_ALIVE = 30_000
 
 /**
  * Makes a client behind Redis Sentinel connect anew once the Sentinels have another master. The former one may be well and accept

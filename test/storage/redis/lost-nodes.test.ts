@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { Socket } from 'node:net'
 import { jest } from '@jest/globals'
 import { Cluster, Redis } from 'ioredis'
 import type { Judge } from '../../../src/core/check.js'
@@ -81,20 +80,6 @@ describe.each(Object.entries(CLIENTS))('over %s', (_, connect) => {
     }
     if (connection instanceof Cluster) expect(connection.listenerCount('-node')).toBe(0)
   })
-})
-
-test('connections to all nodes are kept alive, which routers drop without a word when they are idle', async () => {
-  const kept = jest.spyOn(Socket.prototype, 'setKeepAlive')
-  const storage = redis(cluster.urls, { prefix: freshName() })
-  try {
-    expect(await everywhere(await storage.prepare(PLAN))).toEqual(ALL)
-    const ports = kept.mock.calls.flatMap(([isOn, delay], index) =>
-      isOn && delay === 30_000 ? [(kept.mock.contexts[index] as Socket).remotePort] : [],
-    )
-    expect(ports).toEqual(expect.arrayContaining(cluster.nodes.map(({ server }) => server.port)))
-  } finally {
-    await storage.close()
-  }
 })
 
 test('a node that is gone is tried after growing pauses and used again once it is back', async () => {
