@@ -15,9 +15,9 @@ const CORES = [
   {
     what: 'guards by themselves, fused by compose()',
     code: `export { auth, block, compose, debounce, membership, once, throttle } from './dist/index.js'`,
-    budget: 62_400,
+    budget: 62_500,
   },
-  { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 83_500 },
+  { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 83_700 },
 ]
 
 /** Excludes code that is loaded with import(), which is counted separately. */
