@@ -111,7 +111,7 @@ export class BotState implements JudgedState {
   }
 
   /** Whether the subject is exempt from a check for this ask. */
-  excuses({ index, check }: Column, ask: Ask, at: Ms): boolean {
+  isExempt({ index, check }: Column, ask: Ask, at: Ms): boolean {
     const subject = check.unless === undefined ? undefined : ask.subjects[check.unless.subject]
     return subject !== undefined && holdsAny(this.unless[index] as readonly Holders[], subject, at)
   }

@@ -11,7 +11,7 @@ import {
   BUCKET,
   CLAIM,
   type Column,
-  EXCUSED,
+  EXEMPT,
   layOut,
   longestLife,
   PENAL,
@@ -193,7 +193,7 @@ export class MemoryJudge implements Judge {
       let limit: Limit | undefined
       if (trait !== 0 || ask.limits !== undefined) {
         const column = this.columns[i] as Column
-        if ((trait & EXCUSED) !== 0 && state.excuses(column, ask, at)) continue
+        if ((trait & EXEMPT) !== 0 && state.isExempt(column, ask, at)) continue
         if ((trait & PENAL) !== 0) bannedUntil = this.bannedUntil(state, column, key, now)
         if (code >= BUCKET && (trait & VARIED || ask.limits !== undefined)) {
           limit = this.limitInForce(column, ask, state, at)
@@ -317,7 +317,7 @@ export class MemoryJudge implements Judge {
       const { scope, index } = column
       const key = ask.subjects[scope]
       if (column.code < BUCKET || ask.costs[index] === 0 || key === undefined) return Number.NaN
-      if ((column.traits & EXCUSED) !== 0 && state.excuses(column, ask, at)) return Number.NaN
+      if ((column.traits & EXEMPT) !== 0 && state.isExempt(column, ask, at)) return Number.NaN
       if ((column.traits & PENAL) !== 0 && this.bannedUntil(state, column, key, now) > now) return 0
       if (this.rows[scope] === UNSEEN) this.locate(state, scope, key)
       const limit = state.limitOf(column, ask, at)

@@ -21,8 +21,8 @@ export const LOG = 4
 export const COUNTERS = 5
 export const FIXED = 6
 
-/** Traits of a check, as bits. EXCUSED: some marks exempt from the check. */
-export const EXCUSED = 1
+/** Traits of a check, as bits. EXEMPT: some marks exempt from the check. */
+export const EXEMPT = 1
 /** The check may put subjects under a penalty. */
 export const PENAL = 2
 /** The check has variants, so its limit may differ from the plan's. */
@@ -49,7 +49,7 @@ export interface Column {
    * another one is refunded.
    */
   readonly ring: number
-  /** Bits EXCUSED, PENAL, VARIED and SHADOW. Zero for most checks, which evaluation can then handle faster. */
+  /** Bits EXEMPT, PENAL, VARIED and SHADOW. Zero for most checks, which evaluation can then handle faster. */
   readonly traits: number
   /** For claims: the index of the claim's token. */
   readonly claim: number
@@ -224,7 +224,7 @@ export function longestLife(columns: readonly Column[]): Ms {
 
 function traitsOf(check: Check): number {
   return (
-    (check.unless === undefined ? 0 : EXCUSED) |
+    (check.unless === undefined ? 0 : EXEMPT) |
     (check.onRefusal?.penalty === undefined ? 0 : PENAL) |
     (variantsOf(check).length === 0 ? 0 : VARIED) |
     (check.shadow === true ? SHADOW : 0)

@@ -127,7 +127,7 @@ export class SqliteJudge implements Judge {
       const shadow = check.shadow === true
       const counts = check.kind !== 'absent' && check.kind !== 'present'
       if (counts && (waivesAll || (waivesShadows && shadow))) continue
-      if (this.excused(look, check)) continue
+      if (this.isExempt(look, check)) continue
 
       let wait = 0
       let by = index
@@ -321,7 +321,7 @@ export class SqliteJudge implements Judge {
     return Math.max(0, ...anyOf.map((name) => (held?.get(name)?.until ?? look.at) - look.at))
   }
 
-  private excused(look: Look, { unless }: Check): boolean {
+  private isExempt(look: Look, { unless }: Check): boolean {
     return unless !== undefined && this.holdsAny(look, unless.subject, unless.anyOf)
   }
 
@@ -345,7 +345,7 @@ export class SqliteJudge implements Judge {
     return this.columns.map((column) => {
       const { check, index, form } = column
       if (form === undefined || look.ask.costs[index] === 0) return Number.NaN
-      if (look.keys[check.subject] === undefined || this.excused(look, check)) return Number.NaN
+      if (look.keys[check.subject] === undefined || this.isExempt(look, check)) return Number.NaN
       if (this.bannedUntil(look, column) > look.now) return 0
       return this.record(look, column).leftOf(this.limitOf(look, check, index), look.now)
     })

@@ -154,20 +154,20 @@ export const orderCases: readonly Case[] = [
     name: 'a mark of one subject may exempt another, or set its limit',
     async run(stand) {
       const chat = chatKey(-100)
-      const excused = { subject: 1, anyOf: ['quiet'] }
+      const exempt = { subject: 1, anyOf: ['quiet'] }
       const variants = [{ mark: 'busy', subject: 1, limit: { amount: 3, per: 60_000 } }]
       const { marks } = stand.storage
       const put = async (key: Key, name: string): Promise<void> =>
         marks.put(1, name, [{ key, mark: { since: stand.now } }])
-      const excusing = await stand.prepare(
-        limited('bucket', { amount: 1, per: 60_000 }, 'excused', { unless: excused }),
+      const withExemption = await stand.prepare(
+        limited('bucket', { amount: 1, per: 60_000 }, 'exempt', { unless: exempt }),
       )
       await put(ALICE, 'quiet')
-      same((await stand.ask(excusing)).remaining, [0])
+      same((await stand.ask(withExemption)).remaining, [0])
       await put(chat, 'quiet')
-      same((await stand.ask(excusing)).remaining, [Number.NaN])
+      same((await stand.ask(withExemption)).remaining, [Number.NaN])
       await marks.remove(1, 'quiet', [chat])
-      matches(await stand.ask(excusing), { refusedBy: 0 })
+      matches(await stand.ask(withExemption), { refusedBy: 0 })
       const varying = await stand.prepare(limited('log', { amount: 2, per: 60_000 }, 'varied', { variants }))
       await put(ALICE, 'busy')
       same((await stand.ask(varying)).remaining, [1])

@@ -116,7 +116,7 @@ export class Reference {
       const claimOrLimit = check.kind !== 'absent' && check.kind !== 'present'
       const shadow = check.shadow === true
       if (claimOrLimit && (waivesAll || (waivesShadows && shadow))) continue
-      if (this.excused(check, ask, at)) continue
+      if (this.isExempt(check, ask, at)) continue
 
       const state = nameOf(ask.bot, check.slot, key)
       let wait = 0
@@ -222,7 +222,7 @@ export class Reference {
     return names.some((name) => (this.marks.get(nameOf(bot, name, key))?.until ?? 0) > at)
   }
 
-  private excused({ unless }: Check, ask: Ask, at: number): boolean {
+  private isExempt({ unless }: Check, ask: Ask, at: number): boolean {
     const key = unless === undefined ? undefined : ask.subjects[unless.subject]
     return unless !== undefined && key !== undefined && this.holdsAny(ask.bot, key, unless.anyOf, at)
   }
@@ -248,7 +248,7 @@ export class Reference {
     return plan.checks.map((check, index) => {
       const key = ask.subjects[check.subject]
       if (check.kind !== 'bucket' && check.kind !== 'window') return Number.NaN
-      if (ask.costs[index] === 0 || key === undefined || this.excused(check, ask, at)) return Number.NaN
+      if (ask.costs[index] === 0 || key === undefined || this.isExempt(check, ask, at)) return Number.NaN
       const state = nameOf(ask.bot, check.slot, key)
       if (bannedUntil(memory, check, state) > memory.own) return 0
       return leftOf(memory, check, this.limitOf(check, ask, at), state)

@@ -127,7 +127,7 @@ export function settleLimits(writing: Writing): string[] {
 }
 
 /** Returns the condition that a check is skipped for the current ask; undefined if it never is. */
-export function excused({ check }: Column, { marks }: Layout): string | undefined {
+export function exemption({ check }: Column, { marks }: Layout): string | undefined {
   if (check.unless === undefined || check.unless.anyOf.length === 0) return undefined
   const { subject, anyOf } = check.unless
   const held = anyOf.map((name) => `m${subject}_${marks.indexOf(name)}[u${subject}] > clock`)
@@ -166,7 +166,7 @@ export function judged(column: Column, writing: Writing): string[] {
   if (limits && layout.columns.some((each) => each.index < i && each.check.kind === 'claim')) {
     reasons.push(shadow ? 'waives > 0' : 'waives > 1')
   }
-  const out = excused(column, layout)
+  const out = exemption(column, layout)
   if (out !== undefined) reasons.push(out)
   const bannedUntil = ban(column, s)
   const banned =

@@ -1,6 +1,6 @@
 import type { Consequence } from '../../../core/check.js'
 import { type Column, formOf, ringOf, type ScopeLayout } from '../layout.js'
-import { ban, excused, isCharged, isVaried, limitIn, missing, spans, type Writing } from './checks.js'
+import { ban, exemption, isCharged, isVaried, limitIn, missing, spans, type Writing } from './checks.js'
 
 /* What the function does after judging: charge, or apply the consequence of a refusal; then report what is left. */
 
@@ -191,7 +191,7 @@ export function left(column: Column, writing: Writing): string[] {
   if (banned !== undefined) {
     found = `CASE WHEN array_position(x${scope}, ${column.penaltyTag}) > 0 AND ${banned} > now THEN 0 ELSE ${found} END`
   }
-  const out = excused(column, layout)
+  const out = exemption(column, layout)
   if (out !== undefined) found = `CASE WHEN ${out} THEN -1 ELSE ${found} END`
   lines.push(`res := res || (${found})::int8;`)
   const told = `res := res || ARRAY[a${i}, r${i}, z${i}];`

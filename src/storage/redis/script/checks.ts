@@ -176,7 +176,7 @@ ${left} = max(0, ${a} - (used + before * (start + ${e} - now) / ${e}) / 1000)`,
   const penal = check.onRefusal?.penalty !== undefined
   return lines(
     `${left} = NAN`,
-    `if C[${index + 1}] ~= 0 and k${scope} ~= 0${notExcused(layout, check)} then`,
+    `if C[${index + 1}] ~= 0 and k${scope} ~= 0${notExempt(layout, check)} then`,
     limitInForce(layout, column, names),
     `local r = LOAD[${scope + 1}](k${scope}, now)`,
     penal && `if bannedUntil(r, ${num(tagOf(PART.penalty, check.slot))}) > now then ${left} = 0 else`,
@@ -186,7 +186,7 @@ ${left} = max(0, ${a} - (used + before * (start + ${e} - now) / ${e}) / 1000)`,
   )
 }
 
-export function notExcused(layout: PlanLayout, { unless }: Asked): string {
+export function notExempt(layout: PlanLayout, { unless }: Asked): string {
   return unless === undefined ? '' : ` and not ${holdsAny(layout, unless.subject, unless.anyOf)}`
 }
 

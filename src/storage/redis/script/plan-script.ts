@@ -6,7 +6,7 @@ import {
   judgeLimited,
   leftOf,
   Names,
-  notExcused,
+  notExempt,
   presenceOf,
   takeClaim,
 } from './checks.js'
@@ -287,7 +287,7 @@ function judge(layout: PlanLayout, index: number, names: Names): string {
   const pending = claim ?? limit
   return lines(
     `c = C[${index + 1}]`,
-    `if c ~= 0 and ${presenceOf(check, layout)} ~= 0${waived}${notExcused(layout, check)} then`,
+    `if c ~= 0 and ${presenceOf(check, layout)} ~= 0${waived}${notExempt(layout, check)} then`,
     `wait, by, cause = 0, ${index}, 0`,
     penal &&
       `banned = bannedUntil(LOAD[${check.subject + 1}](k${check.subject}, now), ${num(tagOf(PART.penalty, check.slot))})`,
