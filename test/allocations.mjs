@@ -16,18 +16,20 @@ function update(from) {
   return { update_id: id, message: { message_id: id, date: 0, from: person, chat, text: 'hello' } }
 }
 
-/** A context for each, made beforehand: what grammY allocates is not counted. */
-async function contexts(count, userOf) {
+/** A context for each update, made beforehand: what grammY allocates is not counted. */
+async function contextsOf(updates, me = ME) {
   const made = []
-  const bot = new Bot('42:token', { botInfo: ME })
+  const bot = new Bot(`${me.id}:token`, { botInfo: me })
   // Ignores notices.
   bot.api.config.use(async () => ({ ok: true, result: true }))
   bot.use((ctx) => {
     made.push(ctx)
   })
-  for (let i = 0; i < count; i++) await bot.handleUpdate(update(userOf(i)))
+  for (const each of updates) await bot.handleUpdate(each)
   return made
 }
+
+const contexts = (count, userOf) => contextsOf(Array.from({ length: count }, (_, i) => update(userOf(i))))
 
 const passed = Promise.resolve()
 const next = () => passed
@@ -97,10 +99,21 @@ const wasteful = (middleware) => (ctx, next) => {
 
 const someone = (i) => 1_000_000 + (i % USERS)
 const one = () => 7
+const fail = (run, ctx) => run(ctx, () => Promise.reject(new Error('handler failed'))).catch(() => undefined)
 /** An update whose handler fails. */
 const failing = async (run) => {
   const [ctx] = await contexts(1, one)
-  await run(ctx, () => Promise.reject(new Error('handler failed'))).catch(() => undefined)
+  await fail(run, ctx)
+}
+
+let now = 1_800_000_000_000
+/** Updates whose handlers failed, of this bot two days ago and then of another one, with lesser and greater ids than all others. */
+const failingAround = async (run) => {
+  for (const me of [ME, { ...ME, id: 43 }]) {
+    now += 2 * 86_400_000
+    const around = [0, 900_000_000].map((update_id) => ({ ...update(one()), update_id }))
+    for (const ctx of await contextsOf(around, me)) await fail(run, ctx)
+  }
 }
 
 /** A guard in front of a handler. */
@@ -110,6 +123,7 @@ console.log(
   JSON.stringify({
     admitted: { bytes: await bytesOf(limits, someone), ...(await promisesOf(limits, someone)) },
     afterFailure: { bytes: await bytesOf(limits, someone, failing) },
+    amidFailures: { bytes: await bytesOf({ ...limits, clock: () => now }, someone, failingAround) },
     guarded: { bytes: await bytesOf(limits, someone, undefined, guarded) },
     guardedAfterFailure: { bytes: await bytesOf(limits, someone, failing, guarded) },
     wasteful: await promisesOf(limits, someone, wasteful),

@@ -20,6 +20,8 @@ let found: {
   readonly refused: Found
   /** An admitted update, after the handler of an earlier one has failed. */
   readonly afterFailure: Pick<Found, 'bytes'>
+  /** The same if old failures of its bot, and failures of another bot, have lesser and greater ids. */
+  readonly amidFailures: Pick<Found, 'bytes'>
   /** The same with a guard in front of the handler. */
   readonly guarded: Pick<Found, 'bytes'>
   readonly guardedAfterFailure: Pick<Found, 'bytes'>
@@ -70,6 +72,10 @@ describe('in memory, before the verdict', () => {
   test('an admitted update allocates no more after the handler of an earlier one has failed', () => {
     expect(found.afterFailure.bytes).toBeLessThan(found.admitted.bytes + 25)
     expect(found.guardedAfterFailure.bytes).toBeLessThan(found.guarded.bytes + 25)
+  })
+
+  test('an admitted update allocates no more after failures of other bots, and once those of its bot are forgotten', () => {
+    expect(found.amidFailures.bytes).toBeLessThan(found.admitted.bytes + 25)
   })
 
   test('a refused update allocates less than 1190 bytes', () => {

@@ -298,6 +298,32 @@ describe('an update whose handler failed is known as a repeated one while the st
   })
 })
 
+test('an update whose handler failed is known for a day as a repeated one of its bot, whatever ids failed before', async () => {
+  const repeated: boolean[] = []
+  const at = desk({}, (bot) => {
+    bot.command('sell', ({ sentinel }) => {
+      repeated.push(sentinel.isRepeated)
+      fails()
+    })
+  })
+  open.push(at.guard)
+  const other = at.another(43)
+  const deliver = async ({ handle }: Pick<Desk, 'handle'>, update_id: number): Promise<void> => {
+    await handle({ ...says(ALICE, '/sell'), update_id }).catch(() => undefined)
+    at.time.advance(1000)
+    await at.quiet()
+  }
+  for (const id of [700, 100, 500]) await deliver(at, id)
+  for (const id of [100, 600, 700]) await deliver(at, id)
+  expect(repeated.splice(0)).toEqual([false, false, false, true, false, true])
+  for (const id of [500, 500]) await deliver(other, id)
+  expect(repeated.splice(0)).toEqual([false, true])
+  // Longer than `once` knows an id, too.
+  at.time.advance(7 * 86_400_000)
+  for (const id of [500, 100, 500]) await deliver(at, id)
+  expect(repeated).toEqual([false, false, true])
+})
+
 describe('a worker died over an update, and its lease has run out', () => {
   test.each(GUARDS)('%s admits it, as it was already charged', async (_, guard, options) => {
     const at = shop(guard(), { ...options, once: { lease: '1s' } })

@@ -2,11 +2,14 @@ import type { Context } from 'grammy'
 import type { Check, Decision, Judge } from '../../../core/check.js'
 import type { Clock } from '../../../core/clock.js'
 import type { Ms } from '../../../core/duration.js'
+import { setNewest } from '../../../core/maps.js'
 import { Recent } from '../../recent.js'
 
 /** Telegram redelivers unconfirmed updates for this long (https://core.telegram.org/bots/api#getting-updates). */
 export const REDELIVERED_WITHIN: Ms = 86_400_000
 
+/** As many as failures are kept, so that those of bots beyond it are forgotten, too. */
+const MOST_BOTS = 20_000
 /** Fewer than of other updates, since decisions are larger. Of older ones, only the storage knows that they were charged. */
 const MOST_CHARGES = 4000
 /** Most chains whose decisions are kept: each keeps the state of its storage in memory. They are forgotten by halves. */
@@ -33,9 +36,8 @@ export function decidedBy<Own extends object>(decision: Decision, own: Own): Own
 export class Redeliveries {
   /** Updates whose handlers behind this chain threw, and whether all attempts so far were made, and failed, in this process. */
   private readonly failures = new Recent<boolean>(REDELIVERED_WITHIN)
-  /** The least and the greatest id of these updates. New updates have greater ids, so the comparison saves looking them up. */
-  private least = Number.POSITIVE_INFINITY
-  private greatest = Number.NEGATIVE_INFINITY
+  /** By bot, their greatest id, until all are forgotten. New updates have greater ids, so the comparison saves looking them up. */
+  private readonly greatest = new Map<number, { readonly id: number; readonly until: Ms }>()
   /** Decisions of this chain about failed updates that it has admitted, and so may have charged. */
   private readonly charges = new Recent<Decision>(REDELIVERED_WITHIN, MOST_CHARGES)
   /** The chains that made the newer half of these decisions. */
@@ -52,9 +54,11 @@ export class Redeliveries {
     const { update_id: id } = ctx.update
     if (!isUpdateId(id)) return
     const isFirst = ctx.sentinel?.isRepeated !== true
-    this.failures.set(nameOf(ctx), this.failureOf(ctx) ?? isFirst, this.clock())
-    this.least = Math.min(this.least, id)
-    this.greatest = Math.max(this.greatest, id)
+    const now = this.clock()
+    this.failures.set(nameOf(ctx), this.failureOf(ctx) ?? isFirst, now)
+    const bot = ctx.me.id
+    const greatest = Math.max(id, this.greatest.get(bot)?.id ?? id)
+    setNewest(this.greatest, bot, { id: greatest, until: now + REDELIVERED_WITHIN }, MOST_BOTS)
     // Later attempts are free, so the first one must be refunded.
     if (!decision.waived) this.charged(ctx, decision, by)
   }
@@ -63,8 +67,13 @@ export class Redeliveries {
   failureOf(ctx: Context): boolean | undefined {
     const { update_id: id } = ctx.update
     // Not every body is an update: comparing an object calls functions of it, or throws.
-    if (!isUpdateId(id) || id < this.least || id > this.greatest) return undefined
-    return this.failures.get(nameOf(ctx), this.clock())
+    const bot = ctx.me.id
+    const greatest = this.greatest.get(bot)
+    if (greatest === undefined || !isUpdateId(id) || id > greatest.id) return undefined
+    const now = this.clock()
+    // After a week without updates, Telegram numbers them anew, and perhaps with lesser ids than those of old failures.
+    if (now >= greatest.until) this.greatest.delete(bot)
+    return this.failures.get(nameOf(ctx), now)
   }
 
   charged(ctx: Context, decision: Decision, by: Decider): void {
