@@ -5,12 +5,17 @@ import { markUndone } from '../remote/settling.js'
 /** ioredis repeats some calls to a cluster and reports in its own words that this was in vain. They matter only for redirections. */
 const REPEATED = /^Too many .* Last error: \w+: (?!TRYAGAIN|MOVED|ASK)/
 
+/** How a server quotes a call that it does not know. The keys in it contain ids of users. */
+const ARGUMENTS = /, with args beginning with: .*$/s
+
 /** A code of Node for a failed connection. */
 const CODE = /^[A-Z][A-Z0-9_]+$/
 
 /** Returns an error's message without secrets, and with its code. */
 export function wordsOf(error: unknown): string {
-  const words = redacted(error instanceof Error ? error.message : String(error)).replace(REPEATED, '')
+  const words = redacted(error instanceof Error ? error.message : String(error))
+    .replace(REPEATED, '')
+    .replace(ARGUMENTS, '')
   const { code } = Object(error) as { readonly code?: unknown }
   const isNews = typeof code === 'string' && CODE.test(code) && !words.includes(code)
   return isNews ? `${words.replace(/[.]$/, '')} (${code}).`.trimStart() : words
@@ -52,8 +57,16 @@ export function explained(said: string): SentinelError {
   if (message.startsWith('OOM')) {
     return new SentinelError(
       'storage.failed',
-      `redis: its memory is full, and its maxmemory-policy forbids evicting keys: ${message}. Raise maxmemory.`,
+      `redis: its memory is full, and its maxmemory-policy allows to evict none of the keys that are left: ${message}. Raise maxmemory.`,
     )
+  }
+  const [, unknown] = /^ERR unknown command '(\w+)'/.exec(message) ?? []
+  if (unknown !== undefined) {
+    const remedy =
+      unknown.toLowerCase() === 'info'
+        ? 'Pass options with enableReadyCheck: false.'
+        : 'The storage needs this command, but the server has removed or renamed it.'
+    return new SentinelError('storage.failed', `redis: ${message}. ${remedy}`)
   }
   // `reasonOf()` finds a code in brackets by the full stop after them.
   return new SentinelError('storage.failed', `redis: ${message}${message.endsWith(')') ? '.' : ''}`)
