@@ -13,7 +13,9 @@ import type { ResilientOptions } from './resilient/options.js'
  * - marks (blocks, roles) that a plan reads come from the last known copy, which is updated in the background: the latest changes
  *   by other processes may be missing, and all marks are if the storage was never reached;
  * - `marks.put` and `marks.remove` reject with `storage.unavailable`, but take effect in this process at once and are written
- *   when the storage is back, unless it holds something newer; `users`, `values` and sessions reject;
+ *   when the storage is back, unless it holds something newer;
+ * - `users`, `values` and sessions reject, but a storage that only refuses to write is still read, and one that answers everything
+ *   except decisions is used for everything else;
  * - the storage is probed in the background and used again as soon as it answers.
  *
  * @param storage The storage to protect. Synchronous answers are used as they are, since they cannot be late.

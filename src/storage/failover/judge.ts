@@ -1,6 +1,7 @@
 import type { Ask, Decision, Judge, MaybePromise, Plan, Receipt, Settlement } from '../../core/check.js'
 import { isPromise } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
+import type { CallKind } from '../resilient/circuit.js'
 import { NOT_ASKED } from '../resilient/line.js'
 import { isOfTheCaller } from '../resilient/reason.js'
 import type { Member } from './member.js'
@@ -41,7 +42,7 @@ export class FailoverJudge implements Judge {
 
   evaluate(ask: Ask, at?: Ms): MaybePromise<Decision> {
     for (const member of this.members) member.attend()
-    return this.by(0, NOT_ASKED, (judge) => judge.evaluate(ask, at))
+    return this.by(0, NOT_ASKED, (judge) => judge.evaluate(ask, at), 'decision')
   }
 
   peek(ask: Ask, at?: Ms): MaybePromise<Decision> {
@@ -64,17 +65,20 @@ export class FailoverJudge implements Judge {
     index: number,
     error: unknown,
     decide: (judge: Judge) => MaybePromise<Decision>,
+    kind?: CallKind,
   ): MaybePromise<Decision> {
     const member = this.members[index]
     if (member === undefined) return (this.members[0] as Member).line.refuse('evaluate', error)
     const judge = this.judges[index]
-    if (judge === undefined) return this.by(index + 1, error, decide)
+    if (judge === undefined) return this.by(index + 1, error, decide, kind)
     const decided = member.line.ask(
       () => decide(judge),
       (error) => {
         if (isOfTheCaller(error)) throw error
-        return this.by(index + 1, error, decide)
+        return this.by(index + 1, error, decide, kind)
       },
+      false,
+      kind,
     )
     // Receipts of the first storage, the usual case, are not wrapped.
     if (index === 0) return decided

@@ -8,7 +8,10 @@ import type { Line } from './line.js'
 import { isOfTheCaller } from './reason.js'
 import { TimedOut } from './timed-calls.js'
 
-/* Calls without a fallback: they have a time limit, and are rejected at once while the storage is down. */
+/*
+ * Calls without a fallback: they have a time limit, and are rejected at once while the storage is down, unless it still answers calls
+ * of their kind.
+ */
 
 /** Space and key of the value that probes write. */
 export const PROBE = 'sentinel:probe'
@@ -21,7 +24,7 @@ export function guardedArchive(line: Line, { archive, values }: Storage): Archiv
   if (archive === undefined) return undefined
   const demand = async <T>(name: string, work: () => MaybePromise<T>): Promise<T> => {
     const what = `archive.${name}`
-    await line.demand<unknown>(what, () => values.get(PROBE, PROBE), true)
+    await line.demand<unknown>(what, () => values.get(PROBE, PROBE), true, 'read')
     try {
       return await work()
     } catch (error) {
@@ -42,11 +45,11 @@ export function guardedArchive(line: Line, { archive, values }: Storage): Archiv
 /** Wraps users in calls over a line. Throws `storage.unavailable`. */
 export function guardedUsers(line: Line, users: Users): Users {
   return {
-    get: (...args) => line.demand('users.get', () => users.get(...args)),
+    get: (...args) => line.demand('users.get', () => users.get(...args), false, 'read'),
     note: (...args) => noteOnce(line, () => users.note(...args)),
-    patch: (...args) => line.demand('users.patch', () => users.patch(...args), true),
-    scan: (...args) => line.demand('users.scan', () => users.scan(...args), true),
-    erase: (...args) => line.demand('users.erase', () => users.erase(...args), true),
+    patch: (...args) => line.demand('users.patch', () => users.patch(...args), true, 'write'),
+    scan: (...args) => line.demand('users.scan', () => users.scan(...args), true, 'read'),
+    erase: (...args) => line.demand('users.erase', () => users.erase(...args), true, 'write'),
   }
 }
 
@@ -69,19 +72,20 @@ function noteOnce(line: Line, note: () => MaybePromise<void>): MaybePromise<void
       return error instanceof TimedOut && isPromise(call) ? line.outwait(call).catch(refuse) : refuse(error)
     },
     true,
+    'write',
   )
 }
 
 /** Wraps values in calls over a line. Throws `storage.unavailable`. */
 export function guardedValues(line: Line, values: Values): Values {
   return {
-    get: (...args) => line.demand('values.get', () => values.get(...args)),
-    put: (...args) => line.demand('values.put', () => values.put(...args), true),
+    get: (...args) => line.demand('values.get', () => values.get(...args), false, 'read'),
+    put: (...args) => line.demand('values.put', () => values.put(...args), true, 'write'),
     // Without `touch()` the caller reads the value and puts it again.
     ...(values.touch !== undefined && {
-      touch: (...args) => line.demand('values.touch', () => values.touch?.(...args) ?? false, true),
+      touch: (...args) => line.demand('values.touch', () => values.touch?.(...args) ?? false, true, 'write'),
     }),
-    remove: (...args) => line.demand('values.remove', () => values.remove(...args), true),
-    scan: (...args) => line.demand('values.scan', () => values.scan(...args), true),
+    remove: (...args) => line.demand('values.remove', () => values.remove(...args), true, 'write'),
+    scan: (...args) => line.demand('values.scan', () => values.scan(...args), true, 'read'),
   }
 }

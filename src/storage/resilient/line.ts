@@ -4,10 +4,11 @@ import type { Clock, Timers } from '../../core/clock.js'
 import { Deadlines } from '../../core/deadlines.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
+import { Heartbeat } from '../../core/request-bound.js'
 import type { CircuitState } from '../contract/condition.js'
 import { noDecision } from '../shared/decisions.js'
-import { Circuit } from './circuit.js'
-import { causeOf, isOfTheCaller, reasonOf } from './reason.js'
+import { BESIDE, type CallKind, Circuit } from './circuit.js'
+import { causeOf, isOfTheCaller, reasonOf, refusesWrites } from './reason.js'
 import { BoundedCall, Call, TimedOut } from './timed-calls.js'
 
 /** Calls that no update waits for may take this many times longer. */
@@ -35,6 +36,10 @@ interface LineOptions {
   readonly firstTimeout?: Ms
   readonly breaker: IBreaker
   readonly probe: () => Promise<void>
+  /** Writes a value, to find out whether the storage refuses every write. */
+  readonly write: () => MaybePromise<void>
+  /** Whether reads and writes that still work are made while the storage is down. */
+  readonly servesBeside?: boolean
   readonly changed: (state: CircuitState) => void
   readonly spacing: Ms
   /** The time of day. */
@@ -46,6 +51,8 @@ interface LineOptions {
 
 /** A call to a storage. A single object, because there is one for every update. */
 export interface Errand<T> {
+  /** What its success or failure says about other calls. */
+  readonly kind?: CallKind | undefined
   work(): MaybePromise<T>
   /** Returns a replacement if the call failed, took too long, or was not made. Exceptions reach the caller. */
   instead(error: unknown): MaybePromise<T>
@@ -67,11 +74,11 @@ class LineCall<T> extends Call<T> {
 
   protected override answered(): void {
     this.line.answered()
-    this.line.circuit.succeeded(this.epoch)
+    this.line.circuit.succeeded(this.epoch, this.errand.kind)
   }
 
   protected override failed(error: unknown): MaybePromise<T> {
-    this.line.blame(error, this.epoch)
+    this.line.blame(error, this.epoch, this.errand.kind)
     return this.errand.instead(error)
   }
 
@@ -99,10 +106,12 @@ export class Line {
   private doubted = false
   /** Answers that arrived after they had been replaced. */
   late = 0
+  private writing = false
+  private readonly heartbeat: Heartbeat
 
   private readonly isRemote: boolean
 
-  constructor(options: LineOptions) {
+  constructor(private readonly options: LineOptions) {
     const { timeout, firstTimeout = timeout, steady, timers, changed } = options
     this.isRemote = options.remote
     this.reached = options.firstTimeout === undefined
@@ -114,6 +123,7 @@ export class Line {
         changed(state)
       },
     })
+    this.heartbeat = new Heartbeat(steady)
     this.quick = new Deadlines(timeout, steady, timers)
     this.patient = new Deadlines(timeout * PATIENCE, steady, timers)
     this.outwaited = new Deadlines(OUTWAIT, steady, timers)
@@ -145,20 +155,23 @@ export class Line {
   /** Makes a call, or uses the replacement if it fails or takes too long. Synchronous if both are. */
   run<T>(errand: Errand<T>, patient = false): MaybePromise<T> {
     const { circuit } = this
-    if (!circuit.admits()) return errand.instead(NOT_ASKED)
-    const { epoch } = circuit
+    const { kind } = errand
+    let epoch = BESIDE
+    if (circuit.admits(kind)) epoch = circuit.epoch
+    else if (!circuit.serves(kind)) return errand.instead(NOT_ASKED)
     let answer: MaybePromise<T>
     try {
-      answer = circuit.isUnproved ? circuit.prove().then(() => errand.work()) : errand.work()
+      answer =
+        circuit.isUnproved && epoch !== BESIDE ? circuit.prove().then(() => errand.work()) : errand.work()
       if (!isPromise(answer) && errand.isSound?.(answer) === false) throw noDecision()
     } catch (error) {
-      this.blame(error, epoch)
+      this.blame(error, epoch, kind)
       return errand.instead(error)
     }
     if (!isPromise(answer)) {
       // A remote storage cannot answer at once. The answer came from a memory in front of it and says nothing about the storage.
-      if (this.isRemote) circuit.abstained()
-      else circuit.succeeded(epoch)
+      if (!this.isRemote) circuit.succeeded(epoch, kind)
+      else if (epoch !== BESIDE) circuit.abstained()
       return answer
     }
     return new LineCall(this, errand, epoch, this.deadlinesOf(patient)).wait(answer)
@@ -169,8 +182,9 @@ export class Line {
     work: () => MaybePromise<T>,
     instead: (error: unknown) => MaybePromise<T>,
     patient = false,
+    kind?: CallKind,
   ): MaybePromise<T> {
-    return this.run({ work, instead }, patient)
+    return this.run({ work, instead, kind }, patient)
   }
 
   /** Tests the storage if no probe is running any longer. Never rejects. */
@@ -184,19 +198,40 @@ export class Line {
   }
 
   /** Handles a failed call, for which the storage may or may not be to blame. */
-  blame(error: unknown, epoch: number): void {
-    if (isOfTheCaller(error)) this.circuit.succeeded(epoch)
-    else if (error instanceof TimedOut) this.missed(error, epoch)
-    else this.circuit.failed(error, epoch)
+  blame(error: unknown, epoch: number, kind?: CallKind): void {
+    const { circuit } = this
+    if (isOfTheCaller(error)) circuit.succeeded(epoch, kind)
+    else if (error instanceof TimedOut) this.missed(error, epoch, kind)
+    else {
+      circuit.failed(error, epoch, kind)
+      if (refusesWrites(circuit.reason)) void this.tryToWrite()
+    }
   }
 
   /** Handles a time-out. If the storage has never answered, a single one opens the circuit, since each would take as long. */
-  private missed(error: TimedOut, epoch: number): void {
+  private missed(error: TimedOut, epoch: number, kind: CallKind | undefined): void {
     // The circuit has opened meanwhile, for a known reason.
-    if (epoch !== this.circuit.epoch) return
-    if (this.reached) this.circuit.failed(error, epoch)
+    if (epoch !== this.circuit.epoch && epoch !== BESIDE) return
+    if (this.reached) this.circuit.failed(error, epoch, kind)
     else this.circuit.trip(error)
     this.doubt()
+  }
+
+  /**
+   * A server has refused a write because of its own state. If it refuses another write for such a reason, it cannot decide, and
+   * counts as down at once: the reads that it answers meanwhile would hide this. Never rejects.
+   */
+  private async tryToWrite(): Promise<void> {
+    const { circuit, heartbeat } = this
+    if (circuit.state !== 'closed' || (this.writing && !heartbeat.isLost)) return
+    this.writing = true
+    heartbeat.beat()
+    try {
+      await this.try(this.options.write, true)
+    } catch (error) {
+      if (refusesWrites(reasonOf(error))) circuit.trip(error)
+    }
+    this.writing = false
   }
 
   /**
@@ -204,8 +239,8 @@ export class Line {
    *
    * @throws SentinelError `storage.unavailable` as a rejection, and the storage's own error for an invalid request.
    */
-  demand<T>(what: string, work: () => MaybePromise<T>, patient = false): MaybePromise<T> {
-    return this.ask(work, (error) => this.refuse(what, error), patient)
+  demand<T>(what: string, work: () => MaybePromise<T>, patient = false, kind?: CallKind): MaybePromise<T> {
+    return this.ask(work, (error) => this.refuse(what, error), patient, kind)
   }
 
   /** Makes a call in the background, without effect on the circuit. Rejects if it fails or takes too long. */

@@ -45,12 +45,13 @@ export class ResilientMarks implements PatientMarks {
           ? local.get(bot, key, name)
           : line.refuse('marks.get', error),
       patient,
+      'read',
     )
   }
 
   of(bot: number, key: Key): MaybePromise<ReadonlyMap<string, Mark>> {
     const { line, remote, queued } = this.options
-    const found = line.demand('marks.of', () => remote.of(bot, key))
+    const found = line.demand('marks.of', () => remote.of(bot, key), false, 'read')
     if (!queued.any) return found
     const writes = queued.of(bot, key)
     return isPromise(found) ? found.then((marks) => this.with(marks, writes)) : this.with(found, writes)
@@ -87,7 +88,7 @@ export class ResilientMarks implements PatientMarks {
 
   scan(bot: number, name: string, from?: string, size?: number): MaybePromise<MarkPage> {
     const { line, remote } = this.options
-    return line.demand('marks.scan', () => remote.scan(bot, name, from, size), true)
+    return line.demand('marks.scan', () => remote.scan(bot, name, from, size), true, 'read')
   }
 
   private write<T>(what: string, { touched, writes, work }: MarkWrite<T>): MaybePromise<T> {
@@ -119,7 +120,7 @@ export class ResilientMarks implements PatientMarks {
         ' It holds in this process, which writes it when the storage is back, unless it ends before.',
       )
     }
-    const done = line.ask<T>(() => queued.direct(ticket, work), failed, true)
+    const done = line.ask<T>(() => queued.direct(ticket, work), failed, true, 'write')
     return isPromise(done) ? done.then(written) : written(done)
   }
 

@@ -36,6 +36,14 @@ export function reasonOf(error: unknown): string {
   return typeof name === 'string' && /^[A-Za-z]{1,40}$/.test(name) ? name : 'unknown'
 }
 
+/** Reasons for which a server refuses to write anything, although it may answer reads. Codes with digits are SQLSTATEs. */
+const NO_WRITES = /^(storage\.readonly|READONLY|OOM|MISCONF|NOREPLICAS|25006|53100)$/
+
+/** Whether the reason for a failure is that the server refuses to write, whatever is written. */
+export function refusesWrites(reason: string): boolean {
+  return NO_WRITES.test(reason)
+}
+
 /** SQLSTATEs of classes 22 and 23: the server's messages about values may quote them. */
 const OF_VALUES = /\(2[23][0-9A-Z]{3}\)/
 

@@ -1,4 +1,5 @@
 import type { IBreaker } from 'cockatiel'
+import type { MaybePromise } from '../../core/check.js'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SharedTimer } from '../../core/request-bound.js'
@@ -21,6 +22,8 @@ export interface Supervision {
   readonly timeout: Ms
   /** Absent: first calls may take no longer than later ones. */
   readonly firstTimeout?: Ms
+  /** Whether reads and writes that still work are made while the storage is down. */
+  readonly servesBeside?: boolean
   readonly breaker: IBreaker
   /** Longest interval between probes. */
   readonly spacing: Ms
@@ -59,6 +62,7 @@ export abstract class SupervisedStorage {
       ...supervision,
       remote: storage.remote === true,
       probe: () => this.probe(),
+      write: () => this.writeProbe(),
       changed: (state) => this.changed(state),
     })
     const failed = (error: unknown): void => this.failed(error, 'storage.prepare')
@@ -123,11 +127,15 @@ export abstract class SupervisedStorage {
     const { ok, kind } = await this.storage.health()
     // A storage that only reads (out of memory, a replica) reports itself well but cannot decide. An unhealthy one gives its
     // reason here.
-    const now = this.clock()
-    await this.storage.values.put(PROBE, PROBE, now, now + PROBE_KEPT)
+    await this.writeProbe()
     if (!ok) throw new Unhealthy('storage.failed', 'The storage reports that it is unhealthy.')
     this.kind = kind
     await this.plans.probe()
+  }
+
+  private writeProbe(): MaybePromise<void> {
+    const now = this.clock()
+    return this.storage.values.put(PROBE, PROBE, now, now + PROBE_KEPT)
   }
 
   private changed(state: CircuitState): void {
