@@ -58,6 +58,16 @@ test('it is left to administrators if blocks cannot be looked up', async () => {
   expect([at.reached.length, answers(at)]).toEqual([1, ['1: queue']])
 })
 
+test('it is declined at once if its author is blocked, even if a deny function hangs', async () => {
+  const at = joinDesk({ block: { list: [8], deny: () => new Promise<never>(() => undefined) } })
+  await at.handle(asks(8, 'blocked'))
+  await tick()
+  expect(answers(at)).toEqual(['blocked: decline'])
+  at.time.advance(10_000)
+  await at.quiet()
+  expect(answers(at)).toEqual(['blocked: decline'])
+})
+
 test('it is left to administrators only after a deny function, which may decide it', async () => {
   const decided: (string | undefined)[] = []
   const at = joinDesk({

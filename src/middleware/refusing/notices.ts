@@ -127,14 +127,14 @@ export class Notices {
     notice: boolean,
   ): void {
     const due = denial === 'notice' && this.takeDue(ctx.me.id, facts, verdict, notice)
-    if (this.declinePayment(ctx, facts, verdict)) return
-    const decide = joinDecision(ctx, verdict)
+    if (this.decline(ctx, facts, verdict)) return
+    const queue = joinAnswer(ctx, 'queue')
     if (isTap(ctx, facts)) this.answerTap(ctx, verdict, due ? this.text(facts, verdict) : '')
-    else if (decide) this.reply(ctx, verdict, 'answer', decide)
+    else if (queue) this.reply(ctx, verdict, 'answer', queue)
     else if (due) this.send(ctx, facts, verdict, this.text(facts, verdict))
   }
 
-  /** Calls the developer's function, and answers afterwards what it has left unanswered. A payment is declined in any case. */
+  /** Calls the developer's function, and answers afterwards what it has left unanswered. What is declined does not wait for it. */
   private call(
     denial: Exclude<Denial, string>,
     ctx: Context,
@@ -148,13 +148,13 @@ export class Notices {
     const mustWait = notice && this.waitsIn(bot, facts)
     if (mustWait) this.owed.owe(bot, facts, guard, limit, this.clock())
     const due = this.owes(bot, facts, guard, limit, notice && !mustWait)
-    this.declinePayment(ctx, facts, verdict)
+    const isDeclined = this.decline(ctx, facts, verdict)
     const said = due && this.spend()
     if (due) this.owed.given(bot, facts, guard, limit)
     const text = this.text(facts, verdict)
     const tapped = isTap(ctx, facts)
     let isOpen = said
-    let last = tapped ? () => ctx.answerCallbackQuery() : joinDecision(ctx, verdict)
+    let last = tapped ? () => ctx.answerCallbackQuery() : isDeclined ? undefined : joinAnswer(ctx, 'queue')
     const say = (words = text): void => {
       if (!isOpen) return
       isOpen = false
@@ -180,9 +180,9 @@ export class Notices {
     if (!this.aside(ctx, 'deny', work, facts.chatId)) answer()
   }
 
-  /** Declines a checkout or a question for shipping options; returns false for other updates. */
-  private declinePayment(ctx: Context, facts: Facts, verdict: Denied): boolean {
-    const answer = paymentAnswer(ctx, facts)
+  /** Declines a checkout, a question for shipping options, or a blocked user's request to join; returns false for other updates. */
+  private decline(ctx: Context, facts: Facts, verdict: Denied): boolean {
+    const answer = declining(ctx, facts, verdict)
     if (answer === undefined) return false
     this.reply(ctx, verdict, 'decline', () => answer(this.text(facts, verdict, true)))
     return true
@@ -332,24 +332,29 @@ function isTap(ctx: Context, { kind }: Facts): boolean {
   return kind === 'callback_query' && typeof ctx.callbackQuery?.id === 'string'
 }
 
-/** Returns the call that declines a payment with a text; undefined for other updates. */
-function paymentAnswer(ctx: Context, { kind }: Facts): ((text: string) => Promise<unknown>) | undefined {
+/**
+ * Returns the call that declines a payment with a text, or a blocked user's request to join; undefined for other updates. The reason
+ * is the same for a blocked chat, and for somebody who is not on the allow list, whose requests are not declined.
+ */
+function declining(
+  ctx: Context,
+  { kind }: Facts,
+  { reason, limit }: Denied,
+): ((text: string) => Promise<unknown>) | undefined {
   if (kind === 'pre_checkout_query' && typeof ctx.preCheckoutQuery?.id === 'string')
     return (text) => ctx.answerPreCheckoutQuery(false, { error_message: text })
   if (kind === 'shipping_query' && typeof ctx.shippingQuery?.id === 'string')
     return (text) => ctx.answerShippingQuery(false, { error_message: text })
-  return undefined
+  return reason === 'blocked' && limit === 'actor' ? joinAnswer(ctx, 'decline') : undefined
 }
 
 /**
  * Returns the call that answers a request to join; undefined unless the bot has to decide. Telegram requires an answer within ten
- * seconds from a bot that processes the requests of a chat. The reason is the same for a blocked chat, and for somebody who is not
- * on the allow list, who are not declined.
+ * seconds from a bot that processes the requests of a chat.
  */
-function joinDecision(ctx: Context, { reason, limit }: Denied): (() => Promise<unknown>) | undefined {
+function joinAnswer(ctx: Context, result: 'decline' | 'queue'): (() => Promise<unknown>) | undefined {
   if (typeof ctx.chatJoinRequest?.query_id !== 'string') return undefined
-  const isBlocked = reason === 'blocked' && limit === 'actor'
-  return () => ctx.answerChatJoinRequestQuery(isBlocked ? 'decline' : 'queue')
+  return () => ctx.answerChatJoinRequestQuery(result)
 }
 
 /** The messages of the Bot API, and of Telegram's own API. */
