@@ -28,7 +28,10 @@ const off = z.literal(false)
 const storage = given<Storage>('a storage, such as memory() or redis(url)', (value) =>
   has(value, 'prepare', 'marks'),
 )
-const timers = given<Timers>('timers: an object with after(ms, run)', (value) => has(value, 'after'))
+const timers = given<Timers>(
+  'timers: an object with after(ms, run)',
+  (value) => typeof Object(value).after === 'function',
+)
 
 const hooks = given<HookOptions>('hooks by point, such as { denied: fn }', isHooks)
 

@@ -1,4 +1,5 @@
 import { checkedClock } from '../core/checked-clock.js'
+import { checkedTimers } from '../core/checked-timers.js'
 import type { Clock, Timers } from '../core/clock.js'
 import { SentinelError } from '../core/errors.js'
 import { errorText } from '../core/redact.js'
@@ -71,6 +72,7 @@ export function outgoing(options: OutgoingOptions = {}, environment: OutgoingEnv
   const settings = readOutgoing(options)
   const { bot, storage, clock, timers, random = Math.random } = environment
   checkedClock(clock, 'outgoing.clock')
+  checkedTimers(timers, 'outgoing.timers')
   if (storage !== undefined && bot === undefined) {
     throw new SentinelError(
       'option.invalid',

@@ -1,5 +1,6 @@
 import { isPromise, type Judge, type MaybePromise, type Plan } from '../core/check.js'
 import { checkedClock } from '../core/checked-clock.js'
+import { checkedTimers } from '../core/checked-timers.js'
 import { type Clock, quietTimers, steadyClock, systemClock, type Timers } from '../core/clock.js'
 import type { Duration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
@@ -110,6 +111,7 @@ class FailoverStorage implements Storage, Observable {
     }
     const { clock = systemClock, timers = quietTimers } = options
     this.clock = checkedClock(clock, 'failover.clock')
+    checkedTimers(timers, 'failover.timers')
     this.members = storages.map(
       (storage, index) =>
         new Member(storage, index, {

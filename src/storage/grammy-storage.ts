@@ -1,5 +1,6 @@
 import type { Judge, Plan } from '../core/check.js'
 import { checkedClock } from '../core/checked-clock.js'
+import { checkedTimers } from '../core/checked-timers.js'
 import { type Clock, quietTimers, steadyClock, systemClock, type Timers } from '../core/clock.js'
 import { Deadlines } from '../core/deadlines.js'
 import type { Duration } from '../core/duration.js'
@@ -80,6 +81,7 @@ export function fromGrammyStorage(adapter: GrammyAdapter, options: GrammyStorage
     )
   }
   const time = checkedClock(clock, 'fromGrammyStorage.clock')
+  checkedTimers(timers, 'fromGrammyStorage.timers')
   const timeout = span('fromGrammyStorage.timeout', options.timeout ?? '10s')
   const steady = options.timers === undefined ? steadyClock : time
   const deadlines = new Deadlines(timeout, steady, timers)

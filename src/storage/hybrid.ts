@@ -1,4 +1,5 @@
 import { checkedClock } from '../core/checked-clock.js'
+import { checkedTimers } from '../core/checked-timers.js'
 import { type Clock, quietTimers, type Timers } from '../core/clock.js'
 import { type Duration, parseDuration } from '../core/duration.js'
 import { SentinelError } from '../core/errors.js'
@@ -122,6 +123,7 @@ export function hybrid(
     throw refuse('hybrid.maxRefusals', `${shown(maxRefusals)} must be a whole number of 1,000 or more`)
   }
   checkedClock(clock, 'hybrid.clock')
+  checkedTimers(timers, 'hybrid.timers')
   return withProtection(
     new HybridStorage({
       local: both ? first : memory(clock === undefined ? {} : { clock }),

@@ -1,4 +1,5 @@
 import { checkedClock } from '../../core/checked-clock.js'
+import { checkedTimers } from '../../core/checked-timers.js'
 import { quietTimers, steadyClock, systemClock } from '../../core/clock.js'
 import type { Duration, Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
@@ -20,6 +21,7 @@ const FIRST_TIMEOUT: Ms = 2000
 export function makeResilient(storage: Storage, options: ResilientOptions): ResilientStorage {
   const { clock = systemClock, timers = quietTimers, maxMarks = 1_000_000 } = options
   checkedClock(clock, 'resilient.clock')
+  checkedTimers(timers, 'resilient.timers')
   const timeout = span('resilient.timeout', options.timeout ?? 250)
   return new ResilientStorage(storage, {
     timeout,

@@ -1,5 +1,6 @@
 import type { Judge, Plan } from '../../core/check.js'
 import { checkedClock } from '../../core/checked-clock.js'
+import { checkedTimers } from '../../core/checked-timers.js'
 import { type Clock, quietTimers, systemClock, type Timers } from '../../core/clock.js'
 import { SentinelError } from '../../core/errors.js'
 import { checkNames } from '../../core/option-names.js'
@@ -108,6 +109,7 @@ class SqliteStorage implements Storage {
     }
     const fail = (error: unknown) => onError?.(failureOf(error) as SentinelError)
     this.clock = checkedClock(clock, 'sqlite.clock')
+    checkedTimers(timers, 'sqlite.timers')
     this.link = new Link(database, busyTimeout, () => this.sweeper.start())
     this.changes = new Changes(this.link, clock, timers, fail)
     this.sweeper = new Sweeper(this.link, clock, timers, fail)
