@@ -1,13 +1,12 @@
 // npm run bench:mtproto: speed of AES-IGE compared to mtcute's WASM and to GramJS, and the cost of our client against our server.
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { getWasmUrl, ige256Encrypt, initSync } from '@mtcute/wasm'
+import { ige256Encrypt } from '@mtcute/wasm'
 import { type MtprotoClient, type MtprotoServerAddress, mtproto } from '../src/mtproto/index.js'
-import { encryptByCbc, igeEncrypt } from '../src/mtproto/protocol/ige.js'
+import { encryptByCbc, igeEncrypt, loadIge } from '../src/mtproto/protocol/ige.js'
 import { type Finding, median, part, run } from './compare.js'
 
 const ROUNDS = part(21)
@@ -56,9 +55,9 @@ function gramjs(): { readonly name: string; readonly encrypt: Encrypt } | undefi
   }
 }
 
-function ige(): void {
+async function ige(): Promise<void> {
   const gram = gramjs()
-  initSync(readFileSync(getWasmUrl()))
+  await loadIge()
   const [key, iv] = [randomBytes(32), randomBytes(32)]
   console.log('\nAES-IGE, encryption (interleaved, medians of 21 rounds)')
   for (const size of [1024, 4096, 16_384, 65_536, 524_288]) {
@@ -166,7 +165,7 @@ async function idle(address: Address): Promise<void> {
   for (const client of clients) await client.close()
 }
 
-ige()
+await ige()
 const { child, address } = await serve()
 try {
   await logins(address)

@@ -10,7 +10,7 @@ import { readSources } from './house/source.js'
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url))
 /** All packages but these. */
-const OTHERS = ['src/telegram/', 'src/cli/']
+const OTHERS = ['src/cli/']
 
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
   readonly peerDependencies: Readonly<Record<string, string>>
@@ -199,6 +199,29 @@ test('import, require and bundlers all get the same module', async () => {
   } finally {
     for (const name of names) rmSync(join(folder, 'node_modules', name))
   }
+})
+
+test('a bundle in one file of grammy-sentinel/testing runs without optional packages, and MTProto says what to install', async () => {
+  const { warnings } = await build({
+    stdin: { contents: `export * from 'grammy-sentinel/testing'`, resolveDir: folder },
+    absWorkingDir: folder,
+    bundle: true,
+    outfile: join(folder, 'testing.mjs'),
+    platform: 'node',
+    format: 'esm',
+    // The grammy of the tests is beside the bundle.
+    external: ['grammy', 'zod'],
+  })
+  expect(warnings).toEqual([])
+  const { code, message } = errorOf(
+    `const { createTelegram, storageConformance } = await import('./testing.mjs')
+     const telegram = createTelegram()
+     telegram.createBot({ username: 'a_bot' })
+     const errors = [telegram.mtproto(), storageConformance({ make: () => undefined }).at(-1).run()]
+     throw { code: (await Promise.allSettled(errors)).map(({ reason }) => reason.code).join(), message: String(await telegram.mtproto().catch(String)) }`,
+  )
+  expect(code).toBe('mtproto.missing,peer.missing')
+  expect(message).toContain(`npm install ${peerSpec('@mtcute/core')} ${peerSpec('@mtcute/wasm')}`)
 })
 
 test('a dependency missing inside an installed package is reported unchanged', () => {

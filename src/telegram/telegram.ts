@@ -268,6 +268,8 @@ export class Telegram {
   /**
    * Opens an MTProto data centre on 127.0.0.1 over the same people, chats and messages. It needs the packages that
    * `grammy-sentinel/mtproto` needs, and loads them on first use. `close()` closes it.
+   *
+   * @throws SentinelError `mtproto.missing` if they are not installed.
    */
   async mtproto(options: NewMtproto = {}): Promise<TelegramMtproto> {
     const { serveMtproto } = await import('./mtproto/mtproto.js')

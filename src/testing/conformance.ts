@@ -1,7 +1,7 @@
 import type { MaybePromise } from '../core/check.js'
 import type { Clock } from '../core/clock.js'
 import { SentinelError } from '../core/errors.js'
-import { peer } from '../core/peer.js'
+import { isMissing, peerMissing } from '../core/peer.js'
 import type { Storage } from '../storage/contract/storage.js'
 import { apartCases } from './cases/apart.js'
 import { archiveCases } from './cases/archive.js'
@@ -171,6 +171,11 @@ async function inPlace<Place>(
 }
 
 async function fastCheck(): Promise<typeof import('fast-check').default> {
-  const what = 'storageConformance: random schedules (schedules: 0 turns them off)'
-  return (await peer(what, 'fast-check', () => import('fast-check'))).default
+  // Within `try` bundlers accept that the package is not installed.
+  try {
+    return (await import('fast-check')).default
+  } catch (cause) {
+    const what = 'storageConformance: random schedules (schedules: 0 turns them off)'
+    throw isMissing(cause, ['fast-check']) ? peerMissing(what, ['fast-check'], cause) : cause
+  }
 }

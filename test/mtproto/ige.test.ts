@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs'
-import { getWasmUrl, ige256Encrypt, initSync } from '@mtcute/wasm'
+import { ige256Encrypt } from '@mtcute/wasm'
 import fc from 'fast-check'
-import { encryptByCbc, igeDecrypt, igeEncrypt } from '../../src/mtproto/protocol/ige.js'
+import { encryptByCbc, igeDecrypt, igeEncrypt, loadIge } from '../../src/mtproto/protocol/ige.js'
 
-beforeAll(() => initSync(readFileSync(getWasmUrl())))
+beforeAll(loadIge)
 
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length })
 const blocks = fc.integer({ min: 1, max: 700 }).chain((count) => bytes(count * 16))

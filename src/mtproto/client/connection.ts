@@ -4,10 +4,10 @@ import { quietTimers, systemClock, systemTimers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { endsWithin } from '../../core/in-time.js'
-import { isMissing, peerSpec } from '../../core/peer.js'
 import { errorText } from '../../core/redact.js'
 import type { Storage } from '../../storage/contract/storage.js'
 import { memory } from '../../storage/memory/memory.js'
+import { missingPackages } from '../protocol/missing-packages.js'
 import { Caller } from './calls/caller.js'
 import { FloodControl } from './calls/flood.js'
 import type { Names } from './calls/names.js'
@@ -28,8 +28,6 @@ const LEASE_PATIENCE: Ms = 40_000
 /** How long close() waits for an unresponsive server or storage, and for running handlers, which have ten seconds. */
 const PART_PATIENCE: Ms = 5_000
 const DRAIN_PATIENCE: Ms = 15_000
-
-const PEERS = ['@mtcute/core', '@mtcute/wasm', '@fuman/node'] as const
 
 /** The parts that exist while connected. */
 interface Running {
@@ -283,6 +281,7 @@ async function load() {
   try {
     // mtcute must be loaded first: modules loaded in parallel would each start loading it.
     const { newClient, logInBot } = await import('./mtcute.js')
+    await (await import('../protocol/ige.js')).loadIge()
     const { SessionStorage } = await import('./sessions/session-storage.js')
     const { OpeningReads } = await import('./sessions/opening-reads.js')
     const { SessionLease } = await import('./sessions/session-lease.js')
@@ -291,11 +290,6 @@ async function load() {
     const { Names } = await import('./calls/names.js')
     return { newClient, logInBot, SessionStorage, OpeningReads, SessionLease, Bridging, importSession, Names }
   } catch (cause) {
-    if (!isMissing(cause, PEERS)) throw cause
-    throw new SentinelError(
-      'mtproto.missing',
-      `mtproto: its packages are not installed. Run \`npm install ${PEERS.map(peerSpec).join(' ')}\`, exactly these versions.`,
-      { cause },
-    )
+    throw missingPackages(cause)
   }
 }

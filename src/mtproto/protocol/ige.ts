@@ -1,6 +1,6 @@
 import { createCipheriv } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { getWasmUrl, ige256Decrypt, ige256Encrypt, initSync } from '@mtcute/wasm'
+import { missingPackages } from './missing-packages.js'
 
 /**
  * From this size on, encryption goes through OpenSSL. Measured: at 4 KiB both ways take the same time, from 16 KiB on OpenSSL is
@@ -8,12 +8,28 @@ import { getWasmUrl, ige256Decrypt, ige256Encrypt, initSync } from '@mtcute/wasm
  */
 const WORTH_IT = 4096
 
-let ready = false
+let wasm: typeof import('@mtcute/wasm') | undefined
 
-function prepare(): void {
-  if (ready) return
-  initSync(readFileSync(getWasmUrl()))
-  ready = true
+/**
+ * Loads the WASM, which the functions below need. With a static import a bundle in one file would not start without the package.
+ * Within `try` bundlers accept that it is not installed.
+ *
+ * @throws SentinelError `mtproto.missing` if it is not installed.
+ */
+export async function loadIge(): Promise<void> {
+  if (wasm !== undefined) return
+  try {
+    const found = await import('@mtcute/wasm')
+    found.initSync(readFileSync(found.getWasmUrl()))
+    wasm = found
+  } catch (cause) {
+    throw missingPackages(cause)
+  }
+}
+
+function loaded(): typeof import('@mtcute/wasm') {
+  if (wasm === undefined) throw new Error('IGE is used before loadIge().')
+  return wasm
 }
 
 /**
@@ -23,14 +39,12 @@ function prepare(): void {
  */
 export function igeEncrypt(data: Uint8Array, key: Uint8Array, iv: Uint8Array): Uint8Array {
   if (data.byteLength >= WORTH_IT) return encryptByCbc(data, key, iv)
-  prepare()
-  return ige256Encrypt(data, key, iv)
+  return loaded().ige256Encrypt(data, key, iv)
 }
 
 /** Decrypts AES-256-IGE. Each block needs the previous plain text, so OpenSSL's CBC cannot be used. */
 export function igeDecrypt(data: Uint8Array, key: Uint8Array, iv: Uint8Array): Uint8Array {
-  prepare()
-  return ige256Decrypt(data, key, iv)
+  return loaded().ige256Decrypt(data, key, iv)
 }
 
 /**

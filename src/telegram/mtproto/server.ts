@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
+import { loadIge } from '../../mtproto/protocol/ige.js'
 import type { ServerKey } from '../../mtproto/protocol/rsa.js'
 import type { TlObject, TlValue } from '../../mtproto/protocol/tl/object.js'
 import type { Schema } from '../../mtproto/protocol/tl/schema.js'
@@ -50,6 +51,7 @@ export abstract class MtprotoServer implements ConnectionHost, SessionHost {
 
   /** Listens on 127.0.0.1; port 0 means any free port. */
   async listen(port = 0): Promise<void> {
+    await loadIge()
     const server = createServer((socket) => this.#accept(socket))
     this.#server = server
     await new Promise<void>((done, failed) => {

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { missingPackages } from '../missing-packages.js'
 
 /** Properties of a field beyond its type. */
 export interface Modifiers {
@@ -63,18 +64,25 @@ let shared: Schema | undefined
 /**
  * The current schema: the API in the layer of the installed mtcute, and MTProto itself, whose names begin with `mt_`. Loaded on
  * first use, because it has two megabytes.
+ *
+ * @throws SentinelError `mtproto.missing` if mtcute is not installed.
  */
 export function currentSchema(): Schema {
   if (shared !== undefined) return shared
   // A bundle in CommonJS has __filename in place of import.meta.url.
   const load = createRequire(import.meta.url ?? __filename)
-  const api = load('@mtcute/core/tl/api-schema.json') as {
-    readonly l: number
-    readonly e: readonly Combinator[]
+  // Within `try` bundlers accept that the package is not installed.
+  try {
+    const api = load('@mtcute/core/tl/api-schema.json') as {
+      readonly l: number
+      readonly e: readonly Combinator[]
+    }
+    const mtp = load('@mtcute/core/tl/mtp-schema.json') as readonly Combinator[]
+    shared = new Schema([...mtp, ...LEGACY, ...api.e], api.l)
+    return shared
+  } catch (cause) {
+    throw missingPackages(cause)
   }
-  const mtp = load('@mtcute/core/tl/mtp-schema.json') as readonly Combinator[]
-  shared = new Schema([...mtp, ...LEGACY, ...api.e], api.l)
-  return shared
 }
 
 /** Constructors that older clients still send (https://core.telegram.org/mtproto/auth_key) and the schema no longer has. */
