@@ -1,7 +1,7 @@
-// Compiles src and writes the JSON Schema of the options, in a folder of its own, which then replaces dist: whoever reads dist meanwhile
-// sees the last build or this one, and no file of an earlier build is left.
+// Compiles src and writes the JSON Schema of the options, in a folder of its own, which then replaces dist at once: a program that reads
+// dist meanwhile finds no half-written file, and no file of an earlier build is left.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { z } from 'zod'
@@ -15,6 +15,8 @@ const last = `${next}.last`
 process.on('exit', () => {
   for (const folder of [next, last]) rmSync(folder, { recursive: true, force: true })
 })
+// Without these, a signal ends the process without the event 'exit'.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1))
 
 const tsc = [programOf('typescript', 'tsc'), '-p', 'tsconfig.build.json', '--outDir', next]
 const { status } = spawnSync(process.execPath, tsc, { cwd: root, stdio: 'inherit' })
@@ -28,9 +30,14 @@ const files = readdirSync(next, { recursive: true }).map((name) => join(next, na
 leaveOutDescriptions(files)
 chmodSync(join(next, 'cli', 'main.js'), 0o755)
 
-try {
-  renameSync(dist, last)
-} catch (error) {
-  if (error.code !== 'ENOENT') throw error
+for (;;) {
+  rmSync(last, { recursive: true, force: true })
+  if (existsSync(dist)) renameSync(dist, last)
+  try {
+    renameSync(next, dist)
+    break
+  } catch (error) {
+    // Another build has just put its own there.
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
+  }
 }
-renameSync(next, dist)

@@ -16,7 +16,12 @@ export async function runSuites(run, { repeats, root }) {
   const failed = [...files].filter(([, { failed }]) => failed > 0)
   const unsteady = []
   if (repeats && failed.length > 0 && failed.length <= MOST_REPEATED) {
-    const again = await run(['--runInBand', '--runTestsByPath', ...failed.map(([path]) => path)])
+    const again = await run(['--runInBand', '--runTestsByPath', ...failed.map(([path]) => path)]).catch(
+      // Then the first run counts.
+      (error) => ({ report: { testResults: [] }, code: 1, error }),
+    )
+    if (again.error !== undefined)
+      console.error(`the failed files could not be repeated: ${again.error.message}`)
     const repeated = filesOf(again.report, root)
     for (const [path, first] of failed) {
       const second = repeated.get(path)

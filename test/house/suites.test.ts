@@ -1,3 +1,5 @@
+import { jest } from '@jest/globals'
+
 type Status = 'passed' | 'failed' | 'pending'
 interface Run {
   readonly code: number
@@ -95,6 +97,13 @@ test('a repetition that runs fewer tests, or fails outside them, proves nothing'
   const first = ran({ a: ['passed', 'failed'] })
   expect(await played(first, ran({ a: ['passed'] }))).toMatchObject({ failed: 1, unsteady: [] })
   expect(await played(first, ran({ a: ['passed', 'passed'] }, 7))).toMatchObject({ failed: 1, unsteady: [] })
+})
+
+test('a repetition that leaves no report changes nothing', async () => {
+  const told = jest.spyOn(console, 'error').mockImplementation(() => undefined)
+  expect(await played(ran({ a: ['passed', 'failed'] }))).toMatchObject({ passed: 1, failed: 1, unsteady: [] })
+  expect(told).toHaveBeenCalledWith('the failed files could not be repeated: run 2 was not expected')
+  told.mockRestore()
 })
 
 test('a file that does not run has failed, and is repeated', async () => {
