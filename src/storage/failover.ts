@@ -217,8 +217,6 @@ class FailoverStorage implements Storage, Observable {
   }
 
   private marksOfAll(): PatientMarks {
-    const first = <T>(what: string, work: (marks: PatientMarks) => MaybePromise<T>, patient = false) =>
-      this.first(what, ({ storage }) => work(storage.marks), { patient })
     const write = <T>(what: string, one: MarkWrite<T>): MaybePromise<T> =>
       this.by(
         what,
@@ -229,9 +227,9 @@ class FailoverStorage implements Storage, Observable {
         },
       )
     return {
-      get: (bot, key, name, patient) =>
-        first('marks.get', (marks) => marks.get(bot, key, name, patient), patient),
-      of: (bot, key) => first('marks.of', (marks) => marks.of(bot, key)),
+      get: (bot, key, name, patient = false) =>
+        this.first('marks.get', (member) => member.markOf(bot, key, name, patient), { patient }),
+      of: (bot, key) => this.first('marks.of', (member) => member.marksOf(bot, key)),
       scan: (bot, name, from, size) =>
         this.scan('marks.scan', from, ({ storage }, at) => storage.marks.scan(bot, name, at, size)),
       put: (bot, name, entries) =>

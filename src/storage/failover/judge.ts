@@ -4,6 +4,7 @@ import type { Ms } from '../../core/duration.js'
 import type { CallKind } from '../resilient/circuit.js'
 import { NOT_ASKED } from '../resilient/line.js'
 import { isOfTheCaller } from '../resilient/reason.js'
+import type { Unwritten } from '../resilient/unwritten.js'
 import type { Member } from './member.js'
 
 /** Decides by the first storage that answers. Rejects with `storage.unavailable` if none does. */
@@ -13,10 +14,13 @@ export class FailoverJudge implements Judge {
   /** Preparations that exceeded the time limit. Each resolves when its storage has compiled the plan or failed to. */
   readonly late: Promise<void>[] = []
 
+  private readonly unwritten: readonly Unwritten[]
+
   constructor(
     readonly plan: Plan,
     private readonly members: readonly Member[],
   ) {
+    this.unwritten = members.map((member) => member.unwrittenOf(plan))
     this.judges = members.map(() => undefined)
   }
 
@@ -42,11 +46,11 @@ export class FailoverJudge implements Judge {
 
   evaluate(ask: Ask, at?: Ms): MaybePromise<Decision> {
     for (const member of this.members) member.attend()
-    return this.by(0, NOT_ASKED, (judge) => judge.evaluate(ask, at), 'decision')
+    return this.by(0, NOT_ASKED, ask, (judge, left) => judge.evaluate(left, at), 'decision')
   }
 
   peek(ask: Ask, at?: Ms): MaybePromise<Decision> {
-    return this.by(0, NOT_ASKED, (judge) => judge.peek(ask, at))
+    return this.by(0, NOT_ASKED, ask, (judge, left) => judge.peek(left, at))
   }
 
   settle(receipt: Receipt, how: Settlement, check?: number): MaybePromise<void> {
@@ -64,18 +68,21 @@ export class FailoverJudge implements Judge {
   private by(
     index: number,
     error: unknown,
-    decide: (judge: Judge) => MaybePromise<Decision>,
+    ask: Ask,
+    decide: (judge: Judge, left: Ask) => MaybePromise<Decision>,
     kind?: CallKind,
   ): MaybePromise<Decision> {
     const member = this.members[index]
     if (member === undefined) return (this.members[0] as Member).line.refuse('evaluate', error)
     const judge = this.judges[index]
-    if (judge === undefined) return this.by(index + 1, error, decide, kind)
+    // What an earlier call has blocked or unblocked holds, also while this storage has not taken it.
+    const left = this.unwritten[index]?.left(ask)
+    if (judge === undefined || left === undefined) return this.by(index + 1, error, ask, decide, kind)
     const decided = member.line.ask(
-      () => decide(judge),
+      () => decide(judge, left),
       (error) => {
         if (isOfTheCaller(error)) throw error
-        return this.by(index + 1, error, decide, kind)
+        return this.by(index + 1, error, ask, decide, kind)
       },
       false,
       kind,

@@ -1,14 +1,24 @@
-import type { Judge, MaybePromise, Plan, Receipt, Settlement } from '../../core/check.js'
+import {
+  type Check,
+  isPromise,
+  type Judge,
+  type MaybePromise,
+  type Plan,
+  type Receipt,
+  type Settlement,
+} from '../../core/check.js'
 import { SentinelError } from '../../core/errors.js'
 import type { Key } from '../../core/subject.js'
 import type { StorageChange } from '../contract/changes.js'
 import type { StorageCondition } from '../contract/condition.js'
-import type { Marks, Storage } from '../contract/storage.js'
+import type { Mark, Marks, Storage } from '../contract/storage.js'
 import { type Taker, unlessLoading } from '../resilient/plans.js'
-import { idOf, type Ticket, type Write } from '../resilient/queued-marks.js'
+import { idOf, markLeftBy, marksLeftBy, type Ticket, type Write } from '../resilient/queued-marks.js'
 import { causeOf, isOfTheCaller } from '../resilient/reason.js'
 import { SupervisedStorage, type Supervision } from '../resilient/supervised.js'
+import { Unwritten } from '../resilient/unwritten.js'
 import { inBackground } from '../shared/in-background.js'
+import type { PatientMarks } from '../shared/patient-marks.js'
 import { StorageWatch } from '../shared/storage-watch.js'
 import { watchInTime } from '../shared/watch-in-time.js'
 import { writesThrough } from '../shared/writes-through.js'
@@ -117,9 +127,34 @@ export class Member extends SupervisedStorage {
     return barred
   }
 
+  /** Finds out which asks this storage cannot decide, because it does not have the marks yet that other storages have taken. */
+  unwrittenOf(plan: Plan): Unwritten {
+    // Another storage decides these asks in full, so it does not matter what applies while no storage answers.
+    const checks = plan.checks.map((check): Check => ({ ...check, whenDown: 'local' }))
+    return new Unwritten({ ...plan, checks }, this.queued, this.clock)
+  }
+
+  /** Returns a mark as it is once this storage has received what it has missed. */
+  markOf(bot: number, key: Key, name: string, patient: boolean): MaybePromise<Mark | undefined> {
+    const write = this.queued.get(bot, name, key)
+    if (write !== undefined) return markLeftBy(write, this.clock())
+    return (this.storage.marks as PatientMarks).get(bot, key, name, patient)
+  }
+
+  /** Returns the marks of a subject, as {@link markOf} does. */
+  marksOf(bot: number, key: Key): MaybePromise<ReadonlyMap<string, Mark>> {
+    const found = this.storage.marks.of(bot, key)
+    if (!this.queued.any) return found
+    const writes = this.queued.of(bot, key)
+    const left = (marks: ReadonlyMap<string, Mark>) => marksLeftBy(writes, marks, this.clock())
+    return isPromise(found) ? found.then(left) : left(found)
+  }
+
   /** Writes marks in the background, to keep this storage ready to take over. Marks it cannot take now are written later. */
   keepUp({ touched, writes, work }: MarkWrite<unknown>): void {
     const ticket = this.queued.begin(...touched)
+    // The caller is about to be told that the write was made, so it must hold here before it is made.
+    this.queued.expect(ticket, writes())
     const missed = (): undefined => {
       if (this.queued.keep(ticket, writes()) !== undefined) return
       const message = `failover: storage ${this.index} has missed more marks than are kept for it; some are lost to it.`

@@ -58,18 +58,18 @@ export class ResilientJudge implements Judge {
   evaluate(ask: Ask, at?: Ms): MaybePromise<Decision> {
     this.shared.met(ask.bot)
     const { remote } = this
-    const { line, queued } = this.shared
+    const { line } = this.shared
     // If no probe is running, updates test the storage, which also makes it compile the plan.
     if (remote === undefined && !line.circuit.isUnattended) return this.decide(ask, at)
-    const left = queued.any ? this.unwritten.left(ask) : ask
+    const left = this.unwritten.left(ask)
     return left === undefined ? this.decide(ask, at) : line.run(new Evaluation(this, remote, ask, at, left))
   }
 
   peek(ask: Ask, at?: Ms): MaybePromise<Decision> {
     const { remote } = this
-    const { line, queued } = this.shared
+    const { line } = this.shared
     const instead = (): MaybePromise<Decision> => this.told(this.local.peek(this.fitting(ask), at), undefined)
-    const left = queued.any ? this.unwritten.left(ask) : ask
+    const left = this.unwritten.left(ask)
     if (remote === undefined || left === undefined) return instead()
     return line.ask(() => remote.peek(left, at), instead)
   }

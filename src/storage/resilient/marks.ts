@@ -5,7 +5,7 @@ import type { Mark, MarkEntry, MarkPage, Marks } from '../contract/storage.js'
 import type { PatientMarks } from '../shared/patient-marks.js'
 import type { FallbackMarks } from './fallback-marks.js'
 import { AGAIN, type Line } from './line.js'
-import { markLeftBy, type QueuedMarks, type Write } from './queued-marks.js'
+import { markLeftBy, marksLeftBy, type QueuedMarks, type Write } from './queued-marks.js'
 import { isOfTheCaller } from './reason.js'
 
 /** A write of marks: what it concerns, the entries to keep if it fails, and how to make it. */
@@ -50,21 +50,12 @@ export class ResilientMarks implements PatientMarks {
   }
 
   of(bot: number, key: Key): MaybePromise<ReadonlyMap<string, Mark>> {
-    const { line, remote, queued } = this.options
+    const { line, remote, queued, clock } = this.options
     const found = line.demand('marks.of', () => remote.of(bot, key), false, 'read')
     if (!queued.any) return found
     const writes = queued.of(bot, key)
-    return isPromise(found) ? found.then((marks) => this.with(marks, writes)) : this.with(found, writes)
-  }
-
-  private with(found: ReadonlyMap<string, Mark>, writes: readonly Write[]): ReadonlyMap<string, Mark> {
-    const marks = new Map(found)
-    for (const write of writes) {
-      const mark = markLeftBy(write, this.options.clock())
-      if (mark === undefined) marks.delete(write.name)
-      else marks.set(write.name, mark)
-    }
-    return marks
+    const left = (marks: ReadonlyMap<string, Mark>) => marksLeftBy(writes, marks, clock())
+    return isPromise(found) ? found.then(left) : left(found)
   }
 
   put(bot: number, name: string, entries: readonly MarkEntry[]): MaybePromise<void> {

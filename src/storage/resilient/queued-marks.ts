@@ -50,6 +50,8 @@ interface Replay {
 
 /** Maximum number of queued writes. */
 const MOST = 10_000
+/** Between the orders of two writes: one that is queued or expected comes between them. */
+const STEP = 2
 /** Number of entries written at once. */
 const AT_ONCE = 100
 
@@ -108,7 +110,8 @@ export class QueuedMarks {
 
   /** Registers a write that begins now. Until it ends, earlier writes that fail late are not queued in its place. */
   begin(bot: number, name: string, keys: readonly Key[]): Ticket {
-    const order = ++this.order
+    this.order += STEP
+    const { order } = this
     const ids = keys.map((key) => idOf(bot, name, key))
     for (const id of ids) {
       const others = this.begun.get(id)
@@ -120,6 +123,11 @@ export class QueuedMarks {
       }
     }
     return { bot, name, keys, ids, order, ended: false }
+  }
+
+  /** Lets the entries of a write that has begun count as queued until it has succeeded. If it fails, they are queued. */
+  expect({ order }: Ticket, writes: readonly Write[]): void {
+    for (const write of writes) this.setAside(write, order - 1)
   }
 
   /** Ends a write. If it and all other writes to the same item failed, the last entry they replaced is queued again. */
@@ -216,7 +224,7 @@ export class QueuedMarks {
       if (write === undefined) continue
       this.writes.delete(id)
       // Unfinished writes older than this one are also older than the queued entry.
-      this.setAside(write, order - 1)
+      this.setAside(write, order - STEP)
     }
   }
 
@@ -305,6 +313,21 @@ export class QueuedMarks {
 /** Returns the mark that a write leaves; undefined if it was removed or has lapsed. */
 export function markLeftBy({ mark }: Write, now: Ms): Mark | undefined {
   return mark !== undefined && (mark.until ?? Number.POSITIVE_INFINITY) > now ? mark : undefined
+}
+
+/** Returns the marks of a subject as they are once the writes have been made. */
+export function marksLeftBy(
+  writes: readonly Write[],
+  found: ReadonlyMap<string, Mark>,
+  now: Ms,
+): ReadonlyMap<string, Mark> {
+  const marks = new Map(found)
+  for (const write of writes) {
+    const mark = markLeftBy(write, now)
+    if (mark === undefined) marks.delete(write.name)
+    else marks.set(write.name, mark)
+  }
+  return marks
 }
 
 /** Identifies a mark of a subject. */

@@ -25,6 +25,7 @@ export class Unwritten {
    * which has the queued writes in its copy of the marks.
    */
   left(ask: Ask): Ask | undefined {
+    if (!this.queued.any) return ask
     let skipped = 0
     let refuses = false
     let differs = false

@@ -1,0 +1,106 @@
+import { Client } from 'pg'
+import type { Judge } from '../../../src/core/check.js'
+import { type Key, userKey } from '../../../src/core/subject.js'
+import { failover } from '../../../src/storage/failover.js'
+import { postgres } from '../../../src/storage/postgres/index.js'
+import { redis } from '../../../src/storage/redis/index.js'
+import { freshName, sharedPostgres, sharedRedis } from '../../servers/shared.js'
+import { until } from '../../servers/until.js'
+import { askOf, BOT, blocked, bucket, isAdmitted, planOf, settled } from '../outage.js'
+import { pair } from './pair.js'
+
+/* The first storage decides, but could not take a mark that the second has: what was blocked must stay blocked. */
+
+const [SPAMMER, FREED, OTHER] = [userKey(5), userKey(7), userKey(9)]
+const passes = async (judge: Judge, key: Key) => isAdmitted(await judge.evaluate(askOf(key)))
+const entry = (key: Key, since = Date.now()) => ({ key, mark: { since } })
+
+test('blocks hold at once, and unblocked users pass, while the marks of the first server are locked', async () => {
+  const url = await sharedPostgres()
+  const schema = freshName('missed')
+  const storage = failover([
+    postgres(url, { schema }),
+    redis(await sharedRedis(), { prefix: freshName('missed') }),
+  ])
+  const locker = new Client({ connectionString: url })
+  await locker.connect()
+  try {
+    const judge = await storage.prepare(planOf(blocked, bucket(1000)))
+    await until('the first server decides', async () => {
+      await passes(judge, OTHER)
+      const { storages } = await storage.health()
+      return storages?.[0]?.ok === true && storages[1]?.ok === true
+    })
+    await storage.marks.put(BOT, 'blocked', [entry(FREED)])
+    expect(await passes(judge, FREED)).toBe(false)
+    // The lock that CREATE INDEX takes.
+    await locker.query(`BEGIN; LOCK TABLE ${schema}.marks IN SHARE MODE`)
+    await storage.marks.put(BOT, 'blocked', [entry(SPAMMER)])
+    expect(await passes(judge, SPAMMER)).toBe(false)
+    expect(await storage.marks.get(BOT, SPAMMER, 'blocked')).toBeDefined()
+    await storage.marks.remove(BOT, 'blocked', [FREED])
+    expect([await passes(judge, SPAMMER), await passes(judge, FREED)]).toEqual([false, true])
+    expect([
+      (await storage.marks.of(BOT, SPAMMER)).size,
+      (await storage.marks.of(BOT, FREED)).size,
+      await storage.marks.get(BOT, FREED, 'blocked'),
+    ]).toEqual([1, 0, undefined])
+    // The server is well otherwise, and decides about everybody else.
+    expect((await storage.health()).storages?.[0]?.circuit?.state).toBe('closed')
+    await locker.query('ROLLBACK')
+    await until('the first server has both', async () => {
+      const { storages } = await storage.health()
+      return storages?.[0]?.circuit?.waiting.marks === 0
+    })
+    expect([await passes(judge, SPAMMER), await passes(judge, FREED)]).toEqual([false, true])
+  } finally {
+    await locker.end()
+    await storage.close()
+    const admin = new Client({ connectionString: url })
+    await admin.connect()
+    await admin.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`)
+    await admin.end()
+  }
+}, 60_000)
+
+test('the second storage decides only about users whose marks the first has not taken', async () => {
+  const { judgeOf, first, second, storage, pass, done } = pair()
+  const judge = await judgeOf(blocked, bucket(1000))
+  await storage.marks.put(BOT, 'blocked', [entry(FREED, 1)])
+  await settled()
+  first.parts = (what) => what === 'marks.put' || what === 'marks.remove'
+  first.fault = 'hangs'
+  await done(() => storage.marks.put(BOT, 'blocked', [entry(SPAMMER, 1)]))
+  await done(() => storage.marks.remove(BOT, 'blocked', [FREED]))
+  first.asked.length = 0
+  second.asked.length = 0
+  expect([await passes(judge, SPAMMER), isAdmitted(await judge.peek(askOf(SPAMMER)))]).toEqual([false, false])
+  expect(second.asked).toEqual(['evaluate', 'peek'])
+  // An unblocked user is decided by the first without its block list, so limits stay there.
+  expect([await passes(judge, FREED), await passes(judge, OTHER)]).toEqual([true, true])
+  expect(second.asked).toHaveLength(2)
+  first.kill()
+  first.resume()
+  await pass(2000)
+  expect(await first.kept.marks.get(BOT, SPAMMER, 'blocked')).toBeDefined()
+  second.asked.length = 0
+  expect([await passes(judge, SPAMMER), await passes(judge, FREED)]).toEqual([false, true])
+  expect(second.asked).toEqual([])
+})
+
+test('a mark holds in a storage that is still writing it in the background', async () => {
+  const { judgeOf, first, second, storage, pass } = pair()
+  const judge = await judgeOf(blocked)
+  second.parts = (what) => what === 'marks.put'
+  second.fault = 'hangs'
+  await storage.marks.put(BOT, 'blocked', [entry(SPAMMER, 1)])
+  first.parts = (what) => what === 'evaluate'
+  first.fault = 'refuses'
+  // The second does not have the block yet, so it must not let the user pass. Without a third, nobody can decide.
+  await expect((async () => judge.evaluate(askOf(SPAMMER)))()).rejects.toMatchObject({
+    code: 'storage.unavailable',
+  })
+  second.resume()
+  await pass(100)
+  expect(await passes(judge, SPAMMER)).toBe(false)
+})
