@@ -6,6 +6,7 @@ import { demandOptions } from '../../src/middleware/roles/demand.js'
 import { healthOptions } from '../../src/observability/health/health.js'
 import { loggingOptions } from '../../src/observability/logging/logging.js'
 import { metricsOptions } from '../../src/observability/metrics/metrics.js'
+import { statsOptions } from '../../src/observability/stats/stats.js'
 import { tracingOptions } from '../../src/observability/tracing/tracing.js'
 import { optionsSchema } from '../../src/options/index.js'
 import { webhookOptions } from '../../src/webhook/options.js'
@@ -30,6 +31,7 @@ const TYPES: readonly (readonly [path: string, name: string, schema: Schema])[] 
   ['observability/health/health', 'HealthOptions', healthOptions],
   ['observability/logging/logging', 'LoggingOptions', loggingOptions],
   ['observability/metrics/metrics', 'MetricsOptions', metricsOptions],
+  ['observability/stats/stats', 'StatsOptions', statsOptions],
   ['observability/tracing/tracing', 'TracingOptions', tracingOptions],
   ['outgoing/options', 'OutgoingOptions', optionsSchema.shape.outgoing],
   ['policies/policy-options', 'PolicyOptions', within(optionsSchema.shape.policies, 'any')[0] as Schema],

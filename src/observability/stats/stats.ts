@@ -8,7 +8,7 @@ import { Recorder } from './recorder.js'
 const SLOTS = 'must be a whole number from 1 to 60'
 const COUNTERS = 'must be a whole number from 10 to 10,000'
 
-const statsOptions = z.strictObject({
+export const statsOptions = z.strictObject({
   window: option(duration, 'The time span that is covered.', '1h'),
   slots: option(
     z.int(SLOTS).min(1, SLOTS).max(60, SLOTS),
@@ -77,7 +77,7 @@ export interface StatsOptions {
  */
 export function stats(options: StatsOptions = {}): StatsPlugin {
   const settings = parseOptions('stats', statsOptions, options)
-  const { window = 3_600_000, slots = 12, counters = 200, every = 10_000, share } = settings
+  const { window, slots, counters, every, share } = settings
   if (window < 60_000) throw invalid('window', `${window} ms is too short. Pass at least a minute.`)
   if (every < 1000) throw invalid('every', `${every} ms is too often for writes. Pass at least a second.`)
   return (host) =>
