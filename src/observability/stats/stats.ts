@@ -47,7 +47,7 @@ export interface StatsOptions {
   readonly counters?: number | undefined
   /** How often statistics are written to a shared storage, at least a second. @default '10s' */
   readonly every?: Duration | undefined
-  /** Whether workers with a shared storage add up their statistics. @default true if the storage is remote */
+  /** Whether workers with a shared storage add up their statistics. @default whether the storage is remote */
   readonly share?: boolean | undefined
 }
 
