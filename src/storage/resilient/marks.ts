@@ -1,5 +1,6 @@
 import { isPromise, type MaybePromise } from '../../core/check.js'
 import type { Clock } from '../../core/clock.js'
+import type { Ms } from '../../core/duration.js'
 import type { Key } from '../../core/subject.js'
 import type { Mark, MarkEntry, MarkPage, Marks } from '../contract/storage.js'
 import type { PatientMarks } from '../shared/patient-marks.js'
@@ -84,6 +85,7 @@ export class ResilientMarks implements PatientMarks {
 
   private write<T>(what: string, { touched, writes, work }: MarkWrite<T>): MaybePromise<T> {
     const { copy, queued, line } = this.options
+    const replaced = this.replacedBy(touched)
     const ticket = queued.begin(...touched)
     const written = (value: T): T => {
       // The copy is updated before the caller continues, so that a block takes effect even if the storage goes down next.
@@ -96,7 +98,8 @@ export class ResilientMarks implements PatientMarks {
         queued.end(ticket)
         throw error
       }
-      const kept = queued.keep(ticket, writes())
+      const entries = writes().map((write, index): Write => ({ ...write, replaces: replaced[index] }))
+      const kept = queued.keep(ticket, entries)
       if (kept === undefined) {
         return line.refuse(
           what,
@@ -113,6 +116,24 @@ export class ResilientMarks implements PatientMarks {
     }
     const done = line.ask<T>(() => queued.direct(ticket, work), failed, true, 'write')
     return isPromise(done) ? done.then(written) : written(done)
+  }
+
+  /** Returns `since` of the marks that a write replaces, as far as this process knows them. */
+  private replacedBy([bot, name, keys]: MarkWrite<unknown>['touched']): readonly (Ms | undefined)[] {
+    const { local, queued } = this.options
+    return keys.map((key) => {
+      const write = queued.get(bot, name, key)
+      if (write !== undefined) return write.replaces
+      try {
+        const mark = local.get(bot, key, name)
+        if (!isPromise(mark)) return mark?.since
+        // A copy elsewhere answers too late.
+        mark.catch(() => undefined)
+      } catch {
+        // The write itself is refused for the same reason.
+      }
+      return undefined
+    })
   }
 
   private apply(writes: readonly Write[]): void {

@@ -14,6 +14,8 @@ export interface Write {
   readonly mark: Mark | undefined
   /** When the write was made. Anything newer in the storage is left alone. */
   readonly at: Ms
+  /** `since` of the mark that it replaces, as far as this process knows it. */
+  readonly replaces?: Ms | undefined
 }
 
 /** A write in progress. */
@@ -282,10 +284,12 @@ export class QueuedMarks {
   private async sendSome(some: readonly Write[], { marks, bounded }: Replay): Promise<void> {
     const { bot, name } = some[0] as Write
     const there = await Promise.all(some.map(({ key }) => bounded(() => marks.get(bot, key, name))))
-    // Skip entries replaced meanwhile, and those for which the storage has something newer.
+    // Skip entries replaced meanwhile, and those for which the storage has something newer. A mark that the writer knew is older,
+    // even if it was put by a worker whose clock is ahead.
     const due = some.filter((write, index) => {
       const { since = Number.NEGATIVE_INFINITY } = there[index] ?? {}
-      return this.writes.get(idOf(bot, name, write.key)) === write && since <= write.at
+      const isNewer = since > write.at && since !== write.replaces
+      return this.writes.get(idOf(bot, name, write.key)) === write && !isNewer
     })
     const put = due.flatMap(({ key, mark }) => (mark === undefined ? [] : [{ key, mark }]))
     const gone = due.flatMap(({ key, mark }) => (mark === undefined ? [key] : []))

@@ -257,6 +257,27 @@ describe('a mark written while the storage is down', () => {
     expect(await passes(judge, BOB)).toBe(false)
   })
 
+  test('replaces the one that this process knew, also if that is from a worker whose clock is ahead', async () => {
+    const stage = outage()
+    const ahead = stage.time.now + 600_000
+    const { marks } = stage.remote.kept
+    const put = (key: Key, since: number) => marks.put(BOT, 'blocked', [{ key, mark: { since } }])
+    await put(ALICE, ahead)
+    await put(BOB, ahead)
+    const judge = await reading(stage)
+    await stage.goDown(judge)
+    await expect(block(stage.storage.marks, ALICE, BOB)).rejects.toThrow()
+    // The second write replaces what the first one would have replaced.
+    await expect(stage.storage.marks.remove(BOT, 'blocked', [ALICE, BOB])).rejects.toThrow()
+    // That worker can reach the storage, and blocks one of them again.
+    await put(BOB, ahead + 1)
+    stage.remote.fault = 'none'
+    await stage.pass(1000)
+    expect(await marks.get(BOT, ALICE, 'blocked')).toBeUndefined()
+    expect(await marks.get(BOT, BOB, 'blocked')).toEqual({ since: ahead + 1 })
+    expect([await passes(judge, ALICE), await passes(judge, BOB)]).toEqual([true, false])
+  })
+
   test('is replaced by a later one', async () => {
     const stage = outage()
     const judge = await reading(stage)
