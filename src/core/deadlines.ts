@@ -14,6 +14,8 @@ export abstract class Deadline {
   before: Deadline | undefined
   after: Deadline | undefined
   waiting = false
+  /** Cancels its own timer, if it has one. */
+  callOff: (() => void) | undefined
 
   /** Called when the time is over. */
   abstract expire(): void
@@ -30,7 +32,6 @@ export class Deadlines {
   private last: Deadline | undefined
   private callOff: (() => void) | undefined
   private patient = false
-  private readonly own: Map<Deadline, () => void> | undefined
   private readonly mayBeLost = endsWithRequests()
   size = 0
 
@@ -39,10 +40,8 @@ export class Deadlines {
     private readonly clock: Clock,
     private readonly timers: Timers,
     /** Whether every deadline has a timer of its own. */
-    apart = endsWithRequests(),
-  ) {
-    if (apart) this.own = new Map()
-  }
+    private readonly apart = endsWithRequests(),
+  ) {}
 
   add(deadline: Deadline): void {
     deadline.due = this.clock() + this.span
@@ -52,17 +51,20 @@ export class Deadlines {
     else this.last.after = deadline
     this.last = deadline
     this.size++
-    if (this.own !== undefined) this.armOwn(this.own, deadline)
+    if (this.apart) this.armOwn(deadline)
     else if (this.callOff === undefined) this.arm(this.span)
   }
 
   /** Removes a deadline. Returns whether it was still waited for. */
   meet(deadline: Deadline): boolean {
+    deadline.callOff?.()
+    deadline.callOff = undefined
     if (!deadline.waiting) return false
-    if (this.own !== undefined) {
-      this.own.get(deadline)?.()
-      this.own.delete(deadline)
-    }
+    this.unlink(deadline)
+    return true
+  }
+
+  private unlink(deadline: Deadline): void {
     const { before, after } = deadline
     if (before === undefined) this.first = after
     else before.after = after
@@ -72,7 +74,6 @@ export class Deadlines {
     deadline.before = undefined
     deadline.after = undefined
     this.size--
-    return true
   }
 
   /** Expires all deadlines now. */
@@ -82,17 +83,13 @@ export class Deadlines {
     for (let next = this.first; next !== undefined; next = this.first) this.end(next)
   }
 
-  private armOwn(own: Map<Deadline, () => void>, deadline: Deadline): void {
-    const callOff = setIfAllowed(this.timers, this.span, () => this.end(deadline))
-    own.set(deadline, callOff)
+  private armOwn(deadline: Deadline): void {
+    deadline.callOff = setIfAllowed(this.timers, this.span, () => this.end(deadline))
     if (!this.mayBeLost) return
     // Forget deadlines of requests that have ended, without expiring them: nothing waits for them any longer. Their timers are not
     // cancelled: if the process only stood still, the request lives on, and its timer still fires.
     const lost = deadline.due - this.span - LOST
-    for (let old = this.first; old !== undefined && old.due < lost; old = this.first) {
-      own.delete(old)
-      this.meet(old)
-    }
+    for (let old = this.first; old !== undefined && old.due < lost; old = this.first) this.unlink(old)
   }
 
   private arm(span: Ms): void {

@@ -83,4 +83,16 @@ describe('where timers end with the request that set them', () => {
     expect(deadlines.size).toBe(0)
     expect(expired).toEqual([6])
   })
+
+  test('a forgotten deadline that is met after a standstill does not expire', () => {
+    const { time, expired, add, deadlines } = apart(10_000)
+    const first = add()
+    // The process stood still: timers are due, but none has run.
+    time.now += 75_000
+    add()
+    expect(deadlines.size).toBe(1)
+    deadlines.meet(first)
+    time.advance(10_000)
+    expect(expired).toEqual([2])
+  })
 })
