@@ -1,5 +1,7 @@
 import { systemTimers, type Timers } from '../src/core/clock.js'
 import { failover, fromGrammyStorage, hybrid, memory, outgoing, resilient, sentinel } from '../src/index.js'
+import { health } from '../src/observability/health/index.js'
+import { logging } from '../src/observability/logging/index.js'
 import { redis } from '../src/storage/redis/index.js'
 import { sqlite } from '../src/storage/sqlite/index.js'
 
@@ -12,6 +14,8 @@ const TAKERS: readonly (readonly [string, (timers: Timers) => unknown])[] = [
   ['hybrid.timers', (timers) => hybrid(memory(), redis('redis://localhost:1'), { timers })],
   ['resilient.timers', (timers) => resilient(memory(), { fallback: memory(), timers })],
   ['failover.timers', (timers) => failover([memory(), memory()], { timers })],
+  ['health.timers', (timers) => health(sentinel(), { timers })],
+  ['logging.timers', (timers) => logging(sentinel(), { timers })],
   ['outgoing.timers', (timers) => outgoing({}, { timers })],
 ]
 

@@ -7,7 +7,10 @@ export function has(...names: readonly string[]): (value: unknown) => boolean {
   return (value) => typeof value === 'object' && value !== null && names.every((name) => name in value)
 }
 
-export const timersOption = given<Timers>('timers: an object with after(ms, run)', has('after'))
+export const timersOption = given<Timers>(
+  'timers: an object with after(ms, run)',
+  (value) => typeof Object(value).after === 'function',
+)
 
 export const mtprotoOption = given<MtprotoObserved>(
   'a client of MTProto, such as mtproto({ … })',
