@@ -1,7 +1,7 @@
 // Compiles src and writes the JSON Schema of the options, in a folder of its own, which then replaces dist at once: a program that reads
 // dist meanwhile finds no half-written file, and no file of an earlier build is left.
 import { spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { z } from 'zod'
@@ -32,12 +32,18 @@ chmodSync(join(next, 'cli', 'main.js'), 0o755)
 
 for (;;) {
   rmSync(last, { recursive: true, force: true })
-  if (existsSync(dist)) renameSync(dist, last)
+  moved(dist, last, 'ENOENT')
+  // Unless another build has just put its own there.
+  if (moved(next, dist, 'ENOTEMPTY', 'EEXIST')) break
+}
+
+/** Renames a folder; returns false on an error with one of these codes. */
+function moved(from, to, ...codes) {
   try {
-    renameSync(next, dist)
-    break
+    renameSync(from, to)
+    return true
   } catch (error) {
-    // Another build has just put its own there.
-    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
+    if (codes.includes(error.code)) return false
+    throw error
   }
 }
