@@ -1,5 +1,5 @@
 // Packs the package and checks it from the point of view of a user: its files, whether everything that the manifest promises is there,
-// whether its types resolve, and whether they fit the newest types of Node. Reads dist: build first.
+// whether its types resolve and fit the newest types of Node, and whether it runs. Reads dist: build first.
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -9,6 +9,13 @@ import { formatMessage } from 'publint/utils'
 import { problemsOfFiles, problemsOfImports, problemsOfLinks } from './packed-files.mjs'
 import { npm, programOf, root } from './run.mjs'
 
+const MESSAGE = {
+  message_id: 1,
+  date: 1,
+  text: 'hello',
+  chat: { id: 7, type: 'private', first_name: 'Ada' },
+  from: { id: 7, is_bot: false, first_name: 'Ada' },
+}
 // The schema is data for editors, and its types are never imported.
 const ATTW = ['--no-emoji', '--exclude-entrypoints', 'options.schema.json']
 
@@ -61,6 +68,23 @@ try {
   )
   if (newest.status !== 0)
     problems.push(`with the newest types of Node:\n${newest.stdout}${newest.stderr}`.trim())
+
+  // The build removes descriptions from compiled options, so what is published differs from what the tests run.
+  const loaded = await Promise.allSettled(
+    Object.keys(manifest.exports)
+      // The matchers of jest are for use within jest.
+      .filter((path) => !path.endsWith('.json') && path !== './testing/jest')
+      .map((path) => import(`${manifest.name}${path.slice(1)}`)),
+  )
+  for (const { reason } of loaded)
+    if (reason !== undefined) problems.push(`an entry does not load: ${reason.stack}`)
+  try {
+    const { sentinel } = await import(manifest.name)
+    const { verdict } = await sentinel().simulate({ update_id: 1, message: MESSAGE })
+    if (!verdict.allowed) problems.push('sentinel() without options refuses a first message')
+  } catch (error) {
+    problems.push(`sentinel() without options: ${error.stack}`)
+  }
 
   if (problems.length > 0) {
     for (const problem of problems) console.error(`package: ${problem}`)
