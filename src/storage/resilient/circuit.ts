@@ -15,6 +15,8 @@ const FIRST_SPACING: Ms = 50
 const MOST_SPACING: Ms = 10_000
 /** After a successful probe: how long to wait for a real call to confirm it before the circuit closes anyway. */
 const TRIAL_FOR: Ms = 100
+/** How long to wait for a decision to confirm it if only decisions failed: a probe makes none. */
+const DECISION_FOR: Ms = 10_000
 
 /** cockatiel's state numbers, written here because importing its enumeration would load the whole package. */
 const STATES = {
@@ -214,7 +216,9 @@ export class Circuit {
     if (state === 'open') {
       this.epoch++
       this.probeIn(this.spacing())
-    } else if (state === 'half-open') this.timer.set(TRIAL_FOR, () => this.proved())
+    } else if (state === 'half-open') {
+      this.timer.set(this.onlyUndecided ? DECISION_FOR : TRIAL_FOR, () => this.proved())
+    }
     this.options.changed(state)
   }
 

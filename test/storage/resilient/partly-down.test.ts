@@ -154,6 +154,18 @@ describe('a storage that does not decide', () => {
     expect(stage.told.map(({ is }) => is)).toEqual(['down', 'up'])
   })
 
+  test('is used again after ten seconds if no update comes that could try it', async () => {
+    const stage = outage()
+    const judge = await stage.judgeOf(bucket(9))
+    stage.remote.fault = 'hangs'
+    stage.remote.parts = (what) => what === 'evaluate'
+    for (let n = 0; n < 5; n++) await hangs(stage, judge, n)
+    await stage.pass(9000)
+    expect(stage.told.map(({ is }) => is)).toEqual(['down'])
+    await stage.pass(2000)
+    expect(stage.told.map(({ is }) => is)).toEqual(['down', 'up'])
+  })
+
   test('and then does not answer reads either: they are rejected at once after the first', async () => {
     const stage = outage()
     const judge = await stage.judgeOf(bucket(9))
