@@ -331,10 +331,11 @@ export class FallbackMarks {
       throw error
     }
     for (const [index, key] of keys.entries()) {
+      const had = (await to.get(bot, key, name)) !== undefined
+      // Checked last: this process may have written the mark meanwhile.
       if (!this.isOurs(list, key) || list.own?.has(key) === false) continue
       const mark = marks[index]
       if (mark === undefined) list.own?.delete(key)
-      const had = (await to.get(bot, key, name)) !== undefined
       if (mark === undefined) {
         if (had) this.resize(list, -1)
         await to.remove(bot, name, [key])
