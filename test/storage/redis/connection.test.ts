@@ -346,7 +346,10 @@ describe('rights', () => {
   test.each(['enough', 'least'])('a user with the documented rights can do everything (%s)', async (user) => {
     await useAll(urlOf(user), `sentinel:${user}`)
     const admin = new Redis(urlOf('default'), { disconnectTimeout: 50 })
-    const refused = ((await admin.acl('LOG')) as string[][]).filter((entry) => entry.includes(user))
+    // Other tests log in with a wrong password, which the server logs for the same user.
+    const refused = ((await admin.acl('LOG')) as string[][]).filter(
+      (entry) => entry.includes(user) && entry[entry.indexOf('reason') + 1] !== 'auth',
+    )
     admin.disconnect()
     expect(refused).toEqual([])
   })
