@@ -1,7 +1,6 @@
 import type { Ask, Decision, Judge, MaybePromise, Plan, Receipt, Settlement } from '../../core/check.js'
 import { isPromise } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
-import type { CallKind } from '../resilient/circuit.js'
 import { NOT_ASKED } from '../resilient/line.js'
 import { isOfTheCaller } from '../resilient/reason.js'
 import type { Unwritten } from '../resilient/unwritten.js'
@@ -46,7 +45,7 @@ export class FailoverJudge implements Judge {
 
   evaluate(ask: Ask, at?: Ms): MaybePromise<Decision> {
     for (const member of this.members) member.attend()
-    return this.by(0, NOT_ASKED, ask, (judge, left) => judge.evaluate(left, at), 'decision')
+    return this.by(0, NOT_ASKED, ask, (judge, left) => judge.evaluate(left, at))
   }
 
   peek(ask: Ask, at?: Ms): MaybePromise<Decision> {
@@ -70,22 +69,19 @@ export class FailoverJudge implements Judge {
     error: unknown,
     ask: Ask,
     decide: (judge: Judge, left: Ask) => MaybePromise<Decision>,
-    kind?: CallKind,
   ): MaybePromise<Decision> {
     const member = this.members[index]
     if (member === undefined) return (this.members[0] as Member).line.refuse('evaluate', error)
     const judge = this.judges[index]
     // What an earlier call has blocked or unblocked holds, also while this storage has not taken it.
     const left = this.unwritten[index]?.left(ask)
-    if (judge === undefined || left === undefined) return this.by(index + 1, error, ask, decide, kind)
+    if (judge === undefined || left === undefined) return this.by(index + 1, error, ask, decide)
     const decided = member.line.ask(
       () => decide(judge, left),
       (error) => {
         if (isOfTheCaller(error)) throw error
-        return this.by(index + 1, error, ask, decide, kind)
+        return this.by(index + 1, error, ask, decide)
       },
-      false,
-      kind,
     )
     // Receipts of the first storage, the usual case, are not wrapped.
     if (index === 0) return decided
