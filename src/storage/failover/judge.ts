@@ -2,7 +2,7 @@ import type { Ask, Decision, Judge, MaybePromise, Plan, Receipt, Settlement } fr
 import { isPromise } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { NOT_ASKED } from '../resilient/line.js'
-import { isOfTheCaller } from '../resilient/reason.js'
+import { isOfTheCaller, UndecidedAsk } from '../resilient/reason.js'
 import type { Unwritten } from '../resilient/unwritten.js'
 import type { Member } from './member.js'
 
@@ -71,7 +71,7 @@ export class FailoverJudge implements Judge {
     decide: (judge: Judge, left: Ask) => MaybePromise<Decision>,
   ): MaybePromise<Decision> {
     const member = this.members[index]
-    if (member === undefined) return (this.members[0] as Member).line.refuse('evaluate', error)
+    if (member === undefined) return this.refuse(error, ask)
     const judge = this.judges[index]
     // What an earlier call has blocked or unblocked holds, also while this storage has not taken it.
     const left = this.unwritten[index]?.left(ask)
@@ -87,6 +87,17 @@ export class FailoverJudge implements Judge {
     if (index === 0) return decided
     if (isPromise(decided)) return decided.then((decision) => this.signed(decision, index, judge))
     return this.signed(decided, index, judge)
+  }
+
+  /** No storage has decided. If one of them is up and only lacks marks for this ask, the caller may go on asking for others. */
+  private refuse(error: unknown, ask: Ask): Promise<never> {
+    const lacking = this.members.findIndex(
+      ({ isUp }, index) =>
+        isUp && this.judges[index] !== undefined && this.unwritten[index]?.left(ask) === undefined,
+    )
+    if (lacking < 0) return (this.members[0] as Member).line.refuse('evaluate', error)
+    const message = `evaluate: storage ${lacking} has not received all marks for this yet, and no other storage decides it.`
+    return Promise.reject(new UndecidedAsk('storage.unavailable', message))
   }
 
   private signed(decision: Decision, index: number, judge: Judge): Decision {

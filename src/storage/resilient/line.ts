@@ -8,7 +8,7 @@ import { Heartbeat } from '../../core/request-bound.js'
 import type { CircuitState } from '../contract/condition.js'
 import { noDecision } from '../shared/decisions.js'
 import { BESIDE, type CallKind, Circuit } from './circuit.js'
-import { causeOf, isOfTheCaller, reasonOf, refusesWrites } from './reason.js'
+import { causeOf, isOfTheCaller, reasonOf, refusesWrites, UndecidedAsk } from './reason.js'
 import { BoundedCall, Call, TimedOut } from './timed-calls.js'
 
 /** Calls that no update waits for may take this many times longer. */
@@ -202,7 +202,9 @@ export class Line {
     const { circuit } = this
     if (isOfTheCaller(error)) circuit.succeeded(epoch, kind)
     else if (error instanceof TimedOut) this.missed(error, epoch, kind)
-    else {
+    else if (error instanceof UndecidedAsk) {
+      if (epoch === circuit.epoch) circuit.abstained()
+    } else {
       circuit.failed(error, epoch, kind)
       if (refusesWrites(circuit.reason)) void this.tryToWrite()
     }

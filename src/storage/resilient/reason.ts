@@ -61,6 +61,9 @@ export function causeOf(error: unknown): SentinelError | undefined {
   return own.cause === undefined && words === own.message ? own : new SentinelError(own.code, words)
 }
 
+/** A storage that works cannot decide this one ask now. This says nothing about other asks. */
+export class UndecidedAsk extends SentinelError {}
+
 /** Codes of errors that concern only the request. A missing driver, for example, says nothing about the request. */
 const OF_QUESTIONS: ReadonlySet<SentinelErrorCode> = new Set<SentinelErrorCode>([
   'value.invalid',

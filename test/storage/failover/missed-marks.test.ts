@@ -3,6 +3,7 @@ import type { Judge } from '../../../src/core/check.js'
 import { type Key, userKey } from '../../../src/core/subject.js'
 import { failover } from '../../../src/storage/failover.js'
 import { postgres } from '../../../src/storage/postgres/index.js'
+import { makeResilient } from '../../../src/storage/protection/make-resilient.js'
 import { redis } from '../../../src/storage/redis/index.js'
 import { freshName, sharedPostgres, sharedRedis } from '../../servers/shared.js'
 import { until } from '../../servers/until.js'
@@ -103,4 +104,31 @@ test('a mark holds in a storage that is still writing it in the background', asy
   second.resume()
   await pass(100)
   expect(await passes(judge, SPAMMER)).toBe(false)
+})
+
+describe.each(['refuses', 'hangs'] as const)('while the second storage %s', (fault) => {
+  test('updates of a user whose mark the first lacks do not take the first away from others', async () => {
+    const { first, second, storage, time, pass, done } = pair()
+    const outer = makeResilient(storage, { clock: time.clock, timers: time.timers })
+    const told: string[] = []
+    outer.observe((condition) => {
+      if ('kind' in condition) told.push(`${condition.is} ${condition.kind}`)
+    })
+    const judge = await outer.prepare(planOf(blocked, bucket(1000)))
+    expect(await passes(judge, OTHER)).toBe(true)
+    await pass(500)
+    first.parts = (what) => what === 'marks.put'
+    first.fault = 'hangs'
+    await done(() => outer.marks.put(BOT, 'blocked', [entry(SPAMMER, 1)]))
+    second.fault = fault
+    for (let update = 0; update < 12; update++) {
+      const refused = await done(() => judge.evaluate(askOf(SPAMMER)))
+      expect([isAdmitted(refused), refused.alone]).toEqual([false, true])
+    }
+    const other = await done(() => judge.evaluate(askOf(OTHER)))
+    expect([isAdmitted(other), other.alone ?? false]).toEqual([true, false])
+    // Only the second storage counts as down.
+    expect(told).toEqual(['down faulty'])
+    expect((await done(() => outer.health())).circuit).toMatchObject({ state: 'closed', outages: 0 })
+  })
 })
