@@ -11,6 +11,7 @@ import {
 import { jsonText } from '../contract/json.js'
 import { canonicalKey } from '../contract/keys.js'
 import { checkRecord, type UserRecord } from '../contract/users.js'
+import { ofNode } from './cluster-masters.js'
 import { type Connection, scriptOf } from './connection.js'
 import { BotKeys, type Keys } from './keys.js'
 import { namesOfMarks } from './marks.js'
@@ -152,7 +153,8 @@ export class RedisArchive implements Archive {
     try {
       return await node.scan(cursor, 'MATCH', pattern, 'COUNT', STEP)
     } catch (error) {
-      throw this.connection.explained(error)
+      const explained = this.connection.explained(error)
+      throw this.connection.kind === 'redis' ? explained : ofNode(node, explained)
     }
   }
 }

@@ -5,6 +5,7 @@ import { SentinelError } from '../../core/errors.js'
 import { endsWithin } from '../../core/in-time.js'
 import { checkAddress, clientOf, OURS, type ServerAddress } from './clients.js'
 import { tellFaults } from './cluster-faults.js'
+import { mastersOf } from './cluster-masters.js'
 import { isEarlyClose, tellEarlyCloses } from './early-closes.js'
 import { closed, explained, isMoving, readOnly, wordsOf } from './failures.js'
 import { LostNodes } from './lost-nodes.js'
@@ -42,8 +43,6 @@ interface ScriptRunner {
   evalBuffer(text: string, keys: number, ...rest: readonly (string | number | Buffer)[]): Promise<unknown>
 }
 
-/** What ioredis says when the connection that a call needs was lost. */
-const CLOSED = 'Connection is closed.'
 const ENDED =
   'the given client has been closed, or its retryStrategy has given up. Pass an open one, or call its connect()'
 const NEVER = 'the connection was lost before it was ready'
@@ -144,7 +143,7 @@ export class Connection {
     }
     if (isRedis(client)) {
       if (!this.wasReady) await this.refuseNode(client)
-    } else if (this.connectsNodes) await this.connectNodes(client)
+    } else if (this.connectsNodes) await this.connectNodes(client.nodes('master'))
     this.wasReady = true
   }
 
@@ -183,12 +182,8 @@ export class Connection {
    * Connects the nodes of a cluster in advance. Otherwise a node connects on its first call and rejects further calls meanwhile.
    * A node that cannot be connected reports that to its first caller. One that does not answer must not delay calls to the others.
    */
-  private async connectNodes(client: Cluster): Promise<void> {
-    await endsWithin(
-      Promise.all(client.nodes('master').map(this.connectNode)),
-      OURS.connectTimeout,
-      quietTimers,
-    )
+  private async connectNodes(masters: readonly Redis[]): Promise<void> {
+    await endsWithin(Promise.all(masters.map(this.connectNode)), OURS.connectTimeout, quietTimers)
   }
 
   private readonly connectNode = async (node: Redis): Promise<void> => {
@@ -295,11 +290,13 @@ export class Connection {
     if (!this.wasReady) await this.connected()
     const { client } = this
     if (isRedis(client)) return [client]
-    const nodes = client.nodes('master')
-    const connected = new Set(nodes.map(({ options: { host, port } }) => `${host}:${port}`))
-    // ioredis removes a node whose connection was lost. Its keys must not be mistaken for missing ones.
-    if (client.slots.some(([owner = '']) => !connected.has(owner))) throw this.explained(new Error(CLOSED))
-    return nodes
+    try {
+      const nodes = await mastersOf(client)
+      if (this.connectsNodes) await this.connectNodes(nodes)
+      return nodes
+    } catch (error) {
+      throw this.explained(error)
+    }
   }
 
   async ping(): Promise<boolean> {
@@ -355,7 +352,8 @@ export class Connection {
     this.lastError = undefined
     this.met()
     const { made } = this
-    if (made !== undefined && !isRedis(made) && this.connectsNodes) void this.connectNodes(made)
+    if (made !== undefined && !isRedis(made) && this.connectsNodes)
+      void this.connectNodes(made.nodes('master'))
   }
 
   private readonly met = (): void => {

@@ -129,8 +129,7 @@ test('what is read from all nodes does not omit the keys of a lost one', async (
     const lost = once(client, '-node')
     await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
     await lost
-    await expect(known()).rejects.toMatchObject({ code: 'storage.failed' })
-    await until('it is connected again', () => client.nodes('master').length === cluster.nodes.length)
+    expect(client.nodes('master')).toHaveLength(cluster.nodes.length - 1)
     expect(await known()).toEqual(BOTS)
   } finally {
     await storage.close()
