@@ -14,8 +14,7 @@ import type { ResilientOptions } from './resilient/options.js'
  *   by other processes may be missing, and all marks are if the storage was never reached;
  * - `marks.put` and `marks.remove` reject with `storage.unavailable`, but take effect in this process at once and are written
  *   when the storage is back, unless it holds something newer;
- * - `users`, `values` and sessions reject, but a storage that only refuses to write is still read, and one that answers everything
- *   except decisions is used for everything else;
+ * - `users`, `values` and sessions reject, but a storage that only refuses to write is still read;
  * - the storage is probed in the background and used again as soon as it answers.
  *
  * @param storage The storage to protect. Synchronous answers are used as they are, since they cannot be late.

@@ -4,7 +4,7 @@ import type { Ms } from '../../core/duration.js'
 import { SentinelError } from '../../core/errors.js'
 import { Heartbeat, SharedTimer } from '../../core/request-bound.js'
 import type { CircuitState } from '../contract/condition.js'
-import { causeOf, reasonOf, refusesWrites, wordsOf } from './reason.js'
+import { causeOf, reasonOf, wordsOf } from './reason.js'
 
 /** Interval between the first probes. It doubles with each probe, up to `spacing`. */
 const FIRST_SPACING: Ms = 50
@@ -15,8 +15,6 @@ const FIRST_SPACING: Ms = 50
 const MOST_SPACING: Ms = 10_000
 /** After a successful probe: how long to wait for a real call to confirm it before the circuit closes anyway. */
 const TRIAL_FOR: Ms = 100
-/** How long to wait for a decision to confirm it if only decisions failed: a probe makes none. */
-const DECISION_FOR: Ms = 10_000
 
 /** cockatiel's state numbers, written here because importing its enumeration would load the whole package. */
 const STATES = {
@@ -24,15 +22,6 @@ const STATES = {
   open: 1 satisfies CockatielState.Open,
   'half-open': 2 satisfies CockatielState.HalfOpen,
 } as const
-
-/**
- * What a call asks of a storage: to decide an update, to read durable state, or to write it. Other calls (settlements, peeks,
- * resets) have no kind.
- */
-export type CallKind = 'decision' | 'read' | 'write'
-
-/** The epoch of calls that are made although the circuit is not closed. Their success says nothing about what has failed. */
-export const BESIDE = -1
 
 /** The storage reports that it is unhealthy, without a reason. */
 export class Unhealthy extends SentinelError {}
@@ -44,8 +33,6 @@ interface CircuitOptions {
   readonly probe: () => Promise<void>
   /** Called on every change of state. */
   readonly changed: (state: CircuitState) => void
-  /** Whether reads and writes that still work are made while the circuit is open. */
-  readonly servesBeside?: boolean
   /** Maximum interval between probes, in milliseconds. */
   readonly spacing: Ms
   /** Tells the time for `since`. */
@@ -77,10 +64,6 @@ export class Circuit {
   private unanswered = 0
   private trying = false
   private unproved = false
-  /** A decision has failed, and none was answered since. */
-  private undecided = false
-  /** Meanwhile, the latest read or write was answered: only decisions fail. */
-  private onlyUndecided = false
   private stopped = false
   private readonly trial: Heartbeat
   private readonly timer: SharedTimer
@@ -99,30 +82,17 @@ export class Circuit {
   }
 
   /** Whether a call may be made. In `half-open` this call is the trial, and its result must be reported. */
-  admits(kind?: CallKind): boolean {
+  admits(): boolean {
     if (this.state === 'closed') return true
     if (this.stopped) return true
     if (this.isUnattended) {
       this.become('half-open')
       this.unproved = true
     }
-    if (this.state === 'open' || this.trying || this.worksBeside(kind)) return false
+    if (this.state === 'open' || this.trying) return false
     this.trying = true
     this.trial.beat()
     return true
-  }
-
-  /**
-   * Whether a call that is not admitted may be made all the same: reads while the storage refuses to write, and reads and writes
-   * while only decisions fail.
-   */
-  serves(kind: CallKind | undefined): boolean {
-    const { servesBeside = false } = this.options
-    return servesBeside && ((kind === 'read' && refusesWrites(this.reason)) || this.worksBeside(kind))
-  }
-
-  private worksBeside(kind: CallKind | undefined): boolean {
-    return this.onlyUndecided && (kind === 'read' || kind === 'write')
   }
 
   /** Whether the admitted call must first call `prove()`, because no probe has succeeded. */
@@ -136,17 +106,8 @@ export class Circuit {
     return this.options.probe()
   }
 
-  /**
-   * A call was answered. Failed decisions are not made up for by other calls: a storage may answer reads and refuse to write, or
-   * one table of it may be locked.
-   */
-  succeeded(epoch: number, kind?: CallKind): void {
+  succeeded(epoch: number): void {
     if (epoch !== this.epoch) return
-    if (kind === 'decision') this.undecided = false
-    else if (this.undecided && this.state === 'closed') {
-      if (kind !== undefined) this.onlyUndecided = this.options.servesBeside === true
-      return
-    }
     this.options.breaker.success(STATES[this.state])
     if (this.state !== 'closed') this.become('closed')
   }
@@ -156,11 +117,9 @@ export class Circuit {
     this.trying = false
   }
 
-  failed(error: unknown, epoch: number, kind?: CallKind): void {
+  failed(error: unknown, epoch: number): void {
     this.noted(error)
-    if (kind !== undefined && (kind !== 'decision' || !this.undecided)) this.onlyUndecided = false
     if (epoch !== this.epoch || this.stopped) return
-    if (kind === 'decision') this.undecided = true
     const isTooMany = this.options.breaker.failure(STATES[this.state])
     if (isTooMany || this.state === 'half-open') this.become('open')
   }
@@ -183,7 +142,6 @@ export class Circuit {
   /** Opens the circuit, regardless of the breaker. */
   trip(error: unknown): void {
     this.noted(error)
-    this.onlyUndecided = false
     if (this.state !== 'open' && !this.stopped) this.become('open')
   }
 
@@ -204,11 +162,7 @@ export class Circuit {
     this.trying = false
     this.unproved = false
     // Probes that ended with their requests will never be answered.
-    if (state === 'closed') {
-      this.unanswered = 0
-      this.undecided = false
-      this.onlyUndecided = false
-    }
+    if (state === 'closed') this.unanswered = 0
     if (state === 'closed' || this.state === 'closed') this.attempt = 0
     if (state === 'open' && this.state === 'closed') this.outages++
     this.state = state
@@ -216,9 +170,7 @@ export class Circuit {
     if (state === 'open') {
       this.epoch++
       this.probeIn(this.spacing())
-    } else if (state === 'half-open') {
-      this.timer.set(this.onlyUndecided ? DECISION_FOR : TRIAL_FOR, () => this.proved())
-    }
+    } else if (state === 'half-open') this.timer.set(TRIAL_FOR, () => this.proved())
     this.options.changed(state)
   }
 

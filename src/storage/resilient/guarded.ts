@@ -9,8 +9,8 @@ import { isOfTheCaller } from './reason.js'
 import { TimedOut } from './timed-calls.js'
 
 /*
- * Calls without a fallback: they have a time limit, and are rejected at once while the storage is down, unless it still answers calls
- * of their kind.
+ * Calls without a fallback: they have a time limit, and are rejected at once while the storage is down. Reads are made all the same
+ * while it only refuses to write.
  */
 
 /** Space and key of the value that probes write. */
@@ -22,9 +22,9 @@ export const PROBE = 'sentinel:probe'
  */
 export function guardedArchive(line: Line, { archive, values }: Storage): Archive | undefined {
   if (archive === undefined) return undefined
-  const demand = async <T>(name: string, work: () => MaybePromise<T>): Promise<T> => {
+  const demand = async <T>(name: string, work: () => MaybePromise<T>, reads = false): Promise<T> => {
     const what = `archive.${name}`
-    await line.demand<unknown>(what, () => values.get(PROBE, PROBE), true, 'read')
+    await line.demand<unknown>(what, () => values.get(PROBE, PROBE), true, reads)
     try {
       return await work()
     } catch (error) {
@@ -35,9 +35,9 @@ export function guardedArchive(line: Line, { archive, values }: Storage): Archiv
     }
   }
   return {
-    contents: () => demand('contents', () => archive.contents()),
+    contents: () => demand('contents', () => archive.contents(), true),
     restore: (...args) => demand('restore', () => archive.restore(...args)),
-    marksOf: (...args) => demand('marksOf', () => archive.marksOf(...args)),
+    marksOf: (...args) => demand('marksOf', () => archive.marksOf(...args), true),
     forget: (...args) => demand('forget', () => archive.forget(...args)),
   }
 }
@@ -45,11 +45,11 @@ export function guardedArchive(line: Line, { archive, values }: Storage): Archiv
 /** Wraps users in calls over a line. Throws `storage.unavailable`. */
 export function guardedUsers(line: Line, users: Users): Users {
   return {
-    get: (...args) => line.demand('users.get', () => users.get(...args), false, 'read'),
+    get: (...args) => line.demand('users.get', () => users.get(...args), false, true),
     note: (...args) => noteOnce(line, () => users.note(...args)),
-    patch: (...args) => line.demand('users.patch', () => users.patch(...args), true, 'write'),
-    scan: (...args) => line.demand('users.scan', () => users.scan(...args), true, 'read'),
-    erase: (...args) => line.demand('users.erase', () => users.erase(...args), true, 'write'),
+    patch: (...args) => line.demand('users.patch', () => users.patch(...args), true),
+    scan: (...args) => line.demand('users.scan', () => users.scan(...args), true, true),
+    erase: (...args) => line.demand('users.erase', () => users.erase(...args), true),
   }
 }
 
@@ -72,20 +72,19 @@ function noteOnce(line: Line, note: () => MaybePromise<void>): MaybePromise<void
       return error instanceof TimedOut && isPromise(call) ? line.outwait(call).catch(refuse) : refuse(error)
     },
     true,
-    'write',
   )
 }
 
 /** Wraps values in calls over a line. Throws `storage.unavailable`. */
 export function guardedValues(line: Line, values: Values): Values {
   return {
-    get: (...args) => line.demand('values.get', () => values.get(...args), false, 'read'),
-    put: (...args) => line.demand('values.put', () => values.put(...args), true, 'write'),
+    get: (...args) => line.demand('values.get', () => values.get(...args), false, true),
+    put: (...args) => line.demand('values.put', () => values.put(...args), true),
     // Without `touch()` the caller reads the value and puts it again.
     ...(values.touch !== undefined && {
-      touch: (...args) => line.demand('values.touch', () => values.touch?.(...args) ?? false, true, 'write'),
+      touch: (...args) => line.demand('values.touch', () => values.touch?.(...args) ?? false, true),
     }),
-    remove: (...args) => line.demand('values.remove', () => values.remove(...args), true, 'write'),
-    scan: (...args) => line.demand('values.scan', () => values.scan(...args), true, 'read'),
+    remove: (...args) => line.demand('values.remove', () => values.remove(...args), true),
+    scan: (...args) => line.demand('values.scan', () => values.scan(...args), true, true),
   }
 }

@@ -157,7 +157,6 @@ export class ResilientJudge implements Judge {
 
 /** The evaluation of one update by the storage. */
 class Evaluation implements Errand<Decision> {
-  readonly kind = 'decision'
   private lateAdmission: LateAdmission | undefined
   private isOver = false
 

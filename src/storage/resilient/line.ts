@@ -7,7 +7,7 @@ import { SentinelError } from '../../core/errors.js'
 import { Heartbeat } from '../../core/request-bound.js'
 import type { CircuitState } from '../contract/condition.js'
 import { noDecision } from '../shared/decisions.js'
-import { BESIDE, type CallKind, Circuit } from './circuit.js'
+import { Circuit } from './circuit.js'
 import { causeOf, isOfTheCaller, reasonOf, refusesWrites, UndecidedAsk } from './reason.js'
 import { BoundedCall, Call, TimedOut } from './timed-calls.js'
 
@@ -15,6 +15,9 @@ import { BoundedCall, Call, TimedOut } from './timed-calls.js'
 const PATIENCE = 8
 /** How long the answer of a call that must not be repeated is waited for. */
 const OUTWAIT: Ms = 300_000
+
+/** The epoch of calls that are made although the circuit is not closed. The circuit ignores their results. */
+const BESIDE = -1
 
 /** The advice for a call that was refused, and is not repeated for its caller. */
 export const AGAIN = ' Try again when health().ok is true.'
@@ -36,10 +39,10 @@ interface LineOptions {
   readonly firstTimeout?: Ms
   readonly breaker: IBreaker
   readonly probe: () => Promise<void>
-  /** Writes a value, to find out whether the storage refuses every write. */
-  readonly write: () => MaybePromise<void>
-  /** Whether reads and writes that still work are made while the storage is down. */
-  readonly servesBeside?: boolean
+  /** Rejects with the refusal if the storage refuses every write. */
+  readonly write: () => Promise<void>
+  /** Whether reads are made while the storage is down because it refuses to write. */
+  readonly servesReads?: boolean
   readonly changed: (state: CircuitState) => void
   readonly spacing: Ms
   /** The time of day. */
@@ -51,8 +54,8 @@ interface LineOptions {
 
 /** A call to a storage. A single object, because there is one for every update. */
 export interface Errand<T> {
-  /** What its success or failure says about other calls. */
-  readonly kind?: CallKind | undefined
+  /** Whether it only reads durable state. */
+  readonly reads?: boolean
   work(): MaybePromise<T>
   /** Returns a replacement if the call failed, took too long, or was not made. Exceptions reach the caller. */
   instead(error: unknown): MaybePromise<T>
@@ -74,11 +77,11 @@ class LineCall<T> extends Call<T> {
 
   protected override answered(): void {
     this.line.answered()
-    this.line.circuit.succeeded(this.epoch, this.errand.kind)
+    this.line.circuit.succeeded(this.epoch)
   }
 
   protected override failed(error: unknown): MaybePromise<T> {
-    this.line.blame(error, this.epoch, this.errand.kind)
+    this.line.blame(error, this.epoch)
     return this.errand.instead(error)
   }
 
@@ -152,25 +155,28 @@ export class Line {
     this.first.clear()
   }
 
+  /** Whether the storage is down only because it refuses to write, as far as is known. */
+  private get answersReads(): boolean {
+    return this.options.servesReads === true && refusesWrites(this.circuit.reason)
+  }
+
   /** Makes a call, or uses the replacement if it fails or takes too long. Synchronous if both are. */
   run<T>(errand: Errand<T>, patient = false): MaybePromise<T> {
     const { circuit } = this
-    const { kind } = errand
     let epoch = BESIDE
-    if (circuit.admits(kind)) epoch = circuit.epoch
-    else if (!circuit.serves(kind)) return errand.instead(NOT_ASKED)
+    if (circuit.admits()) epoch = circuit.epoch
+    else if (errand.reads !== true || !this.answersReads) return errand.instead(NOT_ASKED)
     let answer: MaybePromise<T>
     try {
-      answer =
-        circuit.isUnproved && epoch !== BESIDE ? circuit.prove().then(() => errand.work()) : errand.work()
+      answer = circuit.isUnproved ? circuit.prove().then(() => errand.work()) : errand.work()
       if (!isPromise(answer) && errand.isSound?.(answer) === false) throw noDecision()
     } catch (error) {
-      this.blame(error, epoch, kind)
+      this.blame(error, epoch)
       return errand.instead(error)
     }
     if (!isPromise(answer)) {
       // A remote storage cannot answer at once. The answer came from a memory in front of it and says nothing about the storage.
-      if (!this.isRemote) circuit.succeeded(epoch, kind)
+      if (!this.isRemote) circuit.succeeded(epoch)
       else if (epoch !== BESIDE) circuit.abstained()
       return answer
     }
@@ -182,9 +188,9 @@ export class Line {
     work: () => MaybePromise<T>,
     instead: (error: unknown) => MaybePromise<T>,
     patient = false,
-    kind?: CallKind,
+    reads = false,
   ): MaybePromise<T> {
-    return this.run({ work, instead, kind }, patient)
+    return this.run({ work, instead, reads }, patient)
   }
 
   /** Tests the storage if no probe is running any longer. Never rejects. */
@@ -198,29 +204,30 @@ export class Line {
   }
 
   /** Handles a failed call, for which the storage may or may not be to blame. */
-  blame(error: unknown, epoch: number, kind?: CallKind): void {
+  blame(error: unknown, epoch: number): void {
     const { circuit } = this
-    if (isOfTheCaller(error)) circuit.succeeded(epoch, kind)
-    else if (error instanceof TimedOut) this.missed(error, epoch, kind)
+    if (isOfTheCaller(error)) circuit.succeeded(epoch)
+    else if (error instanceof TimedOut) this.missed(error, epoch)
     else if (error instanceof UndecidedAsk) {
       if (epoch === circuit.epoch) circuit.abstained()
     } else {
-      circuit.failed(error, epoch, kind)
+      circuit.failed(error, epoch)
       if (refusesWrites(circuit.reason)) void this.tryToWrite()
     }
   }
 
   /** Handles a time-out. If the storage has never answered, a single one opens the circuit, since each would take as long. */
-  private missed(error: TimedOut, epoch: number, kind: CallKind | undefined): void {
+  private missed(error: TimedOut, epoch: number): void {
+    const { circuit } = this
     // The circuit has opened meanwhile, for a known reason.
-    if (epoch !== this.circuit.epoch && epoch !== BESIDE) return
-    if (this.reached) this.circuit.failed(error, epoch, kind)
-    else this.circuit.trip(error)
+    if (epoch !== circuit.epoch && epoch !== BESIDE) return
+    if (this.reached || epoch === BESIDE) circuit.failed(error, epoch)
+    else circuit.trip(error)
     this.doubt()
   }
 
   /**
-   * A server has refused a write because of its own state. If it refuses another write for such a reason, it cannot decide, and
+   * A server has refused a write because of its own state. If it refuses a test for such a reason as well, it cannot decide, and
    * counts as down at once: the reads that it answers meanwhile would hide this. Never rejects.
    */
   private async tryToWrite(): Promise<void> {
@@ -241,8 +248,8 @@ export class Line {
    *
    * @throws SentinelError `storage.unavailable` as a rejection, and the storage's own error for an invalid request.
    */
-  demand<T>(what: string, work: () => MaybePromise<T>, patient = false, kind?: CallKind): MaybePromise<T> {
-    return this.ask(work, (error) => this.refuse(what, error), patient, kind)
+  demand<T>(what: string, work: () => MaybePromise<T>, patient = false, reads = false): MaybePromise<T> {
+    return this.ask(work, (error) => this.refuse(what, error), patient, reads)
   }
 
   /** Makes a call in the background, without effect on the circuit. Rejects if it fails or takes too long. */

@@ -46,13 +46,13 @@ export class ResilientMarks implements PatientMarks {
           ? local.get(bot, key, name)
           : line.refuse('marks.get', error),
       patient,
-      'read',
+      true,
     )
   }
 
   of(bot: number, key: Key): MaybePromise<ReadonlyMap<string, Mark>> {
     const { line, remote, queued, clock } = this.options
-    const found = line.demand('marks.of', () => remote.of(bot, key), false, 'read')
+    const found = line.demand('marks.of', () => remote.of(bot, key), false, true)
     if (!queued.any) return found
     const writes = queued.of(bot, key)
     const left = (marks: ReadonlyMap<string, Mark>) => marksLeftBy(writes, marks, clock())
@@ -80,7 +80,7 @@ export class ResilientMarks implements PatientMarks {
 
   scan(bot: number, name: string, from?: string, size?: number): MaybePromise<MarkPage> {
     const { line, remote } = this.options
-    return line.demand('marks.scan', () => remote.scan(bot, name, from, size), true, 'read')
+    return line.demand('marks.scan', () => remote.scan(bot, name, from, size), true, true)
   }
 
   private write<T>(what: string, { touched, writes, work }: MarkWrite<T>): MaybePromise<T> {
@@ -114,7 +114,7 @@ export class ResilientMarks implements PatientMarks {
         ' It holds in this process, which writes it when the storage is back, unless it ends before.',
       )
     }
-    const done = line.ask<T>(() => queued.direct(ticket, work), failed, true, 'write')
+    const done = line.ask<T>(() => queued.direct(ticket, work), failed, true)
     return isPromise(done) ? done.then(written) : written(done)
   }
 

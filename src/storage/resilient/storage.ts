@@ -76,7 +76,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
   private closing: Promise<void> | undefined
 
   constructor(inner: Storage, options: ResilientParts) {
-    super(inner, { ...options, servesBeside: true })
+    super(inner, { ...options, servesReads: true })
     const { clock, timers } = options
     this.remote = inner.remote ?? false
     this.timers = timers

@@ -1,5 +1,4 @@
 import type { IBreaker } from 'cockatiel'
-import type { MaybePromise } from '../../core/check.js'
 import type { Clock, Timers } from '../../core/clock.js'
 import type { Ms } from '../../core/duration.js'
 import { SharedTimer } from '../../core/request-bound.js'
@@ -11,19 +10,23 @@ import { PROBE } from './guarded.js'
 import { Line } from './line.js'
 import { Plans } from './plans.js'
 import { QueuedMarks } from './queued-marks.js'
+import { reasonOf, refusesWrites } from './reason.js'
 import { Settlements } from './settlements.js'
 
 /** When to retry queued writes while the storage is up, after a late answer or a single failure. */
 const FLUSH_AFTER: Ms = 200
 const PROBE_KEPT: Ms = 60_000
+/** Ends of the keys that a probe writes to a cluster, of which one node may refuse: each key lies in another eighth of the slots. */
+const SPREAD = ['', 1, 2, 3, 4, 5, 8, 18]
+const ALONE = ['']
 
 /** How a storage is supervised. */
 export interface Supervision {
   readonly timeout: Ms
   /** Absent: first calls may take no longer than later ones. */
   readonly firstTimeout?: Ms
-  /** Whether reads and writes that still work are made while the storage is down. */
-  readonly servesBeside?: boolean
+  /** Whether reads are made while the storage is down because it refuses to write. */
+  readonly servesReads?: boolean
   readonly breaker: IBreaker
   /** Longest interval between probes. */
   readonly spacing: Ms
@@ -62,7 +65,7 @@ export abstract class SupervisedStorage {
       ...supervision,
       remote: storage.remote === true,
       probe: () => this.probe(),
-      write: () => this.writeProbe(),
+      write: async () => this.writeProbe((await storage.health()).kind),
       changed: (state) => this.changed(state),
     })
     const failed = (error: unknown): void => this.failed(error, 'storage.prepare')
@@ -127,15 +130,27 @@ export abstract class SupervisedStorage {
     const { ok, kind } = await this.storage.health()
     // A storage that only reads (out of memory, a replica) reports itself well but cannot decide. An unhealthy one gives its
     // reason here.
-    await this.writeProbe()
+    await this.writeProbe(kind)
     if (!ok) throw new Unhealthy('storage.failed', 'The storage reports that it is unhealthy.')
     this.kind = kind
     await this.plans.probe()
   }
 
-  private writeProbe(): MaybePromise<void> {
+  /** Writes a value. Rejects with the refusal if the storage refuses every write; a cluster must refuse several keys. */
+  private async writeProbe(kind: string): Promise<void> {
+    const { values } = this.storage
     const now = this.clock()
-    return this.storage.values.put(PROBE, PROBE, now, now + PROBE_KEPT)
+    let refusal: unknown
+    for (const at of kind.includes('redis-cluster') ? SPREAD : ALONE) {
+      try {
+        await values.put(PROBE, PROBE + at, now, now + PROBE_KEPT)
+        return
+      } catch (error) {
+        if (!refusesWrites(reasonOf(error))) throw error
+        refusal ??= error
+      }
+    }
+    throw refusal
   }
 
   private changed(state: CircuitState): void {

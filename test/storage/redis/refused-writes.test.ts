@@ -1,9 +1,12 @@
 import { Redis } from 'ioredis'
 import { failover } from '../../../src/storage/failover.js'
+import { makeResilient } from '../../../src/storage/protection/make-resilient.js'
 import { redis } from '../../../src/storage/redis/index.js'
+import { startCluster } from '../../servers/cluster.js'
 import { type RedisServer, startRedis } from '../../servers/redis.js'
 import { until } from '../../servers/until.js'
 import { counting } from '../counting.js'
+import { ALICE, askOf, bucket, planOf } from './desk.js'
 
 /* A server that answers every read and refuses every write. Each update of the bot reads its session in between. */
 
@@ -80,3 +83,43 @@ test.each(FAULTS)(
     }
   },
 )
+
+test('one node of a cluster that refuses to write leaves the others in use; if all refuse, the cluster is down', async () => {
+  const cluster = await startCluster()
+  const storage = makeResilient(redis(cluster.urls), {})
+  const told: string[] = []
+  storage.observe((condition) => told.push(condition.is))
+  const nodes = cluster.nodes.map(({ server }) => new Redis(server.url, { disconnectTimeout: 50 }))
+  admins.push(...nodes)
+  const refuses = (node: Redis, on: boolean) => node.config('SET', 'min-replicas-to-write', on ? '1' : '0')
+  const isPut = async (n: number): Promise<boolean> =>
+    (async () => storage.values.put('sessions', `${n}`, n))().then(
+      () => true,
+      () => false,
+    )
+  try {
+    const judge = await storage.prepare(planOf(bucket(100_000, 3_600_000)))
+    for (const [index, node] of nodes.entries()) {
+      let bot = 1
+      while ((await cluster.ownerOf(`sentinel:{${bot}}:r`)) === cluster.nodes[index]) bot++
+      await refuses(node, true)
+      const put = new Set<boolean>()
+      for (let n = 0; n < 30; n++) {
+        put.add(await isPut(n))
+        expect((await judge.evaluate({ ...askOf(ALICE), bot })).alone).toBeUndefined()
+      }
+      expect([...put].sort()).toEqual([false, true])
+      expect(told).toEqual([])
+      await refuses(node, false)
+    }
+    for (const node of nodes) await refuses(node, true)
+    expect(await isPut(0)).toBe(false)
+    await until('the cluster is known to be down', () => told.length > 0, 5000)
+    for (const node of nodes.slice(1)) await refuses(node, false)
+    await until('it is back with two of three nodes', () => told.length > 1, 5000)
+    expect(told).toEqual(['down', 'up'])
+  } finally {
+    await storage.close()
+    await cluster.stop()
+  }
+}, 60_000)
