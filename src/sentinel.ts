@@ -385,9 +385,9 @@ export class Sentinel<C extends Context = Context> extends Administered implemen
   /**
    * Stops accepting webhook updates, handles updates that are held back, waits for their handlers and those of webhooks, and closes
    * the storage if this sentinel created it. Work unfinished after `within` (default `'30s'`) is reported by the warning
-   * `close.unfinished` and left. Activity of users is written in the rest of this time, in at least 2.5 seconds; what is not written
-   * then is reported by an `error` event. Stop a bot that polls first, and await the promise of its `bot.start()`: its running
-   * handlers are not waited for, and `bot.stop()` does not wait for the updates that the bot holds.
+   * `close.unfinished` and left; what waits for its turn is dropped. Activity of users is written in the rest of this time, in at
+   * least 2.5 seconds; what is not written then is reported by an `error` event. Stop a bot that polls first, and await the promise
+   * of its `bot.start()`: its handlers are not waited for, and `bot.stop()` does not wait for updates that are held.
    */
   async close(within?: Duration): Promise<void> {
     await this.recorder.close(await finishInTime(within, this.unfinished, this.webhooks, this.calls))

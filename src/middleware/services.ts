@@ -84,6 +84,8 @@ interface Shared {
   readonly notifiedByHooks: WeakSet<Update>
   /** Replaced guards of `concurrency` in which updates wait now. They add and remove themselves. */
   readonly stragglers: Set<{ drain(): Promise<void> }>
+  /** Each refuses what waits in one guard of `concurrency`. Called when `close()` gives up. */
+  readonly refusals: Set<() => void>
   /**
    * Replaced bursts by place (in front of one handler, or of the whole bot), in the order in which they were replaced. Each waits
    * only for those before it, so that none wait for each other. Bursts in front of other handlers are independent.
@@ -102,6 +104,7 @@ function newShared(): Shared {
     notified: new Map(),
     notifiedByHooks: new WeakSet(),
     stragglers: new Set(),
+    refusals: new Set(),
     earlierBursts: new Map(),
     conduct: new Map(),
     redeliveries: new Map(),

@@ -149,8 +149,9 @@ function together(
     needs: [...new Set(all.flatMap(({ needs = [] }) => needs))],
     ...(all.some(({ apart }) => apart) && { apart: true }),
     ...(all.some(({ waiting }) => waiting) && { waiting: sum('waiting'), running: sum('running') }),
+    // All at once: close() drops bursts as soon as their drain has begun.
     async drain() {
-      for (const each of all) await each.drain?.()
+      await Promise.all(all.map((each) => each.drain?.()))
     },
     ...(judge?.denial !== undefined && { denial: judge.denial }),
     ...(judge?.shadow !== undefined && { shadow: judge.shadow }),

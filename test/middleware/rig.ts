@@ -85,6 +85,11 @@ export class Stage {
     },
   }
 
+  /** The number of timers that have not fired. */
+  get pending(): number {
+    return this.due.length
+  }
+
   /** Advances the clock, and fires the timers that become due, in order. */
   advance(ms: number): void {
     const end = this.now + ms

@@ -44,7 +44,8 @@ async function handleHeld({ services, chain, draining }: Unfinished): Promise<vo
 
 /**
  * Finishes everything that a sentinel has begun, but within a bounded time: a handler that hangs must not keep a process alive.
- * When the time is up, a warning lists what is left. Returns how much of the time remains.
+ * When the time is up, a warning lists what is left, and what still waits for its turn is dropped, so that no handler starts when
+ * everything is closed. Returns how much of the time remains.
  *
  * @throws SentinelError `duration.invalid`.
  */
@@ -55,7 +56,8 @@ export async function finishInTime(
   calls: { close(): Promise<void> },
 ): Promise<Ms> {
   const span = parseDuration(within ?? WITHIN, 'close.within')
-  const { steady, timers } = left.services
+  const { services, chain } = left
+  const { shared, steady, timers } = services
   const until = steady() + span
   const work = async (): Promise<void> => {
     await Promise.all([...webhooks].map((webhook) => webhook.drain(span)))
@@ -63,33 +65,35 @@ export async function finishInTime(
     // Ends the waits of calls behind a 429: notices are not worth waiting for, in contrast to the calls of the handlers above.
     await calls.close()
     await handleHeld(left)
-    await left.services.background.drain()
+    await services.background.drain()
     // Last, since a failure above raises an event, which may run more hooks.
-    await left.services.hooksAside.drain()
+    await services.hooksAside.drain()
   }
   if (await endsWithin(work(), span, timers)) return until - steady()
   await calls.close()
   // The webhooks may have taken all of the time, so the rest is begun here.
-  left.services.shared.closing = true
-  left.chain.drain().catch((error: unknown) => left.services.failed(error, 'close'))
-  left.services.warn(
+  shared.closing = true
+  chain.drain().catch((error: unknown) => services.failed(error, 'close'))
+  services.warn(
     'close.unfinished',
     `guard.close(): some work had not ended after ${span} ms (${unfinishedText(left, webhooks)}) and is no longer waited for. Limit how long handlers wait, or allow more time: guard.close('1m').`,
   )
+  // The drain that was begun has put the bursts in use among the earlier ones.
+  for (const all of shared.earlierBursts.values()) for (const bursts of all) bursts.drop()
+  for (const refuse of shared.refusals) refuse()
   return 0
 }
 
 /** Names what is left, with counts. */
-function unfinishedText(
-  { services, chain, draining }: Unfinished,
-  webhooks: ReadonlySet<{ readonly size: number }>,
-): string {
+function unfinishedText(left: Unfinished, webhooks: ReadonlySet<{ readonly size: number }>): string {
+  const { services, chain, draining } = left
   const counts = [
     ['webhook', [...webhooks].reduce((sum, { size }) => sum + size, 0)],
     ...chain.unfinished(),
     ['earlier options', draining.size + services.shared.stragglers.size],
     ['background', services.background.size],
     ['hooks', services.hooksAside.size],
+    ['not handled', Object.values(heldIn(left)).reduce((sum, count) => sum + count, 0)],
   ] as const
   return counts.flatMap(([name, count]) => (count > 0 ? [`${name}: ${count}`] : [])).join(', ')
 }

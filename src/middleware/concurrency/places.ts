@@ -147,6 +147,7 @@ export class Places<T> {
         if (lane instanceof Holder) continue
         const none = { wait: this.untilOverdue(lane) }
         for (const { end } of lane.waiting.splice(0)) end(none)
+        this.arm(lane)
       }
     }
   }

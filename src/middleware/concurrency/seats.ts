@@ -73,6 +73,7 @@ export class Seats {
   }
 
   begin(): void {
+    this.services.shared.refusals.add(this.turnAway)
     const { signal } = this.settings
     if (signal?.aborted === true) this.turnAway()
     else signal?.addEventListener('abort', this.turnAway, { once: true })
@@ -119,6 +120,7 @@ export class Seats {
   private rest(): void {
     if (this.places.waiting > 0) return
     this.services.shared.stragglers.delete(this)
+    this.services.shared.refusals.delete(this.turnAway)
     this.settings.signal?.removeEventListener('abort', this.turnAway)
   }
 

@@ -167,6 +167,16 @@ export class Bursts implements EarlierBursts {
     this.options.earlier.delete(this)
   }
 
+  drop(): void {
+    for (const lane of this.lanes.values()) {
+      for (const { disarm } of [lane, ...lane.waiting]) disarm?.()
+      // Otherwise the end of the last handler would start what waits for it.
+      lane.runs.clear()
+    }
+    this.lanes.clear()
+    this.held.clear()
+  }
+
   /**
    * Handles everything that waits, and waits for the handlers; undefined if nothing waits or runs. Later messages are held as
    * before.

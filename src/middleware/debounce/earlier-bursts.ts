@@ -4,4 +4,9 @@ export interface EarlierBursts {
   has(key: string): boolean
   /** Fulfilled as soon as nothing of a key waits or runs. */
   ended(key: string): Promise<void>
+  /**
+   * Drops everything that waits for its turn, with all timers. Running handlers are no longer waited for: later messages pass
+   * directly.
+   */
+  drop(): void
 }
