@@ -17,7 +17,7 @@ const CORES = [
     code: `export { auth, block, compose, debounce, membership, once, throttle } from './dist/index.js'`,
     budget: 62_600,
   },
-  { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 83_800 },
+  { what: 'bot.use(sentinel())', code: `export { sentinel } from './dist/index.js'`, budget: 83_900 },
 ]
 
 /** Excludes code that is loaded with import(), which is counted separately. */
