@@ -6,7 +6,7 @@ import type { Moment } from './moment.js'
 export const FREE = 0
 export const HELD = 1
 export const PAID = 2
-export const RUNNING = 3
+const RUNNING = 3
 /** The first taker was refused, and so are all later ones. {@link ClaimBook.refuserOf} tells by which check. */
 export const REFUSED = 4
 

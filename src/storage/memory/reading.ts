@@ -2,7 +2,7 @@ import type { MaybePromise } from '../../core/check.js'
 import { turn } from '../../core/turn.js'
 
 /** An item of a map, numbered in the order of insertion. The number serves as the cursor of pages. */
-export interface Numbered {
+interface Numbered {
   readonly serial: number
 }
 
