@@ -14,6 +14,7 @@ import { closed, tellCallersAlone } from './calls-after-close.js'
 import { NodeCrypto } from './crypto.js'
 import type { ReadOptions } from './options.js'
 import { platformOf } from './platform.js'
+import { noticePostponed } from './postponed-updates.js'
 import { callOffSaltTimers } from './salt-timers.js'
 import type { Gaps } from './updates/gaps.js'
 
@@ -102,6 +103,7 @@ export function newClient({
   base.onServerUpdate.add(tell)
   callOffSaltTimers(base)
   tellCallersAlone(base)
+  noticePostponed(base)
   base.onError.add((error) => {
     const text = errorText(error)
     const isSilent = !isKeyMissed && text.includes(ANOTHER_KEY)

@@ -203,8 +203,11 @@ export class Bridging {
     }
   }
 
-  /** Notes a position; returns false if it was reached before. mtcute treats a first `qts` of 1 as none, and fetches that update again with the next one. */
+  /** Notes a position; returns false if it was reached before. */
   #advanceQts(qts: number): boolean {
+    const updates = this.#base?.updates
+    // mtcute does not count a first update, and would take the second for one after a gap.
+    if (qts === 1 && updates?.qts === 0) updates.qts = 1
     const isAgain = qts <= this.#qts && this.#qts - qts < A_NEW_COUNT
     if (!isAgain) this.#qts = qts
     return !isAgain
