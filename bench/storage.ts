@@ -35,7 +35,7 @@ if (only === undefined || only === 'redis') {
 if (only === undefined || only === 'postgres') {
   const server = await startPostgres()
   try {
-    findings.push(...(await benchPostgres(server.url, ROUNDS)))
+    findings.push(...(await benchPostgres(server, ROUNDS)))
   } finally {
     await server.stop()
   }

@@ -1,8 +1,10 @@
 import { postgres } from 'grammy-sentinel/postgres'
 import { Pool } from 'pg'
 import { RateLimiterPostgres } from 'rate-limiter-flexible'
+import type { PostgresServer } from '../../test/servers/postgres.js'
 import { type Finding, median } from '../compare.js'
 import { BOT, buckets, CHAIN, registered, USERS } from './chain.js'
+import { onCoresOfTheirOwn } from './cores.js'
 import { type Contender, latency, next, ours, type Rounds, rates } from './load.js'
 
 const SCHEMA = 'bench_sentinel'
@@ -66,7 +68,7 @@ function flexible(pool: Pool): Promise<Contender> {
 }
 
 /** Compares the storage to hand-written solutions, in turn and in many rounds. */
-export async function benchPostgres(url: string, rounds: Rounds): Promise<Finding[]> {
+export async function benchPostgres({ url, pid }: PostgresServer, rounds: Rounds): Promise<Finding[]> {
   const pool = new Pool({ connectionString: url, max: CONNECTIONS })
   const clear = (): Promise<unknown> =>
     pool.query(`DROP SCHEMA IF EXISTS ${SCHEMA} CASCADE; DROP SCHEMA IF EXISTS ${SCHEMA}_naive CASCADE`)
@@ -96,6 +98,7 @@ export async function benchPostgres(url: string, rounds: Rounds): Promise<Findin
     const at256 = await ratio(256, [chain, four])
     const checks = await rates([two, ten], 64, rounds)
     for (const [name, value] of checks) console.log(`64 in flight: ${name}: ${Math.round(value)}/s`)
+    onCoresOfTheirOwn(pid)
     const ours50: number[] = []
     const theirs50: number[] = []
     for (let round = 0; round < rounds.rounds; round++) {
