@@ -231,7 +231,7 @@ class FailoverStorage implements Storage, Observable {
         this.first('marks.get', (member) => member.markOf(bot, key, name, patient), { patient }),
       of: (bot, key) => this.first('marks.of', (member) => member.marksOf(bot, key)),
       scan: (bot, name, from, size) =>
-        this.scan('marks.scan', from, ({ storage }, at) => storage.marks.scan(bot, name, at, size)),
+        this.scan('marks.scan', from, (member, at) => member.markPage(bot, name, at, size)),
       put: (bot, name, entries) =>
         write('marks.put', {
           touched: [bot, name, entries.map(({ key }) => key)],

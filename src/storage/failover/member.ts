@@ -11,9 +11,16 @@ import { SentinelError } from '../../core/errors.js'
 import type { Key } from '../../core/subject.js'
 import type { StorageChange } from '../contract/changes.js'
 import type { StorageCondition } from '../contract/condition.js'
-import type { Mark, Marks, Storage } from '../contract/storage.js'
+import type { Mark, MarkPage, Marks, Storage } from '../contract/storage.js'
 import { type Taker, unlessLoading } from '../resilient/plans.js'
-import { idOf, markLeftBy, marksLeftBy, type Ticket, type Write } from '../resilient/queued-marks.js'
+import {
+  idOf,
+  markLeftBy,
+  marksLeftBy,
+  pageLeftBy,
+  type Ticket,
+  type Write,
+} from '../resilient/queued-marks.js'
 import { causeOf, isOfTheCaller } from '../resilient/reason.js'
 import { SupervisedStorage, type Supervision } from '../resilient/supervised.js'
 import { Unwritten } from '../resilient/unwritten.js'
@@ -150,6 +157,16 @@ export class Member extends SupervisedStorage {
     return isPromise(found) ? found.then(left) : left(found)
   }
 
+  /** Returns a page of the holders of a mark, as {@link markOf} does. */
+  markPage(bot: number, name: string, from: string | undefined, size?: number): MaybePromise<MarkPage> {
+    // Listed first: what is written while the page is read is on that page or was in the queue.
+    const writes = this.queued.on(bot, name)
+    const found = this.storage.marks.scan(bot, name, from, size)
+    if (writes.length === 0) return found
+    const left = (page: MarkPage) => pageLeftBy(writes, page, from === undefined, this.clock())
+    return isPromise(found) ? found.then(left) : left(found)
+  }
+
   /** Writes marks in the background, to keep this storage ready to take over. Marks it cannot take now are written later. */
   keepUp({ touched, writes, work }: MarkWrite<unknown>): void {
     const ticket = this.queued.begin(...touched)
@@ -240,6 +257,11 @@ export class Member extends SupervisedStorage {
     // Write what has been missed since the probe.
     if (this.isUp) void this.flush()
     this.options.moved()
+  }
+
+  /** While these marks were queued, they were read as their writes leave them. The storage may have had something newer. */
+  protected override written(bot: number, name: string, keys: readonly Key[]): void {
+    this.options.changed(this, { kind: 'marks', bot, name, keys })
   }
 
   protected override tell(condition: StorageCondition): void {

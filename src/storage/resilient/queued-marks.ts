@@ -2,7 +2,8 @@ import { isPromise, type MaybePromise } from '../../core/check.js'
 import type { Ms } from '../../core/duration.js'
 import { Heartbeat } from '../../core/request-bound.js'
 import { type Key, keyText } from '../../core/subject.js'
-import type { Mark, Marks } from '../contract/storage.js'
+import { canonicalKey } from '../contract/keys.js'
+import type { Mark, MarkPage, Marks } from '../contract/storage.js'
 import { isOfTheCaller } from './reason.js'
 
 /** A mark that was put or removed while the storage was down. */
@@ -99,10 +100,19 @@ export class QueuedMarks {
   /** Returns the queued writes of a subject's marks, as {@link get} does. */
   of(bot: number, key: Key): Write[] {
     const text = keyText(key)
+    return this.all((write) => write.bot === bot && keyText(write.key) === text)
+  }
+
+  /** Returns the queued writes of one mark, as {@link get} does. */
+  on(bot: number, name: string): Write[] {
+    return this.any ? this.all((write) => write.bot === bot && write.name === name) : []
+  }
+
+  private all(fits: (write: Write) => boolean): Write[] {
     const all = [...this.writes.values(), ...[...this.begun.values()].map(({ outdone }) => outdone?.write)]
     return all.filter(
       (write): write is Write =>
-        write?.bot === bot && keyText(write.key) === text && this.get(bot, write.name, key) === write,
+        write !== undefined && fits(write) && this.get(write.bot, write.name, write.key) === write,
     )
   }
 
@@ -332,6 +342,21 @@ export function marksLeftBy(
     else marks.set(write.name, mark)
   }
   return marks
+}
+
+/**
+ * Returns a page of the holders of a mark as they are once the writes have been made. The first page also has the subjects on which
+ * it is put; one of these may be on a later page as well.
+ */
+export function pageLeftBy(writes: readonly Write[], page: MarkPage, isFirst: boolean, now: Ms): MarkPage {
+  const left = new Map(writes.map((write) => [keyText(write.key), markLeftBy(write, now)]))
+  const kept = page.entries.filter(({ key }) => !left.has(keyText(key)))
+  const changed = isFirst ? writes.map(({ key }) => key) : page.entries.map(({ key }) => key)
+  const put = changed.flatMap((key) => {
+    const mark = left.get(keyText(key))
+    return mark === undefined ? [] : [{ key: canonicalKey(key), mark }]
+  })
+  return { ...page, entries: [...kept, ...put] }
 }
 
 /** Identifies a mark of a subject. */

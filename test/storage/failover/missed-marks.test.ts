@@ -1,6 +1,7 @@
 import { Client } from 'pg'
 import type { Judge } from '../../../src/core/check.js'
 import { type Key, userKey } from '../../../src/core/subject.js'
+import { pagesOf } from '../../../src/storage/contract/pages.js'
 import { failover } from '../../../src/storage/failover.js'
 import { postgres } from '../../../src/storage/postgres/index.js'
 import { makeResilient } from '../../../src/storage/protection/make-resilient.js'
@@ -131,4 +132,98 @@ describe.each(['refuses', 'hangs'] as const)('while the second storage %s', (fau
     expect(told).toEqual(['down faulty'])
     expect((await done(() => outer.health())).circuit).toMatchObject({ state: 'closed', outages: 0 })
   })
+})
+
+describe('the copy of the marks for outages', () => {
+  /** With a first storage that decides and cannot take marks, and a copy that is read again meanwhile. */
+  async function copied() {
+    const stand = pair()
+    const { first, second, storage, time, pass, done } = stand
+    const outer = makeResilient(storage, { clock: time.clock, timers: time.timers })
+    const judge = await outer.prepare(planOf(blocked, bucket(1000)))
+    await outer.marks.put(BOT, 'blocked', [entry(FREED, 1)])
+    expect(await passes(judge, OTHER)).toBe(true)
+    await pass(500)
+    first.parts = (what) => what === 'marks.put' || what === 'marks.remove'
+    first.fault = 'hangs'
+    return {
+      ...stand,
+      outer,
+      judge,
+      reread: async () => {
+        first.gap()
+        await pass(500)
+      },
+      /** Neither storage decides from now on. */
+      fail: async () => {
+        first.parts = () => true
+        second.fault = 'refuses'
+        first.fault = 'refuses'
+        await done(() => judge.evaluate(askOf(OTHER)))
+      },
+    }
+  }
+
+  test('keeps what the storage in use has not taken yet, when it is read again', async () => {
+    const { outer, judge, reread, fail, done } = await copied()
+    await done(() => outer.marks.put(BOT, 'blocked', [entry(SPAMMER, 1)]))
+    await done(() => outer.marks.remove(BOT, 'blocked', [FREED]))
+    await reread()
+    await fail()
+    const passing = (key: Key) => done(() => passes(judge, key))
+    expect([await passing(SPAMMER), await passing(FREED)]).toEqual([false, true])
+  })
+
+  test('gets what another process blocked in the storage that has not taken the unblocking', async () => {
+    const { first, outer, judge, fail, time, pass, done } = await copied()
+    await done(() => outer.marks.remove(BOT, 'blocked', [FREED]))
+    await pass(100)
+    await first.kept.marks.put(BOT, 'blocked', [entry(FREED, time.clock())])
+    await pass(100)
+    first.kill()
+    first.resume()
+    await pass(2000)
+    expect((await first.kept.marks.get(BOT, FREED, 'blocked'))?.since).toBeGreaterThan(1)
+    await fail()
+    expect(await done(() => passes(judge, FREED))).toBe(false)
+  })
+})
+
+test('a scan returns each mark as a single read does, while the storage that is read has not taken all of them', async () => {
+  const { first, second, storage, done, pass } = pair()
+  const keys = Array.from({ length: 7 }, (_, index) => userKey(index + 1))
+  const [removed, replaced, added, lapsing] = [keys[1], keys[5], userKey(50), keys[6]] as [Key, Key, Key, Key]
+  await storage.marks.put(
+    BOT,
+    'blocked',
+    keys.map((key) => entry(key, 1)),
+  )
+  await pass(100)
+  first.parts = (what) => what === 'marks.put' || what === 'marks.remove'
+  first.fault = 'hangs'
+  const writes: readonly (() => unknown)[] = [
+    () => storage.marks.remove(BOT, 'blocked', [removed]),
+    () => storage.marks.put(BOT, 'blocked', [entry(replaced, 2), entry(added, 2)]),
+    () => storage.marks.put(BOT, 'blocked', [{ key: lapsing, mark: { since: 1, until: 2 } }]),
+    () => storage.marks.put(BOT, 'another', [entry(OTHER, 2)]),
+  ]
+  for (const write of writes) {
+    await done(write)
+    // It answers in between, so that it stays in use.
+    await storage.marks.of(BOT, OTHER)
+  }
+  second.asked.length = 0
+  for (const size of [3, 100]) {
+    const found = new Map<Key, unknown>()
+    for await (const page of pagesOf((from) => storage.marks.scan(BOT, 'blocked', from, size)))
+      for (const { key, mark } of page.entries) found.set(key, mark.since)
+    const kept = keys.filter((key) => key !== removed && key !== lapsing)
+    expect(found).toEqual(
+      new Map([...kept.map((key) => [key, key === replaced ? 2 : 1] as const), [added, 2]]),
+    )
+    for (const key of [...keys, added])
+      expect((await storage.marks.get(BOT, key, 'blocked'))?.since).toBe(found.get(key))
+  }
+  expect((await storage.marks.scan(BOT, 'blocked')).entries).toHaveLength(6)
+  expect(second.asked).toEqual([])
 })
