@@ -68,4 +68,22 @@ describe('a bridge', () => {
     await came({ ...posted, _: 'updateEditChannelMessage', pts: 100 })
     expect(taken).toMatchObject([{ edited_message: { message_id: 7 } }])
   })
+
+  test('delivers a numbered update that comes after a newer one, and each once', async () => {
+    const { came, taken } = await bridge()
+    const joined = (userId: number, qts: number) => ({
+      _: 'updateChannelParticipant',
+      channelId: PLAZA.id,
+      date: 1_795_000_000,
+      actorId: userId,
+      userId,
+      newParticipant: { _: 'channelParticipant', userId, date: 1_795_000_000 },
+      qts,
+    })
+    for (const qts of [2, 5, 3, 4, 5, 3]) await came(joined(1, qts))
+    expect(taken).toHaveLength(4)
+    // Updates without a number cannot be recognized.
+    for (const qts of [0, 0]) await came(joined(1, qts))
+    expect(taken).toHaveLength(6)
+  })
 })

@@ -214,6 +214,7 @@ test.each<[object, number | undefined]>([
   [{ _: 'updateEditChannelMessage', pts: 9, message: { id: 3 } }, 37],
   [{ _: 'updateEditMessage', pts: 0, message: { id: 3 } }, undefined],
   [{ _: 'updateBotStopped', qts: 9 }, 38],
+  [{ _: 'updateBotStopped', qts: 0 }, undefined],
   [{ _: 'updateBotCallbackQuery' }, undefined],
 ])('an update is identified by its number: %j', (update, key) => {
   expect(keyOf(update as tl.TypeUpdate)).toBe(key)

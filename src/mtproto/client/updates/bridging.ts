@@ -18,9 +18,6 @@ import { Waits } from './waits.js'
 /** How long closing waits for updates being handled. */
 const PATIENCE: Ms = 10_000
 
-/** If a `qts` is lower by at least this much, it is not an old one: Telegram has restarted the count. */
-const A_NEW_COUNT = 1_000_000
-
 /** Handles an update; resolves when done. */
 type Take = (update: Update) => Promise<unknown>
 
@@ -50,8 +47,6 @@ export class Bridging {
   readonly #waits = new Waits()
   #take: Take | undefined
   #me: User | undefined
-  /** The last `qts` seen; some updates are numbered by it. */
-  #qts = 0
   #isEnding = false
   #caller: Caller | undefined
   #base: Opened['base'] | undefined
@@ -203,16 +198,6 @@ export class Bridging {
     }
   }
 
-  /** Notes a position; returns false if it was reached before. */
-  #advanceQts(qts: number): boolean {
-    const updates = this.#base?.updates
-    // mtcute does not count a first update, and would take the second for one after a gap.
-    if (qts === 1 && updates?.qts === 0) updates.qts = 1
-    const isAgain = qts <= this.#qts && this.#qts - qts < A_NEW_COUNT
-    if (!isAgain) this.#qts = qts
-    return !isAgain
-  }
-
   /** Adds the message that a message replies to or pins, of which the update gives only the id; undefined if there is none. */
   #completing(bridged: Update, box: number): Promise<void> | undefined {
     const answering = answeringIn(bridged)
@@ -231,7 +216,9 @@ export class Bridging {
   }
 
   #came(update: tl.TypeUpdate, peers: Peers): void {
-    if ('qts' in update && !this.#advanceQts(update.qts)) return
+    const updates = this.#base?.updates
+    // mtcute does not count a first update, and would take the second for one after a gap.
+    if ('qts' in update && update.qts === 1 && updates?.qts === 0) updates.qts = 1
     const box = boxOf(update)
     const message = messageIn(update)
     if (message !== undefined) {

@@ -14,7 +14,7 @@ const QTS = 2
 export function keyOf(update: tl.TypeUpdate): number | undefined {
   if (update._ === 'updateNewMessage' || update._ === 'updateNewChannelMessage')
     return update.message.id * 4 + MESSAGE
-  if ('qts' in update) return update.qts * 4 + QTS
+  if ('qts' in update) return update.qts > 0 ? update.qts * 4 + QTS : undefined
   return 'pts' in update && update.pts > 0 ? update.pts * 4 + PTS : undefined
 }
 
