@@ -57,9 +57,11 @@ export class Deadlines {
 
   /** Removes a deadline. Returns whether it was still waited for. */
   meet(deadline: Deadline): boolean {
-    deadline.callOff?.()
+    const { callOff } = deadline
+    callOff?.()
     deadline.callOff = undefined
-    if (!deadline.waiting) return false
+    // Forgotten, but not expired: its request was alive after all, and waits for it.
+    if (!deadline.waiting) return callOff !== undefined
     this.unlink(deadline)
     return true
   }

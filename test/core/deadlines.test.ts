@@ -91,8 +91,19 @@ describe('where timers end with the request that set them', () => {
     time.now += 75_000
     add()
     expect(deadlines.size).toBe(1)
-    deadlines.meet(first)
+    expect(deadlines.meet(first)).toBe(true)
+    expect(deadlines.meet(first)).toBe(false)
     time.advance(10_000)
     expect(expired).toEqual([2])
+  })
+
+  test('a forgotten deadline that has expired after a standstill is not met', () => {
+    const { time, expired, add, deadlines } = apart(10_000)
+    const first = add()
+    time.now += 75_000
+    add()
+    time.advance(0)
+    expect(expired).toEqual([1])
+    expect(deadlines.meet(first)).toBe(false)
   })
 })

@@ -1,6 +1,8 @@
 import type { MaybePromise } from '../../src/core/check.js'
 import { Deadline, Deadlines } from '../../src/core/deadlines.js'
-import { Call } from '../../src/storage/resilient/timed-calls.js'
+import { BoundedCall, Call } from '../../src/storage/resilient/timed-calls.js'
+import { Stage } from '../middleware/rig.js'
+import { onWorkers } from '../on-workers.js'
 import { settled } from './outage.js'
 
 interface Outcome {
@@ -142,4 +144,34 @@ test('an answer after the deadline is reported as late, an error after it is ign
   settlers[1]?.fail(new Error('late, too'))
   await settled()
   expect(late).toEqual(['late'])
+})
+
+describe('where timers end with the request that set them', () => {
+  onWorkers()
+
+  test.each(['value', 'error'])('an answer after a standstill arrives: %s', async (how) => {
+    const time = new Stage()
+    const deadlines = new Deadlines(250, time.clock, time.timers)
+    let settle: (way: string) => void = () => undefined
+    const answer = new Promise<string>((fulfil, reject) => {
+      settle = (way) => (way === 'value' ? fulfil('value') : reject(new Error('error')))
+    })
+    let outcome = 'none'
+    new BoundedCall<string>(deadlines).wait(answer).then(
+      (value) => {
+        outcome = value
+      },
+      (error: Error) => {
+        outcome = error.message
+      },
+    )
+    // The process stood still. Another call comes before the answer is read.
+    time.now += 75_000
+    await new BoundedCall<string>(deadlines).wait(Promise.resolve(''))
+    settle(how)
+    await settled()
+    time.advance(600_000)
+    await settled()
+    expect(outcome).toBe(how)
+  })
 })
