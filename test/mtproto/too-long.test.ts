@@ -23,6 +23,9 @@ async function up(): Promise<MtprotoClient> {
   made.onError((error) => told.push(error))
   const bot = new Bot(account.token, account.config)
   bot.on('message:text', ({ message }) => void heard.push(message.text))
+  bot.on('chat_member', ({ chatMember: { new_chat_member: member } }) => {
+    heard.push(`${member.user.first_name} ${member.status}`)
+  })
   await made.bridge(bot)
   return made
 }
@@ -75,4 +78,21 @@ test('updates that could not be fetched because of an error are fetched after th
   await up()
   await until('all came', () => heard.length === 3)
   expect(heard).toEqual(['seen', 'missed 1', 'missed 2'])
+})
+
+test('changes of members that were missed with them are fetched, too', async () => {
+  const plaza = telegram.createGroup({ title: 'Plaza', owner: alice, admins: [account] })
+  const bob = telegram.createUser({ firstName: 'Bob' })
+  const first = await up()
+  await alice.to(account).sends('seen')
+  await bob.in(plaza).joins()
+  await until('both were heard', () => heard.length === 2)
+  await first.close()
+  await alice.to(account).sends('missed')
+  await bob.in(plaza).leaves()
+  face.forget(account)
+  heard.length = 0
+  await up()
+  await until('both were heard', () => heard.length === 2)
+  expect([...heard].sort()).toEqual(['Bob left', 'missed'])
 })

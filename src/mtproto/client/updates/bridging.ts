@@ -9,6 +9,7 @@ import { Begun } from './begun.js'
 import { Handled, keyOf } from './handled.js'
 import { Handling } from './handling.js'
 import { Originals } from './originals.js'
+import { reportingWrites } from './peer-writes.js'
 import { COMMON, inStep, Progress } from './progress.js'
 import { Refetching } from './refetch.js'
 import { type Described, type Peers, peersIn } from './translation/people.js'
@@ -62,7 +63,7 @@ export class Bridging {
       if (!this.#handling.isStopped) parts.failed(error)
     })
     this.storage = inStep(
-      parts.storage,
+      { ...parts.storage, ...reportingWrites(parts.storage, parts.failed) },
       this.#progress,
       (box) => this.#refetching.note(box),
       () => this.#handling.room(),
@@ -154,10 +155,11 @@ export class Bridging {
 
   /** Waits until updates are handled and their positions stored. Updates that take longer are delivered again after the next start. */
   async end(): Promise<void> {
-    if (!(await this.#handling.drain(PATIENCE, quietTimers))) {
-      this.#progress.leave()
-      this.#handling.stop()
-    }
+    await this.#handling.drain(PATIENCE, quietTimers)
+    // Also if all have finished: mtcute may still dispatch what an answer under way contains. In this order, since updates that are
+    // not begun would count as handled.
+    this.#progress.leave()
+    this.#handling.stop()
     await this.#progress.settled()
   }
 

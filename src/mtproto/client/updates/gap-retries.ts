@@ -98,6 +98,11 @@ export class GapRetries {
     }
   }
 
+  /** A request was answered in part; it is repeated with the position that mtcute takes from the answer. */
+  more(asked: Asked): void {
+    if (!this.#closed) this.#later(asked)
+  }
+
   /** Stops all repetitions. */
   close(): void {
     this.#closed = true

@@ -66,9 +66,13 @@ export class Gaps {
       return answer
     }
     this.retries.came(box)
-    const { _: name, final, newMessages, otherUpdates } = Object(answer) as Difference
+    const { _: name, final, newMessages, otherUpdates, pts = 0 } = Object(answer) as Difference
     if ((newMessages?.length ?? 0) + (otherUpdates?.length ?? 0) > 0) gap.found = true
-    if (name === 'updates.differenceTooLong') this.onTooLong()
+    if (name === 'updates.differenceTooLong') {
+      this.onTooLong()
+      // The answer names only a new `pts`; updates with another number may be missing, too, and mtcute does not ask for them.
+      if (pts > asked.pts) this.retries.more(asked)
+    }
     if (name?.endsWith('TooLong') === true) gap.found = true
     if (name === 'updates.differenceSlice' || final === false) return answer
     this.#open.delete(box)
@@ -87,4 +91,5 @@ interface Difference {
   readonly final?: boolean
   readonly newMessages?: readonly unknown[]
   readonly otherUpdates?: readonly unknown[]
+  readonly pts?: number
 }
