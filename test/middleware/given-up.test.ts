@@ -74,13 +74,31 @@ describe('after close() has given up on a handler that hangs', () => {
     await staysClosed(['one'])
   })
 
-  test('a burst that waits behind a burst of earlier options is not handled', async () => {
+  test.each([
+    { count: 1, texts: ['two'] },
+    { count: 2, texts: ['two', 'three'] },
+  ])('$count that wait behind a burst of earlier options are not handled', async ({ count, texts }) => {
+    opened({ debounce: { mode: 'trailing', window: '1s' } })
+    await comes('one')
+    at.guard.reconfigure({ throttle: '50/1m' })
+    await comes(...texts)
+    expect((await at.guard.health()).held).toEqual({ debounce: count })
+    await closes()
+    expect(warned.join()).toContain(`(debounce: ${count}, earlier options: 1, not handled: ${count})`)
+    await staysClosed(['one'])
+  })
+
+  test('a second close() does not wait for bursts that were dropped', async () => {
     opened({ debounce: { mode: 'trailing', window: '1s' } })
     await comes('one')
     at.guard.reconfigure({ throttle: '50/1m' })
     await comes('two', 'three')
     await closes()
-    expect(warned.join()).toContain('not handled: 1')
+    for (const end of ends.splice(0)) end()
+    await rest()
+    // The clock stands still.
+    await at.guard.close('2s')
+    expect(warned).toHaveLength(1)
     await staysClosed(['one'])
   })
 

@@ -106,18 +106,20 @@ export class Bursts implements EarlierBursts {
   /** All waiting bursts, oldest first. */
   private readonly held = new Set<Burst>()
   private readonly running = new Set<Promise<void>>()
+  /** Bursts that wait for bursts of earlier options. They are among the running ones, but have no handlers yet. */
+  private readonly behind = new Set<Run>()
   private closed = false
 
   constructor(private readonly options: BurstsOptions) {}
 
   /** Number of waiting bursts. */
   get size(): number {
-    return this.held.size
+    return this.held.size + this.behind.size
   }
 
   /** Number of bursts being handled. */
   get handled(): number {
-    return this.running.size
+    return this.running.size - this.behind.size
   }
 
   /**
@@ -172,9 +174,11 @@ export class Bursts implements EarlierBursts {
       for (const { disarm } of [lane, ...lane.waiting]) disarm?.()
       // Otherwise the end of the last handler would start what waits for it.
       lane.runs.clear()
+      for (const ended of lane.ended) ended()
     }
     this.lanes.clear()
     this.held.clear()
+    this.behind.clear()
   }
 
   /**
@@ -353,7 +357,12 @@ export class Bursts implements EarlierBursts {
       run.since = this.options.clock()
       this.watch(lane)
     }
-    if (!beside && this.options.earlier.size > 0) await this.waitBehind(lane.key)
+    if (!beside && this.options.earlier.size > 0) {
+      this.behind.add(run)
+      await this.waitBehind(lane.key)
+      const isDropped = !this.behind.delete(run)
+      if (isDropped) return
+    }
     if (seated !== true) begun()
     try {
       await (seated === true ? next(begun) : next())
