@@ -162,8 +162,11 @@ test('a burst of a policy that waits while the drain of a webhook takes all the 
   const begun: string[] = []
   const at = stand({
     debounce: false,
+    roles: { customer: {} },
     policies: {
       calm: {
+        // This guard comes before the debounce.
+        roles: ['customer'],
         throttle: { limit: '20/1m', adapt: { min: '5/1m', max: '40/1m' } },
         debounce: { mode: 'trailing', window: '1s' },
       },
@@ -177,6 +180,7 @@ test('a burst of a policy that waits while the drain of a webhook takes all the 
   at.guard.on('warning', () => undefined)
   void at.deliver(says(2, '/hang'))
   await until('the handler runs', () => at.webhook.size === 1)
+  await at.guard.grant(1, 'customer')
   for (const text of ['one', 'two']) {
     await at.deliver(says(1, text))
     at.time.advance(1000)
