@@ -16,6 +16,8 @@ const FIRST_WAIT = 100
 const LONGEST_WAIT = 30_000
 /** Once a connection could not be made again for this long, the listeners are told that they receive nothing. */
 const LOST_AFTER = 1000
+/** How often the server is asked whether it still answers on the connection; it must have done so by the next time. */
+const HEARTBEAT = 5000
 
 export const channelOf = (schema: string): string => `grammy_sentinel:${schema}`
 
@@ -70,8 +72,8 @@ function readPayload(payload: string): StorageChange {
 }
 
 /**
- * Receives changes on a connection of its own while there are listeners, and reconnects if it is lost. If that fails for a second,
- * the listeners are told that they receive nothing.
+ * Receives changes on a connection of its own while there are listeners. If the connection is lost, or the server does not answer
+ * on it within five to ten seconds, it is made anew. If that fails for a second, the listeners are told that they receive nothing.
  */
 export class Changes {
   private readonly listeners = new Listeners<StorageChange>()
@@ -80,6 +82,8 @@ export class Changes {
   /** Counts attempts to listen and releases: an attempt that is no longer the latest must not keep its connection. */
   private attempt = 0
   private timer: ReturnType<typeof setTimeout> | undefined
+  /** Runs while the connection is listening. */
+  private beat: ReturnType<typeof setInterval> | undefined
   private wait = FIRST_WAIT
   private closed = false
   /** The connection was lost and is not back: since when, and whether the listeners were told so. */
@@ -167,6 +171,7 @@ export class Changes {
     }
     if (attempt !== this.attempt) return this.starting
     clearTimeout(this.timer)
+    this.keepAsking(client)
     if (!this.listeners.any) this.release()
     this.wait = FIRST_WAIT
     if (!this.missed) return
@@ -183,6 +188,26 @@ export class Changes {
       'storage.unsupported',
       'LISTEN receives nothing on this connection, as behind PgBouncer in transaction mode. Pass a direct connection as option "listen".',
     )
+  }
+
+  /** A connection on which no packets arrive any longer looks like one on which nothing changes. */
+  private keepAsking(client: Listening['client']): void {
+    let isAnswered = true
+    this.beat = setInterval(() => {
+      if (!isAnswered) {
+        this.lost(undefined)
+        return
+      }
+      isAnswered = false
+      client.query('SELECT 1').then(
+        () => {
+          isAnswered = true
+        },
+        // If it fails, the connection has ended, and that is handled there, or it is made anew next time.
+        ignore,
+      )
+    }, HEARTBEAT)
+    this.beat.unref()
   }
 
   private readonly hear = ({ payload = '' }: { payload?: string | undefined }): void => {
@@ -241,6 +266,7 @@ export class Changes {
   /** Closes the connection rather than returning it to the pool, because it is subscribed. */
   private drop(): void {
     this.echo?.end()
+    clearInterval(this.beat)
     const { connection } = this
     this.connection = undefined
     if (connection === undefined) return
