@@ -222,6 +222,7 @@ test('the copy of marks is read while updates are decided', async () => {
     from: storage.marks,
     to: keep(memory()).marks,
     most: MANY,
+    clock: steadyClock,
     steady: steadyClock,
     timers: systemTimers,
     isUp: () => true,

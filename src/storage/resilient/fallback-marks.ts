@@ -18,6 +18,10 @@ const MOST_STALE = 10_000
 const MOST_COUNTS = 3
 /** How long to wait before reading again after a failure. */
 const AGAIN: Ms = 1000
+/** By how much clocks may differ: marks put this shortly before the storage may have lost its data, or lapsing so soon, do not count. */
+const SKEW: Ms = 60_000
+/** So many lost marks may just have been removed by another process. */
+const FEW = 1
 
 /** The holders of one mark of one bot, as far as they are copied. */
 interface List {
@@ -43,6 +47,8 @@ interface CopyOptions {
   readonly from: PatientMarks
   readonly to: Marks
   readonly most: number
+  /** The time of day. */
+  readonly clock: Clock
   /** The clock for timers. */
   readonly steady: Clock
   readonly timers: Timers
@@ -50,7 +56,7 @@ interface CopyOptions {
   readonly isUp: () => boolean
   /** Adds a time limit to a call. */
   readonly bounded: <T>(work: () => MaybePromise<T>) => Promise<T>
-  /** Called after an outage in which the storage has lost all marks that it had before. */
+  /** Called with the number of marks that the storage has lost, if it has kept none. */
   readonly emptied: (marks: number) => void
   /** Receives errors in maintaining the copy. */
   readonly failed: (error: unknown) => void
@@ -66,11 +72,13 @@ interface CopyOptions {
 export class FallbackMarks {
   /** Number of marks in the copy. */
   size = 0
-  /** Number of marks when an outage began, if all were known, until everything is read again. */
-  private before = 0
-  /** That number while everything is read again, and how many of them the storage does not have any more. */
-  private expected = 0
+  /** Marks put before this time may have been lost, until everything is read again; `-Infinity`: none. */
+  private before = Number.NEGATIVE_INFINITY
+  /** Whether everything is being read again. */
+  private comparing = false
+  /** How many of these marks the storage does not have any more, and whether it has any. */
   private missing = 0
+  private hasKept = false
   /** How often `size` was changed. */
   private resized = 0
   private readonly names = new Set<string>()
@@ -173,18 +181,15 @@ export class FallbackMarks {
     inBackground(apply, this.options.failed)
   }
 
-  /** Called when the storage has gone down. */
-  wentDown(): void {
-    this.before = this.complete ? this.size : 0
+  /** Called when the storage may have lost its data: it went down, or a connection was lost. */
+  doubt(): void {
+    if (this.before === Number.NEGATIVE_INFINITY) this.before = this.options.clock() - SKEW
   }
 
   /** Reads everything again, after changes may have been missed. */
   refresh(): void {
-    if (this.before > 0) {
-      this.expected = this.before
-      this.before = 0
-      this.missing = 0
-    }
+    this.comparing = this.before > Number.NEGATIVE_INFINITY
+    this.hasKept = false
     for (const list of this.lists.values()) {
       if (list.own === undefined) list.due = true
       else for (const key of list.own) list.stale.add(key)
@@ -227,8 +232,7 @@ export class FallbackMarks {
       for (let list = this.next(); list !== undefined && !this.stopped; list = this.next()) {
         await (list.due ? this.readAll(list) : this.readStale(list))
       }
-      if (this.expected > 0 && this.missing >= this.expected) this.options.emptied(this.expected)
-      this.expected = 0
+      this.compare()
     } catch {
       // What was due remains due. The failure is reported by calls that depend on the storage.
       failed = true
@@ -237,6 +241,16 @@ export class FallbackMarks {
     }
     if (!failed || this.stopped) return
     this.again.set(AGAIN, () => this.work())
+  }
+
+  /** Everything has been read, and nothing is due. */
+  private compare(): void {
+    const { comparing, missing, hasKept } = this
+    if (!comparing || this.stopped) return
+    this.before = Number.NEGATIVE_INFINITY
+    this.comparing = false
+    this.missing = 0
+    if (missing > FEW && !hasKept && this.complete) this.options.emptied(missing)
   }
 
   private next(): List | undefined {
@@ -264,6 +278,7 @@ export class FallbackMarks {
         room -= entries.length
         list.cut = entries.length < page.entries.length
         for (const { key } of entries) seen.add(canonicalKey(key))
+        this.hasKept ||= entries.some(({ mark }) => mark.since < this.before)
         await this.put(
           list,
           entries.filter(({ key }) => this.isOurs(list, key)),
@@ -288,11 +303,10 @@ export class FallbackMarks {
       let next: string | undefined
       do {
         const page = await to.scan(bot, name, next, PAGE)
-        const gone = page.entries.flatMap(({ key }) =>
-          seen.has(canonicalKey(key)) || !this.isOurs(list, key) ? [] : [key],
-        )
-        this.missing += gone.length
-        if (gone.length > 0) await to.remove(bot, name, gone)
+        const gone = page.entries.filter(({ key }) => !seen.has(canonicalKey(key)) && this.isOurs(list, key))
+        this.missing += gone.filter(({ mark }) => this.isMissed(mark)).length
+        const keys = gone.map(({ key }) => key)
+        if (keys.length > 0) await to.remove(bot, name, keys)
         size += page.entries.length - gone.length
         next = page.next
       } while (next !== undefined)
@@ -301,6 +315,11 @@ export class FallbackMarks {
       this.resize(list, size - list.size)
       if (isExact) return
     }
+  }
+
+  /** Whether the storage would still have this mark if it had lost nothing and nobody had removed it. */
+  private isMissed({ since, until }: Mark): boolean {
+    return since < this.before && (until === undefined || until > this.options.clock() + SKEW)
   }
 
   /** Whether a mark that was read may be put into the copy, which has nothing newer. */

@@ -34,12 +34,12 @@ import { SupervisedStorage, type Supervision } from './supervised.js'
 /** When to try again to watch a storage. */
 const WATCH_AGAIN: Ms = 30_000
 
-/** The warning that a storage has lost all marks in an outage. */
+/** The warning that a storage has lost all marks. */
 function emptied(kind: string, marks: number): StorageCondition {
   return {
     is: 'warning',
     code: 'storage.emptied',
-    message: `the storage (${kind}) came back without any of the ${marks} marks (blocks, roles and the like) that it had. If nobody removed them, it has lost its data: restore it, or guard.import() what guard.export() has saved.`,
+    message: `the storage (${kind}) came back without ${marks} marks (blocks, roles and the like) that it had. If nobody removed them, it has lost its data: restore it, or guard.import() what guard.export() has saved.`,
   }
 }
 
@@ -86,6 +86,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
       from: inner.marks,
       to: this.fallback.marks,
       most: options.maxMarks,
+      clock,
       steady: options.steady,
       timers,
       isUp: () => this.isUp,
@@ -280,6 +281,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
     const isNews = this.lost === undefined
     this.lost = causeOf(error) ?? this.line.unavailable('watch', error)
     if (!isNews) return
+    this.copy.doubt()
     this.unwatched()
     this.report({ kind: 'gap', lost: this.lost })
   }
@@ -298,6 +300,8 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
   private heard(change: StorageChange): void {
     if (change.kind === 'gap') {
       const { lost } = change
+      // A storage that cannot be watched is read again and again, which says nothing new.
+      if (lost === undefined || lost !== this.lost) this.copy.doubt()
       if (lost === undefined) {
         this.callOffWatch?.()
         this.line.circuit.mended(this.lost)
@@ -322,7 +326,7 @@ export class ResilientStorage extends SupervisedStorage implements Storage, Obse
 
   protected override switched(): void {
     if (!this.isUp) {
-      this.copy.wentDown()
+      this.copy.doubt()
       return
     }
     this.innerWatch.start()

@@ -25,6 +25,7 @@ test('a block that is made while an older answer is being copied stays in the co
       scan: (...args) => marks.scan(...args),
     },
     most: 10,
+    clock: time.clock,
     steady: time.clock,
     timers: time.timers,
     isUp: () => isUp,

@@ -567,28 +567,3 @@ test('the size of the copy is right if marks change while a list is read', async
     { marks: 0, complete: true },
   ])
 })
-
-test.each([
-  ['all', 'reported', [ALICE, BOB]],
-  ['some', 'not reported', [ALICE]],
-])('a storage that comes back without %s of its marks is %s', async (_, how, lost) => {
-  const stage = outage()
-  const { remote, told, judgeOf, pass } = stage
-  await block(remote.marks, ALICE, BOB)
-  const judge = await judgeOf(blocked)
-  await judge.evaluate(askOf(BOB))
-  await settled()
-  await stage.goDown(judge)
-  remote.deaf = true
-  await remote.kept.marks.remove(BOT, 'blocked', lost)
-  await stage.storage.marks.put(BOT, 'blocked', [{ key: userKey(99), mark: BLOCKED }])?.catch(() => undefined)
-  remote.fault = 'none'
-  await pass(2000)
-  expect((await stage.storage.health()).circuit?.state).toBe('closed')
-  const reports = told.filter(({ is }) => is === 'warning')
-  expect(reports).toEqual(
-    how === 'reported'
-      ? [expect.objectContaining({ code: 'storage.emptied', message: expect.stringContaining('2 marks') })]
-      : [],
-  )
-})
