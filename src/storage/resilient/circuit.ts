@@ -112,9 +112,10 @@ export class Circuit {
     if (this.state !== 'closed') this.become('closed')
   }
 
-  /** A call was answered without reaching the storage. In `half-open`, another call may be the trial. */
+  /** A call said nothing about the storage. In `half-open`, another call may be the trial until the time for it is over. */
   abstained(): void {
     this.trying = false
+    if (this.state === 'half-open' && !this.timer.isSet && !this.stopped) this.proved()
   }
 
   failed(error: unknown, epoch: number): void {

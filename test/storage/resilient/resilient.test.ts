@@ -2,6 +2,7 @@ import { CircuitState, CountBreaker } from 'cockatiel'
 import type { Judge } from '../../../src/core/check.js'
 import { userKey } from '../../../src/core/subject.js'
 import { memory } from '../../../src/storage/memory/memory.js'
+import { UndecidedAsk } from '../../../src/storage/resilient/reason.js'
 import { resilient } from '../../../src/storage/resilient.js'
 import { storageConformance } from '../../../src/testing/conformance.js'
 import { Stage } from '../../middleware/rig.js'
@@ -207,6 +208,32 @@ describe('when the storage is back', () => {
     expect(isAdmitted(await tried)).toBe(true)
     await judge.evaluate(askOf(BOB))
     expect(remote.asked.filter((what) => what === 'evaluate')).toHaveLength(2)
+  })
+
+  test('one is used although the update that tries it gets no decision, and no other comes', async () => {
+    const { time, judgeOf, goDown, remote, told, pass, storage } = outage()
+    const prepare = remote.prepare.bind(remote)
+    let undecided = false
+    remote.prepare = async (plan) => {
+      const judge = await prepare(plan)
+      const evaluate: Judge['evaluate'] = async (ask) => {
+        if (!undecided) return judge.evaluate(ask)
+        await new Promise<void>((done) => time.timers.after(150, done))
+        throw new UndecidedAsk('storage.unavailable', 'has not received all marks')
+      }
+      return { ...judge, evaluate }
+    }
+    const judge = await judgeOf(bucket(9))
+    await goDown(judge)
+    remote.fault = 'none'
+    undecided = true
+    await pass(50)
+    expect((await storage.health()).circuit?.state).toBe('half-open')
+    const tried = judge.evaluate(askOf())
+    await pass(10_000)
+    expect(isAdmitted(await tried)).toBe(true)
+    expect((await storage.health()).circuit?.state).toBe('closed')
+    expect(told.map(({ is }) => is)).toEqual(['down', 'up'])
   })
 
   test('one that hung and continues is noticed by the hanging probe, however long that took', async () => {
