@@ -26,6 +26,8 @@ export interface Ticket {
   readonly keys: readonly Key[]
   readonly ids: readonly string[]
   readonly order: number
+  /** Its entries count as queued, and are queued one by one if it fails. */
+  expected: boolean
   ended: boolean
 }
 
@@ -134,12 +136,13 @@ export class QueuedMarks {
         others.count++
       }
     }
-    return { bot, name, keys, ids, order, ended: false }
+    return { bot, name, keys, ids, order, expected: false, ended: false }
   }
 
   /** Lets the entries of a write that has begun count as queued until it has succeeded. If it fails, they are queued. */
-  expect({ order }: Ticket, writes: readonly Write[]): void {
-    for (const write of writes) this.setAside(write, order - 1)
+  expect(ticket: Ticket, writes: readonly Write[]): void {
+    ticket.expected = true
+    for (const write of writes) this.setAside(write, ticket.order - 1)
   }
 
   /** Ends a write. If it and all other writes to the same item failed, the last entry they replaced is queued again. */
@@ -153,15 +156,15 @@ export class QueuedMarks {
       const { outdone, settled } = all
       if (outdone === undefined) continue
       this.outdone--
-      if (outdone.order >= settled && !this.writes.has(id)) this.hold([outdone.write])
+      if (outdone.order >= settled && !this.writes.has(id) && !this.hold([outdone.write])) this.dropped++
     }
   }
 
   /**
    * Queues a failed write and ends it: all of its entries or none, except those that a later write concerns. These are queued
-   * only if the later write fails.
+   * only if the later write fails. Of a write that was expected, as many are queued as there is room for.
    *
-   * @returns The entries queued now; undefined if the queue is full.
+   * @returns The entries queued now; undefined if there was no room for all.
    */
   keep(ticket: Ticket, writes: readonly Write[]): readonly Write[] | undefined {
     const { order } = ticket
@@ -174,7 +177,7 @@ export class QueuedMarks {
     if (held) {
       for (const { bot, name, key } of own) this.settle(idOf(bot, name, key), order)
       for (const write of others) this.setAside(write, order)
-    }
+    } else if (!ticket.expected) this.dropped += own.length
     this.end(ticket)
     return held ? own : undefined
   }
@@ -193,10 +196,7 @@ export class QueuedMarks {
 
   private hold(writes: readonly Write[]): boolean {
     const news = writes.filter(({ bot, name, key }) => !this.writes.has(idOf(bot, name, key))).length
-    if (this.writes.size + news > MOST) {
-      this.dropped += writes.length
-      return false
-    }
+    if (this.writes.size + news > MOST) return false
     for (const write of writes) this.writes.set(idOf(write.bot, write.name, write.key), write)
     if (writes.length > 0) this.kept()
     return true

@@ -65,6 +65,24 @@ test('blocks hold at once, and unblocked users pass, while the marks of the firs
   }
 }, 60_000)
 
+test('of the marks that a storage misses, those that are not kept for it are counted once', async () => {
+  const { second, storage, told, done } = pair()
+  second.parts = (what) => what === 'marks.put'
+  second.fault = 'refuses'
+  const entries = Array.from({ length: 9_999 }, (_, index) => entry(userKey(index + 1), 1))
+  const missed = async () => (await storage.health()).storages?.[1]?.circuit
+  await done(() => storage.marks.put(BOT, 'blocked', entries))
+  expect(await missed()).toMatchObject({ waiting: { marks: 9_999 }, dropped: { marks: 0 } })
+  await done(() => storage.marks.put(BOT, 'blocked', [entry(userKey(20_000), 1), entry(userKey(20_001), 1)]))
+  await settled()
+  expect(await missed()).toMatchObject({ waiting: { marks: 10_000 }, dropped: { marks: 1 } })
+  expect(told).toContainEqual(
+    expect.objectContaining({
+      error: expect.objectContaining({ message: expect.stringContaining('some are lost') }),
+    }),
+  )
+})
+
 test('the second storage decides only about users whose marks the first has not taken', async () => {
   const { judgeOf, first, second, storage, pass, done } = pair()
   const judge = await judgeOf(blocked, bucket(1000))
